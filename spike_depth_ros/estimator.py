@@ -27,6 +27,7 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
 )
 from spike_depth_ros.metrics import BEYOND
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
@@ -66,25 +67,32 @@ class Observation:
     """Input of a prediction.
 
     Attributes:
-        window: Packed planes.
+        window: Packed planes; of a pair, those of the left camera.
         fx_px: Focal length in sensor pixels (``K[0]`` of the camera matrix; of the rectified one
             where the window's camera has a rectification). None or 0: not calibrated; the
-            canonical focal length is assumed.
+            canonical focal length is assumed. That of a pair is the rig's.
+        right: Packed planes of the right camera at the same time; None: one camera.
+        rig: Calibrations of both cameras; None: one camera.
 
     Raises:
-        TypeError: ``window`` is not a :class:`Window`.
-        ValueError: The focal length is not a number, negative or not finite.
+        TypeError: A window is not a :class:`Window`.
+        ValueError: The focal length is not a number, negative or not finite; a right window
+            without a rig, or a rig without one, or the windows are not of its size.
     """
 
     window: Window
     fx_px: float | None = None
+    right: Window | None = None
+    rig: StereoRig | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.window, Window):
-            raise TypeError(
-                f'window of type {type(self.window).__name__}: expected a Window, made of planes '
-                'by Window.from_planes(spikes, rate_hz)'
-            )
+        for window in (self.window, *([] if self.right is None else [self.right])):
+            if not isinstance(window, Window):
+                raise TypeError(
+                    f'window of type {type(window).__name__}: expected a Window, made of planes '
+                    'by Window.from_planes(spikes, rate_hz)'
+                )
+        self._check_pair()
         if self.fx_px is None:
             return
         fx: object = self.fx_px
@@ -93,6 +101,28 @@ class Observation:
             raise ValueError(
                 f'focal length {fx!r} pixels: expected a number above 0, or 0 for not calibrated'
             )
+
+    def _check_pair(self) -> None:
+        """Refuse half of a pair, and windows of another size than the rig's.
+
+        Raises:
+            ValueError: They are refused.
+        """
+        right, rig = self.right, self.rig
+        if (right is None) != (rig is None):
+            raise ValueError(
+                'a right window needs a rig and a rig a right window: expected '
+                'Observation(left, right=right, rig=rig)'
+            )
+        if right is None or rig is None:
+            return
+        for name, window in (('left', self.window), ('right', right)):
+            size = window.geometry.width, window.geometry.height
+            if size != (rig.left.width, rig.left.height):
+                raise ValueError(
+                    f'{name} window of {size[0]}x{size[1]} pixels: expected '
+                    f'{rig.left.width}x{rig.left.height}, those of the rig'
+                )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,12 +17,18 @@ from torch import Tensor
 
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import reference_index
-from spike_training.sampling.sample import Batch, collate
+from spike_training.sampling.sample import Batch, View, collate
 from spike_training.scenes.building.sampler import cos_sin
 from spike_training.scenes.generator import SceneGenerator
 from spike_training.scenes.pool import ScenePool, generate
 from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Array, Scenes
+from spike_training.scenes.second_eye import (
+    BASELINE_M,
+    BASELINES_M,
+    second_eye,
+    without_illumination,
+)
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.exposure import count_spikes, initial_charge
 
@@ -58,6 +64,8 @@ class ProceduralSource:
         with_rgb: Whether batches have colour images.
         with_image: Whether batches have the true firing rate at the reference plane. The light
             then has more knots, without double edges where things move fast.
+        with_right: Whether batches have a right eye, at the distance of each style
+            (``second_eye.BASELINES_M``); its exposure is that of the left one.
         rates_hz: Plane rates of batches, one drawn for each; empty: ``rate_hz``.
         device: Where to render and simulate.
         split: ``train``, ``calibration`` or ``test``, which have no scene in common.
@@ -84,6 +92,7 @@ class ProceduralSource:
         workers: int = 0,
         with_image: bool = False,
         rates_hz: tuple[float, ...] = (),
+        with_right: bool = False,
     ) -> None:
         if not styles or not planes:
             raise ValueError('no styles or no window lengths: expected at least one of each')
@@ -97,7 +106,8 @@ class ProceduralSource:
         self.height, self.width, self.bins = height, width, bins
         self.planes, self.rate_hz = planes, rate_hz
         self.rates_hz = rates_hz or (rate_hz,)
-        self.with_rgb, self.with_image = with_rgb, with_image
+        self.with_rgb, self.with_image, self.with_right = with_rgb, with_image, with_right
+        self.baselines_m = [BASELINES_M.get(style, BASELINE_M) for style in styles]
         self.device = torch.device(device)
         self._pool = ScenePool(self.generators, workers) if workers else None
         self._prefetched: dict[tuple[int, int, int, int], tuple[list[int], Scenes]] = {}
@@ -215,11 +225,37 @@ class ProceduralSource:
         return collate([self._part(indices[p], scenes.take(p), planes, rate_hz) for p in parts])
 
     def _part(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
+        if self.with_right:
+            scenes = without_illumination(scenes)
         rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
-        light, knots = self._light(rendering, scenes, planes, rate_hz)
+        left = self._eye(indices, scenes, rendering, rendering.luminance, planes, rate_hz)
+        if not self.with_right:
+            return left
+        distances = [self.baselines_m[index % len(self.baselines_m)] for index in indices]
+        baseline_m = np.array(distances, np.float32)
+        other = second_eye(scenes, baseline_m)
+        seen = render(other, self.height, self.width, self.device, self.with_rgb)
+        right = self._eye(indices, other, seen, rendering.luminance, planes, rate_hz)
+        return dataclasses.replace(
+            left,
+            right=View(right.counts, right.rgb, right.depth, right.image),
+            baseline_m=torch.from_numpy(baseline_m).to(self.device),
+        )
+
+    def _eye(
+        self,
+        indices: list[int],
+        scenes: Scenes,
+        rendering: Rendering,
+        metered: Tensor,
+        planes: int,
+        rate_hz: float,
+    ) -> Batch:
+        """Return the batch of one eye, whose exposure is metered on a luminance."""
+        light, knots = self._light(rendering, scenes, planes, rate_hz, metered)
         seeds = torch.from_numpy(scenes.seed).to(self.device)
         counts, lengths = self._counts(light, knots, seeds)
-        batch = self._batch(indices, scenes, rendering, counts, lengths)
+        batch = self._batch(indices, scenes, rendering, counts, lengths, metered)
         if not self.with_image:
             return batch
         image = light_at(light, knots, reference_index('middle', planes))
@@ -232,12 +268,13 @@ class ProceduralSource:
         rendering: Rendering,
         counts: Tensor,
         lengths: Tensor,
+        metered: Tensor | None = None,
     ) -> Batch:
         """Return counts and the planes of their bins with depth and colour of rendered scenes."""
         rgb = None
         if rendering.rgb is not None:
             level = np.full_like(scenes.rate, _RGB_LEVEL)
-            gain = exposure_gain(rendering.luminance, level)
+            gain = exposure_gain(rendering.luminance if metered is None else metered, level)
             rgb = (rendering.rgb * gain[:, None]).clamp_(0, 1).sqrt_()
         focal = torch.from_numpy(scenes.focal).to(self.device)
         return Batch(
@@ -255,10 +292,18 @@ class ProceduralSource:
         return [slice(k, min(k + most, number)) for k in range(0, number, most)]
 
     def _light(
-        self, rendering: Rendering, scenes: Scenes, planes: int, rate_hz: float
+        self,
+        rendering: Rendering,
+        scenes: Scenes,
+        planes: int,
+        rate_hz: float,
+        metered: Tensor | None = None,
     ) -> tuple[Tensor, list[int]]:
-        """Return the light on the sensor at the knots of a window."""
-        exposed = expose(rendering.luminance, scenes.rate)
+        """Return the light on the sensor at the knots of a window.
+
+        Its exposure is metered on a luminance; None: its own.
+        """
+        exposed = expose(rendering.luminance, scenes.rate, metered)
         segments = self.segments(planes, rate_hz)
         light, knots = light_at_knots(exposed, rendering.flow, planes, rate_hz, segments)
         return apply_flicker(light, knots, scenes.flicker, rate_hz), knots
@@ -290,17 +335,19 @@ def exposure_gain(luminance: Tensor, level: Array) -> Tensor:
     return gain[:, None, None]
 
 
-def expose(luminance: Tensor, rate: Array) -> Tensor:
+def expose(luminance: Tensor, rate: Array, metered: Tensor | None = None) -> Tensor:
     """Scale images to target firing rates, as a camera's exposure control does.
 
     Args:
         luminance: ``[B, H, W]`` linear light.
         rate: Mean rate of each image, ``[B]``; what saturates lowers it.
+        metered: Light whose scaled mean is that rate, as ``luminance``; None: ``luminance``.
 
     Returns:
         Thresholds per plane from 0 to 1.
     """
-    return (luminance * exposure_gain(luminance, rate)).clamp_(0, 1)
+    gain = exposure_gain(luminance if metered is None else metered, rate)
+    return (luminance * gain).clamp_(0, 1)
 
 
 def light_at_knots(

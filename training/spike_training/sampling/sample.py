@@ -5,13 +5,42 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What the right eye of pairs has recorded, all tensors on one device.
+
+    Attributes:
+        counts: As in :class:`Batch`.
+        rgb: As there.
+        depth: As there, from this eye.
+        image: As there.
+    """
+
+    counts: Tensor
+    rgb: Tensor | None
+    depth: Tensor
+    image: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> View:
+        """Return the view on another device."""
+        return View(*_apply(lambda tensor: tensor.to(device), vars(self).values()))
+
+    def __getitem__(self, rows: Tensor) -> View:
+        """Return some of the samples."""
+        return View(*_apply(lambda tensor: tensor[rows], vars(self).values()))
+
+
+def _apply(function: Callable[[Tensor], Tensor], tensors: Iterable[Tensor | None]) -> list[Any]:
+    return [None if tensor is None else function(tensor) for tensor in tensors]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +60,9 @@ class Batch:
         index: Number of each sample in its source, ``[B]`` int64.
         image: True firing rate at the reference plane, spikes per plane, ``[B, 1, H, W]`` float32
             from 0 to 1; None unless asked for.
+        right: The same scenes from the right eye of a rig, whose rows are those of the left one;
+            None: one eye.
+        baseline_m: Distance of the eyes, ``[B]`` float32 metres; None: one eye.
     """
 
     counts: Tensor
@@ -40,6 +72,8 @@ class Batch:
     fx: Tensor
     index: Tensor
     image: Tensor | None = None
+    right: View | None = None
+    baseline_m: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
@@ -59,7 +93,8 @@ class Batch:
 
     def unlabelled(self) -> Unlabelled:
         """Return the spikes without labels, all that is used of a target domain."""
-        return Unlabelled(self.counts, self.planes_per_bin, self.index)
+        right = None if self.right is None else self.right.counts
+        return Unlabelled(self.counts, self.planes_per_bin, self.index, right, self.baseline_m)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,17 +105,19 @@ class Unlabelled:
         counts: Spikes of each pixel in each bin of its window, ``[B, C, H, W]`` uint8.
         planes_per_bin: Planes that each bin covers, ``[C]`` int32.
         index: Number of each sample in its source, ``[B]`` int64.
+        right: Counts of the right eye; None: one eye.
+        baseline_m: Distance of the eyes, ``[B]`` float32 metres; None: one eye.
     """
 
     counts: Tensor
     planes_per_bin: Tensor
     index: Tensor
+    right: Tensor | None = None
+    baseline_m: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Unlabelled:
         """Return the batch on another device."""
-        return Unlabelled(
-            self.counts.to(device), self.planes_per_bin.to(device), self.index.to(device)
-        )
+        return Unlabelled(*_apply(lambda tensor: tensor.to(device), vars(self).values()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,17 +182,31 @@ def collate(parts: Sequence[Batch]) -> Batch:
     """
     if len(parts) == 1:
         return parts[0]
-    rgb = [part.rgb for part in parts if part.rgb is not None]
-    image = [part.image for part in parts if part.image is not None]
+    rights = [part.right for part in parts if part.right is not None]
     return Batch(
         counts=torch.cat([part.counts for part in parts]),
         planes_per_bin=parts[0].planes_per_bin,
-        rgb=torch.cat(rgb) if rgb else None,
+        rgb=_concatenate([part.rgb for part in parts]),
         depth=torch.cat([part.depth for part in parts]),
         fx=torch.cat([part.fx for part in parts]),
         index=torch.cat([part.index for part in parts]),
-        image=torch.cat(image) if image else None,
+        image=_concatenate([part.image for part in parts]),
+        right=View(
+            counts=torch.cat([right.counts for right in rights]),
+            rgb=_concatenate([right.rgb for right in rights]),
+            depth=torch.cat([right.depth for right in rights]),
+            image=_concatenate([right.image for right in rights]),
+        )
+        if rights
+        else None,
+        baseline_m=_concatenate([part.baseline_m for part in parts]),
     )
+
+
+def _concatenate(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    """Concatenate what is there; None: nothing is."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    return torch.cat(given) if given else None
 
 
 @dataclasses.dataclass

@@ -105,13 +105,19 @@ class ShiftedSource(ProceduralSource):
         return camera._counts(light, knots, torch.from_numpy(scenes.seed).to(self.device))
 
     def _light(
-        self, rendering: Rendering, scenes: Scenes, planes: int, rate_hz: float
+        self,
+        rendering: Rendering,
+        scenes: Scenes,
+        planes: int,
+        rate_hz: float,
+        metered: Tensor | None = None,
     ) -> tuple[Tensor, list[int]]:
         light = self.optics.through_lens(rendering.luminance)
+        lit = None if metered is None else self.optics.through_lens(metered)
         rate = (scenes.rate * self.optics.light).astype(np.float32)
         segments = self.segments(planes, rate_hz)
         light, knots = light_at_knots(
-            expose(light, rate), rendering.flow, planes, rate_hz, segments
+            expose(light, rate, lit), rendering.flow, planes, rate_hz, segments
         )
         return apply_flicker(light, knots, scenes.flicker, rate_hz), knots
 

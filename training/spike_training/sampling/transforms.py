@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from spike_depth_ros.video.placement import Placement
-from spike_training.sampling.sample import Batch
+from spike_training.sampling.sample import Batch, View
 
 AUTHORS_CROP = (352, 1216)
 """Rows and columns that the authors of BiCross keep of a KITTI image."""
@@ -52,21 +53,27 @@ TRANSFORMS: dict[str, Callable[[tuple[int, int], int, int], Placement]] = {
 def flip_batch(batch: Batch, chosen: Tensor) -> Batch:
     """Mirror some samples of a batch: spikes, colours, depth and true image together.
 
-    Focal lengths stay; a batch has no principal point.
+    Focal lengths stay; a batch has no principal point. The eyes of a pair are exchanged, as the
+    mirrored left one is on the right.
 
     Args:
         batch: The batch.
         chosen: Which samples, ``[B]`` bool.
     """
     where = chosen[:, None, None, None]
+    left = View(batch.counts, batch.rgb, batch.depth, batch.image)
+    right = batch.right or left
 
-    def flipped(images: Tensor) -> Tensor:
-        return torch.where(where, images.flip(-1), images)
+    def exchanged(of: View, by: View) -> View:
+        mirrored: dict[str, Any] = {
+            name: None if tensor is None else torch.where(where, vars(by)[name].flip(-1), tensor)
+            for name, tensor in vars(of).items()
+        }
+        return View(**mirrored)
 
+    flipped = exchanged(left, right)
     return dataclasses.replace(
         batch,
-        counts=flipped(batch.counts),
-        rgb=None if batch.rgb is None else flipped(batch.rgb),
-        depth=flipped(batch.depth),
-        image=None if batch.image is None else flipped(batch.image),
+        **vars(flipped),
+        right=None if batch.right is None else exchanged(right, left),
     )

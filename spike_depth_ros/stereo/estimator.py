@@ -1,0 +1,190 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Estimator of depth from pairs of windows: matched where both cameras agree, filled elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros import preview
+from spike_depth_ros.backends import FloatImage
+from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.stereo.fill import RunningFactor, fill
+from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_depth_ros.stream.window import Window
+
+NONE, MATCHED, FILLED = 0, 1, 2
+"""Origins of a pixel's depth."""
+
+MIN_DEPTH_M = 0.5
+"""Default depth of the nearest place that is searched, metres."""
+
+DISPARITY_ERROR_PX = 1.0
+"""Half-width of the 68 % interval of a matched disparity, pixels."""
+
+LEAST_DISPARITY_PX = 0.5
+"""Disparity beyond that of infinity from which depth is measured, pixels."""
+
+NOT_YET = 'no pixels measured by both cameras yet: nothing is filled'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StereoPrediction(Prediction):
+    """Depth of a pair of windows, in the rectified frame of the left camera.
+
+    ``scale`` is ``stereo``; depth and uncertainty are NaN where there is none.
+
+    Attributes:
+        disparity: Left less right column, pixels, ``[height, width]`` float32; NaN: no match.
+        origin: ``NONE``, ``MATCHED`` or ``FILLED``, ``[height, width]`` uint8.
+        fill_factor: Factor on the monocular depth of filled pixels; None: nothing is filled.
+    """
+
+    disparity: FloatImage
+    origin: npt.NDArray[np.uint8]
+    fill_factor: float | None = None
+
+    @property
+    def matched(self) -> float:
+        """Share of matched pixels, 0 to 1."""
+        return float((self.origin == MATCHED).mean())
+
+
+class StereoEstimator:
+    """Estimator of depth from pairs of windows of two cameras.
+
+    Predicts one pair at a time: calls from several threads wait for each other.
+
+    Args:
+        fill: Estimator of the depth of pixels without a match, from the left window alone, brought
+            to the metres of the matched ones; None: they have no depth.
+        min_depth_m: Depth of the nearest place that is searched, metres.
+        sgbm: Settings of the matcher.
+        picture: Method of the compared pictures.
+
+    Raises:
+        ValueError: The nearest depth is not above 0, or the method is unknown.
+    """
+
+    def __init__(
+        self,
+        fill: DepthEstimator | None = None,
+        min_depth_m: float = MIN_DEPTH_M,
+        sgbm: SgbmSettings = SgbmSettings(),  # noqa: B008 - frozen
+        picture: preview.Method = 'rate',
+    ) -> None:
+        if not min_depth_m > 0:
+            raise ValueError(f'nearest depth {min_depth_m:g} m: expected above 0')
+        if picture not in preview.METHODS:
+            raise ValueError(f'picture {picture!r}: expected one of {", ".join(preview.METHODS)}')
+        self.fill, self.min_depth_m, self.sgbm, self.picture = fill, min_depth_m, sgbm, picture
+        self._lock = threading.Lock()
+        self._rig: StereoRig | None = None
+        self._matcher: SgbmMatcher | None = None
+        self._factor = RunningFactor()
+
+    def predict(self, observation: Observation) -> StereoPrediction:
+        """Predict depth of a pair.
+
+        Args:
+            observation: Left window, right window and rig.
+
+        Raises:
+            TypeError: ``observation`` is not an :class:`Observation`.
+            ValueError: It has no right window or no rig, the windows are of another size than the
+                rig, or nothing can be searched at this baseline.
+        """
+        if not isinstance(observation, Observation):
+            raise TypeError(
+                f'predict got a {type(observation).__name__}: expected an Observation, for '
+                'example predict(Observation(left, right=right, rig=rig))'
+            )
+        left, right, rig = observation.window, observation.right, observation.rig
+        if right is None or rig is None:
+            raise ValueError(
+                'an observation without a right window or a rig: expected Observation(left, '
+                'right=right, rig=rig)'
+            )
+        with self._lock:
+            return self._predict(left, right, rig)
+
+    def reset(self) -> None:
+        """Forget the scale of the fill, as after a gap or another model."""
+        with self._lock:
+            self._factor.reset()
+
+    def _predict(self, left: Window, right: Window, rig: StereoRig) -> StereoPrediction:
+        matcher = self._matcher_of(rig)
+        pictures = (preview.render(window, self.picture) for window in (left, right))
+        disparity = matcher.match(*rig.rectify(*pictures))
+        away = disparity - np.float32(rig.offset_px)
+        disparity[~((away >= LEAST_DISPARITY_PX) & rig.seen_by_left)] = np.nan
+        depth = rig.depth_of(disparity)
+        strength = np.float32(rig.fx_px * rig.baseline_m / DISPARITY_ERROR_PX)
+        matched = StereoPrediction(
+            depth=depth,
+            uncertainty=depth * depth / strength,
+            depth_range=(
+                rig.depth_of(float(matcher.lowest + matcher.number)),
+                rig.depth_of(rig.offset_px + LEAST_DISPARITY_PX),
+            ),
+            scale='stereo',
+            pixel_binning=1,
+            notes=(),
+            disparity=disparity,
+            origin=np.where(np.isnan(depth), NONE, MATCHED).astype(np.uint8),
+        )
+        return matched if self.fill is None else self._filled(self.fill, matched, left, rig)
+
+    def _filled(
+        self, mono: DepthEstimator, matched: StereoPrediction, left: Window, rig: StereoRig
+    ) -> StereoPrediction:
+        """Give the pixels without a match the monocular depth, in the metres of the others."""
+        camera = dataclasses.replace(left.camera, rectification=rig.rectifications[0])
+        alone = mono.predict(Observation(dataclasses.replace(left, camera=camera), rig.fx_px))
+        shape = matched.depth.shape
+        predicted, own = (
+            _to_pixels(one, alone.pixel_binning, shape) for one in (alone.depth, alone.uncertainty)
+        )
+        factor = self._factor.update(matched.depth, predicted)
+        if factor is None:
+            return dataclasses.replace(matched, notes=(*alone.notes, NOT_YET))
+        metres = predicted * np.float32(factor.value)
+        depth = fill(matched.depth, metres)
+        filled = (matched.origin == NONE) & ~np.isnan(depth)
+        uncertainty, origin = matched.uncertainty.copy(), matched.origin.copy()
+        uncertainty[filled] = depth[filled] * np.hypot(
+            own[filled] / predicted[filled], np.float32(factor.uncertainty)
+        )
+        origin[filled] = FILLED
+        near, far = (factor.value * end for end in alone.depth_range)
+        return dataclasses.replace(
+            matched,
+            depth=depth,
+            uncertainty=uncertainty,
+            origin=origin,
+            depth_range=(min(near, matched.depth_range[0]), max(far, matched.depth_range[1])),
+            notes=alone.notes,
+            fill_factor=factor.value,
+        )
+
+    def _matcher_of(self, rig: StereoRig) -> SgbmMatcher:
+        if self._matcher is None or rig != self._rig:
+            self._matcher = SgbmMatcher(*rig.search_range(self.min_depth_m), self.sgbm)
+            self._rig = rig
+            self._factor.reset()
+        return self._matcher
+
+
+def _to_pixels(image: FloatImage, binning: int, shape: tuple[int, ...]) -> FloatImage:
+    """Repeat the pixels of a binned image; a last row and column that it lacks repeat, too."""
+    if binning == 1:
+        return image
+    wide = image.repeat(binning, 0).repeat(binning, 1)
+    beyond = [(0, n - m) for n, m in zip(shape, wide.shape, strict=True)]
+    return np.pad(wide, beyond, 'edge')

@@ -1,0 +1,140 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.stereo.estimator import FILLED, MATCHED, NONE, NOT_YET, StereoEstimator
+from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream.window import Window
+
+HEIGHT, WIDTH, PLANES = 96, 160, 64
+RIG = StereoRig.from_baseline(0.1, 300.0, WIDTH, HEIGHT)
+
+
+def texture(seed=0, columns=WIDTH + 64):
+    noise = np.random.default_rng(seed).random((HEIGHT, columns), np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 1.5)
+    return 0.02 + 0.3 * (smooth - smooth.min()) / (smooth.max() - smooth.min())
+
+
+def window(rate, seed=0):
+    """Spikes of a still picture of firing rates: each pixel fires when its charge is full."""
+    begun = np.random.default_rng(seed).random(rate.shape, np.float32)
+    charge = begun + rate * np.arange(PLANES + 1, dtype=np.float32)[:, None, None]
+    return Window.from_planes(np.diff(np.floor(charge), axis=0).clip(0, 1), 20_000.0)
+
+
+def pair(disparity, rig=RIG):
+    rate = texture()
+    left, right = rate[:, 32 : 32 + WIDTH], rate[:, 32 + disparity : 32 + disparity + WIDTH]
+    return Observation(window(left, 1), right=window(right, 2), rig=rig)
+
+
+def test_a_plane_shifted_by_three_pixels_has_a_third_of_focal_length_times_baseline():
+    found = StereoEstimator().predict(pair(3))
+    assert found.scale == 'stereo'
+    assert found.depth.dtype == found.uncertainty.dtype == found.disparity.dtype == np.float32
+    inside = found.origin[:, 3:] == MATCHED
+    assert inside.mean() > 0.9
+    assert np.median(found.depth[:, 3:][inside]) == pytest.approx(300 * 0.1 / 3, rel=0.03)
+    assert found.matched == pytest.approx((found.origin == MATCHED).mean())
+    np.testing.assert_array_equal(np.isnan(found.depth), found.origin == NONE)
+    # An error of a pixel in disparity: z^2 / (f B).
+    known = found.origin == MATCHED
+    np.testing.assert_allclose(found.uncertainty[known], found.depth[known] ** 2 / 30.0, rtol=1e-5)
+
+
+def test_depth_does_not_exceed_the_range_that_is_searched():
+    found = StereoEstimator(min_depth_m=0.5).predict(pair(20))
+    near, far = found.depth_range
+    assert near <= 0.5
+    assert far == pytest.approx(60.0)
+    known = found.depth[found.origin == MATCHED]
+    assert near <= known.min() <= known.max() <= far
+
+
+def test_pixels_without_a_match_are_filled_in_the_metres_of_the_others():
+    mono = DepthEstimator.from_checkpoint()
+    filled = StereoEstimator(fill=mono).predict(pair(20))
+    matched = StereoEstimator().predict(pair(20))
+    assert (filled.origin == FILLED).any()
+    assert np.isfinite(filled.depth).all()
+    assert np.isfinite(filled.uncertainty).all()
+    known = matched.origin == MATCHED
+    np.testing.assert_array_equal(filled.origin == MATCHED, known)
+    np.testing.assert_array_equal(filled.depth[known], matched.depth[known])
+    np.testing.assert_array_equal(filled.uncertainty[known], matched.uncertainty[known])
+    alone = mono.predict(Observation(pair(20).window, RIG.fx_px))
+    ratio = np.median((matched.depth / alone.depth)[known])
+    assert filled.fill_factor == pytest.approx(ratio, rel=1e-4)
+    near, far = filled.depth_range
+    assert near <= filled.depth.min() <= filled.depth.max() <= far
+
+
+def test_nothing_is_filled_before_anything_is_measured():
+    rate = np.full((HEIGHT, WIDTH), 1e-6, np.float32)
+    dark = Observation(window(rate), right=window(rate), rig=RIG)
+    found = StereoEstimator(fill=DepthEstimator.from_checkpoint()).predict(dark)
+    if found.matched == 0:
+        assert NOT_YET in found.notes
+        assert np.isnan(found.depth).all()
+
+
+def test_a_binned_network_fills_every_pixel():
+    mono = DepthEstimator.from_checkpoint(max_pixels=10_000)
+    found = StereoEstimator(fill=mono).predict(pair(20))
+    assert found.depth.shape == (HEIGHT, WIDTH)
+    assert np.isfinite(found.depth).all()
+
+
+def test_another_rig_has_another_search_and_factor():
+    estimator = StereoEstimator()
+    estimator.predict(pair(3))
+    far = StereoRig.from_baseline(0.2, 300.0, WIDTH, HEIGHT)
+    found = estimator.predict(pair(3, far))
+    assert np.nanmedian(found.depth) == pytest.approx(300 * 0.2 / 3, rel=0.03)
+
+
+def test_a_turned_left_eye_has_no_depth_where_it_does_not_look():
+    c, s = np.cos(0.05), np.sin(0.05)
+    left = dataclasses.replace(RIG.left, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
+    rig = StereoRig(left, RIG.right)
+    found = StereoEstimator(fill=DepthEstimator.from_checkpoint()).predict(pair(3, rig))
+    assert np.isnan(found.depth[~rig.seen_by_left]).all()
+    assert (~rig.seen_by_left).any()
+
+
+def test_half_of_a_pair_is_refused():
+    whole = pair(3)
+    with pytest.raises(ValueError, match='a right window needs a rig'):
+        Observation(whole.window, right=whole.right)
+    with pytest.raises(ValueError, match='a right window needs a rig'):
+        Observation(whole.window, rig=RIG)
+    with pytest.raises(ValueError, match='without a right window or a rig'):
+        StereoEstimator().predict(Observation(whole.window, 300.0))
+    with pytest.raises(TypeError, match='expected a Window'):
+        Observation(whole.window, right=np.zeros(3), rig=RIG)
+    other = StereoRig.from_baseline(0.1, 300.0, WIDTH, 2 * HEIGHT)
+    with pytest.raises(ValueError, match=r'left window of 160x96 pixels: expected 160x192'):
+        Observation(whole.window, right=whole.right, rig=other)
+
+
+def test_options_out_of_range_are_refused():
+    with pytest.raises(ValueError, match='nearest depth 0 m'):
+        StereoEstimator(min_depth_m=0.0)
+    with pytest.raises(ValueError, match='expected one of rate, short, interval'):
+        StereoEstimator(picture='tfi')
+    with pytest.raises(TypeError, match='expected an Observation'):
+        StereoEstimator().predict(pair(3).window)
+
+
+def test_one_camera_sees_the_left_window_of_a_pair():
+    mono = DepthEstimator.from_checkpoint()
+    whole = pair(3)
+    both = mono.predict(dataclasses.replace(whole, fx_px=300.0))
+    one = mono.predict(Observation(whole.window, 300.0))
+    np.testing.assert_array_equal(both.depth, one.depth)
