@@ -24,7 +24,7 @@ NONE, MATCHED, FILLED = 0, 1, 2
 MIN_DEPTH_M = 0.5
 """Default depth of the nearest place that is searched, metres."""
 
-DISPARITY_ERROR_PX = 1.0
+DISPARITY_ERROR_PX = 0.65
 """Half-width of the 68 % interval of a matched disparity, pixels."""
 
 LEAST_DISPARITY_PX = 0.5

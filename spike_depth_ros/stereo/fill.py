@@ -19,7 +19,7 @@ import numpy.typing as npt
 WINDOWS = 31
 """Pairs whose median is the factor."""
 
-BESIDE_PX = 60.0
+BESIDE_PX = 8.0
 """Distance from a measured pixel in which the weight of its depth falls by a factor e, pixels."""
 
 MIN_SHARE = 0.01

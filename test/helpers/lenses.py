@@ -3,6 +3,7 @@
 """Wide lenses for tests, by the formulas of their models and without OpenCV."""
 
 import numpy as np
+import yaml
 
 from spike_depth_ros.calibration import Calibration
 
@@ -25,6 +26,20 @@ def lens(model, d, fx=300.0, target=270.0, width=WIDTH, height=HEIGHT, **changes
         'p': projection(target, **centre), **changes,
     }  # fmt: skip
     return Calibration(width, height, **fields)
+
+
+def write_calibration(path, camera):
+    """Write the file of a calibration as camera_calibration does."""
+    content = {
+        'image_width': camera.width,
+        'image_height': camera.height,
+        'camera_matrix': {'rows': 3, 'cols': 3, 'data': list(camera.k)},
+        'distortion_model': camera.distortion_model,
+        'distortion_coefficients': {'rows': 1, 'cols': len(camera.d), 'data': list(camera.d)},
+        'rectification_matrix': {'rows': 3, 'cols': 3, 'data': list(camera.r)},
+        'projection_matrix': {'rows': 3, 'cols': 4, 'data': list(camera.p)},
+    }
+    path.write_text(yaml.safe_dump(content))
 
 
 PLUMB_BOB = lens('plumb_bob', (-0.25, 0.06, 0.001, -0.002, 0.0))

@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from lenses import write_calibration
 
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.stereo.rig import StereoRig
 
 RIG = StereoRig.from_baseline(0.12, 430.0, 400, 250)
@@ -127,21 +127,8 @@ def test_calibrations_are_read_from_files(tmp_path):
     paths = []
     for name, camera in (('left', RIG.left), ('right', RIG.right)):
         paths.append(tmp_path / f'{name}.yaml')
-        paths[-1].write_text(yaml.safe_dump(as_file(camera)))
+        write_calibration(paths[-1], camera)
     rig = StereoRig.from_files(*paths, 400, 250)
     assert rig == RIG
     with pytest.raises(CalibrationError, match='exchange the cameras'):
         StereoRig.from_files(*paths[::-1], 400, 250)
-
-
-def as_file(camera: Calibration) -> dict[str, object]:
-    """The content that camera_calibration writes."""
-    return {
-        'image_width': camera.width,
-        'image_height': camera.height,
-        'camera_matrix': {'rows': 3, 'cols': 3, 'data': list(camera.k)},
-        'distortion_model': camera.distortion_model,
-        'distortion_coefficients': {'rows': 1, 'cols': 5, 'data': list(camera.d)},
-        'rectification_matrix': {'rows': 3, 'cols': 3, 'data': list(camera.r)},
-        'projection_matrix': {'rows': 3, 'cols': 4, 'data': list(camera.p)},
-    }

@@ -1,13 +1,23 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from lenses import write_calibration
 
 from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.stereo.estimator import FILLED, MATCHED, NONE, NOT_YET, StereoEstimator
+from spike_depth_ros.stereo.estimator import (
+    DISPARITY_ERROR_PX,
+    FILLED,
+    MATCHED,
+    NONE,
+    NOT_YET,
+    StereoEstimator,
+)
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.window import Window
 
@@ -43,9 +53,11 @@ def test_a_plane_shifted_by_three_pixels_has_a_third_of_focal_length_times_basel
     assert np.median(found.depth[:, 3:][inside]) == pytest.approx(300 * 0.1 / 3, rel=0.03)
     assert found.matched == pytest.approx((found.origin == MATCHED).mean())
     np.testing.assert_array_equal(np.isnan(found.depth), found.origin == NONE)
-    # An error of a pixel in disparity: z^2 / (f B).
+    # An error in disparity of s pixels: z^2 s / (f B).
     known = found.origin == MATCHED
-    np.testing.assert_allclose(found.uncertainty[known], found.depth[known] ** 2 / 30.0, rtol=1e-5)
+    np.testing.assert_allclose(
+        found.uncertainty[known], DISPARITY_ERROR_PX * found.depth[known] ** 2 / 30.0, rtol=1e-5
+    )
 
 
 def test_depth_does_not_exceed_the_range_that_is_searched():
@@ -138,3 +150,19 @@ def test_one_camera_sees_the_left_window_of_a_pair():
     both = mono.predict(dataclasses.replace(whole, fx_px=300.0))
     one = mono.predict(Observation(whole.window, 300.0))
     np.testing.assert_array_equal(both.depth, one.depth)
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
+    page = Path(__file__).parents[3] / 'docs' / 'stereo.md'
+    (code,) = re.findall(r'```python\n(.*?)```', page.read_text(), re.DOTALL)
+    rig = StereoRig.from_baseline(0.12, 430.0, 400, 250)
+    for name, camera in (('left', rig.left), ('right', rig.right)):
+        write_calibration(tmp_path / f'{name}.yaml', camera)
+    monkeypatch.chdir(tmp_path)
+    rate = np.tile(texture(), (3, 2))[:250]
+    names = {'left': window(rate[:, 4:404], 1), 'right': window(rate[:, 12:412], 2)}
+    exec(code, names)
+    prediction = names['prediction']
+    matched = prediction.origin == MATCHED
+    assert np.median(prediction.depth[matched]) == pytest.approx(430 * 0.12 / 8, rel=0.05)
+    assert np.isfinite(prediction.depth).all()
