@@ -145,6 +145,50 @@ def test_metres_from_the_height_are_measured_and_missing_data_is_named(
     assert f'{tmp_path}/rgbd/kitti_0926: no such folder' in scale_from_height.missing(tmp_path)
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.long
+def test_two_cameras_measure_metres_and_missing_data_is_named(tmp_path, monkeypatch, capsys):
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks import stereo
+
+    monkeypatch.delenv('SPIKE_DEPTH_DATA', raising=False)
+    path = tmp_path / 'stereo.json'
+    options = ['--pairs', '6', '--styles', 'indoor', '--json', str(path)]
+    assert stereo.main(options) == 0
+    result = json.loads(path.read_text())
+    assert result['machine'].keys() == MACHINE
+    (indoor,) = result['styles']
+    assert (indoor['name'], indoor['pairs']) == ('indoor', 6)
+    assert indoor['ratio'] == pytest.approx(1.0, abs=0.02)
+    assert indoor['matched'] > 0.7
+    assert indoor['abs_rel'] < 0.1
+    assert indoor['fused'] < indoor['mono']
+    assert 0.5 < indoor['holds'] < 0.85
+    printed = capsys.readouterr().out
+    assert '| indoor | 6 ' in printed
+    assert 'Middlebury skipped: no data: give --data or set SPIKE_DEPTH_DATA' in printed
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.long
+@pytest.mark.skipif('SPIKE_DEPTH_DATA' not in os.environ, reason='needs SPIKE_DEPTH_DATA')
+def test_spikes_of_middlebury_are_matched_nearly_as_well_as_its_pictures(tmp_path):
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks import stereo
+
+    path = tmp_path / 'stereo.json'
+    assert stereo.main(['--styles', '--json', str(path)]) == 0
+    pictures, bright, dim = json.loads(path.read_text())['middlebury']
+    assert pictures['bad2_filled'] <= 0.20
+    assert bright['bad2_filled'] <= 1.25 * pictures['bad2_filled']
+    assert dim['bad2_filled'] <= 1.5 * pictures['bad2_filled']
+    for one in (pictures, bright, dim):
+        assert one['bad2_filled'] < one['bad2']
+        assert 0.97 < one['ratio_low'] <= one['ratio_high'] < 1.03
+
+
 def test_the_uncertainty_of_the_scale_is_fitted_to_hold_68_per_cent():
     for module in ('torch', 'timm', 'lightning_fabric'):
         pytest.importorskip(module)

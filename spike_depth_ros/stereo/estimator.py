@@ -24,8 +24,12 @@ NONE, MATCHED, FILLED = 0, 1, 2
 MIN_DEPTH_M = 0.5
 """Default depth of the nearest place that is searched, metres."""
 
-DISPARITY_ERROR_PX = 0.65
-"""Half-width of the 68 % interval of a matched disparity, pixels."""
+DISPARITY_ERROR_PX = 0.67
+"""Half-width of the 68 % interval of a matched disparity, pixels; like :data:`FILLED_ERROR` fitted
+by ``benchmarks.stereo --split calibration``."""
+
+FILLED_ERROR = 0.54
+"""Factor on the interval of one camera where its depth fills: it has the metres of the matches."""
 
 LEAST_DISPARITY_PX = 0.5
 """Disparity beyond that of infinity from which depth is measured, pixels."""
@@ -158,9 +162,8 @@ class StereoEstimator:
         depth = fill(matched.depth, metres)
         filled = (matched.origin == NONE) & ~np.isnan(depth)
         uncertainty, origin = matched.uncertainty.copy(), matched.origin.copy()
-        uncertainty[filled] = depth[filled] * np.hypot(
-            own[filled] / predicted[filled], np.float32(factor.uncertainty)
-        )
+        relative = np.hypot(own[filled] / predicted[filled], np.float32(factor.uncertainty))
+        uncertainty[filled] = depth[filled] * relative * np.float32(FILLED_ERROR)
         origin[filled] = FILLED
         near, far = (factor.value * end for end in alone.depth_range)
         return dataclasses.replace(

@@ -125,6 +125,15 @@ def test_a_shifted_camera_has_two_eyes_of_one_exposure():
     assert torch.allclose(*rates, rtol=0.3)
 
 
+def test_windows_of_pairs_have_the_counts_of_their_batch():
+    source = pairs(bins=1)
+    batch = source.samples(range(3), 64)
+    windows = [*source.pairs(range(3), 64)]
+    for eye, counts in enumerate((batch.counts, batch.right.counts)):
+        found = [np.unpackbits(pair[eye], axis=2, bitorder='little').sum(0) for pair in windows]
+        np.testing.assert_array_equal(np.stack(found)[:, :, :WIDTH], counts[:, 0].numpy())
+
+
 def equal(one, other):
     """Whether two batches have the same tensors."""
     for name, value in vars(one).items():

@@ -160,10 +160,48 @@ class ProceduralSource:
         for part in self._parts(batch_size):
             some = scenes.take(part)
             rendering = render(some, self.height, self.width, self.device)
-            light, knots = self._light(rendering, some, planes, rate_hz)
-            for number, seed in enumerate(torch.from_numpy(some.seed).to(self.device)):
-                camera = self._camera(seed[None])
-                yield camera.expose(light[number : number + 1], knots)[0].cpu().numpy()
+            yield from self._windows(some, rendering, rendering.luminance, planes, rate_hz)
+
+    def pairs(
+        self, indices: Sequence[int], planes: int | None = None
+    ) -> Iterator[tuple[PackedPlanes, PackedPlanes]]:
+        """Yield the windows of both eyes of chosen samples as packed planes.
+
+        Args:
+            indices: Their numbers, 0 or more.
+            planes: Window length; the first of the source's by default.
+
+        Yields:
+            Left and right planes, each as :meth:`windows` yields them.
+        """
+        scenes = without_illumination(generate(self.generators, indices))
+        baseline_m = self._baselines_m(indices)
+        length = planes or self.planes[0]
+        for part in self._parts(len(indices)):
+            left = scenes.take(part)
+            right = second_eye(left, baseline_m[part])
+            seen = [render(eye, self.height, self.width, self.device) for eye in (left, right)]
+            yield from zip(
+                *(
+                    self._windows(eye, rendering, seen[0].luminance, length, self.rate_hz)
+                    for eye, rendering in zip((left, right), seen, strict=True)
+                ),
+                strict=True,
+            )
+
+    def _windows(
+        self, scenes: Scenes, rendering: Rendering, metered: Tensor, planes: int, rate_hz: float
+    ) -> Iterator[PackedPlanes]:
+        """Yield the windows of rendered scenes, whose exposure is metered on a luminance."""
+        light, knots = self._light(rendering, scenes, planes, rate_hz, metered)
+        for number, seed in enumerate(torch.from_numpy(scenes.seed).to(self.device)):
+            camera = self._camera(seed[None])
+            yield camera.expose(light[number : number + 1], knots)[0].cpu().numpy()
+
+    def _baselines_m(self, indices: Sequence[int]) -> Array:
+        """Return the distance of the eyes of each sample, metres."""
+        number = len(self.baselines_m)
+        return np.array([self.baselines_m[index % number] for index in indices], np.float32)
 
     def samples(self, indices: Sequence[int], planes: int | None = None) -> Batch:
         """Return chosen samples.
@@ -231,8 +269,7 @@ class ProceduralSource:
         left = self._eye(indices, scenes, rendering, rendering.luminance, planes, rate_hz)
         if not self.with_right:
             return left
-        distances = [self.baselines_m[index % len(self.baselines_m)] for index in indices]
-        baseline_m = np.array(distances, np.float32)
+        baseline_m = self._baselines_m(indices)
         other = second_eye(scenes, baseline_m)
         seen = render(other, self.height, self.width, self.device, self.with_rgb)
         right = self._eye(indices, other, seen, rendering.luminance, planes, rate_hz)
