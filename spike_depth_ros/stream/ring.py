@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import threading
 from collections.abc import Mapping
 
@@ -96,8 +97,11 @@ class PlaneRing:
         stamp_tolerance: Largest deviation of a stamp that is not a gap, planes.
         inferred: The period is inferred from stamps: another one that they agree on replaces it.
         refused: Planes that came before there was a ring and were refused, by reason.
+        changed: Condition that guards the ring and is notified when planes arrive; a consumer of
+            several rings waits for all of them by one that they share. None: its own.
 
     Attributes:
+        changed: That condition.
         gaps: First confirmed gaps, at most :data:`MAX_LISTED_GAPS`.
 
     Raises:
@@ -116,6 +120,7 @@ class PlaneRing:
         stamp_tolerance: float = 0.5,
         inferred: bool = False,
         refused: Mapping[str, int] = {},
+        changed: threading.Condition | None = None,
     ) -> None:
         if window < 1 or hop < 0:
             raise ValueError(f'window {window}, hop {hop}: expected at least 1 and 0')
@@ -128,10 +133,10 @@ class PlaneRing:
         self.hop = hop or window
         self.policy = policy
         self.capacity = capacity
+        self.changed = threading.Condition() if changed is None else changed
         self.gaps: list[Gap] = []
         self._reference = reference_index(reference, window)
         self._store = _Store(geometry, capacity)
-        self._changed = threading.Condition()
         early = sum(refused.values())
         self._accounting = PlaneAccounting(early, early, refused=dict(refused))
         self._stamps = StampTracker(period_ns, stamp_tolerance, self._on_gap, inferred)
@@ -140,6 +145,7 @@ class PlaneRing:
         # Per chunk: number of its first plane, its stamp, so that times do not drift, its camera.
         self._anchors: collections.deque[tuple[int, int, Camera]] = collections.deque()
         self._next_start = 0  # earliest start of the next window
+        self._newest_ns: int | None = None
         self._accounted = 0  # planes before this number are no longer pending
         self._unwanted = False  # without a consumer planes are skipped, not dropped
 
@@ -151,17 +157,17 @@ class PlaneRing:
     @property
     def stamped_period_ns(self) -> int:
         """Other plane period on which recent stamps agree, nanoseconds; 0: none."""
-        with self._changed:
+        with self.changed:
             return self._stamps.stamped_period_ns
 
     def accounting(self) -> PlaneAccounting:
         """Return a snapshot of the accounting, without provisional gaps."""
-        with self._changed:
+        with self.changed:
             return self._accounting.snapshot(self._pending_between(0, self._store.head))
 
     def settle(self) -> None:
         """Count provisional gaps as lost, as the stream has ended or pauses."""
-        with self._changed:
+        with self.changed:
             self._stamps.settle()
 
     def append(
@@ -178,7 +184,7 @@ class PlaneRing:
             Relation of the chunk to the stream. A refused one (see :data:`REFUSALS`) is counted
             and not stored.
         """
-        with self._changed:
+        with self.changed:
             self._accounting.receive(chunk.planes)
             arrival = Arrival.OTHER_GEOMETRY
             if chunk.geometry == self.geometry:
@@ -189,35 +195,98 @@ class PlaneRing:
             if not self._stamps.joins:
                 self._begin_segment(arrival)
             self._anchors.append((self._store.head, chunk.t0_ns, camera))
+            self._newest_ns = chunk.t0_ns + (chunk.planes - 1) * self.period_ns
             for first in range(0, chunk.planes, self.capacity):
                 data = chunk.data[first : first + self.capacity]
                 self._evict_before(self._store.head + len(data) - self.capacity)
                 self._store.write(data)
                 self._segments[-1].end = self._store.head
-            self._changed.notify()
+            self.changed.notify()
             return arrival
 
-    def take(self, timeout_s: float = 0.0) -> Window | None:
+    def take(self, timeout_s: float = 0.0, until_ns: int | None = None) -> Window | None:
         """Return a copy of the next window of the policy.
 
         Args:
             timeout_s: Longest wait for the next planes if there is no window yet, seconds.
+            until_ns: Latest time of its reference plane, nanoseconds; None: any.
 
         Returns:
             The window; None if there is none.
         """
-        take = self._take_latest if self.policy == 'latest' else self._take_every
-        with self._changed:
+        with self.changed:
+            chosen = self._choose(until_ns)
+            if chosen is None and timeout_s > 0 and self.changed.wait(timeout_s):
+                chosen = self._choose(until_ns)
+            return None if chosen is None else self._take_from(*chosen, self.hop)
+
+    def next_reference_ns(self, until_ns: int | None = None) -> int | None:
+        """Return the time of the reference plane of the window that :meth:`take` would return.
+
+        Args:
+            until_ns: Latest time of that plane, nanoseconds; None: any.
+
+        Returns:
+            Nanoseconds; None if there is no window.
+        """
+        with self.changed:
+            chosen = self._choose(until_ns)
+            return None if chosen is None else self._origin_of(chosen[0] + self._reference)[0]
+
+    def skip(self) -> None:
+        """Skip the window that :meth:`take` would return, if any."""
+        with self.changed:
+            chosen = self._choose(None)
+            if chosen is not None:
+                self._next_start = chosen[0] + self.hop
+                self._skip_before(chosen[0] + min(self.hop, self.window))
+                self._retire_closed_segments()
+
+    def take_at(self, reference_ns: int) -> Window | None:
+        """Return a copy of the window at a time, whatever the policy and the hop.
+
+        Its reference plane is the nearest, half a plane period away at most. It starts later than
+        the last window; the pending planes before it are skipped.
+
+        Args:
+            reference_ns: Time, nanoseconds.
+
+        Returns:
+            The window, from when planes of that time or later have arrived, as the nearest is not
+            known before; None if there is none, see :meth:`awaits`.
+        """
+        with self.changed:
             self._unwanted = False
-            taken = take()
-            if taken is None and timeout_s > 0 and self._changed.wait(timeout_s):
-                taken = take()
-            return taken
+            found = self._find(reference_ns)
+            if found is None or self._is_ahead(reference_ns):
+                return None
+            start, segment = found
+            if start + self.window > segment.end:
+                return None
+            return self._take_from(start, segment, 1)
+
+    def awaits(self, reference_ns: int) -> bool:
+        """Return True if the window at a time may still arrive, or is there.
+
+        Args:
+            reference_ns: Time as for :meth:`take_at`, nanoseconds.
+
+        Returns:
+            False: its planes are missing, or left the ring, and will not come.
+        """
+        with self.changed:
+            return self._is_ahead(reference_ns) or self._find(reference_ns) is not None
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Time of the newest plane that was stored, nanoseconds; None before it."""
+        with self.changed:
+            return self._newest_ns
 
     @property
     def used(self) -> bool:
         """True if a window was taken."""
-        with self._changed:
+        with self.changed:
             return self._accounting.windowed > 0
 
     def close_unused(self) -> bool:
@@ -226,15 +295,15 @@ class PlaneRing:
         Returns:
             True: there will be no window; False: one was taken, and nothing changes.
         """
-        with self._changed:
+        with self.changed:
             if self._accounting.windowed:
                 return False
             self._forget_stored()
             return True
 
     def discard(self) -> None:
-        """Skip stored planes and later ones until :meth:`take`, as there is no consumer."""
-        with self._changed:
+        """Skip stored planes and later ones until a window is asked for: there is no consumer."""
+        with self.changed:
             self._unwanted = True
             self._accounting.skipped_by_policy += self._pending_between(0, self._store.head)
             is_open = bool(self._segments)
@@ -320,39 +389,79 @@ class PlaneRing:
             if self.policy == 'every':
                 self._next_start = self._segments[0].start
 
-    def _take_every(self) -> Window | None:
-        if not self._segments:
-            return None
-        self._retire_closed_segments()
-        front = self._segments[0]
-        start = max(self._next_start, front.start)
-        if start + self.window > front.end:
-            return None
-        taken = self._take_at(start, front)
-        self._retire_closed_segments()
-        return taken
+    def _skip_before(self, end: int) -> None:
+        """Skip the pending planes before ``end``."""
+        self._accounting.skipped_by_policy += self._pending_between(0, end)
+        self._accounted = max(self._accounted, end)
 
-    def _take_latest(self) -> Window | None:
-        for segment in reversed(self._segments):
-            start = segment.end - self.window
-            if start >= max(self._next_start, segment.start):
-                taken = self._take_at(start, segment)
-                while self._segments[0] is not segment:
-                    self._segments.popleft()
-                self._retire_closed_segments()
-                return taken
+    def _choose(self, until_ns: int | None) -> tuple[int, _Segment] | None:
+        """Choose the next window of the policy, with its reference plane at ``until_ns`` at most.
+
+        Returns:
+            Number of its first plane, and its segment; None if there is none.
+        """
+        self._unwanted = False
+        until = self._store.head if until_ns is None else self._plane_at(until_ns)
+        segments = reversed(self._segments)
+        if self.policy == 'every':
+            self._retire_closed_segments()
+            segments = itertools.islice(self._segments, 1)
+        for segment in segments:
+            first = max(self._next_start, segment.start)
+            last = min(segment.end - self.window, until - self._reference)
+            if first <= last:
+                return first if self.policy == 'every' else last, segment
         return None
 
-    def _take_at(self, start: int, segment: _Segment) -> Window:
+    def _find(self, reference_ns: int) -> tuple[int, _Segment] | None:
+        """Find the window at a time, if its planes are stored or may follow the stored ones.
+
+        Returns:
+            Number of its first plane, and its segment; None if there is none.
+        """
+        plane = self._nearest(reference_ns)
+        for segment in self._segments:
+            if plane is not None and segment.start <= plane < segment.end:
+                start = plane - self._reference
+                begins = start >= max(self._next_start, segment.start)
+                ends = start + self.window <= segment.end or segment is self._segments[-1]
+                return (start, segment) if begins and ends else None
+        return None
+
+    def _nearest(self, time_ns: int) -> int | None:
+        """Return the stored plane nearest to a time, half a period away at most; None: none is."""
+        before = self._plane_at(time_ns)
+        tail = self._segments[0].start if self._segments else self._store.head
+        stored = [p for p in (before + 1, before) if tail <= p < self._store.head]
+        planes = {abs(self._origin_of(p)[0] - time_ns): p for p in stored}
+        off_ns = min(planes, default=self.period_ns)
+        return planes[off_ns] if 2 * off_ns <= self.period_ns else None
+
+    def _plane_at(self, time_ns: int) -> int:
+        """Return the newest plane at or before a time; the one before all planes if none is."""
+        end = self._store.head
+        for first, stamp_ns, _ in reversed(self._anchors):
+            if stamp_ns <= time_ns:
+                return min(first + (time_ns - stamp_ns) // self.period_ns, end - 1)
+            end = first
+        return end - 1
+
+    def _is_ahead(self, time_ns: int) -> bool:
+        """Return True if no plane at or after a time has arrived."""
+        return self._newest_ns is None or time_ns > self._newest_ns
+
+    def _take_from(self, start: int, segment: _Segment, hop: int) -> Window:
         """Return a copy of a window; count its planes and the skipped ones before it."""
         end = start + self.window
-        self._accounting.skipped_by_policy += self._pending_between(0, start)
+        self._skip_before(start)
         self._accounting.windowed += self._pending_between(start, end)
         self._accounted = max(self._accounted, end)
-        self._next_start = start + self.hop
+        self._next_start = start + hop
+        while self._segments[0] is not segment:
+            self._segments.popleft()
         t0_ns, _ = self._origin_of(start)
         reference_ns, camera = self._origin_of(start + self._reference)
-        return Window(
+        window = Window(
             data=self._store.read(start, self.window),
             geometry=self.geometry,
             t0_ns=t0_ns,
@@ -362,6 +471,8 @@ class PlaneRing:
             camera=camera,
             segment=segment.number,
         )
+        self._retire_closed_segments()
+        return window
 
     def _origin_of(self, plane: int) -> tuple[int, Camera]:
         """Return time and camera of a stored plane, from its chunk."""

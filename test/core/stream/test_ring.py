@@ -365,3 +365,170 @@ def test_a_stamp_that_is_early_costs_its_packet_alone():
     assert (accounting.expected, accounting.lost_in_transport) == (12, 0)
     assert accounting.refused == {'backward': 4}
     assert [numbers_of(w)[0] for w in drain(ring)] == [0, 8]
+
+
+@given(
+    PACKETS,
+    st.lists(
+        st.builds(
+            lambda plane, off_ns: plane * PERIOD + off_ns,
+            st.integers(-1, 60),
+            st.one_of(st.just(0), st.integers(-PERIOD // 2, PERIOD // 2)),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(1, 12),
+    st.sampled_from(['latest', 'every']),
+    st.sampled_from(['first', 'middle', 'last']),
+)
+def test_take_at_gives_the_window_of_the_nearest_plane(packets, times, window, policy, reference):
+    ring = ring_of(window, policy=policy, reference=reference)
+    play(ring, [(planes, missing, False) for planes, missing, _ in packets])
+    runs = [run for run in runs_of(packets) if run]
+    index, after, seen = reference_index(reference, window), -1, set()
+    stored = [number for run in runs for number in run]
+    for off_ns in sorted(times):
+        nearest = min(stored, key=lambda number: abs(number * PERIOD - off_ns))
+        numbers = list(range(nearest - index, nearest - index + window))
+        run = next(run for run in runs if nearest in run)
+        near = 2 * abs(nearest * PERIOD - off_ns) <= PERIOD
+        begins = near and numbers[0] in run and numbers[0] > after
+        arrived = off_ns <= runs[-1][-1] * PERIOD
+        awaited = not arrived or (begins and (numbers[-1] in run or run is runs[-1]))
+        assert ring.awaits(T0 + off_ns) == awaited
+        taken = ring.take_at(T0 + off_ns)
+        if arrived and begins and numbers[-1] in run:
+            assert numbers_of(taken) == numbers
+            after = numbers[0]
+            seen |= set(numbers)
+        else:
+            assert taken is None
+        accounting = ring.accounting()
+        assert accounting.check() == (0, 0)
+        assert accounting.windowed == len(seen)
+    assert ring.accounting().overwritten == 0
+
+
+@given(PACKETS, st.integers(1, 8), st.integers(0, 10), st.integers(0, 9), st.data())
+def test_windows_taken_in_every_manner_count_each_plane_once(packets, window, hop, spare, data):
+    policy = data.draw(st.sampled_from(['latest', 'every']))
+    ring = ring_of(window, hop, policy, window + spare)
+    number, seen = 0, set()
+    for planes, missing, _ in packets:
+        number += missing
+        ring.append(chunk(number, planes))
+        number += planes
+        manner = data.draw(st.sampled_from(['take', 'until', 'take_at', 'skip', 'discard', '']))
+        time_ns = T0 + data.draw(st.integers(-2, number + 2)) * PERIOD
+        taken = None
+        if manner == 'take':
+            taken = ring.take()
+        elif manner == 'until':
+            expected_ns = ring.next_reference_ns(time_ns)
+            taken = ring.take(until_ns=time_ns)
+            assert expected_ns == (taken and taken.reference_ns)
+            assert taken is None or taken.reference_ns <= time_ns
+        elif manner == 'take_at':
+            taken = ring.take_at(time_ns)
+        elif manner:
+            getattr(ring, manner)()
+        seen |= set(numbers_of(taken)) if taken is not None else set()
+        accounting = ring.accounting()
+        assert accounting.check() == (0, 0)
+        assert accounting.windowed == len(seen)
+        assert accounting.pending <= window + spare
+
+
+def test_a_window_at_a_time_is_awaited_until_a_later_plane_arrives():
+    ring = ring_of(window=4, reference='last')
+    assert ring.newest_ns is None
+    assert ring.awaits(T0)
+    ring.append(chunk(0, 8))
+    assert ring.newest_ns == T0 + 7 * PERIOD
+    time_ns = T0 + 7 * PERIOD + 10
+    assert ring.take_at(time_ns) is None  # the next plane might be nearer, by its own stamp
+    assert ring.awaits(time_ns)
+    ring.append(chunk(8, 1))
+    assert numbers_of(ring.take_at(time_ns)) == [4, 5, 6, 7]
+    assert not ring.awaits(time_ns)
+
+
+def test_a_chunk_that_is_early_may_have_the_nearest_plane():
+    ring = ring_of(window=4, reference='last')
+    ring.append(chunk(0, 8))
+    ring.append(chunk(8, 8, T0 + 8 * PERIOD - 20_000))
+    assert numbers_of(ring.take_at(T0 + 7 * PERIOD + 14_999)) == [4, 5, 6, 7]
+    assert numbers_of(ring.take_at(T0 + 7 * PERIOD + 15_001)) == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize('emptied', ['discard', 'close_unused', 'overwritten'])
+def test_planes_that_left_the_ring_are_not_awaited(emptied):
+    ring = ring_of(window=4, capacity=8)
+    ring.append(chunk(0, 8))
+    if emptied == 'overwritten':
+        ring.append(chunk(8, 8))
+    else:
+        getattr(ring, emptied)()
+    assert ring.take_at(T0 + 4 * PERIOD) is None
+    assert not ring.awaits(T0 + 4 * PERIOD)
+    assert ring.awaits(ring.newest_ns + PERIOD)
+
+
+def test_a_window_at_a_time_starts_later_than_the_last_one():
+    ring = ring_of(window=4)
+    ring.append(chunk(0, 8))
+    ring.append(chunk(10, 20))
+    assert numbers_of(ring.take_at(T0 + 20 * PERIOD)) == [18, 19, 20, 21]
+    assert ring.take_at(T0 + 20 * PERIOD) is None
+    assert ring.take_at(T0 + 4 * PERIOD) is None
+    assert numbers_of(ring.take_at(T0 + 21 * PERIOD)) == [19, 20, 21, 22]
+    accounting = ring.accounting()
+    assert (accounting.windowed, accounting.skipped_by_policy, accounting.pending) == (5, 16, 7)
+
+
+def test_planes_before_a_gap_are_refused_with_the_last_window_there():
+    ring = ring_of(window=4)
+    ring.append(chunk(0, 6))
+    ring.append(chunk(8, 2))
+    ring.take()
+    assert ring.accounting().refused == {'gap': 2}
+
+
+def test_a_window_at_a_time_may_follow_discarded_planes():
+    ring = ring_of(window=4)
+    ring.append(chunk(0, 8))
+    ring.discard()
+    ring.append(chunk(8, 8))
+    assert not ring.awaits(T0 + 9 * PERIOD)  # it would begin before them
+    assert numbers_of(ring.take_at(T0 + 10 * PERIOD)) == [8, 9, 10, 11]
+    assert not ring.close_unused()
+
+
+@pytest.mark.parametrize('looks', ['take', 'next_reference_ns', 'take_at'])
+def test_planes_count_as_overwritten_once_there_is_a_consumer_again(looks):
+    ring = ring_of(window=4, capacity=8)
+    ring.discard()
+    ring.append(chunk(0, 3))
+    assert getattr(ring, looks)(*[T0] * (looks == 'take_at')) is None
+    ring.append(chunk(3, 7))
+    accounting = ring.accounting()
+    assert (accounting.overwritten, accounting.skipped_by_policy) == (2, 0)
+
+
+def test_a_skipped_window_is_none_of_the_stream():
+    ring = ring_of(window=4, hop=3)
+    ring.skip()
+    ring.append(chunk(0, 11))
+    ring.skip()
+    assert ring.accounting().skipped_by_policy == 3
+    assert [numbers_of(w)[0] for w in drain(ring)] == [3, 6]
+    assert ring.accounting().pending == 1
+
+
+def test_the_next_window_of_every_waits_for_its_time():
+    ring = ring_of(window=4)
+    ring.append(chunk(0, 12))
+    assert ring.take(until_ns=T0 + 2 * PERIOD - 1) is None
+    assert numbers_of(ring.take(until_ns=T0 + 9 * PERIOD)) == [0, 1, 2, 3]
+    assert ring.next_reference_ns() == T0 + 6 * PERIOD
