@@ -61,8 +61,9 @@ class PoisonedSource(RampSource):
 class TestPairs:
     def test_the_target_has_no_labels(self, batch):
         assert {field.name for field in dataclasses.fields(Unlabelled)} == {
-            'counts', 'planes_per_bin', 'index'
+            'counts', 'planes_per_bin', 'index', 'right', 'baseline_m'
         }  # fmt: skip
+        assert batch.target.right is None
         assert isinstance(batch.target, Unlabelled)
 
     def test_batches_are_those_of_both_sources(self):
