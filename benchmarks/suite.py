@@ -42,7 +42,7 @@ def entry(
 
 def of_end_to_end(quick: bool) -> Iterator[dict[str, Any]]:
     """Windows a second of a live stream, beside the naive node."""
-    args = ['--rounds', '1' if quick else '3', '--seconds', '5' if quick else '8']
+    args = ['--rounds', '1' if quick else '5', '--seconds', '5' if quick else '8']
     found = end_to_end.run(end_to_end.argument_parser().parse_args(args))
     ours, over = found['medians'][end_to_end.OURS], found['ours_over']['naive']
     yield entry('end to end', ours['windows_per_s'], 'windows/s', over, NAIVE)
@@ -76,7 +76,7 @@ def of_recording(quick: bool) -> Iterator[dict[str, Any]]:
 
 def of_ingest(quick: bool) -> Iterator[dict[str, Any]]:
     """Packets into the ring of windows, beside a copy of their bytes."""
-    args = ['--repetitions', '20' if quick else '50']
+    args = ['--repetitions', '100' if quick else '500']
     found = ingest.run(ingest.argument_parser().parse_args(args))['ingest']
     yield entry('ingest', found['planes_per_s'], 'planes/s', found['ours_over_copy'], 'copy')
 
