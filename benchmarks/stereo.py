@@ -178,6 +178,8 @@ def read_still(folder: Path, name: str) -> Still:
         cv2.imread(str(folder / name / f'{file}.png'), cv2.IMREAD_GRAYSCALE)
         for file in (left, right, truth)
     ]
+    if any(image is None for image in images):
+        raise report.InputError(f'{folder / name}: expected {left}.png, {right}.png, {truth}.png')
     values = images[2].astype(np.float32)
     disparity = np.where(values > 0, values / steps, np.nan).astype(np.float32)
     offset = folder / name / 'dmin.txt'
@@ -253,6 +255,8 @@ def summarise(
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """All measurements; the result is as this module's description has it."""
+    if options.pairs < 1:
+        raise report.InputError(f'--pairs {options.pairs}: expected 1 or more')
     torch.set_num_threads(1)
     mono = DepthEstimator.from_checkpoint(threads=1)
     pixels, skipped = {}, {}

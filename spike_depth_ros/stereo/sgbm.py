@@ -22,6 +22,17 @@ Picture = npt.NDArray[np.uint8]
 STEPS = 16
 """Steps of a disparity in a pixel."""
 
+LIMITS = {
+    'P2': (1, 10_000),
+    'prefilter_cap': (1, 63),
+    'uniqueness_ratio': (0, 100),
+    'speckle_size': (0, 1_000_000),
+    'speckle_range': (0, 100),
+    'disp12_max_diff': (-1, 1_000),
+    'smooth_range': (0, 255),
+}
+"""Lowest and highest value of settings."""
+
 SMOOTH_PX, SMOOTH_SIGMA_PX = 5, 1.5
 """Diameter of the smoothed neighbourhood, and its standard deviation, pixels."""
 
@@ -38,8 +49,8 @@ class SgbmSettings:
         uniqueness_ratio: Percent by which the best match must be better than the second.
         speckle_size: Largest region of one disparity that is taken for noise, pixels; 0: none is.
         speckle_range: Largest change of disparity within a region, pixels.
-        disp12_max_diff: Largest difference of the disparities of both pictures, pixels; -1: they
-            are not compared.
+        disp12_max_diff: Largest difference of the disparities of both pictures, pixels; -1: the
+            mirrored pair is not matched, and OpenCV's rough comparison is the only one.
         full_dp: True: eight directions of paths and not three; slower.
         smooth_range: Grey values within which pixels are smoothed with their neighbours before
             (bilateral filter; Tomasi and Manduchi), as rates of spikes are noisy; 0: not.
@@ -63,6 +74,9 @@ class SgbmSettings:
         window = self.correlation_window_size
         if not (1 <= window <= 255 and window % 2):
             raise ValueError(f'correlation_window_size {window}: expected an odd number, 1 to 255')
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f'{name} {getattr(self, name)}: expected {least} to {most}')
         if not 0 < self.P1 < self.P2:
             raise ValueError(f'P1 {self.P1}, P2 {self.P2}: expected P2 above P1, above 0')
 
@@ -143,6 +157,6 @@ class SgbmMatcher:
             uniquenessRatio=given.uniqueness_ratio,
             speckleWindowSize=given.speckle_size,
             speckleRange=given.speckle_range,
-            disp12MaxDiff=-1,  # by the mirrored pair
+            disp12MaxDiff=-1,  # a rough comparison in steps of one pixel, before that of _agreeing
             mode=cv2.STEREO_SGBM_MODE_HH if given.full_dp else cv2.STEREO_SGBM_MODE_SGBM_3WAY,
         )

@@ -88,12 +88,12 @@ def test_pixels_without_a_match_are_filled_in_the_metres_of_the_others():
 
 
 def test_nothing_is_filled_before_anything_is_measured():
-    rate = np.full((HEIGHT, WIDTH), 1e-6, np.float32)
-    dark = Observation(window(rate), right=window(rate), rig=RIG)
-    found = StereoEstimator(fill=DepthEstimator.from_checkpoint()).predict(dark)
-    if found.matched == 0:
-        assert NOT_YET in found.notes
-        assert np.isnan(found.depth).all()
+    # All at infinity, from where no depth follows.
+    found = StereoEstimator(fill=DepthEstimator.from_checkpoint()).predict(pair(0))
+    assert NOT_YET in found.notes
+    assert found.fill_factor is None
+    assert not (found.origin == FILLED).any()
+    assert np.isnan(found.depth[found.origin == NONE]).all()
 
 
 def test_a_binned_network_fills_every_pixel():

@@ -125,6 +125,24 @@ def test_a_shifted_camera_has_two_eyes_of_one_exposure():
     assert torch.allclose(*rates, rtol=0.3)
 
 
+@pytest.mark.parametrize(('with_right', 'calls'), [(False, 1), (True, 3)])
+def test_the_lens_is_simulated_once_for_an_eye_that_meters_its_own_light(
+    monkeypatch, with_right, calls
+):
+    seen, through = [], Optics.through_lens
+
+    def counted(optics, luminance):
+        seen.append(luminance)
+        return through(optics, luminance)
+
+    monkeypatch.setattr(Optics, 'through_lens', counted)
+    ShiftedSource(
+        Optics(blur=1.0), styles=('home',), height=HEIGHT, width=WIDTH, planes=(16,), bins=2,
+        with_right=with_right,
+    ).batch(0, 1)  # fmt: skip
+    assert len(seen) == calls
+
+
 def test_windows_of_pairs_have_the_counts_of_their_batch():
     source = pairs(bins=1)
     batch = source.samples(range(3), 64)

@@ -160,7 +160,7 @@ class ProceduralSource:
         for part in self._parts(batch_size):
             some = scenes.take(part)
             rendering = render(some, self.height, self.width, self.device)
-            yield from self._windows(some, rendering, rendering.luminance, planes, rate_hz)
+            yield from self._windows(some, rendering, planes, rate_hz)
 
     def pairs(
         self, indices: Sequence[int], planes: int | None = None
@@ -180,19 +180,24 @@ class ProceduralSource:
         for part in self._parts(len(indices)):
             left = scenes.take(part)
             right = second_eye(left, baseline_m[part])
-            seen = [render(eye, self.height, self.width, self.device) for eye in (left, right)]
+            by_left, by_right = (
+                render(eye, self.height, self.width, self.device) for eye in (left, right)
+            )
             yield from zip(
-                *(
-                    self._windows(eye, rendering, seen[0].luminance, length, self.rate_hz)
-                    for eye, rendering in zip((left, right), seen, strict=True)
-                ),
+                self._windows(left, by_left, length, self.rate_hz),
+                self._windows(right, by_right, length, self.rate_hz, by_left.luminance),
                 strict=True,
             )
 
     def _windows(
-        self, scenes: Scenes, rendering: Rendering, metered: Tensor, planes: int, rate_hz: float
+        self,
+        scenes: Scenes,
+        rendering: Rendering,
+        planes: int,
+        rate_hz: float,
+        metered: Tensor | None = None,
     ) -> Iterator[PackedPlanes]:
-        """Yield the windows of rendered scenes, whose exposure is metered on a luminance."""
+        """Yield the windows of rendered scenes; their exposure is that of :meth:`_light`."""
         light, knots = self._light(rendering, scenes, planes, rate_hz, metered)
         for number, seed in enumerate(torch.from_numpy(scenes.seed).to(self.device)):
             camera = self._camera(seed[None])
@@ -266,13 +271,13 @@ class ProceduralSource:
         if self.with_right:
             scenes = without_illumination(scenes)
         rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
-        left = self._eye(indices, scenes, rendering, rendering.luminance, planes, rate_hz)
+        left = self._eye(indices, scenes, rendering, planes, rate_hz)
         if not self.with_right:
             return left
         baseline_m = self._baselines_m(indices)
         other = second_eye(scenes, baseline_m)
         seen = render(other, self.height, self.width, self.device, self.with_rgb)
-        right = self._eye(indices, other, seen, rendering.luminance, planes, rate_hz)
+        right = self._eye(indices, other, seen, planes, rate_hz, rendering.luminance)
         return dataclasses.replace(
             left,
             right=View(right.counts, right.rgb, right.depth, right.image),
@@ -284,11 +289,11 @@ class ProceduralSource:
         indices: list[int],
         scenes: Scenes,
         rendering: Rendering,
-        metered: Tensor,
         planes: int,
         rate_hz: float,
+        metered: Tensor | None = None,
     ) -> Batch:
-        """Return the batch of one eye, whose exposure is metered on a luminance."""
+        """Return the batch of one eye; its exposure is that of :meth:`_light`."""
         light, knots = self._light(rendering, scenes, planes, rate_hz, metered)
         seeds = torch.from_numpy(scenes.seed).to(self.device)
         counts, lengths = self._counts(light, knots, seeds)
