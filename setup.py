@@ -85,6 +85,7 @@ setup(
     entry_points={
         'console_scripts': [
             'spike_depth = spike_depth_ros.commands:spike_depth',
+            'spike_stereo = spike_depth_ros.commands:spike_stereo',
             'spike_player = spike_depth_ros.commands:spike_player',
             'check_stream = spike_depth_ros.commands:check_stream',
             'spike_demo = spike_depth_ros.commands:spike_demo',

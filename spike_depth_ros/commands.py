@@ -25,6 +25,7 @@ ROS_MODULES = {
     'sensor_msgs',
     'std_msgs',
     'std_srvs',
+    'stereo_msgs',
 }
 """Modules of ROS 2, from a ROS installation or from wheels."""
 
@@ -150,6 +151,11 @@ def _interrupted_once() -> Iterator[None]:
 def spike_depth() -> int:
     """Run the console script ``spike_depth``."""
     return run_node('spike_depth', 'depth')
+
+
+def spike_stereo() -> int:
+    """Run the console script ``spike_stereo``."""
+    return run_node('spike_stereo', 'stereo')
 
 
 def spike_player() -> int:

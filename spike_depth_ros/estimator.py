@@ -27,6 +27,7 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
 )
 from spike_depth_ros.metrics import BEYOND
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
@@ -71,13 +72,14 @@ class Observation:
         fx_px: Focal length in sensor pixels (``K[0]`` of the camera matrix; of the rectified one
             where the window's camera has a rectification). None or 0: not calibrated; the
             canonical focal length is assumed. That of a pair is the rig's.
-        right: Packed planes of the right camera at the same time; None: one camera.
-        rig: Calibrations of both cameras; None: one camera.
+        right: Packed planes of the right camera at the same time; None: one camera, or the right
+            one has stopped.
+        rig: Calibrations of both cameras; None: one camera, or not calibrated.
 
     Raises:
         TypeError: A window is not a :class:`Window`.
-        ValueError: The focal length is not a number, negative or not finite; a right window
-            without a rig, or a rig without one, or the windows are not of its size.
+        ValueError: The focal length is not a number, negative or not finite; the windows are not
+            of one size, that of the rig.
     """
 
     window: Window
@@ -86,7 +88,7 @@ class Observation:
     rig: StereoRig | None = None
 
     def __post_init__(self) -> None:
-        for window in (self.window, *([] if self.right is None else [self.right])):
+        for window in self._windows:
             if not isinstance(window, Window):
                 raise TypeError(
                     f'window of type {type(window).__name__}: expected a Window, made of planes '
@@ -102,27 +104,34 @@ class Observation:
                 f'focal length {fx!r} pixels: expected a number above 0, or 0 for not calibrated'
             )
 
+    @property
+    def rectification(self) -> Rectification | None:
+        """Rectification of the depth image; None: none."""
+        if self.rig is not None:
+            return self.rig.rectifications[0]
+        return self.window.camera.rectification
+
     def _check_pair(self) -> None:
-        """Refuse half of a pair, and windows of another size than the rig's.
+        """Refuse windows of another size than the rig's, or than each other.
 
         Raises:
             ValueError: They are refused.
         """
-        right, rig = self.right, self.rig
-        if (right is None) != (rig is None):
-            raise ValueError(
-                'a right window needs a rig and a rig a right window: expected '
-                'Observation(left, right=right, rig=rig)'
-            )
-        if right is None or rig is None:
-            return
-        for name, window in (('left', self.window), ('right', right)):
-            size = window.geometry.width, window.geometry.height
-            if size != (rig.left.width, rig.left.height):
+        sizes = [(one.geometry.width, one.geometry.height) for one in self._windows]
+        if self.rig is not None:
+            expected, whose = (self.rig.left.width, self.rig.left.height), 'the rig'
+        else:
+            expected, whose = sizes[0], 'the left window'
+        for name, size in zip(('left', 'right'), sizes, strict=False):
+            if size != expected:
                 raise ValueError(
                     f'{name} window of {size[0]}x{size[1]} pixels: expected '
-                    f'{rig.left.width}x{rig.left.height}, those of the rig'
+                    f'{expected[0]}x{expected[1]}, those of {whose}'
                 )
+
+    @property
+    def _windows(self) -> list[Window]:
+        return [self.window, *([] if self.right is None else [self.right])]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,17 +17,12 @@ import functools
 import queue
 import sys
 import threading
-import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
-from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load_info
@@ -36,10 +31,9 @@ from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference
+from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference, WindowSource
 from spike_depth_ros.nodes.learnt_preview import LEARNT
-from spike_depth_ros.nodes.losses import ActiveRemedies
-from spike_depth_ros.nodes.private_rclpy import RCLError
+from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
@@ -52,46 +46,14 @@ SCALE_PARAMETERS = (
 )  # fmt: skip
 """Parameters of the scale from the height of the camera."""
 
-RANGE_PARAMETERS = (
-    'filter.min_depth', 'filter.max_depth', 'colour.min_depth', 'colour.max_depth',
-)  # fmt: skip
-"""Parameters of ranges of depth, of which the largest is above the smallest."""
 
-WARN_EVERY_S = 5.0
-"""Shortest time between logged warnings of one kind, seconds; all are counted."""
-
-
-Transition = Callable[['SpikeDepthNode', LifecycleState], TransitionCallbackReturn]
-
-
-def _log_exceptions(transition: Transition) -> Transition:
-    """Log exceptions of a transition; rclpy enters an error state without a log message."""
-
-    @functools.wraps(transition)
-    def reporting(node: SpikeDepthNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(node, state)
-        except Exception:
-            if rclpy.ok():  # else interrupted: the error is its consequence
-                text = traceback.format_exc()
-                node.get_logger().error(f'{transition.__name__} failed:\n{text}')
-            raise
-
-    return reporting
-
-
-class SpikeDepthNode(LifecycleNode):
+class SpikeDepthNode(PerceptionNode):
     """Node that connects ingest, inference and diagnostics to topics, parameters, transitions."""
 
     def __init__(self) -> None:
-        super().__init__('spike_depth')
-        self._refuse_illegal_transitions()
-        parameters.declare(self, parameters.DEPTH_PARAMETERS)
-        self._settings: dict[str, Any] = {}
+        super().__init__('spike_depth', parameters.DEPTH_PARAMETERS)
         self._estimator: DepthEstimator | None = None
         self._scale: ScaleFromHeight | None = None
-        self._temporal = TemporalFilter(0.0)
-        self._outputs: TopicOutputs | None = None
         self._ingest: Ingest | None = None
         self._inference: Inference | None = None
         self._inputs: TopicInputs | None = None
@@ -101,52 +63,18 @@ class SpikeDepthNode(LifecycleNode):
         self._model_wanted = 0
         self._requests: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
         self._loader: threading.Thread | None = None
-        self._warned: dict[str, float] = {}
-        self.add_on_set_parameters_callback(self._review_parameters)
-        self.add_post_set_parameters_callback(self._apply_parameters)
-        diagnostics.StatusPublisher(self, self._statuses)
-        if self.get_parameter('autostart').value:
-            try:
-                self._start()
-            except BaseException:
-                self.close()  # an interrupt may come when threads run already
-                self.destroy_node()  # or its topics stay until the process ends
-                raise
-
-    def _start(self) -> None:
-        done = TransitionCallbackReturn.SUCCESS
-        if self.trigger_configure() != done or self.trigger_activate() != done:
-            raise process.UserError
+        self._begin()
 
     # Transitions
 
-    def _refuse_illegal_transitions(self) -> None:
-        """Answer requests of illegal transitions, for which rclpy raises."""
-        for service in self.services:
-            if service.srv_type is ChangeState:
-                service.callback = functools.partial(self._change_state, service.callback)
-
-    def _change_state(
-        self,
-        change: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response],
-        request: ChangeState.Request,
-        response: ChangeState.Response,
-    ) -> ChangeState.Response:
-        try:
-            return change(request, response)
-        except RCLError as error:  # the state is as it was
-            self.get_logger().warning(f'transition refused: {error}')
-            response.success = False
-            return response
-
-    @_log_exceptions
+    @log_exceptions
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; return FAILURE with a logged reason if it cannot be used."""
         try:
             self._settings = parameters.values(self, parameters.DEPTH_PARAMETERS)
             if self._settings['preview'] == LEARNT:
                 _check_preview(self._settings['preview.checkpoint'])
-            _check_ranges(self._settings)
+            parameters.check_ranges(self._settings)
             self._scale = _scale_from(self._settings)
             self._temporal = TemporalFilter(self._settings['filter.temporal'])
             self._estimator = self._load(self._settings['checkpoint'])
@@ -164,21 +92,18 @@ class SpikeDepthNode(LifecycleNode):
         shared_memory.warn(self.get_logger().warning)
         return TransitionCallbackReturn.SUCCESS
 
-    @_log_exceptions
+    @log_exceptions
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start inference."""
         assert self._outputs is not None
         self._ingest = Ingest(self._stream_settings(), self._warn)
-        self._inputs = TopicInputs(self, self._ingest, self._settings, self._warn)
-        self._stream_task = diagnostics.StreamTask(
-            self._settings['input_timeout_s'], ActiveRemedies.here(self._inputs.reliable)
-        )
+        self._inputs = TopicInputs(self, {'': self._ingest}, self._settings, self._warn)
         self._inference_task = diagnostics.InferenceTask()
         with self._model_lock:
             assert self._estimator is not None
             self._inference = Inference(
                 self._estimator,
-                self._ingest,
+                WindowSource(self._ingest),
                 self._outputs,
                 self._warn,
                 lambda: process.lower_priority(self._warn_of_priority),
@@ -190,32 +115,6 @@ class SpikeDepthNode(LifecycleNode):
         self._inputs.start()
         self._inference.start()
         return super().on_activate(state)
-
-    @_log_exceptions
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and end inference after the current window."""
-        self._stop()
-        return super().on_deactivate(state)
-
-    @_log_exceptions
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Release the model and its memory."""
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
-
-    @_log_exceptions
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop ingest and inference, and release the model."""
-        self._stop()
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
-
-    @_log_exceptions
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Return to unconfigured after an exception in a transition."""
-        self._stop()
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
 
     def close(self) -> None:
         """End every thread before the node is destroyed.
@@ -243,7 +142,7 @@ class SpikeDepthNode(LifecycleNode):
 
     def _release(self) -> None:
         if self._outputs is not None:
-            self._outputs.destroy(self)
+            self._outputs.destroy()
         self._outputs = None
         with self._model_lock:
             self._model_wanted += 1
@@ -273,10 +172,6 @@ class SpikeDepthNode(LifecycleNode):
         given = self._settings['sensor_height'], self._settings['sensor_width']
         return given if all(given) else None
 
-    def _warn_of_priority(self, text: str) -> None:
-        if 'priority' not in self._warned:
-            self._warn('priority', text)
-
     def _stream_settings(self) -> StreamSettings:
         assert self._estimator is not None
         info = self._estimator.info
@@ -285,43 +180,31 @@ class SpikeDepthNode(LifecycleNode):
         given['window'] = given['window'] or info.planes
         return StreamSettings(**given, reference=info.reference_plane)
 
-    def _warn(self, kind: str, text: str) -> None:
-        now = time.monotonic()
-        if now - self._warned.get(kind, -WARN_EVERY_S) >= WARN_EVERY_S:
-            self._warned[kind] = now
-            self.get_logger().warning(text)
-
     # Parameters
 
-    def _review_parameters(self, changes: list[RosParameter]) -> SetParametersResult:
-        configured = self._estimator is not None
-        result = parameters.review(parameters.DEPTH_PARAMETERS, changes, configured)
+    @property
+    def _is_configured(self) -> bool:
+        return self._estimator is not None
+
+    def _refuse_changes(self, changes: list[RosParameter]) -> str:
         new_model = next((c.value for c in changes if c.name == 'checkpoint'), None)
-        if result.successful and configured and new_model is not None:
+        if self._is_configured and new_model is not None:
             reason = self._refuse_model(find_checkpoint(new_model))
             if reason:
-                return SetParametersResult(successful=False, reason=reason)
-        if result.successful and any(c.name == 'preview' and c.value == LEARNT for c in changes):
+                return reason
+        if any(c.name == 'preview' and c.value == LEARNT for c in changes):
             path = self.get_parameter('preview.checkpoint').value
             path = next((c.value for c in changes if c.name == 'preview.checkpoint'), path)
             try:
                 _check_preview(path)
             except (ValueError, OSError) as error:
-                return SetParametersResult(successful=False, reason=one_line(error))
-        if result.successful and configured and _changes_scale(changes):
+                return one_line(error)
+        if self._is_configured and _changes_scale(changes):
             try:
                 _scale_from(self._scale_settings() | {c.name: c.value for c in changes})
             except ValueError as error:
-                return SetParametersResult(successful=False, reason=one_line(error))
-        if result.successful and configured:
-            try:
-                _check_ranges(
-                    {name: self.get_parameter(name).value for name in RANGE_PARAMETERS}
-                    | {c.name: c.value for c in changes}
-                )
-            except ValueError as error:
-                return SetParametersResult(successful=False, reason=one_line(error))
-        return result
+                return one_line(error)
+        return super()._refuse_changes(changes)
 
     def _scale_settings(self) -> dict[str, Any]:
         return {name: self.get_parameter(name).value for name in SCALE_PARAMETERS}
@@ -349,11 +232,8 @@ class SpikeDepthNode(LifecycleNode):
         return ''
 
     def _apply_parameters(self, changes: list[RosParameter]) -> None:
+        super()._apply_parameters(changes)
         for change in changes:
-            if self._outputs is not None:
-                self._outputs.change(change.name, change.value)
-            if change.name == 'filter.temporal':
-                self._temporal.time_constant_s = change.value
             if change.name == 'checkpoint' and self._estimator is not None:
                 self._load_beside(change.value)
         if self._estimator is not None and _changes_scale(changes):
@@ -410,26 +290,20 @@ class SpikeDepthNode(LifecycleNode):
         if inputs is None or (
             self._ingest is None or self._inference is None or self._estimator is None
         ):
-            idle = diagnostics.StatusBuilder('')
-            idle.warn('not active')
-            return [idle.status(start + keys.STREAM, '', {})]
+            return [diagnostics.not_active(start + keys.STREAM)]
         frame = self._ingest.camera.frame_id
-        self._stream_task.active = ActiveRemedies.here(inputs.reliable)
-        self._stream_task.incompatible_qos = inputs.incompatible_qos
-        others = (inputs.mixed_publishers(), inputs.problem_of_reader)
-        problems = [*self._several_publishers(), *(text for text in others if text)]
+        others = several_publishers(self, 'depth/image'), inputs.problem_of_reader
         return [
-            self._stream_task.status(start + keys.STREAM, self._ingest, problems, inputs.values()),
+            inputs.cameras[''].status(start + keys.STREAM, *others),
             self._inference_task.status(start + keys.INFERENCE, frame, self._inference),
             diagnostics.model_status(
-                start + keys.MODEL, frame, self._estimator, self._inference, self._swap_problem
+                start + keys.MODEL,
+                frame,
+                self._estimator,
+                self._inference.last,
+                self._swap_problem,
             ),
         ]
-
-    def _several_publishers(self) -> list[str]:
-        """Return the topics with more than one publisher, one line each."""
-        topics = ('spikes', 'camera_info', 'depth/image')
-        return [text for topic in topics if (text := several_publishers(self, topic))]
 
 
 def _changes_scale(changes: list[RosParameter]) -> bool:
@@ -453,20 +327,6 @@ def _scale_from(settings: Mapping[str, Any]) -> ScaleFromHeight | None:
         *(settings[f'camera_{name}'] for name in ('height_m', 'pitch_rad', 'roll_rad'))
     )
     return ScaleFromHeight(pose, settings['scale_timeout_s'])
-
-
-def _check_ranges(settings: Mapping[str, Any]) -> None:
-    """Refuse a range of depths without depth in it.
-
-    Raises:
-        ValueError: A largest depth is not above the smallest one.
-    """
-    for group in ('filter', 'colour'):
-        low, high = (settings[f'{group}.{end}_depth'] for end in ('min', 'max'))
-        if 0 < high <= low:
-            raise ValueError(
-                f'{group}.max_depth is {high:g}; expected above {group}.min_depth, {low:g}, or 0'
-            )
 
 
 def _check_preview(path: str) -> None:

@@ -15,6 +15,7 @@ from spike_depth_ros.stream.accounting import PlaneAccounting
 
 # Tasks: the ends of the names of statuses.
 STREAM, INFERENCE, MODEL = 'stream', 'inference', 'model'
+LEFT_STREAM, RIGHT_STREAM, STEREO = 'left stream', 'right stream', 'stereo'
 EVALUATION, PROCESS = 'evaluation', 'process'
 
 # Stream.
@@ -46,6 +47,12 @@ UNCERTAINTY_M_MEDIAN = 'uncertainty_m_median'
 # Scale from the height of the camera.
 SCALE_FACTOR, SCALE_UNCERTAINTY = 'scale_factor', 'scale_uncertainty'
 SCALE_INLIERS, SCALE_AGE_S, SCALE_TILT_RAD = 'scale_inliers', 'scale_age_s', 'scale_tilt_rad'
+
+# Two cameras.
+PAIRS, PAIRS_PER_S, WINDOWS_ALONE = 'pairs', 'pairs_per_s', 'windows_alone'
+BASELINE_M, RECTIFIED_FX_PX = 'baseline_m', 'rectified_fx_px'
+STAMP_DIFFERENCE_US, VERTICAL_OFFSET_PX = 'stamp_difference_us', 'vertical_offset_px'
+MATCHED_SHARE, FILL_FACTOR = 'matched_share', 'fill_factor'
 
 # Evaluation, beside its metrics.
 WINDOWS, WINDOWS_WITH_TRUTH = 'windows', 'windows_with_truth'

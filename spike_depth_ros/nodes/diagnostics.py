@@ -13,7 +13,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.estimator import DepthEstimator, Prediction
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
@@ -207,6 +207,13 @@ class InferenceTask:
         return builder.status(name, hardware_id, values)
 
 
+def not_active(name: str) -> DiagnosticStatus:
+    """Build the status of a node that does not run."""
+    builder = StatusBuilder('')
+    builder.warn('not active')
+    return builder.status(name, '', {})
+
+
 def process_status(name: str) -> DiagnosticStatus:
     """Build the status of internal errors; a recent one is an error."""
     builder = StatusBuilder('no internal error')
@@ -219,7 +226,11 @@ def process_status(name: str) -> DiagnosticStatus:
 
 
 def model_status(
-    name: str, hardware_id: str, estimator: DepthEstimator, inference: Inference, swap: str
+    name: str,
+    hardware_id: str,
+    estimator: DepthEstimator,
+    prediction: Prediction | None,
+    swap: str = '',
 ) -> DiagnosticStatus:
     """Build the status of the model: its file, backend, device and scale.
 
@@ -227,7 +238,7 @@ def model_status(
         name: Name of the status.
         hardware_id: Frame of the camera.
         estimator: The model.
-        inference: Inference with its newest prediction.
+        prediction: Its newest prediction; None before it.
         swap: Error of the newest change of the model; empty: none.
     """
     info = estimator.info
@@ -236,7 +247,6 @@ def model_status(
         builder.error(swap)
     if info.stage == 'random':
         builder.warn('random weights: depth is meaningless')
-    prediction = inference.last
     if prediction is not None:
         for note in prediction.notes:
             builder.warn(note)

@@ -34,7 +34,7 @@ class ExecutorReader:
         self._lock = threading.RLock()  # executors have several threads, stop() is another's
         self._running = False
         self._sources = [Source(given) for given in inputs]
-        self._successor: tuple[Source, Source] | None = None
+        self._successors: list[tuple[Source, Source]] = []
         for source in self._sources:
             self._connect(source)
 
@@ -51,13 +51,16 @@ class ExecutorReader:
         """Replace one of the inputs at the first message of another subscription."""
         with self._lock:
             old = next(one for one in self._sources if one.subscription is subscription)
-            self._successor = (old, Source(successor))
-            self._connect(self._successor[1])
+            new = Source(successor)
+            self._successors.append((old, new))
+            self._connect(new)
 
-    def keep(self) -> None:
-        """Cancel a pending hand-over: the old subscription stays."""
+    def keep(self, subscription: Subscription) -> None:
+        """Cancel the pending hand-over of a subscription, which stays."""
         with self._lock:
-            self._successor = None
+            self._successors = [
+                pair for pair in self._successors if pair[0].subscription is not subscription
+            ]
 
     def reads(self, subscription: Subscription) -> bool:
         """Return True if messages of a subscription are handled."""
@@ -67,7 +70,7 @@ class ExecutorReader:
     def uses(self, subscription: Subscription) -> bool:
         """Return True if a subscription must not yet be destroyed."""
         with self._lock:
-            used = [*self._sources, *(self._successor or ())]
+            used = [*self._sources, *(new for _, new in self._successors)]
             return self._running and any(one.subscription is subscription for one in used)
 
     def handle_events(self) -> None:
@@ -81,11 +84,11 @@ class ExecutorReader:
         with self._lock:
             if not self._running:
                 return
-            if self._successor is not None and source is self._successor[1]:
-                old, new = self._successor
+            for pair in [one for one in self._successors if one[1] is source]:
+                old, new = pair
                 new.follow(old)
                 self._sources = [new if each is old else each for each in self._sources]
-                self._successor = None
+                self._successors.remove(pair)
             if source not in self._sources or source.is_copy(info):
                 return
             try:

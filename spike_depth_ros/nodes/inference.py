@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inference thread of the depth node: from the ring of planes to published depth."""
+"""Inference thread of a perception node: from observations to published depth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.estimator import Observation, Prediction
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest
@@ -25,6 +25,59 @@ IDLE_S = 0.05
 
 LONG_IDLE_S = 1.0
 """Time between two checks without a subscriber whose coming is an event, seconds."""
+
+
+class Estimator(Protocol):
+    """Estimator of depth."""
+
+    def predict(self, observation: Observation) -> Prediction:
+        """Predict depth."""
+
+
+class Observations(Protocol):
+    """Source of observations."""
+
+    def is_ready(self) -> bool:
+        """Return True once planes arrive that can be used."""
+
+    def discard(self) -> None:
+        """Skip the planes so far: there is no subscriber."""
+
+    def take(self, timeout_s: float) -> Observation | None:
+        """Return the next observation; None if there is none after a wait, seconds."""
+
+    def has_depth(self, observation: Observation) -> bool:
+        """Return True if depth can be predicted, and not only pictures published."""
+
+
+class WindowSource:
+    """Source of the windows of one camera.
+
+    Args:
+        ingest: Ingest of its stream.
+    """
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    def is_ready(self) -> bool:
+        """Return True once there is a ring."""
+        return self._ingest.ring is not None
+
+    def discard(self) -> None:
+        """Skip the planes so far."""
+        if self._ingest.ring is not None:
+            self._ingest.ring.discard()
+
+    def take(self, timeout_s: float) -> Observation | None:
+        """Return the next window with its focal length."""
+        ring = self._ingest.ring
+        window = ring.take(timeout_s) if ring is not None else None
+        return Observation(window, window.camera.fx_px) if window is not None else None
+
+    def has_depth(self, observation: Observation) -> bool:
+        """Return True: each window gives depth."""
+        return True
 
 
 class Outputs(Protocol):
@@ -39,10 +92,10 @@ class Outputs(Protocol):
     def preview_wanted(self) -> bool:
         """Return True if the preview has a subscriber."""
 
-    def publish_depth(self, window: Window, prediction: Prediction) -> None:
+    def publish_depth(self, observation: Observation, prediction: Prediction) -> None:
         """Publish depth, its camera and uncertainty."""
 
-    def publish_preview(self, window: Window, done: Callable[[float], object]) -> None:
+    def publish_preview(self, observation: Observation, done: Callable[[float], object]) -> None:
         """Publish the preview, maybe later; then call ``done`` with its duration, ms."""
 
     def age_ms(self, window: Window) -> float:
@@ -83,7 +136,7 @@ class Inference(threading.Thread):
 
     Args:
         estimator: The model; see :meth:`replace`.
-        ingest: Source of windows.
+        source: Source of observations.
         outputs: Publishers of the results.
         warn: Called with kind and text of each warning.
         prepare: Called once in the thread before its first window.
@@ -103,8 +156,8 @@ class Inference(threading.Thread):
 
     def __init__(
         self,
-        estimator: DepthEstimator,
-        ingest: Ingest,
+        estimator: Estimator,
+        source: Observations,
         outputs: Outputs,
         warn: Callable[[str, str], object],
         prepare: Callable[[], object] = lambda: None,
@@ -121,7 +174,7 @@ class Inference(threading.Thread):
         self.failures_in_row = 0
         self.latency = LatencyStats()
         self.last: Prediction | None = None
-        self._ingest = ingest
+        self._source = source
         self._outputs = outputs
         self._warn = warn
         self._prepare = prepare
@@ -141,7 +194,7 @@ class Inference(threading.Thread):
         """Check for a subscriber now."""
         self._waking.set()
 
-    def replace(self, estimator: DepthEstimator) -> None:
+    def replace(self, estimator: Estimator) -> None:
         """Use another model from the next window on; the old one may then be closed."""
         with self._between_windows:
             self.estimator = estimator
@@ -165,44 +218,45 @@ class Inference(threading.Thread):
         self._waking.clear()  # before the check, so that no later change is missed
         if self._stopping.is_set():
             return
-        ring = self._ingest.ring
+        ready = self._source.is_ready()
         depth, preview = self._outputs.depth_wanted(), self._outputs.preview_wanted()
-        if ring is None or not (depth or preview):
-            if ring is not None:
-                ring.discard()
-            self._waking.wait(IDLE_S if ring is None else self._idle_s)
+        if not ready or not (depth or preview):
+            self._source.discard()
+            self._waking.wait(self._idle_s if ready else IDLE_S)
             return
-        window = ring.take(timeout_s=0.1)
-        if window is not None:
-            self._handle(window, depth, preview)
+        observation = self._source.take(timeout_s=0.1)
+        if observation is not None:
+            self._handle(observation, depth, preview)
 
-    def _handle(self, window: Window, depth: bool, preview: bool) -> None:
+    def _handle(self, observation: Observation, depth: bool, preview: bool) -> None:
         try:
             if preview:
                 self._outputs.publish_preview(
-                    window, functools.partial(self.latency.add, 'preview')
+                    observation, functools.partial(self.latency.add, 'preview')
                 )
-            if depth:
-                self._predict(window)
+            if depth and self._source.has_depth(observation):
+                self._predict(observation)
         except Exception as error:
             if self._stopping.is_set():
                 return  # publishers vanish at shutdown
             self.failures += 1
             self.failures_in_row += 1
             text = ' '.join(str(error).split()) or type(error).__name__
+            window = observation.window
             self._warn(
                 'prediction',
                 f'prediction failed on a window of {window.planes} planes, {window.geometry}: '
                 f'{text}',
             )
 
-    def _predict(self, window: Window) -> None:
+    def _predict(self, observation: Observation) -> None:
+        window = observation.window
         started = time.perf_counter()
         with self._between_windows:
-            prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
+            prediction = self.estimator.predict(observation)
             prediction = self._scaled(window, self._temporal.apply(prediction, window))
         predicted = time.perf_counter()
-        self._outputs.publish_depth(window, prediction)
+        self._outputs.publish_depth(observation, prediction)
         self.latency.add('predict', 1e3 * (predicted - started))
         self.latency.add('publish', 1e3 * (time.perf_counter() - predicted))
         self.latency.add('age', self._outputs.age_ms(window))

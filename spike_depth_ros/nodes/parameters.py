@@ -8,7 +8,7 @@ import argparse
 import dataclasses
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -82,6 +82,9 @@ class Parameter:
             )
         return None
 
+
+RANGES = ('filter.min_depth', 'filter.max_depth', 'colour.min_depth', 'colour.max_depth')
+"""Parameters of ranges of depth, of which the largest is above the smallest."""
 
 DEPTH_PARAMETERS = (
     Parameter(
@@ -350,6 +353,23 @@ def values(node: LifecycleNode, table: Sequence[Parameter]) -> dict[str, Any]:
         if reason := row.refusal(read[row.name], configured=False):
             raise ValueError(reason)
     return read
+
+
+def check_ranges(settings: Mapping[str, Any]) -> None:
+    """Refuse a range of depths without depth in it.
+
+    Args:
+        settings: Values of :data:`RANGES`, by name.
+
+    Raises:
+        ValueError: A largest depth is not above the smallest one.
+    """
+    for group in ('filter', 'colour'):
+        low, high = (settings[f'{group}.{end}_depth'] for end in ('min', 'max'))
+        if 0 < high <= low:
+            raise ValueError(
+                f'{group}.max_depth is {high:g}; expected above {group}.min_depth, {low:g}, or 0'
+            )
 
 
 def review(

@@ -1,12 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Subscriptions of the depth node: spikes, at their publishers' reliability, and camera_info."""
+"""Subscriptions of a perception node: spikes of each camera, as reliable as they are published."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import (
     QoSRequestedIncompatibleQoSInfo,
@@ -20,12 +22,19 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
+from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import parameters, process
-from spike_depth_ros.nodes.diagnostic_values import RELIABILITY, RESUBSCRIPTIONS
-from spike_depth_ros.nodes.executor_reader import make_reader, problem, reader_group
+from spike_depth_ros.nodes.diagnostics import StreamTask
+from spike_depth_ros.nodes.executor_reader import (
+    ExecutorReader,
+    make_reader,
+    problem,
+    reader_group,
+)
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
-from spike_depth_ros.nodes.spike_topics import publisher_name
-from spike_depth_ros.nodes.topic_reader import Input, LossAttribution
+from spike_depth_ros.nodes.losses import ActiveRemedies
+from spike_depth_ros.nodes.spike_topics import publisher_name, several_publishers
+from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, TopicReader
 from spike_depth_ros.stream.ingest import Ingest
 
 LOOK_EVERY_S = 0.1
@@ -64,49 +73,51 @@ class _Spikes(NamedTuple):
     reliable: bool
 
 
-class TopicInputs:
-    """Subscriptions of the node, and the thread that reads them.
+class CameraInput:
+    """Subscriptions of one camera: its spikes and its camera_info.
 
     With ``spikes.reliability`` ``auto`` the reliability follows the publishers. When it changes, a
     new subscription replaces the old one at its first message.
 
     Args:
         node: The node.
+        prefix: Text before the names of the topics.
         ingest: Handler of the messages.
         settings: The node's parameters by name.
+        depth: Packets in the queue of spikes.
+        group: Callback group of the reader.
         warn: Called with kind and text of each warning.
 
     Attributes:
+        ingest: The same.
         incompatible_qos: Description of a publisher with incompatible QoS; empty: none.
-        problem_of_reader: What rclpy lacks to read without losses, one line; empty: nothing.
         resubscriptions: Number of new subscriptions of spikes with another reliability.
     """
 
     def __init__(
         self,
         node: LifecycleNode,
+        prefix: str,
         ingest: Ingest,
         settings: dict[str, Any],
+        depth: int,
+        group: CallbackGroup,
         warn: Callable[[str, str], object],
     ) -> None:
+        self.ingest = ingest
         self.incompatible_qos = ''
         self.resubscriptions = 0
-        self._node = node
-        self._ingest = ingest
-        self._warn = warn
-        self.problem_of_reader = problem(node)
-        self._group = reader_group(self.problem_of_reader)
-        self._depth, warning = process.queue_depth(settings['spikes.queue_packets'])
-        if warning:
-            node.get_logger().warning(warning)
-        self._overridden = self._overridden_policies('spikes')
+        self._node, self._depth, self._group, self._warn = node, depth, group, warn
+        self._topic = f'{prefix}spikes'
+        self._info_topic = f'{prefix}camera_info'
+        self._overridden = self._overridden_policies()
         asked = settings['spikes.reliability']
         self._auto = asked == 'auto' and QoSPolicyKind.RELIABILITY not in self._overridden
         reliable = best_reliability(self._publishers(), False) if self._auto else False
         # Both are created and handled in this order: the sensor size first.
         self._camera_info = self._subscribe(
             CameraInfo,
-            'camera_info',
+            self._info_topic,
             QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT),
             QoSOverridingOptions.with_default_policies(),
             None,
@@ -114,37 +125,40 @@ class TopicInputs:
         self._spikes = self._subscribe_spikes(reliable or asked == 'reliable')
         self._next: _Spikes | None = None
         self._retired: list[Subscription] = []
-        self._reader = make_reader(
-            node,
-            [
-                Input(self._camera_info, lambda msg, _: ingest.on_camera_info(msg)),
-                self._input(self._spikes),
-            ],
-            INTERNAL_ERRORS.add,
-            self.problem_of_reader,
-        )
-        self._timer = (
-            node.create_timer(
-                LOOK_EVERY_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
-            )
-            if self._auto
-            else None
-        )
+        self._reader: TopicReader | ExecutorReader | None = None
+        self._task = StreamTask(settings['input_timeout_s'], ActiveRemedies.here(self.reliable))
+
+    def inputs(self) -> list[Input]:
+        """Return the subscriptions and their handlers, for a reader."""
+        return [
+            Input(self._camera_info, lambda msg, _: self.ingest.on_camera_info(msg)),
+            self._input(self._spikes),
+        ]
+
+    def status(self, name: str, *others: str) -> DiagnosticStatus:
+        """Build the status of the stream.
+
+        Args:
+            name: Name of the status.
+            others: Other problems, one line each; empty: none.
+        """
+        self._task.active = ActiveRemedies.here(self.reliable)
+        self._task.incompatible_qos = self.incompatible_qos
+        found = [several_publishers(self._node, one) for one in (self._topic, self._info_topic)]
+        problems = [*found, *others, self._mixed_publishers()]
+        values = {
+            keys.RELIABILITY: 'reliable' if self.reliable else 'best_effort',
+            keys.RESUBSCRIPTIONS: self.resubscriptions,
+        }
+        return self._task.status(name, self.ingest, [text for text in problems if text], values)
 
     @property
     def reliable(self) -> bool:
         """True if the newest subscription of spikes requests reliable transport."""
         return (self._next or self._spikes).reliable
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._reader.start()
-
-    def stop(self) -> None:
-        """End the thread and unsubscribe."""
-        self._reader.stop()
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
+    def destroy(self) -> None:
+        """Destroy the subscriptions, which nothing reads any more."""
         pending = [self._next.subscription] if self._next is not None else []
         for subscription in (
             self._camera_info,
@@ -154,12 +168,7 @@ class TopicInputs:
         ):
             self._node.destroy_subscription(subscription)
 
-    def values(self) -> dict[str, object]:
-        """Return the diagnostic values of the subscription of spikes."""
-        reliability = 'reliable' if self.reliable else 'best_effort'
-        return {RELIABILITY: reliability, RESUBSCRIPTIONS: self.resubscriptions}
-
-    def mixed_publishers(self) -> str:
+    def _mixed_publishers(self) -> str:
         """Report best-effort publishers of spikes beside reliable ones.
 
         Returns:
@@ -177,15 +186,15 @@ class TopicInputs:
     # Subscriptions
 
     def _publishers(self) -> list[TopicEndpointInfo]:
-        found = self._node.get_publishers_info_by_topic('spikes')
+        found = self._node.get_publishers_info_by_topic(self._topic)
         return [one for one in found if one.topic_type == 'sensor_msgs/msg/Image']
 
-    def _overridden_policies(self, topic: str) -> list[QoSPolicyKind]:
+    def _overridden_policies(self) -> list[QoSPolicyKind]:
         """Return the policies that parameters override at start.
 
         Others are not declared, as rclpy would keep their first value for a new subscription.
         """
-        prefix = f'qos_overrides.{self._node.resolve_topic_name(topic)}.subscription.'
+        prefix = f'qos_overrides.{self._node.resolve_topic_name(self._topic)}.subscription.'
         given = parameters.given_at_start(self._node)
         kinds = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY)
         return [kind for kind in kinds if prefix + kind.name.lower() in given]
@@ -200,10 +209,10 @@ class TopicInputs:
         options = QoSOverridingOptions(self._overridden)
         losses = LossAttribution(before=before)
         try:
-            subscription = self._subscribe(Image, 'spikes', qos, options, losses)
+            subscription = self._subscribe(Image, self._topic, qos, options, losses)
         except UnsupportedEventTypeError:
             losses = LossAttribution(has_event=False, before=before)
-            subscription = self._subscribe(Image, 'spikes', qos, options, None)
+            subscription = self._subscribe(Image, self._topic, qos, options, None)
         in_force = qos.reliability is QoSReliabilityPolicy.RELIABLE  # overrides are applied to it
         return _Spikes(subscription, losses, in_force)
 
@@ -230,13 +239,14 @@ class TopicInputs:
 
     def _input(self, spikes: _Spikes) -> Input:
         def on_spikes(msg: Image, number: int | None) -> None:
+            assert self._reader is not None  # it calls this
             cause = spikes.losses.cause(number, self._reader.handle_events)
-            self._ingest.on_spikes(msg, cause)
+            self.ingest.on_spikes(msg, cause)
 
         return Input(spikes.subscription, on_spikes)
 
     def _on_incompatible_qos(self, topic: str, event: QoSRequestedIncompatibleQoSInfo) -> None:
-        if topic == 'spikes' and self._auto and event.last_policy_kind.name == 'RELIABILITY':
+        if topic == self._topic and self._auto and event.last_policy_kind.name == 'RELIABILITY':
             return  # the next check finds that publisher
         self.incompatible_qos = (
             f'{topic}: a publisher offers other QoS ({event.last_policy_kind.name}) than this '
@@ -246,30 +256,92 @@ class TopicInputs:
 
     # Changes of the publishers
 
-    def _look(self) -> None:
-        """Follow the publishers' reliability; called by a timer."""
-        self._finish_hand_over()
+    def follow(self, reader: TopicReader | ExecutorReader) -> None:
+        """Follow the publishers' reliability.
+
+        Args:
+            reader: The reader of :meth:`inputs`.
+        """
+        self._reader = reader
+        if not self._auto:
+            return
+        self._finish_hand_over(reader)
         reliable = best_reliability(self._publishers(), self.reliable)
         if reliable == self.reliable:
             return
         if self._next is not None:
-            self._reader.keep()
-            self._finish_hand_over()
+            reader.keep(self._spikes.subscription)
+            self._finish_hand_over(reader)
             if self._next is not None:  # not yet handed over
                 self._retired.append(self._next.subscription)
                 self._next = None
             return
         self.resubscriptions += 1
         kind = 'reliable' if reliable else 'best effort'
-        self._node.get_logger().info(f'spikes: subscribing {kind}, as their publishers are')
+        self._node.get_logger().info(f'{self._topic}: subscribing {kind}, as their publishers are')
         self._next = self._subscribe_spikes(reliable, self._spikes.losses)
-        self._reader.hand_over(self._spikes.subscription, self._input(self._next))
+        reader.hand_over(self._spikes.subscription, self._input(self._next))
 
-    def _finish_hand_over(self) -> None:
+    def _finish_hand_over(self, reader: TopicReader | ExecutorReader) -> None:
         """Destroy subscriptions that are no longer read."""
-        if self._next is not None and self._reader.reads(self._next.subscription):
+        if self._next is not None and reader.reads(self._next.subscription):
             self._retired.append(self._spikes.subscription)
             self._spikes, self._next = self._next, None
-        for subscription in [one for one in self._retired if not self._reader.uses(one)]:
+        for subscription in [one for one in self._retired if not reader.uses(one)]:
             self._retired.remove(subscription)
             self._node.destroy_subscription(subscription)
+
+
+class TopicInputs:
+    """Subscriptions of all cameras of a node, and the thread that reads them.
+
+    Args:
+        node: The node.
+        streams: Handler of the messages of each camera, by the text before its topics' names.
+        settings: The node's parameters by name.
+        warn: Called with kind and text of each warning.
+
+    Attributes:
+        cameras: Subscriptions of each camera, by that text.
+        problem_of_reader: What rclpy lacks to read without losses, one line; empty: nothing.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        streams: Mapping[str, Ingest],
+        settings: dict[str, Any],
+        warn: Callable[[str, str], object],
+    ) -> None:
+        self._node = node
+        self.problem_of_reader = problem(node)
+        depth, warning = process.queue_depth(settings['spikes.queue_packets'])
+        if warning:
+            node.get_logger().warning(warning)
+        group = reader_group(self.problem_of_reader)
+        self.cameras = {
+            prefix: CameraInput(node, prefix, ingest, settings, depth, group, warn)
+            for prefix, ingest in streams.items()
+        }
+        inputs = [one for camera in self.cameras.values() for one in camera.inputs()]
+        self._reader = make_reader(node, inputs, INTERNAL_ERRORS.add, self.problem_of_reader)
+        self._look()
+        self._timer = node.create_timer(
+            LOOK_EVERY_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def _look(self) -> None:
+        """Follow the publishers; called by a timer."""
+        for camera in self.cameras.values():
+            camera.follow(self._reader)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._reader.start()
+
+    def stop(self) -> None:
+        """End the thread and unsubscribe."""
+        self._reader.stop()
+        self._node.destroy_timer(self._timer)
+        for camera in self.cameras.values():
+            camera.destroy()

@@ -108,7 +108,7 @@ class TopicReader(threading.Thread):
         self._stopping = threading.Event()
         self._changing = threading.Lock()
         self._sources = [Source(given) for given in inputs]
-        self._successor: tuple[Source, Source] | None = None
+        self._successors: list[tuple[Source, Source]] = []
         self._watched: list[Source] = []
         self._watch()
 
@@ -124,12 +124,14 @@ class TopicReader(threading.Thread):
         """
         with self._changing:
             old = next(one for one in self._sources if one.subscription is subscription)
-            self._successor = (old, Source(successor))
+            self._successors.append((old, Source(successor)))
 
-    def keep(self) -> None:
-        """Cancel a pending hand-over: the old subscription stays."""
+    def keep(self, subscription: Subscription) -> None:
+        """Cancel the pending hand-over of a subscription, which stays."""
         with self._changing:
-            self._successor = None
+            self._successors = [
+                pair for pair in self._successors if pair[0].subscription is not subscription
+            ]
 
     def reads(self, subscription: Subscription) -> bool:
         """Return True if messages of a subscription are handled."""
@@ -139,7 +141,8 @@ class TopicReader(threading.Thread):
     def uses(self, subscription: Subscription) -> bool:
         """Return True if a subscription must not yet be destroyed."""
         with self._changing:
-            used = [*self._sources, *self._watched, *(self._successor or ())]
+            new = [new for _, new in self._successors]
+            used = [*self._sources, *self._watched, *new]
             return self.is_alive() and any(one.subscription is subscription for one in used)
 
     def stop(self) -> None:
@@ -171,7 +174,7 @@ class TopicReader(threading.Thread):
 
     def _watch(self) -> None:
         """Rebuild the wait set if the subscriptions have changed."""
-        watched = [*self._sources, *(self._successor[1:] if self._successor else ())]
+        watched = [*self._sources, *(new for _, new in self._successors)]
         if watched == self._watched:
             return
         self._watched = watched
@@ -180,19 +183,18 @@ class TopicReader(threading.Thread):
         )
 
     def _take_over(self) -> None:
-        """Switch to the successor once a message has reached it."""
-        if self._successor is None:
-            return
-        old, new = self._successor
-        first = private_rclpy.take(new.subscription)
-        if first is None:
-            return
-        # All messages from before that one are in its queue; later ones reach both.
-        self._drain(old, old.subscription.qos_profile.depth)
-        new.follow(old)
-        self._sources = [new if source is old else source for source in self._sources]
-        self._successor = None
-        self._handle(new, *first)
+        """Switch to each successor that a message has reached."""
+        for pair in list(self._successors):
+            old, new = pair
+            first = private_rclpy.take(new.subscription)
+            if first is None:
+                continue
+            # All messages from before that one are in its queue; later ones reach both.
+            self._drain(old, old.subscription.qos_profile.depth)
+            new.follow(old)
+            self._sources = [new if source is old else source for source in self._sources]
+            self._successors.remove(pair)
+            self._handle(new, *first)
 
     def _drain(self, source: Source, most: int) -> None:
         """Take some queued messages without waiting."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from spike_depth_ros import preview
 from spike_depth_ros.backends import FloatImage
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.stereo.alignment import AlignmentCheck
 from spike_depth_ros.stereo.fill import RunningFactor, fill
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
@@ -34,7 +35,15 @@ FILLED_ERROR = 0.54
 LEAST_DISPARITY_PX = 0.5
 """Disparity beyond that of infinity from which depth is measured, pixels."""
 
+LEAST_MATCHED = 0.15
+"""Share of matched pixels below which no match counts: noise alone gives half of it."""
+
 NOT_YET = 'no pixels measured by both cameras yet: nothing is filled'
+FEW_MATCHED = (
+    f'under {LEAST_MATCHED:.0%} of the pixels match, as noise would: none is used; add light or '
+    'texture, check lens covers and calibration'
+)
+ONE_EYE = 'the right camera has stopped: depth is that of the left one, at the last factor'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,11 +56,14 @@ class StereoPrediction(Prediction):
         disparity: Left less right column, pixels, ``[height, width]`` float32; NaN: no match.
         origin: ``NONE``, ``MATCHED`` or ``FILLED``, ``[height, width]`` uint8.
         fill_factor: Factor on the monocular depth of filled pixels; None: nothing is filled.
+        vertical_offset_px: Rows by which the left picture is lower than the right one, from the
+            newest pairs; None: not measured yet.
     """
 
     disparity: FloatImage
     origin: npt.NDArray[np.uint8]
     fill_factor: float | None = None
+    vertical_offset_px: float | None = None
 
     @property
     def matched(self) -> float:
@@ -91,46 +103,64 @@ class StereoEstimator:
         self._rig: StereoRig | None = None
         self._matcher: SgbmMatcher | None = None
         self._factor = RunningFactor()
+        self._alignment = AlignmentCheck()
 
     def predict(self, observation: Observation) -> StereoPrediction:
         """Predict depth of a pair.
 
         Args:
-            observation: Left window, right window and rig.
+            observation: Left window, right window and rig. Without a right window depth is filled
+                alone, at the last factor.
 
         Raises:
             TypeError: ``observation`` is not an :class:`Observation`.
-            ValueError: It has no right window or no rig, the windows are of another size than the
-                rig, or nothing can be searched at this baseline.
+            ValueError: It has no rig, or no right window where nothing is filled, or nothing can
+                be searched at this baseline.
         """
         if not isinstance(observation, Observation):
             raise TypeError(
                 f'predict got a {type(observation).__name__}: expected an Observation, for '
                 'example predict(Observation(left, right=right, rig=rig))'
             )
-        left, right, rig = observation.window, observation.right, observation.rig
-        if right is None or rig is None:
+        rig = observation.rig
+        if rig is None or (observation.right is None and self.fill is None):
             raise ValueError(
                 'an observation without a right window or a rig: expected Observation(left, '
                 'right=right, rig=rig)'
             )
         with self._lock:
-            return self._predict(left, right, rig)
+            matched = self._match(observation.window, observation.right, rig)
+            if self.fill is None:
+                return matched
+            return self._filled(self.fill, matched, observation.window, rig)
 
-    def reset(self) -> None:
-        """Forget the scale of the fill, as after a gap or another model."""
+    def close(self) -> None:
+        """Free the memory of the fill; the estimator cannot predict afterwards."""
         with self._lock:
-            self._factor.reset()
+            if self.fill is not None:
+                self.fill.close()
 
-    def _predict(self, left: Window, right: Window, rig: StereoRig) -> StereoPrediction:
+    def _match(self, left: Window, right: Window | None, rig: StereoRig) -> StereoPrediction:
+        """Return depth of what both cameras measure; without a right window nothing is."""
         matcher = self._matcher_of(rig)
-        pictures = (preview.render(window, self.picture) for window in (left, right))
-        disparity = matcher.match(*rig.rectify(*pictures))
-        away = disparity - np.float32(rig.offset_px)
-        disparity[~((away >= LEAST_DISPARITY_PX) & rig.seen_by_left)] = np.nan
+        notes: list[str] = []
+        if right is None:
+            size = left.geometry.height, left.geometry.width
+            disparity = np.full(size, np.nan, np.float32)
+            notes.append(ONE_EYE)
+        else:
+            pictures = rig.rectify(*(preview.render(one, self.picture) for one in (left, right)))
+            self._alignment.update(*pictures, rig.offset_px, left.reference_ns)
+            notes += self._alignment.notes
+            disparity = matcher.match(*pictures)
+            away = disparity - np.float32(rig.offset_px)
+            disparity[~((away >= LEAST_DISPARITY_PX) & rig.seen_by_left)] = np.nan
+            if np.isfinite(disparity).mean() < LEAST_MATCHED:
+                disparity[:] = np.nan
+                notes.append(FEW_MATCHED)
         depth = rig.depth_of(disparity)
         strength = np.float32(rig.fx_px * rig.baseline_m / DISPARITY_ERROR_PX)
-        matched = StereoPrediction(
+        return StereoPrediction(
             depth=depth,
             uncertainty=depth * depth / strength,
             depth_range=(
@@ -139,11 +169,11 @@ class StereoEstimator:
             ),
             scale='stereo',
             pixel_binning=1,
-            notes=(),
+            notes=tuple(notes),
             disparity=disparity,
             origin=np.where(np.isnan(depth), NONE, MATCHED).astype(np.uint8),
+            vertical_offset_px=self._alignment.vertical_offset_px,
         )
-        return matched if self.fill is None else self._filled(self.fill, matched, left, rig)
 
     def _filled(
         self, mono: DepthEstimator, matched: StereoPrediction, left: Window, rig: StereoRig
@@ -157,7 +187,7 @@ class StereoEstimator:
         )
         factor = self._factor.update(matched.depth, predicted)
         if factor is None:
-            return dataclasses.replace(matched, notes=(*alone.notes, NOT_YET))
+            return dataclasses.replace(matched, notes=(*matched.notes, *alone.notes, NOT_YET))
         metres = predicted * np.float32(factor.value)
         depth = fill(matched.depth, metres)
         filled = (matched.origin == NONE) & ~np.isnan(depth)
@@ -172,7 +202,7 @@ class StereoEstimator:
             uncertainty=uncertainty,
             origin=origin,
             depth_range=(min(near, matched.depth_range[0]), max(far, matched.depth_range[1])),
-            notes=alone.notes,
+            notes=(*matched.notes, *alone.notes),
             fill_factor=factor.value,
         )
 
@@ -181,6 +211,7 @@ class StereoEstimator:
             self._matcher = SgbmMatcher(*rig.search_range(self.min_depth_m), self.sgbm)
             self._rig = rig
             self._factor.reset()
+            self._alignment.reset()
         return self._matcher
 
 

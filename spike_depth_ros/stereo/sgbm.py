@@ -23,6 +23,8 @@ STEPS = 16
 """Steps of a disparity in a pixel."""
 
 LIMITS = {
+    'correlation_window_size': (1, 255),
+    'P1': (1, 10_000),
     'P2': (1, 10_000),
     'prefilter_cap': (1, 63),
     'uniqueness_ratio': (0, 100),
@@ -71,14 +73,15 @@ class SgbmSettings:
     smooth_range: int = 20
 
     def __post_init__(self) -> None:
-        window = self.correlation_window_size
-        if not (1 <= window <= 255 and window % 2):
-            raise ValueError(f'correlation_window_size {window}: expected an odd number, 1 to 255')
+        if not self.correlation_window_size % 2:
+            raise ValueError(
+                f'correlation_window_size {self.correlation_window_size}: expected an odd number'
+            )
         for name, (least, most) in LIMITS.items():
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f'{name} {getattr(self, name)}: expected {least} to {most}')
-        if not 0 < self.P1 < self.P2:
-            raise ValueError(f'P1 {self.P1}, P2 {self.P2}: expected P2 above P1, above 0')
+        if not self.P1 < self.P2:
+            raise ValueError(f'P1 {self.P1}, P2 {self.P2}: expected P2 above P1')
 
 
 class SgbmMatcher:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -96,6 +97,7 @@ class Ingest:
             by the settings.
         settle_after_s: Time without packets after which :meth:`accounting` counts planes missing
             at the end of the stream, seconds; infinity: never.
+        changed: Condition of the ring, see :class:`~spike_depth_ros.stream.ring.PlaneRing`.
 
     Attributes:
         ring: The ring; None while packets wait.
@@ -115,6 +117,7 @@ class Ingest:
         warn: Callable[[str, str], object],
         capacity: Callable[[int], int] | None = None,
         settle_after_s: float = SETTLE_AFTER_S,
+        changed: threading.Condition | None = None,
     ) -> None:
         self.settings = settings
         given = (settings.sensor_height, settings.sensor_width)
@@ -125,6 +128,7 @@ class Ingest:
         self._warn = warn
         self._capacity = capacity
         self._settle_after_s = settle_after_s
+        self._changed = changed
         self.size_problem = ''
         self.camera_problem = ''
         self._lens = NewestLens()
@@ -301,6 +305,7 @@ class Ingest:
                 settings.stamp_tolerance_planes,
                 inferred=not settings.spike_rate_hz,
                 refused=self._accounting.refused,
+                changed=self._changed,
             )
         except (ValueError, MemoryError) as error:
             self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')

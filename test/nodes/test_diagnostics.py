@@ -124,13 +124,13 @@ def test_failures_and_an_unknown_scale_are_reported(ingest):
     inference.last = estimator.predict(
         Observation(Window.from_planes(np.ones((128, 32, 32)), 20_000))
     )
-    status = diagnostics.model_status('n', 'h', estimator, inference, '')
+    status = diagnostics.model_status('n', 'h', estimator, inference.last)
     assert 'focal length unknown' in status.message
     seen = Values.of(status)
     assert seen['scale'] == 'assumed'
     assert seen['weights_sha256'] == estimator.info.weights_sha256
     assert float(seen['uncertainty_m_median']) >= 0
-    problem = diagnostics.model_status('n', 'h', estimator, inference, 'not loaded')
+    problem = diagnostics.model_status('n', 'h', estimator, inference.last, 'not loaded')
     assert problem.level == DiagnosticStatus.ERROR
 
 

@@ -12,8 +12,8 @@ pytest.importorskip('rclpy')
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
-from spike_depth_ros.nodes import topic_outputs
-from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes import depth_outputs
+from spike_depth_ros.nodes.inference import Inference, WindowSource
 from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 
@@ -43,7 +43,7 @@ class Unwanted:
 def started(idle_s):
     outputs = Unwanted()
     stream = types.SimpleNamespace(ring=types.SimpleNamespace(discard=lambda: None))
-    inference = Inference(None, stream, outputs, pytest.fail, idle_s=idle_s)
+    inference = Inference(None, WindowSource(stream), outputs, pytest.fail, idle_s=idle_s)
     inference.start()
     return inference, outputs
 
@@ -87,7 +87,7 @@ def test_a_subscriber_that_comes_or_goes_is_an_event(ros_node, lifecycle_node, s
     spin(lambda: comes(True), what='the event of a subscriber')
     ros_node.destroy_subscription(subscription)
     spin(lambda: comes(False), what='the event of its end')
-    outputs.destroy(lifecycle_node)
+    outputs.destroy()
 
 
 def refuse(**callbacks):
@@ -96,8 +96,8 @@ def refuse(**callbacks):
 
 @pytest.mark.dds
 def test_an_rclpy_without_such_events_is_asked_from_time_to_time(lifecycle_node, monkeypatch):
-    monkeypatch.setattr(topic_outputs, 'PublisherEventCallbacks', refuse)
+    monkeypatch.setattr(depth_outputs, 'PublisherEventCallbacks', refuse)
     outputs = TopicOutputs(lifecycle_node, SETTINGS, pytest.fail)
     assert not outputs.has_matched_events
     assert not outputs.depth_wanted()
-    outputs.destroy(lifecycle_node)
+    outputs.destroy()

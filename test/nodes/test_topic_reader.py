@@ -279,7 +279,7 @@ def test_a_subscription_that_receives_nothing_does_not_take_over(ros_node, topic
     wait_until(lambda: len(seen) == 3)
     assert reader.reads(first)
     assert not reader.reads(silent)
-    reader.keep()
+    reader.keep(first)
     wait_until(lambda: not reader.uses(silent))
     ros_node.destroy_subscription(silent)
     publisher.publish(Int32(data=3))

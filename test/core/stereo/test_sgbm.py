@@ -62,9 +62,9 @@ def test_answers_that_the_right_picture_does_not_give_too_are_dropped():
     ('changed', 'reason'),
     [
         ({'correlation_window_size': 4}, 'expected an odd number'),
-        ({'correlation_window_size': -1}, 'expected an odd number'),
+        ({'correlation_window_size': -1}, 'expected 1 to 255'),
         ({'P1': 900, 'P2': 800}, 'expected P2 above P1'),
-        ({'P1': 0}, 'expected P2 above P1'),
+        ({'P1': 0}, 'expected 1 to 10000'),
         ({'P2': 10**9}, 'P2 1000000000: expected 1 to 10000'),
         ({'prefilter_cap': 64}, 'prefilter_cap 64: expected 1 to 63'),
         ({'uniqueness_ratio': -1}, 'uniqueness_ratio -1: expected 0 to 100'),

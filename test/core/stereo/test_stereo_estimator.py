@@ -10,12 +10,15 @@ import pytest
 from lenses import write_calibration
 
 from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.stereo.alignment import EXCHANGED
 from spike_depth_ros.stereo.estimator import (
     DISPARITY_ERROR_PX,
+    FEW_MATCHED,
     FILLED,
     MATCHED,
     NONE,
     NOT_YET,
+    ONE_EYE,
     StereoEstimator,
 )
 from spike_depth_ros.stereo.rig import StereoRig
@@ -122,17 +125,63 @@ def test_a_turned_left_eye_has_no_depth_where_it_does_not_look():
 
 def test_half_of_a_pair_is_refused():
     whole = pair(3)
-    with pytest.raises(ValueError, match='a right window needs a rig'):
-        Observation(whole.window, right=whole.right)
-    with pytest.raises(ValueError, match='a right window needs a rig'):
-        Observation(whole.window, rig=RIG)
-    with pytest.raises(ValueError, match='without a right window or a rig'):
-        StereoEstimator().predict(Observation(whole.window, 300.0))
+    for half in (
+        Observation(whole.window, 300.0),
+        Observation(whole.window, right=whole.right),
+        Observation(whole.window, rig=RIG),
+    ):
+        with pytest.raises(ValueError, match='without a right window or a rig'):
+            StereoEstimator().predict(half)
     with pytest.raises(TypeError, match='expected a Window'):
         Observation(whole.window, right=np.zeros(3), rig=RIG)
     other = StereoRig.from_baseline(0.1, 300.0, WIDTH, 2 * HEIGHT)
     with pytest.raises(ValueError, match=r'left window of 160x96 pixels: expected 160x192'):
         Observation(whole.window, right=whole.right, rig=other)
+
+
+def later(observation, seconds):
+    """The pair at a later time."""
+    windows = (
+        dataclasses.replace(one, reference_ns=round(1e9 * seconds))
+        for one in (observation.window, observation.right)
+    )
+    left, right = windows
+    return dataclasses.replace(observation, window=left, right=right)
+
+
+def test_negative_disparities_of_twenty_pairs_are_said():
+    estimator, exchanged = StereoEstimator(), pair(-6)
+    for step in range(19):
+        assert EXCHANGED not in estimator.predict(later(exchanged, 0.25 * step)).notes
+    assert EXCHANGED not in estimator.predict(later(exchanged, 4.6)).notes  # too soon to count
+    assert EXCHANGED in estimator.predict(later(exchanged, 4.75)).notes
+    assert EXCHANGED not in estimator.predict(later(pair(6), 5.0)).notes
+
+
+def test_noise_alone_has_no_depth():
+    rng = np.random.default_rng(0)
+    left, right = (
+        Window.from_planes(rng.random((PLANES, HEIGHT, WIDTH)) < 0.1, 20_000.0) for _ in range(2)
+    )
+    found = StereoEstimator().predict(Observation(left, right=right, rig=RIG))
+    assert np.isnan(found.depth).all()
+    assert FEW_MATCHED in found.notes
+
+
+def test_one_eye_goes_on_at_the_last_factor():
+    estimator = StereoEstimator(fill=DepthEstimator.from_checkpoint())
+    whole = pair(3)
+    alone = dataclasses.replace(whole, right=None)
+    before = estimator.predict(alone)
+    assert np.isnan(before.depth).all()
+    assert {ONE_EYE, NOT_YET} <= set(before.notes)
+    both = estimator.predict(whole)
+    found = estimator.predict(alone)
+    assert ONE_EYE in found.notes
+    assert found.fill_factor == both.fill_factor
+    assert (found.origin == FILLED).all()
+    filled = (both.origin == FILLED) & (found.origin == FILLED)
+    assert found.depth[filled].mean() == pytest.approx(both.depth[filled].mean(), rel=0.3)
 
 
 def test_options_out_of_range_are_refused():

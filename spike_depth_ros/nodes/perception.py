@@ -1,0 +1,193 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Life cycle that the perception nodes share: transitions, their errors, logged warnings."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter as RosParameter
+
+from spike_depth_ros.errors import one_line
+from spike_depth_ros.nodes import diagnostics, parameters, process
+from spike_depth_ros.nodes.depth_outputs import DepthOutputs
+from spike_depth_ros.nodes.parameters import Parameter
+from spike_depth_ros.nodes.private_rclpy import RCLError
+from spike_depth_ros.temporal_filter import TemporalFilter
+
+WARN_EVERY_S = 5.0
+"""Shortest time between logged warnings of one kind, seconds; all are counted."""
+
+NodeT = TypeVar('NodeT', bound='PerceptionNode')
+
+
+def log_exceptions(
+    transition: Callable[[NodeT, LifecycleState], TransitionCallbackReturn],
+) -> Callable[[NodeT, LifecycleState], TransitionCallbackReturn]:
+    """Log exceptions of a transition; rclpy enters an error state without a log message."""
+
+    @functools.wraps(transition)
+    def reporting(node: NodeT, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception:
+            if rclpy.ok():  # else interrupted: the error is its consequence
+                text = traceback.format_exc()
+                node.get_logger().error(f'{transition.__name__} failed:\n{text}')
+            raise
+
+    return reporting
+
+
+class PerceptionNode(LifecycleNode):
+    """Lifecycle node from spike topics to depth.
+
+    Args:
+        name: Its name.
+        table: Its parameters, ``autostart`` among them.
+    """
+
+    def __init__(self, name: str, table: Sequence[Parameter]) -> None:
+        super().__init__(name)
+        self._refuse_illegal_transitions()
+        parameters.declare(self, table)
+        self._table = table
+        self._settings: dict[str, Any] = {}
+        self._outputs: DepthOutputs | None = None
+        self._temporal = TemporalFilter(0.0)
+        self._warned: dict[str, float] = {}
+
+    def _begin(self) -> None:
+        """Publish diagnostics, and start if the parameters say so, once the node is complete."""
+        self.add_on_set_parameters_callback(self._review_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        diagnostics.StatusPublisher(self, self._statuses)
+        if self.get_parameter('autostart').value:
+            try:
+                self._start()
+            except BaseException:
+                self.close()  # an interrupt may come when threads run already
+                self.destroy_node()  # or its topics stay until the process ends
+                raise
+
+    def _start(self) -> None:
+        done = TransitionCallbackReturn.SUCCESS
+        if self.trigger_configure() != done or self.trigger_activate() != done:
+            raise process.UserError
+
+    @abc.abstractmethod
+    def _statuses(self, start: str) -> list[DiagnosticStatus]:
+        """Return the statuses for diagnostics, whose names begin with ``start``."""
+
+    @abc.abstractmethod
+    def _stop(self) -> None:
+        """Unsubscribe and end inference, if they run."""
+
+    @abc.abstractmethod
+    def _release(self) -> None:
+        """Release models and publishers, if there are any."""
+
+    def close(self) -> None:
+        """End every thread before the node is destroyed."""
+        self._stop()
+
+    # Transitions
+
+    def _refuse_illegal_transitions(self) -> None:
+        """Answer requests of illegal transitions, for which rclpy raises."""
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = functools.partial(self._change_state, service.callback)
+
+    def _change_state(
+        self,
+        change: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response],
+        request: ChangeState.Request,
+        response: ChangeState.Response,
+    ) -> ChangeState.Response:
+        try:
+            return change(request, response)
+        except RCLError as error:  # the state is as it was
+            self.get_logger().warning(f'transition refused: {error}')
+            response.success = False
+            return response
+
+    @log_exceptions
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and end inference after the current window."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    @log_exceptions
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release models and their memory."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    @log_exceptions
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop ingest and inference, and release models."""
+        self._stop()
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    @log_exceptions
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Return to unconfigured after an exception in a transition."""
+        self._stop()
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    # Parameters
+
+    @property
+    @abc.abstractmethod
+    def _is_configured(self) -> bool:
+        """True if parameters that are read at configuration are in force."""
+
+    def _review_parameters(self, changes: list[RosParameter]) -> SetParametersResult:
+        result = parameters.review(self._table, changes, self._is_configured)
+        if result.successful and (reason := self._refuse_changes(changes)):
+            return SetParametersResult(successful=False, reason=reason)
+        return result
+
+    def _refuse_changes(self, changes: list[RosParameter]) -> str:
+        """Return the reason to refuse values, each of which may be set; empty: none."""
+        if not self._is_configured:
+            return ''  # all are read together
+        ranges = {name: self.get_parameter(name).value for name in parameters.RANGES}
+        try:
+            parameters.check_ranges(ranges | {c.name: c.value for c in changes})
+        except ValueError as error:
+            return one_line(error)
+        return ''
+
+    def _apply_parameters(self, changes: list[RosParameter]) -> None:
+        """Use new values from the next window on."""
+        for change in changes:
+            if self._outputs is not None:
+                self._outputs.change(change.name, change.value)
+            if change.name == 'filter.temporal':
+                self._temporal.time_constant_s = change.value
+
+    # Warnings
+
+    def _warn(self, kind: str, text: str) -> None:
+        now = time.monotonic()
+        if now - self._warned.get(kind, -WARN_EVERY_S) >= WARN_EVERY_S:
+            self._warned[kind] = now
+            self.get_logger().warning(text)
+
+    def _warn_of_priority(self, text: str) -> None:
+        if 'priority' not in self._warned:
+            self._warn('priority', text)

@@ -1,0 +1,243 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Lifecycle node ``spike_stereo``: the spikes of two cameras in, depth in metres out.
+
+Subscribes (relative names, remap them): ``left/spikes``, ``left/camera_info``, ``right/spikes``,
+``right/camera_info`` (docs/wire_format.md). Publishes in the rectified frame of the left camera:
+``depth/image``, ``depth/camera_info``, ``depth/uncertainty``, ``depth/colour`` as ``spike_depth``,
+``disparity`` (stereo_msgs/DisparityImage), ``left/image_rect``, ``right/image_rect`` (mono8) and
+the ``camera_info`` of each; as the cameras see it ``left/spikes/image``, ``right/spikes/image``;
+``/diagnostics``. Parameters: ``stereo_parameters.STEREO_PARAMETERS``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+
+from spike_depth_ros.errors import one_line
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.nodes import diagnostic_values as keys
+from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
+from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference
+from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
+from spike_depth_ros.nodes.spike_topics import several_publishers
+from spike_depth_ros.nodes.stereo_diagnostics import StereoTask
+from spike_depth_ros.nodes.stereo_outputs import EYES, StereoOutputs
+from spike_depth_ros.nodes.stereo_parameters import (
+    SGBM,
+    STEREO_PARAMETERS,
+    STEREO_PLANES,
+    STEREO_RING,
+)
+from spike_depth_ros.nodes.topic_inputs import TopicInputs
+from spike_depth_ros.stereo.estimator import StereoEstimator
+from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stereo.sgbm import SgbmSettings
+from spike_depth_ros.stereo.source import PairSource
+from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+from spike_depth_ros.temporal_filter import TemporalFilter
+
+SHOWN_DEPTHS_M = (1.0, 5.0, 10.0)
+"""Depths at which the meaning of a pixel is logged, metres."""
+
+
+class SpikeStereoNode(PerceptionNode):
+    """Node that connects the ingest of both cameras, inference and diagnostics to topics."""
+
+    def __init__(self) -> None:
+        super().__init__('spike_stereo', STEREO_PARAMETERS)
+        self._estimator: StereoEstimator | None = None
+        self._inference: Inference | None = None
+        self._inputs: TopicInputs | None = None
+        self._source: PairSource | None = None
+        self._told: StereoRig | str | None = None
+        self._begin()
+
+    # Transitions
+
+    @log_exceptions
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model; return FAILURE with a logged reason if it cannot be used."""
+        try:
+            self._settings = parameters.values(self, STEREO_PARAMETERS)
+            parameters.check_ranges(self._settings)
+            self._temporal = TemporalFilter(self._settings['filter.temporal'])
+            self._estimator = self._make_estimator()
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
+            self.get_logger().error(f'cannot be configured: {one_line(error)}')
+            return TransitionCallbackReturn.FAILURE
+        self._outputs = StereoOutputs(self, self._settings)
+        fill = self._estimator.fill
+        self.get_logger().info(
+            'matched pixels alone have depth'
+            if fill is None
+            else f'filled by {fill.checkpoint} on {fill.device} by {fill.backend}'
+        )
+        shared_memory.warn(self.get_logger().warning)
+        return TransitionCallbackReturn.SUCCESS
+
+    @log_exceptions
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and start inference."""
+        assert self._outputs is not None
+        assert self._estimator is not None
+        changed, settings = threading.Condition(), self._stream_settings(self._estimator)
+        left, right = (Ingest(settings, self._warner(eye), changed=changed) for eye in EYES)
+        self._source = PairSource(
+            left,
+            right,
+            self._estimator.fill is not None,
+            self._settings['right.offset_s'],
+            self._settings['pair_wait_s'],
+        )
+        self._inputs = TopicInputs(
+            self, {'left/': left, 'right/': right}, self._settings, self._warn
+        )
+        self._inference = Inference(
+            self._estimator,
+            self._source,
+            self._outputs,
+            self._warn,
+            lambda: process.lower_priority(self._warn_of_priority),
+            LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
+            temporal=self._temporal,
+        )
+        self._outputs.matched = self._inference.wake
+        self._inference_task, self._stereo_task = diagnostics.InferenceTask(), StereoTask()
+        self._inputs.start()
+        self._inference.start()
+        return super().on_activate(state)
+
+    def _stop(self) -> None:
+        if self._inputs is not None:
+            self._inputs.stop()
+        self._inputs = None
+        if self._inference is not None:
+            self._inference.stop()
+        if self._outputs is not None:
+            self._outputs.stop()
+        self._inference = self._source = self._told = None
+
+    def _release(self) -> None:
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._outputs = None
+        if self._estimator is not None:
+            self._estimator.close()
+        self._estimator = None
+
+    # Set-up
+
+    @property
+    def _is_configured(self) -> bool:
+        return self._estimator is not None
+
+    def _make_estimator(self) -> StereoEstimator:
+        settings = self._settings
+        sgbm = {
+            name.removeprefix(SGBM): value
+            for name, value in settings.items()
+            if name.startswith(SGBM)
+        }
+        matcher = SgbmSettings(**sgbm)
+        fill = process.at_lower_priority(self._load, self._warn_of_priority)
+        return StereoEstimator(fill, settings['min_depth_m'], matcher, settings['picture'])
+
+    def _load(self) -> DepthEstimator | None:
+        settings = self._settings
+        if settings['fill'] == 'none':
+            return None
+        size = settings['sensor_height'], settings['sensor_width']
+        return DepthEstimator.from_checkpoint(
+            settings['checkpoint'],
+            device=settings['device'],
+            backend=settings['backend'],
+            threads=settings['threads'],
+            size=size if all(size) else None,
+        )
+
+    def _stream_settings(self, estimator: StereoEstimator) -> StreamSettings:
+        info = estimator.fill.info if estimator.fill is not None else None
+        names = {field.name for field in dataclasses.fields(StreamSettings)}
+        given: dict[str, Any] = {
+            name: value for name, value in self._settings.items() if name in names
+        }
+        given['window'] = given['window'] or (info.planes if info is not None else STEREO_PLANES)
+        if given['policy'] == 'latest' and not given['ring_planes']:
+            given['ring_planes'] = max(STEREO_RING, 2 * given['window'])
+        if info is not None:
+            given['reference'] = info.reference_plane
+        return StreamSettings(**given, rectify=False)  # the rig does, by both cameras
+
+    def _warner(self, eye: str) -> Any:
+        return lambda kind, text: self._warn(f'{eye} {kind}', f'{eye}/{text}')
+
+    # Diagnostics
+
+    def _statuses(self, start: str) -> list[DiagnosticStatus]:
+        inputs, source, inference = self._inputs, self._source, self._inference
+        if inputs is None or source is None or inference is None or self._estimator is None:
+            return [diagnostics.not_active(start + keys.STREAM)]
+        self._tell_rig(source)
+        left, right = inputs.cameras.values()
+        frame = left.ingest.camera.frame_id
+        others = several_publishers(self, 'depth/image'), inputs.problem_of_reader
+        statuses = [
+            left.status(start + keys.LEFT_STREAM, *others),
+            right.status(start + keys.RIGHT_STREAM),
+            self._stereo_task.status(start + keys.STEREO, frame, source, inference.last),
+            self._inference_task.status(start + keys.INFERENCE, frame, inference),
+        ]
+        fill = self._estimator.fill
+        if fill is not None:
+            name = start + keys.MODEL
+            prediction = inference.last
+            if prediction is not None:  # whose notes are with the pairs
+                prediction = dataclasses.replace(prediction, notes=())
+            statuses.append(diagnostics.model_status(name, frame, fill, prediction))
+        return statuses
+
+    def _tell_rig(self, source: PairSource) -> None:
+        """Log what the rig measures, or why there is none, when that changes."""
+        told = source.rig if source.rig is not None else source.problem_of_rig
+        if not told or told == self._told:
+            return
+        self._told = told
+        if isinstance(told, str):
+            self.get_logger().error(f'not calibrated, only pictures are published: {told}')
+            return
+        try:
+            number = told.search_range(self._settings['min_depth_m'])[1]
+        except ValueError as error:
+            self.get_logger().error(f'min_depth_m: {error}')
+            return
+        pixel = ', '.join(
+            f'{depth_m * depth_m / (told.fx_px * told.baseline_m):.2g} m at {depth_m:g} m'
+            for depth_m in SHOWN_DEPTHS_M
+        )
+        self.get_logger().info(
+            f'baseline {told.baseline_m:.3f} m, focal length {told.fx_px:.0f} px: nearest depth '
+            f'{told.depth_of(float(number) + told.offset_px):.2g} m by {number} disparities; one '
+            f'pixel is {pixel}'
+        )
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the console script ``spike_stereo``; return the exit status."""
+    given = parameters.parse_command_line(
+        'spike_stereo',
+        'ROS 2 lifecycle node: spikes of two cameras in, depth in metres and disparity out.',
+        STEREO_PARAMETERS,
+        args,
+    )
+    return process.run(SpikeStereoNode, given)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,66 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Status of two cameras: their rig, their pairs, and what is matched."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.nodes import diagnostic_values as keys
+from spike_depth_ros.nodes.diagnostics import Rate, StatusBuilder
+from spike_depth_ros.stereo.estimator import ONE_EYE, StereoPrediction
+from spike_depth_ros.stereo.source import PairSource
+
+NO_DEPTH = 'the right camera has stopped: no depth; restart it, or set fill to mono'
+
+
+class StereoTask:
+    """Status of the pairs of two cameras."""
+
+    def __init__(self) -> None:
+        self._pairs = Rate()
+        self._alone = Rate()
+
+    def status(
+        self, name: str, hardware_id: str, source: PairSource, prediction: Prediction | None
+    ) -> DiagnosticStatus:
+        """Build the status of rig, pairs and matches.
+
+        Args:
+            name: Name of the status.
+            hardware_id: Frame of the left camera.
+            source: The pairs.
+            prediction: The newest prediction; None before it.
+        """
+        rate, _ = self._pairs.update(source.pairs)
+        _, alone = self._alone.update(source.alone)
+        builder = StatusBuilder('pairs arrive' if rate else 'idle')
+        if source.problem:
+            builder.error(source.problem)
+        if source.problem_of_rig:
+            builder.error(f'not calibrated, only pictures are published: {source.problem_of_rig}')
+        if alone and not source.fills:
+            builder.error(NO_DEPTH)
+        elif alone:
+            builder.warn(ONE_EYE)
+        values: dict[str, object] = {
+            keys.PAIRS: source.pairs,
+            keys.PAIRS_PER_S: rate,
+            keys.WINDOWS_ALONE: source.alone,
+        }
+        if source.difference_ns is not None:
+            values[keys.STAMP_DIFFERENCE_US] = source.difference_ns / 1e3
+        if source.rig is not None:
+            values[keys.BASELINE_M] = source.rig.baseline_m
+            values[keys.RECTIFIED_FX_PX] = source.rig.fx_px
+        if isinstance(prediction, StereoPrediction):
+            for note in prediction.notes:
+                if note != ONE_EYE:
+                    builder.warn(note)
+            values[keys.MATCHED_SHARE] = prediction.matched
+            if prediction.fill_factor is not None:
+                values[keys.FILL_FACTOR] = prediction.fill_factor
+            if prediction.vertical_offset_px is not None:
+                values[keys.VERTICAL_OFFSET_PX] = prediction.vertical_offset_px
+        return builder.status(name, hardware_id, values)

@@ -1,0 +1,130 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Table of the parameters of the node ``spike_stereo``."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS, Parameter
+from spike_depth_ros.preview import METHODS, SHORT_PLANES
+from spike_depth_ros.stereo.estimator import MIN_DEPTH_M
+from spike_depth_ros.stereo.pairing import PAIR_WAIT_S
+from spike_depth_ros.stereo.sgbm import LIMITS, SgbmSettings
+
+STEREO_PLANES = 128
+"""Planes of a window of two cameras, without a model that has others."""
+
+STEREO_RING = 4096
+"""Planes of each of two cameras that wait with policy ``latest``: those of one stream wait for
+those of the other, 0.2 s at 20 kHz."""
+
+
+def _of_depth(*names: str) -> tuple[Parameter, ...]:
+    rows = {row.name: row for row in DEPTH_PARAMETERS}
+    return tuple(rows[name] for name in names)
+
+
+SGBM = 'sgbm.'
+"""Text before the parameters of the matcher, which are the fields of ``SgbmSettings``."""
+
+_SGBM_TEXTS = {
+    'correlation_window_size': 'Pixels per side of the compared blocks, odd.',
+    'P1': 'Cost of a change of disparity by 1 between neighbours.',
+    'P2': 'Cost of a larger change, above P1.',
+    'prefilter_cap': 'Largest absolute value of the filtered picture.',
+    'uniqueness_ratio': 'Percent by which the best match must be better than the second.',
+    'speckle_size': 'Largest region that is taken for noise, pixels; 0: none is.',
+    'speckle_range': 'Largest change of disparity within a region, pixels.',
+    'disp12_max_diff': 'Largest difference of the disparities of both pictures, pixels; -1: any.',
+    'full_dp': 'Eight directions of paths and not three; slower.',
+    'smooth_range': 'Grey values within which pixels are smoothed before; 0: not.',
+}
+
+STEREO_PARAMETERS = (
+    Parameter(
+        'min_depth_m',
+        MIN_DEPTH_M,
+        'Depth of the nearest place that is searched, m; half of it takes twice the time.',
+        0.01,
+        1000.0,
+    ),
+    Parameter(
+        'fill',
+        'mono',
+        'Depth of pixels without a match: mono (by a network from the left window, in the metres '
+        'of the matched ones) or none (NaN).',
+        choices=('mono', 'none'),
+    ),
+    Parameter(
+        'checkpoint',
+        '',
+        'Model file of the fill (.safetensors), or the name of a shipped model; empty: the '
+        'default one.',
+    ),
+    *_of_depth('device', 'backend', 'threads'),
+    Parameter(
+        'window',
+        0,
+        f'Planes in a window; 0: as the model of the fill was trained, or {STEREO_PLANES}.',
+        0,
+        100_000,
+    ),
+    *_of_depth('hop', 'policy'),
+    Parameter(
+        'ring_planes',
+        0,
+        f'Planes of each camera that wait at most; 0: {STEREO_RING} with policy latest, 8192 with '
+        'every, and at least two windows.',
+        0,
+        10_000_000,
+    ),
+    *_of_depth(
+        'sensor_width',
+        'sensor_height',
+        'spike_rate_hz',
+        'stamp_tolerance_planes',
+        'spikes.reliability',
+        'spikes.queue_packets',
+    ),
+    Parameter(
+        'right.offset_s',
+        0.0,
+        'Seconds that are added to right stamps, for a driver that stamps late (below 0).',
+        -1e6,
+        1e6,
+    ),
+    Parameter(
+        'pair_wait_s',
+        PAIR_WAIT_S,
+        'Time by which right stamps may be behind left ones, s; later, left windows come alone.',
+        0.001,
+        3600.0,
+    ),
+    Parameter(
+        'picture',
+        'rate',
+        'Pictures that are matched and published: rate (mean of the window), short (mean of '
+        f'the {SHORT_PLANES} planes in its middle), interval (by the intervals between spikes).',
+        choices=METHODS,
+    ),
+    *(
+        Parameter(
+            f'{SGBM}{name}',
+            default,
+            _SGBM_TEXTS[name],
+            *LIMITS.get(name, ()),
+        )
+        for name, default in dataclasses.asdict(SgbmSettings()).items()
+    ),
+    *_of_depth(
+        'uncertainty.max_relative',
+        'filter.temporal',
+        'filter.min_depth',
+        'filter.max_depth',
+        'colour.min_depth',
+        'colour.max_depth',
+        'input_timeout_s',
+        'autostart',
+    ),
+)

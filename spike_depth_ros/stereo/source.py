@@ -1,0 +1,149 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Source of observations of two streams: pairs of windows, with the rig of their cameras."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.estimator import Observation
+from spike_depth_ros.stereo.pairing import PAIR_WAIT_S, WindowPair, WindowPairs
+from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream.ingest import Ingest
+from spike_depth_ros.stream.ring import PlaneRing
+
+SAME_RATE = 0.01
+"""Largest relative difference of plane rates that are equal; clocks drift."""
+
+
+class PairSource:
+    """Source of the pairs of two streams, between one producer and one consumer.
+
+    Args:
+        left: Ingest of the left stream.
+        right: Ingest of the right one, of the same settings and condition.
+        fills: Depth is predicted from a left window alone, too.
+        offset_s: Seconds that are added to right stamps.
+        pair_wait_s: Largest time by which right stamps may be behind left ones, seconds.
+
+    Attributes:
+        rig: Calibrations of both cameras; None: not calibrated.
+        problem_of_rig: Reason that there is no rig, one line; empty: there is one.
+        fills: As given.
+        pairs: Pairs taken.
+        alone: Left windows taken, for which the right camera has no planes.
+    """
+
+    def __init__(
+        self,
+        left: Ingest,
+        right: Ingest,
+        fills: bool = False,
+        offset_s: float = 0.0,
+        pair_wait_s: float = PAIR_WAIT_S,
+    ) -> None:
+        self.rig: StereoRig | None = None
+        self.problem_of_rig = ''
+        self.pairs = self.alone = 0
+        self._left, self._right, self.fills = left, right, fills
+        self._offset_s, self._pair_wait_s = offset_s, pair_wait_s
+        self._rings: tuple[PlaneRing, PlaneRing] | None = None
+        self._windows: WindowPairs | None = None
+        self._calibrations: tuple[Calibration, Calibration] | None = None
+        self._right_info: Any = None
+        self._single_since_s: float | None = None  # since when one stream alone has a ring
+
+    @property
+    def problem(self) -> str:
+        """Reason that there are no pairs, one line; empty: none."""
+        left, right = self._left, self._right
+        if left.size is not None and right.size is not None and left.size != right.size:
+            return (
+                f'left stream of {left.size[1]}x{left.size[0]} pixels, right one of '
+                f'{right.size[1]}x{right.size[0]}: expected two cameras of one size'
+            )
+        rings = left.ring, right.ring
+        rates = [1e9 / ring.period_ns for ring in rings if ring is not None]
+        if len(rates) == 2 and abs(rates[1] / rates[0] - 1) > SAME_RATE:
+            return (
+                f'left stream of {rates[0]:.0f} planes/s, right one of {rates[1]:.0f}: expected '
+                'one rate: set both cameras alike'
+            )
+        return self._windows.problem if self._windows is not None else ''
+
+    @property
+    def difference_ns(self) -> int | None:
+        """Right less left time of the newest pair, nanoseconds; None before it."""
+        return self._windows.difference_ns if self._windows is not None else None
+
+    def is_ready(self) -> bool:
+        """Return True once both streams have a ring, of one size and rate."""
+        left, right = self._left.ring, self._right.ring
+        if left is None or right is None:
+            return False
+        if self._rings != (left, right):
+            self._rings = left, right
+            self._windows = WindowPairs(left, right, self._offset_s, self._pair_wait_s)
+        return not self.problem or bool(self._windows and self._windows.problem)
+
+    def discard(self) -> None:
+        """Skip the planes so far, unless the other stream may just be a little later."""
+        rings = [ring for ring in (self._left.ring, self._right.ring) if ring is not None]
+        now_s = time.monotonic()
+        if len(rings) != 1:
+            self._single_since_s = None
+        elif self._single_since_s is None:
+            self._single_since_s = now_s
+        if self._single_since_s is None or now_s - self._single_since_s > PAIR_WAIT_S:
+            for ring in rings:
+                ring.discard()
+
+    def take(self, timeout_s: float) -> Observation | None:
+        """Return the next pair, or the left window once the right camera has stopped.
+
+        Args:
+            timeout_s: Longest wait for it, seconds.
+
+        Returns:
+            The observation; None if there is none.
+        """
+        if not self.is_ready() or self._windows is None:
+            return None
+        end_s = time.monotonic() + timeout_s
+        pair = None
+        while pair is None and (left_s := end_s - time.monotonic()) > 0:
+            pair = self._windows.take(left_s)
+        if pair is None:
+            return None
+        if pair.right is None:
+            self.alone += 1
+        else:
+            self.pairs += 1
+        self._update_rig(pair)
+        return Observation(pair.left, pair.left.camera.fx_px, pair.right, self.rig)
+
+    def has_depth(self, observation: Observation) -> bool:
+        """Return True if both cameras are calibrated, and the right window is there or filled."""
+        seen = observation.right is not None or self.fills
+        return observation.rig is not None and seen
+
+    def _update_rig(self, pair: WindowPair) -> None:
+        """Make the rig of the newest calibrations, if they have changed."""
+        if pair.right is not None:
+            self._right_info = pair.right.camera.info
+        infos = pair.left.camera.info, self._right_info
+        missing = [name for name, one in zip(('left', 'right'), infos, strict=True) if one is None]
+        if missing:
+            self.rig, self._calibrations = None, None
+            self.problem_of_rig = f'no {" and no ".join(missing)} camera_info: publish it'
+            return
+        calibrations = Calibration.from_message(infos[0]), Calibration.from_message(infos[1])
+        if calibrations == self._calibrations:
+            return
+        self._calibrations = calibrations
+        try:
+            self.rig, self.problem_of_rig = StereoRig(*calibrations), ''
+        except CalibrationError as error:
+            self.rig, self.problem_of_rig = None, str(error)
