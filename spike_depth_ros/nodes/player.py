@@ -1,10 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Node ``spike_player``: publishes a recording, a bag or a pipe as a live spike topic."""
+"""Node ``spike_player``: publishes recordings, a bag or a pipe as live spike topics."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -28,7 +29,7 @@ from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
-from spike_depth_ros.nodes.player_source import Packet, TrueDepth, open_source
+from spike_depth_ros.nodes.player_source import EYES, Packet, TrueDepth, open_source
 from spike_depth_ros.nodes.spike_topics import SpikeTopics
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.plane_clock import FRAME_ID, NANOSECONDS
@@ -41,8 +42,16 @@ LATE_S = 0.5
 """Delay from which the player warns that it cannot keep the rate, seconds."""
 
 
+@dataclasses.dataclass
+class Sent:
+    """What was sent of one camera, under the names of the report."""
+
+    planes_sent: int = 0
+    packets_sent: int = 0
+
+
 class SpikePlayer(Node):
-    """Node that publishes ``spikes`` and ``camera_info``.
+    """Node that publishes ``spikes`` and ``camera_info``, or those of ``left`` and ``right``.
 
     Args:
         options: The parsed command line.
@@ -52,19 +61,24 @@ class SpikePlayer(Node):
         _check_report(options.report)
         self._source = open_source(options, rclpy.ok)
         super().__init__('spike_player')
-        self.planes_sent = 0
-        self.packets_sent = 0
         self.first_stamp_ns = 0
         self.behind_s = 0.0  # at most, behind the clock
         self._options = options
-        self._geometry, self._camera = self._source.geometry, self._source.camera
+        self._geometry, self._cameras = self._source.geometry, self._source.cameras
+        self.sent = [Sent() for _ in self._cameras]
         self._started_s = 0.0
         remedy = 'play with --reliability reliable'
-        topics = SpikeTopics(self, self._camera, options.reliability, remedy, options.queue)
-        self._topics, self._publisher = topics, topics.spikes
+        self._eyes = [
+            SpikeTopics(self, camera, options.reliability, remedy, options.queue, prefix)
+            for camera, prefix in zip(self._cameras, self._source.prefixes, strict=True)
+        ]
+        self._topics = self._eyes[0]
         self._truth_publisher = (
             self.create_publisher(
-                Image, 'depth/truth', topics.qos, qos_overriding_options=topics.overriding
+                Image,
+                f'{self._source.prefixes[0]}depth/truth',
+                self._topics.qos,
+                qos_overriding_options=self._topics.overriding,
             )
             if self._source.has_truth
             else None
@@ -73,6 +87,8 @@ class SpikePlayer(Node):
     def play(self) -> int:
         """Publish the whole stream at its rate; return the exit status."""
         shared_memory.warn(self.get_logger().warning)
+        for text in self._source.warnings:
+            self.get_logger().warning(text)
         self._wait_for_subscriber()
         if self._source.pipe is not None:
             self._wait_for_writer(self._source.pipe)
@@ -98,13 +114,13 @@ class SpikePlayer(Node):
         """Publish a packet at the time of its last plane, as a camera would."""
         stamp_ns = self.first_stamp_ns + packet.start_ns
         chunk = SpikeChunk(packet.data, self._geometry, stamp_ns)
-        message = spikes_msg(chunk, self._camera.header.frame_id)
-        self._wait_until_due(packet.end_ns)
+        message = spikes_msg(chunk, self._cameras[packet.eye].header.frame_id)
+        self._wait_until_due(packet.end_ns - self._source.ahead_ns[packet.eye])
         if not rclpy.ok():
             return
-        self._topics.publish(message, stamp_ns)
-        self.planes_sent += len(packet.data)
-        self.packets_sent += 1
+        self._eyes[packet.eye].publish(message, stamp_ns)
+        self.sent[packet.eye].planes_sent += len(packet.data)
+        self.sent[packet.eye].packets_sent += 1
         if self._topics.is_due('events', EVENTS_EVERY_S):
             rclpy.spin_once(self, timeout_sec=0.0)
 
@@ -113,7 +129,7 @@ class SpikePlayer(Node):
         assert self._truth_publisher is not None
         header = Header(
             stamp=stamp_msg(self.first_stamp_ns + truth.at_ns),
-            frame_id=self._camera.header.frame_id,
+            frame_id=self._cameras[0].header.frame_id,
         )
         self._truth_publisher.publish(image_msg(truth.message, header))
 
@@ -135,23 +151,26 @@ class SpikePlayer(Node):
     def _wait_for_subscriber(self) -> None:
         """Wait for subscribers, so that the start of a short recording is not lost."""
         until = time.monotonic() + self._options.wait
-        wanted = [self._publisher]
+        wanted = [eye.spikes for eye in self._eyes]
+        names = [publisher.topic_name for publisher in wanted]
         if self._options.with_truth and self._truth_publisher is not None:
             wanted.append(self._truth_publisher)
 
-        def complete() -> bool:
-            return all(publisher.get_subscription_count() for publisher in wanted)
+        def missing() -> list[str]:
+            return [one.topic_name for one in wanted if not one.get_subscription_count()]
 
         if self._options.wait:
             self.get_logger().info(
                 f'{self._geometry} at {self._source.rate_hz:g} planes/s; waiting up to '
-                f'{self._options.wait:g} s for a subscriber to {self._publisher.topic_name}'
+                f'{self._options.wait:g} s for a subscriber to {" and ".join(names)}'
             )
-        while rclpy.ok() and not complete() and time.monotonic() < until:
+        while rclpy.ok() and missing() and time.monotonic() < until:
             rclpy.spin_once(self, timeout_sec=0.05)
-        if self._options.wait and not complete() and rclpy.ok():
-            self.get_logger().warning('no subscriber; playing without one')
-        self._topics.settle(until)
+        if self._options.wait and (without := missing()) and rclpy.ok():
+            of = f' to {" and ".join(without)}' if len(names) > 1 else ''
+            self.get_logger().warning(f'no subscriber{of}; playing without one')
+        for eye in self._eyes:
+            eye.settle(until)
 
     def _wait_for_writer(self, pipe: WaitingPipe) -> None:
         """Wait for the first bytes of a pipe, which begin the stream."""
@@ -163,37 +182,48 @@ class SpikePlayer(Node):
             ready = pipe.ready()
 
     def _finish(self, took_s: float, problem: str) -> None:
-        options = self._options
         unacknowledged = False
-        if rclpy.ok() and options.reliability == 'reliable':
-            unacknowledged = not self._publisher.wait_for_all_acked(Duration(seconds=5.0))
+        if rclpy.ok() and self._options.reliability == 'reliable':
+            longest = Duration(seconds=5.0)
+            acknowledged = [eye.spikes.wait_for_all_acked(longest) for eye in self._eyes]
+            unacknowledged = not all(acknowledged)
         self._write_report(took_s)
-        rate = self.planes_sent / took_s if took_s > 0 else 0.0
         if rclpy.ok():
-            self.get_logger().info(
-                f'{self.planes_sent} planes in {self.packets_sent} packets sent in '
-                f'{took_s:.2f} s, {rate:.0f} planes/s'
-            )
+            self.get_logger().info(self._summary(took_s))
             if unacknowledged:
                 self.get_logger().warning('the last packets were not acknowledged by a subscriber')
             if problem:
                 self.get_logger().error(problem)
+
+    def _rate(self, took_s: float) -> float:
+        """Return the planes a second of each camera."""
+        return self.sent[0].planes_sent / took_s if took_s > 0 else 0.0
+
+    def _summary(self, took_s: float) -> str:
+        of = [''] if len(self._eyes) == 1 else [f' of {eye}' for eye in EYES]
+        counts = ' and '.join(
+            f'{sent.planes_sent} planes{name} in {sent.packets_sent} packets'
+            for sent, name in zip(self.sent, of, strict=True)
+        )
+        return f'{counts} sent in {took_s:.2f} s, {self._rate(took_s):.0f} planes/s'
 
     def _write_report(self, took_s: float) -> None:
         """Write the report: the time of the first plane and, at the end, the sent planes."""
         path: Path | None = self._options.report
         if path is None:
             return
+        left, *right = map(dataclasses.asdict, self.sent)
         report = {
-            'planes_sent': self.planes_sent,
-            'packets_sent': self.packets_sent,
-            'planes_per_s': self.planes_sent / took_s if took_s > 0 else 0.0,
+            **left,
+            'planes_per_s': self._rate(took_s),
             'rate_hz': self._source.rate_hz,
             'speed': self._options.speed,
             'behind_s_max': self.behind_s,
             'first_stamp_ns': self.first_stamp_ns,
             'seconds': took_s,
         }
+        if right:
+            (report['right'],) = right
         # A stream does not wait for the disk.
         write_atomically(path, (json.dumps(report) + '\n').encode(), sync=False)
 
@@ -256,7 +286,33 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar='JSON',
         help='file for the time of the first plane (at the start) and what was sent (at the end)',
     )
+    _add_pair_options(parser)
     return parser
+
+
+def _add_pair_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a right camera beside the left one."""
+    add = parser.add_argument_group(
+        'two cameras',
+        'Two files play by one clock as left/spikes and right/spikes, each with its camera_info. '
+        'So does a bag that has both, with left/depth/truth, unless --topic names one; its stamps '
+        'keep their differences. Frames: as in the bag, else '
+        f'left_{FRAME_ID} and right_{FRAME_ID}; --frame-id is the left one.',
+    ).add_argument
+    add('--right', metavar='FILE', help='recording of the right camera; the source is the left')
+    add(
+        '--baseline',
+        type=float,
+        metavar='METRES',
+        help='from the left to the right camera: parallel ones, with the focal length of --fx or '
+        'of the recording',
+    )
+    add(
+        '--right-camera-info',
+        type=Path,
+        metavar='YAML',
+        help='in place of --baseline: calibration of the right camera, --camera-info is the left',
+    )
 
 
 def main(args: list[str] | None = None) -> int:

@@ -53,6 +53,7 @@ class SpikeTopics:
         remedy: Remedy for a subscriber that requests more than is offered.
         queue: Packets that wait for subscribers at most; fewer, with a logged warning, if memory
             is short.
+        prefix: Prefix of the topics, such as ``left/``.
 
     Attributes:
         qos: QoS of the publishers.
@@ -67,14 +68,16 @@ class SpikeTopics:
         reliability: str,
         remedy: str,
         queue: int = process.QUEUE_PACKETS,
+        prefix: str = '',
     ) -> None:
         self._node = node
         self._camera = camera
         self._next_s: dict[str, float] = {}
         self._remedy = remedy
+        self._prefix = prefix
         depth, warning = process.queue_depth(queue)
         if warning:
-            node.get_logger().warning(warning)
+            node.get_logger().warning(warning, once=True)  # a node may have two cameras
         self.qos = QoSProfile(
             depth=depth,
             reliability=(
@@ -86,11 +89,11 @@ class SpikeTopics:
         self.overriding = QoSOverridingOptions.with_default_policies()
         # Made first, so that a subscriber's executor handles it first.
         self._camera_info = node.create_publisher(
-            CameraInfo, 'camera_info', self.qos, qos_overriding_options=self.overriding
+            CameraInfo, f'{prefix}camera_info', self.qos, qos_overriding_options=self.overriding
         )
         self.spikes = node.create_publisher(
             Image,
-            'spikes',
+            f'{prefix}spikes',
             self.qos,
             qos_overriding_options=self.overriding,
             event_callbacks=PublisherEventCallbacks(incompatible_qos=self._on_incompatible_qos),
@@ -131,6 +134,6 @@ class SpikeTopics:
 
     def _on_incompatible_qos(self, event: QoSOfferedIncompatibleQoSInfo) -> None:
         self._node.get_logger().warning(
-            f'spikes: a subscriber requests other QoS ({event.last_policy_kind.name}) than is '
-            f'offered and receives nothing: {self._remedy}'
+            f'{self._prefix}spikes: a subscriber requests other QoS '
+            f'({event.last_policy_kind.name}) than is offered and receives nothing: {self._remedy}'
         )
