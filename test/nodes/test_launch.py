@@ -235,6 +235,7 @@ def command_of(pid):
     ('name', 'argument', 'message'),
     [
         ('depth.launch.py', 'params_file:=/nope.yaml', 'params_file:=/nope.yaml: no such file'),
+        ('stereo.launch.py', 'params_file:=/nope.yaml', 'params_file:=/nope.yaml: no such file'),
         ('depth.launch.py', 'respawn:=often', 'respawn:=often: expected true or false'),
         ('depth.launch.py', 'autostart:=maybe', 'autostart:=maybe: expected true or false'),
         ('depth.launch.py', f'params_file:={__file__}', 'not a parameter file of ROS 2'),
@@ -327,6 +328,26 @@ def test_each_of_two_cameras_has_its_own_depth(launch, processes, ros_node, spin
         assert 'publishers' not in stream.message
         values = parameters_of(ros_node, spin, f'/{name}/spike_depth', 'policy', 'device')
         assert values == {'policy': 'every' if name == 'right' else 'latest', 'device': 'cpu'}
+    processes.stop_all()
+    end(process, read)
+
+
+def test_the_stereo_launch_file_gives_depth_of_two_cameras(
+    launch, processes, ros_node, spin, tmp_path
+):
+    images = []
+    ros_node.create_subscription(Image, 'depth/image', images.append, QoSProfile(depth=5))
+    process, read = launch('stereo.launch.py', 'fill:=none', 'policy:=every')
+    assert state(ros_node, spin, '/spike_stereo') == 'active', read()
+    assert '/spike_stereo: model unet_lite (default), device auto (default)' in read()
+    expected = {'fill': 'none', 'policy': 'every', 'min_depth_m': 0.5}
+    assert parameters_of(ros_node, spin, '/spike_stereo', *expected) == expected
+    bars = save_bars(tmp_path / 'bars.npz')
+    pair = ['--right', bars, '--baseline', 0.1, '--fx', 60, '--loop', '--speed', 0.2]
+    processes.start('player', bars, *pair)
+    spin(lambda: images, what='depth')
+    assert images[0].header.frame_id == 'left_spike_camera_optical_frame'
+    spin(lambda: 'baseline 0.100 m, focal length 60 px' in read(), what='the line of the rig')
     processes.stop_all()
     end(process, read)
 

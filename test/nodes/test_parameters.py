@@ -2,22 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 from pathlib import Path
 
+import pytest
 import yaml
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.nodes import parameters
 from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS, Parameter
+from spike_depth_ros.nodes.stereo_parameters import STEREO_PARAMETERS
 
-ROWS = {row.name: row for row in DEPTH_PARAMETERS}
-CONFIG = Path(__file__).parents[2] / 'config' / 'spike_depth.yaml'
+TABLES = {'spike_depth': DEPTH_PARAMETERS, 'spike_stereo': STEREO_PARAMETERS}
+CONFIG = Path(__file__).parents[2] / 'config'
 
 
 def review(name, value, configured=True):
     return parameters.review(DEPTH_PARAMETERS, [RosParameter(name, value=value)], configured)
 
 
-def test_defaults_lie_within_their_ranges_and_choices():
-    for row in DEPTH_PARAMETERS:
+@pytest.mark.parametrize('table', TABLES.values(), ids=TABLES)
+def test_defaults_lie_within_their_ranges_and_choices(table):
+    for row in table:
         assert row.description
         assert row.refusal(row.default, configured=False) is None
         if row.low is not None:
@@ -26,11 +29,15 @@ def test_defaults_lie_within_their_ranges_and_choices():
             assert descriptor.integer_range or descriptor.floating_point_range
 
 
-def test_the_shipped_configuration_holds_known_parameters_with_their_defaults():
-    shipped = yaml.safe_load(CONFIG.read_text())['/**']['ros__parameters']
+@pytest.mark.parametrize(('node', 'table'), TABLES.items())
+def test_the_shipped_configuration_holds_known_parameters_with_their_defaults(node, table):
+    rows = {row.name: row for row in table}
+    shipped = yaml.safe_load((CONFIG / f'{node}.yaml').read_text())['/**']['ros__parameters']
     for name, value in shipped.items():
-        assert type(value) is type(ROWS[name].default), name
-        assert value == ROWS[name].default, name
+        assert type(value) is type(rows[name].default), name
+        assert value == rows[name].default, name
+    left_out = {'checkpoint', 'device', 'autostart', 'spikes.reliability'}
+    assert set(rows) - set(shipped) == left_out
 
 
 def test_only_live_parameters_change_while_the_node_runs():

@@ -30,10 +30,18 @@ RIGHTS = {
 SOMETIMES = {('subscribe', '/clock'), ('publish', '/depth/truth')}
 """Allowed, but only there with simulated time, or when a bag is played."""
 
+OF_PAIRS = {
+    ('publish', f'/{topic}')
+    for topic in (
+        'left/spikes', 'left/camera_info', 'left/depth/truth', 'right/spikes', 'right/camera_info',
+    )
+}  # fmt: skip
+"""Allowed, but only there when two cameras are played."""
+
 
 NODES = {
-    'spike_depth', 'spike_player', 'video_source', 'spike_evaluation', 'check_stream',
-    'spike_inspect', 'spike_record',
+    'spike_depth', 'spike_stereo', 'spike_player', 'video_source', 'spike_evaluation',
+    'check_stream', 'spike_inspect', 'spike_record',
 }  # fmt: skip
 
 
@@ -101,8 +109,9 @@ def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
     processes.start('check_stream', '--duration', 600)
     processes.start('recorder', '/spikes', '--out', tmp_path / 'bag', '--services')
     inspect = processes.start('inspection', 'diagnostics', '--watch', '--timeout', 60)
-    for name in ('spike_depth', 'spike_player', 'spike_evaluation', 'check_stream'):
+    for name in ('spike_depth', 'spike_evaluation', 'check_stream'):
         assert_covered(ros_node, name, name)
+    assert_covered(ros_node, 'spike_player', 'spike_player', SOMETIMES | OF_PAIRS)
     start = ros_node.create_client(Trigger, '/spike_record/start')
     assert start.wait_for_service(60)
     start.call_async(Trigger.Request())
@@ -110,6 +119,20 @@ def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
     one_subcommand = {('subscribe', '/diagnostics'), ('publish', '/parameter_events')}
     others = allowed()['spike_inspect'] - one_subcommand
     assert_covered(ros_node, 'spike_inspect', f'_spike_inspect_{inspect.pid}', others)
+
+
+def test_the_policy_covers_the_node_of_two_cameras(
+    processes, depth_parameters, ros_node, tmp_path
+):
+    spikes = tmp_path / 'a.npz'
+    np.savez(spikes, packed=np.zeros((80, 48, 8), np.uint8), width=64, rate_hz=1000.0)
+    processes.start('stereo', *depth_parameters(fill='none'))
+    pair = ['--right', spikes, '--baseline', 0.1, '--fx', 60]
+    processes.start('player', spikes, '--loop', *pair)
+    assert_covered(ros_node, 'spike_stereo', 'spike_stereo')
+    of_one = {('publish', '/spikes'), ('publish', '/camera_info')}
+    others = (SOMETIMES | OF_PAIRS | of_one) - {('publish', '/left/spikes')}
+    assert_covered(ros_node, 'spike_player', 'spike_player', others)
 
 
 def test_the_policy_covers_a_video_source(processes, depth_parameters, ros_node, video):
@@ -137,7 +160,8 @@ def test_the_operator_may_request_what_the_commands_need():
     assert requested <= offered
     for node in set(policy) - {'spike_inspect', 'spike_record'}:
         assert {f'/{node}/{verb}_parameters' for verb in ('get', 'list', 'set')} <= requested
-    assert {f'/spike_depth/{name}' for name in ('get_state', 'change_state')} <= requested
+    for node in ('spike_depth', 'spike_stereo'):
+        assert {f'/{node}/{name}' for name in ('get_state', 'change_state')} <= requested
     seen = {name for verb, name in policy['spike_inspect'] if verb == 'subscribe'}
     assert seen >= {
         name for rights in policy.values() for verb, name in rights if verb == 'publish'
