@@ -25,26 +25,18 @@ over all pixels with a true depth:
 Of all styles together ``error_px`` and ``fused_error`` are what fits ``DISPARITY_ERROR_PX`` and
 ``FILLED_ERROR``.
 
-Each of ``middlebury`` has ``name`` (what is matched), and means over the pairs:
-
-- ``bad2``, ``bad2_filled``: share of the pixels with truth whose disparity is off by more than 2
-  pixels or missing, matched alone and filled
-- ``wrong``: share of the matched ones that is off by more
-- ``matched``: share of matched pixels
-- ``ratio_low``, ``ratio_high``: lowest and highest median of predicted over true depth of a pair
+``middlebury`` is as ``spike_training.evaluation.stereo.score_pairs`` returns it, the rows of
+``run.py evaluate --config training/configs/stereo.yaml``.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -59,15 +51,18 @@ from spike_depth_ros.stereo.estimator import (
     MATCHED,
     StereoEstimator,
 )
-from spike_depth_ros.stereo.fill import RunningFactor, fill
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window, reference_index
+from spike_training.datasets import readers
+from spike_training.errors import DataSetError
+from spike_training.evaluation.stereo import score_pairs, table
+from spike_training.evaluation.stereo_pairs import PairsOf
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.scenes.generator import STYLES
-from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.parameters import SENSORS
+from spike_training.simulation.still_pairs import PairCamera
 
 SEED = 38  # training has 0
 HEIGHT, WIDTH, PLANES, RATE_HZ = 256, 384, 128, 20_000
@@ -78,29 +73,13 @@ MIN_DISPARITY_PX = 4.0
 """True disparity from which depth in metres counts: a pixel is a quarter there."""
 
 MIDDLEBURY = 'middlebury_third'
-PAIRS = ('Art', 'Books', 'Cones', 'Dolls', 'Laundry', 'Moebius', 'Reindeer', 'Teddy')
-FILES = {'Cones': ('im2', 'im6', 'disp2', 4), 'Teddy': ('im2', 'im6', 'disp2', 4)}
-OTHER_FILES = ('view1', 'view5', 'disp1', 3)  # and the disparity's steps in a pixel
-FULL_FX, BASELINE_M = 3740.0, 0.160  # of the pictures at full size, of which these are a third
 DISPARITIES = 80
-BAD_PX = 2.0
 RATES = (0.2, 0.05)
 """Mean firing rates of Middlebury's pairs."""
 
-GAMMA = 2.2
 FITTED = ('error_px', 'fused_error')
 
 Floats = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
-
-
-class Still(NamedTuple):
-    """Pair of Middlebury: grey pictures, true disparity, and that of infinity."""
-
-    left: Picture
-    right: Picture
-    disparity: Floats
-    infinity_px: float | None
 
 
 def window_of(planes: npt.NDArray[np.uint8], width: int) -> Window:
@@ -171,86 +150,15 @@ def compare(
     }
 
 
-def read_still(folder: Path, name: str) -> Still:
-    """Read a pair of Middlebury."""
-    left, right, truth, steps = FILES.get(name, OTHER_FILES)
-    images = [
-        cv2.imread(str(folder / name / f'{file}.png'), cv2.IMREAD_GRAYSCALE)
-        for file in (left, right, truth)
-    ]
-    if any(image is None for image in images):
-        raise report.InputError(f'{folder / name}: expected {left}.png, {right}.png, {truth}.png')
-    values = images[2].astype(np.float32)
-    disparity = np.where(values > 0, values / steps, np.nan).astype(np.float32)
-    offset = folder / name / 'dmin.txt'
-    infinity = -float(offset.read_text()) / steps if offset.is_file() else None
-    return Still(images[0], images[1], disparity, infinity)
-
-
-def recorded(still: Still, rate: float, number: int) -> tuple[Window, Window]:
-    """Record both pictures of a pair at a mean firing rate, other pixels in either eye."""
-    light = [(one.astype(np.float32) / 255) ** GAMMA for one in (still.left, still.right)]
-    gain = rate / light[0].mean()
-    sensor = dataclasses.replace(SENSORS['vidar_car'], rate_hz=float(RATE_HZ))
-    rows, columns = light[0].shape
-    windows = []
-    for eye, one in enumerate(light):
-        ids = torch.tensor([2 * number + eye])
-        camera = SpikeCamera(rows, columns, ids + SEED, sensor, ids)
-        exposed = torch.from_numpy((gain * one).clip(0, 1))[None, None].expand(-1, 2, -1, -1)
-        planes = camera.expose(exposed.contiguous(), [0, PLANES])[0].cpu().numpy()
-        windows.append(window_of(planes, columns))
-    return windows[0], windows[1]
-
-
-def measure_stills(folder: Path, mono: DepthEstimator) -> Iterator[dict[str, Any]]:
-    """Yield the entries of ``middlebury``."""
-    stills = [read_still(folder, name) for name in PAIRS]
+def measure_stills(folder: Path, mono: DepthEstimator) -> list[dict[str, Any]]:
+    """Return ``middlebury``."""
+    camera = PairCamera(PLANES, RATE_HZ, SENSORS['vidar_car'], SEED)
     matcher = SgbmMatcher(0, DISPARITIES, SgbmSettings())
-    spikes = {rate: [recorded(one, rate, k) for k, one in enumerate(stills)] for rate in RATES}
-    answers = [matcher.match(one.left, one.right) for one in stills]
-    seen = [left for left, _ in spikes[RATES[0]]]
-    yield summarise('pictures', stills, answers, seen, mono)
-    for rate, pairs in spikes.items():
-        answers = []
-        for still, (left, right) in zip(stills, pairs, strict=True):
-            rows, columns = still.left.shape
-            rig = StereoRig.from_baseline(1.0, float(columns), columns, rows)
-            nearest_m = columns / DISPARITIES
-            estimator = StereoEstimator(min_depth_m=nearest_m)
-            pair = Observation(left, right=right, rig=rig)
-            answers.append(estimator.predict(pair).disparity)
-        yield summarise(f'rate {rate:g}', stills, answers, [left for left, _ in pairs], mono)
-
-
-def summarise(
-    name: str, stills: list[Still], answers: list[Floats], seen: list[Window], mono: DepthEstimator
-) -> dict[str, Any]:
-    """One entry of ``middlebury``; the windows are those that the fill sees."""
-    figures, ratios = [], []
-    for still, answer, window in zip(stills, answers, seen, strict=True):
-        known = np.isfinite(still.disparity)
-        matched = known & np.isfinite(answer)
-        error = np.abs(answer - still.disparity)
-        with np.errstate(divide='ignore'):
-            depth = np.where(answer > 0, 1 / answer, np.nan).astype(np.float32)
-        alone = mono.predict(Observation(window)).depth
-        factor = RunningFactor().update(depth, alone)
-        assert factor is not None
-        filled = 1 / fill(depth, alone * np.float32(factor.value))
-        figures.append(
-            {
-                'bad2': 1 - (error[matched] <= BAD_PX).sum() / known.sum(),
-                'bad2_filled': (np.abs(filled - still.disparity)[known] > BAD_PX).mean(),
-                'wrong': (error[matched] > BAD_PX).mean(),
-                'matched': matched.sum() / known.sum(),
-            }
-        )
-        if still.infinity_px is not None:
-            ratio = (still.disparity - still.infinity_px) / (answer - still.infinity_px)
-            ratios.append(float(np.median(ratio[matched])))
-    means = {key: float(np.mean([one[key] for one in figures])) for key in figures[0]}
-    return {'name': name, **means, 'ratio_low': min(ratios), 'ratio_high': max(ratios)}
+    try:
+        clips = readers.read('middlebury', str(folder))
+        return score_pairs(PairsOf(clips, camera, RATES, len(clips)), mono, matcher)
+    except DataSetError as error:
+        raise report.InputError(str(error)) from error
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -268,13 +176,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for style, found in pixels.items()
     ]
     folder = options.data / MIDDLEBURY if options.data is not None else None
-    stills: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     if folder is None:
         skipped['Middlebury'] = 'no data: give --data or set SPIKE_DEPTH_DATA to the folder'
     elif not folder.is_dir():
         skipped['Middlebury'] = f'{folder}: no such folder'
     else:
-        stills = [*measure_stills(folder, mono)]
+        rows = measure_stills(folder, mono)
     return {
         'settings': report.settings(options, 'pairs', 'split', 'styles') | {'seed': SEED},
         'skipped': skipped,
@@ -284,7 +192,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             for name in FITTED
             if pixels
         },
-        'middlebury': stills,
+        'middlebury': rows,
     }
 
 
@@ -300,30 +208,21 @@ STYLE_CELLS = {
     'rest: filled': '{fused:.3f}',
     'rest: interval holds': '{fused_holds:.0%}',
 }
-STILL_CELLS = {
-    'matched by': '{name}',
-    'bad-2': '{bad2:.3f}',
-    'bad-2, filled': '{bad2_filled:.3f}',
-    'of matched': '{wrong:.3f}',
-    'matched': '{matched:.0%}',
-    'predicted / true': '{ratio_low:.3f} to {ratio_high:.3f}',
-}
 
 
 def text(result: dict[str, Any]) -> str:
     """The result as Markdown tables."""
-    tables = [
-        report.columns(result[name], cells)
-        for name, cells in (('styles', STYLE_CELLS), ('middlebury', STILL_CELLS))
-        if result[name]
-    ]
+    tables = []
     if result['styles']:
+        tables.append(report.columns(result['styles'], STYLE_CELLS))
         fitted = (
             f'DISPARITY_ERROR_PX fitted {result["error_px"]:.3f}, used {DISPARITY_ERROR_PX:g}; '
             f'FILLED_ERROR fitted {FILLED_ERROR * result["fused_error"]:.3f}, used '
             f'{FILLED_ERROR:g}'
         )
-        tables.insert(1, fitted)
+        tables.append(fitted)
+    if result['middlebury']:
+        tables.append(report.table(*table(result['middlebury'])))
     return '\n\n'.join(
         [*tables, *(f'{name} skipped: {reason}' for name, reason in result['skipped'].items())]
     )

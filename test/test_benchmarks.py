@@ -171,7 +171,6 @@ def test_two_cameras_measure_metres_and_missing_data_is_named(tmp_path, monkeypa
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.long
 @pytest.mark.skipif('SPIKE_DEPTH_DATA' not in os.environ, reason='needs SPIKE_DEPTH_DATA')
 def test_spikes_of_middlebury_are_matched_nearly_as_well_as_its_pictures(tmp_path):
     for module in ('torch', 'timm', 'lightning_fabric'):
@@ -180,13 +179,30 @@ def test_spikes_of_middlebury_are_matched_nearly_as_well_as_its_pictures(tmp_pat
 
     path = tmp_path / 'stereo.json'
     assert stereo.main(['--styles', '--json', str(path)]) == 0
-    pictures, bright, dim = json.loads(path.read_text())['middlebury']
-    assert pictures['bad2_filled'] <= 0.20
-    assert bright['bad2_filled'] <= 1.25 * pictures['bad2_filled']
-    assert dim['bad2_filled'] <= 1.5 * pictures['bad2_filled']
-    for one in (pictures, bright, dim):
-        assert one['bad2_filled'] < one['bad2']
-        assert 0.97 < one['ratio_low'] <= one['ratio_high'] < 1.03
+    rows = json.loads(path.read_text())['middlebury']
+    found = {(row['method'], row['seen'], row['mean_rate']): row for row in rows}
+    assert all(len(row['pairs']) == 8 for row in rows)
+    pictures = found['sgbm', 'pictures', None], found['fused', 'pictures', None]
+    assert pictures[0]['bad2'] <= 0.25
+    assert pictures[1]['bad2'] <= 0.22
+    for rate, most in ((0.2, 1.25), (0.05, 1.5)):
+        matched, fused = found['sgbm', 'rate', rate], found['fused', 'rate', rate]
+        assert matched['bad2'] <= most * pictures[0]['bad2']
+        assert fused['bad2'] <= most * pictures[1]['bad2']
+        assert fused['bad2'] < matched['bad2'] < found['mono', '', rate]['bad2']
+        for row in (matched, fused):
+            assert 0.97 < row['ratio_low'] <= row['ratio_high'] < 1.03
+
+
+def test_a_folder_of_middlebury_that_is_no_set_is_named(tmp_path, capsys):
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks import stereo
+
+    (tmp_path / 'middlebury_third').mkdir()
+    with pytest.raises(SystemExit, match='2'):
+        stereo.main(['--styles', '--data', str(tmp_path)])
+    assert 'middlebury_third/Art/view1.png is missing; expected' in capsys.readouterr().err
 
 
 def test_the_uncertainty_of_the_scale_is_fitted_to_hold_68_per_cent():

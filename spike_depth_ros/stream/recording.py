@@ -13,7 +13,7 @@ import select
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,12 @@ MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6
 
 MAX_ARCHIVE_BYTES = 1 << 31
 """Largest total size of the arrays of an .npz, expanded, bytes; they are read into memory."""
+
+MIN_BASELINE_M, MAX_BASELINE_M = 1e-3, 100.0
+"""Valid distances of the eyes of a recording, metres."""
+
+Eye = Literal['left', 'right']
+"""Eye of a recording of two cameras; of one camera it is the left one."""
 
 _BLOCK_BYTES = 1 << 24
 
@@ -66,7 +72,10 @@ class Recording:
         geometry: Sensor size and bit order.
         rate_hz: Planes a second; None: not in the file.
         camera_matrix: Camera matrix, ``[3, 3]`` pixels; None: not in the file.
-        truth: True depth; None: not in the file.
+        truth: True depth; None: not in the file, as that of the right eye.
+        baseline_m: Distance of the two eyes of the file, metres; None: it has one. The eyes are
+            rectified: their rows are the same, and so are focal length and row of the principal
+            point of their camera matrices.
         part: Function that reads planes from a first one up to before a last one from a raw file,
             which may be cut meanwhile; None: all planes are in memory.
     """
@@ -76,6 +85,7 @@ class Recording:
     rate_hz: float | None = None
     camera_matrix: npt.NDArray[np.float64] | None = None
     truth: TrueDepth | None = None
+    baseline_m: float | None = None
     part: Callable[[int, int], PackedPlanes] | None = None
 
     def read(self, first: int, stop: int) -> PackedPlanes:
@@ -102,13 +112,15 @@ def open_recording(
     bit_order: BitOrder = 'little',
     row_order: RowOrder = 'bottom_up',
     allow_partial: bool = False,
+    eye: Eye = 'left',
 ) -> Recording:
     """Open a recording by its suffix.
 
     ``.npz`` is either an archive of this package (``packed``, ``width``, ``bit_order`` and
     optionally ``rate_hz``, ``K``, ``depth``, ``depth_planes``; see docs/wire_format.md) or holds
     exactly one unpacked stream; ``.npy`` is an unpacked stream: ``[planes, height, width]`` of 0
-    and 1. Any other suffix is raw packed planes (Vidar ``.dat``).
+    and 1. Any other suffix is raw packed planes (Vidar ``.dat``). An archive of two eyes also has
+    ``packed_right``, ``K_right`` and ``baseline_m``.
 
     Args:
         path: The file.
@@ -116,10 +128,14 @@ def open_recording(
         bit_order: Bit order of a raw file.
         row_order: Row order of a raw file.
         allow_partial: Leave out an incomplete last plane of a raw file.
+        eye: Eye of an archive of two.
 
     Raises:
-        RecordingError: Missing, unreadable, of another size or not a spike stream.
+        RecordingError: Missing, unreadable, of another size or not a spike stream, or it has no
+            right eye.
     """
+    if eye not in get_args(Eye):
+        raise RecordingError(f'{path}: eye {eye!r}; expected {" or ".join(get_args(Eye))}')
     if is_bag(path):
         raise RecordingError(
             f'{path}: is a bag; expected .dat, .npy or .npz: play it with spike_player, or '
@@ -129,7 +145,9 @@ def open_recording(
         raise RecordingError(f'{path}: no such file')
     try:
         if path.suffix == '.npz':
-            recording = _open_npz(path)
+            recording = _open_npz(path, eye)
+        elif eye == 'right':
+            raise RecordingError(f'{path}: has one eye; expected an archive of two, .npz')
         elif path.suffix == '.npy':
             recording = _open_npy(path)
         elif size is None:
@@ -315,16 +333,23 @@ def _open_npy(path: Path) -> Recording:
     return _unpacked(spikes, str(path))
 
 
-def _open_npz(path: Path) -> Recording:
+def _open_npz(path: Path, eye: Eye) -> Recording:
     with damage(path):
         archive = np.load(path, mmap_mode='r', allow_pickle=False)  # archives are not mapped
     if isinstance(archive, np.ndarray):
         raise RecordingError(f'{path}: holds one array; expected an archive (or the suffix .npy)')
     with archive:
-        axes = _check_archive(archive, path)
+        shapes = _check_archive(archive, path)
+        if 'packed_right' in archive.files:
+            return _open_pair(archive, path, eye, shapes)
+        if eye == 'right':
+            raise RecordingError(
+                f'{path}: holds {", ".join(archive.files) or "nothing"}; expected two eyes, '
+                '"packed" and "packed_right"'
+            )
         if 'packed' in archive.files:
             return _open_own(archive, path)
-        streams = [name for name, count in axes.items() if count == 3]
+        streams = [name for name, shape in shapes.items() if len(shape) == 3]
         if len(streams) != 1:
             raise RecordingError(
                 f'{path}: holds {", ".join(archive.files) or "nothing"}; expected "packed" with '
@@ -333,11 +358,11 @@ def _open_npz(path: Path) -> Recording:
         return _unpacked(_array(archive, streams[0], path), f'{path}: {streams[0]}')
 
 
-def _check_archive(archive: Any, path: Path) -> dict[str, int]:
+def _check_archive(archive: Any, path: Path) -> dict[str, tuple[int, ...]]:
     """Check the declared sizes of an archive before its arrays are read.
 
     Returns:
-        Number of axes of each array by its name.
+        Shape of each array by its name.
     """
     members = archive.zip.infolist()
     total = sum(member.file_size for member in members)
@@ -346,7 +371,7 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
             f'{path}: its arrays expand to {total} bytes, expected at most {MAX_ARCHIVE_BYTES}: '
             'split it, or write its packed planes to a .dat file, which is not read at once'
         )
-    axes = {}
+    shapes = {}
     for member in members:
         name = member.filename.removesuffix('.npy')
         with damage(path, name), archive.zip.open(member) as file:
@@ -358,8 +383,8 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
                     f'its header declares {data_bytes} bytes of data, the archive has '
                     f'{member.file_size - file.tell()}'
                 )
-            axes[name] = len(shape)
-    return axes
+            shapes[name] = shape
+    return shapes
 
 
 def read_header(file: Any) -> tuple[tuple[int, ...], int]:
@@ -383,12 +408,38 @@ def _array(archive: Any, name: str, path: Path) -> npt.NDArray[Any]:
         return np.asarray(archive[name])
 
 
-def _open_own(archive: Any, path: Path) -> Recording:
+def _open_pair(
+    archive: Any, path: Path, eye: Eye, shapes: dict[str, tuple[int, ...]]
+) -> Recording:
+    """Open an eye of an archive of two."""
+    missing = [name for name in ('packed', 'K', 'K_right', 'baseline_m') if name not in shapes]
+    if missing:
+        raise RecordingError(
+            f'{path}: holds "packed_right" without {", ".join(missing)}; expected "packed", the '
+            'camera matrices "K" and "K_right", and "baseline_m" beside it'
+        )
+    if shapes['packed_right'] != shapes['packed']:
+        raise RecordingError(
+            f'{path}: "packed_right" is {list(shapes["packed_right"])}, expected '
+            f'{list(shapes["packed"])}, that of "packed": as many planes of the same sensor'
+        )
+    baseline_m = float(_number(archive, 'baseline_m', path, 'fiu', 'metres, one number'))
+    if not MIN_BASELINE_M <= baseline_m <= MAX_BASELINE_M:
+        raise RecordingError(
+            f'{path}: "baseline_m" is {baseline_m:g}; expected metres from the left to the right '
+            f'eye, {MIN_BASELINE_M:g} to {MAX_BASELINE_M:g}'
+        )
+    return dataclasses.replace(_open_own(archive, path, eye), baseline_m=baseline_m)
+
+
+def _open_own(archive: Any, path: Path, eye: Eye = 'left') -> Recording:
+    of_eye = '_right' if eye == 'right' else ''
+    name, matrix = f'packed{of_eye}', f'K{of_eye}'
     # The shipped samples are in the order that compresses best; packets need contiguous planes.
-    packed = np.ascontiguousarray(_array(archive, 'packed', path))
+    packed = np.ascontiguousarray(_array(archive, name, path))
     if 'width' not in archive.files or packed.dtype != np.uint8 or packed.ndim != 3:
         raise RecordingError(
-            f'{path}: "packed" is {packed.dtype} {list(packed.shape)}; expected uint8 '
+            f'{path}: "{name}" is {packed.dtype} {list(packed.shape)}; expected uint8 '
             '[planes, height, ceil(width / 8)], and an integer "width" beside it'
         )
     order = str(_array(archive, 'bit_order', path)) if 'bit_order' in archive.files else 'little'
@@ -396,15 +447,16 @@ def _open_own(archive: Any, path: Path) -> Recording:
     geometry = Geometry(packed.shape[1], width, order)  # type: ignore[arg-type]
     if packed.shape[2] != geometry.row_bytes or len(packed) == 0:
         raise RecordingError(
-            f'{path}: "packed" is {list(packed.shape)}, expected [planes, {geometry.height}, '
+            f'{path}: "{name}" is {list(packed.shape)}, expected [planes, {geometry.height}, '
             f'{geometry.row_bytes}] for a width of {geometry.width}'
         )
+    has_truth = eye == 'left' and 'depth' in archive.files
     return Recording(
         packed,
         geometry,
         rate_hz=_rate(archive, path) if 'rate_hz' in archive.files else None,
-        camera_matrix=_camera_matrix(archive, path) if 'K' in archive.files else None,
-        truth=_truth(archive, len(packed), geometry, path) if 'depth' in archive.files else None,
+        camera_matrix=_camera_matrix(archive, matrix, path) if matrix in archive.files else None,
+        truth=_truth(archive, len(packed), geometry, path) if has_truth else None,
     )
 
 
@@ -427,11 +479,12 @@ def _rate(archive: Any, path: Path) -> float:
     return rate
 
 
-def _camera_matrix(archive: Any, path: Path) -> npt.NDArray[np.float64]:
-    matrix = _array(archive, 'K', path)
+def _camera_matrix(archive: Any, name: str, path: Path) -> npt.NDArray[np.float64]:
+    matrix = _array(archive, name, path)
     if matrix.shape != (3, 3) or matrix.dtype.kind not in 'fiu' or not np.isfinite(matrix).all():
         raise RecordingError(
-            f'{path}: "K" is {matrix.dtype} {list(matrix.shape)}; expected finite numbers [3, 3]'
+            f'{path}: "{name}" is {matrix.dtype} {list(matrix.shape)}; expected finite numbers '
+            '[3, 3]'
         )
     return matrix.astype(np.float64)
 

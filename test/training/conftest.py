@@ -12,6 +12,41 @@ RATE_HZ, SECONDS = 400.0, 6
 STEP = 20  # planes between two positions of the camera
 
 
+FAR_PX, NEAR_PX = 8, 14
+"""Disparity of the wall and of the square before it, in the pairs of :func:`middlebury`."""
+
+
+@pytest.fixture
+def middlebury(tmp_path):
+    """Return a folder of two pairs, ``Art`` with metres and ``Cones``, of a square before a wall.
+
+    The disparity of their top left pixel is unknown.
+    """
+    import cv2
+    from PIL import Image
+
+    rng = np.random.default_rng(3)
+    root = tmp_path / 'middlebury'
+    disparity = np.full((HEIGHT, WIDTH), FAR_PX, np.uint8)
+    disparity[20:50, 40:75] = NEAR_PX
+    for name, files, steps in (
+        ('Art', ('view1.png', 'view5.png', 'disp1.png'), 3),
+        ('Cones', ('im2.png', 'im6.png', 'disp2.png'), 4),
+    ):
+        noise = rng.random((2, HEIGHT, WIDTH + NEAR_PX), np.float32)
+        wall, square = (np.uint8(cv2.GaussianBlur(one, None, 1) * 200 + 30) for one in noise)
+        left, right = wall[:, :WIDTH].copy(), wall[:, FAR_PX : WIDTH + FAR_PX].copy()
+        left[20:50, 40:75] = right[20:50, 40 - NEAR_PX : 75 - NEAR_PX] = square[20:50, 40:75]
+        stored = disparity * steps
+        stored[0, 0] = 0
+        (root / name).mkdir(parents=True)
+        for file, content in zip(files, (left, right, stored), strict=True):
+            colours = content if content is stored else np.stack([content] * 3, -1)
+            Image.fromarray(colours).save(root / name / file)
+    (root / 'Art' / 'dmin.txt').write_text('200\n')
+    return root
+
+
 @pytest.fixture
 def one_thread():
     """Small images: a second thread only waits."""

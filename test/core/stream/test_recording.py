@@ -103,6 +103,89 @@ def test_an_archive_carries_rate_camera_and_truth(tmp_path):
     assert np.isnan(recording.truth.nearest(6)).all()
 
 
+def two_eyes(**changed):
+    """The arrays of an archive of two eyes; None leaves one out."""
+    camera = np.array([[30.0, 0, 6], [0, 30, 2], [0, 0, 1]])
+    shifted = camera + np.array([[0, 0, 4.0], [0, 0, 0], [0, 0, 0]])
+    given = {
+        'packed': packing.pack(spikes()), 'packed_right': packing.pack(spikes(seed=1)),
+        'width': 13, 'rate_hz': 20_000.0, 'K': camera, 'K_right': shifted, 'baseline_m': 0.12,
+        'depth': np.full((1, 5, 13), 1.5, np.float32), 'depth_planes': [4],
+    } | changed  # fmt: skip
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def test_an_archive_of_two_eyes_is_read_as_either(tmp_path):
+    np.savez(tmp_path / 'two.npz', **two_eyes())
+    one = two_eyes(packed_right=None, K_right=None, baseline_m=None)
+    np.savez(tmp_path / 'one.npz', **one)
+    left, right, alone = (
+        open_recording(tmp_path / 'two.npz'),
+        open_recording(tmp_path / 'two.npz', (13, 5), eye='right'),
+        open_recording(tmp_path / 'one.npz'),
+    )
+    for name in ('geometry', 'rate_hz'):
+        assert getattr(left, name) == getattr(alone, name) == getattr(right, name)
+    for name in ('planes', 'camera_matrix'):
+        np.testing.assert_array_equal(getattr(left, name), getattr(alone, name))
+    np.testing.assert_array_equal(left.truth.depth, alone.truth.depth)
+    np.testing.assert_array_equal(packing.unpack(right.planes, 13), spikes(seed=1))
+    np.testing.assert_array_equal(right.camera_matrix, two_eyes()['K_right'])
+    assert right.truth is None
+    assert left.baseline_m == right.baseline_m == 0.12
+    assert alone.baseline_m is None
+
+
+@pytest.mark.parametrize('eye', ['left', 'right'])
+@pytest.mark.parametrize(
+    ('changed', 'message'),
+    [
+        ({'baseline_m': None}, '"packed_right" without baseline_m; expected'),
+        ({'K': None, 'K_right': None}, '"packed_right" without K, K_right; expected'),
+        ({'packed': None}, '"packed_right" without packed; expected'),
+        ({'baseline_m': 0}, '"baseline_m" is 0; expected metres from the left to the right eye'),
+        ({'baseline_m': float('nan')}, '"baseline_m" is nan; expected metres'),
+        ({'baseline_m': -0.1}, '"baseline_m" is -0.1; expected .* 0.001 to 100'),
+        ({'baseline_m': [0.1, 0.2]}, r'"baseline_m" is float64 \[2\]; expected metres'),
+        (
+            {'packed_right': packing.pack(spikes(planes=7))},
+            r'"packed_right" is \[7, 5, 2\], expected \[11, 5, 2\], that of "packed"',
+        ),
+    ],
+)
+def test_eyes_that_are_no_pair_are_refused(tmp_path, changed, message, eye):
+    np.savez(tmp_path / 'a.npz', **two_eyes(**changed))
+    with pytest.raises(RecordingError, match=message) as caught:
+        open_recording(tmp_path / 'a.npz', eye=eye)
+    assert str(caught.value).count('a.npz') == 1
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('changed', 'message'),
+    [
+        ({'packed_right': packing.pack(spikes()).astype(int)}, '"packed_right" is int64'),
+        ({'K_right': np.eye(2)}, r'"K_right" is float64 \[2, 2\]; expected finite numbers'),
+        ({'packed_right': None}, 'expected two eyes, "packed" and "packed_right"'),
+    ],
+)
+def test_a_damaged_right_eye_is_refused_where_it_is_read(tmp_path, changed, message):
+    np.savez(tmp_path / 'a.npz', **two_eyes(**changed))
+    assert len(open_recording(tmp_path / 'a.npz').planes) == 11
+    with pytest.raises(RecordingError, match=message):
+        open_recording(tmp_path / 'a.npz', eye='right')
+
+
+def test_a_right_eye_is_looked_for_in_archives_alone(tmp_path):
+    np.save(tmp_path / 'a.npy', spikes())
+    (tmp_path / 'a.dat').write_bytes(as_dat(spikes()))
+    for name in ('a.npy', 'a.dat'):
+        with pytest.raises(RecordingError, match='has one eye; expected an archive of two'):
+            open_recording(tmp_path / name, (13, 5), eye='right')
+    with pytest.raises(RecordingError, match="eye 'up'; expected left or right"):
+        open_recording(tmp_path / 'a.npy', eye='up')
+
+
 OWN = np.zeros((2, 3, 1), np.uint8)
 MAPS = np.ones((1, 3, 8), np.float32)
 

@@ -74,6 +74,83 @@ def test_the_windows_of_a_data_set_are_those_of_the_checkpoint(files):
     assert scores['planes'] == [128]  # the config's are 32
 
 
+CONFIGS = Path(__file__).resolve().parents[3] / 'training' / 'configs'
+
+
+def test_two_cameras_are_scored_in_one_table(command, middlebury, tmp_path):
+    out = tmp_path / 'new' / 'r.json'
+    done = command(
+        'evaluate', '--config', CONFIGS / 'stereo.yaml', '--data.middlebury', middlebury,
+        '--planes', 64, '--device', 'cpu', '--out', out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 'middlebury: 2 pairs, 0 left out, windows of 64 planes' in done.stdout
+    assert done.stdout.count('bad-2 of answered') == 1
+    printed = {tuple(line.split('│')[1:3]) for line in done.stdout.splitlines() if '│' in line}
+    assert {(name.strip(), rate.strip()) for name, rate in printed} == {
+        ('sgbm, pictures', '-'), ('fused, pictures', '-'),
+        *((name, rate) for rate in ('0.2', '0.05') for name in (
+            'sgbm, rate', 'sgbm, short', 'sgbm, interval', 'mono', 'fused, rate',
+        )),
+    }  # fmt: skip
+    report = json.loads(out.read_text())
+    assert report['task'] == 'stereo'
+    assert (report['planes'], report['rate_hz'], report['sensor']) == (64, 20_000, 'vidar_car')
+    assert report['sgbm']['P1'] < report['sgbm']['P2']
+    rows = report['sets']['middlebury']['rows']
+    assert [*rows[0]['pairs']] == ['middlebury/Art', 'middlebury/Cones']
+    assert 0.8 < rows[0]['coverage'] < 1
+    done = command(
+        'evaluate', '--config', CONFIGS / 'stereo.yaml', '--data.middlebury', middlebury,
+        '--planes', 16, '--samples', 1, '--device', 'cpu', '--out', out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    short = json.loads(out.read_text())['sets']['middlebury']['rows']
+    assert [*short[0]['pairs']] == ['middlebury/Art']
+    (long_one, short_one) = (
+        next(row for row in found if row['seen'] == 'rate' and row['mean_rate'] == 0.05)
+        for found in (rows, short)
+    )
+    assert short_one['bad2'] > 2 * long_one['pairs']['middlebury/Art']['bad2']
+
+
+def test_damaged_pairs_are_counted_and_named(command, middlebury, tmp_path):
+    (middlebury / 'Art' / 'disp1.png').write_bytes(b'no picture')
+    given = ['evaluate', '--config', CONFIGS / 'stereo.yaml', '--device', 'cpu']
+    out = tmp_path / 'r.json'
+    done = command(*given, '--data.pairs', f'middlebury:{middlebury}', '--planes', 64,
+                   '--out', out)  # fmt: skip
+    assert done.returncode == 1
+    assert 'disp1.png: cannot be read' in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not out.exists()
+    (middlebury / 'Art' / 'dmin.txt').unlink()  # else the reader itself looks at its depth
+    done = command(*given, '--data.pairs', f'middlebury:{middlebury}', '--planes', 64,
+                   '--out', out)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 'pairs: 1 pairs, 1 left out' in done.stdout
+    skipped = json.loads(out.read_text())['sets']['pairs']['skipped']
+    assert [*skipped.values()] == [['middlebury/Art']]
+    done = command(*given, '--data.middlebury', middlebury / 'Art', '--out', out)
+    assert done.returncode == 1
+    assert 'middlebury: none of its pairs can be used: ' in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({}, 'no data set: expected one of pairs with evaluate.stereo, such as --data.middlebury'),
+        ({'data': {'npz': 'x'}, 'inputs_only': True}, 'inputs_only given: expected none with'),
+        ({'data': {'npz': 'x'}, 'predictions': Path('x')}, 'predictions or inputs_only given'),
+        ({'data': {'npz': 'x'}, 'mean_rate': 0.1}, 'expected evaluate.stereo.mean_rates of the'),
+    ],
+)
+def test_options_that_two_cameras_do_not_have_are_refused(tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        evaluate(CONFIGS / 'stereo.yaml', tmp_path / 'r.json', **options)
+
+
 def test_images_that_the_network_cannot_take_are_refused(files):
     info, weights = random_checkpoint('dpt_tiny', 0)
     info = dataclasses.replace(info, settings={**info.settings, 'pool': 4})

@@ -73,7 +73,7 @@ import spike_training.runs.pipeline
 
 
 def test_a_process_ends_with_one_line():
-    done = run_training('evaluate', '--config', 'none.yaml', '--out', 'x')
+    done = run_training('evaluate', '--config', 'training/configs/smoke.yaml', '--out', 'x')
     expected = (
         'training/run.py: checkpoint, predictions or inputs_only: expected one of the three\n'
     )

@@ -11,18 +11,26 @@ import pytest
 from clips import HEIGHT, WIDTH, Sliding, write_folder
 
 import spike_depth_ros
+from spike_depth_ros.estimator import Observation
+from spike_depth_ros.stereo.estimator import StereoEstimator
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.sample import sample
+from spike_training.datasets import readers
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.stereo import score
+from spike_training.evaluation.stereo_pairs import PairsOf
 from spike_training.scenes.generator import SceneGenerator
 from spike_training.scenes.render import render
+from spike_training.scenes.second_eye import second_eye, without_illumination
+from spike_training.sensor.parameters import IDEAL
 from spike_training.simulation.archive import MARGIN, sharpest_pair, write_archive
 from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
+from spike_training.simulation.still_pairs import PairCamera
 
 ASSETS = Path(spike_depth_ros.__file__).parent / 'assets'
-OFFICE, STREET = ASSETS / 'office.npz', ASSETS / 'street.npz'
+OFFICE, STREET, PAIR = (ASSETS / f'{name}.npz' for name in ('office', 'street', 'stereo'))
 RATE = 3000.0
 PER_FRAME = 100  # a folder of frames has 30 a second
 
@@ -186,6 +194,97 @@ def test_depth_and_light_of_a_stream_are_those_of_its_plane():
         rate = spikes[plane - 10 : plane + 10].mean(0).ravel()
         alike = [np.corrcoef(rate, np.clip(image, 0, 3).ravel())[0, 1] for image in light]
         assert abs(5 * int(np.argmax(alike)) - plane) <= 5
+
+
+@pytest.fixture(scope='module')
+def rig_stream():
+    """Two eyes in a scene at 80x50, and the scene as they see it."""
+    scene = SceneGenerator(0, 'indoor', 'test').sample(3)
+    return scene_stream(scene, 50, 80, 60, 2000.0, 0.2), without_illumination(scene)
+
+
+def test_both_eyes_of_a_stream_see_their_plane(rig_stream):
+    stream, scene = rig_stream
+    right = second_eye(scene, np.array([0.2]))
+    assert float(stream['baseline_m']) == 0.2
+    np.testing.assert_array_equal(stream['K_right'], stream['K'])
+    gain = None
+    for name, eye in (('packed', scene), ('packed_right', right)):
+        assert stream[name].shape == (60, 50, 10)
+        rate = packing.unpack(stream[name], 80).mean(0)
+        light = render(eye.later(30 / 2000), 50, 80, 'cpu').luminance[0].numpy()
+        lit = (rate > 0.02) & (rate < 0.9)
+        assert np.corrcoef(rate[lit], light[lit])[0, 1] > 0.9
+        # Both have the exposure of the left eye.
+        gain = gain or np.median(rate[lit] / light[lit])
+        assert np.median(rate[lit] / light[lit]) == pytest.approx(gain, rel=0.05)
+    exact = render(scene, 50, 80, 'cpu').depth[0].numpy()
+    np.testing.assert_allclose(stream['depth'][0] / 1000, exact, rtol=0, atol=1.1e-3)
+
+
+def test_the_eyes_have_other_charges(rig_stream):
+    _, scene = rig_stream
+    both = scene_stream(scene, 50, 80, 20, 2000.0, 1e-9)
+    assert (both['packed'] != both['packed_right']).mean() > 0.05
+
+
+def test_one_eye_is_as_before():
+    scene = SceneGenerator(0, 'indoor', 'test').sample(3)
+    stream = scene_stream(scene, 20, 32, 20, 2000.0)
+    assert not {'packed_right', 'K_right', 'baseline_m'} & stream.keys()
+
+
+def test_a_pair_that_is_written_is_read_as_either_eye(tmp_path, capsys):
+    out = tmp_path / 'pair.npz'
+    sample(out, style='road', planes=40, size='80x50', right=True)
+    assert 'by two eyes, 0.5 m apart, of scene 0 of style road' in capsys.readouterr().out
+    left, right = open_recording(out), open_recording(out, eye='right')
+    assert left.baseline_m == right.baseline_m == 0.5
+    assert left.planes.shape == right.planes.shape == (40, 50, 10)
+    assert left.truth is not None
+    assert (left.planes != right.planes).any()
+
+
+def test_two_eyes_of_a_data_set_are_refused(recording, tmp_path):
+    with pytest.raises(ConfigError, match='right is given: expected it with a style'):
+        sample(tmp_path / 'made.npz', recording, right=True)
+
+
+def test_the_pair_ships_with_its_depth():
+    left, right = open_recording(PAIR), open_recording(PAIR, eye='right')
+    for eye in (left, right):
+        assert (eye.geometry.width, eye.geometry.height) == (400, 250)
+        assert (eye.rate_hz, len(eye.planes), eye.baseline_m) == (20_000.0, 320, 0.1)
+    assert left.truth is not None
+    np.testing.assert_array_equal(left.truth.planes, np.arange(0, 320, DEPTH_EVERY))
+    assert np.isfinite(left.truth.depth).mean() > 0.99
+    assert 1 < np.nanmin(left.truth.depth) < 1.5 < 5 < np.nanmax(left.truth.depth) < 7
+    assert PAIR.stat().st_size <= 6_000_000
+
+
+def test_the_shipped_pair_is_matched_at_its_depth():
+    (clip,) = readers.read('npz', str(PAIR))
+    camera = PairCamera(128, clip.rate_hz, IDEAL, 0)
+    (pair,) = PairsOf([clip], camera, (0.2,), 1)
+    left, right = pair.windows[None]
+    found = StereoEstimator(min_depth_m=1.0).predict(Observation(left, right=right, rig=pair.rig))
+    scores = score(pair, found.disparity)
+    assert scores['coverage'] > 0.75
+    assert scores['bad2_answered'] < 0.1
+    assert scores['ratio'] == pytest.approx(1, abs=0.01)
+
+
+def test_the_pair_is_what_the_command_makes(tmp_path):
+    sample(tmp_path / 'made.npz', style='indoor', index=3, planes=320, right=True)
+    with np.load(tmp_path / 'made.npz') as made, np.load(PAIR) as committed:
+        assert sorted(made.files) == sorted(committed.files)
+        for name in set(made.files) - {'packed', 'packed_right', 'depth'}:
+            np.testing.assert_array_equal(made[name], committed[name])
+        # Elsewhere a processor may round the last bit of light and depth otherwise.
+        assert (made['depth'] != committed['depth']).mean() < 1e-3
+        for name in ('packed', 'packed_right'):
+            wrong = np.unpackbits(made[name] ^ committed[name]).mean()
+            assert wrong < 1e-4
 
 
 def test_nothing_moves_half_a_pixel_between_rendered_images(monkeypatch):

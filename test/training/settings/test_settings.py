@@ -17,6 +17,7 @@ from spike_training.settings.config import (
     DataConfig,
     ModelConfig,
     RunConfig,
+    StereoConfig,
     TargetConfig,
     TrainConfig,
     check,
@@ -86,7 +87,12 @@ def test_all_mistakes_are_named_at_once(file):
         data={'height': 33, 'styles': ['moon'], 'planes': [], 'rates_hz': [20_000, 0]},
         model={'settings': {'stme': 3}, 'min_depth': 90.0},
         stages=[stage],
-        evaluate={'scenes': 7, 'constant_scenes': 20, 'start': 'previous'},
+        evaluate={
+            'scenes': 7,
+            'constant_scenes': 20,
+            'start': 'previous',
+            'stereo': {'mean_rates': [0.2, 1.0], 'disparities': 40, 'sensor': 'eye'},
+        },
         sead=3,
     )
     text = mistakes('--config', path, '--train.betas', '[1.0, 2]', '-x')
@@ -108,6 +114,9 @@ def test_all_mistakes_are_named_at_once(file):
         'evaluate.scenes is 7: expected a multiple of batch_size',
         'evaluate.constant_scenes is now baseline_scenes',
         'evaluate.start is unknown',
+        'evaluate.stereo.mean_rates is [0.2, 1.0]: expected one or more, each once, above 0',
+        'evaluate.stereo.disparities is 40: expected a multiple of 16 up to 1024',
+        "evaluate.stereo.sensor is 'eye': expected ideal or vidar_car",
         'train.final_share is now min_lr_ratio',
         'stages[0].start is now init_from',
         'sead is unknown: did you mean seed?',
@@ -130,6 +139,17 @@ def test_settings_of_the_right_type_but_wrong_are_all_named():
     for name in ('stages[0].si_lambda', 'stages[1].width', 'two are named pre_src',
                  'train.batch_size', 'train.ema_decay', 'data.rate_hz', 'seed'):  # fmt: skip
         assert name in str(caught.value)
+
+
+def test_two_cameras_are_scored_where_the_settings_say_so(file):
+    assert RunConfig().evaluate.stereo is None
+    path = file(stages=[{'name': 'a'}], evaluate={'stereo': {'disparities': 96}})
+    config = parse('--config', path, '--out', 'x')
+    assert config.evaluate.stereo == StereoConfig(disparities=96)
+    assert [*StereoConfig(mean_rates=[]).problems()] == [
+        'mean_rates is []: expected one or more, each once, above 0 and below 1'
+    ]
+    assert len([*StereoConfig(mean_rates=[0.2, 0.2], disparities=0).problems()]) == 2
 
 
 def test_a_missing_package_is_named_with_its_way_out(monkeypatch):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spike_training.choices import MEAN_RATE, Device
@@ -13,6 +13,8 @@ from spike_training.errors import ConfigError
 from spike_training.settings.config import RunConfig, check
 from spike_training.settings.reading import load_config
 from spike_training.threads import limit_threads
+
+ONE_OF_THREE = 'checkpoint, predictions or inputs_only: expected one of the three'
 
 
 def evaluate(
@@ -44,13 +46,16 @@ def evaluate(
     Third-party depth maps are of the samples that inputs_only writes with the same config, data,
     samples, planes and mean_rate: see docs/predictions.md.
 
+    A config with evaluate.stereo scores depth from two cameras on data sets of pairs: matching,
+    one camera, and matching that one camera fills: docs/stereo.md.
+
     Args:
         config: The config.yaml of a run or of inputs, or a config: its test scenes, the size of
             images, the plane rate, and the scenes of the median-depth baselines.
         out: The report to write, JSON, its folder is made if missing; with inputs_only a folder,
             refused unless empty.
         checkpoint: The .safetensors file, or the name of a shipped model. Give this, predictions,
-            or inputs_only.
+            or inputs_only. Of two cameras it is the network of one, the shipped one if not given.
         predictions: Folder of depth maps, one for each sample: NAME.npy or .npz (depth and, if
             there is one, uncertainty: the half-width of the 68 % interval) of floats in metres
             along the optical axis, or NAME.png of uint16.
@@ -76,12 +81,17 @@ def evaluate(
         CheckpointError: The checkpoint cannot be used.
         DataSetError: A data set cannot be used, or none of the depth maps.
     """
-    if sum((checkpoint is not None, predictions is not None, inputs_only)) != 1:
-        raise ConfigError('checkpoint, predictions or inputs_only: expected one of the three')
+    chosen = sum((checkpoint is not None, predictions is not None, inputs_only))
+    if chosen > 1:
+        raise ConfigError(ONE_OF_THREE)
     if per_metre is not None and predictions is None:
         raise ConfigError('per_metre is given: expected it with predictions alone')
     planes = [planes] if isinstance(planes, int) else [*planes]
     settings = with_changes(config, planes, None if data else samples, threads)
+    if settings.evaluate.stereo is not None:
+        _check_stereo(data or {}, predictions is not None or inputs_only, mean_rate)
+    elif not chosen:
+        raise ConfigError(ONE_OF_THREE)
     limit_threads(settings.threads)
     from spike_training.runs.scoring import score
 
@@ -89,6 +99,28 @@ def evaluate(
         settings, out, checkpoint=checkpoint, predictions=predictions, data=data or {},
         samples=samples, planes=planes, mean_rate=mean_rate, per_metre=per_metre, device=device,
     )  # fmt: skip
+
+
+def _check_stereo(data: Mapping[str, str], of_others: bool, mean_rate: float) -> None:
+    """Refuse options that do not fit the evaluation of two cameras.
+
+    Raises:
+        ConfigError: They are refused.
+    """
+    if of_others:
+        raise ConfigError(
+            'predictions or inputs_only given: expected none with evaluate.stereo, which scores '
+            'two cameras'
+        )
+    if mean_rate != MEAN_RATE:
+        raise ConfigError(
+            'mean_rate is given: expected evaluate.stereo.mean_rates of the config instead'
+        )
+    if not data:
+        raise ConfigError(
+            'no data set: expected one of pairs with evaluate.stereo, such as --data.middlebury '
+            'PATH'
+        )
 
 
 def with_changes(

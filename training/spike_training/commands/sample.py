@@ -27,12 +27,14 @@ def sample(
     mean_rate: float = MEAN_RATE,
     interpolation: Interpolation = 'flow',
     seed: int = 0,
+    right: bool = False,
 ) -> None:
     """Write a short stream with its depth as one .npz archive, for the player and the demo.
 
     With data: spikes of an ideal camera from one frame of a recording to the next, with the
     measured depth of both, and 64 more planes at either end. With a style: a generated scene in
-    motion, with its exact depth every 20 planes; it is one of split test, never trained on.
+    motion, with its exact depth every 20 planes; it is one of split test, never trained on. With
+    right: two parallel cameras in such a scene, as far apart as in training (docs/stereo.md).
 
     Args:
         out: The archive to write, .npz (docs/wire_format.md).
@@ -49,6 +51,8 @@ def sample(
             recording.
         interpolation: With data: between frames: flow, along optical flow; or linear, blended.
         seed: With data: seed of the pixels' initial charge; with a style: seed of the scenes.
+        right: With a style: write the right eye of a rig of two cameras, too; depth is the left
+            one's.
 
     Raises:
         ConfigError: A setting cannot be used.
@@ -62,13 +66,15 @@ def sample(
             f'{len(sources)} data sets and style {style}: expected one data set, '
             '--data.NAME PATH, or one style, --style road'
         )
+    if right and style is None:
+        raise ConfigError('right is given: expected it with a style, such as --style home')
     from spike_training.simulation.archive import sharpest_pair, stream_between, write_archive
     from spike_training.simulation.bag import choose_clip
     from spike_training.simulation.clip_camera import ClipCamera, frame_clips
 
     width, height = parse_size(size)
     if style is not None:
-        stream, shown = _generated(style, seed, index, (height, width), planes, rate)
+        stream, shown = _generated(style, seed, index, (height, width), planes, rate, right)
     else:
         settings = CameraSettings(
             height, width, rate, mean_rate=mean_rate, interpolation=interpolation, seed=seed
@@ -87,7 +93,13 @@ def sample(
 
 
 def _generated(
-    style: Style, seed: int, index: int, size: tuple[int, int], planes: int, rate: float
+    style: Style,
+    seed: int,
+    index: int,
+    size: tuple[int, int],
+    planes: int,
+    rate: float,
+    right: bool,
 ) -> tuple[dict[str, Any], str]:
     """Return the stream of a generated scene, and its description."""
     height, width = size
@@ -96,11 +108,14 @@ def _generated(
         if not value > 0:
             raise ConfigError(f'{name} is {value}: expected a number above 0')
     from spike_training.scenes.generator import SceneGenerator
+    from spike_training.scenes.second_eye import BASELINE_M, BASELINES_M
     from spike_training.simulation.scene_stream import scene_stream
 
     try:
         scene = SceneGenerator(seed, style, 'test').sample(index)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    stream = scene_stream(scene, height, width, planes, rate)
-    return stream, f'of scene {index} of style {style}, seed {seed}'
+    baseline_m = BASELINES_M.get(style, BASELINE_M) if right else None
+    stream = scene_stream(scene, height, width, planes, rate, baseline_m)
+    eyes = '' if baseline_m is None else f' by two eyes, {baseline_m:g} m apart,'
+    return stream, f'{eyes} of scene {index} of style {style}, seed {seed}'.strip()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 
 Matrix = npt.NDArray[np.float64]
@@ -19,6 +20,36 @@ Times = npt.NDArray[np.float64]
 Rgb = npt.NDArray[np.uint8]
 Grey = npt.NDArray[np.float32]
 Depth = npt.NDArray[np.float32]
+Disparity = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class RightFrames:
+    """Right eye of a clip of frames, rectified: its rows are those of the left one.
+
+    Attributes:
+        image: Function that reads the right frame of a number, as :meth:`Clip.image` the left one.
+        disparity: Function that reads the true disparity of a number: left less right column,
+            ``[H, W]`` float32 pixels of the left frame, NaN unknown. It raises FrameError as well.
+        rig: Calibrations of both eyes; None: unknown, a disparity has no metres.
+    """
+
+    image: Callable[[int], Rgb]
+    disparity: Callable[[int], Disparity]
+    rig: StereoRig | None
+
+
+@dataclasses.dataclass(frozen=True)
+class RightSpikes:
+    """Right eye of a recording of spikes, rectified: its rows are those of the left one.
+
+    Attributes:
+        load: Function that reads its planes, as :attr:`SpikeClip.load` those of the left eye.
+        rig: Calibrations of both eyes.
+    """
+
+    load: Callable[[int, int], PackedPlanes]
+    rig: StereoRig
 
 
 class Clip(ABC):
@@ -30,6 +61,7 @@ class Clip(ABC):
         name: Name for reports, such as ``sevenscenes/kitchen/seq-01``.
         camera: Camera matrix of the images as they are stored, ``[3, 3]`` pixels; the centre of
             the top left pixel lies at (0, 0). Depth is registered to the image and of its size.
+            None: unknown, and no frame has depth.
         times_s: Times of the frames, ``[N]`` seconds, increasing; from stamps, or number / nominal
             rate.
         labelled: Numbers of the frames with depth, increasing.
@@ -40,16 +72,18 @@ class Clip(ABC):
             one, for a short time; else the image stands still there.
         mean_rate: Firing rate that simulated spikes aim at, spikes per plane, above 0 to 1; None:
             that of the settings.
+        right: Right eye; None: there is none.
     """
 
     name: str
-    camera: Matrix
+    camera: Matrix | None
     times_s: Times
     labelled: tuple[int, ...]
     skipped: dict[str, list[str]]
     video: bool = True
     goes_on: bool = False
     mean_rate: float | None = None
+    right: RightFrames | None = None
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -99,6 +133,7 @@ class SpikeClip:
         white_rate: Firing rate, spikes per plane, of brightness 1.
         rectification: Rectification of the lens, for samples: planes, depth and images are those
             of the sensor. None: none.
+        right: Right eye, with the left one's geometry and planes; None: there is none.
     """
 
     name: str
@@ -114,3 +149,4 @@ class SpikeClip:
     images: tuple[Callable[[], Grey], ...] = ()
     white_rate: float = 1.0
     rectification: Rectification | None = None
+    right: RightSpikes | None = None

@@ -147,12 +147,17 @@ def _of_spikes(clip: SpikeClip, start: float, stop: float) -> SpikeClip:
     """Return a clip of the planes in a part of the time."""
     first, last = round(start * clip.planes), round(stop * clip.planes)
     kept = [k for k, plane in enumerate(clip.depth_planes) if first <= plane < last]
+    right = clip.right
+    if right is not None:
+        load = right.load
+        right = dataclasses.replace(right, load=lambda a, b: load(first + a, first + b))
     return dataclasses.replace(
         clip,
         planes=last - first,
         load=lambda a, b: clip.load(first + a, first + b),
         depth_planes=tuple(clip.depth_planes[k] - first for k in kept),
         depths=tuple(clip.depths[k] for k in kept),
+        right=right,
     )
 
 

@@ -223,6 +223,8 @@ def focal_lengths(data: DataConfig) -> tuple[float, float] | None:
             larger = choose_binning(sensor, (data.height, data.width))
             found += [] if clip.camera is None else [float(clip.camera[0, 0]) / larger]
             continue
+        if clip.camera is None:
+            continue
         try:
             height, width = clip.image(0).shape[:2]
             placement = TRANSFORMS[data.transform]((height, width), data.height, data.width)

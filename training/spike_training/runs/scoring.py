@@ -38,6 +38,7 @@ from spike_training.runs.evaluation import (
     output_limits,
 )
 from spike_training.runs.image_evaluation import evaluate_images
+from spike_training.runs.stereo_evaluation import evaluate_stereo, show_stereo
 from spike_training.settings.config import RunConfig, to_yaml
 
 
@@ -61,6 +62,12 @@ def score(
     place = choose_device(device)
     lengths = planes or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
     number = settings.evaluate.scenes if samples is None else samples
+    if settings.evaluate.stereo is not None:
+        make_folder(out.parent)
+        stereo = evaluate_stereo(settings, data, checkpoint, number, lengths[0], place)
+        write_atomically(out, to_json(stereo))
+        show_stereo(stereo)
+        return
     sets = DataSets(settings, data, number, lengths[0], mean_rate)
     if predictions is not None:
         make_folder(out.parent)

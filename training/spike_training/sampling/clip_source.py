@@ -16,7 +16,7 @@ from spike_depth_ros.stream.window import reference_index
 from spike_depth_ros.video.light import Light, luminance
 from spike_depth_ros.video.placement import Placement
 from spike_training.choices import MEAN_RATE, Transform
-from spike_training.datasets.clip import Clip, Depth, Rgb
+from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb
 from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.labelled import LabelledSource, PlaneWindow
 from spike_training.sampling.procedural import exposure_gain
@@ -136,7 +136,7 @@ class ClipSource(LabelledSource):
             planes_per_bin=lengths,
             rgb=rgb,
             depth=depth,
-            fx=torch.tensor([placement.camera(clip.camera)[0, 0]], dtype=torch.float32),
+            fx=torch.tensor([self._camera(clip, placement)[0, 0]], dtype=torch.float32),
             index=torch.tensor([number]),
         ).to(self.device)
 
@@ -150,11 +150,15 @@ class ClipSource(LabelledSource):
         except ValueError as error:
             raise FrameError(str(error)) from error
         planes = SpikeCamera(self.height, self.width, seed).expose(exposed, knots)
-        return PlaneWindow(planes[0].cpu().numpy(), placement.camera(clip.camera))
+        return PlaneWindow(planes[0].cpu().numpy(), self._camera(clip, placement))
 
     def _placement(self, image: Rgb) -> Placement:
         height, width, _ = image.shape
         return TRANSFORMS[self.transform]((height, width), self.height, self.width)
+
+    def _camera(self, clip: Clip, placement: Placement) -> Matrix:
+        assert clip.camera is not None  # that of a labelled frame is known
+        return placement.camera(clip.camera)
 
     def _depth(self, clip: Clip, index: int, placement: Placement) -> Depth:
         if not self.labels:

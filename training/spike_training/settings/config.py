@@ -549,6 +549,31 @@ class ResolvedStage:
 
 
 @dataclass
+class StereoConfig:
+    """Evaluation of depth from two cameras (command evaluate, data sets of pairs).
+
+    Attributes:
+        mean_rates: Shares of the planes in which a pixel of simulated spikes fires, on average
+            over the left picture. Recorded spikes are as they are.
+        sensor: Noise and mismatch of both simulated cameras, other pixels in each: see
+            target.sensor.
+        disparities: Searched disparities, from 0 on, pixels; a multiple of 16.
+    """
+
+    mean_rates: list[float] = field(default_factory=lambda: [0.2, 0.05])
+    sensor: Sensor = 'vidar_car'
+    disparities: int = 80
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        rates = self.mean_rates
+        if not rates or len({*rates}) < len(rates) or not all(0 < rate < 1 for rate in rates):
+            yield f'mean_rates is {rates}: expected one or more, each once, above 0 and below 1'
+        if not 16 <= self.disparities <= 1024 or self.disparities % 16:
+            yield f'disparities is {self.disparities}: expected a multiple of 16 up to 1024'
+
+
+@dataclass
 class EvaluateConfig:
     """Evaluation and calibration of the uncertainty, on scenes that are not trained on.
 
@@ -558,6 +583,8 @@ class EvaluateConfig:
         calibration_scenes: Scenes of each style on which the uncertainty factor is fitted.
         batch_size: Images of a batch; results do not depend on it.
         export: Write the .onnx file too (needs onnx, onnxscript and onnxruntime).
+        stereo: Evaluation of depth from two cameras, by the command evaluate alone; null: of one
+            camera.
     """
 
     scenes: int = 200
@@ -565,9 +592,12 @@ class EvaluateConfig:
     calibration_scenes: int = 100
     batch_size: int = 20
     export: bool = True
+    stereo: StereoConfig | None = None
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
+        if self.stereo is not None:
+            yield from (f'stereo.{problem}' for problem in self.stereo.problems())
         yield from at_least(self, 2, 'scenes')
         yield from at_least(self, 1, 'batch_size', 'baseline_scenes', 'calibration_scenes')
         for name in ('scenes', 'baseline_scenes', 'calibration_scenes'):

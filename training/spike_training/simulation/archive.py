@@ -90,7 +90,7 @@ def write_archive(out: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     with zipfile.ZipFile(written, 'w') as archive:
         for name, array in arrays.items():
             content = io.BytesIO()
-            stored = np.asfortranarray(array) if name == 'packed' else array
+            stored = np.asfortranarray(array) if name.startswith('packed') else array
             np.save(content, stored, allow_pickle=False)
             entry = zipfile.ZipInfo(f'{name}.npy', _FIXED_DATE)
             archive.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, 9)

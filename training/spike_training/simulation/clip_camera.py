@@ -59,8 +59,8 @@ class ClipCamera:
         skipped: Names of the frames that could not be used so far, by reason.
 
     Raises:
-        DataSetError: No frame, more bad frames than a set may have, all frames are black, or they
-            do not fit the transform.
+        DataSetError: No frame, more bad frames than a set may have, all frames are black, they do
+            not fit the transform, or the camera is not calibrated.
     """
 
     def __init__(self, clip: Clip, settings: CameraSettings) -> None:
@@ -76,6 +76,8 @@ class ClipCamera:
             )
         except ValueError as error:
             raise DataSetError(f'{clip.name}: {error}') from error
+        if clip.camera is None:
+            raise DataSetError(f'{clip.name}: its camera is not calibrated, expected one that is')
         self.matrix: Matrix = self._placement.camera(clip.camera)
         self._gain = self._metered()
 

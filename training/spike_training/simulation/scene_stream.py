@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Continuous stream of a simulated camera in one generated scene, with exact depth."""
+"""Continuous stream of one or two simulated cameras in a generated scene, with exact depth."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 
 from spike_training.sampling.procedural import apply_flicker, exposure_gain
-from spike_training.scenes.render import render
+from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Scenes
+from spike_training.scenes.second_eye import second_eye, without_illumination
 from spike_training.sensor.camera import SpikeCamera
 
 LARGEST_MOTION = 0.5
@@ -27,9 +28,14 @@ _LEVELS = 4096
 
 
 def scene_stream(
-    scene: Scenes, height: int, width: int, planes: int, rate_hz: float
+    scene: Scenes,
+    height: int,
+    width: int,
+    planes: int,
+    rate_hz: float,
+    baseline_m: float | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """Render a scene in motion and simulate an ideal spike camera.
+    """Render a scene in motion and simulate an ideal spike camera, or a rig of two.
 
     Args:
         scene: One scene, as it is at plane 0.
@@ -37,40 +43,56 @@ def scene_stream(
         width: Columns of the sensor.
         planes: Number of planes.
         rate_hz: Planes per second.
+        baseline_m: Distance of the right eye, metres; None: one eye. The scene of two has no
+            factors on the light over the image; both have the exposure of the left one.
 
     Returns:
         The arrays of an archive: ``packed``, ``width``, ``bit_order``, ``rate_hz``, ``K``,
-        ``depth`` in millimetres (0: sky, or beyond 65 m) and ``depth_planes``.
+        ``depth`` in millimetres (0: sky, or beyond 65 m) and ``depth_planes``; of two eyes also
+        ``packed_right``, ``K_right`` and ``baseline_m``.
     """
+    eyes = [scene]
+    if baseline_m is not None:
+        scene = without_illumination(scene)
+        eyes = [scene, second_eye(scene, np.array([baseline_m]))]
 
-    def at(plane: int) -> Scenes:
-        return scene.later(plane / rate_hz)
+    def at(plane: int, eye: Scenes = eyes[0]) -> Rendering:
+        return render(eye.later(plane / rate_hz), height, width, 'cpu')
 
-    first, last = (render(at(plane), height, width, 'cpu') for plane in (0, planes))
-    speed = max(float(seen.flow.norm(dim=1).max()) for seen in (first, last))  # pixels per second
+    ends = [at(plane, eye) for eye in eyes for plane in (0, planes)]
+    speed = max(float(seen.flow.norm(dim=1).max()) for seen in ends)  # pixels per second
     segments = min(max(math.ceil(speed * planes / rate_hz / LARGEST_MOTION), 1), planes)
     knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
     # One exposure for the whole stream: a spike camera has no exposure control.
-    gain = exposure_gain(first.luminance, scene.rate)
-    images = [render(at(knot), height, width, 'cpu').luminance for knot in knots]
-    light = torch.stack([(image * gain).clamp_(0, 1) for image in images], 1)
-    light = apply_flicker(light, knots, scene.flicker, rate_hz)
-    # Whole levels: differences in rounding between processors seldom reach the spikes.
-    light = (light * _LEVELS).round_() / _LEVELS
-    packed = SpikeCamera(height, width, torch.from_numpy(scene.seed)).expose(light, knots)[0]
+    gain = exposure_gain(ends[0].luminance, scene.rate)
+    packed = []
+    for eye in eyes:
+        images = [at(knot, eye).luminance for knot in knots]
+        light = torch.stack([(image * gain).clamp_(0, 1) for image in images], 1)
+        light = apply_flicker(light, knots, eye.flicker, rate_hz)
+        # Whole levels: differences in rounding between processors seldom reach the spikes.
+        light = (light * _LEVELS).round_() / _LEVELS
+        camera = SpikeCamera(height, width, torch.from_numpy(eye.seed))
+        packed.append(camera.expose(light, knots)[0].numpy())
     focal = float(scene.focal[0]) * width
+    matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
     depth_planes = np.arange(0, planes, DEPTH_EVERY, dtype=np.int32)
-    return {
-        'packed': packed.numpy(),
+    arrays = {
+        'packed': packed[0],
         'width': np.array(width),
         'bit_order': np.array('little'),
         'rate_hz': np.array(rate_hz),
-        'K': np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]),
-        'depth': np.concatenate(
-            [_millimetres(render(at(int(k)), height, width, 'cpu').depth) for k in depth_planes]
-        ),
+        'K': matrix,
+        'depth': np.concatenate([_millimetres(at(int(k)).depth) for k in depth_planes]),
         'depth_planes': depth_planes,
     }
+    if baseline_m is not None:
+        arrays |= {
+            'packed_right': packed[1],
+            'K_right': matrix,
+            'baseline_m': np.array(baseline_m),
+        }
+    return arrays
 
 
 def _millimetres(depth: torch.Tensor) -> npt.NDArray[np.uint16]:

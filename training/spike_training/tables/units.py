@@ -242,6 +242,7 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     tree = dataclasses.asdict(config)
     if not config.data.mixed_recordings:  # what is not used changes nothing
         tree['data'] = {k: v for k, v in tree['data'].items() if not k.startswith('mixed_')}
+    del tree['evaluate']['stereo']  # of the command evaluate alone
     return {name: value for name, value in tree.items() if name not in NOT_THE_RUN}
 
 

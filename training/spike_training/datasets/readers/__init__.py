@@ -18,6 +18,7 @@ LICENCES = {
     'drivingstereo': "see the data set's page",
     'folder': "the user's",
     'kitti': 'CC BY-NC-SA 3.0',
+    'middlebury': 'research, with citation',
     'npz': 'that of what they were made from',
     'nyuv2': 'none stated',
     'nyuv2_raw': 'none stated',

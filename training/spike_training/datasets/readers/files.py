@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
 
@@ -315,6 +317,24 @@ def centred_camera(fx: float, size: Sequence[int]) -> Matrix:
 def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Matrix:
     """Return the camera matrix, ``[3, 3]``, of focal lengths and principal point, pixels."""
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
+
+
+def parallel_rig(left: Matrix, right: Matrix, baseline_m: float, size: Sequence[int]) -> StereoRig:
+    """Return the rig of two rectified cameras.
+
+    Args:
+        left: Matrix of the left camera, ``[3, 3]`` pixels.
+        right: Matrix of the right camera.
+        baseline_m: Distance from the left to the right camera, metres.
+        size: Rows and columns of the images.
+
+    Raises:
+        CalibrationError: Their rows do not correspond, or the distance is not above 0.
+    """
+    eyes = [Calibration.from_matrix(one, size[1], size[0]) for one in (left, right)]
+    p = eyes[1].p
+    moved = dataclasses.replace(eyes[1], p=(*p[:3], -p[0] * baseline_m, *p[4:]))
+    return StereoRig(eyes[0], moved)
 
 
 def read_matrix(path: Path, tree: str) -> Matrix:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reader of windows of spikes in ``.npz`` archives, as the command ``simulate`` writes them.
 
-Each archive is a recording of its own, optionally with plane rate, camera matrix and depth;
-docs/wire_format.md describes the format. Archives and ``.npy`` files of only unpacked planes are
-read as well.
+Each archive is a recording of its own, optionally with plane rate, camera matrix, depth and right
+eye; docs/wire_format.md describes the format. Archives and ``.npy`` files of only unpacked planes
+are read as well.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import PackedPlanes
-from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording
-from spike_training.datasets.clip import Depth, SpikeClip
+from spike_depth_ros.stream.recording import Eye, Recording, RecordingError, open_recording
+from spike_training.datasets.clip import Depth, RightSpikes, SpikeClip
 from spike_training.datasets.readers import files, recordings
 from spike_training.errors import DataSetError, FrameError
 
 TREE = """\
   ROOT/RECORDING/000012.npz    (as simulate writes them: packed, width, rate_hz, K, depth,
-                                depth_planes; folders may be deeper, and ROOT may be a file)
+                                depth_planes; of two eyes also packed_right, K_right, baseline_m;
+                                folders may be deeper, and ROOT may be a file)
   ROOT/NAME.npz or NAME.npy    (or one array [planes, height, width] of 0 and 1)"""
 
 SUFFIXES = ('.npz', '.npy')
@@ -55,7 +58,7 @@ def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeCl
         name = f'npz/{path.relative_to(top).with_suffix("").as_posix()}'
         try:
             clips.append(_clip(path, name, rate_hz, fx))
-        except RecordingError as error:
+        except (CalibrationError, RecordingError) as error:
             if len(found) == 1:
                 raise DataSetError(str(error)) from error
             damaged.append(path.name)
@@ -77,6 +80,7 @@ def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
     """Return the clip of one file, whose planes are not kept in memory.
 
     Raises:
+        CalibrationError: The eyes are no rectified pair.
         RecordingError: It cannot be read.
     """
     opened = open_recording(path)
@@ -84,10 +88,12 @@ def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
     if camera is None:
         camera = recordings.centred_camera(fx, opened.geometry)
 
-    def load(start: int, stop: int) -> PackedPlanes:
-        return _again(path).planes[start:stop]
+    def planes_of(eye: Eye) -> Callable[[int, int], PackedPlanes]:
+        return lambda start, stop: _again(path, eye).planes[start:stop]
 
-    truth = opened.truth
+    truth, right = opened.truth, None
+    if opened.baseline_m is not None:
+        right = RightSpikes(planes_of('right'), _rig(path, opened))
     planes = () if truth is None else tuple(int(plane) for plane in truth.planes)
     return SpikeClip(
         name,
@@ -95,10 +101,29 @@ def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
         len(opened.planes),
         rate_hz if opened.rate_hz is None else opened.rate_hz,
         camera,
-        load,
+        planes_of('left'),
         planes,
         tuple(_depth(path, number) for number in range(len(planes))),
+        right=right,
     )
+
+
+def _rig(path: Path, left: Recording) -> StereoRig:
+    """Return the rig of an archive of two eyes.
+
+    Raises:
+        CalibrationError: They are no rectified pair.
+        RecordingError: The right eye cannot be read.
+    """
+    right = open_recording(path, eye='right')
+    assert left.camera_matrix is not None
+    assert right.camera_matrix is not None
+    assert left.baseline_m is not None
+    size = (left.geometry.height, left.geometry.width)
+    try:
+        return files.parallel_rig(left.camera_matrix, right.camera_matrix, left.baseline_m, size)
+    except CalibrationError as error:
+        raise CalibrationError(f'{path}: {error}') from error
 
 
 def _depth(path: Path, number: int) -> Callable[[], Depth]:
@@ -114,13 +139,13 @@ def _depth(path: Path, number: int) -> Callable[[], Depth]:
     return read_map
 
 
-def _again(path: Path) -> Recording:
-    """Open a file that was readable before.
+def _again(path: Path, eye: Eye = 'left') -> Recording:
+    """Open an eye of a file that was readable before.
 
     Raises:
         FrameError: It cannot be read any more.
     """
     try:
-        return open_recording(path)
+        return open_recording(path, eye=eye)
     except RecordingError as error:
         raise FrameError(str(error)) from error

@@ -1,0 +1,171 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings of two eyes: Middlebury's pairs of pictures, and archives of spikes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spike_depth_ros.stream import packing
+from spike_training.datasets import readers
+from spike_training.datasets.splits import Splits, select_split
+from spike_training.errors import DataSetError, FrameError
+from spike_training.sampling.clip_source import ClipSource
+
+HEIGHT, WIDTH = 64, 96
+
+
+def by_name(clips):
+    return {clip.name: clip for clip in clips}
+
+
+class TestMiddlebury:
+    def test_disparity_is_that_of_the_pictures(self, middlebury):
+        clips = by_name(readers.read('middlebury', str(middlebury)))
+        assert list(clips) == ['middlebury/Art', 'middlebury/Cones']
+        for clip in clips.values():
+            disparity = clip.right.disparity(0)
+            assert np.isnan(disparity[0, 0])
+            assert np.isnan(disparity).sum() == 1
+            assert {*disparity[np.isfinite(disparity)]} == {8, 14}
+            left, right = clip.image(0), clip.right.image(0)
+            rows, columns = np.nonzero(disparity == 14)
+            np.testing.assert_array_equal(left[rows, columns], right[rows, columns - 14])
+            assert len(clip) == 1
+
+    def test_a_calibrated_pair_has_metres(self, middlebury):
+        art = readers.read('middlebury', str(middlebury))[0]
+        assert art.labelled == (0,)
+        depth = art.depth(0)
+        # dmin of 200 pixels at full size is cut from the disparity, 3 times that of the file.
+        np.testing.assert_allclose(depth[30, 50], 3740 * 0.160 / (3 * 14 + 200), rtol=1e-6)
+        assert np.isnan(depth[0, 0])
+        rig = art.right.rig
+        assert (rig.baseline_m, rig.fx_px) == (0.160, pytest.approx(3740 / 3))
+        assert rig.offset_px == pytest.approx(-200 / 3)
+        assert art.camera[0, 0] == rig.fx_px
+        assert art.camera[0, 2] == (WIDTH - 1) / 2
+
+    def test_a_pair_without_calibration_has_disparity_alone(self, middlebury):
+        cones = readers.read('middlebury', str(middlebury))[1]
+        assert cones.labelled == ()
+        assert (cones.camera, cones.right.rig, cones.depth(0)) == (None, None, None)
+
+    def test_the_folder_of_one_pair_is_read(self, middlebury):
+        (cones,) = readers.read('middlebury', str(middlebury / 'Cones'))
+        assert cones.name == 'middlebury/Cones'
+
+    def test_samples_are_made_of_the_calibrated_ones(self, middlebury):
+        source = ClipSource(readers.read('middlebury', str(middlebury)), 32, 48, (16,))
+        assert [source.recording(k) for k in range(len(source))] == ['middlebury/Art']
+        assert source.samples([0]).fx == pytest.approx(3740 / 3 / 2)
+
+    @pytest.mark.parametrize(
+        ('file', 'content', 'message'),
+        [
+            ('view5.png', None, 'view5.png missing, expected view1.png, view5.png, disp1.png'),
+            ('dmin.txt', 'far', 'dmin.txt: expected one number of pixels'),
+            ('dmin.txt', '-3', 'dmin.txt: -3, expected a number of pixels, 0 or more'),
+            ('dmin.txt', 'nan', 'dmin.txt: nan, expected'),
+            ('view1.png', 'no picture', 'view1.png cannot be read'),
+            ('view1.png', 1390, 'view1.png is 1390 pixels wide, expected at most 500: take the'),
+        ],
+    )
+    def test_a_pair_that_cannot_be_used_is_named(self, middlebury, file, content, message):
+        path = middlebury / 'Art' / file
+        path.unlink()
+        if isinstance(content, int):
+            Image.fromarray(np.zeros((4, content, 3), np.uint8)).save(path)
+        elif content is not None:
+            path.write_text(content)
+        (cones,) = readers.read('middlebury', str(middlebury))
+        ((reason, names),) = cones.skipped.items()
+        assert message in reason
+        assert names == ['Art']
+        with pytest.raises(DataSetError, match=message) as caught:
+            readers.read('middlebury', str(middlebury / 'Art'))
+        assert '\n' not in str(caught.value)
+
+    def test_too_many_of_them_are_refused(self, middlebury):
+        for path in middlebury.glob('*/*.png'):
+            if path.name in ('view5.png', 'im6.png'):
+                path.unlink()
+        with pytest.raises(DataSetError, match='2 of 2 frames cannot be used'):
+            readers.read('middlebury', str(middlebury))
+
+    def test_disparity_of_another_kind_is_refused(self, middlebury):
+        path = middlebury / 'Cones' / 'disp2.png'
+        clip = readers.read('middlebury', str(middlebury))[1]
+        for wrong in (
+            np.zeros((HEIGHT, WIDTH), np.uint16),
+            np.zeros((HEIGHT, WIDTH, 3), np.uint8),
+        ):
+            Image.fromarray(wrong).save(path)
+            with pytest.raises(FrameError, match=r'disp2.png: .*, expected grey bytes'):
+                clip.right.disparity(0)
+        path.write_bytes(path.read_bytes()[:40])
+        with pytest.raises(FrameError, match=r'disp2.png: cannot be read'):
+            clip.right.disparity(0)
+
+    def test_metres_that_cannot_be_are_refused(self, middlebury):
+        (middlebury / 'Art' / 'dmin.txt').write_text('1e5')
+        with pytest.raises(DataSetError, match=r'median depth is 0.00598 m, expected 0.2 to 20 m'):
+            readers.read('middlebury', str(middlebury))
+
+    def test_the_real_pairs_are_as_their_owners_say(self, real_data):
+        clips = by_name(readers.read('middlebury', str(real_data / 'middlebury_third')))
+        assert sorted(clips) == [
+            f'middlebury/{name}'
+            for name in ('Art', 'Books', 'Cones', 'Dolls', 'Laundry', 'Moebius', 'Reindeer',
+                         'Teddy')
+        ]  # fmt: skip
+        for name, clip in clips.items():
+            calibrated = name.rpartition('/')[2] not in ('Cones', 'Teddy')
+            assert bool(clip.labelled) == calibrated
+            disparity = clip.right.disparity(0)
+            assert 0.95 < np.isfinite(disparity).mean() < 1
+            assert 45 < np.nanmax(disparity) < 80
+            assert clip.image(0).shape == clip.right.image(0).shape == (*disparity.shape, 3)
+            if calibrated:
+                assert 1 < np.nanmin(clip.depth(0)) < np.nanmax(clip.depth(0)) < 3
+
+
+def archive(path, **changed):
+    """An archive of two eyes, planes numbered by their first byte."""
+    planes = np.zeros((100, 4, 2), np.uint8)
+    planes[:, 0, 0] = range(100)
+    camera = np.array([[30.0, 0, 7.5], [0, 30, 1.5], [0, 0, 1]])
+    given = {
+        'packed': planes, 'packed_right': planes[::-1], 'width': 16, 'rate_hz': 1000.0,
+        'K': camera, 'K_right': camera, 'baseline_m': 0.2,
+        'depth': np.full((3, 4, 16), 2.0, np.float32), 'depth_planes': [10, 50, 90],
+    }  # fmt: skip
+    np.savez(path, **given | changed)
+    return path
+
+
+class TestArchives:
+    def test_the_right_eye_has_planes_and_rig(self, tmp_path):
+        (clip,) = readers.read('npz', str(archive(tmp_path / 'a.npz')))
+        assert clip.load(3, 5)[:, 0, 0].tolist() == [3, 4]
+        assert clip.right.load(3, 5)[:, 0, 0].tolist() == [96, 95]
+        assert (clip.right.rig.baseline_m, clip.right.rig.fx_px) == (0.2, 30)
+        np.testing.assert_array_equal(clip.depths[1](), 2.0)
+
+    def test_one_eye_has_none(self, tmp_path):
+        np.savez(tmp_path / 'a.npz', packed=packing.pack(np.ones((3, 4, 8), np.uint8)), width=8)
+        assert readers.read('npz', str(tmp_path / 'a.npz'))[0].right is None
+
+    def test_eyes_of_other_rows_are_refused(self, tmp_path):
+        lower = np.array([[30.0, 0, 7.5], [0, 30, 2.5], [0, 0, 1]])
+        path = archive(tmp_path / 'a.npz', K_right=lower)
+        with pytest.raises(DataSetError, match=r'a.npz: P has fx, fy, cy of .*expected equal'):
+            readers.read('npz', str(path))
+
+    def test_a_split_in_time_cuts_both_eyes_alike(self, tmp_path):
+        (clip,) = readers.read('npz', str(archive(tmp_path / 'a.npz')))
+        places = dict.fromkeys(('train', 'calibration', 'test'), (clip.name,))
+        (test,) = select_split([clip], Splits('time', places), 'test', 0.01)
+        assert test.planes == 20
+        assert test.load(0, 2)[:, 0, 0].tolist() == [80, 81]
+        assert test.right.load(0, 2)[:, 0, 0].tolist() == [19, 18]

@@ -1,0 +1,95 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation of depth from two cameras on data sets of pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_training.datasets import readers
+from spike_training.errors import DataSetError
+from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.evaluation.stereo import CAPTION, score_pairs, table
+from spike_training.evaluation.stereo_pairs import PairsOf
+from spike_training.sensor.parameters import SENSORS
+from spike_training.settings.config import RunConfig
+from spike_training.simulation.still_pairs import PairCamera
+
+
+def evaluate_stereo(
+    config: RunConfig,
+    data: Mapping[str, str],
+    checkpoint: Path | None,
+    samples: int,
+    planes: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Evaluate the matcher of the package beside a network and filled by it; return the report.
+
+    Args:
+        config: Config with ``evaluate.stereo``.
+        data: Path and reader's options of each data set by its name, see :func:`readers.read`.
+        checkpoint: The network of one camera; None: the shipped one.
+        samples: Pairs of each data set, at most.
+        planes: Length of the windows.
+        device: Device of the network.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be used.
+        DataSetError: A data set cannot be used, or has no pairs.
+    """
+    stereo = config.evaluate.stereo
+    assert stereo is not None
+    # Every pixel is scored.
+    mono = DepthEstimator.from_checkpoint(
+        checkpoint, device.type, 'torch', threads=config.threads, max_pixels=sys.maxsize
+    )
+    matcher = SgbmMatcher(0, stereo.disparities, SgbmSettings())
+    camera = PairCamera(planes, config.data.rate_hz, SENSORS[stereo.sensor], config.seed)
+    sets = {}
+    for name, where in data.items():
+        clips = readers.read(name, where)
+        pairs = PairsOf(clips, camera, stereo.mean_rates, samples)
+        rows = score_pairs(pairs, mono, matcher)
+        if not rows:
+            reason = next(iter(pairs.skipped))
+            raise DataSetError(f'{name}: none of its pairs can be used: {reason}')
+        sets[name] = {
+            'title': name,
+            'rows': rows,
+            'skipped': pairs.skipped,
+            'left_out_by_reader': {clip.name: clip.skipped for clip in clips if clip.skipped},
+        }
+    return {
+        'format': FORMAT,
+        'task': 'stereo',
+        'weights_sha256': mono.info.weights_sha256,
+        'seed': config.seed,
+        'planes': planes,
+        'rate_hz': config.data.rate_hz,
+        'sensor': stereo.sensor,
+        'disparities': stereo.disparities,
+        'sgbm': dataclasses.asdict(matcher.settings),
+        'sets': sets,
+    }
+
+
+def show_stereo(report: Mapping[str, Any]) -> None:
+    """Print the table of each set of a report."""
+    for scores in report['sets'].values():
+        by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
+        left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
+        pairs = max((len(row['pairs']) for row in scores['rows']), default=0)
+        title = (
+            f'{scores["title"]}: {pairs} pairs, {left_out} left out, windows of '
+            f'{report["planes"]} planes'
+        )
+        print_rows(title, *table(scores['rows']), CAPTION)
