@@ -15,7 +15,8 @@ from judging import ContractError, Target
 
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.player import argument_parser
-from spike_depth_ros.nodes.player_source import Packet, open_source
+from spike_depth_ros.nodes.player_packets import Packet
+from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import RecordingError, read_pipe
 from spike_depth_ros.stream.vidar import TruncatedError
