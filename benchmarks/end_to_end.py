@@ -7,7 +7,8 @@ depth node in another, and this process counts the depth images. Rounds of our n
 ``naive_node.py`` alternate on the same transport (the loopback profile, reliable, packets of 40
 planes), each with fresh processes, each measured after a warm-up. ``--preview METHOD`` adds our
 node with a subscriber to its preview, ``--against COMMIT`` node and player of a named commit,
-``--view .venv-view/bin/spike_view`` our node with a view of it beside.
+``--view .venv-view/bin/spike_view`` our node with a view of it beside, ``--stereo`` our node of
+two cameras, without and with its fill (a window is a pair there, planes are those of both).
 
     python -m benchmarks.end_to_end --against COMMIT --json end_to_end.json
 
@@ -31,6 +32,7 @@ from benchmarks.live_stream import (
     measure_rounds,
     previewing,
     spike_depth,
+    spike_stereo,
     viewed,
 )
 from benchmarks.live_stream import argument_parser as live_arguments
@@ -53,6 +55,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
         pipelines.append(naive(options.rate))
     pipelines += map(previewing, options.preview)
+    if options.stereo:
+        pipelines += map(spike_stereo, ('none', 'mono'))
     if options.view is not None:
         if not options.view.exists():
             raise report.InputError(
@@ -118,6 +122,7 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar='METHOD',
         help='measure our node also with a subscriber to its preview by these methods',
     )
+    made.add_argument('--stereo', action='store_true', help='measure our node of two cameras also')
     made.add_argument(
         '--view',
         type=Path,

@@ -42,6 +42,9 @@ TICKS_PER_S = os.sysconf('SC_CLK_TCK')
 START_S = 60.0
 """A process that has not done its first step by then never will."""
 
+STEREO_MIN_DEPTH_M = 0.8
+"""Nearest depth that the node of two cameras searches in its sample: 64 disparities."""
+
 SETTLE_S = 5.0
 """Nodes publish their counters once a second; those of the last plane come by then."""
 
@@ -68,6 +71,8 @@ class Pipeline:
         tree: Root of the files that both processes import.
         shows: True if its preview has a subscriber.
         view: Command ``spike_view`` that writes a view of the node meanwhile; None: none does.
+        recording: Sample that is played.
+        spikes: Topic of the stream, or of that of the left camera.
     """
 
     name: str
@@ -75,6 +80,8 @@ class Pipeline:
     tree: Path = ROOT
     shows: bool = False
     view: Path | None = None
+    recording: str = 'street.npz'
+    spikes: str = 'spikes'
 
 
 def spike_depth(name: str, tree: Path = ROOT) -> Pipeline:
@@ -92,6 +99,18 @@ def previewing(method: str) -> Pipeline:
 def viewed(view: Path) -> Pipeline:
     """Return our player and depth node, with a view of them into a file beside it."""
     return dataclasses.replace(spike_depth('spike_view'), view=view)
+
+
+def spike_stereo(fill: str) -> Pipeline:
+    """Return our player of two cameras and the node of them, of this commit."""
+    values = {
+        'spikes.reliability': 'reliable',
+        'fill': fill,
+        'min_depth_m': STEREO_MIN_DEPTH_M,
+    }
+    given = (part for name, value in values.items() for part in ('-p', f'{name}:={value}'))
+    node = ('-m', 'spike_depth_ros.nodes.stereo', '--ros-args', *given)
+    return Pipeline(f'stereo {fill}', node, recording='stereo.npz', spikes='left/spikes')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +136,7 @@ class Subscriber(Node):
         latencies_ms: Its age: time since the last plane of its window.
         previews: Pictures that have arrived.
         planes_in: Planes that the node has received.
-        stream: Newest values of the node's diagnostics of its stream; empty for a naive node.
+        streams: Newest values of the node's diagnostics of each stream; none for a naive node.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -136,7 +155,7 @@ class Subscriber(Node):
         self.latencies_ms: list[float] = []
         self.previews = 0
         self.planes_in = 0
-        self.stream: dict[str, str] = {}
+        self.streams: dict[str, dict[str, str]] = {}
 
     @contextlib.contextmanager
     def watching(self, shows: bool) -> Iterator[None]:
@@ -154,8 +173,9 @@ class Subscriber(Node):
         self.previews += 1
 
     def planes(self, counter: str) -> int:
-        """Return a counter of the node's diagnostics, 0 where it has none."""
-        return int(float(self.stream.get(f'planes_{counter}', 0)))
+        """Return a counter of the node's diagnostics, of all streams; 0 where it has none."""
+        key = f'planes_{counter}'
+        return sum(int(float(values.get(key, 0))) for values in self.streams.values())
 
     def _on_depth(self, msg: Image) -> None:
         now_ns = self.get_clock().now().nanoseconds
@@ -167,7 +187,7 @@ class Subscriber(Node):
         for status in msg.status:
             values = {pair.key: pair.value for pair in status.values}
             if 'planes_received' in values:
-                self.stream = values
+                self.streams[status.name] = values
                 self.planes_in = self.planes('received')
 
     def _on_planes_in(self, msg: UInt64) -> None:
@@ -212,8 +232,9 @@ def measure(
         - ``latency_ms_p50``, ``latency_ms_p99``: from the time of a window's last plane to its
           arrival;
         - ``planes_sent``, ``planes_in``, ``planes_dropped``: of the whole round with its warm-up,
-          as the player and the node count them. Planes that policy ``latest`` passes over are not
-          dropped. Planes that the node neither received nor knows to be lost count as dropped;
+          of all cameras, as the player and the node count them. Planes that policy ``latest``
+          passes over are not dropped. Planes that the node neither received nor knows to be lost
+          count as dropped;
         - ``planes_lost_in_transport``, ``planes_lost_in_queue``, ``planes_missed_resubscribing``,
           ``planes_overwritten``, ``planes_refused``: of these, where the node knows it;
         - ``planes_per_s``: what the player reached, ``player_behind_s``: how far it was behind
@@ -234,16 +255,17 @@ def measure(
         with playing(pipeline, subscriber, node, timing.rate, planes, scratch) as player:
             subscriber.spin_for(timing.warm_up, node)
             result = _measure_now(subscriber, node, player, timing.seconds)
-            sent = wait_for_player(subscriber, node, player, scratch)
-        subscriber.spin_until(lambda: _complete(subscriber, sent['planes_sent']), SETTLE_S, node)
+            report = wait_for_player(subscriber, node, player, scratch)
+        sent = report['planes_sent'] + report.get('right', {}).get('planes_sent', 0)
+        subscriber.spin_until(lambda: _complete(subscriber, sent), SETTLE_S, node)
     known = {f'planes_{name}': subscriber.planes(name) for name in LOST}
     never_in = sum(known[f'planes_{name}'] for name in LOST[:3])
-    unknown = sent['planes_sent'] - subscriber.planes_in - never_in
+    unknown = sent - subscriber.planes_in - never_in
     return {
         **result,
-        'planes_sent': sent['planes_sent'],
-        'planes_per_s': sent['planes_per_s'],
-        'player_behind_s': sent.get('behind_s_max', float('nan')),
+        'planes_sent': sent,
+        'planes_per_s': report['planes_per_s'],
+        'player_behind_s': report.get('behind_s_max', float('nan')),
         'planes_in': subscriber.planes_in,
         **known,
         'planes_dropped': sum(known.values()) + unknown,
@@ -265,11 +287,11 @@ def playing(
         RuntimeError: The node ended with an error, does not subscribe or gave no depth.
     """
     if not subscriber.spin_until(
-        lambda: subscriber.count_subscribers('spikes') > 0, START_S, node
+        lambda: subscriber.count_subscribers(pipeline.spikes) > 0, START_S, node
     ):
-        raise RuntimeError(f'{pipeline.name} does not subscribe to spikes')
+        raise RuntimeError(f'{pipeline.name} does not subscribe to {pipeline.spikes}')
     command = (
-        *('-m', 'spike_depth_ros.nodes.player', str(process.asset('street.npz')), '--loop'),
+        *('-m', 'spike_depth_ros.nodes.player', str(process.asset(pipeline.recording)), '--loop'),
         *('--rate', f'{rate_hz:g}', '--planes', str(planes)),
         *('--report', str(scratch / 'player.json')),
     )

@@ -152,7 +152,7 @@ def read_summary(log: Path) -> tuple[int, int]:
 def _depth(scratch: Path, subscriber: Subscriber) -> Iterator[None]:
     """Run the depth node, which is ready when its diagnostics come."""
     with running('depth', spike_depth('depth').node, ROOT, scratch) as child:
-        if not subscriber.spin_until(lambda: bool(subscriber.stream), START_S, child):
+        if not subscriber.spin_until(lambda: bool(subscriber.streams), START_S, child):
             raise RuntimeError('the depth node does not start')
         yield
 
