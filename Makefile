@@ -48,7 +48,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  make demo SAMPLE=street                                         the other stream that ships'
+	@echo '  make demo SAMPLE=street              another stream that ships; SAMPLE=stereo: of two cameras'
 	@echo '  make demo STREAM=my.dat SIZE=400x250 RATE=20000 OUT=demo_out   your own recording'
 	@echo '  make demo STREAM=... FX=400          its focal length in pixels, or CAMERA_INFO=camera.yaml; also'
 	@echo '                                       ROW_ORDER=top_down, BIT_ORDER=big, CHECKPOINT=my.safetensors'

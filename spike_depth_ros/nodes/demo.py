@@ -39,7 +39,11 @@ from spike_depth_ros.stream.recording import RecordingError, open_recording
 
 _CONSOLE = Console(stderr=False)
 
-SAMPLES = {'office': 'a real office, simulated spikes', 'street': 'a generated street'}
+SAMPLES = {
+    'office': 'a real office, simulated spikes',
+    'street': 'a generated street',
+    'stereo': 'a generated room, two cameras',
+}
 """Shipped streams, and their titles in pictures."""
 
 PLAYER_OPTIONS = ('bit_order', 'row_order', 'camera_info', 'fx')
@@ -105,7 +109,7 @@ class Demo:
         _CONSOLE.print('drawing pictures')
         with replace_results(self._out, RESULTS) as folder:
             (folder / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
-            drawn = [draw_methods(plan, folder)]
+            drawn = [] if plan.is_pair else [draw_methods(plan, folder)]
             drawn += draw(plan, listener.snapshots, folder, summary['scale'])
         show(_CONSOLE, summary, self._out, [self._out / file.name for file in drawn])
         return 0 if summary['windows_out'] else 1
@@ -148,18 +152,19 @@ class Demo:
         arguments += ['-p', f'device:={options.device}', '-p', f'backend:={options.backend}']
         if options.checkpoint:
             arguments += ['-p', f'checkpoint:={options.checkpoint}']
-        node = self._start('depth', arguments)
+        name = 'stereo' if plan.is_pair else 'depth'
+        node = self._start(name, arguments)
         until = time.monotonic() + NODE_WITHIN_S
         while not listener.model:
-            self._check(node, 'depth')
+            self._check(node, name)
             if time.monotonic() > until:
                 raise process.UserError(
-                    f'the depth node did not start within {NODE_WITHIN_S:g} s: see '
-                    f'{self._out / "depth.log"}'
+                    f'the {name} node did not start within {NODE_WITHIN_S:g} s: see '
+                    f'{self._out / name}.log'
                 )
             rclpy.spin_once(listener, timeout_sec=0.1)
         player = self._start('player', self._player_arguments(plan, report))
-        self._follow(plan, listener, node, player)
+        self._follow(plan, listener, (node, name), player)
         sent = json.loads(report.read_text())['planes_sent']
         self._settle(listener, sent)
 
@@ -190,7 +195,7 @@ class Demo:
             return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
     def _check(self, child: subprocess.Popen[bytes], name: str) -> None:
-        if child.poll() is not None and (child.returncode or name == 'depth'):
+        if child.poll() is not None and (child.returncode or name != 'player'):
             raise process.UserError(
                 f'the {name} process ended with status {child.returncode}: '
                 f'{self._last_line(name)} (see {self._out / name}.log)'
@@ -204,7 +209,7 @@ class Demo:
         self,
         plan: Plan,
         listener: DemoListener,
-        node: subprocess.Popen[bytes],
+        node: tuple[subprocess.Popen[bytes], str],
         player: subprocess.Popen[bytes],
     ) -> None:
         """Show progress until the player ends."""
@@ -214,7 +219,7 @@ class Demo:
             task = progress.add_task('streaming', total=seconds)
             started = None
             while player.poll() is None:
-                self._check(node, 'depth')
+                self._check(*node)
                 rclpy.spin_once(listener, timeout_sec=0.1)
                 if started is None and listener.received_s:
                     started = time.monotonic()

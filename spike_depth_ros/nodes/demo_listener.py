@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import time
 from pathlib import Path
@@ -33,22 +34,32 @@ MAX_SNAPSHOTS = 24
 MAX_OPEN = 8
 """Windows that wait for the rest of their images at most."""
 
+_KEPT = {
+    keys.STREAM: 'stream', keys.LEFT_STREAM: 'stream', keys.RIGHT_STREAM: 'right_stream',
+    keys.MODEL: 'model', keys.STEREO: 'stereo',
+}  # fmt: skip
+"""Attribute of the listener for each status that it keeps."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """Output of the depth node for one window.
+    """Output of the depth node for one window, or of that of two cameras for one pair.
 
     Attributes:
         plane: Index in the recording of the window's reference plane.
         depth: Metres, with the infinities and NaN of the topic, ``[height, width]``.
         uncertainty: Half-width of the 68 % interval, metres, same shape.
         preview: Firing rate as grey values, ``[sensor height, sensor width]`` uint8.
+        right: As ``preview``, of the right camera; None: there is one camera.
+        disparity: Disparity, pixels, as ``depth``; None: there is one camera.
     """
 
     plane: int
     depth: npt.NDArray[np.float32]
     uncertainty: npt.NDArray[np.float32]
     preview: npt.NDArray[np.uint8]
+    right: npt.NDArray[np.uint8] | None = None
+    disparity: npt.NDArray[np.float32] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +81,11 @@ class Plan:
     info: DepthInfo
     name: str
     speed: float = 1.0
+
+    @property
+    def is_pair(self) -> bool:
+        """True if the recording is of two cameras."""
+        return self.recording.baseline_m is not None
 
     @property
     def length(self) -> int:
@@ -118,8 +134,8 @@ class DemoListener(Node):
         super().__init__('spike_demo')
         self.latencies_ms: list[float] = []
         self.received_s: list[float] = []
-        self.stream = Values()
-        self.model = Values()
+        self.stream, self.right_stream = Values(), Values()
+        self.model, self.stereo = Values(), Values()
         self.snapshots: dict[int, Snapshot] = {}
         info = plan.info
         limits = (info.min_depth, info.max_depth)
@@ -130,9 +146,20 @@ class DemoListener(Node):
         self._first_stamp: int | None = None
         self._open: dict[int, dict[str, npt.NDArray[Any]]] = {}
         qos = QoSProfile(depth=10)
+        topics = {'depth/uncertainty': 'uncertainty'}
+        if plan.is_pair:
+            # Imported here: one camera needs no messages of two.
+            from stereo_msgs.msg import DisparityImage
+
+            topics |= {'left/image_rect': 'preview', 'right/image_rect': 'right'}
+            self.create_subscription(DisparityImage, 'disparity', self._on_disparity, qos)
+        else:
+            topics['spikes/image'] = 'preview'
+        self._fields = {'depth', *topics.values(), *(['disparity'] if plan.is_pair else [])}
         self.create_subscription(Image, 'depth/image', self._on_depth, qos)
-        self.create_subscription(Image, 'depth/uncertainty', self._on_uncertainty, qos)
-        self.create_subscription(Image, 'spikes/image', self._on_preview, qos)
+        for topic, field in topics.items():
+            on_image = functools.partial(self._on_image, field)
+            self.create_subscription(Image, topic, on_image, qos)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
 
     def _on_depth(self, msg: Image) -> None:
@@ -164,7 +191,7 @@ class DemoListener(Node):
         images[field] = image
         while len(self._open) > MAX_OPEN:  # one of its images was lost
             self._open.pop(next(iter(self._open)))
-        if first is None or len(images) < 3:
+        if first is None or images.keys() != self._fields:
             return
         self._open.pop(stamp, None)
         snapshot = Snapshot(self._plan.plane_at(stamp, first), **images)
@@ -173,11 +200,13 @@ class DemoListener(Node):
             span = min(self._plan.length, self._plan.planes)
             self.snapshots.setdefault(snapshot.plane * MAX_SNAPSHOTS // span, snapshot)
 
-    def _on_uncertainty(self, msg: Image) -> None:
-        self._collect(stamp_ns(msg.header.stamp), 'uncertainty', array_from_msg(msg))
+    def _on_image(self, field: str, msg: Image) -> None:
+        self._collect(stamp_ns(msg.header.stamp), field, array_from_msg(msg))
 
-    def _on_preview(self, msg: Image) -> None:
-        self._collect(stamp_ns(msg.header.stamp), 'preview', array_from_msg(msg))
+    def _on_disparity(self, msg: Any) -> None:
+        disparity = array_from_msg(msg.image).copy()
+        disparity[disparity < msg.min_disparity] = np.nan
+        self._collect(stamp_ns(msg.header.stamp), 'disparity', disparity)
 
     def _player_start(self) -> int | None:
         """Return the stamp of the first plane, from the player's report, nanoseconds."""
@@ -188,6 +217,6 @@ class DemoListener(Node):
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
-            task = status.name.rpartition(': ')[2]
-            if task in (keys.STREAM, keys.MODEL):
-                setattr(self, task, Values.of(status))
+            name = _KEPT.get(status.name.rpartition(': ')[2])
+            if name is not None:
+                setattr(self, name, Values.of(status))

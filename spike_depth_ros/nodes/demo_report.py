@@ -16,7 +16,7 @@ from rich.table import Table
 
 from spike_depth_ros import metrics, pictures, preview
 from spike_depth_ros.depth_colours import Rgb
-from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.estimator import DepthEstimator, ImageEstimator, Observation
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan, Snapshot
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
@@ -54,6 +54,7 @@ def summarise(
     scored = listener.errors.pixels > 0
     return {
         'stream': plan.name,
+        **(_of_pair(listener, sent) if plan.is_pair else {}),
         'planes_sent': sent['planes_sent'],
         'planes_in': accounting.received,
         'planes_per_s': sent['planes_per_s'],
@@ -89,6 +90,22 @@ def summarise(
     }
 
 
+def _of_pair(listener: DemoListener, sent: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of the right camera and of the pairs."""
+    accounting = listener.right_stream.accounting()
+    unseen = sent['right']['planes_sent'] - accounting.expected
+    return {
+        'right': {
+            'planes_sent': sent['right']['planes_sent'],
+            'planes_in': accounting.received,
+            'planes_dropped': accounting.dropped + unseen,
+        },
+        'matched_share': listener.stereo.number(keys.MATCHED_SHARE),
+        'fill_factor': listener.stereo.number(keys.FILL_FACTOR),
+        'baseline_m': listener.stereo.number(keys.BASELINE_M),
+    }
+
+
 def draw(plan: Plan, snapshots: dict[int, Snapshot], out: Path, scale: str | None) -> list[Path]:
     """Write PNG files of some snapshots and a GIF of all, in the recording's order.
 
@@ -107,7 +124,14 @@ def draw(plan: Plan, snapshots: dict[int, Snapshot], out: Path, scale: str | Non
     near, far = _depth_limits(ordered)
     high = max(_finite(m.uncertainty, 95) for m in ordered) or 1.0
     relative = max(_finite(_relative_uncertainty(m), 95) for m in ordered) or 1.0
-    sheets = [_sheet(plan, snapshot, (near, far), high, relative, scale) for snapshot in ordered]
+    if plan.is_pair:
+        alone = _alone(plan, ordered)
+        sheets = [
+            _pair_sheet(plan, snapshot, (near, far), one)
+            for snapshot, one in zip(ordered, alone, strict=True)
+        ]
+    else:
+        sheets = [_sheet(plan, one, (near, far), high, relative, scale) for one in ordered]
     files = []
     for index in sorted({round(i) for i in np.linspace(0, len(sheets) - 1, PNG_FILES)}):
         files.append(out / f'depth_{ordered[index].plane:06d}.png')
@@ -128,17 +152,7 @@ def draw_methods(plan: Plan, out: Path) -> Path:
         The written file.
     """
     length = min(plan.length, plan.info.planes)
-    first = (plan.length - length) // 2
-    reference = reference_index('middle', length)
-    period_ns = round(1e9 / plan.rate_hz)
-    window = Window(
-        data=np.ascontiguousarray(plan.recording.read(first, first + length)),
-        geometry=plan.recording.geometry,
-        t0_ns=0,
-        period_ns=period_ns,
-        reference_plane=reference,
-        reference_ns=reference * period_ns,
-    )
+    window = _window(plan, (plan.length - length) // 2, length)
     titles = {
         'rate': f'rate: mean of {length} planes',
         'short': f'short: mean of {min(preview.SHORT_PLANES, length)} planes',
@@ -156,6 +170,34 @@ def draw_methods(plan: Plan, out: Path) -> Path:
     file = out / 'methods.png'
     pictures.save_png(pictures.strip(panels, f'{plan.name}, one instant.'), file)
     return file
+
+
+def _window(plan: Plan, first: int, length: int) -> Window:
+    """Return the window of the recording from a first plane on."""
+    reference = reference_index('middle', length)
+    period_ns = round(1e9 / plan.rate_hz)
+    return Window(
+        data=np.ascontiguousarray(plan.recording.read(first, first + length)),
+        geometry=plan.recording.geometry,
+        t0_ns=0,
+        period_ns=period_ns,
+        reference_plane=reference,
+        reference_ns=reference * period_ns,
+    )
+
+
+def _alone(plan: Plan, snapshots: list[Snapshot]) -> list[npt.NDArray[np.float32]]:
+    """Predict depth by the left camera alone, for the windows of snapshots."""
+    network = DepthEstimator.from_checkpoint(device='cpu')
+    matrix = plan.recording.camera_matrix
+    fx_px = None if matrix is None else float(matrix[0, 0])
+    length = min(plan.length, network.info.planes)
+    found = []
+    for snapshot in snapshots:
+        first = snapshot.plane - reference_index('middle', length)
+        window = _window(plan, min(max(first, 0), plan.length - length), length)
+        found.append(network.predict(Observation(window, fx_px)).depth)
+    return found
 
 
 def _finite(image: npt.NDArray[np.float32], percent: float) -> float:
@@ -195,16 +237,7 @@ def _sheet(
         relative_high: Largest relative uncertainty of the colours, percent.
         scale: Kind of the scale, from the node's diagnostics.
     """
-    truth = plan.truth_at(snapshot.plane)
-    last = (
-        pictures.uncertainty_panel(_relative_uncertainty(snapshot), relative_high, '%'),
-        'uncertainty over depth (no truth here)',
-    )
-    if truth is not None and truth.shape == snapshot.depth.shape:
-        relative = metrics.relative_error(
-            snapshot.depth, truth, plan.info.min_depth, plan.info.max_depth
-        )
-        last = (pictures.error_panel(relative), 'relative error')
+    last = _error(plan, snapshot, relative_high)
     weights = plan.info.stage
     label = (
         'RANDOM WEIGHTS: depth is meaningless' if weights == 'random' else f'weights: {weights}'
@@ -225,11 +258,66 @@ def _sheet(
     )
 
 
+def _error(plan: Plan, snapshot: Snapshot, high: float) -> tuple[Rgb, str]:
+    """Draw the error of a snapshot, or without truth its relative uncertainty up to ``high`` %."""
+    truth = plan.truth_at(snapshot.plane)
+    if truth is None or truth.shape != snapshot.depth.shape:
+        panel = pictures.uncertainty_panel(_relative_uncertainty(snapshot), high, '%')
+        return panel, 'uncertainty over depth (no truth here)'
+    limits = plan.info.min_depth, plan.info.max_depth
+    relative = metrics.relative_error(snapshot.depth, truth, *limits)
+    return pictures.error_panel(relative), 'relative error'
+
+
+def _pair_sheet(
+    plan: Plan,
+    snapshot: Snapshot,
+    limits: tuple[float, float],
+    alone: npt.NDArray[np.float32],
+) -> Rgb:
+    """Draw one snapshot of two cameras.
+
+    Args:
+        plan: Plan of the run.
+        snapshot: Output for one pair.
+        limits: Nearest and farthest depth of the colours, metres.
+        alone: Depth of the left camera alone, metres, as that of the snapshot.
+    """
+    assert snapshot.right is not None
+    assert snapshot.disparity is not None
+    widest = max(_finite(snapshot.disparity, 99), 1.0)
+    return pictures.strip(
+        [
+            (pictures.spike_panel(snapshot.preview), 'left spikes, rectified'),
+            (pictures.spike_panel(snapshot.right), 'right spikes, rectified'),
+            (pictures.uncertainty_panel(snapshot.disparity, widest, 'px'), 'disparity'),
+            (pictures.depth_panel(snapshot.depth, *limits), 'depth, filled'),
+            (pictures.depth_panel(alone, *limits), 'depth of the left camera alone'),
+            _error(plan, snapshot, 50.0),
+        ],
+        caption=f'{plan.name}, {plan.recording.baseline_m:g} m apart, plane {snapshot.plane} = '
+        f'{1e3 * snapshot.plane / plan.rate_hz:.2f} ms.',
+        columns=3,
+    )
+
+
 def scale_text(scale: str | None) -> str:
     """Return the kind of the scale, with a remedy if it is assumed."""
     if scale == 'assumed':
         return 'assumed: no focal length is known; give --fx or --camera-info (FX=, CAMERA_INFO=)'
     return scale or 'unknown'
+
+
+def _pair_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows of two cameras."""
+    if 'right' not in summary:
+        return []
+    right = summary['right']
+    return [
+        ('right camera', f'{right["planes_in"]} planes in, {right["planes_dropped"]} dropped'),
+        ('baseline', f'{summary["baseline_m"]:g} m'),
+        ('matched pixels', f'{summary["matched_share"]:.0%}, the rest filled'),
+    ]
 
 
 def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]) -> None:
@@ -247,6 +335,7 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
     rows = (
         ('planes in', f'{summary["planes_in"]} at {text("planes_per_s", ".0f")}/s'),
         ('planes dropped', text('planes_dropped', 'd')),
+        *_pair_rows(summary),
         *(('', f'{loss["planes"]} {loss["where"]}') for loss in summary['losses']),
         *(('remedy', loss['remedy']) for loss in summary['losses']),
         *player_row,

@@ -32,6 +32,7 @@ class DepthTopics:
 
     def __init__(self, node: Node) -> None:
         self._stream, self._inference, self._model = Values(), Values(), Values()
+        self._stereo = Values()
         self._messages: dict[str, dict[int, Any]] = {name: {} for name in _JOINED}
         self._picture: Image | None = None
         self._notes: dict[str, tuple[str, ...]] = {}
@@ -66,6 +67,8 @@ class DepthTopics:
             start, _, task = status.name.rpartition(': ')
             kept = {
                 keys.STREAM: self._stream,
+                keys.LEFT_STREAM: self._stream,
+                keys.STEREO: self._stereo,
                 keys.INFERENCE: self._inference,
                 keys.MODEL: self._model,
             }.get(task)
@@ -96,6 +99,8 @@ class DepthTopics:
                 del kept[older]
         lost = self._stream.accounting()
         factor = self._model.number(keys.SCALE_FACTOR)
+        if keys.FILL_FACTOR in self._stereo:
+            factor = self._stereo.number(keys.FILL_FACTOR)
         return ViewFrame(
             stamp_ns=stamp,
             depth=depth_from_msg(depth),

@@ -103,6 +103,13 @@ def test_each_sample_plays_and_is_scored(processes, tmp_path, name):
     assert summary['stream'] == demo_command.SAMPLES[name]
     assert summary['windows_out'] > 5
     assert 0 < summary['abs_rel_median_scaled'] < 1
+    if name == 'stereo':
+        right = summary['right']
+        assert right['planes_in'] == right['planes_sent'] == summary['planes_sent']
+        assert summary['scale'] == 'stereo'
+        assert summary['abs_rel'] < 0.15  # metres, as predicted
+        with Image.open(next((tmp_path / 'out').glob('depth_*.png'))) as sheet:
+            assert sheet.width > 3 * 400  # both eyes and their disparity side by side
 
 
 @pytest.mark.timed
