@@ -90,7 +90,7 @@ def test_console_scripts_exist(declared: Any) -> None:
     assert names == {
         'spike_depth', 'spike_player', 'check_stream', 'spike_demo',
         'spike_evaluation', 'video_source', 'evaluate_bag', 'spike_inspect',
-        'spike_convert', 'spike_reconstruct', 'spike_record', 'spike_view',
+        'spike_convert', 'spike_reconstruct', 'spike_record', 'spike_view', 'spike_stereo',
     }  # fmt: skip
 
 

@@ -445,3 +445,23 @@ def test_a_bag_that_is_no_pair_gets_one_line(run_here, tmp_path, messages, argum
     assert status == 1
     (line,) = output.strip().splitlines()
     assert text in line
+
+
+def test_the_eyes_of_one_recording_play_both(tmp_path):
+    path = tmp_path / 'two.npz'
+    matrix = np.array(K)
+    two = {'packed_right': planes_of(2), 'K': matrix, 'K_right': matrix, 'baseline_m': BASELINE}
+    source = opened(save(path, LEFT, **two))
+    assert source.prefixes == ['left/', 'right/']
+    played = [np.concatenate([one.data for one in packets]) for packets in by_eye(source)]
+    np.testing.assert_array_equal(played, [LEFT, planes_of(2)])
+    left, right = source.cameras
+    np.testing.assert_allclose(left.p, [430, 0, 6, 0, 0, 430, 2, 0, 0, 0, 1, 0])
+    np.testing.assert_allclose(right.p, [430, 0, 6, -51.6, 0, 430, 2, 0, 0, 0, 1, 0])
+    given = opened(path, '--baseline', 0.5)
+    assert given.cameras[1].p[3] == pytest.approx(-0.5 * FX)
+
+
+def by_eye(source):
+    packets = list(source.items)
+    return [[one for one in packets if one.eye == eye] for eye in (0, 1)]
