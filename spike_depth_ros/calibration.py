@@ -21,6 +21,9 @@ _MATRICES = {
     'projection_matrix': ('p', 12),
 }
 
+MIN_BASELINE_M, MAX_BASELINE_M = 1e-3, 100.0
+"""Valid distances of two cameras, metres."""
+
 _FY = {'k': 4, 'p': 5}
 """Index of the second focal length."""
 

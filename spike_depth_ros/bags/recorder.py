@@ -33,8 +33,8 @@ class BagRecorder:
     """New MCAP bag, whose messages can be read up to the last one even if its disk fills up.
 
     It may have several files, NAME_0.mcap and so on, as rosbag2 splits a bag. Each one is complete
-    once the next one begins, and begins with the newest camera_info, to be of use without the
-    others.
+    once the next one begins, and begins with the newest camera_info of each camera, to be of use
+    without the others.
 
     Args:
         path: Folder of the bag; must not exist.
@@ -72,7 +72,7 @@ class BagRecorder:
         if self.ended:
             raise OSError(self.ended)
         path.mkdir()  # one process alone can
-        self._camera: tuple[str, bytes] | None = None
+        self._cameras: dict[str, bytes] = {}  # newest camera_info by topic
         self._closed: list[Metadata] = []  # of the files before the open one
         self._writer: Writer | None = None
         self._split_bytes = self._split_ns = 0  # of the open file: size, time of the first message
@@ -107,15 +107,15 @@ class BagRecorder:
             if split:
                 self._close_file()
                 self._open_file()
-                if self._camera is not None:
-                    self._put(self._camera[0], CAMERA_INFO, time_ns, self._camera[1])
+                for name, camera in self._cameras.items():
+                    self._put(name, CAMERA_INFO, time_ns, camera)
             self._put(topic, kind, time_ns, data)
         except OSError as error:
             self._fail(f'{self._shown}: {error.strerror or one_line(error)}: free space there')
             return False
         self.nbytes += len(data)
         if kind == CAMERA_INFO:
-            self._camera = (topic, data)
+            self._cameras[topic] = data
         else:
             self._split_ns = self._split_ns if self._split_bytes else time_ns
             self._split_bytes += len(data)

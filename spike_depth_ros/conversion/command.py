@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command ``spike_convert``: turns a file of spikes into a bag, or a bag into a raw file."""
+"""Command ``spike_convert``: turns files of spikes into a bag, or a bag into a raw file."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``spike_convert``'s command line."""
     parser = argparse.ArgumentParser(
         prog='spike_convert',
-        description='Convert a file of spikes to a rosbag2, or a rosbag2 to a raw file.',
+        description='Convert a file of spikes, or two of a rig, to a rosbag2, or a rosbag2 to a '
+        'raw file.',
         epilog='For example: spike_convert my.dat --size 400x250 --rate 20000 --out my_bag, and '
-        'spike_convert my_bag --out my.dat. Without ROS.',
+        'spike_convert my_bag --out my.dat. Two cameras: spike_convert left.dat --right right.dat '
+        '--baseline 0.12 --fx 430 --size 400x250 --rate 20000 --out my_bag. Without ROS.',
         formatter_class=DefaultsFormatter,
     )
     add = parser.add_argument
@@ -46,14 +48,47 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     add('--planes-per-packet', type=count, metavar='N', help='default: 40')
     add('--storage', choices=('mcap', 'sqlite3'), help='of the bag. Default: mcap')
+    _add_pair_options(parser)
     from_bag = parser.add_argument_group('from a bag to a raw file').add_argument
-    from_bag('--topic', metavar='TOPIC', help='of the spikes. Default: the one called spikes')
+    from_bag(
+        '--topic',
+        metavar='TOPIC',
+        help='of the spikes, such as left/spikes. Default: the one called spikes',
+    )
     from_bag(
         '--allow-gaps',
         action='store_true',
         help='write what there is of a stream with gaps, and list them in OUT.gaps.json',
     )
     return parser
+
+
+def _add_pair_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a right camera beside the left one."""
+    add = parser.add_argument_group(
+        'two cameras to a bag',
+        'Both recordings begin at one time, and become left/spikes and right/spikes, each with '
+        'its camera_info.',
+    ).add_argument
+    add(
+        '--right',
+        type=Path,
+        metavar='FILE',
+        help='recording of the right camera; the source, and --depth, are of the left one',
+    )
+    add(
+        '--baseline',
+        type=float,
+        metavar='METRES',
+        help='from the left to the right camera: parallel ones, with the focal length of --fx or '
+        'of the recordings',
+    )
+    add(
+        '--right-camera-info',
+        type=Path,
+        metavar='YAML',
+        help='in place of --baseline: calibration of the right camera, --camera-info is the left',
+    )
 
 
 def main(args: Sequence[str] | None = None) -> int:

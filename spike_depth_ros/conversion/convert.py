@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rosbags.rosbag2 import WriterError
@@ -18,14 +18,17 @@ from rosbags.rosbag2 import WriterError
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.bags.writing import check_replaceable, replace_bag
 from spike_depth_ros.conversion.raw_file import RawFile
-from spike_depth_ros.conversion.spike_bag import DepthFolder, SpikeBag
+from spike_depth_ros.conversion.spike_bag import CameraMessages, DepthFolder, write_messages
 from spike_depth_ros.errors import printable
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
 from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
+from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.plane_clock import PLANES_PER_PACKET
 from spike_depth_ros.stream.recording import (
+    Eye,
     Recording,
     RecordingError,
     TrueDepth,
@@ -36,7 +39,11 @@ from spike_depth_ros.stream.recording import (
 SPARE_BYTES = 100_000_000
 """Free space that a conversion leaves on its disk, bytes."""
 
-_OF_FILES = ('camera_info', 'fx', 'depth', 'planes_per_packet', 'storage', 'allow_partial')
+_OF_PAIRS = ('right', 'baseline', 'right_camera_info')
+_OF_FILES = (
+    *('camera_info', 'fx', 'depth', 'planes_per_packet', 'storage', 'allow_partial'),
+    *_OF_PAIRS,
+)
 _OF_BAGS = ('topic', 'allow_gaps')
 
 
@@ -64,40 +71,126 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _to_bag(options: argparse.Namespace) -> None:
-    recording = open_recording(
-        options.source,
-        options.size,
-        options.bit_order,
-        options.row_order,
-        options.allow_partial,
-    )
-    rate_hz = options.rate or recording.rate_hz
-    if rate_hz is None:
-        raise RecordingError(
-            f'{options.source}: the plane rate is not in the recording; give it, for example '
-            '--rate 20000'
-        )
+    recordings = _recordings(options)
+    rate_hz = _rate(options, recordings)
     if is_bag(options.out) and options.overwrite and options.out.exists():
         check_replaceable(options.out)
     elif options.out.exists() or options.out.suffix:
         raise RecordingError(f'--out {options.out}: expected a folder for the bag, without suffix')
-    bag = SpikeBag(
-        recording,
-        rate_hz,
-        recorded_calibration(options, recording),
-        _depth(options, recording),
-        options.planes_per_packet or PLANES_PER_PACKET,
-    )
-    with _room(options.out, bag.nbytes) as unfinished, progress('planes', bag.planes) as advance:
-        bag.write(unfinished, options.storage or 'mcap', advance)
+    rig = _rig(options, *recordings) if len(recordings) > 1 else None
+    cameras = list(_cameras(options, recordings, rate_hz, rig))
+    topics = {name: kind for one in cameras for name, kind in one.topics.items()}
+    room = _room(options.out, sum(one.nbytes for one in cameras))
+    planes = sum(one.planes for one in cameras)
+    with room as unfinished, progress('planes', planes) as advance:
+        messages = (one.messages(advance) for one in cameras)
+        write_messages(unfinished, options.storage or 'mcap', topics, *messages)
         placed = _placed(unfinished, options.out, replace_bag if options.overwrite else None)
-    print(f'{printable(str(placed))}: {bag.describe()}')
+    texts = [one.describe() for one in cameras]
+    if rig is not None:
+        texts.append(f'baseline {rig.baseline_m:g} m, focal length {rig.fx_px:g} pixels')
+    print(f'{printable(str(placed))}: {"; ".join(texts)}')
+
+
+def _cameras(
+    options: argparse.Namespace,
+    recordings: Sequence[Recording],
+    rate_hz: float,
+    rig: StereoRig | None,
+) -> Iterator[CameraMessages]:
+    """Yield the messages of each recording; given depth is of the first one."""
+    per_packet = options.planes_per_packet or PLANES_PER_PACKET
+    left, depth = recordings[0], _depth(options, recordings[0])
+    if rig is None:
+        calibration = recorded_calibration(options, left)
+        yield CameraMessages(left, rate_hz, calibration, depth, per_packet)
+        return
+    yield CameraMessages(left, rate_hz, rig.left, depth, per_packet, 'left')
+    right = recordings[1]
+    yield CameraMessages(right, rate_hz, rig.right, right.truth, per_packet, 'right')
 
 
 def _depth(options: argparse.Namespace, recording: Recording) -> DepthFolder | TrueDepth | None:
     if options.depth is None:
         return recording.truth
     return DepthFolder(options.depth, recording.geometry, len(recording.planes))
+
+
+def _recordings(options: argparse.Namespace) -> list[Recording]:
+    """Return the recording of the only camera, or those of the left and the right one.
+
+    Raises:
+        RecordingError: They cannot be read, or are no pair.
+    """
+
+    def opened(path: Path, eye: Eye = 'left') -> Recording:
+        layout = options.size, options.bit_order, options.row_order, options.allow_partial
+        return open_recording(path, *layout, eye)
+
+    source, right = options.source, options.right
+    left = opened(source)
+    if right is None and left.baseline_m is not None:
+        return [left, opened(source, 'right')]
+    if right is None:
+        if given := [name for name in _OF_PAIRS if vars(options)[name] is not None]:
+            raise RecordingError(
+                f'--{given[0].replace("_", "-")} is of two cameras: leave it out, or give the '
+                'recording of the right one with --right'
+            )
+        return [left]
+    if right.exists() and right.samefile(source):
+        raise RecordingError(f'--right {right}: is the left recording itself: choose another')
+    found = [left, opened(right)]
+    for path, one in zip((source, right), found, strict=True):
+        if one.baseline_m is not None:
+            raise RecordingError(f'{path}: holds both cameras: convert it alone, without --right')
+    sizes = [(one.geometry.width, one.geometry.height) for one in found]
+    if sizes[0] != sizes[1]:
+        raise RecordingError(
+            f'{right}: its planes are {"x".join(map(str, sizes[1]))}; expected '
+            f'{"x".join(map(str, sizes[0]))} as of {source}: choose the recordings of one pair'
+        )
+    return found
+
+
+def _rate(options: argparse.Namespace, recordings: Sequence[Recording]) -> float:
+    """Return the plane rate, planes a second.
+
+    Raises:
+        RecordingError: It is not known, or that of both cameras differs.
+    """
+    if options.rate:
+        return float(options.rate)
+    rates: list[float] = []
+    for path, recording in zip((options.source, options.right), recordings, strict=False):
+        if recording.rate_hz is None:
+            raise RecordingError(
+                f'{path}: the plane rate is not in the recording; give it, for example '
+                '--rate 20000'
+            )
+        rates.append(recording.rate_hz)
+    if rates[0] != rates[-1]:
+        raise RecordingError(
+            f'{options.right}: {rates[-1]:g} planes/s; expected {rates[0]:g} as of '
+            f'{options.source}: give the rate of both with --rate'
+        )
+    return rates[0]
+
+
+def _rig(options: argparse.Namespace, left: Recording, right: Recording) -> StereoRig:
+    """Return the calibrations of both cameras.
+
+    Raises:
+        ValueError: They are missing or cannot be used.
+    """
+    matrices = [one.camera_matrix for one in (left, right)]
+    known = [float(one[0, 0]) for one in matrices if one is not None]
+    rig = given_rig(options, known, left.geometry.width, left.geometry.height)
+    if rig is None and left.baseline_m is not None:
+        return recorded_rig(left, right)
+    if rig is None:
+        raise not_calibrated()
+    return rig
 
 
 def _to_raw_file(options: argparse.Namespace) -> None:

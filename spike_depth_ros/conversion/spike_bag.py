@@ -1,13 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bag of a recording: packets of its planes, camera_info and true depth."""
+"""Bag of recordings: packets of their planes, camera_info and true depth."""
 
 from __future__ import annotations
 
 import heapq
 import operator
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,10 @@ START_NS = 1_000_000_000
 """Stamp of the first plane, nanoseconds: one of 0 means in ROS that there is none."""
 
 TOPICS = {'spikes': IMAGE, 'camera_info': CAMERA_INFO, 'depth/truth': IMAGE}
-"""Topics of a bag and their types; what a node predicts is called ``depth/image``."""
+"""Topics of a camera and their types; what a node predicts is called ``depth/image``."""
 
 TimedMessage = tuple[int, str, Any]
-"""When a message is recorded, nanoseconds; its topic, one of ``TOPICS``; and the message."""
+"""When a message is recorded, nanoseconds; its topic, without a slash before it; the message."""
 
 _CAMERA_INFO_EVERY_NS = 100_000_000
 _MESSAGE_BYTES = 512
@@ -99,24 +99,24 @@ def depth_message(sent_ns: int, stamp_ns: int, depth: npt.NDArray[np.float32]) -
 
 
 def write_messages(
-    path: Path, storage: Storage, topics: Collection[str], *sources: Iterable[TimedMessage]
+    path: Path, storage: Storage, topics: Mapping[str, str], *sources: Iterable[TimedMessage]
 ) -> None:
     """Write a bag of messages from several sources.
 
     Args:
         path: Folder to make.
         storage: Kind of bag.
-        topics: Those of ``TOPICS`` that the bag has.
+        topics: Types of the topics that the bag has.
         sources: Messages in the order of time; of equal times, an earlier source's come first.
     """
     types = typestore()
     with bag_writer(path, storage) as writer:
         connections = {
-            topic: writer.add_connection(f'/{topic}', TOPICS[topic], typestore=types)
-            for topic in topics
+            topic: writer.add_connection(f'/{topic}', kind, typestore=types)
+            for topic, kind in topics.items()
         }
         for time_ns, topic, message in heapq.merge(*sources, key=operator.itemgetter(0)):
-            writer.write(connections[topic], time_ns, types.serialize_cdr(message, TOPICS[topic]))
+            writer.write(connections[topic], time_ns, types.serialize_cdr(message, topics[topic]))
 
 
 class DepthFolder:
@@ -176,7 +176,7 @@ class DepthFolder:
             yield plane, depth
 
 
-class SpikeBag:
+class CameraMessages:
     """Messages of a recording, in the order in which a camera would send them.
 
     Args:
@@ -185,6 +185,7 @@ class SpikeBag:
         calibration: Its camera.
         depth: Its true depth; None: there is none.
         planes_per_packet: Planes in one message of spikes.
+        eye: Namespace of the topics, and beginning of the frame; empty: none.
 
     Raises:
         RecordingError: It is longer than stamps can be.
@@ -197,8 +198,9 @@ class SpikeBag:
         calibration: Calibration,
         depth: DepthFolder | TrueDepth | None,
         planes_per_packet: int,
+        eye: str = '',
     ) -> None:
-        self._recording, self._rate_hz = recording, rate_hz
+        self._recording, self._rate_hz, self._eye = recording, rate_hz, eye
         self._depth, self._planes_per_packet = depth, planes_per_packet
         self._stream = PacketStream(recording.geometry, rate_hz, calibration, START_NS)
         self.planes = len(recording.planes)
@@ -210,10 +212,19 @@ class SpikeBag:
 
     @property
     def nbytes(self) -> float:
-        """Approximate size of the bag, bytes."""
+        """Approximate size of the messages, bytes."""
         geometry = self._recording.geometry
         plane = geometry.plane_bytes + _MESSAGE_BYTES / self._planes_per_packet
         return self.planes * plane + self._maps * 4 * geometry.height * geometry.width
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Types of the topics."""
+        return {
+            self._named(name): kind
+            for name, kind in TOPICS.items()
+            if self._maps or name != 'depth/truth'
+        }
 
     @property
     def _maps(self) -> int:
@@ -222,29 +233,32 @@ class SpikeBag:
         return len(self._depth.planes if isinstance(self._depth, TrueDepth) else self._depth)
 
     def describe(self) -> str:
-        """Return a summary of the bag's content in one line."""
+        """Return a summary of the messages in one line."""
         return (
-            f'{self.planes} planes of {self._recording.geometry} at {self._rate_hz:g} Hz '
+            f'{self._eye}{": " if self._eye else ""}{self.planes} planes of '
+            f'{self._recording.geometry} at {self._rate_hz:g} Hz '
             f'({self.planes / self._rate_hz:.2f} s), {self._maps} depth images'
         )
 
-    def write(self, path: Path, storage: Storage, advance: Callable[[int], object]) -> None:
-        """Write the bag.
+    def messages(self, advance: Callable[[int], object]) -> Iterator[TimedMessage]:
+        """Yield the messages.
 
         Args:
-            path: Folder to make.
-            storage: Kind of bag.
             advance: Called with the number of planes of each packet.
 
         Raises:
             ValueError: The recording or its depth cannot be read.
-            OSError: The bag cannot be written.
         """
         size = self._planes_per_packet
         packets = (self._recording.read(i, i + size) for i in range(0, self.planes, size))
-        topics = [one for one in TOPICS if self._maps or one != 'depth/truth']
-        messages = self._stream.messages(packets, advance)
-        write_messages(path, storage, topics, messages, self._truths())
+        both = self._stream.messages(packets, advance), self._truths()
+        for time_ns, name, message in heapq.merge(*both, key=operator.itemgetter(0)):
+            if self._eye:
+                message.header.frame_id = f'{self._eye}_{FRAME_ID}'
+            yield time_ns, self._named(name), message
+
+    def _named(self, name: str) -> str:
+        return f'{self._eye}/{name}' if self._eye else name
 
     def _truths(self) -> Iterator[TimedMessage]:
         """Yield depth images, each just before the packet with its plane."""

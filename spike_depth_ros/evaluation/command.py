@@ -34,7 +34,11 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     add('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
     topics = parser.add_argument_group('topics')
-    topics.add_argument('--spikes', metavar='TOPIC', help='default: the one called spikes')
+    topics.add_argument(
+        '--spikes',
+        metavar='TOPIC',
+        help='default: the one called spikes; with --stereo left/spikes',
+    )
     topics.add_argument('--camera-info', metavar='TOPIC', help='default: camera_info beside it')
     topics.add_argument(
         '--truth',
@@ -43,6 +47,7 @@ def argument_parser() -> argparse.ArgumentParser:
         'there is one; none: leave it out',
     )
     _add_stream(parser.add_argument_group('stream').add_argument)
+    _add_stereo(parser.add_argument_group('two cameras').add_argument)
     _add_pose(parser.add_argument_group('metres from the height of the camera').add_argument)
     _add_scoring(parser.add_argument_group('scoring').add_argument)
     running = parser.add_argument_group('running')
@@ -113,6 +118,27 @@ def _add_stream(add: Callable[..., Any]) -> None:
         metavar='S',
         help='time constant of the mean of depth over windows, as filter.temporal of the node. '
         'Default: none',
+    )
+
+
+def _add_stereo(add: Callable[..., Any]) -> None:
+    add(
+        '--stereo',
+        action='store_true',
+        help='depth from pairs of windows of left/spikes and right/spikes, by the camera_info of '
+        'each; true depth is left/depth/truth',
+    )
+    add(
+        '--fill',
+        choices=('mono', 'none'),
+        help='depth of pixels without a match: of --model from the left window, or none. '
+        'Default: mono',
+    )
+    add(
+        '--min-depth-m',
+        type=positive,
+        metavar='M',
+        help='depth of the nearest place that is searched. Default: 0.5',
     )
 
 

@@ -17,17 +17,19 @@ import numpy.typing as npt
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.checkpoint import find_checkpoint
+from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.lockstep import Replay, Topics, TruthTopic, WindowSample
 from spike_depth_ros.evaluation.output_bag import OutputBag
+from spike_depth_ros.evaluation.pairs import MatcherInfo, PairReplay, PairScores, measured_range
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.metrics import EvalProtocol, Mean
 from spike_depth_ros.scale_from_height import ScaleFromHeight
+from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator, StereoPrediction
 from spike_depth_ros.stream.decode import FloatImage
 from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
@@ -36,6 +38,9 @@ from spike_depth_ros.temporal_filter import TemporalFilter
 TIMED = 100_000
 """Number of newest windows whose durations are kept."""
 
+Estimator = DepthEstimator | StereoEstimator
+"""What is evaluated: of one camera, or of two."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -43,6 +48,7 @@ class Options:
 
     Attributes:
         topics: Topics to read.
+        right: Topics of the right camera; None: there is one camera.
         window: Planes in a window; 0: as the first model was trained.
         hop: Planes between the starts of windows; 0: the window length.
         rate_hz: Planes a second; 0: by the stamps.
@@ -52,12 +58,14 @@ class Options:
         pose: Pose of the camera, for metres from its height; None: metres of the model.
         filter_s: Time constant of the temporal filter, as the node's parameter
             ``filter.temporal``, seconds; 0: none.
+        min_depth_m: Depth of the nearest place that two cameras search, metres.
         protocol: Crop, cap, alignment.
         mean: The headline is a mean over ``pixels`` or ``images``.
         mask: Scored pixels of the true depth, ``[H, W]`` bool; None: all.
     """
 
     topics: Topics
+    right: Topics | None = None
     window: int = 0
     hop: int = 0
     rate_hz: float = 0.0
@@ -66,6 +74,7 @@ class Options:
     rectify: bool = True
     pose: CameraPose | None = None
     filter_s: float = 0.0
+    min_depth_m: float = MIN_DEPTH_M
     protocol: EvalProtocol = EvalProtocol()  # noqa: RUF009 - frozen
     mean: Mean = 'pixels'
     mask: Mask | None = None
@@ -77,7 +86,7 @@ class _ModelEvaluator:
     def __init__(
         self,
         label: str,
-        estimator: DepthEstimator,
+        estimator: Estimator,
         windows_file: WindowsFile,
         options: Options,
     ) -> None:
@@ -85,19 +94,25 @@ class _ModelEvaluator:
         self.estimator = estimator
         self._temporal = TemporalFilter(options.filter_s)
         self._scale = ScaleFromHeight(options.pose) if options.pose is not None else None
-        self._range = (0.0, 0.0)
+        self._range, self._min_depth_m = (0.0, 0.0), options.min_depth_m
         self.scores: Scores | None = None
+        self.pairs: PairScores | None = None
         self.prediction: Prediction | None = None
         self.largest_differences: LargestDifferences | None = None
         self._file = windows_file
         self._notes: dict[str, None] = {}
         self._times_ms: collections.deque[float] = collections.deque(maxlen=TIMED)
 
-    def predict(self, window: Window) -> Prediction:
+    def predict(self, sample: WindowSample) -> Prediction:
+        window, rig = sample.window, sample.rig
+        # That of a pair's prediction follows the factor of the fill.
+        measured = None if rig is None else measured_range(rig, self._min_depth_m)
         started = time.perf_counter()
-        prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
+        prediction = self.estimator.predict(
+            Observation(window, window.camera.fx_px, sample.right, rig)
+        )
         prediction = self._temporal.apply(prediction, window)
-        self._range = prediction.depth_range
+        self._range = measured or prediction.depth_range
         if self._scale is not None:
             matrix = window.camera.matrix
             prediction = self._scale.apply(prediction, matrix, window.reference_ns)
@@ -117,29 +132,34 @@ class _ModelEvaluator:
             )
         row = self.scores.add(output)
         self._file.add(row)
+        if isinstance(self.prediction, StereoPrediction):
+            self.pairs = self.pairs or PairScores(self._range, options.protocol)
+            self.pairs.add(self.prediction, output.truth)
         return row
 
     def run(self) -> ModelRun:
         assert self.scores is not None
         assert self.prediction is not None
         median, high = np.percentile(self._times_ms, [50, 99])
+        network = network_of(self.estimator)
         return ModelRun(
             label=self.label,
-            info=self.estimator.info,
-            backend=self.estimator.backend,
-            device=self.estimator.device,
+            info=info_of(self.estimator),
+            backend='opencv' if network is None else network.backend,
+            device='cpu' if network is None else network.device,
             scale=self.prediction.scale,
             notes=list(self._notes),
             scores=self.scores,
             times_ms={'predict': (float(median), float(high))},
             largest_differences=self.largest_differences,
             height=self.prediction.height,
+            pairs=self.pairs,
         )
 
 
 def evaluate(
     bag: Bag,
-    models: Sequence[tuple[str, DepthEstimator]],
+    models: Sequence[tuple[str, Estimator]],
     options: Options,
     out: Path,
     output_bag: OutputBag | None = None,
@@ -149,7 +169,7 @@ def evaluate(
 
     Args:
         bag: The bag.
-        models: Label and estimator of each; at least one.
+        models: Label and estimator of each; at least one; of pairs, if there is a right camera.
         options: Topics, windows and protocol.
         out: Folder for ``windows.csv``, or ``windows_<label>.csv`` for each of several models.
         output_bag: Bag for the depth of the first model; None: it is not written.
@@ -162,19 +182,9 @@ def evaluate(
         BagError: There is no window, the truth does not fit, or the models cannot be compared.
         OSError: A file cannot be written.
     """
-    info = models[0][1].info
+    info = info_of(models[0][1])
     _check_comparable(models)
-    replay = Replay(
-        bag,
-        options.topics,
-        options.window or info.planes,
-        options.hop,
-        info.reference_plane,
-        options.rate_hz,
-        options.stamp_tolerance,
-        options.size,
-        rectify=options.rectify,
-    )
+    replay = _replay(bag, options, info)
     with contextlib.ExitStack() as stack:
         evaluators = []
         for label, estimator in models:
@@ -189,6 +199,27 @@ def evaluate(
             evaluation.evaluate(sample)
             progress(evaluation.windows)
     return evaluation.finish(), [evaluator.run() for evaluator in evaluators]
+
+
+def network_of(estimator: Estimator) -> DepthEstimator | None:
+    """Return the network of an estimator; None: it has none."""
+    return estimator.fill if isinstance(estimator, StereoEstimator) else estimator
+
+
+def info_of(estimator: Estimator) -> DepthInfo | MatcherInfo:
+    """Return the metadata of an estimator's network, or what stands for them."""
+    network = network_of(estimator)
+    return MatcherInfo() if network is None else network.info
+
+
+def _replay(bag: Bag, options: Options, info: DepthInfo | MatcherInfo) -> Replay:
+    window, settings = options.window or info.planes, (options.hop, info.reference_plane)
+    stamps = options.rate_hz, options.stamp_tolerance
+    if options.right is not None:
+        return PairReplay(bag, (options.topics, options.right), window, *settings, *stamps)
+    return Replay(
+        bag, options.topics, window, *settings, *stamps, options.size, rectify=options.rectify
+    )
 
 
 class _Evaluation:
@@ -227,10 +258,12 @@ class _Evaluation:
         truth = self._truth.take(window.reference_ns)
         scored = []
         for evaluator in self._evaluators:
-            prediction = evaluator.predict(window)
+            prediction = evaluator.predict(sample)
             depth = prediction.published_depth()
             if self._output_bag is not None and evaluator is self._evaluators[0]:
                 self._output_bag.add(sample, prediction, depth)
+            if sample.rig is not None:
+                depth = prediction.depth  # its infinities have the range of each prediction
             output = Output(
                 self.windows,
                 window.reference_ns,
@@ -251,11 +284,21 @@ class _Evaluation:
         """Return the results of the stream after its last window."""
         assert self._truth is not None
         self._truth.finish()
-        replay, topics = self._replay, self._options.topics
+        replay, options = self._replay, self._options
+        topics, right, texts = dataclasses.asdict(options.topics), None, list(_warnings(replay))
+        if isinstance(replay, PairReplay) and options.right is not None:
+            right = replay.right.accounting
+            topics |= {
+                f'right_{role}': name
+                for role, name in dataclasses.asdict(options.right).items()
+                if role != 'truth'
+            }
+            texts += replay.warnings_of_pairs()
+            texts += [f'right: {text}' for text in _warnings(replay.right)]
         stream = Stream(
             source=self._bag.path.resolve().name,
             mode='lockstep',
-            topics=dataclasses.asdict(topics),
+            topics=topics,
             window=replay.window,
             hop=replay.hop,
             plane_rate_hz=1e9 / replay.period_ns,
@@ -264,7 +307,8 @@ class _Evaluation:
             packets_refused=dict(sorted(replay.packets_refused.items())),
             gaps=[((gap.at_ns - self._first_ns) / 1e9, gap.planes) for gap in replay.gaps],
             truth=self._truth.buffer.accounting,
-            warnings=[*self._bag.damage, *_warnings(replay)],
+            warnings=[*self._bag.damage, *texts],
+            right=right,
         )
         _check_matched(stream, replay.hop_ns)
         return stream
@@ -281,13 +325,13 @@ def labels(paths: Sequence[Path | None]) -> list[str]:
     return names
 
 
-def _check_comparable(models: Sequence[tuple[str, DepthEstimator]]) -> None:
-    (first, one), *others = models
+def _check_comparable(models: Sequence[tuple[str, Estimator]]) -> None:
+    (first, one), *others = [(label, info_of(estimator)) for label, estimator in models]
     for label, other in others:
-        if other.info.reference_plane != one.info.reference_plane:
+        if other.reference_plane != one.reference_plane:
             raise BagError(
-                f'{first} gives the depth of the {one.info.reference_plane} plane of a window, '
-                f'{label} of the {other.info.reference_plane}: evaluate them separately'
+                f'{first} gives the depth of the {one.reference_plane} plane of a window, '
+                f'{label} of the {other.reference_plane}: evaluate them separately'
             )
 
 

@@ -11,18 +11,23 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+import threading
 from collections.abc import Iterator
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
+from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import Gap
 from spike_depth_ros.stream.window import ReferencePlane, Window
 
 NO_TRUTH = 'none'
 """In place of the topic of true depth: no topic is read."""
+
+_LEFT = '/left/spikes'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +65,8 @@ def choose_topics(
         if len(found) != 1:
             several = f'{len(found)} topics' if found else 'no topic'
             raise BagError(
-                f'{bag.path}: {several} called spikes: name the stream (evaluate_bag --spikes, '
-                f'spike_player --topic); it has {bag.describe_topics()}'
+                f'{bag.path}: {several} called spikes: name the stream (--topic; evaluate_bag: '
+                f'--spikes, or --stereo for two cameras); it has {bag.describe_topics()}'
             )
         spikes = found[0]
     spikes = _checked(bag, spikes, IMAGE)
@@ -80,6 +85,43 @@ def choose_topics(
     return Topics(spikes, camera_info, truth)
 
 
+def choose_pair(
+    bag: Bag, spikes: str | None = None, truth: str | None = None
+) -> tuple[Topics, Topics]:
+    """Choose the topics of a left and a right camera.
+
+    Args:
+        bag: The bag.
+        spikes: Topic of the left stream, called ``left/spikes`` in some namespace; None: the one
+            of the bag. Right is ``right/spikes`` beside it.
+        truth: True depth of the left camera, as for :func:`choose_topics`.
+
+    Raises:
+        BagError: The bag has no such topics, or they are of another type.
+    """
+    if spikes is None:
+        found = [name for name in bag.topics if name.endswith(_LEFT)]
+        if len(found) != 1:
+            raise BagError(
+                f'{bag.path}: {len(found) or "no"} topics called left/spikes; expected one, and '
+                'right/spikes beside it: name it with --spikes, or leave out --stereo; it has '
+                f'{bag.describe_topics()}'
+            )
+        spikes = found[0]
+    spikes = '/' + spikes.lstrip('/')
+    if not spikes.endswith(_LEFT):
+        raise BagError(f'--spikes {spikes}: expected the left one of a pair, such as {_LEFT}')
+    left = choose_topics(bag, spikes, None, truth)
+    right = choose_topics(bag, f'{spikes.removesuffix(_LEFT)}/right/spikes', None, NO_TRUTH)
+    for one in (left, right):
+        if one.camera_info is None:
+            raise BagError(
+                f'{bag.path}: no {CAMERA_INFO} beside {one.spikes}, so that the rig is unknown: '
+                f'record it with camera_info; it has {bag.describe_topics()}'
+            )
+    return left, right
+
+
 def _checked(bag: Bag, name: str, kind: str) -> str:
     name = '/' + name.lstrip('/')
     topic = bag.topics.get(name)
@@ -95,15 +137,19 @@ def _checked(bag: Bag, name: str, kind: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class WindowSample:
-    """Window and the time at which it was complete.
+    """Window, or pair of windows, and the time at which it was complete.
 
     Attributes:
-        window: Planes and their camera.
+        window: Planes and their camera; of a pair, those of the left one.
         recorded_ns: Recording time of the packet that completed the window, nanoseconds.
+        right: Planes of the right camera; None: one camera.
+        rig: Calibrations of both cameras; None: one camera.
     """
 
     window: Window
     recorded_ns: int
+    right: Window | None = None
+    rig: StereoRig | None = None
 
 
 class Replay:
@@ -120,6 +166,7 @@ class Replay:
         size: Sensor (width, height) in pixels; None: from camera_info.
         shorten: Advice to the user whose stream is shorter than a window.
         rectify: Rectify lens distortion of camera_info.
+        changed: Condition that two streams share; None: there is one, whose windows do not wait.
 
     Attributes:
         warnings: Problems of the stream: kind -> (number, first text).
@@ -137,6 +184,7 @@ class Replay:
         size: tuple[int, int] | None = None,
         shorten: str = 'shorten it with --window',
         rectify: bool = True,
+        changed: threading.Condition | None = None,
     ) -> None:
         self._shorten = shorten
         self.warnings: dict[str, tuple[int, str]] = {}
@@ -155,7 +203,8 @@ class Replay:
             rectify=rectify,
         )
         # Without a clock for gaps, so that the accounting is deterministic.
-        self._ingest = Ingest(self._settings, self._warn, self._capacity, math.inf)
+        self._ingest = Ingest(self._settings, self._warn, self._capacity, math.inf, changed)
+        self._waits = changed is not None
 
     @property
     def accounting(self) -> PlaneAccounting:
@@ -202,26 +251,53 @@ class Replay:
             BagError: There was no window; the message has the reason. Or packets were so much
                 larger than the first that the ring could not hold them.
         """
-        self._read_camera()
-        wanted = [name for name in (self._topics.spikes, self._topics.camera_info) if name]
+        self.read_camera()
         number = 0
-        for message in self._bag.messages(wanted) if also is None else also:
-            if message.topic == self._topics.camera_info:
-                self._on_camera_info(message)
-            elif message.topic == self._topics.spikes:
-                for sample in self._on_spikes(message):
-                    number += 1
-                    yield sample
-        self._ingest.settle()
+        for message in self._bag.messages(self.topics) if also is None else also:
+            self.feed(message)
+            ring = self.ring if message.topic == self._topics.spikes else None
+            while ring is not None and (window := ring.take()) is not None:
+                number += 1
+                yield WindowSample(window, message.time_ns)
+        self.settle()
         if not number:
-            raise BagError(self._no_windows_reason())
+            raise BagError(self.no_windows_reason())
+        self.check_overwritten()
+
+    @property
+    def topics(self) -> list[str]:
+        """Names of the topics of the stream and of its camera."""
+        return [name for name in (self._topics.spikes, self._topics.camera_info) if name]
+
+    @property
+    def ring(self) -> PlaneRing | None:
+        """Ring of the planes; None: the sensor size or the plane rate is not yet known."""
+        return self._ingest.ring
+
+    def feed(self, message: BagMessage) -> None:
+        """Handle a message; one of another topic is ignored."""
+        if message.topic == self._topics.camera_info:
+            self._on_camera_info(message)
+        elif message.topic == self._topics.spikes:
+            self._on_spikes(message)
+
+    def settle(self) -> None:
+        """Count provisional gaps as lost, as the stream has ended."""
+        self._ingest.settle()
+
+    def check_overwritten(self) -> None:
+        """Refuse a stream that its ring could not hold.
+
+        Raises:
+            BagError: Packets were so much larger than the first that planes were overwritten.
+        """
         if self.accounting.overwritten:
             raise BagError(
                 f'{self._bag.path}: {self.accounting.overwritten} planes were overwritten; '
                 'expected packets of about the size of the first one: record the bag again'
             )
 
-    def _read_camera(self) -> None:
+    def read_camera(self) -> None:
         """Handle the first camera_info before the first packet; a live node waits for it, too."""
         if self._topics.camera_info is not None:
             for message in self._bag.messages([self._topics.camera_info]):
@@ -239,7 +315,7 @@ class Replay:
         except BagError as error:
             self._warn('camera_info', f'camera_info: {error}')
 
-    def _on_spikes(self, message: BagMessage) -> Iterator[WindowSample]:
+    def _on_spikes(self, message: BagMessage) -> None:
         try:
             packet = decode(message.data, IMAGE)
         except BagError as error:
@@ -247,25 +323,27 @@ class Replay:
             self._warn('damaged', f'spikes: packet refused: {error}')
             return
         self._ingest.on_spikes(packet)
-        ring = self._ingest.ring
-        while ring is not None and (window := ring.take()) is not None:
-            yield WindowSample(window, message.time_ns)
 
     def _capacity(self, planes: int) -> int:
         """Return the capacity of a ring in which waiting packets overwrite no plane.
+
+        Those of a pair also wait for the other camera.
 
         Args:
             planes: Planes of the first packet.
         """
         waiting = (MAX_WAITING_PACKETS + 2) * planes
         capacity = 2 * self._settings.window + self._settings.hop + waiting
+        if self._waits:
+            return max(DEFAULT_RING['every'], 2 * capacity)
         return max(DEFAULT_RING['latest'], capacity)
 
     def _warn(self, kind: str, text: str) -> None:
         count, first = self.warnings.get(kind, (0, text))
         self.warnings[kind] = (count + 1, first)
 
-    def _no_windows_reason(self) -> str:
+    def no_windows_reason(self) -> str:
+        """Return why there was no window, one line."""
         start, spikes = f'{self._bag.path}: not one window', self._topics.spikes
         accounting = self.accounting
         if not self._bag.topics[spikes].messages:

@@ -20,6 +20,7 @@ from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.estimator import HeightScale
 from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
+from spike_depth_ros.evaluation.pairs import MatcherInfo, PairScores
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccounting
 from spike_depth_ros.metrics import without_nan
@@ -44,11 +45,12 @@ class Stream:
         hop: Planes between the starts of windows; 0 where a live node took the newest.
         plane_rate_hz: Planes a second.
         windows: Number of evaluated windows.
-        accounting: Plane accounting.
+        accounting: Plane accounting; of two cameras, that of the left one.
         packets_refused: Packets whose planes could not be counted, by reason.
         gaps: First gaps: seconds after the first window, and missing planes.
         truth: Accounting of the true depth images.
         warnings: Problems of the recording, one line each.
+        right: Plane accounting of the right camera; None: there is one camera.
     """
 
     source: str
@@ -63,6 +65,7 @@ class Stream:
     gaps: list[tuple[float, int]]
     truth: TruthAccounting
     warnings: list[str]
+    right: PlaneAccounting | None = None
 
 
 @dataclasses.dataclass
@@ -71,7 +74,7 @@ class ModelRun:
 
     Attributes:
         label: Its unique name in tables.
-        info: Metadata of its checkpoint.
+        info: Metadata of its checkpoint, or what stands for them.
         backend: Its backend, ``onnx`` or ``torch``.
         device: Its device, ``cpu`` or ``cuda``.
         scale: Kind of its scale, see :class:`spike_depth_ros.estimator.Prediction`.
@@ -81,10 +84,11 @@ class ModelRun:
         largest_differences: Windows in which it differs most from the first model; None for that
             one.
         height: Scale of the last window from the height of the camera; None: not used.
+        pairs: Scores of what two cameras measure; None: there is one.
     """
 
     label: str
-    info: DepthInfo
+    info: DepthInfo | MatcherInfo
     backend: str
     device: str
     scale: str
@@ -93,6 +97,7 @@ class ModelRun:
     times_ms: dict[str, tuple[float, float]]
     largest_differences: LargestDifferences | None = None
     height: HeightScale | None = None
+    pairs: PairScores | None = None
 
 
 def metrics_report(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
@@ -119,7 +124,8 @@ def metrics_report(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         'window': stream.window,
         'hop': stream.hop,
         'plane_rate_hz': stream.plane_rate_hz,
-        'planes': {**dataclasses.asdict(stream.accounting), 'dropped': stream.accounting.dropped},
+        'planes': _planes(stream.accounting),
+        **({} if stream.right is None else {'right_planes': _planes(stream.right)}),
         'packets_refused': stream.packets_refused,
         'gaps': [{'time_s': time_s, 'planes': count} for time_s, count in stream.gaps],
         'truth': dataclasses.asdict(stream.truth),
@@ -130,8 +136,13 @@ def metrics_report(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
     return without_nan(content)
 
 
+def _planes(accounting: PlaneAccounting) -> dict[str, Any]:
+    return {**dataclasses.asdict(accounting), 'dropped': accounting.dropped}
+
+
 def _model(run: ModelRun) -> dict[str, Any]:
     scores = run.scores
+    pairs = {} if run.pairs is None else {'pairs': run.pairs.report(scores.mean)}
     return {
         'label': run.label,
         'architecture': run.info.architecture,
@@ -143,6 +154,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'height': dataclasses.asdict(run.height) if run.height is not None else None,
         'notes': run.notes,
         'metrics': scores.headline(),
+        **pairs,
         'intervals': _as_dicts(intervals(columns(scores), scores.mean)),
         'depth': scores.errors.report(),
         'controls': _controls(scores),

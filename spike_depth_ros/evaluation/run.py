@@ -20,9 +20,9 @@ from rich.table import Table
 
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.estimator import DepthEstimator
-from spike_depth_ros.evaluation.evaluate import Options, evaluate, labels
+from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
 from spike_depth_ros.evaluation.intervals import LEVEL
-from spike_depth_ros.evaluation.lockstep import choose_topics
+from spike_depth_ros.evaluation.lockstep import choose_pair, choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.report.page import FIGURES, STRUCTURE, number
 from spike_depth_ros.evaluation.report.render import compared, render, warnings
@@ -40,10 +40,16 @@ from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.result_files import old_results, replace_results
+from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
 
 OUTPUT_BAG = 'bag'
 """Name of the new bag in the output folder."""
 
+_OF_ONE = (
+    *('camera_info', 'size', 'no_rectify'),
+    *('camera_height_m', 'camera_pitch_rad', 'camera_roll_rad'),
+)
+_OF_PAIRS: tuple[str, ...] = ('fill', 'min_depth_m')
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -119,7 +125,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _evaluate(
     bag: Bag,
-    models: Sequence[tuple[str, DepthEstimator]],
+    models: Sequence[tuple[str, Estimator]],
     settings: Options,
     options: argparse.Namespace,
     folder: Path,
@@ -129,7 +135,9 @@ def _evaluate(
     with contextlib.ExitStack() as stack:
         new_bag = None
         if options.write_bag:
-            namespace = settings.topics.spikes.rsplit('/', 1)[0]
+            # Depth of two cameras lies beside both of their namespaces, as of the node.
+            above = 1 if settings.right is None else 2
+            namespace = settings.topics.spikes.rsplit('/', above)[0]
             path = folder / OUTPUT_BAG
             new_bag = stack.enter_context(OutputBag(path, bag, namespace, options.write_bag))
         columns = (SpinnerColumn(), TextColumn('{task.completed} windows'), TimeElapsedColumn())
@@ -184,13 +192,19 @@ def pose(options: argparse.Namespace) -> CameraPose | None:
 
 
 def _settings(options: argparse.Namespace, bag: Bag) -> Options:
-    topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
+    _check_pair_options(options)
+    right = None
+    if options.stereo:
+        topics, right = choose_pair(bag, options.spikes, options.truth)
+    else:
+        topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
     mask = read_mask(options.mask)
     if mask is not None and topics.truth is None:
         raise BagError('--mask without true depth: name its topic with --truth')
     scored, mean = protocol(options)
     return Options(
         topics=topics,
+        right=right,
         window=options.window,
         hop=options.hop,
         rate_hz=options.rate,
@@ -199,18 +213,39 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
         rectify=not options.no_rectify,
         pose=pose(options),
         filter_s=options.filter_temporal,
+        min_depth_m=options.min_depth_m or MIN_DEPTH_M,
         protocol=scored,
         mean=mean,
         mask=mask,
     )
 
 
-def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
+def _check_pair_options(options: argparse.Namespace) -> None:
+    """Refuse options of one camera for two, and the other way round.
+
+    Raises:
+        BagError: They do not go together.
+    """
+    wrong = _OF_ONE if options.stereo else _OF_PAIRS
+    given = [name for name in wrong if vars(options)[name] not in (None, False)]
+    if given:
+        names = ' and '.join(f'--{name.replace("_", "-")}' for name in given)
+        if options.stereo:
+            raise BagError(f'{names} with --stereo; expected of one camera: leave out either')
+        raise BagError(f'{names} without --stereo; expected of two cameras: add it, or leave out')
+    if options.fill == 'none' and options.model:
+        raise BagError('--fill none: takes no network: leave out --model')
+
+
+def _models(options: argparse.Namespace) -> list[tuple[str, Estimator]]:
     paths: list[Path | None] = options.model or [None]
     if options.write_bag and len(paths) > 1:
         raise BagError(f'--write-bag with {len(paths)} models; expected one --model')
+    min_depth_m = options.min_depth_m or MIN_DEPTH_M
+    if options.fill == 'none':
+        return [('stereo', StereoEstimator(None, min_depth_m))]
     size = options.size[::-1] if options.size else None  # the option is width x height
-    return [
+    networks = [
         (
             label,
             DepthEstimator.from_checkpoint(
@@ -219,6 +254,9 @@ def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
         )
         for label, path in zip(labels(paths), paths, strict=True)
     ]
+    if options.stereo:
+        return [(f'stereo_{label}', StereoEstimator(one, min_depth_m)) for label, one in networks]
+    return [*networks]
 
 
 def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) -> None:
@@ -236,6 +274,11 @@ def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) 
             f'{other.label} less {scored[0].label}: AbsRel {difference} ({LEVEL:.0%} interval '
             f'{interval}): {better}{" is better" if found.excludes_zero else ""}'
         )
+    lines += [
+        f'{one.label}: {one.pairs.describe(one.scores.mean)}'
+        for one in runs
+        if one.pairs is not None
+    ]
     lines.append(
         f'{stream.windows} windows, {stream.truth.used} with truth; '
         f'{stream.accounting.dropped} of {stream.accounting.expected} planes dropped'

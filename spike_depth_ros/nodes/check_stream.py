@@ -1,10 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command ``check_stream``: checks a spike topic and prints problems with their remedies."""
+"""Command ``check_stream``: checks one or two spike topics, and prints problems with remedies."""
 
 from __future__ import annotations
 
+import abc
 import argparse
+import collections
+import statistics
 import sys
 import time
 
@@ -14,11 +17,15 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.arguments import DefaultsFormatter, positive, sensor_size
+from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.nodes import process
+from spike_depth_ros.stereo.pairing import PAIR_WAIT_S
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
+from spike_depth_ros.stream.stamps import differs
 from spike_depth_ros.stream.window import Window
 
 WINDOW = 256
@@ -27,75 +34,107 @@ WINDOW = 256
 WATCH_S = 1.0
 """Time between two lines of a watched stream, seconds."""
 
+MOST_LOOKS = 10_000
+"""Comparisons of the newest stamps that are kept."""
 
-class StreamCheck(Node):
-    """Node that subscribes for a while, then prints its findings, each with a remedy.
+
+class Check(abc.ABC):
+    """Check that prints its findings.
 
     Args:
-        options: The parsed command line.
+        label: Label of each line; empty: none.
+
+    Attributes:
+        problems: Number of problems so far.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        super().__init__('check_stream')
-        self._options = options
-        self._problems = 0
+    def __init__(self, label: str) -> None:
+        self.problems = 0
+        self._label = f'{label:<5}  ' if label else ''
+
+    @abc.abstractmethod
+    def report(self) -> None:
+        """Print the findings."""
+
+    def _fine(self, what: str, text: str) -> None:
+        print(f'ok       {self._label}{what:<10} {text}')
+
+    def _problem(self, what: str, text: str) -> None:
+        self.problems += 1
+        print(f'PROBLEM  {self._label}{what:<10} {text}')
+
+
+class CameraCheck(Check):
+    """Check of the stream of one camera; each problem has a remedy.
+
+    Args:
+        node: Node of the subscriptions.
+        options: The parsed command line.
+        eye: ``left`` or ``right``; empty: the only one.
+
+    Attributes:
+        ingest: Ingest of its planes.
+    """
+
+    def __init__(self, node: Node, options: argparse.Namespace, eye: str) -> None:
+        super().__init__(eye)
+        self._node, self._duration_s = node, options.duration
+        self._prefix = f'{eye}/' if eye else ''
         self._texts: dict[str, str] = {}
         self._packets = 0
         self._window: Window | None = None
+        self._before: tuple[PlaneAccounting, int] = PlaneAccounting(), 0
         width, height = options.size or (0, 0)
         settings = StreamSettings(
-            WINDOW, ring_planes=4 * WINDOW, sensor_width=width, sensor_height=height
+            WINDOW,
+            ring_planes=4 * WINDOW,
+            sensor_width=width,
+            sensor_height=height,
+            rectify=not eye,  # that of a pair is the rig's
         )
-        self._ingest = Ingest(settings, self._texts.setdefault)
+        self.ingest = Ingest(settings, self._texts.setdefault)
         qos = QoSProfile(depth=32, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-        self.create_subscription(CameraInfo, 'camera_info', self._ingest.on_camera_info, qos)
-        self._spikes = self.create_subscription(Image, 'spikes', self._on_spikes, qos)
+        node.create_subscription(
+            CameraInfo, f'{self._prefix}camera_info', self.ingest.on_camera_info, qos
+        )
+        self._spikes = node.create_subscription(
+            Image, f'{self._prefix}spikes', self._on_spikes, qos
+        )
 
     def _on_spikes(self, msg: Image) -> None:
         self._packets += 1
-        self._ingest.on_spikes(msg)
-        if self._ingest.ring is not None:
-            self._window = self._ingest.ring.take() or self._window
+        self.ingest.on_spikes(msg)
+        if self.ingest.ring is not None:
+            self._window = self.ingest.ring.take() or self._window
 
-    def run(self) -> int:
-        """Check the stream, or watch it; return the exit status."""
-        return self._watch() if self._options.watch else self._check()
+    def describe(self, passed_s: float) -> str:
+        """Describe what has arrived since the last call, in one line.
 
-    def _watch(self) -> int:
-        """Print a line each second until interrupted."""
-        before, packets, since = PlaneAccounting(), 0, time.monotonic()
-        while rclpy.ok():
-            rclpy.spin_once(self, timeout_sec=0.1)
-            now = time.monotonic()
-            if now - since < WATCH_S:
-                continue
-            accounting = self._ingest.accounting()
-            passed, since = now - since, now
-            planes = accounting.received - before.received
-            lost = accounting.lost_in_transport - before.lost_in_transport
-            parts = [
-                time.strftime('%H:%M:%S'),
-                f'{(self._packets - packets) / passed:6.0f} packets/s',
-                f'{planes / passed:8.0f} planes/s',
-                f'{lost:6} lost',
-            ]
-            if (window := self._window) is not None and planes:
-                geometry = window.geometry
-                counts = packing.spike_counts(window.data, geometry.width, geometry.bit_order)
-                exposure = stream_health.measure_exposure(counts, window.planes)
-                parts.append(f'{exposure.mean_rate:.3f} spikes per pixel and plane')
-            elif self._texts:
-                parts.append(next(iter(self._texts.values())))
-            print('  '.join(parts), flush=True)
-            before, packets = accounting, self._packets
-        return 0
+        Args:
+            passed_s: Time since then, seconds.
+        """
+        before, packets = self._before
+        accounting = self.ingest.accounting()
+        planes = accounting.received - before.received
+        lost = accounting.lost_in_transport - before.lost_in_transport
+        parts = [
+            f'{self._label}{(self._packets - packets) / passed_s:6.0f} packets/s',
+            f'{planes / passed_s:8.0f} planes/s',
+            f'{lost:6} lost',
+        ]
+        if (window := self._window) is not None and planes:
+            geometry = window.geometry
+            counts = packing.spike_counts(window.data, geometry.width, geometry.bit_order)
+            exposure = stream_health.measure_exposure(counts, window.planes)
+            parts.append(f'{exposure.mean_rate:.3f} spikes per pixel and plane')
+        elif self._texts:
+            parts.append(next(iter(self._texts.values())))
+        self._before = accounting, self._packets
+        return '  '.join(parts)
 
-    def _check(self) -> int:
-        """Subscribe and print the findings; return the exit status, 0 if the stream is fine."""
-        until = time.monotonic() + self._options.duration
-        while rclpy.ok() and time.monotonic() < until:
-            rclpy.spin_once(self, timeout_sec=0.1)
-        self._ingest.settle()  # counts gaps before the last packets, too
+    def report(self) -> None:
+        """Print the findings."""
+        self.ingest.settle()  # counts gaps before the last packets, too
         self._report_publishers()
         if self._packets:
             self._report_packets()
@@ -107,25 +146,15 @@ class StreamCheck(Node):
                 f'refused: {UNKNOWN_SIZE}'
             ):  # reported above, with another remedy
                 self._problem('input', text)
-        many = f'{self._problems} problem{"s" if self._problems > 1 else ""}'
-        print('the stream is fine' if not self._problems else many)
-        return 1 if self._problems else 0
-
-    def _fine(self, what: str, text: str) -> None:
-        print(f'ok       {what:<10} {text}')
-
-    def _problem(self, what: str, text: str) -> None:
-        self._problems += 1
-        print(f'PROBLEM  {what:<10} {text}')
 
     def _report_publishers(self) -> None:
         topic = self._spikes.topic_name
-        publishers = self.get_publishers_info_by_topic(topic)
+        publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
             self._problem(
                 'topic',
                 f'no publisher of {topic}: start the driver or spike_player, or remap with '
-                '--ros-args -r spikes:=/your/topic',
+                f'--ros-args -r {self._prefix}spikes:=/your/topic',
             )
         for publisher in publishers:
             if publisher.topic_type != 'sensor_msgs/msg/Image':
@@ -144,14 +173,14 @@ class StreamCheck(Node):
             self._problem('packets', 'none arrived: start the camera, use one DDS profile for all')
 
     def _report_packets(self) -> None:
-        geometry = self._ingest.geometry
-        rate = self._packets / self._options.duration
+        geometry = self.ingest.geometry
+        rate = self._packets / self._duration_s
         if geometry is None:
             self._problem('packets', f'{self._packets} arrived ({rate:.0f}/s), none could be read')
-            if self._ingest.size is None:
+            if self.ingest.size is None:
                 self._problem('sensor', f'{UNKNOWN_SIZE}, or check_stream --size WxH')
             return
-        planes = self._ingest.accounting().received / self._packets
+        planes = self.ingest.accounting().received / self._packets
         text = f'{rate:.0f}/s of {planes:.0f} planes'
         if rate > 1000:
             self._problem(
@@ -160,19 +189,19 @@ class StreamCheck(Node):
         else:
             self._fine('packets', text)
         self._fine('sensor', f'{geometry.width}x{geometry.height} pixels')
-        if self._ingest.camera.fx_px is None:
+        if self.ingest.camera.fx_px is None:
             self._problem(
                 'camera',
                 'no focal length (camera_info absent or K of zeros): the scale of depth is '
                 'assumed; calibrate the camera',
             )
         else:
-            self._fine('camera', f'focal length {self._ingest.camera.fx_px:.1f} pixels')
+            self._fine('camera', f'focal length {self.ingest.camera.fx_px:.1f} pixels')
 
     def _report_planes(self) -> None:
-        if self._ingest.geometry is None:
+        if self.ingest.geometry is None:
             return
-        ring = self._ingest.ring
+        ring = self.ingest.ring
         if ring is None:
             self._problem(
                 'rate',
@@ -180,8 +209,8 @@ class StreamCheck(Node):
                 'of its first plane, counted in planes (docs/driver.md)',
             )
             return
-        accounting = self._ingest.accounting()
-        arriving = accounting.received / self._options.duration
+        accounting = self.ingest.accounting()
+        arriving = accounting.received / self._duration_s
         self._fine(
             'rate', f'{1e9 / ring.period_ns:.1f} planes/s by stamps, {arriving:.0f}/s arrived here'
         )
@@ -224,14 +253,165 @@ class StreamCheck(Node):
             self._fine('light', text)
 
 
+class PairCheck(Check):
+    """Check of two streams as those of a rig; what a stream itself lacks is found there.
+
+    Args:
+        left: Stream of the left camera.
+        right: That of the right one.
+    """
+
+    def __init__(self, left: CameraCheck, right: CameraCheck) -> None:
+        super().__init__('pair')
+        self._left, self._right = left.ingest, right.ingest
+        self._ahead_ns: collections.deque[int] = collections.deque(maxlen=MOST_LOOKS)
+
+    def look(self) -> None:
+        """Compare the newest stamps."""
+        newest = [one.ring.newest_ns for one in (self._left, self._right) if one.ring is not None]
+        if len(newest) == 2 and newest[0] is not None and newest[1] is not None:
+            self._ahead_ns.append(newest[0] - newest[1])
+
+    def report(self) -> None:
+        """Print the findings."""
+        self._report_sizes()
+        self._report_rates()
+        self._report_stamps()
+        self._report_rig()
+
+    def _report_sizes(self) -> None:
+        sizes = [
+            f'{one.geometry.width}x{one.geometry.height}'
+            for one in (self._left, self._right)
+            if one.geometry is not None
+        ]
+        if len(sizes) == 2 and sizes[0] != sizes[1]:
+            self._problem(
+                'sensor',
+                f'left {sizes[0]}, right {sizes[1]} pixels; expected one size: use two cameras of '
+                'one kind',
+            )
+        elif len(sizes) == 2:
+            self._fine('sensor', f'both {sizes[0]} pixels')
+
+    def _report_rates(self) -> None:
+        rings = [one.ring for one in (self._left, self._right) if one.ring is not None]
+        if len(rings) < 2:
+            return
+        left, right = (1e9 / ring.period_ns for ring in rings)
+        if differs(left, right):
+            self._problem(
+                'rate',
+                f'left {left:.1f}, right {right:.1f} planes/s; expected one rate: set both '
+                'cameras to it',
+            )
+        else:
+            self._fine('rate', f'both {left:.1f} planes/s')
+
+    def _report_stamps(self) -> None:
+        if not self._ahead_ns or self._left.ring is None:
+            return
+        ahead_ns = statistics.median(self._ahead_ns)
+        order = 'behind' if ahead_ns > 0 else 'ahead of'
+        # As WindowPairs has it: what a node keeps of the left stream, and waits for the right one.
+        kept_ns = self._left.ring.capacity * self._left.ring.period_ns
+        if -kept_ns <= ahead_ns <= min(kept_ns, 1e9 * PAIR_WAIT_S):
+            self._fine(
+                'stamps', f'newest of right {abs(ahead_ns) / 1e6:.1f} ms {order} that of left'
+            )
+        else:
+            self._problem(
+                'stamps',
+                f'do not overlap: right is {abs(ahead_ns) / 1e9:.3f} s {order} left: stamp both '
+                'by one clock, or set right.offset_s',
+            )
+
+    def _report_rig(self) -> None:
+        infos = {'left': self._left.camera.info, 'right': self._right.camera.info}
+        if lacking := [eye for eye, info in infos.items() if info is None]:
+            self._problem(
+                'rig',
+                f'no camera_info of {" and ".join(lacking)}: calibrate both together and publish '
+                'left/camera_info and right/camera_info',
+            )
+            return
+        try:
+            rig = StereoRig(*map(Calibration.from_message, infos.values()))
+        except CalibrationError as error:
+            self._problem('rig', str(error))
+            return
+        strength = max(rig.fx_px * rig.baseline_m, sys.float_info.min)
+        means = ', '.join(f'{z * z / strength:.2g} m at {z} m' for z in (1, 5, 10))
+        self._fine(
+            'rig',
+            f'baseline {rig.baseline_m:.3f} m, fx {rig.fx_px:.1f} pixels; one pixel of disparity '
+            f'is {means}',
+        )
+
+
+class StreamCheck(Node):
+    """Node that subscribes for a while, then prints its findings.
+
+    Args:
+        options: The parsed command line.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__('check_stream')
+        self._options = options
+        eyes = ('left', 'right') if options.stereo else ('',)
+        self._cameras = [CameraCheck(self, options, eye) for eye in eyes]
+
+    def run(self) -> int:
+        """Check the streams, or watch them; return the exit status."""
+        return self._watch() if self._options.watch else self._check()
+
+    def _watch(self) -> int:
+        """Print a line of each stream each second until interrupted."""
+        since = time.monotonic()
+        while rclpy.ok():
+            rclpy.spin_once(self, timeout_sec=0.1)
+            now = time.monotonic()
+            if now - since < WATCH_S:
+                continue
+            clock, passed_s, since = time.strftime('%H:%M:%S'), now - since, now
+            for camera in self._cameras:
+                print(f'{clock}  {camera.describe(passed_s)}', flush=True)
+        return 0
+
+    def _check(self) -> int:
+        """Subscribe and print the findings; return the exit status, 0 if all is fine."""
+        pair = PairCheck(*self._cameras) if self._options.stereo else None
+        until = time.monotonic() + self._options.duration
+        while rclpy.ok() and time.monotonic() < until:
+            rclpy.spin_once(self, timeout_sec=0.1)
+            if pair is not None:
+                pair.look()
+        checks: list[Check] = [*self._cameras, *([] if pair is None else [pair])]
+        for check in checks:
+            check.report()
+        problems = sum(check.problems for check in checks)
+        many = f'{problems} problem{"s" if problems > 1 else ""}'
+        fine = 'the stream is fine' if pair is None else 'both streams are fine, as a pair, too'
+        print(many if problems else fine)
+        return 1 if problems else 0
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``check_stream``; return the exit status."""
     parser = argparse.ArgumentParser(
         prog='check_stream',
-        description='Check a spike topic, and print its problems with their remedies.',
+        description='Check a spike topic, or those of two cameras, and print problems with their '
+        'remedies.',
         epilog='Another topic: check_stream --ros-args -r spikes:=/camera/spikes '
-        '-r camera_info:=/camera/camera_info',
+        '-r camera_info:=/camera/camera_info. Two cameras in a namespace: check_stream --stereo '
+        '--ros-args -r __ns:=/rig',
         formatter_class=DefaultsFormatter,
+    )
+    parser.add_argument(
+        '--stereo',
+        action='store_true',
+        help='check left/spikes, right/spikes and the camera_info of each, and both as a pair',
     )
     parser.add_argument('--duration', type=positive, default=3.0, metavar='S', help='of the check')
     parser.add_argument(

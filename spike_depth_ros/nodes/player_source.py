@@ -13,7 +13,6 @@ from pathlib import Path
 
 from sensor_msgs.msg import CameraInfo
 
-from spike_depth_ros.arguments import MAX_FX_PX, MIN_FX_PX
 from spike_depth_ros.calibration import Calibration, read_calibration
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import (
@@ -28,7 +27,8 @@ from spike_depth_ros.nodes.player_packets import (
     TrueDepth,
     same_geometry,
 )
-from spike_depth_ros.stereo.rig import SAME_FOCAL, StereoRig
+from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.plane_clock import (
     FRAME_ID,
@@ -44,9 +44,6 @@ from spike_depth_ros.stream.recording import (
     open_recording,
     read_pipe,
 )
-
-MIN_BASELINE_M, MAX_BASELINE_M = 1e-3, 100.0
-"""Valid distances of two cameras, metres."""
 
 
 def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
@@ -152,53 +149,11 @@ def _given_rig(
     source: Source, options: argparse.Namespace, width: int, height: int
 ) -> StereoRig | None:
     """Return the rig of the command line; None: a bag plays with its own calibrations."""
-    values = {
-        '--baseline': options.baseline,
-        '--fx': options.fx,
-        '--camera-info': options.camera_info,
-        '--right-camera-info': options.right_camera_info,
-    }
-    given = [name for name, value in values.items() if value is not None]
-    if given == ['--camera-info', '--right-camera-info']:
-        files = options.camera_info, options.right_camera_info
-        return StereoRig.from_files(*files, width, height)
-    if given in (['--baseline'], ['--baseline', '--fx']):
-        if not MIN_BASELINE_M <= options.baseline <= MAX_BASELINE_M:
-            raise process.UserError(
-                f'--baseline {options.baseline:g}: expected {MIN_BASELINE_M:g} to '
-                f'{MAX_BASELINE_M:g} metres from the left to the right camera'
-            )
-        fx_px = options.fx or _known_focal_length(source, options)
-        return StereoRig.from_baseline(options.baseline, fx_px, width, height)
-    if given or options.right is not None:  # a bag may hold both calibrations
-        raise process.UserError(
-            f'two cameras with {" and ".join(given) or "no calibration"}; expected either '
-            '--baseline and --fx, or --camera-info and --right-camera-info'
-        )
-    return None
-
-
-def _known_focal_length(source: Source, options: argparse.Namespace) -> float:
-    """Return the focal length that the recordings hold, pixels.
-
-    Raises:
-        process.UserError: They hold none, or none that both cameras can have.
-    """
     known = [float(camera.k[0]) for camera in source.cameras if camera.k[0]]
-    if not known:
-        raise process.UserError(
-            f'{options.source}: --baseline needs a focal length, which is not in the recording; '
-            'give it, for example --fx 430'
-        )
-    low, high = min(known), max(known)
-    if not MIN_FX_PX <= low <= high <= min(MAX_FX_PX, low * (1 + SAME_FOCAL)):
-        raise process.UserError(
-            f'{options.source}: the recorded focal lengths are '
-            f'{" and ".join(format(one, "g") for one in known)} pixels; expected equal ones of '
-            f'{MIN_FX_PX:g} to {MAX_FX_PX:g}: give --fx, or --camera-info and '
-            '--right-camera-info in place of --baseline'
-        )
-    return known[0]
+    rig = given_rig(options, known, width, height)
+    if rig is None and options.right is not None:  # a bag, or one file, may hold both
+        raise not_calibrated()
+    return rig
 
 
 def _calibrated(camera: CameraInfo, calibration: Calibration) -> CameraInfo:
@@ -234,9 +189,8 @@ def _open_files(paths: Sequence[Path], options: argparse.Namespace) -> Source:
         matrix = recording.camera_matrix
         cameras.append(camera_info_from_matrix(matrix, geometry.width, geometry.height))
         cameras[-1].header.frame_id = frame
-    baseline_m = recordings[-1].baseline_m
-    if baseline_m is not None and len(cameras) == len(EYES):
-        cameras[1].p[3] = -cameras[1].k[0] * baseline_m
+    if recordings[-1].baseline_m is not None and len(cameras) == len(EYES):
+        set_fields(cameras[1], recorded_rig(*recordings).right)
     items = _counted(blocks, rate_hz)
     return Source(items, geometry, float(rate_hz), cameras, warnings=warnings)
 

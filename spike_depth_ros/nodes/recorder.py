@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command ``spike_record``: records a spike topic and its camera_info as a bag."""
+"""Command ``spike_record``: records one or two spike topics and their camera_info as a bag."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,12 @@ MIN_SPLIT_S, MIN_SPLIT_GB = 1.0, 0.001
 """Shortest and smallest file: each one takes time to begin, in which packets wait."""
 
 
+EYES = ('left', 'right')
+"""Namespaces of the cameras of ``--stereo``."""
+
+
 class Recording:
-    """Recording of a topic into a new bag.
+    """Recording of one camera, or two, into a new bag.
 
     Args:
         graph: Node of the subscriptions.
@@ -45,6 +49,7 @@ class Recording:
 
     Attributes:
         out: Name of the bag.
+        topics: Names of the topics of spikes.
         kept: Where its messages are in the end.
         stream: What writes the messages.
         report: What was recorded and what was lost, one line; empty before the end, and where
@@ -55,11 +60,9 @@ class Recording:
     """
 
     def __init__(self, graph: Graph, options: argparse.Namespace) -> None:
-        self.topic, kind = graph.find_topic(options.topic, options.timeout)
-        if kind != IMAGE:
-            raise UserError(f'{self.topic} is {kind}, expected {IMAGE} (docs/wire_format.md)')
-        camera_topic = options.camera_info or f'{self.topic.rpartition("/")[0]}/camera_info'
-        self._camera = graph.full_name(camera_topic)
+        self._names = [_find_topics(graph, *given, options.timeout) for given in _asked(options)]
+        self.topics = ' and '.join(spikes for spikes, _ in self._names)
+        _check_distinct(self._names)
         self._graph, self._options, self.report = graph, options, ''
         try:
             self.out = self.kept = _next_bag(options.out) if options.services else options.out
@@ -79,14 +82,14 @@ class Recording:
                 self._place.parent.rmdir()
             raise UserError(one_line(error)) from None
         try:
-            self.stream = StreamRecorder(graph, self.topic, self._camera, self._bag)
+            self.stream = StreamRecorder(graph, self._names, self._bag)
         except BaseException:
             self._bag.close()
             _put(self._place, self.out, recorded=False, disk_failed=False)
             raise
 
     def begin(self) -> None:
-        """Wait for the first packet, and for a camera_info if a node publishes it.
+        """Wait for the first packet of each camera, and for camera_info if a node publishes it.
 
         Raises:
             UserError: No packet arrived or fitted, or the process was asked to end.
@@ -94,16 +97,16 @@ class Recording:
         stream, timeout_s = self.stream, self._options.timeout
         self._graph.wait_until(
             lambda: (
-                (stream.packets and (stream.cameras or not self._graph.publishers(self._camera)))
+                not (stream.silent or any(map(self._graph.publishers, stream.without_camera)))
                 or self.is_over()
             ),
             timeout_s,
         )
-        if stream.packets:
+        if not (silent := stream.silent):
             return
         if self._bag.ended:
             raise UserError(self._nothing())
-        raise UserError(f'no message on {self.topic} within {timeout_s:g} s')
+        raise UserError(f'no message on {silent} within {timeout_s:g} s')
 
     def is_over(self) -> bool:
         """Return whether a limit is reached or the disk is full; print new problems."""
@@ -115,8 +118,8 @@ class Recording:
     def finish(self) -> str:
         """Complete the bag, put it in its place and print the report.
 
-        A bag without packets is removed. An earlier bag stays beside one that the disk has cut
-        short.
+        A bag without packets of each camera is removed. An earlier bag stays beside one that the
+        disk has cut short.
 
         Returns:
             What is wrong with the recording, one line; empty where nothing is.
@@ -124,8 +127,8 @@ class Recording:
         stream, bag = self.stream, self._bag
         stream.stop()
         bag.close()
-        text = stream.describe() if stream.packets else ''
-        recorded = stream.packets > 0  # the disk may hold none
+        text = stream.describe() if not stream.silent else ''
+        recorded = not stream.silent  # the disk may hold none
         wrong = ''
         try:
             self.kept = _put(self._place, self.out, recorded, bag.disk_failed)
@@ -144,7 +147,40 @@ class Recording:
         return wrong
 
     def _nothing(self) -> str:
-        return f'{self.topic}: no packet fits: {self._bag.ended}'
+        return f'{self.stream.silent}: no packet fits: {self._bag.ended}'
+
+
+def _asked(options: argparse.Namespace) -> list[tuple[str, str]]:
+    """Return the topics of spikes and of camera_info of each camera; empty: beside the spikes."""
+    if options.stereo:
+        return [(f'{eye}/spikes', f'{eye}/camera_info') for eye in EYES]
+    return [(options.topic, options.camera_info or '')]
+
+
+def _find_topics(graph: Graph, name: str, camera_name: str, timeout_s: float) -> tuple[str, str]:
+    """Wait for a topic of spikes; return its full name and that of its camera_info.
+
+    Raises:
+        UserError: There is none in that time, or it is of another type.
+    """
+    topic, kind = graph.find_topic(name, timeout_s)
+    if kind != IMAGE:
+        raise UserError(f'{topic} is {kind}, expected {IMAGE} (docs/wire_format.md)')
+    return topic, graph.full_name(camera_name or f'{topic.rpartition("/")[0]}/camera_info')
+
+
+def _check_distinct(names: Sequence[tuple[str, str]]) -> None:
+    """Refuse two cameras with one topic.
+
+    Raises:
+        UserError: They have one.
+    """
+    for topics in zip(*names, strict=True):
+        if len(set(topics)) < len(topics):
+            raise UserError(
+                f'left and right camera are both {topics[0]}; expected two topics: remap one '
+                '(--ros-args -r right/spikes:=/your/topic -r right/camera_info:=/your/camera_info)'
+            )
 
 
 def _next_bag(out: Path) -> Path:
@@ -269,9 +305,12 @@ class RecorderNode(Graph):
             recording.finish()
             raise
         self._recording = recording
-        text = f'{recording.out}: {recording.topic} is being recorded'
-        if not recording.stream.cameras:
+        stereo, lacking = self._options.stereo, recording.stream.without_camera
+        text = f'{recording.out}: {recording.topics} {"are" if stereo else "is"} being recorded'
+        if lacking:
             text += ', but no camera_info has arrived'
+        if lacking and stereo:
+            text += f' on {" and ".join(lacking)}'
         print(text, flush=True)
         return True, text
 
@@ -321,11 +360,18 @@ def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``spike_record``'s command line."""
     parser = argparse.ArgumentParser(
         prog='spike_record',
-        description='Record a topic of spikes and its camera_info as a bag (MCAP), and report '
-        'lost planes.',
+        description='Record a topic of spikes and its camera_info as a bag (MCAP), or those of '
+        'two cameras, and report lost planes.',
+        epilog='Two cameras in a namespace: spike_record --stereo --out BAG --ros-args -r '
+        '__ns:=/rig',
     )
     add = parser.add_argument
-    add('topic', metavar='TOPIC', help='of spikes, such as /spikes')
+    add('topic', nargs='?', metavar='TOPIC', help='of spikes, such as /spikes')
+    add(
+        '--stereo',
+        action='store_true',
+        help='record left/spikes, right/spikes and the camera_info of each instead of TOPIC',
+    )
     add('--out', type=Path, required=True, metavar='FOLDER', help='bag to make')
     add(
         '--overwrite',
@@ -393,6 +439,13 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     """Complete the options, and end the process at those that do not go together."""
     if options.seconds is None:
         options.seconds = math.inf if options.services else 10.0
+    if options.stereo and (given := options.topic or options.camera_info):
+        parser.error(
+            f'{given}: with --stereo the topics are left/spikes and so on: leave it out, or remap '
+            'them (--ros-args -r left/spikes:=/your/topic)'
+        )
+    if not (options.stereo or options.topic):
+        parser.error('expected a topic of spikes, such as /spikes, or --stereo')
     if not options.out.name:
         parser.error(f'--out {options.out}: expected a name for the bag')
     if options.services and options.overwrite:

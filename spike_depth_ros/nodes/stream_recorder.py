@@ -1,20 +1,22 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Subscriptions of a spike topic and its camera_info, whose messages are written to a bag."""
+"""Subscriptions of spike topics and their camera_infos, whose messages are written to a bag."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, decode
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, BagMessage, decode
 from spike_depth_ros.bags.recorder import BagRecorder
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.executor_reader import make_reader, problem, reader_group
@@ -33,43 +35,55 @@ LOOK_EVERY_S = 0.5
 _WINDOW = 256  # of the ring that accounts for the planes; nothing takes its windows
 
 
-class StreamRecorder:
-    """Thread that writes the messages of both topics, and the accounting of the planes.
+class _Stream:
+    """Recorded topic of spikes and its camera_info, and the accounting of its planes.
 
     Args:
         graph: Node of the subscriptions.
         topic: Full name of the topic of spikes, which has a publisher.
         camera_topic: Full name of the topic of camera_info.
         bag: Where messages are written.
+        depth: Packets that may wait.
+        group: Callback group of the subscriptions.
 
     Attributes:
+        topic: Full name of the topic of spikes.
+        camera_topic: Full name of the topic of camera_info.
+        inputs: What the reader reads.
+        handle_events: Function of the reader that handles their events.
         packets: Number of recorded messages of spikes.
         cameras: Number of recorded messages of camera_info.
         first_s: Monotonic time of the first message of spikes, seconds; None before it.
         problems: Texts about a stream that is incomplete or useless, by kind.
     """
 
-    def __init__(self, graph: Graph, topic: str, camera_topic: str, bag: BagRecorder) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        topic: str,
+        camera_topic: str,
+        bag: BagRecorder,
+        depth: int,
+        group: CallbackGroup,
+    ) -> None:
+        self.topic, self.camera_topic = topic, camera_topic
         self.packets = self.cameras = 0
         self.first_s: float | None = None
         self.problems: dict[str, str] = {}
-        self._graph, self._last_s, self._last_ns, self._looked_s = graph, 0.0, 0, 0.0
-        self._longest_s, self._unstamped, self._backward = 0.0, 0, 0
-        self._bag, self._topic, self._camera_topic = bag, topic, camera_topic
+        self.handle_events: Callable[[], object] = lambda: None
+        self._graph, self._bag, self._last_s, self._last_ns = graph, bag, 0.0, 0
+        self._nbytes, self._longest_s, self._unstamped, self._backward = 0, 0.0, 0, 0
+        self._arrived: int | None = None  # packets; None: the bag holds all that were written
+        self._planes_held = 0
         settings = StreamSettings(_WINDOW, ring_planes=4 * _WINDOW, rectify=False)
         self._warnings: dict[str, str] = {}
         self._ingest = Ingest(settings, self._warnings.setdefault)
         reliable = self._reliable = best_reliability(graph.publishers(topic), False)
-        depth, warning = process.queue_depth()
-        if warning:
-            print(f'warning: {warning}', file=sys.stderr)
         qos = QoSProfile(depth=depth, reliability=ANY_PUBLISHER.reliability)
         if reliable:
             qos.reliability = QoSReliabilityPolicy.RELIABLE
         kept = {one.qos_profile.durability for one in graph.publishers(camera_topic)}
         camera_qos = KEPT_MESSAGES if kept == {KEPT_MESSAGES.durability} else ANY_PUBLISHER
-        lacking = problem(graph)
-        group = reader_group(lacking)
 
         def subscribe(kind: Any, name: str, qos: QoSProfile, **given: Any) -> Subscription:
             return graph.create_subscription(
@@ -84,44 +98,24 @@ class StreamRecorder:
         except UnsupportedEventTypeError:
             self._losses = LossAttribution(has_event=False)
             spikes = subscribe(Image, topic, qos)
-        self._reader = make_reader(
-            graph,
-            [Input(camera, self._on_camera_info), Input(spikes, self._on_spikes)],
-            INTERNAL_ERRORS.add,
-            lacking,
-        )
-        self._subscriptions = (camera, spikes)
-        self._reader.start()
-
-    def stop(self) -> None:
-        """End the thread and its subscriptions; no message is written afterwards."""
-        self._reader.stop()
-        for subscription in self._subscriptions:
-            self._graph.destroy_subscription(subscription)
-        if sys.stderr.isatty():
-            print('\r\x1b[K', end='', file=sys.stderr, flush=True)
+        self.inputs = [Input(camera, self._on_camera_info), Input(spikes, self._on_spikes)]
 
     def look(self) -> None:
-        """Update the problems twice a second, and print those that are new."""
-        if (now := time.monotonic()) - self._looked_s < LOOK_EVERY_S:
-            return
-        self._looked_s = now
+        """Update the problems, and print those that are new."""
         before = {*self.problems}
-        publishers = self._graph.publishers(self._topic)
+        publishers = self._graph.publishers(self.topic)
         if not publishers:
             self.problems['publisher'] = 'its publisher has gone'
         if self._reliable and not best_reliability(publishers, True):
             self.problems['qos'] = (
                 'a publisher has become best effort, whose packets do not arrive here: record anew'
             )
+        now = time.monotonic()
         if self.first_s is not None and now - self._last_s > STOPPED_S:
             self._longest_s = max(self._longest_s, now - self._last_s)
         self._describe_stream()
         for kind in self.problems.keys() - before:
-            print(f'warning: {self._topic}: {self.problems[kind]}', file=sys.stderr, flush=True)
-        if sys.stderr.isatty():
-            text = '; '.join([f'{self.packets} packets', *self.problems.values()])
-            print(f'\r{text}\x1b[K', end='', file=sys.stderr, flush=True)
+            print(f'warning: {self.topic}: {self.problems[kind]}', file=sys.stderr, flush=True)
 
     def _describe_stream(self) -> None:
         """Update the problems of the packets themselves."""
@@ -132,33 +126,38 @@ class StreamRecorder:
         if self._backward:
             self.problems['backward'] = f'{self._backward} packets with a stamp that goes back'
 
-    def count_held(self) -> str:
-        """Count the messages anew that a bag on a full disk holds; describe those it does not."""
-        written, self.packets, self.cameras = self.packets, 0, 0
-        nbytes = planes = 0
-        with contextlib.suppress(BagError):  # which holds nothing
-            for entry in self._bag.held():
-                nbytes += len(entry.data)
-                if entry.topic == self._camera_topic:
-                    self.cameras += 1
-                    continue
-                self.packets += 1
-                geometry = self._ingest.geometry
-                planes += decode(entry.data, IMAGE).height // geometry.height if geometry else 0
-        self._bag.nbytes = nbytes
-        more = f'; {written - self.packets} packets more arrived and are not in the bag'
-        return f', {planes} planes{more if written > self.packets else ""}'
+    def begin_count(self) -> None:
+        """Forget the counts: what a bag on a full disk holds is counted anew."""
+        self._arrived, self._planes_held = self.packets, 0
+        self.packets = self.cameras = self._nbytes = 0
+
+    def count(self, entry: BagMessage) -> None:
+        """Count a message that the bag holds, if it is one of these topics."""
+        if entry.topic not in (self.topic, self.camera_topic):
+            return
+        self._nbytes += len(entry.data)
+        if entry.topic == self.camera_topic:
+            self.cameras += 1
+            return
+        self.packets += 1
+        if geometry := self._ingest.geometry:
+            self._planes_held += decode(entry.data, IMAGE).height // geometry.height
 
     def describe(self) -> str:
         """Describe what was recorded and what was lost, in one line."""
-        held = self.count_held() if self._bag.disk_failed else ''
+        held = ''
+        if self._arrived is not None:
+            held = f', {self._planes_held} planes'
+            if self._arrived > self.packets:
+                more = self._arrived - self.packets
+                held += f'; {more} packets more arrived and are not in the bag'
         files = f' in {self._bag.files} files' if self._bag.files > 1 else ''
-        text = f'{self.packets} packets, {self._bag.nbytes / 1e6:.0f} MB{files}{held}'
+        text = f'{self.packets} packets, {self._nbytes / 1e6:.0f} MB{files}{held}'
         self._describe_stream()
         if self.problems:
             text += f'; {"; ".join(self.problems.values())}'
         if not self.cameras:
-            text += f', no {self._camera_topic} (a reader of the bag needs the sensor size)'
+            text += f', no {self.camera_topic} (a reader of the bag needs the sensor size)'
         if self._ingest.geometry is None:
             reason = '; '.join(self._warnings.values()) or 'no sensor size'
             return f'{text}; losses unknown: {reason}'
@@ -177,15 +176,17 @@ class StreamRecorder:
         return text
 
     def _on_camera_info(self, data: bytes, _: int | None) -> None:
-        if self._bag.write(self._camera_topic, CAMERA_INFO, time.time_ns(), data):
+        if self._bag.write(self.camera_topic, CAMERA_INFO, time.time_ns(), data):
             self.cameras += 1
+            self._nbytes += len(data)
             self._ingest.on_camera_info(decode(data, CAMERA_INFO))
 
     def _on_spikes(self, data: bytes, number: int | None) -> None:
-        cause = self._losses.cause(number, self._reader.handle_events)
-        if not self._bag.write(self._topic, IMAGE, time.time_ns(), data):
+        cause = self._losses.cause(number, self.handle_events)
+        if not self._bag.write(self.topic, IMAGE, time.time_ns(), data):
             return
         self.packets += 1
+        self._nbytes += len(data)
         now, message = time.monotonic(), decode(data, IMAGE)
         if self.first_s is None:
             self.first_s = now
@@ -196,3 +197,83 @@ class StreamRecorder:
         self._backward += 0 < at_ns < self._last_ns
         self._last_s, self._last_ns = now, at_ns
         self._ingest.on_spikes(message, cause)
+
+
+class StreamRecorder:
+    """Thread that writes the messages of one or two cameras.
+
+    Args:
+        graph: Node of the subscriptions.
+        topics: Of each camera the full names of spikes, which have a publisher, and camera_info.
+        bag: Where messages are written.
+    """
+
+    def __init__(self, graph: Graph, topics: Sequence[tuple[str, str]], bag: BagRecorder) -> None:
+        self._graph, self._bag, self._looked_s = graph, bag, 0.0
+        packets, warning = process.queue_depth(len(topics) * process.QUEUE_PACKETS)
+        if warning:
+            print(f'warning: {warning}', file=sys.stderr)
+        lacking = problem(graph)
+        group, depth = reader_group(lacking), packets // len(topics)
+        self._streams = [_Stream(graph, *names, bag, depth, group) for names in topics]
+        self._inputs = [one for stream in self._streams for one in stream.inputs]
+        self._reader = make_reader(graph, self._inputs, INTERNAL_ERRORS.add, lacking)
+        for stream in self._streams:
+            stream.handle_events = self._reader.handle_events
+        self._reader.start()
+
+    @property
+    def first_s(self) -> float | None:
+        """Monotonic time from which spikes of each camera have come, seconds; None before it."""
+        found = [stream.first_s for stream in self._streams]
+        times = [one for one in found if one is not None]
+        return max(times) if len(times) == len(found) else None
+
+    @property
+    def silent(self) -> str:
+        """Name of a topic of spikes without a recorded message; empty: none."""
+        return next((stream.topic for stream in self._streams if not stream.packets), '')
+
+    @property
+    def without_camera(self) -> list[str]:
+        """Names of the topics of camera_info without a recorded message."""
+        return [stream.camera_topic for stream in self._streams if not stream.cameras]
+
+    def stop(self) -> None:
+        """End the thread and its subscriptions; no message is written afterwards."""
+        self._reader.stop()
+        for one in self._inputs:
+            self._graph.destroy_subscription(one.subscription)
+        if sys.stderr.isatty():
+            print('\r\x1b[K', end='', file=sys.stderr, flush=True)
+
+    def look(self) -> None:
+        """Update the problems twice a second, and print those that are new."""
+        if (now := time.monotonic()) - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now
+        for stream in self._streams:
+            stream.look()
+        if sys.stderr.isatty():
+            texts = [
+                '; '.join([f'{stream.packets} packets', *stream.problems.values()])
+                for stream in self._streams
+            ]
+            print(f'\r{" | ".join(texts)}\x1b[K', end='', file=sys.stderr, flush=True)
+
+    def describe(self) -> str:
+        """Describe what was recorded and what was lost, in one line."""
+        if self._bag.disk_failed:
+            self._count_held()
+        texts = [(stream.topic, stream.describe()) for stream in self._streams]
+        if len(texts) == 1:
+            return texts[0][1]
+        return ' | '.join(f'{topic}: {text}' for topic, text in texts)
+
+    def _count_held(self) -> None:
+        for stream in self._streams:
+            stream.begin_count()
+        with contextlib.suppress(BagError):  # which holds nothing
+            for entry in self._bag.held():
+                for stream in self._streams:
+                    stream.count(entry)

@@ -13,7 +13,13 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.calibration import Calibration, CalibrationError, read_calibration
+from spike_depth_ros.calibration import (
+    MAX_BASELINE_M,
+    MIN_BASELINE_M,
+    Calibration,
+    CalibrationError,
+    read_calibration,
+)
 from spike_depth_ros.rectification import Rectification
 
 Floats = npt.NDArray[np.float32]
@@ -117,6 +123,18 @@ class StereoRig:
         return _rectification('left', self.left), _rectification('right', self.right)
 
     @functools.cached_property
+    def aligned(self) -> tuple[Rectification | None, Rectification | None]:
+        """Rectifications after which what is infinitely far has a disparity of 0.
+
+        Those of :attr:`rectifications`, the right one to the principal point of the left one.
+        """
+        left, right = self.rectifications
+        if self.offset_px == 0:
+            return left, right
+        p = (*self.right.p[:2], self.left.p[2], *self.right.p[3:])
+        return left, _rectification('right', dataclasses.replace(self.right, p=p))
+
+    @functools.cached_property
     def seen_by_left(self) -> npt.NDArray[np.bool_]:
         """True for the rectified pixels that the left sensor has, ``[height, width]``."""
         size = self.left.height, self.left.width
@@ -186,6 +204,11 @@ class StereoRig:
             raise CalibrationError(
                 'P[3] of the right camera is 0, a baseline of 0 m: calibrate both together, as '
                 'camera_calibration does with two cameras'
+            )
+        if not MIN_BASELINE_M <= self.baseline_m <= MAX_BASELINE_M:
+            raise CalibrationError(
+                f'a baseline of {self.baseline_m:g} m; expected {MIN_BASELINE_M:g} to '
+                f'{MAX_BASELINE_M:g} metres from the left to the right camera'
             )
         focal = max(abs(right[n] / left[n] - 1) for n in (0, 5)) if left[5] > 0 else math.inf
         if focal > SAME_FOCAL or abs(right[6] - left[6]) > SAME_ROWS_PX:

@@ -111,10 +111,7 @@ class PairSource:
         """
         if not self.is_ready() or self._windows is None:
             return None
-        end_s = time.monotonic() + timeout_s
-        pair = None
-        while pair is None and (left_s := end_s - time.monotonic()) > 0:
-            pair = self._windows.take(left_s)
+        pair = self._windows.take(timeout_s)
         if pair is None:
             return None
         if pair.right is None:

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M
 from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
@@ -28,9 +29,6 @@ MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6
 
 MAX_ARCHIVE_BYTES = 1 << 31
 """Largest total size of the arrays of an .npz, expanded, bytes; they are read into memory."""
-
-MIN_BASELINE_M, MAX_BASELINE_M = 1e-3, 100.0
-"""Valid distances of the eyes of a recording, metres."""
 
 Eye = Literal['left', 'right']
 """Eye of a recording of two cameras; of one camera it is the left one."""

@@ -1,16 +1,25 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from sensor_msgs.msg import Image
+from depth_node import T0, moving_bars
+from sensor_msgs.msg import CameraInfo, Image
 
+from spike_depth_ros.nodes.calibration import set_fields
+from spike_depth_ros.nodes.check_stream import PairCheck
 from spike_depth_ros.nodes.conversions import spikes_msg
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 
 pytestmark = pytest.mark.dds
 
 K = np.array([[380.0, 0, 39.5], [0, 380, 23.5], [0, 0, 1]])
+EYES = ('left', 'right')
+RIG = StereoRig.from_baseline(0.12, 430.0, 64, 48)
 
 
 def scene(level=1.0):
@@ -94,3 +103,153 @@ def test_a_watched_stream_has_a_line_a_second(processes, tmp_path, spin):
     assert float(numbers[1]) == pytest.approx(100, rel=0.2)  # a fifth of 20,000 planes/s
     assert float(numbers[3]) == pytest.approx(4000, rel=0.2)
     assert numbers[5:7] == ['0', 'lost']
+
+
+def camera_info(calibration):
+    info = CameraInfo(width=calibration.width, height=calibration.height)
+    set_fields(info, calibration)
+    return info
+
+
+def message(number, width=64, period_ns=50_000, offset_ns=0):
+    """A packet of forty planes of a stream."""
+    chunk = SpikeChunk(
+        packing.pack(moving_bars(40)[:, :, :width]),
+        Geometry(48, width),
+        T0 + 40 * number * period_ns + offset_ns,
+    )
+    return spikes_msg(chunk, 'camera')
+
+
+@pytest.fixture
+def check_pair(ros_node, processes, spin):
+    """Check two cameras of this process, some of which are silent; the status and the lines."""
+
+    def run(*options, silent=()):
+        publishers = {}
+        for eye in EYES:
+            spikes = ros_node.create_publisher(Image, f'{eye}/spikes', 10)
+            info = ros_node.create_publisher(CameraInfo, f'{eye}/camera_info', 10)
+            publishers[eye] = spikes, info, camera_info(getattr(RIG, eye))
+        sent = []
+
+        def send():
+            for eye, (spikes, info, calibration) in publishers.items():
+                if eye not in silent:
+                    info.publish(calibration)
+                    spikes.publish(message(len(sent)))
+            sent.append(None)
+
+        timer = ros_node.create_timer(0.02, send)
+        check = processes.start('check_stream', '--stereo', *options)
+        spin(lambda: check.poll() is not None, what='the end of check_stream')
+        timer.cancel()
+        status, output = processes.finish('check_stream')
+        lines = output.splitlines()
+        found = {(line[9:16].strip(), line[16:27].strip()): line for line in lines[:-1]}
+        return status, found, lines[-1]
+
+    return run
+
+
+def test_two_good_cameras_are_fine_as_a_pair(check_pair):
+    status, lines, last = check_pair('--duration', 3)
+    assert (status, last) == (0, 'both streams are fine, as a pair, too'), lines
+    for eye in EYES:
+        assert 'of 40 planes' in lines[eye, 'packets']
+        assert '64x48 pixels' in lines[eye, 'sensor']
+        assert 'focal length 430.0 pixels' in lines[eye, 'camera']
+        assert '20000.0 planes/s by stamps' in lines[eye, 'rate']
+        assert lines[eye, 'loss'].startswith('ok ')
+        assert (eye, 'light') in lines
+    assert lines['pair', 'sensor'].endswith('both 64x48 pixels')
+    assert lines['pair', 'rate'].endswith('both 20000.0 planes/s')
+    assert 'ok       pair   stamps     newest of right ' in lines['pair', 'stamps']
+    means = 'one pixel of disparity is 0.019 m at 1 m, 0.48 m at 5 m, 1.9 m at 10 m'
+    assert lines['pair', 'rig'].endswith(f'baseline 0.120 m, fx 430.0 pixels; {means}')
+
+
+def test_a_silent_camera_is_named(check_pair):
+    status, lines, last = check_pair('--duration', 3, silent=['right'])
+    assert (status, last) == (1, '2 problems'), lines
+    assert lines['right', 'packets'].startswith('PROBLEM  right  packets    none arrived')
+    assert lines['pair', 'rig'].startswith('PROBLEM  pair   rig        no camera_info of right: ')
+    assert ('pair', 'rate') not in lines
+    assert 'loss' in lines['left', 'loss']
+
+
+def test_nobody_publishing_is_found_for_both(run_here):
+    status, output = run_here('check_stream', '--stereo', '--duration', 0.5)
+    assert status == 1
+    for eye in EYES:
+        assert f'no publisher of /{eye}/spikes: start the driver or spike_player' in output
+        assert f'--ros-args -r {eye}/spikes:=/your/topic' in output
+    assert 'no camera_info of left and right' in output
+    assert '3 problems' in output
+
+
+def pair_lines(capsys, right_info=None, **of_right):
+    """What is said of a pair whose right camera is another one; the number of problems."""
+    ingests = {eye: Ingest(StreamSettings(128, rectify=False), lambda *_: None) for eye in EYES}
+    infos = {'left': camera_info(RIG.left), 'right': camera_info(RIG.right)}
+    if right_info is not None:
+        infos['right'] = right_info
+    infos['right'].width = of_right.get('width', 64)
+    check = PairCheck(*(SimpleNamespace(ingest=one) for one in ingests.values()))
+    for eye, one in ingests.items():
+        one.on_camera_info(infos[eye])
+    for number in range(8):
+        for eye, one in ingests.items():
+            one.on_spikes(message(number, **(of_right if eye == 'right' else {})))
+            check.look()
+    check.report()
+    return check.problems, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('of_right', 'words'),
+    [
+        ({'period_ns': 51_000}, 'PROBLEM  pair   rate       left 20000.0, right 19607.8 planes/s'),
+        (
+            {'offset_ns': -12_000_000_000},
+            'PROBLEM  pair   stamps     do not overlap: right is 12.000 s behind left: stamp both '
+            'by one clock, or set right.offset_s',
+        ),
+        ({'offset_ns': 10**9}, 'do not overlap: right is 1.000 s ahead of left: '),
+        ({'right_info': camera_info(RIG.left)}, 'P[3] of the right camera is 0, a baseline of 0'),
+        ({'right_info': CameraInfo(width=64, height=48)}, 'right camera is not calibrated'),
+    ],
+)
+def test_two_cameras_that_make_no_pair_are_told_so(capsys, of_right, words):
+    problems, output = pair_lines(capsys, **of_right)
+    assert words in output
+    assert problems == output.count('PROBLEM') == 1, output
+
+
+def test_two_sizes_are_no_pair(capsys):
+    problems, output = pair_lines(capsys, width=56)
+    assert 'PROBLEM  pair   sensor     left 64x48, right 56x48 pixels; expected one' in output
+    assert 'left camera of 64x48 pixels, right one of 56x48; expected one size' in output
+    assert problems == 2
+
+
+def test_clocks_that_differ_by_little_overlap(capsys):
+    problems, output = pair_lines(capsys, period_ns=50_100, offset_ns=-3_000_000)
+    assert problems == 0
+    assert 'ok       pair   stamps     newest of right ' in output
+
+
+def test_an_absurd_baseline_is_told_and_does_not_end_the_check(capsys):
+    tiny = camera_info(RIG.right)
+    tiny.p[3] = -5e-324
+    _, output = pair_lines(capsys, right_info=tiny)
+    assert 'baseline 0.000 m, ' in output
+
+
+def test_two_watched_streams_have_a_line_each(processes, spin):
+    processes.start('check_stream', '--stereo', '--watch')
+    spin(lambda: processes.log('check_stream').count('packets/s') >= 2, what='two lines')
+    processes.stop('check_stream')
+    first, second = processes.log('check_stream').splitlines()[:2]
+    assert first.split()[1:3] == ['left', '0']
+    assert second.split()[1:3] == ['right', '0']

@@ -248,7 +248,7 @@ WRONG = [
     ([*FILES, *PAIR, '--topic', '/left/spikes'], '--topic is a stream of a bag, --right a second'),
     ([*FILES], 'two cameras with no calibration; expected either --baseline and --fx, or'),
     ([*FILES, '--fx', 430], 'two cameras with --fx; expected either --baseline and --fx, or'),
-    ([*FILES, '--baseline', 0.1], 'left.npz: --baseline needs a focal length, which is not in'),
+    ([*FILES, '--baseline', 0.1], '--baseline needs a focal length, which is not in'),
     ([*FILES, RIGHT_INFO, '{info}'], 'two cameras with --right-camera-info; expected either'),
     (
         [*FILES, '--camera-info', '{info}', '--baseline', 0.1],

@@ -310,6 +310,26 @@ def test_on_a_full_disk_the_report_is_of_what_the_bag_holds(processes, player, t
     assert 'packets more arrived and are not in the bag' in output
 
 
+def test_on_a_full_disk_the_report_has_what_the_bag_holds_of_each_camera(processes, tmp_path):
+    path = save_bars(tmp_path / 'bars.npz', 800, rate_hz=float(RATE), K=K)
+    for eye in ('left', 'right'):
+        processes.start('player', path, '--loop', '--ros-args', '-r', f'__ns:=/{eye}', name=eye)
+    out = tmp_path / 'bag'
+    status, output = processes.run(
+        'recorder', '--stereo', '--out', out, '--seconds', 60, code=LIMITED
+    )
+    assert status == 1, output
+    assert 'File too large: free space there' in output
+    (report,) = [line for line in output.splitlines() if line.startswith(f'{out}: ')]
+    parts = report.removeprefix(f'{out}: ').split(' | ')
+    for part, eye in zip(parts, ('left', 'right'), strict=True):
+        held = [decode(one.data, IMAGE) for one in Bag(out).messages([f'/{eye}/spikes'])]
+        planes = sum(message.height for message in held) // HEIGHT
+        assert part.startswith(f'/{eye}/spikes: {len(held)} packets, ')
+        assert f' MB, {planes} planes; ' in part
+        assert 'packets more arrived and are not in the bag' in part
+
+
 def test_a_bag_is_not_replaced_by_what_a_full_disk_cut_short(processes, player, tmp_path):
     out, beside = tmp_path / 'bag', tmp_path / 'bag_incomplete'
     out.mkdir()

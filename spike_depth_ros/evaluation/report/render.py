@@ -120,6 +120,13 @@ def _tiles(stream: Stream, runs: Sequence[ModelRun]) -> list[tuple[str, str]]:
             ('AUSE', number(found['']['ause'])),
             ('truth within the 68 % interval', percent(found['']['interval_coverage'])),
         ]
+    for run in runs:
+        if run.pairs is not None:
+            of = f' of {run.label}' if len(runs) > 1 else ''
+            tiles.append((f'pixels matched{of}', percent(run.pairs.matched_share)))
+            if run.pairs.matched.covered:
+                metrics = run.pairs.matched.metrics(run.scores.mean)
+                tiles.append((f'Abs Rel of matched pixels{of}', number(metrics['abs_rel'])))
     return [
         *tiles,
         ('windows, with truth', f'{stream.windows}, {stream.truth.used}'),

@@ -126,6 +126,23 @@ def test_a_bag_of_several_files_has_each_message_once(tmp_path, limit):
         assert [one['path'] for one in reader.storage.files] == files
 
 
+def test_each_file_begins_with_the_newest_camera_info_of_each_camera(tmp_path):
+    bag = BagRecorder(tmp_path / 'bag', 1e9, file_bytes=900_000)
+    for number in range(4):
+        for eye in ('left', 'right'):
+            if number in (0, 3):
+                bag.write(f'/{eye}/camera_info', CAMERA_INFO, number, info(len(eye) + number))
+            bag.write(f'/{eye}/spikes', IMAGE, number, packet(number))
+    bag.close()
+    for number in range(4):
+        part = Bag(tmp_path / 'bag' / f'bag_{number}.mcap')
+        for eye in ('left', 'right'):
+            first = next(part.messages([f'/{eye}/camera_info']))
+            newest = 3 if (eye, number) == ('left', 3) else 0  # right's comes in that file
+            assert first.data == info(len(eye) + newest)
+            assert len([*part.messages([f'/{eye}/spikes'])]) == 1
+
+
 def test_a_message_larger_than_a_file_has_one_of_its_own(tmp_path):
     data = [packet(number) for number in range(3)]
     write_all(BagRecorder(tmp_path / 'bag', 1e9, file_bytes=1000), data)

@@ -1,0 +1,397 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``evaluate_bag --stereo``: pairs of windows of a bag of two cameras, and their scores."""
+
+import dataclasses
+import json
+
+import bags
+import cv2
+import numpy as np
+import pytest
+
+from spike_depth_ros.bags.bag import Bag, BagError, decode
+from spike_depth_ros.checkpoint import default_checkpoint, load, save
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.evaluation.command import main
+from spike_depth_ros.evaluation.lockstep import choose_pair
+from spike_depth_ros.evaluation.pairs import PairReplay
+from spike_depth_ros.metrics import DepthErrors
+from spike_depth_ros.stereo.estimator import MATCHED, StereoEstimator
+from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.decode import stamp_ns
+
+HEIGHT, WIDTH, PLANES, WINDOW = 96, 160, 400, 64
+SHIFT = 10
+RIG = StereoRig.from_baseline(0.1, 300.0, WIDTH, HEIGHT)
+TRUE_M = 300 * 0.1 / SHIFT
+EYES = ('left', 'right')
+
+
+def spikes_of(rate, seed):
+    """Planes of a still picture of firing rates: each pixel fires when its charge is full."""
+    begun = np.random.default_rng(seed).random(rate.shape, np.float32)
+    charge = begun + rate * np.arange(PLANES + 1, dtype=np.float32)[:, None, None]
+    return np.diff(np.floor(charge), axis=0).clip(0, 1).astype(np.uint8)
+
+
+@pytest.fixture(scope='module')
+def spikes():
+    """Planes of each eye, of a wall SHIFT pixels apart."""
+    noise = np.random.default_rng(0).random((HEIGHT, WIDTH + SHIFT), np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 1.5)
+    rate = 0.02 + 0.3 * (smooth - smooth.min()) / (smooth.max() - smooth.min())
+    return {'left': spikes_of(rate[:, :WIDTH], 1), 'right': spikes_of(rate[:, SHIFT:], 2)}
+
+
+def stream(spikes, eye, period_ns=bags.PERIOD, offset_ns=0, lag_ns=0, keep=lambda k: True,
+           calibration=None, space='', planes=PLANES):  # fmt: skip
+    """Messages of an eye.
+
+    Args:
+        spikes: Planes of each eye.
+        eye: The eye.
+        period_ns: Time between planes.
+        offset_ns: Added to its stamps.
+        lag_ns: Added to the times at which they were recorded.
+        keep: Whether a packet, by the number of its first plane, is there.
+        calibration: That of the eye; None: of RIG.
+        space: Namespace.
+        planes: How many, the same again and again.
+    """
+    info = bags.lens_camera(calibration or getattr(RIG, eye), bags.START + offset_ns)
+    messages = [(f'{space}/{eye}/camera_info', bags.START, info)]
+    for first in range(0, planes, 40):
+        if keep(first):
+            stamp, again = bags.START + first * period_ns, first % PLANES
+            packet = bags.packet(stamp + offset_ns, spikes[eye][again : again + 40])
+            at_ns = stamp + 40 * period_ns + lag_ns
+            messages.append((f'{space}/{eye}/spikes', at_ns, packet))
+    return messages
+
+
+def write(path, *streams):
+    return bags.write(path, sorted((one for s in streams for one in s), key=lambda one: one[1]))
+
+
+def truths(planes, depth=None):
+    depth = np.full((HEIGHT, WIDTH), TRUE_M, np.float32) if depth is None else depth
+    stamps = (bags.START + plane * bags.PERIOD for plane in planes)
+    return [('/left/depth/truth', at, bags.image(at, depth, '32FC1')) for at in stamps]
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory, spikes):
+    path = tmp_path_factory.mktemp('bags') / 'pair'
+    both = (stream(spikes, eye) for eye in EYES)
+    return write(path, *both, truths([32, 96, 160, 224]))
+
+
+def replay(path, **options):
+    bag = Bag(path)
+    found = PairReplay(bag, choose_pair(bag), WINDOW, **options)
+    return found, list(found.windows())
+
+
+def starts(samples):
+    """First plane of the left and of the right window of each pair."""
+    return [
+        [round((one.t0_ns - bags.START) / bags.PERIOD) for one in (sample.window, sample.right)]
+        for sample in samples
+    ]
+
+
+SAME = [[first, first] for first in range(0, PLANES - WINDOW + 1, WINDOW)]
+
+
+def test_every_pair_comes_out_with_its_planes_and_rig(bag, spikes):
+    found, samples = replay(bag)
+    assert starts(samples) == SAME
+    for sample in samples:
+        first = round((sample.window.t0_ns - bags.START) / bags.PERIOD)
+        for window, eye in ((sample.window, 'left'), (sample.right, 'right')):
+            expected = packing.pack(spikes[eye][first : first + WINDOW])
+            np.testing.assert_array_equal(window.data, expected)
+        assert sample.rig == RIG
+        assert sample.window.camera.fx_px == 300.0
+    for one in (found, found.right):
+        assert one.accounting.check() == (0, 0)
+        assert one.accounting.dropped == 0
+        assert one.accounting.windowed == len(SAME) * WINDOW
+    assert found.warnings_of_pairs() == []
+
+
+@pytest.mark.parametrize('lag_ms', [-150, 9, 150])
+def test_the_order_of_recording_changes_nothing(tmp_path, spikes, lag_ms):
+    left = stream(spikes, 'left', planes=6000)
+    late = stream(spikes, 'right', planes=6000, lag_ns=lag_ms * 1_000_000)
+    found, samples = replay(write(tmp_path / 'bag', left, late))
+    assert starts(samples) == [[first, first] for first in range(0, 6000 - WINDOW + 1, WINDOW)]
+    assert found.accounting.dropped == found.right.accounting.dropped == 0
+
+
+def test_windows_beside_a_gap_of_either_eye_are_left_out(tmp_path, spikes):
+    left = stream(spikes, 'left', keep=lambda first: first != 120)
+    right = stream(spikes, 'right', keep=lambda first: first != 240)
+    found, samples = replay(write(tmp_path / 'bag', left, right))
+    assert starts(samples) == [[0, 0], [160, 160], [288, 288]]
+    assert (found.accounting.lost_in_transport, found.right.accounting.lost_in_transport) == (
+        40,
+        40,
+    )
+    (text,) = found.warnings_of_pairs()
+    assert text == '64 planes of the left camera are in no pair, as /right/spikes has none of ' \
+        'their time'  # fmt: skip
+
+
+def test_a_right_camera_that_ends_early_ends_the_pairs(tmp_path, spikes):
+    right = stream(spikes, 'right', keep=lambda first: first < 160)
+    found, samples = replay(write(tmp_path / 'bag', stream(spikes, 'left'), right))
+    assert starts(samples) == SAME[:2]
+    assert found.accounting.dropped == 0
+
+
+def test_a_camera_that_pauses_for_longer_than_the_ring_holds_is_no_error(tmp_path, spikes):
+    """A pause of two seconds of either; the ring holds 0.4 s."""
+    pause = 40_000 * bags.PERIOD
+
+    def twice(eye, between):
+        first = stream(spikes, eye)
+        later = [
+            (topic, at + pause + bags.PERIOD * PLANES, shifted(message))
+            for topic, at, message in first
+        ]
+        return [*first, *(filler(eye) if between else []), *later]
+
+    def shifted(message, by_ns=pause + bags.PERIOD * PLANES):
+        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec + by_ns
+        return dataclasses.replace(message, header=bags.header(stamp))
+
+    def filler(eye):
+        for first in range(PLANES, PLANES + 40_000, 40):
+            stamp = bags.START + first * bags.PERIOD
+            packet = bags.packet(stamp, spikes[eye][:40])
+            yield f'/{eye}/spikes', stamp + 40 * bags.PERIOD, packet
+
+    for goes_on in EYES:
+        streams = (twice(eye, eye == goes_on) for eye in EYES)
+        found, samples = replay(write(tmp_path / goes_on, *streams))
+        later = PLANES + 40_000
+        at = starts(samples)
+        assert at[: len(SAME)] == SAME
+        assert [left for left, _ in at[len(SAME) :]] == [right for _, right in at[len(SAME) :]]
+        assert len(at) >= 2 * len(SAME) - 1
+        assert at[-1][0] >= later + PLANES - 2 * WINDOW
+        assert found.accounting.overwritten == found.right.accounting.overwritten == 0
+        assert (found.alone > 0) == (goes_on == 'left')
+
+
+@pytest.mark.parametrize(
+    ('of_right', 'words'),
+    [
+        (
+            {'offset_ns': -(10**10)},
+            'not one pair of windows: the newest stamp of /right/spikes is 10 s behind that of '
+            '/left/spikes; expected 64 planes of both at one time without a gap: stamp both by',
+        ),
+        (
+            {'period_ns': 2 * bags.PERIOD},
+            '/left/spikes has 20000 planes/s, /right/spikes 10000; expected one rate',
+        ),
+        (
+            {'keep': lambda first: first < 40},
+            'not one window: no plane rate fits the stamps of 40',
+        ),
+        ({'keep': lambda first: False}, 'no topic /right/spikes; it has /left/camera_info'),
+        ({'calibration': RIG.left}, 'P[3] of the right camera is 0, a baseline of 0 m'),
+        (
+            {'calibration': dataclasses.replace(RIG.right, k=(float('nan'),) * 9)},
+            '/right/spikes has no calibration: camera_info: focal lengths nan and nan in K',
+        ),
+        (
+            {'calibration': dataclasses.replace(RIG.right, width=WIDTH + 8)},
+            'packet refused: width 20 and step 20 bytes; expected 21 for a sensor 168 pixels '
+            'wide: check camera_info or sensor_width (/right/spikes)',
+        ),
+    ],
+)
+def test_what_makes_no_pair_is_one_line(tmp_path, spikes, of_right, words):
+    path = write(tmp_path / 'bag', stream(spikes, 'left'), stream(spikes, 'right', **of_right))
+    with pytest.raises(BagError) as caught:
+        replay(path)
+    assert words in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_calibration_that_changes_is_refused(tmp_path, spikes):
+    moved = stream(spikes, 'right', calibration=StereoRig.from_baseline(0.2, 300, 160, 96).right)
+    at_ns = bags.START + 200 * bags.PERIOD
+    streams = stream(spikes, 'left'), stream(spikes, 'right'), [(moved[0][0], at_ns, moved[0][2])]
+    with pytest.raises(BagError, match='camera_info changes within the bag; expected one calib'):
+        replay(write(tmp_path / 'bag', *streams))
+
+
+def test_the_topics_of_a_pair_are_found_or_named(tmp_path, spikes):
+    streams = [stream(spikes, eye, space=space) for space in ('/a', '/b') for eye in EYES]
+    bag = Bag(write(tmp_path / 'bag', *streams))
+    with pytest.raises(BagError, match='2 topics called left/spikes; expected one'):
+        choose_pair(bag)
+    left, right = choose_pair(bag, 'b/left/spikes')
+    assert (left.spikes, left.camera_info) == ('/b/left/spikes', '/b/left/camera_info')
+    assert (right.spikes, right.camera_info) == ('/b/right/spikes', '/b/right/camera_info')
+    with pytest.raises(BagError, match='expected the left one of a pair, such as /left/spikes'):
+        choose_pair(bag, '/b/right/spikes')
+    bare = [one for one in streams[0] if 'info' not in one[0]]
+    with pytest.raises(BagError, match='no sensor_msgs/msg/CameraInfo beside /a/left/spikes'):
+        choose_pair(Bag(write(tmp_path / 'bare', bare, streams[1])))
+
+
+def evaluate(bag, out, *options):
+    given = ('--device', 'cpu', '--threads', 1, '--window', WINDOW, *options)
+    return main([str(one) for one in (bag, '--out', out, *given)])
+
+
+@pytest.mark.parametrize('fill', ['mono', 'none'])
+def test_the_figures_are_those_of_the_librarys_own_predictions(bag, tmp_path, capsys, fill):
+    assert evaluate(bag, tmp_path, '--stereo', '--fill', fill) == 0
+    told = capsys.readouterr().out
+    content = json.loads((tmp_path / 'metrics.json').read_text())
+    mono = DepthEstimator.from_checkpoint(device='cpu', threads=1) if fill == 'mono' else None
+    estimator, errors, shares = StereoEstimator(mono), [None, None], []
+    truth = np.full((HEIGHT, WIDTH), TRUE_M, np.float32)
+    for number, sample in enumerate(replay(bag)[1]):
+        found = estimator.predict(Observation(sample.window, None, sample.right, sample.rig))
+        shares.append([found.matched, (~np.isnan(found.depth)).mean()])
+        if number < 4:
+            only = np.where(found.origin == MATCHED, found.depth, np.nan)
+            for k, depth in enumerate((found.depth, only)):
+                errors[k] = errors[k] or DepthErrors(0.1, 1000.0)
+                errors[k].add(depth, truth)
+    matched, answered = np.mean(shares, axis=0)
+    (model,) = content['models']
+    label = 'stereo_unet_lite' if fill == 'mono' else 'stereo'
+    assert (model['label'], model['scale']) == (label, 'stereo')
+    assert (content['windows'], content['windows_with_truth']) == (6, 4)
+    for name, value in errors[0].metrics().items():
+        assert content[name] == pytest.approx(value, abs=1e-6)
+    assert content['coverage'] == pytest.approx(errors[0].coverage)
+    pairs = model['pairs']
+    assert pairs['matched'] == pytest.approx(matched)
+    assert pairs['answered'] == pytest.approx(answered)
+    for name, value in errors[1].metrics().items():
+        assert pairs['of_matched'][name] == pytest.approx(value, abs=1e-6)
+    assert pairs['of_matched']['coverage'] == pytest.approx(errors[1].coverage)
+    assert errors[1].abs_rel < 0.03
+    assert (content['coverage'] == 1.0) == (fill == 'mono')
+    assert f'{label}: {matched:.1%} of the pixels are matched, {answered:.1%} have depth; ' in told
+    assert content['right_planes']['received'] == content['planes']['received'] == PLANES
+    assert content['topics']['right_spikes'] == '/right/spikes'
+    page = (tmp_path / 'report.html').read_text()
+    assert 'pixels matched' in page
+    assert 'Abs Rel of matched pixels' in page
+
+
+def test_two_runs_give_the_same_bytes(bag, tmp_path):
+    for name in 'ab':
+        assert evaluate(bag, tmp_path / name, '--stereo', '--fill', 'none') == 0
+    for name in ('metrics.json', 'windows.csv'):
+        assert (tmp_path / 'a' / name).read_bytes() == (tmp_path / 'b' / name).read_bytes()
+
+
+def test_the_new_bag_has_the_old_one_and_depth_beside_both_cameras(bag, tmp_path):
+    assert evaluate(bag, tmp_path, '--stereo', '--fill', 'none', '--write-bag', 'mcap') == 0
+    old, new = Bag(bag), Bag(tmp_path / 'bag')
+    for topic in old.topics:
+        assert [*new.messages([topic])] == [*old.messages([topic])]
+    added = {f'/depth/{name}' for name in ('image', 'uncertainty', 'camera_info')}
+    assert set(new.topics) == set(old.topics) | added
+    images = [decode(one.data, bags.IMAGE) for one in new.messages(['/depth/image'])]
+    estimator = StereoEstimator()
+    for sample, image in zip(replay(bag)[1], images, strict=True):
+        found = estimator.predict(Observation(sample.window, None, sample.right, sample.rig))
+        assert image.data.tobytes() == found.published_depth().tobytes()
+        assert stamp_ns(image.header.stamp) == sample.window.reference_ns
+
+
+def test_models_of_the_fill_are_compared(bag, tmp_path, capsys):
+    path = tmp_path / 'nearer.safetensors'
+    info, tensors = load(default_checkpoint())
+    save(path, tensors, dataclasses.replace(info, canonical_fx=2 * info.canonical_fx))
+    path.with_suffix('.onnx').write_bytes(default_checkpoint().with_suffix('.onnx').read_bytes())
+    models = ('--model', default_checkpoint(), '--model', path)
+    assert evaluate(bag, tmp_path / 'out', '--stereo', *models) == 0
+    content = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    first, second = content['models']
+    assert (first['label'], second['label']) == ('stereo_unet_lite', 'stereo_nearer')
+    # In the metres of the matches it is the same.
+    assert first['metrics']['abs_rel'] == pytest.approx(second['metrics']['abs_rel'], rel=1e-4)
+    assert first['pairs']['of_matched'] == second['pairs']['of_matched']
+    assert 'stereo_nearer less stereo_unet_lite' in capsys.readouterr().out
+
+
+def test_truth_of_a_turned_left_camera_is_rectified(tmp_path, spikes, capsys):
+    c, s = np.cos(0.05), np.sin(0.05)
+    left = dataclasses.replace(RIG.left, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
+    both = stream(spikes, 'left', calibration=left), stream(spikes, 'right')
+    bag = write(tmp_path / 'bag', *both, truths([32, 96]))
+    assert evaluate(bag, tmp_path / 'out', '--stereo', '--fill', 'none') == 0
+    content = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    pixels = content['models'][0]['depth']['pixels']
+    seen = np.count_nonzero(StereoRig(left, RIG.right).seen_by_left)
+    assert pixels == pytest.approx(2 * seen, rel=0.02)
+    assert pixels < 2 * HEIGHT * WIDTH
+
+
+def refusal(capsys, *arguments):
+    assert evaluate(*arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    return line.removeprefix('evaluate_bag: error: ')
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (('--fill', 'none'), '--fill without --stereo; expected of two cameras: add it'),
+        (('--min-depth-m', 1), '--min-depth-m without --stereo; expected'),
+        (
+            ('--stereo', '--camera-pitch-rad', 0.1, '--no-rectify'),
+            '--no-rectify and --camera-pitch-rad with --stereo; expected of one camera: leave out',
+        ),
+        (
+            ('--stereo', '--camera-height-m', 1),
+            '--camera-height-m with --stereo; expected of one camera',
+        ),
+        (('--stereo', '--size', '8x8'), '--size with --stereo; expected of one camera'),
+        (
+            ('--stereo', '--camera-info', '/c'),
+            '--camera-info with --stereo; expected of one camera',
+        ),
+        (('--stereo', '--fill', 'none', '--model', 'm'), '--fill none: takes no network: leave'),
+        (
+            ('--stereo', '--fill', 'none', '--min-depth-m', 0.01),
+            '--min-depth-m: 0.01 m is at a disparity of 3000 pixels, more than the picture is '
+            'wide: expected a nearest depth above 0.19 m',
+        ),
+        (('--stereo', '--spikes', '/right/spikes'), 'expected the left one of a pair'),
+        ((), '2 topics called spikes: name the stream (--topic; evaluate_bag: --spikes, or --st'),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(bag, tmp_path, capsys, options, words):
+    assert words in refusal(capsys, bag, tmp_path / 'out', *options)
+
+
+def test_a_bag_of_one_camera_is_no_pair(tmp_path, capsys):
+    bag = bags.write(tmp_path / 'bars', bags.stream(200))
+    line = refusal(capsys, bag, tmp_path / 'out', '--stereo')
+    assert 'no topics called left/spikes; expected one, and right/spikes beside it' in line
+
+
+def test_a_cut_bag_is_evaluated_as_far_as_it_goes(tmp_path, spikes, capsys):
+    bag = write(tmp_path / 'bag', *(stream(spikes, eye) for eye in EYES))
+    (bag / 'metadata.yaml').unlink()
+    bags.cut_short(bag, 8)
+    assert evaluate(bag, tmp_path / 'out', '--stereo', '--fill', 'none') == 0
+    content = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert 0 < content['windows'] < len(SAME)
+    assert any('it has no end' in text for text in content['warnings'])
