@@ -57,6 +57,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     pipelines += map(previewing, options.preview)
     if options.stereo:
         pipelines += map(spike_stereo, ('none', 'mono'))
+    if options.network is not None:
+        if not options.network.exists():
+            raise report.InputError(f'--network {options.network}: no such file')
+        pipelines.append(spike_stereo('none', options.network.resolve()))
     if options.view is not None:
         if not options.view.exists():
             raise report.InputError(
@@ -123,6 +127,12 @@ def argument_parser() -> argparse.ArgumentParser:
         help='measure our node also with a subscriber to its preview by these methods',
     )
     made.add_argument('--stereo', action='store_true', help='measure our node of two cameras also')
+    made.add_argument(
+        '--network',
+        type=Path,
+        metavar='FILE',
+        help='measure our node of two cameras also with this matching network',
+    )
     made.add_argument(
         '--view',
         type=Path,

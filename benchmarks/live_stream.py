@@ -101,16 +101,24 @@ def viewed(view: Path) -> Pipeline:
     return dataclasses.replace(spike_depth('spike_view'), view=view)
 
 
-def spike_stereo(fill: str) -> Pipeline:
-    """Return our player of two cameras and the node of them, of this commit."""
+def spike_stereo(fill: str, network: Path | None = None) -> Pipeline:
+    """Return our player of two cameras and the node of them, of this commit.
+
+    Args:
+        fill: Its parameter.
+        network: Model file of the matching network; None: semi-global matching.
+    """
     values = {
         'spikes.reliability': 'reliable',
         'fill': fill,
         'min_depth_m': STEREO_MIN_DEPTH_M,
     }
+    if network is not None:
+        values |= {'matcher': 'network', 'matcher.checkpoint': network}
     given = (part for name, value in values.items() for part in ('-p', f'{name}:={value}'))
     node = ('-m', 'spike_depth_ros.nodes.stereo', '--ros-args', *given)
-    return Pipeline(f'stereo {fill}', node, recording='stereo.npz', spikes='left/spikes')
+    name = f'stereo {fill}' + ('' if network is None else ', network')
+    return Pipeline(name, node, recording='stereo.npz', spikes='left/spikes')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -200,9 +200,51 @@ class SsmlSettings(BlindSpotSettings):
     attention: bool = True
 
 
+@dataclasses.dataclass(frozen=True)
+class StereoLiteSettings:
+    """Settings of ``stereo_lite``, as a checkpoint stores them.
+
+    Attributes:
+        pool: Input pixels per side of a pixel that the network works on, as in ``dpt_tiny``.
+        disparities: Searched disparities, from 0 on, pixels of the input; a multiple of 16
+            ``pool``.
+        stem: Channels at stride 2.
+        features: Channels at stride 4, which are compared; a multiple of ``groups``.
+        groups: Groups of these channels, each of which is compared by itself.
+        volume: Channels of the aggregation.
+        head: Channels of the upsampling and of the uncertainty.
+
+    Raises:
+        ValueError: A size is out of its range.
+    """
+
+    pool: int = 1
+    disparities: int = 128
+    stem: int = 16
+    features: int = 40
+    groups: int = 8
+    volume: int = 12
+    head: int = 32
+
+    def __post_init__(self) -> None:
+        for name, size in dataclasses.asdict(self).items():
+            if type(size) is not int or size < 1:
+                raise ValueError(f'{name} is {size!r}: expected 1 or more')
+        if self.disparities % (16 * self.pool):
+            raise ValueError(
+                f'disparities is {self.disparities}: expected a multiple of {16 * self.pool}, 16 '
+                'times pool'
+            )
+        if self.features % self.groups:
+            raise ValueError(
+                f'features is {self.features}: expected a multiple of groups, {self.groups}'
+            )
+
+
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
     'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid'),
     'image': ('recon_lite', 'ssml', 'blind_spot'),
+    'stereo': ('stereo_lite',),
 }
 """Architectures by the task of a checkpoint."""
 
@@ -213,6 +255,7 @@ SETTINGS: dict[str, type[Any]] = {
     'recon_lite': ReconSettings,
     'ssml': SsmlSettings,
     'blind_spot': BlindSpotSettings,
+    'stereo_lite': StereoLiteSettings,
 }
 """Class of the settings of each architecture."""
 

@@ -77,7 +77,7 @@ class CheckpointInfo:
     Attributes:
         format_version: Version of this list of fields.
         task: Task of the network, a key of :data:`TASKS`.
-        inputs: Modalities of the input: ``spikes``.
+        inputs: Modalities of the input: ``spikes``; of pairs those of the left eye, and ``right``.
         outputs: Names of the output images.
         architecture: Name of the architecture.
         settings: Arguments of the architecture's builder, such as sizes.
@@ -315,7 +315,50 @@ class ImageInfo(CheckpointInfo):
         return {**super()._checks(), **_IMAGE_FIELDS}
 
 
-TASKS: dict[str, type[CheckpointInfo]] = {'depth': DepthInfo, 'image': ImageInfo}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StereoInfo(CheckpointInfo):
+    """Metadata of a checkpoint of the task ``stereo``: disparity of pairs of windows.
+
+    The eyes are rectified, and disparity is that beyond what is infinitely far.
+
+    Attributes:
+        uncertainty_factor: Ratio of the 68 % interval's half-width to the predicted one.
+        uncertainty_calibrated: True: it was measured; False: it is 1.
+
+    Raises:
+        CheckpointError: The value of a field is invalid; the message names it.
+    """
+
+    task: str = 'stereo'
+    inputs: tuple[str, ...] = ('spikes', 'right')
+    outputs: tuple[str, ...] = ('disparity', 'uncertainty')
+    uncertainty_factor: float = 1.0
+    uncertainty_calibrated: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.disparities
+
+    @property
+    def disparities(self) -> int:
+        """Searched disparities, from 0 on, image pixels; a multiple of 16 ``pool``."""
+        found, step = self.settings.get('disparities'), self.multiple
+        if not isinstance(found, int) or not _count(found) or found % step:
+            raise CheckpointError(
+                f'field settings.disparities is {_short(found)}, expected a multiple of {step}'
+            )
+        return found
+
+    @classmethod
+    def _checks(cls) -> Mapping[str, _Check]:
+        return {**super()._checks(), **_STEREO_FIELDS}
+
+
+TASKS: dict[str, type[CheckpointInfo]] = {
+    'depth': DepthInfo,
+    'image': ImageInfo,
+    'stereo': StereoInfo,
+}
 """Class of the metadata of each task."""
 
 Info = TypeVar('Info', bound=CheckpointInfo)
@@ -693,4 +736,14 @@ _IMAGE_FIELDS: dict[str, _Check] = {
         lambda value: _names(value) and 'rate' in value,
         'a list of names with rate',
     ),
+}
+
+_STEREO_FIELDS: dict[str, _Check] = {
+    'inputs': (lambda value: value == ('spikes', 'right'), 'spikes and right'),
+    'outputs': (
+        lambda value: _names(value) and {'disparity', 'uncertainty'} <= set(value),
+        'a list of names with disparity and uncertainty',
+    ),
+    'uncertainty_factor': (_positive, 'a number above 0'),
+    'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
 }

@@ -378,7 +378,7 @@ def _check_values(given: Calibration) -> None:
     if expected is None:
         raise CalibrationError(
             f'distortion model {given.distortion_model!r}; expected one of '
-            f'{", ".join(COEFFICIENTS)}: calibrate by one of these, or set rectify to false'
+            f'{", ".join(COEFFICIENTS)}: calibrate by one of these'
         )
     if len(given.d) not in expected:
         raise CalibrationError(
@@ -398,16 +398,16 @@ def _check_values(given: Calibration) -> None:
         raise CalibrationError(
             f'size {given.width}x{given.height}; expected 1 to 32766 pixels each way'
         )
-    _check_matrix('K', np.array(given.k).reshape(3, 3), given)
+    check_matrix('K', np.array(given.k).reshape(3, 3), given)
     if any(given.p):
-        _check_matrix('P', np.array(given.p).reshape(3, 4)[:, :3], given)
+        check_matrix('P', np.array(given.p).reshape(3, 4)[:, :3], given)
     r = np.array(given.r).reshape(3, 3)
     turned = np.abs(r).max() <= 2 and np.allclose(r @ r.T, np.eye(3), atol=1e-3)
     if any(given.r) and not (turned and np.linalg.det(r) > 0):
         raise CalibrationError(f'R is {_numbers(given.r)}; expected a rotation, or zeros')
 
 
-def _check_matrix(name: str, matrix: npt.NDArray[np.float64], given: Calibration) -> None:
+def check_matrix(name: str, matrix: npt.NDArray[np.float64], given: Calibration) -> None:
     """Check a camera matrix, ``[3, 3]``.
 
     Raises:

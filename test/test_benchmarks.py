@@ -282,11 +282,11 @@ def run_benchmark(name, path, *arguments):
     return result, done.stdout
 
 
-def check_side(side):
+def check_side(side, planes=4000):
     assert side.keys() == SIDE
     assert side['windows_per_s'] > 0
     assert side['node_cpu'] > 0
-    assert side['planes_sent'] == 4000
+    assert side['planes_sent'] == planes
     assert side['planes_in'] == side['planes_sent']
     assert side['planes_dropped'] == 0
     assert 0 < side['latency_ms_p50'] <= side['latency_ms_p99']
@@ -298,7 +298,8 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
     against = ('--against', 'HEAD') if (ROOT / '.git').exists() else ()
     view = ROOT / '.venv-view' / 'bin' / 'spike_view'
     views = ('--view', str(view)) if view.exists() else ()
-    result, printed = run_benchmark('end_to_end', tmp_path / 'out.json', *SHORT, *against, *views)
+    others = (*against, *views, '--stereo')
+    result, printed = run_benchmark('end_to_end', tmp_path / 'out.json', *SHORT, *others)
     assert result.keys() == {'machine', 'settings', 'rounds', 'medians', 'ours_over'}
     (only,) = result['rounds']
     assert (
@@ -307,10 +308,11 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
         == {
             *('ours', 'naive', *against[1:]),
             *('spike_view' for _ in views[1:]),
+            *('stereo none', 'stereo mono'),
         }
     )
-    for side in only.values():
-        check_side(side)
+    for name, side in only.items():
+        check_side(side, 8000 if name.startswith('stereo') else 4000)
     for name, ratio in result['ours_over'].items():
         assert ratio == only['ours']['windows_per_s'] / only[name]['windows_per_s']
     assert 'median, ours' in printed

@@ -231,6 +231,91 @@ class Layout:
 
 
 @dataclasses.dataclass(frozen=True)
+class PairLayout:
+    """Mapping from the packed planes of two eyes to a network's input, and to its output.
+
+    Attributes:
+        left: Layout of the left eye, whose size the output has.
+        right: Of the right eye, which may have another rectification or bit order.
+
+    Raises:
+        ValueError: The eyes have other sizes or numbers of planes.
+    """
+
+    left: Layout
+    right: Layout
+
+    def __post_init__(self) -> None:
+        sizes = [(one.planes, one.height, one.width) for one in self.eyes]
+        if sizes[0] != sizes[1]:
+            texts = [f'{planes} planes of {width}x{height}' for planes, height, width in sizes]
+            raise ValueError(
+                f'left window of {texts[0]} pixels, right one of {texts[1]}: expected equal ones'
+            )
+
+    @property
+    def eyes(self) -> tuple[Layout, Layout]:
+        """Layouts of the left and the right eye."""
+        return self.left, self.right
+
+    @property
+    def height(self) -> int:
+        """Rows of the output."""
+        return self.left.height
+
+    @property
+    def width(self) -> int:
+        """Columns of the output."""
+        return self.left.width
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Rows and columns of the network's input."""
+        return self.left.input_size
+
+    @property
+    def planes_per_bin(self) -> npt.NDArray[np.int32]:
+        """Largest count of each bin of either eye, as :attr:`Layout.planes_per_bin`."""
+        return np.maximum(self.left.planes_per_bin, self.right.planes_per_bin)
+
+    def new_counts(self) -> npt.NDArray[np.uint16]:
+        """Allocate an array for :func:`count`, ``[2, bins, *input_size]`` uint16."""
+        return np.empty((2, self.left.bins, *self.input_size), np.uint16)
+
+    def count(
+        self, packed: tuple[PackedPlanes, PackedPlanes], counts: npt.NDArray[np.uint16]
+    ) -> None:
+        """Count the spikes of both windows, rectified.
+
+        Args:
+            packed: Planes of the left and the right eye, as for :meth:`Layout.count`.
+            counts: From :meth:`new_counts`; written to.
+        """
+        most = max(one.remap_scale for one in self.eyes)
+        for eye, (one, planes) in enumerate(zip(self.eyes, packed, strict=True)):
+            one.count(planes, counts[eye : eye + 1])
+            # Counts of one eye alone are remapped, and have a scale of their own.
+            counts[eye] *= np.uint16(most // one.remap_scale)
+
+
+AnyLayout = Layout | PairLayout
+"""Layout of one window, or of a pair."""
+
+Planes = PackedPlanes | tuple[PackedPlanes, PackedPlanes]
+"""Packed planes of one window, or of the left and the right one."""
+
+
+def count(packed: Planes, layout: AnyLayout, counts: npt.NDArray[np.uint16]) -> None:
+    """Count the spikes of a window, or of a pair, into a network's input."""
+    if isinstance(layout, PairLayout):
+        assert isinstance(packed, tuple)
+        layout.count(packed, counts)
+    else:
+        assert not isinstance(packed, tuple)
+        layout.count(packed, counts)
+
+
+@dataclasses.dataclass(frozen=True)
 class CellMaps:
     """Response and dark current of the cells of a layout.
 
@@ -252,20 +337,21 @@ class CellMaps:
         return np.minimum(found, np.float32(self.largest_factor), out=found)
 
 
-def smallest_layout(info: CheckpointInfo) -> Layout:
-    """Return the layout of the smallest image, for a trial of a network.
+def smallest_layout(info: CheckpointInfo) -> AnyLayout:
+    """Return the layout of the smallest image, or pair of them, for a trial of a network.
 
     Raises:
         CheckpointError: The network cannot take windows as long as in its training.
     """
     side = MULTIPLE * info.pool
     try:
-        return Layout(Geometry(side, side), info.planes, info.bins, pool=info.pool)
+        one = Layout(Geometry(side, side), info.planes, info.bins, pool=info.pool)
+        return PairLayout(one, one) if 'right' in info.inputs else one
     except ValueError as error:
         raise CheckpointError(f'field planes is {info.planes}: {error}') from None
 
 
-def check_size(info: CheckpointInfo, layout: Layout, size: Sequence[int]) -> None:
+def check_size(info: CheckpointInfo, layout: AnyLayout, size: Sequence[int]) -> None:
     """Compare an output of a network with its metadata.
 
     Args:
@@ -290,19 +376,20 @@ class Backend(Protocol):
     name: BackendName
     device: DeviceName
 
-    def run(self, packed: PackedPlanes, layout: Layout) -> Images:
-        """Predict from the packed planes of a window.
+    def run(self, packed: Planes, layout: AnyLayout) -> Images:
+        """Predict from the packed planes of a window, or of a pair of windows.
 
-        The backend bins the planes, so that they are copied to its device as bits.
+        The backend bins the planes, so that those of one window are copied to its device as bits.
 
         Args:
-            packed: ``[planes, height, row_bytes]`` uint8, contiguous.
+            packed: ``[planes, height, row_bytes]`` uint8, contiguous; of a pair two of them.
             layout: Their layout.
 
         Returns:
             The outputs that the checkpoint names, each ``[layout.height, layout.width]`` float32,
             owned by the caller; may be views of larger arrays. ``depth`` is in metres at the
-            canonical focal length, ``uncertainty`` its predicted relative error.
+            canonical focal length, ``uncertainty`` its predicted relative error; ``disparity``
+            is in pixels, and ``uncertainty`` then too.
         """
 
     def close(self) -> None:

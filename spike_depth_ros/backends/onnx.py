@@ -11,16 +11,17 @@ import numpy.typing as npt
 import onnxruntime
 
 from spike_depth_ros.backends import (
+    AnyLayout,
     BackendName,
     DeviceName,
     Images,
-    Layout,
+    Planes,
     check_size,
+    count,
     smallest_layout,
 )
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
 from spike_depth_ros.errors import check_utf8, one_line
-from spike_depth_ros.stream.chunk import PackedPlanes
 
 _COUNTS = 'tensor(uint16)'
 """Type of the input ``counts``; older exports have uint8, counts of single pixels."""
@@ -70,7 +71,7 @@ class OnnxBackend:
                 f'{path}: ONNX Runtime does not load it ({one_line(error)}): {remedy}'
             ) from None
         self._outputs = info.outputs
-        self._layout: Layout | None = None
+        self._layout: AnyLayout | None = None
         try:
             self._check(info)
             self._trial_run(info)
@@ -120,13 +121,13 @@ class OnnxBackend:
         for image in self._predict(counts, layout.planes_per_bin):
             check_size(info, layout, image.shape[2:])
 
-    def run(self, packed: PackedPlanes, layout: Layout) -> Images:
+    def run(self, packed: Planes, layout: AnyLayout) -> Images:
         """Implement :class:`spike_depth_ros.backends.Backend`."""
         if layout != self._layout:
             self._layout = layout
             self._counts = layout.new_counts()
             self._planes_per_bin = layout.planes_per_bin
-        layout.count(packed, self._counts)
+        count(packed, layout, self._counts)
         found = self._predict(self._counts, self._planes_per_bin)
         height, width = layout.height, layout.width
         return {

@@ -14,19 +14,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spike_depth_ros.backends import (
+    AnyLayout,
     BackendName,
     DeviceName,
     Images,
     Layout,
+    Planes,
     check_size,
+    count,
     smallest_layout,
 )
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
 from spike_depth_ros.errors import one_line
+from spike_depth_ros.model import to_channels_last
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
 from spike_depth_ros.rectification import CountRemap
-from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.correction import count_factors
 
 MAX_GRAPHS = 4
@@ -35,7 +38,7 @@ MAX_GRAPHS = 4
 # torch captures one graph at a time in a process; depth and previews have threads of their own.
 _CAPTURING = threading.Lock()
 
-_Run = Callable[[PackedPlanes], Tensor]
+_Run = Callable[[Planes], Tensor]
 
 
 class TorchBackend:
@@ -61,9 +64,10 @@ class TorchBackend:
             torch.set_num_threads(threads)
         self.device: DeviceName = device
         network = build_with_weights(info, tensors).eval().requires_grad_(False)
-        self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network.to(device=device)
+        to_channels_last(self._network)
         self._outputs = info.outputs
-        self._runs: dict[Layout, _Run] = {}
+        self._runs: dict[AnyLayout, _Run] = {}
         self._trial_run(info)
 
     def _trial_run(self, info: CheckpointInfo) -> None:
@@ -73,7 +77,7 @@ class TorchBackend:
             CheckpointError: They differ.
         """
         layout = smallest_layout(info)
-        counts = torch.zeros((1, info.bins, *layout.input_size), device=self.device)
+        counts = torch.zeros(layout.new_counts().shape, device=self.device)
         planes_per_bin = torch.from_numpy(layout.planes_per_bin).to(self.device)
         try:
             with torch.inference_mode():
@@ -82,14 +86,16 @@ class TorchBackend:
             raise CheckpointError(f'the network does not run ({one_line(error)})') from None
         check_size(info, layout, images.shape[1:])
 
-    def run(self, packed: PackedPlanes, layout: Layout) -> Images:
+    def run(self, packed: Planes, layout: AnyLayout) -> Images:
         """Implement :class:`spike_depth_ros.backends.Backend`."""
         with torch.inference_mode():
             if layout not in self._runs:
                 while len(self._runs) >= MAX_GRAPHS:
                     del self._runs[next(iter(self._runs))]
-                prepare = self._prepare_cuda if self.device == 'cuda' else self._prepare_cpu
-                self._runs[layout] = prepare(layout)
+                if self.device == 'cuda' and isinstance(layout, Layout):
+                    self._runs[layout] = self._prepare_cuda(layout)
+                else:
+                    self._runs[layout] = self._prepare_counted(layout)
             images = self._runs[layout](packed).cpu().numpy()
         return {
             name: np.ascontiguousarray(image)
@@ -103,7 +109,7 @@ class TorchBackend:
         if self.device == 'cuda':
             torch.cuda.empty_cache()
 
-    def _forward(self, counts: Tensor, planes_per_bin: Tensor, layout: Layout) -> Tensor:
+    def _forward(self, counts: Tensor, planes_per_bin: Tensor, layout: AnyLayout) -> Tensor:
         """Return the checkpoint's outputs, ``[outputs, height, width]``."""
         return self._images(counts, planes_per_bin)[:, : layout.height, : layout.width]
 
@@ -115,14 +121,17 @@ class TorchBackend:
             output = self._network.from_pooled(counts, planes_per_bin)
         return torch.cat([getattr(output, name).float() for name in self._outputs], dim=1)[0]
 
-    def _prepare_cpu(self, layout: Layout) -> _Run:
+    def _prepare_counted(self, layout: AnyLayout) -> _Run:
+        """Prepare runs whose spikes are counted on the host: on a CPU, and of pairs."""
         array = layout.new_counts()
         counts = torch.from_numpy(array)
-        planes_per_bin = torch.from_numpy(layout.planes_per_bin)
+        planes_per_bin = torch.from_numpy(layout.planes_per_bin).to(self.device)
 
-        def run(packed: PackedPlanes) -> Tensor:
-            layout.count(packed, array)
-            return self._forward(counts, planes_per_bin, layout)
+        def run(packed: Planes) -> Tensor:
+            count(packed, layout, array)
+            # Few kernels of a GPU know 16 bits without a sign.
+            given = counts if self.device == 'cpu' else counts.int().to(self.device)
+            return self._forward(given, planes_per_bin, layout)
 
         return run
 
@@ -191,7 +200,8 @@ class _Replay:
     result: Tensor
     reads: tuple[object, ...]
 
-    def __call__(self, packed: PackedPlanes) -> Tensor:
+    def __call__(self, packed: Planes) -> Tensor:
+        assert not isinstance(packed, tuple)  # pairs are counted on the host
         # The previous run ended with a copy to the host, so that the staging area is free.
         self.staging.numpy()[0] = self.layout.replace_faulty(packed)
         self.planes.copy_(self.staging, non_blocking=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.temporal import average_pool
@@ -47,3 +48,13 @@ class SpikeNet(nn.Module, ABC):
         Returns:
             A named tuple; its fields include the outputs that the checkpoint names.
         """
+
+
+def to_channels_last(network: nn.Module) -> None:
+    """Store the kernels of 2D convolutions with their channels last, as they are computed.
+
+    ``Module.to(memory_format=...)`` refuses networks that have 3D convolutions, too.
+    """
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)

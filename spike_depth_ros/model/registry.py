@@ -14,13 +14,14 @@ from torch import nn
 from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, DepthInfo, Tensors
 from spike_depth_ros.errors import one_line, shorten
-from spike_depth_ros.model import SpikeNet, depth_net, lite_encoder, vit_hybrid
+from spike_depth_ros.model import SpikeNet, depth_net, lite_encoder, stereo_lite, vit_hybrid
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
 from spike_depth_ros.model.reconstruction import recon_lite
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite
 from spike_depth_ros.model.reconstruction.ssml_net import SsmlNet
+from spike_depth_ros.model.stereo_lite import StereoLite
 from spike_depth_ros.model.unet_lite import unet_lite
 
 
@@ -32,7 +33,7 @@ def _depth(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], Spike
     return builder
 
 
-def _image(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], SpikeNet]:
+def _of_bins(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], SpikeNet]:
     return lambda info, settings: build_network(info.bins, settings)
 
 
@@ -40,13 +41,18 @@ BUILDERS: dict[str, Callable[[Any, Any], SpikeNet]] = {
     'dpt_tiny': _depth(dpt_tiny),
     'unet_lite': _depth(unet_lite),
     'dpt_hybrid': _depth(dpt_hybrid),
-    'recon_lite': _image(ReconLite),
-    'ssml': _image(SsmlNet),
-    'blind_spot': _image(BlindSpotNet),
+    'recon_lite': _of_bins(ReconLite),
+    'ssml': _of_bins(SsmlNet),
+    'blind_spot': _of_bins(BlindSpotNet),
+    'stereo_lite': _of_bins(StereoLite),
 }
 """Builder of each architecture from a checkpoint's metadata and its settings."""
 
-IMAGES: dict[str, tuple[str, ...]] = {'depth': depth_net.IMAGES, 'image': recon_lite.IMAGES}
+IMAGES: dict[str, tuple[str, ...]] = {
+    'depth': depth_net.IMAGES,
+    'image': recon_lite.IMAGES,
+    'stereo': stereo_lite.IMAGES,
+}
 """Names that the ``outputs`` of a checkpoint may have, by its task."""
 
 DEPTHS = ('blocks', 'layers', 'temporal_blocks')

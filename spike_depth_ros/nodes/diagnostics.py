@@ -263,7 +263,9 @@ def model_status(
     if estimator.correction is not None:
         values[keys.CORRECTED_PIXELS] = int(estimator.correction.faulty.sum())
     if prediction is not None:
-        values[keys.UNCERTAINTY_M_MEDIAN] = float(np.nanmedian(prediction.uncertainty[::4, ::4]))
+        some = prediction.uncertainty[::4, ::4]
+        if np.isfinite(some).any():
+            values[keys.UNCERTAINTY_M_MEDIAN] = float(np.nanmedian(some))
         if prediction.height is not None:
             values |= keys.of_height(prediction.height)
     return builder.status(name, hardware_id, values)

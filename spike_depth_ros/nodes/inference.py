@@ -16,6 +16,7 @@ import numpy as np
 from spike_depth_ros.estimator import Observation, Prediction
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.scale_from_height import ScaleFromHeight
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.temporal_filter import TemporalFilter
@@ -175,6 +176,7 @@ class Inference(threading.Thread):
         self.latency = LatencyStats()
         self.last: Prediction | None = None
         self._source = source
+        self._rig: StereoRig | None = None
         self._outputs = outputs
         self._warn = warn
         self._prepare = prepare
@@ -253,6 +255,9 @@ class Inference(threading.Thread):
         window = observation.window
         started = time.perf_counter()
         with self._between_windows:
+            if observation.rig is not self._rig:
+                self._rig = observation.rig
+                self._temporal.reset()
             prediction = self.estimator.predict(observation)
             prediction = self._scaled(window, self._temporal.apply(prediction, window))
         predicted = time.perf_counter()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import rclpy
 from rclpy.event_handler import PublisherEventCallbacks, QoSOfferedIncompatibleQoSInfo
@@ -24,6 +25,11 @@ SETTLE_S = 0.3
 def publisher_name(publisher: TopicEndpointInfo) -> str:
     """Return the full name of a publisher's node."""
     return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+
+
+def policy_name(kind: Any) -> str:
+    """Return the name of a QoS policy, as ``RELIABILITY``."""
+    return str(kind.name).removeprefix('RMW_QOS_POLICY_')
 
 
 def several_publishers(node: Node, topic: str) -> str:
@@ -135,5 +141,6 @@ class SpikeTopics:
     def _on_incompatible_qos(self, event: QoSOfferedIncompatibleQoSInfo) -> None:
         self._node.get_logger().warning(
             f'{self._prefix}spikes: a subscriber requests other QoS '
-            f'({event.last_policy_kind.name}) than is offered and receives nothing: {self._remedy}'
+            f'({policy_name(event.last_policy_kind)}) than is offered and receives nothing: '
+            f'{self._remedy}'
         )

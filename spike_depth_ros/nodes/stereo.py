@@ -20,6 +20,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
+from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostic_values as keys
@@ -27,7 +28,7 @@ from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memor
 from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference
 from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
 from spike_depth_ros.nodes.spike_topics import several_publishers
-from spike_depth_ros.nodes.stereo_diagnostics import StereoTask
+from spike_depth_ros.nodes.stereo_diagnostics import StereoTask, only_pictures
 from spike_depth_ros.nodes.stereo_outputs import EYES, StereoOutputs
 from spike_depth_ros.nodes.stereo_parameters import (
     SGBM,
@@ -37,6 +38,7 @@ from spike_depth_ros.nodes.stereo_parameters import (
 )
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.stereo.estimator import StereoEstimator
+from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmSettings
 from spike_depth_ros.stereo.source import PairSource
@@ -57,6 +59,7 @@ class SpikeStereoNode(PerceptionNode):
         self._inputs: TopicInputs | None = None
         self._source: PairSource | None = None
         self._told: StereoRig | str | None = None
+        self._infos: list[CheckpointInfo] = []  # of the loaded models
         self._begin()
 
     # Transitions
@@ -87,7 +90,7 @@ class SpikeStereoNode(PerceptionNode):
         """Subscribe and start inference."""
         assert self._outputs is not None
         assert self._estimator is not None
-        changed, settings = threading.Condition(), self._stream_settings(self._estimator)
+        changed, settings = threading.Condition(), self._stream_settings()
         left, right = (Ingest(settings, self._warner(eye), changed=changed) for eye in EYES)
         self._source = PairSource(
             left,
@@ -95,6 +98,7 @@ class SpikeStereoNode(PerceptionNode):
             self._estimator.fill is not None,
             self._settings['right.offset_s'],
             self._settings['pair_wait_s'],
+            lambda rig: rig.search_range(self._settings['min_depth_m']),
         )
         self._inputs = TopicInputs(
             self, {'left/': left, 'right/': right}, self._settings, self._warn
@@ -145,34 +149,57 @@ class SpikeStereoNode(PerceptionNode):
             for name, value in settings.items()
             if name.startswith(SGBM)
         }
-        matcher = SgbmSettings(**sgbm)
-        fill = process.at_lower_priority(self._load, self._warn_of_priority)
-        return StereoEstimator(fill, settings['min_depth_m'], matcher, settings['picture'])
+        checked = SgbmSettings(**sgbm)
+        self._infos = []
+        # The threads of the runtimes are started here and inherit the priority.
+        matcher = process.at_lower_priority(self._load_matcher, self._warn_of_priority)
+        fill = process.at_lower_priority(self._load_fill, self._warn_of_priority)
+        nearest_m, picture = settings['min_depth_m'], settings['picture']
+        return StereoEstimator(fill, nearest_m, checked, picture, matcher)
 
-    def _load(self) -> DepthEstimator | None:
+    @property
+    def _runtime(self) -> tuple[str, str, int]:
+        """Device, backend and threads of the models."""
+        settings = self._settings
+        return settings['device'], settings['backend'], settings['threads']
+
+    def _load_matcher(self) -> NetworkMatcher | None:
+        settings = self._settings
+        if settings['matcher'] == 'sgbm':
+            return None
+        if not settings['matcher.checkpoint']:
+            raise ValueError(
+                'matcher is network, matcher.checkpoint is empty; expected a model file of the '
+                'task stereo: set it, or matcher to sgbm'
+            )
+        network = StereoNetwork.from_checkpoint(settings['matcher.checkpoint'], *self._runtime)
+        self._infos.append(network.info)
+        return NetworkMatcher(network, settings['min_depth_m'])
+
+    def _load_fill(self) -> DepthEstimator | None:
         settings = self._settings
         if settings['fill'] == 'none':
             return None
         size = settings['sensor_height'], settings['sensor_width']
-        return DepthEstimator.from_checkpoint(
-            settings['checkpoint'],
-            device=settings['device'],
-            backend=settings['backend'],
-            threads=settings['threads'],
-            size=size if all(size) else None,
+        fill = DepthEstimator.from_checkpoint(
+            settings['checkpoint'], *self._runtime, size=size if all(size) else None
         )
+        self._infos.append(fill.info)
+        return fill
 
-    def _stream_settings(self, estimator: StereoEstimator) -> StreamSettings:
-        info = estimator.fill.info if estimator.fill is not None else None
+    def _stream_settings(self) -> StreamSettings:
         names = {field.name for field in dataclasses.fields(StreamSettings)}
         given: dict[str, Any] = {
             name: value for name, value in self._settings.items() if name in names
         }
-        given['window'] = given['window'] or (info.planes if info is not None else STEREO_PLANES)
+        first = next(iter(self._infos), None)
+        given['window'] = given['window'] or (first.planes if first else STEREO_PLANES)
         if given['policy'] == 'latest' and not given['ring_planes']:
-            given['ring_planes'] = max(STEREO_RING, 2 * given['window'])
-        if info is not None:
-            given['reference'] = info.reference_plane
+            given['ring_planes'] = STEREO_RING
+        if given['ring_planes']:
+            given['ring_planes'] = max(given['ring_planes'], 2 * given['window'])
+        if first is not None:
+            given['reference'] = first.reference_plane
         return StreamSettings(**given, rectify=False)  # the rig does, by both cameras
 
     def _warner(self, eye: str) -> Any:
@@ -205,18 +232,16 @@ class SpikeStereoNode(PerceptionNode):
 
     def _tell_rig(self, source: PairSource) -> None:
         """Log what the rig measures, or why there is none, when that changes."""
+        if source.problem:
+            self._warn('pairs', source.problem)
         told = source.rig if source.rig is not None else source.problem_of_rig
         if not told or told == self._told:
             return
         self._told = told
         if isinstance(told, str):
-            self.get_logger().error(f'not calibrated, only pictures are published: {told}')
+            self.get_logger().error(only_pictures(told))
             return
-        try:
-            number = told.search_range(self._settings['min_depth_m'])[1]
-        except ValueError as error:
-            self.get_logger().error(f'min_depth_m: {error}')
-            return
+        number = told.search_range(self._settings['min_depth_m'])[1]
         pixel = ', '.join(
             f'{depth_m * depth_m / (told.fx_px * told.baseline_m):.2g} m at {depth_m:g} m'
             for depth_m in SHOWN_DEPTHS_M

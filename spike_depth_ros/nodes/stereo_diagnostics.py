@@ -15,6 +15,11 @@ from spike_depth_ros.stereo.source import PairSource
 NO_DEPTH = 'the right camera has stopped: no depth; restart it, or set fill to mono'
 
 
+def only_pictures(reason: str) -> str:
+    """Return the line of a rig that cannot be used."""
+    return f'only pictures are published: {reason}'
+
+
 class StereoTask:
     """Status of the pairs of two cameras."""
 
@@ -36,24 +41,26 @@ class StereoTask:
         rate, _ = self._pairs.update(source.pairs)
         _, alone = self._alone.update(source.alone)
         builder = StatusBuilder('pairs arrive' if rate else 'idle')
-        if source.problem:
-            builder.error(source.problem)
+        # Read once: the thread of inference changes them.
+        problem, rig, difference_ns = source.problem, source.rig, source.difference_ns
+        if problem:
+            builder.error(problem)
         if source.problem_of_rig:
-            builder.error(f'not calibrated, only pictures are published: {source.problem_of_rig}')
-        if alone and not source.fills:
+            builder.error(only_pictures(source.problem_of_rig))
+        if alone and not problem and not source.fills:
             builder.error(NO_DEPTH)
-        elif alone:
+        elif alone and not problem and rig is not None:
             builder.warn(ONE_EYE)
         values: dict[str, object] = {
             keys.PAIRS: source.pairs,
             keys.PAIRS_PER_S: rate,
             keys.WINDOWS_ALONE: source.alone,
         }
-        if source.difference_ns is not None:
-            values[keys.STAMP_DIFFERENCE_US] = source.difference_ns / 1e3
-        if source.rig is not None:
-            values[keys.BASELINE_M] = source.rig.baseline_m
-            values[keys.RECTIFIED_FX_PX] = source.rig.fx_px
+        if difference_ns is not None:
+            values[keys.STAMP_DIFFERENCE_US] = difference_ns / 1e3
+        if rig is not None:
+            values[keys.BASELINE_M] = rig.baseline_m
+            values[keys.RECTIFIED_FX_PX] = rig.fx_px
         if isinstance(prediction, StereoPrediction):
             for note in prediction.notes:
                 if note != ONE_EYE:

@@ -50,6 +50,13 @@ STEREO_PARAMETERS = (
         1000.0,
     ),
     Parameter(
+        'matcher',
+        'sgbm',
+        'What matches: sgbm (semi-global matching of pictures), network (matcher.checkpoint).',
+        choices=('sgbm', 'network'),
+    ),
+    Parameter('matcher.checkpoint', '', 'Model file of the matching network (.safetensors).'),
+    Parameter(
         'fill',
         'mono',
         'Depth of pixels without a match: mono (by a network from the left window, in the metres '
@@ -66,7 +73,8 @@ STEREO_PARAMETERS = (
     Parameter(
         'window',
         0,
-        f'Planes in a window; 0: as the model of the fill was trained, or {STEREO_PLANES}.',
+        'Planes in a window; 0: as the matching network, or the model of the fill, was trained; '
+        f'without both {STEREO_PLANES}.',
         0,
         100_000,
     ),

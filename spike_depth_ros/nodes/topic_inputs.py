@@ -33,7 +33,11 @@ from spike_depth_ros.nodes.executor_reader import (
 )
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.losses import ActiveRemedies
-from spike_depth_ros.nodes.spike_topics import publisher_name, several_publishers
+from spike_depth_ros.nodes.spike_topics import (
+    policy_name,
+    publisher_name,
+    several_publishers,
+)
 from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, TopicReader
 from spike_depth_ros.stream.ingest import Ingest
 
@@ -246,10 +250,11 @@ class CameraInput:
         return Input(spikes.subscription, on_spikes)
 
     def _on_incompatible_qos(self, topic: str, event: QoSRequestedIncompatibleQoSInfo) -> None:
-        if topic == self._topic and self._auto and event.last_policy_kind.name == 'RELIABILITY':
+        policy = policy_name(event.last_policy_kind)
+        if topic == self._topic and self._auto and policy == 'RELIABILITY':
             return  # the next check finds that publisher
         self.incompatible_qos = (
-            f'{topic}: a publisher offers other QoS ({event.last_policy_kind.name}) than this '
+            f'{topic}: a publisher offers other QoS ({policy}) than this '
             'node requests; set spikes.reliability to auto, or make the publisher reliable'
         )
         self._warn('qos', self.incompatible_qos)

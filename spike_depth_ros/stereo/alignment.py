@@ -27,6 +27,9 @@ PAIRS = 20
 POINTS = 300
 """Points that are searched in each picture."""
 
+LEAST_PIXELS = 32
+"""Smallest height and width of pictures that are checked, pixels."""
+
 FEWEST = 20
 """Fewest matched points of a pair that is counted."""
 
@@ -82,6 +85,15 @@ class AlignmentCheck:
             )
         return tuple(found)
 
+    def is_due(self, time_ns: int) -> bool:
+        """Return False for a pair shortly after the last checked one.
+
+        Args:
+            time_ns: Time of the pair, nanoseconds.
+        """
+        newest = self._newest_ns
+        return newest is None or not 0 <= time_ns - newest < EVERY_NS
+
     def update(self, left: Picture, right: Picture, offset_px: float, time_ns: int) -> None:
         """Check a pair, unless the last one was checked shortly before.
 
@@ -91,8 +103,7 @@ class AlignmentCheck:
             offset_px: Disparity of what is infinitely far, pixels.
             time_ns: Time of the pair, nanoseconds.
         """
-        newest = self._newest_ns
-        if newest is not None and 0 <= time_ns - newest < EVERY_NS:
+        if not self.is_due(time_ns) or min(left.shape) < LEAST_PIXELS:
             return
         self._newest_ns = time_ns
         shifts = self._shifts(left, right)

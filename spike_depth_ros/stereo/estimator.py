@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 
 import numpy as np
@@ -15,8 +16,12 @@ from spike_depth_ros.backends import FloatImage
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.stereo.alignment import AlignmentCheck
 from spike_depth_ros.stereo.fill import RunningFactor, fill
-from spike_depth_ros.stereo.rig import StereoRig
-from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_depth_ros.stereo.matcher import Matcher
+from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
+from spike_depth_ros.stereo.previews import DISPARITY_ERROR_PX as DISPARITY_ERROR_PX
+from spike_depth_ros.stereo.previews import PreviewMatcher
+from spike_depth_ros.stereo.rig import LEAST_RANGE, StereoRig
+from spike_depth_ros.stereo.sgbm import SgbmSettings
 from spike_depth_ros.stream.window import Window
 
 NONE, MATCHED, FILLED = 0, 1, 2
@@ -25,23 +30,21 @@ NONE, MATCHED, FILLED = 0, 1, 2
 MIN_DEPTH_M = 0.5
 """Default depth of the nearest place that is searched, metres."""
 
-DISPARITY_ERROR_PX = 0.67
-"""Half-width of the 68 % interval of a matched disparity, pixels; like :data:`FILLED_ERROR` fitted
-by ``benchmarks.stereo --split calibration``."""
-
 FILLED_ERROR = 0.54
-"""Factor on the interval of one camera where its depth fills: it has the metres of the matches."""
+"""Factor on the interval of one camera where its depth fills: it has the metres of the matches;
+fitted as :data:`DISPARITY_ERROR_PX`."""
 
 LEAST_DISPARITY_PX = 0.5
 """Disparity beyond that of infinity from which depth is measured, pixels."""
 
 LEAST_MATCHED = 0.15
-"""Share of matched pixels below which no match counts: noise alone gives half of it."""
+"""Share of matched pixels below which no match counts: noise alone gives half of it in searches
+of :data:`~spike_depth_ros.stereo.rig.LEAST_RANGE` disparities or more."""
 
 NOT_YET = 'no pixels measured by both cameras yet: nothing is filled'
 FEW_MATCHED = (
-    f'under {LEAST_MATCHED:.0%} of the pixels match, as noise would: none is used; add light or '
-    'texture, check lens covers and calibration'
+    'no more pixels match than of noise: none is used; add light or texture, check lens covers '
+    'and calibration'
 )
 ONE_EYE = 'the right camera has stopped: depth is that of the left one, at the last factor'
 
@@ -80,8 +83,9 @@ class StereoEstimator:
         fill: Estimator of the depth of pixels without a match, from the left window alone, brought
             to the metres of the matched ones; None: they have no depth.
         min_depth_m: Depth of the nearest place that is searched, metres.
-        sgbm: Settings of the matcher.
+        sgbm: Settings of semi-global matching.
         picture: Method of the compared pictures.
+        matcher: Another matcher than semi-global matching of pictures; None: that one.
 
     Raises:
         ValueError: The nearest depth is not above 0, or the method is unknown.
@@ -93,17 +97,47 @@ class StereoEstimator:
         min_depth_m: float = MIN_DEPTH_M,
         sgbm: SgbmSettings = SgbmSettings(),  # noqa: B008 - frozen
         picture: preview.Method = 'rate',
+        matcher: Matcher | None = None,
     ) -> None:
         if not min_depth_m > 0:
             raise ValueError(f'nearest depth {min_depth_m:g} m: expected above 0')
-        if picture not in preview.METHODS:
-            raise ValueError(f'picture {picture!r}: expected one of {", ".join(preview.METHODS)}')
+        own = PreviewMatcher(min_depth_m, sgbm, picture)
         self.fill, self.min_depth_m, self.sgbm, self.picture = fill, min_depth_m, sgbm, picture
         self._lock = threading.Lock()
         self._rig: StereoRig | None = None
-        self._matcher: SgbmMatcher | None = None
+        self._matcher: Matcher = own if matcher is None else matcher
         self._factor = RunningFactor()
         self._alignment = AlignmentCheck()
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | os.PathLike[str],
+        fill: DepthEstimator | None = None,
+        device: str = 'auto',
+        backend: str = 'auto',
+        threads: int = 0,
+        min_depth_m: float = MIN_DEPTH_M,
+    ) -> StereoEstimator:
+        """Load a network that matches, in place of semi-global matching.
+
+        Args:
+            path: The .safetensors file, of the task ``stereo``.
+            fill: As for the class.
+            device: ``cpu``, ``cuda``, or ``auto``: a GPU if torch finds one, else the CPU.
+            backend: ``onnx`` (CPU), ``torch``, or ``auto``: torch on a GPU, onnx on a CPU.
+            threads: CPU threads of one inference; 0: the backend's default, one per core.
+            min_depth_m: As for the class. Where the network searches fewer disparities than it
+                needs, notes of predictions say so.
+
+        Raises:
+            CheckpointError: As :meth:`StereoNetwork.from_checkpoint`.
+            ValueError: As there, or the nearest depth is not above 0.
+        """
+        if not min_depth_m > 0:  # before the network is started
+            raise ValueError(f'nearest depth {min_depth_m:g} m: expected above 0')
+        network = StereoNetwork.from_checkpoint(path, device, backend, threads)
+        return cls(fill, min_depth_m, matcher=NetworkMatcher(network, min_depth_m))
 
     def predict(self, observation: Observation) -> StereoPrediction:
         """Predict depth of a pair.
@@ -135,36 +169,39 @@ class StereoEstimator:
             return self._filled(self.fill, matched, observation.window, rig)
 
     def close(self) -> None:
-        """Free the memory of the fill; the estimator cannot predict afterwards."""
+        """Free the memory of matcher and fill; the estimator cannot predict afterwards."""
         with self._lock:
+            self._matcher.close()
             if self.fill is not None:
                 self.fill.close()
 
     def _match(self, left: Window, right: Window | None, rig: StereoRig) -> StereoPrediction:
         """Return depth of what both cameras measure; without a right window nothing is."""
-        matcher = self._matcher_of(rig)
+        lowest, number = self._matcher.search_range(rig)
+        self._follow(rig)
         notes: list[str] = []
+        error_px: FloatImage | float = DISPARITY_ERROR_PX
         if right is None:
             size = left.geometry.height, left.geometry.width
             disparity = np.full(size, np.nan, np.float32)
             notes.append(ONE_EYE)
         else:
-            pictures = rig.rectify(*(preview.render(one, self.picture) for one in (left, right)))
-            self._alignment.update(*pictures, rig.offset_px, left.reference_ns)
+            self._check_alignment(left, right, rig)
             notes += self._alignment.notes
-            disparity = matcher.match(*pictures)
-            away = disparity - np.float32(rig.offset_px)
-            disparity[~((away >= LEAST_DISPARITY_PX) & rig.seen_by_left)] = np.nan
-            if np.isfinite(disparity).mean() < LEAST_MATCHED:
+            notes += self._matcher.notes(left, rig)
+            disparity, error_px = self._matcher.match(left, right, rig)
+            if np.isfinite(disparity).mean() < _least_matched(number):
                 disparity[:] = np.nan
                 notes.append(FEW_MATCHED)
+            away = disparity - np.float32(rig.offset_px)
+            disparity[~((away >= LEAST_DISPARITY_PX) & rig.seen_by_left)] = np.nan
         depth = rig.depth_of(disparity)
-        strength = np.float32(rig.fx_px * rig.baseline_m / DISPARITY_ERROR_PX)
+        strength = np.asarray(rig.fx_px * rig.baseline_m / error_px, np.float32)
         return StereoPrediction(
             depth=depth,
             uncertainty=depth * depth / strength,
             depth_range=(
-                rig.depth_of(float(matcher.lowest + matcher.number)),
+                rig.depth_of(float(lowest + number)),
                 rig.depth_of(rig.offset_px + LEAST_DISPARITY_PX),
             ),
             scale='stereo',
@@ -206,13 +243,23 @@ class StereoEstimator:
             fill_factor=factor.value,
         )
 
-    def _matcher_of(self, rig: StereoRig) -> SgbmMatcher:
-        if self._matcher is None or rig != self._rig:
-            self._matcher = SgbmMatcher(*rig.search_range(self.min_depth_m), self.sgbm)
+    def _check_alignment(self, left: Window, right: Window, rig: StereoRig) -> None:
+        """Check the rows of a pair, unless the last one was checked shortly before."""
+        if self._alignment.is_due(left.reference_ns):
+            pictures = rig.rectify(*(preview.render(one, self.picture) for one in (left, right)))
+            self._alignment.update(*pictures, rig.offset_px, left.reference_ns)
+
+    def _follow(self, rig: StereoRig) -> None:
+        """Forget what belongs to another rig than this one."""
+        if rig != self._rig:
             self._rig = rig
             self._factor.reset()
             self._alignment.reset()
-        return self._matcher
+
+
+def _least_matched(number: int) -> float:
+    """Return the share of matched pixels that noise does not reach in so many disparities."""
+    return LEAST_MATCHED * max(LEAST_RANGE / number, 1.0) ** 2
 
 
 def _to_pixels(image: FloatImage, binning: int, shape: tuple[int, ...]) -> FloatImage:

@@ -43,9 +43,10 @@ class WindowPairs:
       the stamps alone, in whatever order both streams arrive, as long as no clock is set back,
       right does not stop and no ring overflows.
 
-    Right has stopped when its newest stamp is more than ``pair_wait_s`` behind the newest left
-    one; then left windows come without a right one. This time is counted in stamps: a pause of
-    both streams, or of the consumer, changes nothing.
+    Right has stopped when its newest stamp is more than ``pair_wait_s``, and more than two
+    packets, behind the newest left one; then left windows come without a right one. Where left has
+    stopped likewise, right planes are skipped. This time is counted in stamps: a pause of both
+    streams, or of the consumer, changes nothing.
 
     Make it once both rings exist; until then discard the planes of the one that does.
 
@@ -94,6 +95,8 @@ class WindowPairs:
         take = self._take_latest if self._left.policy == 'latest' else self._take_every
         with self._left.changed:
             pair = self._left.changed.wait_for(take, timeout_s)
+            if pair is None:
+                self._skip_right()
             self._check_overlap()
             return pair
 
@@ -147,7 +150,19 @@ class WindowPairs:
         """Return True if right has stopped, so that the window at ``left_ns`` waits no longer."""
         newest = self._newest_ns()
         # If both clocks were set back, the window itself is ahead of both streams.
-        return newest is not None and max(left_ns, newest[0]) - newest[1] > self._wait_ns
+        return newest is not None and max(left_ns, newest[0]) - newest[1] > self._longest_ns
+
+    @property
+    def _longest_ns(self) -> float:
+        """Time by which an eye may be behind the other, at least two of the longest packets."""
+        packet_ns = max(ring.longest_packet_ns for ring in (self._left, self._right))
+        return max(self._wait_ns, 2 * packet_ns)
+
+    def _skip_right(self) -> None:
+        """Skip the right planes for which left ones come no more, as left has stopped."""
+        newest = self._newest_ns()
+        if newest is not None and newest[1] - newest[0] > self._longest_ns:
+            self._right.skip_before(round(newest[1] - self._offset_ns - self._longest_ns))
 
     def _check_overlap(self) -> None:
         """Update :attr:`problem`."""
@@ -158,7 +173,10 @@ class WindowPairs:
         kept_ns = self._left.capacity * self._left.period_ns
         if -kept_ns <= ahead_ns <= min(kept_ns, self._wait_ns):
             self._apart_since, self.problem = None, ''
-        elif self._apart_since is None:
+        elif self._apart_since is None or any(
+            n < s
+            for n, s in zip(newest, self._apart_since, strict=True)  # a clock was set back
+        ):
             self._apart_since = newest
         elif all(n - s >= REPORT_AFTER_NS for n, s in zip(newest, self._apart_since, strict=True)):
             self.problem = (

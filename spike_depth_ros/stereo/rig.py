@@ -20,7 +20,7 @@ from spike_depth_ros.calibration import (
     CalibrationError,
     read_calibration,
 )
-from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.rectification import Rectification, check_matrix
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
@@ -28,6 +28,15 @@ _Depth = TypeVar('_Depth', float, Floats)
 
 RANGE_STEP = 16
 """Search ranges are multiples of this many pixels, as the matcher asks for."""
+
+LEAST_RANGE = 64
+"""Narrowest search where the picture is wide enough, pixels: in narrower ones noise matches."""
+
+LAST_DISPARITY = 2047
+"""Largest disparity that the matcher's 16 bits hold, pixels."""
+
+_OF_MATRIX = (0, 1, 2, 4, 5, 6, 8, 9, 10)
+"""Places of the camera matrix in P."""
 
 SAME_FOCAL = 1e-3
 """Largest relative difference of focal lengths that are equal."""
@@ -70,6 +79,12 @@ class StereoRig:
                     f'{name} camera is not calibrated, its K or P is zeros: calibrate both '
                     'together, as camera_calibration does with two cameras'
                 )
+            projection = tuple(one.p[n] for n in _OF_MATRIX)
+            for matrix, of_camera in (('K', one.k), ('P', projection)):
+                # Eyes may be cut out of wider pictures: their principal points lie anywhere.
+                centred = np.array(of_camera).reshape(3, 3)
+                centred[:2, 2] = (one.width - 1) / 2, (one.height - 1) / 2
+                check_matrix(f'{matrix} of the {name} camera', centred, one)
         self._check_projections()
         _ = self.rectifications  # each checks its camera
 
@@ -169,24 +184,38 @@ class StereoRig:
     def search_range(self, min_depth_m: float) -> tuple[int, int]:
         """Return the lowest disparity and the number of disparities of a search, pixels.
 
+        It may reach nearer than asked for.
+
         Args:
             min_depth_m: Depth of the nearest place that is searched, metres.
 
         Raises:
-            ValueError: Not above 0, or the disparity there is wider than the picture.
+            ValueError: Not above 0, or the search is wider than the picture.
         """
         if not min_depth_m > 0:
             raise ValueError(f'nearest depth {min_depth_m:g} m: expected above 0')
+        if not abs(self.offset_px) < LAST_DISPARITY:
+            raise ValueError(
+                f'what is infinitely far is at a disparity of {self.offset_px:g} pixels, expected '
+                f'less than {LAST_DISPARITY} either way: calibrate both cameras together'
+            )
         lowest = math.floor(self.offset_px)
         nearest = self.disparity_of(min_depth_m)
-        number = RANGE_STEP * math.ceil(max(nearest - lowest, 1) / RANGE_STEP)
-        if number >= self.left.width:
-            least = self.fx_px * self.baseline_m / self.left.width
+        most = RANGE_STEP * ((self.left.width - 1) // RANGE_STEP)
+        if not most:
             raise ValueError(
-                f'{min_depth_m:g} m is at a disparity of {nearest:.0f} pixels, more than the '
-                f'picture is wide: expected a nearest depth above {least:.2g} m'
+                f'pictures of {self.left.width} columns: expected more than {RANGE_STEP}, the '
+                'narrowest search'
             )
-        return lowest, number
+        number = RANGE_STEP * math.ceil(max(nearest - lowest, 1) / RANGE_STEP)
+        if number > most or lowest + number > LAST_DISPARITY:
+            widest = min(most, LAST_DISPARITY - lowest)
+            least = self.depth_of(float(lowest + widest))
+            raise ValueError(
+                f'{min_depth_m:g} m is at a disparity of {nearest:.0f} pixels, expected at most '
+                f'{lowest + widest}: expected a nearest depth of {1.01 * least:.2g} m or more'
+            )
+        return lowest, max(number, min(LEAST_RANGE, most))
 
     def _check_projections(self) -> None:
         """Refuse projections whose rows do not correspond, or without a baseline.
@@ -201,9 +230,14 @@ class StereoRig:
                 '0 and a number below 0: exchange the cameras'
             )
         if not right[3] < 0:
+            above = right[7] != 0
             raise CalibrationError(
-                'P[3] of the right camera is 0, a baseline of 0 m: calibrate both together, as '
-                'camera_calibration does with two cameras'
+                'P[3] of the right camera is 0, a baseline of 0 m: '
+                + (
+                    'expected cameras side by side, not one above the other'
+                    if above
+                    else 'calibrate both together, as camera_calibration does with two cameras'
+                )
             )
         if not MIN_BASELINE_M <= self.baseline_m <= MAX_BASELINE_M:
             raise CalibrationError(

@@ -23,17 +23,18 @@ STEPS = 16
 """Steps of a disparity in a pixel."""
 
 LIMITS = {
-    'correlation_window_size': (1, 255),
+    'correlation_window_size': (1, 31),
     'P1': (1, 10_000),
     'P2': (1, 10_000),
     'prefilter_cap': (1, 63),
-    'uniqueness_ratio': (0, 100),
+    'uniqueness_ratio': (0, 99),
     'speckle_size': (0, 1_000_000),
     'speckle_range': (0, 100),
     'disp12_max_diff': (-1, 1_000),
     'smooth_range': (0, 255),
 }
-"""Lowest and highest value of settings."""
+"""Lowest and highest value of settings; OpenCV divides by 100 less the uniqueness ratio, and its
+costs overflow in larger blocks."""
 
 SMOOTH_PX, SMOOTH_SIGMA_PX = 5, 1.5
 """Diameter of the smoothed neighbourhood, and its standard deviation, pixels."""

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.estimator import Observation
 from spike_depth_ros.stereo.pairing import PAIR_WAIT_S, WindowPair, WindowPairs
 from spike_depth_ros.stereo.rig import StereoRig
@@ -27,9 +28,10 @@ class PairSource:
         fills: Depth is predicted from a left window alone, too.
         offset_s: Seconds that are added to right stamps.
         pair_wait_s: Largest time by which right stamps may be behind left ones, seconds.
+        check: Called with a new rig; raises ValueError where it cannot be used.
 
     Attributes:
-        rig: Calibrations of both cameras; None: not calibrated.
+        rig: Calibrations of both cameras; None: there is none that can be used.
         problem_of_rig: Reason that there is no rig, one line; empty: there is one.
         fills: As given.
         pairs: Pairs taken.
@@ -43,12 +45,13 @@ class PairSource:
         fills: bool = False,
         offset_s: float = 0.0,
         pair_wait_s: float = PAIR_WAIT_S,
+        check: Callable[[StereoRig], object] = lambda rig: None,
     ) -> None:
         self.rig: StereoRig | None = None
         self.problem_of_rig = ''
         self.pairs = self.alone = 0
         self._left, self._right, self.fills = left, right, fills
-        self._offset_s, self._pair_wait_s = offset_s, pair_wait_s
+        self._offset_s, self._pair_wait_s, self._check = offset_s, pair_wait_s, check
         self._rings: tuple[PlaneRing, PlaneRing] | None = None
         self._windows: WindowPairs | None = None
         self._calibrations: tuple[Calibration, Calibration] | None = None
@@ -130,7 +133,8 @@ class PairSource:
         """Make the rig of the newest calibrations, if they have changed."""
         if pair.right is not None:
             self._right_info = pair.right.camera.info
-        infos = pair.left.camera.info, self._right_info
+        # Before the first pair, the newest one.
+        infos = pair.left.camera.info, self._right_info or self._right.camera.info
         missing = [name for name, one in zip(('left', 'right'), infos, strict=True) if one is None]
         if missing:
             self.rig, self._calibrations = None, None
@@ -141,6 +145,8 @@ class PairSource:
             return
         self._calibrations = calibrations
         try:
-            self.rig, self.problem_of_rig = StereoRig(*calibrations), ''
-        except CalibrationError as error:
+            rig = StereoRig(*calibrations)
+            self._check(rig)
+            self.rig, self.problem_of_rig = rig, ''
+        except ValueError as error:
             self.rig, self.problem_of_rig = None, str(error)

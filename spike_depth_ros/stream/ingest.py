@@ -199,7 +199,7 @@ class Ingest:
         try:
             self._rectification = self._lens.update(msg) if self.settings.rectify else None
         except CalibrationError as error:
-            return f'camera_info: {error}; the camera stays as it was'
+            return f'camera_info: {error}, or set rectify to false; the camera stays as it was'
         return ''
 
     def _give_up_size(self, size: tuple[int, int]) -> bool:

@@ -102,6 +102,7 @@ class PlaneRing:
 
     Attributes:
         changed: That condition.
+        longest_packet_ns: Time of the planes of the longest chunk, nanoseconds.
         gaps: First confirmed gaps, at most :data:`MAX_LISTED_GAPS`.
 
     Raises:
@@ -135,6 +136,7 @@ class PlaneRing:
         self.capacity = capacity
         self.changed = threading.Condition() if changed is None else changed
         self.gaps: list[Gap] = []
+        self.longest_packet_ns = 0
         self._reference = reference_index(reference, window)
         self._store = _Store(geometry, capacity)
         early = sum(refused.values())
@@ -196,6 +198,8 @@ class PlaneRing:
                 self._begin_segment(arrival)
             self._anchors.append((self._store.head, chunk.t0_ns, camera))
             self._newest_ns = chunk.t0_ns + (chunk.planes - 1) * self.period_ns
+            span_ns = chunk.planes * self.period_ns
+            self.longest_packet_ns = max(self.longest_packet_ns, span_ns)
             for first in range(0, chunk.planes, self.capacity):
                 data = chunk.data[first : first + self.capacity]
                 self._evict_before(self._store.head + len(data) - self.capacity)
@@ -241,6 +245,18 @@ class PlaneRing:
                 self._next_start = chosen[0] + self.hop
                 self._skip_before(chosen[0] + min(self.hop, self.window))
                 self._retire_closed_segments()
+
+    def skip_before(self, time_ns: int) -> None:
+        """Skip the planes before a time, of which no window is wanted any more.
+
+        Args:
+            time_ns: Time, nanoseconds.
+        """
+        with self.changed:
+            end = self._plane_at(time_ns)
+            self._skip_before(end)
+            self._next_start = max(self._next_start, end)
+            self._retire_closed_segments()
 
     def take_at(self, reference_ns: int) -> Window | None:
         """Return a copy of the window at a time, whatever the policy and the hop.

@@ -343,8 +343,8 @@ def test_a_task_that_is_unknown_here_is_refused_before_its_fields_are_judged(sav
     with pytest.raises(CheckpointError) as caught:
         load_info(saved)
     assert str(caught.value) == (
-        f'{saved}: field task is {task!r}, expected one of depth, image in '
-        'this version of spike_depth_ros'
+        f'{saved}: field task is {task!r}, expected one of depth, image, stereo '
+        'in this version of spike_depth_ros'
     )
 
 

@@ -88,6 +88,7 @@ def test_a_best_effort_driver_gives_depth_without_a_setting(
 ):
     processes.start('depth', *depth_parameters())
     played(play, spin, listener, tmp_path, 'best_effort')
+    assert 'set spikes.reliability to auto' not in processes.log('depth')  # it is
     assert listener.values('stream')['reliability'] == 'best_effort'
     assert listener.values('stream')['resubscriptions'] == '0'
 

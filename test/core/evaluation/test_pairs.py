@@ -370,8 +370,8 @@ def refusal(capsys, *arguments):
         (('--stereo', '--fill', 'none', '--model', 'm'), '--fill none: takes no network: leave'),
         (
             ('--stereo', '--fill', 'none', '--min-depth-m', 0.01),
-            '--min-depth-m: 0.01 m is at a disparity of 3000 pixels, more than the picture is '
-            'wide: expected a nearest depth above 0.19 m',
+            '--min-depth-m: 0.01 m is at a disparity of 3000 pixels, expected at most 144: '
+            'expected a nearest depth of 0.21 m or more',
         ),
         (('--stereo', '--spikes', '/right/spikes'), 'expected the left one of a pair'),
         ((), '2 topics called spikes: name the stream (--topic; evaluate_bag: --spikes, or --st'),

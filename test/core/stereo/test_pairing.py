@@ -420,6 +420,46 @@ def test_a_stopped_stream_is_not_reported_as_two_clocks():
         assert pairs.problem == ''
 
 
+def test_two_clocks_are_reported_after_both_were_set_back():
+    left, right, pairs = pairs_of(8, capacity=1000, pair_wait_s=0.02)
+    hour = 3600 * 10**9
+    append(left, steady(1000, phase=hour, length=1000).chunks)
+    append(right, steady(100, phase=hour).chunks)  # right has stopped; both start anew
+    drain(pairs)
+    for first in range(0, REPORT_AFTER_NS // PERIOD + 1000, 100):
+        append(left, steady(100, first, length=100).chunks)
+        append(right, steady(100, first, -5 * 10**9, 100).chunks)
+        drain(pairs)
+    assert 'right is 5.000 s behind left' in pairs.problem
+
+
+def test_packets_longer_than_the_wait_are_no_stop():
+    left, right, pairs = pairs_of(8, capacity=1000, pair_wait_s=0.001)
+    taken = []
+    for first in range(0, 400, 40):  # of 2 ms, each in turn
+        append(left, steady(40, first, length=40).chunks)
+        taken += drain(pairs)
+        append(right, steady(40, first, length=40).chunks)
+        taken += drain(pairs)
+    assert len(taken) == 50
+    assert all(pair.right is not None for pair in taken)
+
+
+def test_right_planes_are_skipped_once_left_has_stopped():
+    left, right, pairs = pairs_of(8, capacity=200, pair_wait_s=0.002)
+    append(left, steady(80, length=40).chunks)
+    for first in range(0, 2000, 40):
+        append(right, steady(40, first, length=40).chunks)
+        drain(pairs)
+    found = right.accounting()
+    assert found.overwritten == found.dropped == 0
+    assert found.windowed == 80
+    assert found.skipped_by_policy + found.pending == 2000 - 80
+    append(left, steady(80, 1960, length=40).chunks)  # it goes on
+    append(right, steady(40, 2000, length=40).chunks)
+    assert [pair.right is not None for pair in drain(pairs)] == [True] * 10
+
+
 class WatchedCondition(threading.Condition):
     """Condition that tells when a thread waits."""
 

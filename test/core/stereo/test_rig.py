@@ -67,14 +67,49 @@ def test_the_search_covers_the_nearest_depth_in_steps_of_16(nearest):
     lowest, number = RIG.search_range(nearest)
     assert lowest == 0
     assert number % 16 == 0
-    assert RIG.disparity_of(nearest) <= number < RIG.disparity_of(nearest) + 16
+    assert RIG.disparity_of(nearest) <= number < max(RIG.disparity_of(nearest), 48) + 16.001
 
 
 def test_a_search_that_is_wider_than_the_picture_is_refused():
-    with pytest.raises(ValueError, match=r'0.1 m is at a disparity of 516 pixels.*above 0.13 m'):
+    with pytest.raises(ValueError, match=r'516 pixels, expected at most 384.* of 0.14 m or more'):
         RIG.search_range(0.1)
+    assert RIG.search_range(0.14) == (0, 384)  # as it says
+    far = StereoRig.from_baseline(10.0, 3000.0, 4000, 40)
+    with pytest.raises(ValueError, match='expected at most 2047'):
+        far.search_range(8.0)
     with pytest.raises(ValueError, match='nearest depth 0 m: expected above 0'):
         RIG.search_range(0.0)
+
+
+def test_small_pictures_are_searched_as_wide_as_they_allow():
+    assert StereoRig.from_baseline(0.1, 60.0, 64, 48).search_range(1000.0) == (0, 48)
+    with pytest.raises(ValueError, match='pictures of 16 columns: expected more than 16'):
+        StereoRig.from_baseline(0.1, 60.0, 16, 16).search_range(1.0)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'reason'),
+    [
+        ({3: -1e308}, 'a baseline of 2.3'),
+        ({3: -430e-9}, 'a baseline of 1e-09 m; expected 0.001 to 100'),
+        ({0: 1e-300}, 'P of the right camera has focal lengths 1e-300'),
+        ({3: 0.0, 7: -51.6}, 'side by side, not one above the other'),
+    ],
+)
+def test_absurd_projections_are_refused(changes, reason):
+    p = list(RIG.right.p)
+    for index, value in changes.items():
+        p[index] = value
+    with pytest.raises(CalibrationError, match=reason):
+        StereoRig(RIG.left, dataclasses.replace(RIG.right, p=tuple(p)))
+
+
+def test_a_principal_point_far_away_cannot_be_searched():
+    for away in (5000.0, -1e300):
+        k, p = (replaced(values, n2=away) for values in (RIG.right.k, RIG.right.p))
+        rig = StereoRig(RIG.left, dataclasses.replace(RIG.right, k=k, p=p))
+        with pytest.raises(ValueError, match='expected less than 2047 either way'):
+            rig.search_range(1.0)
 
 
 def test_pictures_that_are_rectified_stay_as_they_are():

@@ -62,12 +62,16 @@ def test_answers_that_the_right_picture_does_not_give_too_are_dropped():
     ('changed', 'reason'),
     [
         ({'correlation_window_size': 4}, 'expected an odd number'),
-        ({'correlation_window_size': -1}, 'expected 1 to 255'),
+        ({'correlation_window_size': -1}, 'expected 1 to 31'),
         ({'P1': 900, 'P2': 800}, 'expected P2 above P1'),
         ({'P1': 0}, 'expected 1 to 10000'),
         ({'P2': 10**9}, 'P2 1000000000: expected 1 to 10000'),
         ({'prefilter_cap': 64}, 'prefilter_cap 64: expected 1 to 63'),
-        ({'uniqueness_ratio': -1}, 'uniqueness_ratio -1: expected 0 to 100'),
+        ({'uniqueness_ratio': -1}, 'uniqueness_ratio -1: expected 0 to 99'),
+        (
+            {'uniqueness_ratio': 100},
+            'uniqueness_ratio 100: expected 0 to 99',
+        ),  # it would divide by 0
         ({'speckle_size': -5}, 'expected 0 to'),
         ({'speckle_range': -1}, 'expected 0 to'),
         ({'disp12_max_diff': -2}, 'expected -1 to'),

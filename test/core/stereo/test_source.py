@@ -87,6 +87,30 @@ def test_without_a_rig_pairs_come_and_the_reason_is_kept():
     assert source.problem_of_rig == ''
 
 
+def test_a_rig_that_cannot_be_searched_is_a_problem():
+    def refuse(rig):
+        raise ValueError('too near')
+
+    left, right, source = eyes(check=refuse)
+    left.on_camera_info(info(RIG.left))
+    right.on_camera_info(info(RIG.right))
+    arrive(left, right)
+    assert source.take(0.1).rig is None
+    assert source.problem_of_rig == 'too near'
+
+
+def test_both_calibrations_are_known_before_a_pair():
+    left, right, source = eyes(pair_wait_s=0.001)
+    left.on_camera_info(info(RIG.left))
+    right.on_camera_info(info(RIG.right))
+    for n in range(20):
+        left.on_spikes(packet(4 * n + 100))
+    right.on_spikes(packet(0))
+    found = source.take(0.1)
+    assert found.right is None
+    assert found.rig == RIG
+
+
 @pytest.mark.parametrize('fills', [False, True])
 def test_left_windows_come_alone_once_right_has_stopped(fills):
     left, right, source = eyes(fills=fills, pair_wait_s=0.001)

@@ -158,12 +158,14 @@ def test_negative_disparities_of_twenty_pairs_are_said():
     assert EXCHANGED not in estimator.predict(later(pair(6), 5.0)).notes
 
 
-def test_noise_alone_has_no_depth():
+@pytest.mark.parametrize('nearest_m', [0.5, 100.0])
+def test_noise_alone_has_no_depth(nearest_m):
     rng = np.random.default_rng(0)
     left, right = (
         Window.from_planes(rng.random((PLANES, HEIGHT, WIDTH)) < 0.1, 20_000.0) for _ in range(2)
     )
-    found = StereoEstimator().predict(Observation(left, right=right, rig=RIG))
+    estimator = StereoEstimator(min_depth_m=nearest_m)
+    found = estimator.predict(Observation(left, right=right, rig=RIG))
     assert np.isnan(found.depth).all()
     assert FEW_MATCHED in found.notes
 

@@ -13,7 +13,7 @@ from spike_depth_ros.checkpoint import save
 from spike_training.commands.evaluate import evaluate
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.runs.export import random_checkpoint
+from spike_training.runs.export import RANDOM_INFO, random_checkpoint
 from spike_training.settings.config import RunConfig, to_yaml
 from spike_training.settings.reading import load_config
 
@@ -112,6 +112,31 @@ def test_two_cameras_are_scored_in_one_table(command, middlebury, tmp_path):
         for found in (rows, short)
     )
     assert short_one['bad2'] > 2 * long_one['pairs']['middlebury/Art']['bad2']
+
+
+def test_a_network_that_matches_has_rows_of_its_own(command, middlebury, tmp_path, monkeypatch):
+    sizes = {'disparities': 32, 'stem': 8, 'features': 8, 'groups': 4, 'volume': 4, 'head': 8}
+    info = dataclasses.replace(RANDOM_INFO['stereo_lite'], settings=sizes)
+    monkeypatch.setitem(RANDOM_INFO, 'stereo_lite', info)
+    path, out = tmp_path / 'm.safetensors', tmp_path / 'r.json'
+    info = save(path, random_checkpoint('stereo_lite', 0)[1], info)
+    given = [
+        'evaluate', '--config', CONFIGS / 'stereo.yaml', '--data.middlebury', middlebury,
+        '--planes', 64, '--device', 'cpu', '--out', out, '--checkpoint',
+    ]  # fmt: skip
+    done = command(*given, path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    assert report['matching_sha256'] == info.weights_sha256
+    rows = report['sets']['middlebury']['rows']
+    found = {row['mean_rate']: row for row in rows if row['method'] == 'network'}
+    assert [*found] == [0.2, 0.05]
+    assert all(row['coverage'] == 1 for row in found.values())
+    assert done.stdout.count('│ network') == 2
+    assert len([row for row in rows if row['method'] == 'mono']) == 2  # by the shipped network
+    done = command('evaluate', '--config', CONFIGS / 'smoke.yaml', *given[3:], path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"{path}: field task is 'stereo', expected 'depth'" in done.stderr
 
 
 def test_damaged_pairs_are_counted_and_named(command, middlebury, tmp_path):

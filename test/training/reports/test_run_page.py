@@ -22,7 +22,6 @@ from spike_depth_ros.checkpoint import hash_file
 from spike_depth_ros.evaluation.report.plots import COLOURS
 from spike_depth_ros.pictures import save_png
 from spike_training.errors import ConfigError, NonFiniteError
-from spike_training.methods.bicross import METHOD
 from spike_training.methods.bicross.settings import CrossDomainConfig, PretrainConfig
 from spike_training.reports.run_page import Kept, PageWriter, page, render
 from spike_training.reports.run_page.curves import curves
@@ -106,7 +105,7 @@ class TestOfARun:
 
     def test_every_chart_is_a_picture(self, trained):
         for stage in read_run(trained.out).stages:
-            charts = curves(stage, METHOD)
+            charts = curves(stage)
             assert len(charts) > 6
             for chart in charts:
                 ElementTree.fromstring(chart['svg'])
@@ -294,18 +293,18 @@ def stage_with(tmp_path, kind, *lines, warnings=()):
 class TestCurves:
     def test_what_no_chart_knows_gets_one(self, tmp_path):
         lines = ({'step': k, 'train/loss': 1.0, 'train/novel': 0.1 * k} for k in (1, 2, 3))
-        charts = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1], METHOD)
+        charts = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1])
         assert [chart['title'] for chart in charts] == ['Loss', 'novel']
 
     def test_several_rates_are_one_chart(self, tmp_path):
         line = {'step': 1, 'train/learning_rate': 1e-3, 'train/learning_rate_encoder': 1e-5}
-        (chart,) = curves(stage_with(tmp_path, 'pretrain', line).stages[-1], METHOD)
+        (chart,) = curves(stage_with(tmp_path, 'pretrain', line).stages[-1])
         assert chart['title'] == 'Learning rate'
         assert '>encoder<' in chart['svg']
 
     def test_one_peak_does_not_flatten_the_rest(self, tmp_path):
         lines = [{'step': k, 'train/loss': 1.0 if k else 1000.0} for k in range(100)]
-        (chart,) = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1], METHOD)
+        (chart,) = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1])
         ticks = [part.text for part in ElementTree.fromstring(chart['svg']).iter() if part.text]
         assert '0.5' in ticks
         assert '1000' not in ticks
@@ -317,7 +316,7 @@ class TestCurves:
             {'step': 2, 'train/loss': 0.9},
             {'step': 2, 'validation/loss': 0.3, 'validation/teacher_criterion': 0.3},
         )  # fmt: skip
-        loss, criterion = curves(run.stages[-1], METHOD)
+        loss, criterion = curves(run.stages[-1])
         assert '<use' not in loss['svg']  # a marker
         assert '<use' in criterion['svg']
 
@@ -326,7 +325,7 @@ class TestCurves:
             tmp_path, 'cross_domain', {'step': 1, 'train/kept': 0.99, 'train/loss': 1.0},
             warnings=[(1, 'too many')],
         )  # fmt: skip
-        loss, kept = (chart['svg'] for chart in curves(run.stages[-1], METHOD))
+        loss, kept = (chart['svg'] for chart in curves(run.stages[-1]))
         assert '>bounds<' in kept
         assert '>warning<' in kept
         assert '>warning<' not in loss
@@ -335,7 +334,7 @@ class TestCurves:
         run = stage_with(
             tmp_path, 'pretrain', *({'step': k, 'train/loss': float('nan')} for k in (1, 2))
         )
-        assert curves(run.stages[-1], METHOD) == []
+        assert curves(run.stages[-1]) == []
 
 
 def scores(network, other=0.6, held=0.68, complete=True):
@@ -388,13 +387,13 @@ def test_settings_that_differ(tmp_path):
     run = read_run(
         made(tmp_path / 'run', PretrainConfig(name='a'), target=TargetConfig(light=0.25))
     )
-    found = differences(run.config, METHOD)
+    found = differences(run.config)
     assert ('train.steps', '3', '2000') in found
     assert ('target.light', '0.25', '0.5') in found
     assert ('model.settings.stem', '8', '–') in found
     assert not [name for name, *_ in found if name.startswith(('out', 'resume', 'a: '))]
-    assert differences({**run.config, 'novel': 3}, METHOD)[-1] != ('novel', '3', 'null')
-    assert ('novel', '3', '–') in differences({**run.config, 'novel': 3}, METHOD)
+    assert differences({**run.config, 'novel': 3})[-1] != ('novel', '3', 'null')
+    assert ('novel', '3', '–') in differences({**run.config, 'novel': 3})
 
 
 def test_a_target_without_depth_has_no_table(trained):

@@ -59,7 +59,9 @@ def test_a_set_of_its_own_is_a_test(tmp_path):
 
 def test_what_is_no_data_set_is_refused(tmp_path):
     config = tiny_run(tmp_path)
-    with pytest.raises(DataSetError, match=r"'tum_office': expected one of dat, .*READER:PATH"):
+    with pytest.raises(
+        DataSetError, match=r"'tum_office': expected one of cityscapes, dat, .*READER:PATH"
+    ):
         [*DataSets(config, {'tum_office': str(tmp_path)}, 4, 32).sets(CPU)]
     with pytest.raises(DataSetError, match='samples is 1: expected 2 or more'):
         [*DataSets(config, {'folder': str(tmp_path)}, 1, 32).sets(CPU)]

@@ -359,7 +359,7 @@ class TestRuns:
         config.target = TargetConfig(test_recordings={'kitti': 'x'})
         problems = '\n'.join(problems_of(config))
         for expected in (
-            'data.recordings.kiti is unknown: expected some of dat, drivingstereo',
+            'data.recordings.kiti is unknown: expected some of cityscapes, dat, drivingstereo',
             'data.random_crop is true: expected transform aspect',
             'data.mean_rate is 1',
             'target.test_recordings is given: expected recordings, too',

@@ -15,10 +15,16 @@ from toy_method import METHOD, Toy, ToyConfig
 from spike_depth_ros.checkpoint import load_info
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross import METHOD as BICROSS
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.methods.ssml.settings import SupervisedConfig
+from spike_training.reports.run_page import PageWriter
+from spike_training.reports.run_page.curves import curves
 from spike_training.reports.run_page.folder import read_run
 from spike_training.runs import pipeline
-from spike_training.settings.method import BUILT_IN, find_method
-from spike_training.settings.reading import read_arguments
+from spike_training.settings.command_line import print_stage_help
+from spike_training.settings.config import StageConfig
+from spike_training.settings.method import BUILT_IN, Method, find_kind, find_method
+from spike_training.settings.reading import load_config, read_arguments
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {
@@ -129,10 +135,12 @@ def test_methods_are_found_by_name_and_by_import_path():
     assert find_method('bicross') is find_method(BUILT_IN['bicross']) is BICROSS
 
 
-@pytest.mark.parametrize('name', ['nope', 'no_such:METHOD', 'toy_method:NONE', 'toy_method:Toy'])
+@pytest.mark.parametrize(
+    'name', ['nope', 'no_such:METHOD', 'toy_method:NONE', 'toy_method:Toy', '', '.nope:METHOD']
+)
 def test_what_is_no_method_is_named(name):
     with pytest.raises(
-        ConfigError, match=f'method is {name!r}.*expected bicross, ssml, or an import'
+        ConfigError, match=f'method is {name!r}.*expected bicross, ssml,.* or an import'
     ):
         find_method(name)
 
@@ -141,3 +149,131 @@ def test_the_page_of_a_method_that_is_not_installed_has_what_all_runs_have(train
     monkeypatch.setitem(sys.modules, 'toy_method', None)
     stage = read_run(trained).stages[-1]
     assert (stage.name, stage.config.summary) == ('second', 'stage of training')
+
+
+TOY = 'toy_method:METHOD.toy'
+
+MIXED = {
+    **CONFIG,
+    'method': 'bicross',
+    'stages': [
+        {**CONFIG['stages'][0], 'kind': TOY},
+        {**CONFIG['stages'][1], 'kind': TOY},
+        {'name': 'third', 'kind': 'bicross.pretrain', 'init_from': 'second'},
+    ],
+}
+"""The stages of the toy method in a config of BiCross, and one of BiCross after them."""
+
+
+def test_kinds_of_other_methods_are_found():
+    assert find_kind('toy', METHOD) == ('', METHOD, ToyConfig)
+    assert find_kind('ssml.supervised', METHOD) == (
+        'ssml.',
+        find_method('ssml'),
+        SupervisedConfig,
+    )
+    assert find_kind(TOY, BICROSS) == ('toy_method:METHOD.', METHOD, ToyConfig)
+    path = BUILT_IN['bicross']  # its dots are none of the kind
+    assert find_kind(f'{path}.pretrain', METHOD) == (f'{path}.', BICROSS, PretrainConfig)
+    assert find_kind('bicross.pretrain', BICROSS) == ('', BICROSS, PretrainConfig)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'message'),
+    [
+        ('pretrian', 'expected pretrain or cross_modality or cross_domain'),
+        ('pretrain.', "its method is 'pretrain' (No module named 'pretrain'): expected bicross,"),
+        ('nope.toy', "its method is 'nope' (No module named 'nope'): expected bicross, ssml,"),
+        ('toy_method.toy', "its method is 'toy_method' (module 'toy_method' has no attribute"),
+        ('toy_method:METHOD.tyo', 'expected toy_method:METHOD.toy'),
+        ('ssml.rgb', 'expected ssml.mutual or ssml.blind_spot or ssml.held_out or ssml.supervis'),
+        ('..toy', "its method is '.' ("),
+        ('bicross.pretrian', 'expected pretrain or cross_modality or cross_domain'),
+    ],
+)
+def test_a_kind_that_is_none_is_one_line(config, kind, message):
+    config.write_text(yaml.safe_dump({'stages': [{'kind': kind, 'weightt': 3}, {'name': 'b'}]}))
+    with pytest.raises(ConfigError) as caught:
+        read_arguments(['--config', str(config)])
+    first, *rest = str(caught.value).splitlines()[1:]
+    assert first.strip().startswith(f'stages[0].kind is {kind!r}: {message}')
+    # Which settings a kind of another method has is not known, either.
+    expected = 'out is missing' if '.' in kind else 'stages[0].weightt is unknown'
+    assert rest[0].strip().startswith(expected)
+
+
+def test_kinds_have_no_dot():
+    class Dotted(StageConfig):
+        kind = 'toy.one'
+
+    with pytest.raises(
+        ValueError, match=r"it has a kind 'toy.one': expected a name without a dot"
+    ):
+        Method((Dotted,))
+
+
+def test_settings_are_those_of_the_kind(config):
+    stages = [{'kind': TOY, 'weight': -1, 'teacher': 'a'}, {'kind': 'pretrain', 'weight': 1}]
+    config.write_text(yaml.safe_dump({'stages': stages}))
+    with pytest.raises(ConfigError) as caught:
+        read_arguments(['--config', str(config)])
+    for expected in (
+        'stages[0].weight is -1: expected 0 or more',
+        'stages[0].teacher is unknown',
+        'stages[1].weight is unknown',
+    ):
+        assert expected in str(caught.value)
+
+
+def test_help_is_of_all_methods_of_the_stages(config, capsys):
+    config.write_text(yaml.safe_dump(MIXED))
+    print_stage_help(read_arguments(['--config', str(config), '--out', 'none']))
+    told = [line for line in capsys.readouterr().out.splitlines() if 'stages of kind' in line]
+    names = [line.partition('stages of kind ')[2].split()[0] for line in told]
+    assert names == ['pretrain', 'cross_modality', 'cross_domain', TOY]
+
+
+@pytest.fixture(scope='module')
+def mixed(tmp_path_factory):
+    """The folder of a run of two methods."""
+    folder = tmp_path_factory.mktemp('mixed')
+    (folder / 'mixed.yaml').write_text(yaml.safe_dump(MIXED))
+    arguments = ['--config', str(folder / 'mixed.yaml'), '--out', str(folder / 'run')]
+    pipeline.run(read_arguments(arguments), PageWriter())
+    return folder / 'run'
+
+
+def test_a_run_of_two_methods_trains(mixed):
+    assert load_info(mixed / 'model.safetensors').stage == 'third'
+    kinds = [stage.kind for stage in load_config(mixed / 'config.yaml').stages]
+    assert kinds == [TOY, TOY, 'pretrain']  # one name, and one hash, for the config's own kinds
+
+
+def test_a_stage_trains_to_the_same_bytes_in_a_config_of_another_method(trained, mixed):
+    for name in ('first', 'second'):
+        one, other = (
+            load_info(out / name / 'model_0000004.safetensors') for out in (trained, mixed)
+        )
+        assert one.weights_sha256 == other.weights_sha256
+
+
+def test_charts_and_settings_of_a_stage_are_those_of_its_method(mixed):
+    run = read_run(mixed)
+    toy, chart = ('How unsure the toy is', 'Depth on labels, L_sup')
+    titles = [{chart['title'] for chart in curves(stage)} for stage in run.stages]
+    assert [(toy in found, chart in found) for found in titles] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+    page = (mixed / 'index.html').read_text()
+    assert 'second: weight' in page
+    assert 'third: weight' not in page
+
+
+def test_the_page_of_a_run_of_two_methods_of_which_one_is_not_installed(mixed, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'toy_method', None)
+    first, *_, last = read_run(mixed).stages
+    assert (first.config.summary, first.method.charts) == ('stage of training', ())
+    assert (last.config.kind, last.method) == ('pretrain', BICROSS)
+    PageWriter().write(mixed)

@@ -5,7 +5,9 @@
 import dataclasses
 import functools
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +27,8 @@ from spike_training.engine.checkpoints import Checkpoints
 from spike_training.errors import ConfigError, NonFiniteError, TrainingError
 from spike_training.evaluation.report import domain_sets
 from spike_training.runs import pipeline
+from spike_training.tables.paper import METRICS
+from spike_training.tables.picture_page import METRICS as PICTURE_METRICS
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import DONE, Training, units_of
 from spike_training.tables.work import (
@@ -85,6 +89,68 @@ def test_every_row_has_figures(smoke):
             for scale in ('raw', 'median_scaled'):
                 assert row[domain][scale]['abs_rel']['mean'] > 0
     assert 'pre_src_adabn | 1 of 1' in (out / 'table.md').read_text()
+
+
+MOST_BYTES = 20_000
+"""Of a committed file of results."""
+
+COMMITTED = sorted((ROOT / 'benchmarks' / 'paper_results').glob('*.json'))
+
+
+def read_results(path, config):
+    """Results by row and seed, if they are what results of a table are."""
+    assert path.stat().st_size <= MOST_BYTES
+    found, settings = json.loads(path.read_text()), yaml.safe_load(config.read_text())
+    assert (found['table'], found['base']) == (config.name, settings['base'])
+    assert {*found['rows']} <= {row['name'] for row in settings['rows']}
+    scores = {*METRICS, *(f'scaled_{name}' for name in METRICS)}
+    for row in found['rows'].values():
+        assert {*row} <= {str(seed) for seed in settings['seeds']}
+        for result in row.values():
+            assert {*result} == {'metrics', 'commit', 'device', 'core_seconds', 'settings'}
+            metrics = result['metrics']
+            assert {*metrics} in (scores, {*PICTURE_METRICS})
+            assert all(value is None or math.isfinite(value) for value in metrics.values())
+            assert re.fullmatch(r'([0-9a-f]{12}|unknown)( with changes)?(, .+)?', result['commit'])
+            assert result['device']
+            assert result['core_seconds'] >= 0
+            assert re.fullmatch('[0-9a-f]{12}', result['settings'])
+    return found['rows']
+
+
+def test_committed_results_are_read_back():
+    for path in COMMITTED:
+        rows = read_results(path, ROOT / 'training' / 'configs' / 'tables' / f'{path.stem}.yaml')
+        assert any(rows.values()), path
+
+
+def test_results_by_seed_are_those_of_the_table(smoke, monkeypatch):
+    path, out = smoke
+    rows = read_results(out / 'results.json', path)
+    assert len(rows) == 9
+    for name, row in rows.items():
+        target = row_of(out, name)['target']
+        for prefix, scale in (('', 'raw'), ('scaled_', 'median_scaled')):
+            for metric in METRICS:
+                value = target[scale][metric]['by_seed']['0']
+                assert row['0']['metrics'][f'{prefix}{metric}'] == pytest.approx(value, rel=1e-4)
+    sessions = [
+        json.loads((unit.folder / 'sessions.json').read_text())
+        for unit in unit_of(path, 'mono_cross', out / 'stages').needs
+    ]
+    spent = sum(one['seconds'] * one['threads'] for found in sessions for one in found)
+    found = rows['mono_cross']['0']
+    assert found['core_seconds'] == pytest.approx(spent, abs=0.1)
+    assert found['core_seconds'] > rows['rgb_only']['0']['core_seconds'] > 0  # of its teacher
+    assert rows['median_depth']['0']['core_seconds'] == 0
+    assert found['device'] == sessions[0][0]['device']
+    # The hash is of the settings alone.
+    monkeypatch.setattr('spike_depth_ros.__version__', '9.9.9')
+    unit = unit_of(path, 'mono_cross', out / 'stages')
+    assert unit.settings_hash == found['settings']
+    assert not unit.folder.exists()
+    hashes = {row['0']['settings'] for row in rows.values()}
+    assert len(hashes) == len(rows) - 1  # the baseline has those of the reference
 
 
 def test_stages_that_rows_share_are_trained_once(smoke):
@@ -309,6 +375,23 @@ def test_a_unit_that_another_process_does_is_waited_for(tmp_path, capsys):
         order.append('first')
     other.join()
     assert order == ['first', 'second']
+
+
+def test_rows_of_two_methods_stand_side_by_side(tmp_path):
+    toy = {'kind': 'toy_method:METHOD.toy', 'weight': 0.25, 'steps': 2}
+    path = small(
+        tmp_path,
+        stages={'pre_src': {'like': 'teacher', 'input': 'spikes', 'steps': 2}, 'toy': toy},
+        rows=[{'name': 'pre_src', 'stage': 'pre_src'}, {'name': 'toy', 'stage': 'toy'}],
+        paper=None,
+        claims=[],
+    )
+    out = tmp_path / 'out'
+    table(path, out)
+    one, other = (unit_of(path, name, out / 'stages').training for name in ('pre_src', 'toy'))
+    assert (one.stage.kind, other.stage.kind) == ('pretrain', toy['kind'])
+    assert one.result['weights_sha256'] != other.result['weights_sha256']
+    assert row_of(out, 'toy')['target']['raw']['abs_rel']['difference']['mean'] != 0
 
 
 def test_each_experiment_of_the_paper_trains(tmp_path):

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from tables import small
+import yaml
+from tables import CONFIGS, small
 
 from spike_training.evaluation.rates import LEVEL, picture
+from spike_training.runs.sessions import SESSIONS
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.tables.metrics import METRICS, RowMetrics, Summary, claims_of
+from spike_training.tables.metrics import RowMetrics, Summary, claims_of
 from spike_training.tables.page import Page, cell
+from spike_training.tables.paper import METRICS
 from spike_training.tables.plan import load_table
+from spike_training.tables.results import encode, results_of
 from spike_training.tables.units import DONE, units_of
 
 SEEDS = [0, 1, 2]
@@ -191,6 +195,81 @@ def test_what_programs_read(tmp_path):
     assert abs_rel['by_seed'] == pytest.approx({'0': 0.25, '2': 0.5})
     assert abs_rel['difference']['mean'] == pytest.approx(-0.125)
     assert row['paper'] == {'table': 'I', 'abs_rel': 0.128, 'delta1': 0.817}
+
+
+def test_all_metrics_of_a_paper_are_printed_with_remarks(tmp_path):
+    names = {'pre_src': 'K+pp', 'bicross': 'Saxena et al.', 'median_depth': 'Train set mean'}
+    rows = yaml.safe_load((CONFIGS / 'tables' / 'smoke.yaml').read_text())['rows']
+    rows = [{**row, 'paper': names.get(row['name'])} for row in rows]
+    settings = {'paper': {'file': 'shen', 'tables': ['1']}, 'rows': rows}
+    found = page(tmp_path, REPORTS, **settings)
+    text = found.markdown()
+    _, _, section = text.partition('\n## Paper\n')
+    lines = section.partition('\n## ')[0].splitlines()
+    expected = (
+        '| median_depth | Train set mean (1) | 0.361 | 4.826 | 8.102 | 0.377 | 0.638 | 0.804 '
+        '| 0.894 |  |',
+        '| pre_src | K+pp (1) | 0.125 | 1.172 | 5.890 | 0.216 | 0.859 | 0.983* | 0.977 '
+        '| delta2: printed above delta3, likely a misprint |',
+        '| bicross | Saxena et al. (1) | 0.280 | - | 8.734 | - | 0.601 | 0.820 | 0.916 |  |',
+    )
+    assert lines[-3:] == [*expected]
+    assert 'what Shen et al. print **of their data**: KITTI 2015, split of Eigen et al.' in text
+    assert '0.125 (1) | 0.859 |' in text
+    told = json.loads(json.dumps(found.to_json()))
+    assert told['paper']['title'].startswith('A Depth Estimation Framework Based on Unsupervised')
+    assert 'sq_rel' not in told['rows'][6]['paper']
+    assert told['rows'][2]['paper']['notes'].keys() == {'delta2'}
+
+
+def test_a_paper_of_the_main_columns_has_a_section_for_remarks_alone(tmp_path):
+    found = page(tmp_path, REPORTS)
+    assert '## Paper' not in found.markdown()
+    row = next(row for row in found.table.paper.table('I').rows if row.name == 'Pre_src')
+    row.notes['delta1'] = 'unlikely'
+    text = found.markdown()
+    assert '| 0.285 (I) | 0.663* |' in text
+    assert '| 0.663* | - | - | delta1: unlikely |' in text
+
+
+def test_results_have_the_origin_of_each_seed(tmp_path):
+    found = page(tmp_path, REPORTS)
+    rows = [
+        dataclasses.replace(row, scorings={s: units_of(row.row, s, tmp_path) for s in SEEDS})
+        for row in found.rows
+        if row.row.config.stages
+    ]
+    session = {'device': 'CPU', 'seconds': 2.5, 'threads': 2, 'processes': 3, 'changed': False}
+    sessions = [
+        {**session, 'commit': '0123456789abcdef'},
+        {**session, 'commit': '0123456789abcdef', 'changed': True},
+        {**session, 'commit': None, 'device': 'GPU', 'processes': 1},
+    ]
+    folder = rows[1].scorings[1].training.folder
+    folder.mkdir()
+    (folder / SESSIONS).write_text(json.dumps(sessions))
+    results = json.loads(encode(results_of(dataclasses.replace(found, rows=rows))))
+    assert [*results['rows']['bicross']] == ['0', '2']
+    result = results['rows']['pre_src']['1']
+    assert result['commit'] == '0123456789ab, 0123456789ab with changes, unknown'
+    assert result['device'] == 'CPU, GPU'
+    assert result['core_seconds'] == 2.5 * 2 * (3 + 3 + 1)
+    assert result['metrics']['abs_rel'] == 0.4
+    assert result['metrics']['scaled_delta1'] == 4.2
+    assert 'rgb_only' not in results['rows']
+
+
+def test_results_are_rounded_and_absent_ones_null(tmp_path):
+    reports = {'pre_src': {0: (0.123456789, 0.123456789)}, 'bicross': {0: (0.2, 0.2)}}
+    found = page(tmp_path, reports)
+    blind = {'sets': {}}
+    rows = [
+        dataclasses.replace(row, reports={0: blind}) if row.name == 'bicross' else row
+        for row in found.rows
+    ]
+    results = json.loads(encode(results_of(dataclasses.replace(found, rows=rows))))
+    assert results['rows']['pre_src']['0']['metrics']['abs_rel'] == 0.12346
+    assert results['rows']['bicross']['0']['metrics']['abs_rel'] is None
 
 
 @pytest.mark.parametrize(

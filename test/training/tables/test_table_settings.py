@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from toy_method import ToyConfig
 
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.methods.bicross.settings import AdaptConfig
 from spike_training.settings.reading import load_config
-from spike_training.tables.paper import PAPER
+from spike_training.tables.paper import FOLDER, read_paper
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import units_of
 
@@ -56,7 +58,10 @@ MISTAKES = (
         {'reference': 'pre_srcc'},
         "reference is 'pre_srcc': expected the name of a row with a stage; did you mean pre_src?",
     ),
-    ({'paper': ['I', 'X']}, "paper has 'X': expected some of I, II"),
+    (
+        {'paper': {'file': 'bicross', 'tables': ['I'], 'table': 'I'}},
+        'paper.table is unknown: did you mean tables?',
+    ),
     (
         {'stages': {'pre_src': {'like': 'teachr', 'input': 'spikes'}}},
         "stages.pre_src.like is 'teachr': expected a stage of the base or of this table; did",
@@ -72,6 +77,16 @@ MISTAKES = (
         "stages.teacher.like is 'bicross': expected none, the base has a stage of that name",
     ),
     ({'stages': {'f': 3}}, 'stages.f is 3: expected settings'),
+    (
+        {
+            'stages': {
+                'k': {'like': 'teacher', 'kind': 'nope.rgb'},
+                'm': {'like': 'teacher', 'kind': 'bicross.rgb'},
+            }
+        },
+        "stages.k.kind is 'nope.rgb': its method is 'nope' (No module named 'nope'): expected b",
+        "stages.m.kind is 'bicross.rgb': expected pretrain or cross_modality or cross_domain",
+    ),
     (
         {'stages': {'g': {'like': 'teacher', 'init_from': 'previous'}}},
         "stages.g.init_from is 'previous': expected scratch, imagenet or the name",
@@ -242,14 +257,71 @@ def test_each_experiment_switches_what_the_paper_switches(name):
 
 def test_every_row_of_the_ablations_of_the_paper_is_there():
     rows = rows_of(CONFIGS / 'tables' / 'ablations_mini.yaml')
-    wanted = {name for number in ('V', 'VI', 'VII') for name in PAPER[number].rows}
+    paper = read_paper(FOLDER / 'bicross.yaml', [])
+    wanted = {row.name for number in ('V', 'VI', 'VII') for row in paper.table(number).rows}
     assert {row.settings.paper for row in rows.values()} - {None} == wanted
 
 
-def test_the_paper_says_the_same_of_the_same_twice():
-    # Table I and Tables V to VII are of one scenario.
-    assert PAPER['I'].rows['BiCross'] == PAPER['V'].rows['Ex8'] == PAPER['VII'].rows['Ex8']
-    assert PAPER['I'].rows['MonoCross'] == PAPER['V'].rows['Ex2'] == PAPER['VI'].rows['Ex2']
+def test_a_stage_like_one_of_another_method_has_its_common_settings(file):
+    path = file(
+        stages={
+            'toy': {'like': 'bicross', 'kind': 'toy_method:METHOD.toy', 'init_from': 'scratch'},
+            'more': {'like': 'toy', 'weight': 0.25},
+            'own': {'like': 'teacher', 'kind': 'bicross.pretrain'},
+            'back': {'like': 'toy', 'kind': 'cross_domain', 'init_from': 'toy'},
+        },
+        rows=[{'name': name, 'stage': name} for name in ('more', 'teacher', 'own', 'back')],
+        reference='more',
+    )
+    rows = rows_of(path)
+    stage = rows['more'].config.stages[-1]
+    assert type(stage) is ToyConfig
+    assert (stage.kind, stage.weight) == ('toy_method:METHOD.toy', 0.25)
+    assert stage.steps == 60  # as bicross of the base
+    assert rows['back'].config.stages[-1].adapt == AdaptConfig()  # was not kept on the way
+    # With and without its own method, a kind is the same.
+    teacher, own = (rows[name].config.stages[-1] for name in ('teacher', 'own'))
+    assert dataclasses.replace(own, name='teacher') == teacher
+
+
+def test_rows_of_pictures_and_of_depth_do_not_compare(file):
+    override = {'model': {'architecture': 'recon_lite', 'bins': 41}, 'data': {'planes': [41]}}
+    path = file(
+        stages={'image': {'kind': 'ssml.held_out'}},
+        rows=[
+            {'name': 'teacher', 'stage': 'teacher'},
+            {'name': 'image', 'stage': 'image', 'override': override},
+        ],
+        reference='teacher',
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_table(path)
+    assert str(caught.value).endswith(
+        'a setting is wrong:\n  rows are of the tasks depth and image: expected depth or image, '
+        'one of them'
+    )
+
+
+def test_rows_of_another_task_are_not_scored(file, monkeypatch):
+    monkeypatch.setattr(ToyConfig, 'task', 'stereo')
+    stages = {'toy': {'kind': 'toy_method:METHOD.toy'}}
+    path = file(stages=stages, rows=[{'name': 'a', 'stage': 'toy'}], reference='a')
+    with pytest.raises(ConfigError, match='rows are of the tasks stereo: expected depth or im'):
+        load_table(path)
+
+
+def test_rows_of_a_paper_that_the_table_does_not_name(file):
+    row = {'name': 'a', 'stage': 'teacher', 'paper': 'RGB'}
+    with pytest.raises(ConfigError) as caught:
+        load_table(file(rows=[row], reference='a'))
+    assert str(caught.value).endswith(
+        "a setting is wrong:\n  rows[0].paper is 'RGB': expected none, the table has no paper"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_table(file(rows=[row], reference='a', paper={'file': 'nope', 'tables': ['I']}))
+    assert str(caught.value).endswith(
+        "a setting is wrong:\n  paper.file is 'nope': expected one of bicross, shen"
+    )
 
 
 def test_tables_share_the_stages_that_are_the_same(tmp_path):
@@ -370,6 +442,9 @@ def test_a_file_that_is_not_there(tmp_path):
     [
         ('mini', 'bicross_adabn', 'figures_of_bicross_adabn_0_3f2742bf0b46'),
         ('ssml', 'ssml_no_gates', 'figures_of_mutual_ssml_0_a6d45d40c703'),
+        ('smoke', 'wider', 'figures_of_pre_src_0_0e302b9e0d77'),
+        ('additions', 'half_homes', 'figures_of_large_0_009bf7002c66'),
+        ('ablations_mini', 'ex1', 'figures_of_ex1_0_da83800baae9'),
     ],
 )
 def test_folders_of_earlier_versions_are_used_again(table, row, folder, monkeypatch):

@@ -47,7 +47,7 @@ def evaluate(
     samples, planes and mean_rate: see docs/predictions.md.
 
     A config with evaluate.stereo scores depth from two cameras on data sets of pairs: matching,
-    one camera, and matching that one camera fills: docs/stereo.md.
+    one camera, matching that one camera fills, and a network that matches: docs/stereo.md.
 
     Args:
         config: The config.yaml of a run or of inputs, or a config: its test scenes, the size of
@@ -55,7 +55,8 @@ def evaluate(
         out: The report to write, JSON, its folder is made if missing; with inputs_only a folder,
             refused unless empty.
         checkpoint: The .safetensors file, or the name of a shipped model. Give this, predictions,
-            or inputs_only. Of two cameras it is the network of one, the shipped one if not given.
+            or inputs_only. Of two cameras it is the network of one, the shipped one if not given;
+            or a network that matches (task stereo), which gets rows of its own.
         predictions: Folder of depth maps, one for each sample: NAME.npy or .npz (depth and, if
             there is one, uncertainty: the half-width of the 68 % interval) of floats in metres
             along the optical axis, or NAME.png of uint16.

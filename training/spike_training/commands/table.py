@@ -30,7 +30,8 @@ def table(
 
     Stages that rows share are trained once. Completed stages and scores, of this or another run,
     are reused: run the same command again to resume. OUT/table.md and OUT/table.json contain the
-    table with all results so far; incomplete rows are marked.
+    table with all results so far; incomplete rows are marked. OUT/results.json has the results of
+    each seed in few bytes, to be committed.
 
     Args:
         config: Config of the table, see training/configs/tables.
@@ -57,6 +58,7 @@ def table(
     from spike_training.tables.page import Page, TablePage
     from spike_training.tables.picture_page import PicturePage
     from spike_training.tables.plan import load_table
+    from spike_training.tables.results import encode, results_of
     from spike_training.tables.work import select_units, work, work_on_cluster
 
     planned = load_table(config)
@@ -82,6 +84,7 @@ def table(
             page = Page(planned, found, claims_of(planned, found))
         write_atomically(out / 'table.md', page.markdown().encode())
         write_atomically(out / 'table.json', to_json(page.to_json()))
+        write_atomically(out / 'results.json', encode(results_of(page)))
     page.show()
     print(f'{out / "table.md"}: the table; {out / "table.json"}: its metrics, by seed')
     if missing := [unit for unit in left if not unit.done]:

@@ -27,13 +27,18 @@ Disparity = npt.NDArray[np.float32]
 class RightFrames:
     """Right eye of a clip of frames, rectified: its rows are those of the left one.
 
+    The principal points may have other columns: what is infinitely far has the disparity
+    ``rig.offset_px``.
+
     Attributes:
+        frames: Numbers of the frames that are pairs, increasing; with or without depth.
         image: Function that reads the right frame of a number, as :meth:`Clip.image` the left one.
         disparity: Function that reads the true disparity of a number: left less right column,
             ``[H, W]`` float32 pixels of the left frame, NaN unknown. It raises FrameError as well.
         rig: Calibrations of both eyes; None: unknown, a disparity has no metres.
     """
 
+    frames: tuple[int, ...]
     image: Callable[[int], Rgb]
     disparity: Callable[[int], Disparity]
     rig: StereoRig | None
@@ -41,10 +46,15 @@ class RightFrames:
 
 @dataclasses.dataclass(frozen=True)
 class RightSpikes:
-    """Right eye of a recording of spikes, rectified: its rows are those of the left one.
+    """Right eye of a recording of spikes.
+
+    Planes of both eyes with the same numbers are of one time. They are those of the sensors:
+    ``rig.rectifications`` has what makes their rows correspond. The principal points may have
+    other columns, as in :class:`RightFrames`.
 
     Attributes:
-        load: Function that reads its planes, as :attr:`SpikeClip.load` those of the left eye.
+        load: Function that reads its planes, as :attr:`SpikeClip.load` those of the left eye. Of a
+            bag, the middle planes of both are the nearest ones by their stamps.
         rig: Calibrations of both eyes.
     """
 
@@ -150,3 +160,29 @@ class SpikeClip:
     white_rate: float = 1.0
     rectification: Rectification | None = None
     right: RightSpikes | None = None
+
+    def between(self, first: int, last: int) -> SpikeClip:
+        """Return the recording of some of the planes, with what belongs to them.
+
+        Args:
+            first: First plane.
+            last: Plane after the last one.
+        """
+        load, right = self.load, self.right
+        if right is not None:
+            of_right = right.load
+            right = dataclasses.replace(right, load=lambda a, b: of_right(first + a, first + b))
+        depths, images = (
+            [(at - first, read) for at, read in zip(*both, strict=True) if first <= at < last]
+            for both in ((self.depth_planes, self.depths), (self.image_planes, self.images))
+        )
+        return dataclasses.replace(
+            self,
+            planes=last - first,
+            load=lambda a, b: load(first + a, first + b),
+            depth_planes=tuple(plane for plane, _ in depths),
+            depths=tuple(read for _, read in depths),
+            image_planes=tuple(plane for plane, _ in images),
+            images=tuple(read for _, read in images),
+            right=right,
+        )

@@ -33,6 +33,7 @@ MANY = 10
 """Number of single windows from which on they are split in their order."""
 
 SINGLE_PLACES = {
+    'cityscapes': r'(cityscapes/[^/]+/[^/]+)',
     'drivingstereo': r'drivingstereo/[^/]+/([^/]+)',
     'nyuv2': r'nyuv2/(.+?)[a-z]?$',
     'nyuv2_raw': r'nyuv2_raw/(.+?)[a-z]?$',
@@ -113,7 +114,7 @@ def select_split(
     for clip in clips:
         if isinstance(clip, Clip):
             frames = _of_frames(clip, start, stop, window_s)
-            if frames.labelled:
+            if frames.labelled or (frames.right is not None and frames.right.frames):
                 parts.append(cast(Recording, frames))
         else:
             parts.append(cast(Recording, _of_spikes(clip, start, stop)))
@@ -133,32 +134,25 @@ def _times(split: Split, with_test: bool) -> tuple[float, float]:
 
 
 def _of_frames(clip: Clip, start: float, stop: float, window_s: float) -> Clip:
-    """Return a clip of the same frames, of which only those in a part of the time have depth."""
+    """Return a clip of the same frames; only those in a part of the time have depth or a pair."""
     first, whole = float(clip.times_s[0]), float(clip.times_s[-1] - clip.times_s[0])
     # A window reaches over a border by at most half of its length, from either side.
     low = -np.inf if start == 0 else first + start * whole + window_s / 2
     high = np.inf if stop == 1 else first + stop * whole - window_s / 2
     own = copy.copy(clip)
-    own.labelled = tuple(k for k in clip.labelled if low <= clip.times_s[k] <= high)
+
+    def inside(numbers: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(k for k in numbers if low <= clip.times_s[k] <= high)
+
+    own.labelled = inside(clip.labelled)
+    if own.right is not None:
+        own.right = dataclasses.replace(own.right, frames=inside(own.right.frames))
     return own
 
 
 def _of_spikes(clip: SpikeClip, start: float, stop: float) -> SpikeClip:
     """Return a clip of the planes in a part of the time."""
-    first, last = round(start * clip.planes), round(stop * clip.planes)
-    kept = [k for k, plane in enumerate(clip.depth_planes) if first <= plane < last]
-    right = clip.right
-    if right is not None:
-        load = right.load
-        right = dataclasses.replace(right, load=lambda a, b: load(first + a, first + b))
-    return dataclasses.replace(
-        clip,
-        planes=last - first,
-        load=lambda a, b: clip.load(first + a, first + b),
-        depth_planes=tuple(clip.depth_planes[k] - first for k in kept),
-        depths=tuple(clip.depths[k] for k in kept),
-        right=right,
-    )
+    return clip.between(round(start * clip.planes), round(stop * clip.planes))
 
 
 def _hash(name: str) -> bytes:

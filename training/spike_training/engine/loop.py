@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.model import to_channels_last
 from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
@@ -121,7 +122,7 @@ def _prepare(stage: Stage[AnyBatch], config: TrainConfig, device: torch.device) 
     """Move a stage to its device, and its networks to the forms that the settings name."""
     stage.to(device)
     for network in stage.networks:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        to_channels_last(network)
         if config.checkpoint_activations:
             checkpoint_activations(network)
         if config.compile:

@@ -14,9 +14,10 @@ from spike_training.evaluation.predictors import predict
 from spike_training.sampling.sample import Unlabelled
 
 
-def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
+def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d | nn.BatchNorm3d]:
     """Return the batch-norm layers of a network."""
-    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    kinds = nn.BatchNorm2d, nn.BatchNorm3d
+    return [module for module in network.modules() if isinstance(module, kinds)]
 
 
 @contextmanager

@@ -15,13 +15,14 @@ from spike_depth_ros import preview
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.stereo.estimator import LEAST_DISPARITY_PX
 from spike_depth_ros.stereo.fill import RunningFactor, fill
+from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import Picture, SgbmMatcher
 from spike_depth_ros.stream.window import Window
 from spike_training.datasets.clip import Disparity
 from spike_training.errors import DataSetError
 from spike_training.evaluation.report import cell
-from spike_training.evaluation.stereo_pairs import StereoPair
+from spike_training.evaluation.stereo_pairs import StereoPair, Windows
 
 BAD_PX = 2.0
 """Error of a wrong disparity, pixels."""
@@ -44,8 +45,9 @@ class Row(NamedTuple):
     """What gave some disparities.
 
     Attributes:
-        method: ``sgbm``, ``mono`` or ``fused``.
-        seen: Method of the preview that is matched, or ``pictures``; empty for ``mono``.
+        method: ``sgbm``, ``mono``, ``fused`` or ``network``.
+        seen: Method of the preview that is matched, or ``pictures``; empty for ``mono`` and
+            ``network``.
         mean_rate: Mean firing rate; None: pictures, or spikes as recorded.
     """
 
@@ -54,18 +56,44 @@ class Row(NamedTuple):
     mean_rate: float | None
 
 
+Scores = dict[str, float | None]
+"""What :func:`score` returns."""
+
+
 def score_pairs(
-    pairs: Iterable[StereoPair], mono: DepthEstimator, matcher: SgbmMatcher
+    pairs: Iterable[StereoPair],
+    mono: DepthEstimator,
+    matcher: SgbmMatcher,
+    network: StereoNetwork | None = None,
 ) -> list[dict[str, Any]]:
-    """Score matching, one camera, and matching that one camera fills.
+    """Score matching, one camera, matching that one camera fills, and a network that matches.
 
     Args:
         pairs: Pairs with truth.
         mono: Estimator of one camera, which bins no pixels.
-        matcher: Matcher of all rows.
+        matcher: Matcher of all rows but those of the network.
+        network: Network that matches; None: it has no rows.
 
     Raises:
-        DataSetError: The estimator cannot use windows of their size or length.
+        DataSetError: A network cannot use windows of their size or length.
+
+    Returns:
+        See :func:`table_of`.
+    """
+    found: dict[Row, dict[str, Scores]] = {}
+    for pair in pairs:
+        for row, answer, scaled in _answers(pair, mono, matcher):
+            found.setdefault(row, {})[pair.name] = score(pair, answer, scaled)
+        if network is None:
+            continue
+        for rate, windows in pair.windows.items():
+            answer = _of_network(pair, network, windows)
+            found.setdefault(Row('network', '', rate), {})[pair.name] = score(pair, answer)
+    return table_of(found)
+
+
+def table_of(found: Mapping[Row, Mapping[str, Scores]]) -> list[dict[str, Any]]:
+    """Return the rows of a report from the scores of each row's pairs by name.
 
     Returns:
         For each row ``method``, ``seen`` and ``mean_rate`` of :class:`Row`, its :func:`score` of
@@ -75,16 +103,18 @@ def score_pairs(
         - ``bad2_answered``: mean of those that have an answer; None: none has
         - ``ratio_low``, ``ratio_high``: lowest and highest ``ratio``; None: none is calibrated
     """
-    found: dict[Row, dict[str, dict[str, float | None]]] = {}
-    for pair in pairs:
-        for row, answer, scaled in _answers(pair, mono, matcher):
-            found.setdefault(row, {})[pair.name] = score(pair, answer, scaled)
     return [{**row._asdict(), **_means(scores), 'pairs': scores} for row, scores in found.items()]
 
 
-def score(
-    pair: StereoPair, answer: Disparity, predicted: Depth | None = None
-) -> dict[str, float | None]:
+def _of_network(pair: StereoPair, network: StereoNetwork, windows: Windows) -> Disparity:
+    """Return the disparities of a network, of all pixels."""
+    try:
+        return network.predict(*windows).disparity
+    except ValueError as error:  # a network for other windows or another sensor
+        raise DataSetError(f'{pair.name}: {error}') from error
+
+
+def score(pair: StereoPair, answer: Disparity, predicted: Depth | None = None) -> Scores:
     """Score the disparities of a pair.
 
     Args:
@@ -131,7 +161,7 @@ def _answers(
             raise DataSetError(f'{pair.name}: {error}') from error
 
     if pair.pictures is not None:
-        matched = _matched(matcher, *pair.pictures, rig)
+        matched = matched_by(matcher, *pair.pictures, rig)
         yield Row('sgbm', PICTURES, None), matched, None
         # The spikes of most light are what one camera makes the most of.
         brightest, _ = pair.windows[max(pair.windows, key=lambda rate: rate or 0)]
@@ -140,7 +170,7 @@ def _answers(
         by_preview = {}
         for method in preview.METHODS:
             left, right = (preview.render(window, method) for window in windows)
-            by_preview[method] = _matched(matcher, left, right, rig)
+            by_preview[method] = matched_by(matcher, left, right, rig)
             yield Row('sgbm', method, rate), by_preview[method], None
         depth = alone(windows[0])
         yield Row('mono', '', rate), _scaled_to_truth(depth, pair), depth
@@ -148,7 +178,7 @@ def _answers(
         yield Row('fused', FILLED_PREVIEW, rate), filled, None
 
 
-def _matched(matcher: SgbmMatcher, left: Picture, right: Picture, rig: StereoRig) -> Disparity:
+def matched_by(matcher: SgbmMatcher, left: Picture, right: Picture, rig: StereoRig) -> Disparity:
     """Match a pair of pictures; what would be farther than infinity is missing."""
     found = matcher.match(left, right)
     found[found - np.float32(rig.offset_px) < LEAST_DISPARITY_PX] = np.nan
@@ -171,7 +201,7 @@ def _scaled_to_truth(alone: Depth, pair: StereoPair) -> Disparity:
     return rig.disparity_of(alone * np.float32(factor))
 
 
-def _means(scores: Mapping[str, Mapping[str, float | None]]) -> dict[str, float | None]:
+def _means(scores: Mapping[str, Scores]) -> Scores:
     def given(key: str) -> list[float]:
         return [one[key] for one in scores.values() if one[key] is not None]  # type: ignore[misc]
 

@@ -14,7 +14,13 @@ import torch
 
 import spike_depth_ros
 from spike_depth_ros.architectures import SETTINGS
-from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, ImageInfo, load_info
+from spike_depth_ros.checkpoint import (
+    CheckpointInfo,
+    DepthInfo,
+    ImageInfo,
+    StereoInfo,
+    load_info,
+)
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.stage import Context, Stage
@@ -162,7 +168,7 @@ def describe(config: ResolvedStage) -> CheckpointInfo:
         'planes': planes[len(planes) // 2],
         'planes_range': (planes[0], planes[-1]),
         'bins': model.bins if spikes else 3,
-        'inputs': (stage.input,),
+        'inputs': stage.inputs,
         'rate_hz_range': (min(rates), max(rates)),
         'stage': stage.name,
         'datasets': datasets_of(domains)
@@ -172,6 +178,8 @@ def describe(config: ResolvedStage) -> CheckpointInfo:
     }
     if stage.task == 'image':
         return ImageInfo(**common)
+    if stage.task == 'stereo':
+        return StereoInfo(**common)
     return DepthInfo(
         **common,
         min_depth=model.min_depth,

@@ -22,13 +22,14 @@ from onnxscript.optimizer import fold_constants_ir
 from torch import Tensor, nn
 
 import spike_depth_ros
-from spike_depth_ros.architectures import TinySettings
+from spike_depth_ros.architectures import StereoLiteSettings, TinySettings
 from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
     CheckpointError,
     CheckpointInfo,
     DepthInfo,
+    StereoInfo,
     Tensors,
     hash_file,
     hash_weights,
@@ -52,13 +53,14 @@ MAX_DIFFERENCE = 1e-3
 """Largest accepted relative difference between ONNX Runtime and torch, both float32."""
 
 UNDECIDED = 1e-3
-"""Largest share of pixels that may differ by more with ``upsampling: selected``: where two largest
-weights are equal but for rounding, a pixel copies one value here and another one there."""
+"""Largest share of pixels that may differ by more with ``upsampling: selected``, and of
+disparities: where two largest weights are equal but for rounding, a pixel copies one value here
+and another one there."""
 
 SAMPLE_SIZE = (4, 6)
 """Rows and columns of tokens while exporting; height and width stay free."""
 
-RANDOM_INFO = {
+RANDOM_INFO: dict[str, CheckpointInfo] = {
     'dpt_tiny': DepthInfo(
         architecture='dpt_tiny',
         settings=dataclasses.asdict(TinySettings()),
@@ -70,6 +72,16 @@ RANDOM_INFO = {
         max_depth=80.0,
         canonical_fx=400.0,
         fx_range=(200.0, 800.0),
+        stage='random',
+        package_version=spike_depth_ros.__version__,
+    ),
+    'stereo_lite': StereoInfo(
+        architecture='stereo_lite',
+        settings=dataclasses.asdict(StereoLiteSettings()),
+        planes=128,
+        planes_range=(16, 1280),
+        bins=4,
+        rate_hz_range=(10_000.0, 40_000.0),
         stage='random',
         package_version=spike_depth_ros.__version__,
     ),
@@ -92,16 +104,21 @@ def export(
         info, weights = random_checkpoint(architecture, seed)
         correction = None
     if calibrate is not None:
-        if not isinstance(info, DepthInfo):
+        if not isinstance(info, DepthInfo | StereoInfo):
             raise CheckpointError(
                 f'{checkpoint}: calibrate is given for the task {info.task!r}, expected it with '
-                'depth alone, which has an uncertainty'
+                'depth or stereo, which have an uncertainty'
             )
         from spike_training.runs.evaluation import calibrated
+        from spike_training.runs.stereo_scenes import calibrated_pairs
 
         settings = load_config(calibrate)
         limit_threads(settings.threads)
-        info = calibrated(settings, info, weights, torch.device('cpu'))
+        place = torch.device('cpu')
+        if isinstance(info, StereoInfo):
+            info = calibrated_pairs(settings, info, weights, place)
+        else:
+            info = calibrated(settings, info, weights, place)
     network = build_with_weights(info, weights).eval()
     # The .onnx names the weights; the checkpoint can name the .onnx only once that is written.
     tensors = weights if correction is None else weights | correction.tensors()
@@ -122,7 +139,7 @@ def export(
     print(f'{onnx_file}: within {difference:.1e} of torch (relative, float32)')
 
 
-def random_checkpoint(architecture: str, seed: int) -> tuple[DepthInfo, Tensors]:
+def random_checkpoint(architecture: str, seed: int) -> tuple[CheckpointInfo, Tensors]:
     """Return an untrained checkpoint with random weights.
 
     Args:
@@ -144,7 +161,7 @@ def random_checkpoint(architecture: str, seed: int) -> tuple[DepthInfo, Tensors]
         return info, weights_of(network)
 
 
-def random_counts(info: DepthInfo) -> tuple[Tensor, Tensor]:
+def random_counts(info: CheckpointInfo) -> tuple[Tensor, Tensor]:
     """Return counts of a batch of static random images with contrast at all scales.
 
     Args:
@@ -224,7 +241,7 @@ def to_onnx(network: SpikeNet, info: CheckpointInfo) -> bytes:
         info: Metadata, written into the file; with ``weights_sha256``, without ``onnx_sha256``.
     """
     size = [rows * MULTIPLE for rows in SAMPLE_SIZE]
-    counts = torch.ones((1, info.bins, *size), dtype=torch.uint16)
+    counts = torch.ones((len(info.inputs), info.bins, *size), dtype=torch.uint16)
     planes_per_bin = torch.ones(info.bins, dtype=torch.int32)
     rows, columns = torch.export.Dim('rows', max=1024), torch.export.Dim('columns', max=1024)
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
@@ -259,9 +276,13 @@ def relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo)
     """Return the relative difference of ONNX Runtime to torch.
 
     All outputs are compared, at two input sizes, and the largest difference counts; with
-    ``upsampling: selected`` that of all pixels but a share of :data:`UNDECIDED`.
+    ``upsampling: selected`` and of disparities that of all pixels but a share of
+    :data:`UNDECIDED`. Disparities below 1 pixel, and uncertainties of theirs, count as that.
     """
-    undecided = UNDECIDED if info.settings.get('upsampling') == 'selected' else 0.0
+    chooses = info.settings.get('upsampling') == 'selected' or isinstance(info, StereoInfo)
+    undecided = UNDECIDED if chooses else 0.0
+    # Disparities of about 0 pixels are as exact as others.
+    least = 1.0 if isinstance(info, StereoInfo) else 1e-6
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
@@ -271,7 +292,7 @@ def relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo)
         size = [rows * MULTIPLE for rows in tokens]
         several = generator.integers(4, 6, info.bins) if info.planes > info.bins else 1
         planes_per_bin = np.full(info.bins, several * info.pool**2, np.int32)
-        light = generator.uniform(0.02, 0.6, (1, 1, *size))
+        light = generator.uniform(0.02, 0.6, (len(info.inputs), 1, *size))
         counts = generator.binomial(planes_per_bin[None, :, None, None], light).astype(np.uint16)
         feeds = {'counts': counts, 'planes_per_bin': planes_per_bin}
         found = session.run(list(info.outputs), feeds)
@@ -281,7 +302,7 @@ def relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo)
             )
         for name, mine in zip(info.outputs, found, strict=True):
             expected = getattr(wanted, name).numpy()
-            relative = np.abs(mine - expected) / np.maximum(np.abs(expected), 1e-6)
+            relative = np.abs(mine - expected) / np.maximum(np.abs(expected), least)
             # NaN stays NaN, and is refused.
             worst = np.maximum(worst, np.quantile(relative, 1 - undecided, method='higher'))
     return float(worst)

@@ -14,7 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.fabric import PrecisionName
 from spike_training.engine.stage import Context, Stage
-from spike_training.sampling.sample import Batch, Pair
+from spike_training.sampling.sample import Batch, Pair, Unlabelled, View
 
 SMALL = 96
 """Largest rows and columns of the images on which activations are measured, unless the network
@@ -91,7 +91,11 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
         fx=torch.full((images,), config.model.canonical_fx),
         index=torch.arange(images),
         image=torch.full((images, 1, height, width), 0.2) if spec.image else None,
+        baseline_m=torch.full((images,), 0.1) if spec.right else None,
     )
+    if spec.right:
+        right = View(batch.counts, batch.rgb, batch.depth, batch.image)
+        batch = dataclasses.replace(batch, right=right)
     return Pair(batch, batch.unlabelled()) if spec.domain == 'both' else batch
 
 
@@ -146,6 +150,8 @@ def _bytes(value: Tensor) -> int:
 
 
 def _bytes_of(batch: Batch | Pair) -> int:
+    parts: list[Batch | Unlabelled]
     parts = [batch.source, batch.target] if isinstance(batch, Pair) else [batch]
-    values = [value for part in parts for value in vars(part).values()]
+    eyes = [part.right for part in parts if isinstance(part.right, View)]
+    values = [value for part in (*parts, *eyes) for value in vars(part).values()]
     return sum(_bytes(value) for value in values if isinstance(value, Tensor))

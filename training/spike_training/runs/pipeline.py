@@ -18,6 +18,7 @@ from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     DepthInfo,
     ImageInfo,
+    StereoInfo,
     Tensors,
     load,
     remove_unfinished,
@@ -42,6 +43,8 @@ from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
 from spike_training.runs.sources import with_steps
+from spike_training.runs.stereo_evaluation import show_stereo
+from spike_training.runs.stereo_scenes import calibrated_pairs, evaluate_scenes, stereo_metrics
 from spike_training.sampling.sample import Source
 from spike_training.settings.config import (
     NOT_THE_RUN,
@@ -223,6 +226,10 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     if isinstance(info, ImageInfo):
         report = evaluate_images(config, info, weights, device)
         metrics, show_report = image_metrics(report), show_images
+    elif isinstance(info, StereoInfo):
+        info = calibrated_pairs(config, info, weights, device)
+        report = evaluate_scenes(config, info, weights, device)
+        metrics, show_report = stereo_metrics(report), show_stereo
     else:
         assert isinstance(info, DepthInfo)
         info = calibrated(config, info, weights, device)
@@ -232,7 +239,7 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     model = config.out / MODEL
     save(model, weights, dataclasses.replace(info, metrics=metrics))
     write_atomically(config.out / REPORT, to_json(report))
-    if config.evaluate.export and info.inputs == ('spikes',):
+    if config.evaluate.export and info.inputs[0] == 'spikes':
         from spike_training.runs.export import export
 
         export(model, checkpoint=model)

@@ -88,6 +88,8 @@ def make_source(
         bins=config.model.bins,
         with_rgb=spec.rgb,
         with_image=spec.image,
+        with_right=spec.right,
+        baseline_factors=spec.baseline_factors,
         device=device,
         workers=data.workers if in_order else 0,
     )

@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
+from spike_depth_ros.checkpoint import CheckpointInfo, StereoInfo, find_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError
@@ -32,12 +34,13 @@ def evaluate_stereo(
     planes: int,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Evaluate the matcher of the package beside a network and filled by it; return the report.
+    """Evaluate matching beside a network of one camera and filled by it; return the report.
 
     Args:
         config: Config with ``evaluate.stereo``.
         data: Path and reader's options of each data set by its name, see :func:`readers.read`.
-        checkpoint: The network of one camera; None: the shipped one.
+        checkpoint: The network of one camera, or one that matches (task ``stereo``), which gets
+            rows of its own; None: the shipped one of one camera.
         samples: Pairs of each data set, at most.
         planes: Length of the windows.
         device: Device of the network.
@@ -48,6 +51,11 @@ def evaluate_stereo(
     """
     stereo = config.evaluate.stereo
     assert stereo is not None
+    network: StereoNetwork | None = None
+    path = find_checkpoint(checkpoint)
+    if isinstance(load_info(path, CheckpointInfo), StereoInfo):
+        network = StereoNetwork.from_checkpoint(path, device.type, 'torch', config.threads)
+        checkpoint = None
     # Every pixel is scored.
     mono = DepthEstimator.from_checkpoint(
         checkpoint, device.type, 'torch', threads=config.threads, max_pixels=sys.maxsize
@@ -58,7 +66,7 @@ def evaluate_stereo(
     for name, where in data.items():
         clips = readers.read(name, where)
         pairs = PairsOf(clips, camera, stereo.mean_rates, samples)
-        rows = score_pairs(pairs, mono, matcher)
+        rows = score_pairs(pairs, mono, matcher, network)
         if not rows:
             reason = next(iter(pairs.skipped))
             raise DataSetError(f'{name}: none of its pairs can be used: {reason}')
@@ -72,6 +80,7 @@ def evaluate_stereo(
         'format': FORMAT,
         'task': 'stereo',
         'weights_sha256': mono.info.weights_sha256,
+        'matching_sha256': None if network is None else network.info.weights_sha256,
         'seed': config.seed,
         'planes': planes,
         'rate_hz': config.data.rate_hz,

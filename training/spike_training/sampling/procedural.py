@@ -45,6 +45,7 @@ _METER_STEP = 4  # pixels between those that the exposure is metered at
 _PREFETCHED = 256  # scenes generated at once, at least
 _PIXELS = 1 << 23  # rendered at once, at most
 _LENGTHS = 7  # entropy of the window lengths
+_BASELINES = 11  # of the factors on the distance of the eyes
 _RGB_LEVEL = 0.25  # mean of linear colour images
 
 
@@ -66,6 +67,8 @@ class ProceduralSource:
             then has more knots, without double edges where things move fast.
         with_right: Whether batches have a right eye, at the distance of each style
             (``second_eye.BASELINES_M``); its exposure is that of the left one.
+        baseline_factors: Least and largest factor on this distance, drawn for each sample with a
+            uniform logarithm.
         rates_hz: Plane rates of batches, one drawn for each; empty: ``rate_hz``.
         device: Where to render and simulate.
         split: ``train``, ``calibration`` or ``test``, which have no scene in common.
@@ -93,6 +96,7 @@ class ProceduralSource:
         with_image: bool = False,
         rates_hz: tuple[float, ...] = (),
         with_right: bool = False,
+        baseline_factors: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         if not styles or not planes:
             raise ValueError('no styles or no window lengths: expected at least one of each')
@@ -107,6 +111,12 @@ class ProceduralSource:
         self.planes, self.rate_hz = planes, rate_hz
         self.rates_hz = rates_hz or (rate_hz,)
         self.with_rgb, self.with_image, self.with_right = with_rgb, with_image, with_right
+        if not 0 < baseline_factors[0] <= baseline_factors[1]:
+            raise ValueError(
+                f'baseline_factors is {list(baseline_factors)}: expected two above 0, the larger '
+                'one last'
+            )
+        self.baseline_factors = baseline_factors
         self.baselines_m = [BASELINES_M.get(style, BASELINE_M) for style in styles]
         self.device = torch.device(device)
         self._pool = ScenePool(self.generators, workers) if workers else None
@@ -206,7 +216,13 @@ class ProceduralSource:
     def _baselines_m(self, indices: Sequence[int]) -> Array:
         """Return the distance of the eyes of each sample, metres."""
         number = len(self.baselines_m)
-        return np.array([self.baselines_m[index % number] for index in indices], np.float32)
+        low, high = map(math.log, self.baseline_factors)
+        shares = [np.random.default_rng([self.seed, _BASELINES, k]).random() for k in indices]
+        factors = [math.exp(low + share * (high - low)) for share in shares]
+        found = [
+            self.baselines_m[k % number] * one for k, one in zip(indices, factors, strict=True)
+        ]
+        return np.array(found, np.float32)
 
     def samples(self, indices: Sequence[int], planes: int | None = None) -> Batch:
         """Return chosen samples.

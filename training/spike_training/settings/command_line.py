@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, auto_parser
 
 from spike_training.settings.config import RunConfig
-from spike_training.settings.method import find_method
+from spike_training.settings.method import find_kind, find_method
 from spike_training.settings.reading import without_dashes
 
 PROGRAM = 'run.py'
@@ -56,8 +56,15 @@ def call(functions: Mapping[str, Callable[..., Any]], arguments: Sequence[str]) 
 
 
 def print_stage_help(config: RunConfig) -> None:
-    """Print the settings of each kind of stage of a run's method, with meanings and defaults."""
-    for stage in find_method(config.method).stages:
-        parser = ArgumentParser(prog=f'stages of kind {stage.kind}', add_help=False)
-        parser.add_class_arguments(stage, 'stages')
-        parser.print_help()
+    """Print the settings of each kind of stage of a run's methods, with meanings and defaults."""
+    method = find_method(config.method)
+    methods = {'': method}
+    for stage in config.stages:
+        kind = find_kind(stage.kind, method)
+        methods[kind.prefix] = kind.method
+    for prefix, method in methods.items():
+        for settings in method.stages:
+            name = f'{prefix}{settings.kind}'
+            parser = ArgumentParser(prog=f'stages of kind {name}', add_help=False)
+            parser.add_class_arguments(settings, 'stages')
+            parser.print_help()

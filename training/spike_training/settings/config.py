@@ -304,6 +304,9 @@ class BatchSpec:
         held_out: Planes by which windows of raw planes are longer than the network's input.
         raw_pixels: True if pixels of recorded spikes are never summed; training crops them at
             random positions.
+        right: True if samples have a right eye, as procedural ones alone can.
+        baseline_factors: Least and largest factor on the distance of the eyes of procedural
+            samples, drawn for each.
     """
 
     domain: Literal['source', 'target', 'both'] = 'source'
@@ -312,6 +315,8 @@ class BatchSpec:
     image: bool = False
     held_out: int = 0
     raw_pixels: bool = False
+    right: bool = False
+    baseline_factors: tuple[float, float] = (1.0, 1.0)
 
 
 def is_file_of_weights(name: str) -> bool:
@@ -327,7 +332,7 @@ class StageConfig:
 
     Attributes:
         name: Name of the stage, of its folder and in the metadata of its checkpoints.
-        kind: Kind of the stage, one of those of the method.
+        kind: Kind of the stage, one of those of the method, or METHOD.KIND of another one.
         input: Input of the network: spikes, or rgb (a teacher of later stages).
         init_from: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, imagenet (the encoder
@@ -386,6 +391,11 @@ class StageConfig:
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
         return BatchSpec(rgb=self.input == 'rgb', spikes=self.input == 'spikes')
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Inputs of the network, as its checkpoints name them."""
+        return (self.input,)
 
     def result(self, selection: Mapping[str, Any] | None) -> str:
         """Describe the resulting weights of the stage, for the page of a run.
@@ -456,10 +466,10 @@ class StageConfig:
             yield f'{name} is {path!r}: {error}'
             return
         found, expected = (info.architecture, info.inputs), config.model.architecture
-        if found != (expected, (self.input,)):
+        if found != (expected, self.inputs):
             yield (
                 f'{name} is {path!r}, {found[0]} of {", ".join(found[1])}: expected '
-                f'{expected} of {self.input}'
+                f'{expected} of {", ".join(self.inputs)}'
             )
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
@@ -619,8 +629,9 @@ class RunConfig:
             and write nothing (also --dry-run true).
         resume: Continue the run in that folder from its newest checkpoint. Without it a folder
             that already contains a run is refused.
-        method: Training method: bicross (depth), ssml (pictures), or the import path of a
-            third-party method, my_package.my_method:METHOD, see docs/training.md.
+        method: Training method: bicross (depth), ssml (pictures), stereo (two cameras), or the
+            import path of a third-party method, my_package.my_method:METHOD, see
+            docs/training.md. Stages may name another one in their kind.
         stages: The stages in order; see --stages.help.
         model: Network.
         data: Scenes or recordings, and the spike camera.

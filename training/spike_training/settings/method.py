@@ -7,9 +7,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, one_line
 
 if TYPE_CHECKING:
     from spike_training.settings.config import StageConfig
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BUILT_IN = {
     'bicross': 'spike_training.methods.bicross:METHOD',
     'ssml': 'spike_training.methods.ssml:METHOD',
+    'stereo': 'spike_training.methods.stereo:METHOD',
 }
 """Import paths of the methods of this package."""
 
@@ -61,15 +62,37 @@ class Method:
         stages: The settings of each kind of stage, whose ``kind`` has the name as its default.
             The first one is used where a config names no kind.
         charts: Charts of scalars that its stages log, for the page of a run.
+
+    Raises:
+        ValueError: The name of a kind has a dot, which separates it from that of a method.
     """
 
     stages: Sequence[type[StageConfig]]
     charts: Sequence[ScalarChart] = ()
 
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if '.' in kind:
+                raise ValueError(f'it has a kind {kind!r}: expected a name without a dot')
+
     @property
     def kinds(self) -> Mapping[str, type[StageConfig]]:
         """Settings of each kind of stage, by the name of the kind."""
         return {stage.kind: stage for stage in self.stages}
+
+
+class Kind(NamedTuple):
+    """Kind of a stage.
+
+    Attributes:
+        prefix: Method as written before the kind, with the dot; empty for that of the config.
+        method: Method that the kind is of.
+        settings: Settings of the kind.
+    """
+
+    prefix: str
+    method: Method
+    settings: type[StageConfig]
 
 
 def import_object(path: str) -> Any:
@@ -92,9 +115,37 @@ def find_method(name: str) -> Method:
         method = import_object(BUILT_IN.get(name, name))
         if isinstance(method, Method):
             return method
-    except (ImportError, AttributeError, ValueError) as error:
-        reason = str(error)
+    # TypeError: of a name that begins with a dot.
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        reason = one_line(error)
     raise ConfigError(
         f'method is {name!r} ({reason}): expected {", ".join(BUILT_IN)}, or an import path such '
         'as my_package.my_method:METHOD'
     )
+
+
+def find_kind(kind: str, method: Method) -> Kind:
+    """Find a kind of stage.
+
+    Args:
+        kind: Name of a kind of the config's method, or METHOD.KIND of another method. KIND is
+            what follows the last dot, METHOD as in :func:`find_method`: its dots are of the
+            method, as in ``my_package.my_method:METHOD.KIND``.
+        method: Method of the config.
+
+    Raises:
+        ConfigError: There is no method or kind of that name.
+    """
+    before, dot, name = kind.rpartition('.')
+    found = method
+    if dot:
+        try:
+            found = find_method(before)
+        except ConfigError as error:
+            raise ConfigError(f'kind is {kind!r}: its {error}') from error
+    prefix = '' if found is method else f'{before}.'
+    settings = found.kinds.get(name)
+    if settings is None:
+        known = ' or '.join(f'{prefix}{one}' for one in found.kinds)
+        raise ConfigError(f'kind is {kind!r}: expected {known}')
+    return Kind(prefix, found, settings)

@@ -18,7 +18,7 @@ import yaml
 from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml, read_yaml
 from spike_training.errors import ConfigError, one_line
 from spike_training.settings.config import RunConfig, StageConfig, check, listed, problems_of
-from spike_training.settings.method import Method, find_method
+from spike_training.settings.method import Method, find_kind, find_method
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
 
@@ -112,20 +112,26 @@ def read_stage(
 ) -> StageConfig:
     """Read the settings of a stage, with the type of its kind.
 
-    Settings of other kinds of stages may be given only with their defaults: configs of older
+    Settings of the method's other kinds may be given only with their defaults: configs of older
     versions contain all of them in each stage.
 
     Args:
-        method: Method that defines the kinds of stages.
+        method: Method of the config; a stage may name another one in its kind.
         given: Settings by name.
         where: Prefix of the names in messages.
         problems: List to which all problems are appended.
     """
-    kind = given.get('kind', method.stages[0].kind)
-    settings = method.kinds.get(str(kind))
-    if settings is None:
-        problems.append(f'{where}kind is {kind!r}: expected {" or ".join(method.kinds)}')
-        settings, given = method.stages[0], {**given, 'kind': method.stages[0].kind}
+    kind = str(given.get('kind', method.stages[0].kind))
+    try:
+        prefix, method, settings = find_kind(kind, method)
+        known, kind = True, f'{prefix}{settings.kind}'
+    except ConfigError as error:
+        problems.append(f'{where}{error}')
+        if '.' in kind:  # settings of another method's kind are not known, either
+            given = {k: value for k, value in given.items() if k in _hints(StageConfig)}
+        settings = method.stages[0]
+        known, kind = False, settings.kind
+    given = {**given, 'kind': kind}
     own = {}
     for name, value in given.items():
         others = [other for other in method.stages if name in _hints(other)]  # type: ignore[arg-type]
@@ -133,7 +139,7 @@ def read_stage(
             own[name] = value
             continue
         read = read_settings(others[0], {name: value}, where, problems)
-        if kind == settings.kind and getattr(read, name) != getattr(others[0](), name):
+        if known and getattr(read, name) != getattr(others[0](), name):
             kinds = ' or '.join(other.kind for other in others)
             problems.append(f'{where}{name} is given: expected it in a stage of kind {kinds} only')
     stage: StageConfig = read_settings(settings, own, where, problems)

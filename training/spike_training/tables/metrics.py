@@ -25,17 +25,6 @@ from spike_training.tables.work import failure
 
 Scale = Literal['raw', 'median_scaled']
 
-METRICS = {
-    'abs_rel': 'AbsRel',
-    'sq_rel': 'SqRel, m',
-    'rmse': 'RMSE, m',
-    'rmse_log': 'RMSElog',
-    'delta1': 'delta1',
-    'delta2': 'delta2',
-    'delta3': 'delta3',
-}
-"""Metrics of the papers' tables, with their column titles."""
-
 RANK = 'rank_correlation'
 """Rank correlation of the predicted uncertainty with the error, a metric of the raw depth."""
 
@@ -103,7 +92,7 @@ class RowMetrics:
         """Return a metric over the seeds that are done; empty where the row lacks the metric.
 
         Args:
-            metric: Key of ``METRICS``, or ``RANK``.
+            metric: Key of :data:`spike_training.tables.paper.METRICS`, or ``RANK``.
             scale: Depth as predicted, or scaled by each image's median.
             domain: Domain of the test scenes.
             style: Style of the scenes; empty: the mean over all styles.

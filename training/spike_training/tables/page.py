@@ -10,13 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, get_args
 
 from spike_training.evaluation.report import domain_sets, print_rows
-from spike_training.tables.metrics import METRICS, RANK, Claim, RowMetrics, Scale, Summary
-from spike_training.tables.paper import PAPER, Published, published
+from spike_training.tables.metrics import RANK, Claim, RowMetrics, Scale, Summary
+from spike_training.tables.paper import METRICS, Printed
 from spike_training.tables.plan import Table
 from spike_training.tables.settings import Domain
 from spike_training.tables.units import Training
 
 NOTHING = '-'
+
+HEADLINE = ('abs_rel', 'delta1')
+"""Metrics of the main columns."""
 
 SCALES = {
     'raw': 'as predicted, in metres',
@@ -102,6 +105,10 @@ class TablePage(ABC):
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         """Return metrics of a row."""
 
+    @abstractmethod
+    def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
+        """Return the main metrics of a row, by name."""
+
     def to_json(self) -> dict[str, Any]:
         """Return the complete table, for table.json."""
         settings = self.table.settings
@@ -140,19 +147,20 @@ class Page(TablePage):
             yield f'## Target, {SCALES[scale]}', self._metrics(scale)
             title = f'Differences to `{self.table.settings.reference}`:'
             yield title, self._metrics(scale, differences=True)
+        if self._printed_needs_table():
+            yield '## Paper', self._printed()
         yield '## Source, styles, uncertainty', self._beside()
         yield '## Rows', self._rows()
 
     def _note(self) -> str:
         """Describe the data and networks of the paper's results and of these."""
-        if not self.table.settings.paper:
+        paper = self.table.paper
+        if paper is None:
             return ''
         numbers: dict[str, list[str]] = {}
-        for number in self.table.settings.paper:
-            numbers.setdefault(PAPER[number].scenario, []).append(number)
-        theirs = '; '.join(
-            f'{scenario} (Table {", ".join(of)})' for scenario, of in numbers.items()
-        )
+        for number in self._numbers():
+            numbers.setdefault(paper.table(number).caption, []).append(number)
+        theirs = '; '.join(f'{caption} (Table {", ".join(of)})' for caption, of in numbers.items())
         config = self.reference.row.config
         target_data = config.target_data
         assert target_data is not None  # checked with the table
@@ -161,9 +169,9 @@ class Page(TablePage):
             for data in (config.data, target_data)
         )
         return (
-            f'*Paper*: what Liu et al. (BiCross) print **of their data**: {theirs}, with '
-            f'DPT-Hybrid. **Here**: {source} to {target}, with {config.model.architecture}. Where '
-            'data or network are others, compare the order of rows, not the metrics.'
+            f'*Paper*: what {paper.cited} print **of their data**: {theirs}, with '
+            f'{paper.network}. **Here**: {source} to {target}, with {config.model.architecture}. '
+            'Where data or network are others, compare the order of rows, not the metrics.'
         )
 
     def _headline(self) -> Iterator[list[str]]:
@@ -240,23 +248,64 @@ class Page(TablePage):
         return cell(row.summary(metric, scale).minus(reference), signed=True)
 
     def _paper(self, row: RowMetrics) -> list[str]:
-        found = self._published(row)
+        found = self._found(row)
         if found is None:
             return [NOTHING, NOTHING]
-        number, metrics = found
-        return [f'{metrics.abs_rel:.3f} ({number})', f'{metrics.delta1:.3f}']
+        abs_rel, delta1 = (_printed(found, metric) for metric in HEADLINE)
+        return [abs_rel if abs_rel == NOTHING else f'{abs_rel} ({found.number})', delta1]
 
-    def _published(self, row: RowMetrics) -> tuple[str, Published] | None:
-        name = row.row.settings.paper
-        return None if name is None else published(self.table.settings.paper, name)
+    def _printed(self) -> Iterator[list[str]]:
+        """Yield all metrics that the paper prints of these rows, with the remarks on them."""
+        yield ['row', 'of the paper', *METRICS.values(), 'remarks']
+        for row in self.rows:
+            if (found := self._found(row)) is not None:
+                remarks = '; '.join(
+                    f'{METRICS[metric]}: {text}' for metric, text in found.notes.items()
+                )
+                yield [
+                    row.name,
+                    f'{row.row.settings.paper} ({found.number})',
+                    *(_printed(found, metric) for metric in METRICS),
+                    remarks,
+                ]
+
+    def _printed_needs_table(self) -> bool:
+        """Return True if the main columns lack metrics that the paper prints, or remarks."""
+        found = [self._found(row) for row in self.rows]
+        return any(
+            one.notes or one.metrics.keys() - {*HEADLINE} for one in found if one is not None
+        )
+
+    def _numbers(self) -> Sequence[str]:
+        """Return the numbers of the paper's tables that rows are looked up in."""
+        return [] if self.table.settings.paper is None else self.table.settings.paper.tables
+
+    def _found(self, row: RowMetrics) -> Printed | None:
+        """Return what the paper prints of a row; None if nothing."""
+        name, paper = row.row.settings.paper, self.table.paper
+        return None if name is None or paper is None else paper.find(self._numbers(), name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the complete table, for table.json."""
-        claims = [claim.to_json() for claim in self.claims]
-        return {**super().to_json(), 'mean_over': 'images', 'claims': claims}
+        claims, paper = [claim.to_json() for claim in self.claims], self.table.paper
+        return {
+            **super().to_json(),
+            'mean_over': 'images',
+            'paper': None if paper is None else {'authors': paper.authors, 'title': paper.title},
+            'claims': claims,
+        }
+
+    def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
+        """Return the metrics on the target, and median-scaled ones as ``scaled_``."""
+        prefixes: dict[Scale, str] = {'raw': '', 'median_scaled': 'scaled_'}
+        return {
+            f'{prefix}{metric}': row.summary(metric, scale)
+            for scale, prefix in prefixes.items()
+            for metric in METRICS
+        }
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
-        trainings, found = _trainings(row), self._published(row)
+        trainings, found = _trainings(row), self._found(row)
         metrics: dict[str, Any] = {}
         for domain in get_args(Domain):
             metrics[domain] = {
@@ -278,7 +327,7 @@ class Page(TablePage):
             'stages': [{'name': unit.stage.name, 'steps': unit.steps} for unit in trainings],
             'adabn': row.row.settings.adabn,
             **metrics,
-            'paper': None if found is None else {'table': found[0], **found[1]._asdict()},
+            'paper': None if found is None else found.to_json(),
             'folders': {seed: unit.folder.name for seed, unit in row.scorings.items()},
         }
 
@@ -310,6 +359,13 @@ def cell(summary: Summary, signed: bool = False) -> str:
     sign = '+' if signed else ''
     spread = '' if summary.std is None else f' ± {summary.std:.3f}'
     return f'{summary.mean:{sign}.3f}{spread}'
+
+
+def _printed(found: Printed, metric: str) -> str:
+    """Format a printed metric as a table cell; an asterisk marks one with a remark."""
+    if metric not in found.metrics:
+        return NOTHING
+    return f'{found.metrics[metric]:.3f}{"*" if metric in found.notes else ""}'
 
 
 def _trainings(row: RowMetrics) -> Sequence[Training]:

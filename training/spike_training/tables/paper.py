@@ -1,127 +1,203 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Results that the paper reports on its own data and network, for comparison.
-
-Liu et al., Unsupervised Spike Depth Estimation via Cross-modality Cross-domain Knowledge Transfer
-(BiCross), Tables I to VII. Table VI repeats rows of Table V, and Table VII of both. In Table V
-the check mark of the filter is missing for Ex2; according to Table VI and section IV-C, Ex2 has
-the filter.
-"""
+"""Results that papers print, on data and networks of their own: a file in ``papers/`` each."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from spike_training.settings.ranges import Problems
+from spike_training.settings.reading import read_settings, read_tree
 
-class Published(NamedTuple):
-    """Published metrics of one row.
+FOLDER = Path(__file__).with_name('papers')
+"""Folder of the files."""
 
-    Attributes:
-        abs_rel: Mean relative error.
-        delta1: Share of pixels within a factor of 1.25, 0 to 1 (printed as "delta > 1.25").
-    """
-
-    abs_rel: float
-    delta1: float
-
-
-class PublishedTable(NamedTuple):
-    """Table of the paper.
-
-    Attributes:
-        scenario: Source and target data.
-        rows: Metrics by the paper's name of the row; in Tables V to VII the number of the
-            experiment, and RGB, which is the network before any phase.
-    """
-
-    scenario: str
-    rows: dict[str, Published]
-
-
-_ABLATION = 'Virtual KITTI RGB to KITTI spike'
-_EX2 = Published(0.217, 0.704)
-_EX8 = Published(0.128, 0.817)
-
-PAPER = {
-    'I': PublishedTable(
-        'Virtual KITTI RGB to KITTI spike',
-        {
-            'AdaDepth': Published(0.303, 0.506),
-            'T2Net': Published(0.252, 0.689),
-            'SFA': Published(0.298, 0.541),
-            'Pre_src': Published(0.285, 0.663),
-            'MonoCross': Published(0.217, 0.704),
-            'BiCross': Published(0.128, 0.817),
-            'Supervised': Published(0.120, 0.857),
-        },
-    ),
-    'II': PublishedTable(
-        'Driving Stereo clear RGB to foggy spike',
-        {
-            'AdaDepth': Published(0.377, 0.354),
-            'T2Net': Published(0.147, 0.725),
-            'SFA': Published(0.351, 0.402),
-            'Pre_src': Published(0.194, 0.633),
-            'MonoCross': Published(0.129, 0.783),
-            'BiCross': Published(0.106, 0.851),
-            'Supervised': Published(0.120, 0.864),
-        },
-    ),
-    'III': PublishedTable(
-        'KITTI RGB to Driving Stereo spike',
-        {
-            'Pre_src': Published(0.322, 0.160),
-            'MonoCross': Published(0.293, 0.183),
-            'BiCross': Published(0.251, 0.309),
-        },
-    ),
-    'IV': PublishedTable(
-        'NYUv2 RGB to Respike indoor spike',
-        {
-            'Pre_src': Published(0.372, 0.450),
-            'MonoCross': Published(0.329, 0.457),
-            'BiCross': Published(0.223, 0.715),
-        },
-    ),
-    'V': PublishedTable(
-        _ABLATION,
-        {
-            'RGB': Published(0.294, 0.658),
-            'Ex1': Published(0.243, 0.702),
-            'Ex2': _EX2,
-            'Ex3': Published(0.261, 0.685),
-            'Ex4': Published(0.205, 0.740),
-            'Ex5': Published(0.216, 0.736),
-            'Ex6': Published(0.197, 0.741),
-            'Ex7': Published(0.129, 0.810),
-            'Ex8': _EX8,
-        },
-    ),
-    'VI': PublishedTable(
-        _ABLATION,
-        {'Ex9': Published(0.239, 0.686), 'Ex10': Published(0.246, 0.683), 'Ex2': _EX2},
-    ),
-    'VII': PublishedTable(
-        _ABLATION,
-        {
-            'Ex2': _EX2,
-            'Ex11': Published(0.170, 0.757),
-            'Ex12': Published(0.159, 0.796),
-            'Ex8': _EX8,
-        },
-    ),
+METRICS = {
+    'abs_rel': 'AbsRel',
+    'sq_rel': 'SqRel, m',
+    'rmse': 'RMSE, m',
+    'rmse_log': 'RMSElog',
+    'delta1': 'delta1',
+    'delta2': 'delta2',
+    'delta3': 'delta3',
 }
-"""Tables by their number. Table VI also has the row RGB of Table V."""
+"""Metrics of the papers' tables, with their column titles."""
+
+SHARES = ('delta1', 'delta2', 'delta3')
+"""Metrics from 0 to 1, none of which is above the next one."""
 
 
-def published(tables: list[str], name: str) -> tuple[str, Published] | None:
-    """Find the first of some tables with a row of that name; None if no table has one.
+@dataclass
+class PrintedRow:
+    """Row of a table of a paper.
 
-    Returns:
-        Number of the table, and the row.
+    Attributes:
+        name: Name of the row in tables of this package, close to the paper's.
+        values: Value of each of the table's metrics; null where none is printed.
+        notes: Remarks by metric, on values that look like misprints.
     """
-    for number in tables:
-        found = PAPER[number].rows.get(name)
-        if found is not None:
-            return number, found
-    return None
+
+    name: str = ''
+    values: list[float | None] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class PrintedTable:
+    """Table of a paper.
+
+    Attributes:
+        number: The paper's number of the table.
+        caption: Data that the metrics are of.
+        metrics: Metrics of its columns, keys of ``METRICS``.
+        rows: Rows, at least those that tables are compared with.
+    """
+
+    number: str = ''
+    caption: str = ''
+    metrics: list[str] = field(default_factory=list)
+    rows: list[PrintedRow] = field(default_factory=list)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        if not self.caption:
+            yield 'caption is missing: expected the data that the metrics are of'
+        if not self.metrics or {*self.metrics} - {*METRICS} or _repeated(self.metrics):
+            yield f'metrics is {self.metrics}: expected some of {", ".join(METRICS)}, each once'
+            return
+        names = [row.name for row in self.rows]
+        if not names or '' in names or _repeated(names):
+            yield f'rows are named {names}: expected one or more, each name once'
+        for row in self.rows:
+            yield from (f'row {row.name}: {problem}' for problem in self._row(row))
+
+    def _row(self, row: PrintedRow) -> Problems:
+        if len(row.values) != len(self.metrics):
+            yield f'values has {len(row.values)}: expected {len(self.metrics)}, one of each metric'
+            return
+        values = dict(zip(self.metrics, row.values, strict=True))
+        good = {metric: v for metric, v in values.items() if v is not None and _fits(metric, v)}
+        for metric, value in values.items():
+            if value is not None and metric not in good:
+                limits = '0 to 1' if metric in SHARES else '0 or more'
+                yield f'{metric} is {value!r}: expected a number, {limits}'
+        if all(value is None for value in row.values):
+            yield 'values has no number: expected one or more'
+        for metric, text in row.notes.items():
+            if values.get(metric) is None or not text.strip():
+                yield f'notes.{metric} is {text!r}: expected a remark on one of the values'
+        shares = [metric for metric in SHARES if metric in good]
+        for one, other in itertools.pairwise(shares):
+            if good[one] > good[other] and not {one, other} & {*row.notes}:
+                yield f'{one} is {good[one]:g}, above {other}: expected less, or a note on it'
+
+
+class Printed(NamedTuple):
+    """Row of a paper, found by its name.
+
+    Attributes:
+        number: The paper's number of the table.
+        metrics: Printed values by metric.
+        notes: Remarks by metric, on values that look like misprints.
+    """
+
+    number: str
+    metrics: dict[str, float]
+    notes: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row for JSON, with remarks if there are some."""
+        remarks = {'notes': self.notes} if self.notes else {}
+        return {'table': self.number, **self.metrics, **remarks}
+
+
+@dataclass
+class Paper:
+    """Printed results of a paper.
+
+    Attributes:
+        cited: Short form of the authors, followed by "print".
+        authors: All authors.
+        title: Title of the paper.
+        network: Network that the results are of.
+        tables: Tables of the paper.
+    """
+
+    cited: str = ''
+    authors: str = ''
+    title: str = ''
+    network: str = ''
+    tables: list[PrintedTable] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> list[str]:
+        """Numbers of the tables."""
+        return [table.number for table in self.tables]
+
+    def table(self, number: str) -> PrintedTable:
+        """Return the table of a number, one of ``numbers``."""
+        return next(table for table in self.tables if table.number == number)
+
+    def find(self, numbers: Sequence[str], name: str) -> Printed | None:
+        """Find the first of some tables with a row of that name; None if no table has one.
+
+        Args:
+            numbers: Numbers of tables.
+            name: Name of the row.
+        """
+        for table in map(self.table, numbers):
+            for row in table.rows:
+                if row.name == name:
+                    columns = zip(table.metrics, row.values, strict=True)
+                    values = {metric: value for metric, value in columns if value is not None}
+                    return Printed(table.number, values, row.notes)
+        return None
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        for name in ('cited', 'authors', 'title', 'network'):
+            if not getattr(self, name):
+                yield f'{name} is missing: expected a text'
+        if not self.tables or '' in self.numbers or _repeated(self.numbers):
+            yield f'tables are numbered {self.numbers}: expected one or more, each number once'
+        for i, table in enumerate(self.tables):
+            yield from (f'tables[{i}].{problem}' for problem in table.problems())
+
+
+def papers() -> list[str]:
+    """Return the names of all files of papers, without their extension."""
+    return sorted(path.stem for path in FOLDER.glob('*.yaml'))
+
+
+def read_paper(path: Path, problems: list[str]) -> Paper:
+    """Read the file of a paper.
+
+    Args:
+        path: The file.
+        problems: List to which all problems are appended, one line each.
+    """
+    unread: list[str] = []
+    tree = read_tree(path, unread)
+    if unread:
+        problems += unread
+        return Paper()
+    wrong: list[str] = []
+    paper: Paper = read_settings(Paper, tree, '', wrong)
+    # Values of a wrong type have been replaced by defaults, which would be wrong in turn.
+    problems += (f'{path.name}: {problem}' for problem in wrong or paper.problems())
+    return paper
+
+
+def _fits(metric: str, value: object) -> bool:
+    """Check a value; texts such as '4e-3', which settings take for numbers, are none here."""
+    most = 1.0 if metric in SHARES else sys.float_info.max
+    return isinstance(value, (int, float)) and 0 <= value <= most
+
+
+def _repeated(names: Sequence[str]) -> bool:
+    return len({*names}) < len(names)

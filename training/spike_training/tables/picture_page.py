@@ -25,7 +25,11 @@ class PicturePage(TablePage):
     )
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
-        return {metric: _summary(row, metric).to_json() for metric in METRICS}
+        return {metric: found.to_json() for metric, found in self.metrics_of(row).items()}
+
+    def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
+        """Implement :meth:`TablePage.metrics_of`."""
+        return {metric: _summary(row, metric) for metric in METRICS}
 
     def _headline(self) -> Iterator[list[str]]:
         titles = [title for name in METRICS.values() for title in (name, 'difference')]

@@ -12,6 +12,7 @@ import copy
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,16 @@ from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sources import with_steps
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
-from spike_training.settings.method import Method, find_method
+from spike_training.settings.method import Method, find_kind, find_method
 from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
-from spike_training.tables.settings import RowConfig, TableConfig, unknown
+from spike_training.tables.paper import Paper
+from spike_training.tables.settings import (
+    RowConfig,
+    TableConfig,
+    problems_of_paper,
+    unknown,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +60,13 @@ class Table:
         path: File of the settings.
         settings: Settings of the file.
         rows: Rows in the order of the file.
+        paper: Paper whose results are printed beside; None: there is none.
     """
 
     path: Path
     settings: TableConfig
     rows: list[Row]
+    paper: Paper | None
 
     @property
     def task(self) -> str:
@@ -78,6 +87,8 @@ def load_table(path: Path) -> Table:
         raise ConfigError(listed(problems))
     settings: TableConfig = read_settings(TableConfig, content, '', problems)
     problems += settings.problems()
+    paper = None if settings.paper is None else settings.paper.read(problems)
+    problems += problems_of_paper(settings, paper or Paper())
     base: dict[str, Any] = {}
     if settings.base:
         base = read_tree(path.parent / settings.base, problems)
@@ -95,14 +106,18 @@ def load_table(path: Path) -> Table:
             where = f'row {row.name}: ' if row.override else ''
             problems += (where + text for text in found if text not in problems)
         rows.append(Row(row, config))
-    if any(row.config.stages and row.config.stages[-1].task == 'image' for row in rows):
+    tasks = sorted({row.config.stages[-1].task for row in rows if row.config.stages})
+    if tasks not in ([], ['depth'], ['image']):
+        named = ' and '.join(tasks)
+        problems.append(f'rows are of the tasks {named}: expected depth or image, one of them')
+    elif tasks == ['image']:
         problems += _problems_of_pictures(settings)
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
     for config in (row.config for row in rows if row.config.stages):
         check_places(config.data, config.target_data)
     counted = [dataclasses.replace(row, config=with_steps(row.config, 1)) for row in rows]
-    return Table(path, settings, counted)
+    return Table(path, settings, counted, paper)
 
 
 def _problems_of_pictures(settings: TableConfig) -> Problems:
@@ -176,7 +191,7 @@ class _Stages:
     """Stages of a base and of a table, each resolved once.
 
     Args:
-        method: Method that defines the kinds of stages.
+        method: Method of the base.
         base: Stages of the base.
         own: Stages of the table, as differences.
         problems: List to which all problems are appended.
@@ -269,9 +284,10 @@ class _Stages:
                 tree = copy.deepcopy(self._tree(like, way))
         kind = {'kind': tree['kind']} if 'kind' in tree else {}
         read_stage(self.method, {**kind, **changes}, f'stages.{name}.', self.problems)
-        settings = self.method.kinds.get(str(changes.get('kind')))
-        if settings is not None:
-            names = {field.name for field in dataclasses.fields(settings)}
-            tree = {key: value for key, value in tree.items() if key in names}
+        if 'kind' in changes:
+            with suppress(ConfigError):  # reported with the other problems of the stage
+                settings = find_kind(str(changes['kind']), self.method).settings
+                names = {field.name for field in dataclasses.fields(settings)}
+                tree = {key: value for key, value in tree.items() if key in names}
         merge(tree, changes)
         return tree

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from spike_training.settings.ranges import Problems, at_least
-from spike_training.tables.paper import PAPER, published
+from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 
 ELSEWHERE = {
     'stages': 'the stages of the table',
-    'method': 'the method of the base',
+    'method': 'the method of the base, or METHOD.KIND as the kind of a stage',
     'seed': 'seeds',
     'out': '--out',
     'resume': 'nothing, for a table always goes on where it was',
@@ -67,6 +67,37 @@ class ClaimConfig:
 
 
 @dataclass
+class PaperConfig:
+    """Paper whose results are printed beside those of the rows.
+
+    Attributes:
+        file: Name of a file in training/spike_training/tables/papers, without ".yaml".
+        tables: Numbers of the paper's tables; rows are looked up in this order.
+    """
+
+    file: str = ''
+    tables: list[str] = field(default_factory=list)
+
+    def read(self, problems: list[str]) -> Paper:
+        """Read the file.
+
+        Args:
+            problems: List to which the problems of the file and of these settings are appended.
+        """
+        if self.file not in (known := papers()):
+            expected = unknown(self.file, known, f'one of {", ".join(known)}')
+            problems.append(f'paper.file is {self.file!r}: {expected}')
+            return Paper()
+        found: list[str] = []
+        paper = read_paper(FOLDER / f'{self.file}.yaml', found)
+        if not found and (not self.tables or {*self.tables} - {*paper.numbers}):
+            expected = f'some of {", ".join(paper.numbers)}'
+            found.append(f'paper.tables is {self.tables}: expected {expected}')
+        problems += found
+        return Paper() if found else paper
+
+
+@dataclass
 class TableConfig:
     """Settings of a table.
 
@@ -78,7 +109,7 @@ class TableConfig:
             "like". One with the name of a stage of the base changes that stage, for all rows.
         rows: Rows in their order.
         reference: Row from which the differences of the other rows are taken.
-        paper: Numbers of the paper's tables, I to VII; rows are looked up in this order.
+        paper: Paper whose results are printed beside those of the rows; null: none.
         claims: Expected results.
     """
 
@@ -88,7 +119,7 @@ class TableConfig:
     stages: dict[str, Any] = field(default_factory=dict)
     rows: list[RowConfig] = field(default_factory=list)
     reference: str = ''
-    paper: list[str] = field(default_factory=list)
+    paper: PaperConfig | None = None
     claims: list[ClaimConfig] = field(default_factory=list)
 
     def problems(self) -> Problems:
@@ -98,9 +129,6 @@ class TableConfig:
         if not self.seeds or len({*self.seeds}) < len(self.seeds) or min(self.seeds) < 0:
             yield f'seeds is {self.seeds}: expected some, each once, 0 or more'
         yield from _misplaced('override', self.override)
-        for number in self.paper:
-            if number not in PAPER:
-                yield f'paper has {number!r}: expected some of {", ".join(PAPER)}'
         if not self.rows:
             yield 'rows is empty: expected one or more'
         names = [row.name for row in self.rows]
@@ -128,11 +156,25 @@ class TableConfig:
         yield from _misplaced(f'{where}.override', row.override)
         if row.stage is None and (row.adabn or row.override):
             yield f'{where} has adabn or override: expected a stage; baselines have neither'
-        tables = [number for number in self.paper if number in PAPER]
-        if row.paper is not None and published(tables, row.paper) is None:
-            rows = [name for number in tables for name in PAPER[number].rows]
-            expected = unknown(row.paper, rows, f'a row of its tables {", ".join(tables)}')
-            yield f'{where}.paper is {row.paper!r}: {expected}'
+
+
+def problems_of_paper(settings: TableConfig, paper: Paper) -> Problems:
+    """Yield the problems of the names of rows in a paper.
+
+    Args:
+        settings: Settings of the table.
+        paper: The paper that they name; without tables if it cannot be read.
+    """
+    numbers = [] if settings.paper is None else settings.paper.tables
+    for i, row in enumerate(settings.rows):
+        if row.paper is None:
+            continue
+        if settings.paper is None:
+            yield f'rows[{i}].paper is {row.paper!r}: expected none, the table has no paper'
+        elif paper.tables and paper.find(numbers, row.paper) is None:
+            names = [one.name for number in numbers for one in paper.table(number).rows]
+            expected = unknown(row.paper, names, f'a row of its tables {", ".join(numbers)}')
+            yield f'rows[{i}].paper is {row.paper!r}: {expected}'
 
 
 def unknown(name: str, known: Iterable[str], expected: str) -> str:

@@ -169,6 +169,11 @@ class Scoring(Unit):
         return self.needs[-1]
 
     @property
+    def settings_hash(self) -> str:
+        """Hash of all settings that the result depends on, without the package's version."""
+        return _digest({**_settings(self.config), 'adabn': _adabn(self.adabn)})
+
+    @property
     def report(self) -> dict[str, Any]:
         """Evaluation report, once it is done."""
         return read_report(self.folder / REPORT)
@@ -227,14 +232,14 @@ def units_of(row: Row, seed: int, cache: Path) -> Scoring:
             tuple(trainings[earlier.name] for earlier in stages),
         )
     last = [*trainings.values()][-1]
-    key = _hash({**_settings(last.config), 'adabn': _adabn(row), 'format': FORMAT})
+    key = _hash({**_settings(last.config), 'adabn': _adabn(row.settings.adabn), 'format': FORMAT})
     name = f'{last.stage.name}_adabn' if row.settings.adabn else last.stage.name
     folder = cache / f'figures_of_{name}_{seed}_{key}'
     return Scoring(folder, last.config, (*last.needs, last), row.settings.adabn)
 
 
-def _adabn(row: Row) -> list[int] | None:
-    return [ADABN_BATCHES, ADABN_BATCH_SIZE] if row.settings.adabn else None
+def _adabn(adabn: bool) -> list[int] | None:
+    return [ADABN_BATCHES, ADABN_BATCH_SIZE] if adabn else None
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
@@ -247,5 +252,9 @@ def _settings(config: RunConfig) -> dict[str, Any]:
 
 
 def _hash(settings: Mapping[str, Any]) -> str:
-    text = json.dumps([spike_depth_ros.__version__, settings], sort_keys=True, default=str)
+    return _digest([spike_depth_ros.__version__, settings])
+
+
+def _digest(settings: Any) -> str:
+    text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:KEY]

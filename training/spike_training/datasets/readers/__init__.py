@@ -14,6 +14,7 @@ from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import DataSetError
 
 LICENCES = {
+    'cityscapes': 'research, not commercial',
     'dat': "the user's",
     'drivingstereo': "see the data set's page",
     'folder': "the user's",

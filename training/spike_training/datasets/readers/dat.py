@@ -14,10 +14,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import reference_index
-from spike_training.datasets.clip import SpikeClip
-from spike_training.datasets.readers import files, recordings
+from spike_training.datasets.clip import Matrix, RightSpikes, SpikeClip
+from spike_training.datasets.readers import files, pairs, recordings
 from spike_training.errors import DataSetError
 
 TREE = """\
@@ -25,7 +26,8 @@ TREE = """\
   ROOT/depth/NAME_01000.npy    (depth at plane 1000; also .pfm, .exr in metres, or uint16 .png)
   ROOT/depth/NAME.npy          (or one map, at the middle plane; no folder depth: no truth)
   ROOT/image/NAME_01000.png    (sharp grey image at plane 1000; ROOT/NAME.png: the middle one)
-  ROOT/K.txt                   (camera matrix, 3 x 3, pixels; or give the option fx)"""
+  ROOT/K.txt                   (camera matrix, 3 x 3, pixels; or give the option fx)
+  RIGHT/NAME.dat               (right eye of pairs, the option right; RIGHT may be a file)"""
 
 
 def read(
@@ -36,6 +38,8 @@ def read(
     fx: float = 0.0,
     white_rate: float = 1.0,
     row_bytes: int = 0,
+    right: Path | None = None,
+    baseline: float = 0.0,
 ) -> list[SpikeClip]:
     """Read the recordings in a folder; only those with depth, where any has.
 
@@ -48,10 +52,13 @@ def read(
             K.txt if there is one.
         white_rate: Firing rate, spikes per plane, where a reference image is white.
         row_bytes: Bytes from row to row, where rows are padded; 0: those of the width.
+        right: Folder of the recordings of the right eye under the same names, or the file of the
+            only one. Planes of the same number are of one time; the longer file is cut.
+        baseline: Distance from the left to the right camera of pairs, metres.
 
     Raises:
         DataSetError: Files are missing, damaged or of another size, too many depth maps belong to
-            no plane, or the unit is wrong.
+            no plane, the unit is wrong, or two eyes are no calibrated pair.
     """
     if not white_rate > 0:
         raise DataSetError(f'option white_rate is {white_rate:g}, expected a rate above 0')
@@ -73,9 +80,15 @@ def read(
     camera = recordings.centred_camera(fx, geometry)
     if camera is None and (root / 'K.txt').is_file():
         camera = files.read_matrix(root / 'K.txt', TREE)
+    rig = _rig(right, baseline, camera, geometry)
     clips, skipped = [], {path.name for path in maps}
     for path in found:
         planes, load = recordings.dat_planes(path, geometry, row_bytes)
+        eye = None
+        if right is not None and rig is not None:
+            other = _beside(right, path, len(found))
+            also, load_right = recordings.dat_planes(other, geometry, row_bytes)
+            planes, eye = min(planes, also), RightSpikes(load_right, rig)
         placed = _by_plane(maps, path.stem, planes)
         if maps and not placed:
             continue
@@ -96,6 +109,7 @@ def read(
                 image_planes=tuple(shown),
                 images=tuple(recordings.image_file(png, geometry) for png in shown.values()),
                 white_rate=white_rate,
+                right=eye,
             )
         )  # fmt: skip
     if not clips:
@@ -107,7 +121,47 @@ def read(
     if maps:
         first = clips[0].depths[0]
         recordings.check_depth(clips[0].name, first, files.DepthEncoding().plausible_m)
+    if rig is not None:
+        pairs.check_alignment(clips)
     return clips
+
+
+def _rig(
+    right: Path | None, baseline_m: float, camera: Matrix | None, geometry: Geometry
+) -> StereoRig | None:
+    """Return the rig of the options for two eyes, whose cameras are alike; None: one eye.
+
+    Raises:
+        DataSetError: One of them is missing, or cannot be.
+    """
+    if right is None:
+        if baseline_m:
+            raise DataSetError(
+                'option baseline is of two eyes: give the right recordings by the option right'
+            )
+        return None
+    if camera is None:
+        raise DataSetError(f'{right}: two eyes need a focal length: give the option fx, or K.txt')
+    size = geometry.height, geometry.width
+    return pairs.rectified_rig('option baseline', camera, camera, baseline_m, size)
+
+
+def _beside(right: Path, path: Path, number: int) -> Path:
+    """Return the right recording of a left one.
+
+    Raises:
+        DataSetError: There is none, or it is the left one.
+    """
+    if right.is_file() and number > 1:
+        raise DataSetError(
+            f'{right}: is one file for {number} recordings, expected the folder of the right ones'
+        )
+    other = right if right.is_file() else right / path.name
+    if not other.is_file():
+        raise DataSetError(f'{other} is missing; expected the right recording of {path}')
+    if other.samefile(path):
+        raise DataSetError(f'{other}: is the left recording; expected that of the right camera')
+    return other
 
 
 def _by_plane(paths: Iterable[Path], stem: str, planes: int) -> list[tuple[int, Path]]:

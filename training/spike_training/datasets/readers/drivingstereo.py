@@ -135,4 +135,4 @@ def _camera(root: Path, sequence: str, size: str, fx: float, image: Path) -> Mat
     name = f'{sequence}.txt'
     usual = root / 'calib' / f'{size}-image-calib' / name
     path = usual if usual.is_file() else next(root.rglob(f'{size}-image-calib/**/{name}'), usual)
-    return files.read_projection(path, 'P_rect_101', TREE)
+    return files.read_projection(path, 'P_rect_101', TREE)[:, :3]

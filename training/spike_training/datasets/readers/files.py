@@ -355,7 +355,7 @@ def read_matrix(path: Path, tree: str) -> Matrix:
 
 
 def read_projection(path: Path, name: str, tree: str) -> Matrix:
-    """Read the camera matrix of a projection matrix from a calibration file of KITTI's format.
+    """Read a projection matrix, ``[3, 4]``, from a calibration file of KITTI's format.
 
     Args:
         path: File with lines of a name, a colon and numbers.
@@ -370,7 +370,7 @@ def read_projection(path: Path, name: str, tree: str) -> Matrix:
     for line in path.read_text(encoding='utf-8').splitlines():
         if line.startswith(f'{name}:'):
             try:
-                return np.array(line.split()[1:], np.float64).reshape(3, 4)[:, :3]
+                return np.array(line.split()[1:], np.float64).reshape(3, 4)
             except ValueError:
                 break
     raise DataSetError(f'{path}: expected a line "{name}:" with twelve numbers')

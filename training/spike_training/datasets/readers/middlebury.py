@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from spike_depth_ros.calibration import CalibrationError
 from spike_training.datasets.clip import Clip, Depth, Disparity, Rgb, RightFrames
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -88,8 +89,11 @@ class StillPair(Clip):
             self.camera = files.centred_camera(FX_PX / THIRD, (height, width))
             right = self.camera.copy()
             right[0, 2] += _dmin(folder / DMIN) / THIRD
-            rig = files.parallel_rig(self.camera, right, BASELINE_M, (height, width))
-        self.right = RightFrames(self._right_image, self._disparity, rig)
+            try:
+                rig = files.parallel_rig(self.camera, right, BASELINE_M, (height, width))
+            except CalibrationError as error:
+                raise FrameError(f'{DMIN}: {error}') from error
+        self.right = RightFrames((0,), self._right_image, self._disparity, rig)
 
     def image(self, index: int) -> Rgb:
         """Implement :meth:`Clip.image`."""

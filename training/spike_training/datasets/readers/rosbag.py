@@ -3,7 +3,9 @@
 """Reader of rosbag2 recordings (SQLite or MCAP) of a packed spike stream, with depth if recorded.
 
 See docs/wire_format.md for the stream. A gap in the stream begins another clip. Planes are counted
-by stamps; a depth image belongs to the plane that is nearest to its stamp.
+by stamps; a depth image belongs to the plane that is nearest to its stamp. Of two eyes, a clip is
+a time in which both streams have no gap; windows are paired by their middle planes, as
+:mod:`spike_depth_ros.stereo.pairing` does it.
 """
 
 from __future__ import annotations
@@ -20,19 +22,26 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
-from spike_depth_ros.calibration import CalibrationError
-from spike_depth_ros.rectification import NewestLens, Rectification
+from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, depth_from_msg, stamp_ns
-from spike_training.datasets.clip import Depth, Matrix, SpikeClip
-from spike_training.datasets.readers import files, recordings
+from spike_depth_ros.stream.stamps import differs
+from spike_depth_ros.stream.window import reference_index
+from spike_training.datasets.clip import Depth, Matrix, RightSpikes, SpikeClip
+from spike_training.datasets.readers import files, pairs, recordings
 from spike_training.errors import DataSetError, FrameError, one_line
 
 TREE = """\
   ROOT/metadata.yaml and ROOT/*.db3 or ROOT/*.mcap, with the topics
     spikes        sensor_msgs/Image, packed planes
     camera_info   sensor_msgs/CameraInfo, sensor size and camera matrix
-    depth/truth   sensor_msgs/Image, 32FC1 metres or 16UC1 millimetres"""
+    depth/truth   sensor_msgs/Image, 32FC1 metres or 16UC1 millimetres
+  and of pairs, by the options spikes and right, left/spikes, left/camera_info, right/spikes and
+  right/camera_info"""
+
+_Load = Callable[[int, int], PackedPlanes]
 
 PLAUSIBLE_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
 
@@ -55,6 +64,23 @@ class _Packet(NamedTuple):
     planes: int
 
 
+class _Eye(NamedTuple):
+    """Stream of one camera, and where it was found."""
+
+    topics: list[str]  # its own, then those of other cameras
+    geometry: Geometry
+    calibration: Calibration | None
+    packets: list[_Packet]
+    refused: list[str]
+    period_ns: float
+
+    @property
+    def parts(self) -> list[_Part]:
+        """Its parts without gaps."""
+        parts = _parts(self.packets, self.period_ns)
+        return [_Part(self.geometry, part, self.period_ns) for part in parts]
+
+
 def read(
     root: Path,
     spikes: str = 'spikes',
@@ -62,6 +88,8 @@ def read(
     depth: str = 'depth/truth',
     size: str = '',
     fx: float = 0.0,
+    right: str = '',
+    right_camera_info: str = 'camera_info',
 ) -> list[SpikeClip]:
     """Read the recordings of a bag, one for each part without gaps.
 
@@ -75,40 +103,149 @@ def read(
         size: Width and height of the sensor, where the bag has no calibration.
         fx: Focal length in pixels, with the principal point in the middle, instead of the
             calibration's.
+        right: Topic of the packed stream of the right eye of pairs, as ``spikes``; none unless
+            given. Both need a calibration, made together.
+        right_camera_info: Topic of the right calibration, as ``camera_info``.
 
     Raises:
-        DataSetError: There is no such bag or stream, it is damaged, or there are streams of
-            several cameras.
+        DataSetError: There is no such bag or stream, it is damaged, there are streams of several
+            cameras, or two eyes are no calibrated pair of one size, rate and clock.
     """
     bag = root / 'metadata.yaml' if root.is_dir() else root
     if not bag.is_file():
         raise files.missing(bag, TREE)
+    if right and fx > 0:
+        raise DataSetError('option fx is of one eye; expected camera_info of both with right')
     with _opened(root) as reader:
-        streams = _streams(reader, root, spikes)
-        infos = _topics(reader, camera_info, CAMERA_INFO, streams)
-        geometry, camera, lens = _calibration(reader, infos, size)
-        if fx > 0:
-            camera, lens = recordings.centred_camera(fx, geometry), None
-        bit_order, packets, refused = _packets(reader, streams[0], geometry)
-        maps, unread = _stamps(reader, _topics(reader, depth, IMAGE, streams))
-    geometry = dataclasses.replace(geometry, bit_order=bit_order)
+        left = _eye(reader, root, spikes, camera_info, size)
+        other = _eye(reader, root, right, right_camera_info, size) if right else None
+        maps, unread = _stamps(reader, _topics(reader, depth, IMAGE, left.topics))
+    refused = left.refused + ([] if other is None else other.refused)
     skipped = {'not a packet of planes': refused} if refused else {}
     skipped |= {'not an image of depth': unread} if unread else {}
-    files.check_share(skipped, len(packets) + len(maps) + len(refused) + len(unread), str(root))
-    if not packets:
-        raise DataSetError(f'{root}: topic {spikes} holds no packet, expected one or more')
-    period = _period(packets)
-    parts = _parts(packets, period)
-    clips = []
-    for number, part in enumerate(parts):
-        name = f'rosbag/{root.stem}' if len(parts) == 1 else f'rosbag/{root.stem}/{number}'
-        clips.append(
-            _clip(name, root, streams[0], _Part(geometry, part, period), camera, maps, skipped)
-        )
-        skipped = {}  # told once
-    clips = [dataclasses.replace(clip, rectification=lens) for clip in clips]
+    total = len(left.packets) + (0 if other is None else len(other.packets)) + len(maps)
+    files.check_share(skipped, total + len(refused) + len(unread), str(root))
+    if other is None:
+        camera, lens = _camera(root, left, fx)
+        clips = [_clip(root, left.topics[0], part, camera, maps) for part in left.parts]
+    else:
+        rig = _rig(root, left, other)
+        lens = rig.rectifications[0]
+        camera = np.array(rig.left.p, np.float64).reshape(3, 4)[:, :3]
+        clips = _paired(root, (left, other), camera, rig, maps)
+    names = [f'rosbag/{root.stem}/{number}' for number in range(len(clips))]
+    if len(clips) == 1:
+        names = [f'rosbag/{root.stem}']
+    clips = [
+        dataclasses.replace(clip, name=name, rectification=lens)
+        for clip, name in zip(clips, names, strict=True)
+    ]
+    clips[0].skipped.update(skipped)
     if first := next((clip for clip in clips if clip.depths), None):
         recordings.check_depth(first.name, first.depths[0], PLAUSIBLE_M)
+    if other is not None:
+        pairs.check_alignment(clips)
+    return clips
+
+
+def _eye(reader: AnyReader, root: Path, spikes: str, camera_info: str, size: str) -> _Eye:
+    """Return the stream of a camera, of its topic and that of its calibration.
+
+    Raises:
+        DataSetError: There is no such stream, or it cannot be used.
+    """
+    topics = _streams(reader, root, spikes)
+    infos = _topics(reader, camera_info, CAMERA_INFO, topics)
+    geometry, calibration = _calibration(reader, infos, size)
+    bit_order, packets, refused = _packets(reader, topics[0], geometry)
+    if not packets:
+        files.check_share({'not a packet of planes': refused}, len(refused), str(root))
+        raise DataSetError(f'{root}: topic {spikes} holds no packet, expected one or more')
+    geometry = dataclasses.replace(geometry, bit_order=bit_order)
+    return _Eye(topics, geometry, calibration, packets, refused, _period(packets))
+
+
+def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectification | None]:
+    """Return camera matrix and rectification of one eye.
+
+    The matrix is None if K[0] = 0, which means uncalibrated; that of rectified pictures where
+    there is a rectification.
+
+    Raises:
+        DataSetError: The distortion cannot be used.
+    """
+    if fx > 0 or eye.calibration is None:
+        return recordings.centred_camera(fx, eye.geometry), None
+    given = eye.calibration
+    try:
+        lens = Rectification(given) if any(given.d) else None
+    except CalibrationError as error:
+        raise DataSetError(f'{root}: {eye.topics[0]}, camera_info: {error}') from error
+    matrix: Matrix = np.array(given.k if lens is None else lens.rectified.k).reshape(3, 3)
+    return matrix if matrix[0, 0] > 0 else None, lens
+
+
+def _rig(root: Path, left: _Eye, right: _Eye) -> StereoRig:
+    """Return the rig of two eyes.
+
+    Raises:
+        DataSetError: They are no calibrated pair of one size and rate.
+    """
+    names = left.topics[0], right.topics[0]
+    if names[0] == names[1]:
+        raise DataSetError(f'{root}: spikes and right are both {names[0]}; expected two streams')
+    for eye, name in zip((left, right), names, strict=True):
+        if eye.calibration is None:
+            raise DataSetError(
+                f'{root}: {name} has no camera_info; expected those of both eyes, calibrated '
+                'together'
+            )
+    if differs(left.period_ns, right.period_ns):
+        rates = [1e9 / eye.period_ns for eye in (left, right)]
+        raise DataSetError(
+            f'{root}: {names[0]} has {rates[0]:.6g} planes a second, {names[1]} {rates[1]:.6g}; '
+            'expected one rate'
+        )
+    assert left.calibration is not None
+    assert right.calibration is not None
+    try:
+        rig = StereoRig(left.calibration, right.calibration)
+    except CalibrationError as error:
+        raise DataSetError(f'{root}: {" and ".join(names)}, camera_info: {error}') from error
+    orders = [eye.geometry.bit_order for eye in (left, right)]
+    if orders[0] != orders[1]:
+        raise DataSetError(f'{root}: bit orders {orders[0]} and {orders[1]}, expected one')
+    return rig
+
+
+def _paired(
+    root: Path,
+    eyes: tuple[_Eye, _Eye],
+    camera: Matrix,
+    rig: StereoRig,
+    maps: dict[int, _DepthAt],
+) -> list[SpikeClip]:
+    """Return the clips of the times in which both streams have no gap.
+
+    Raises:
+        DataSetError: There is none.
+    """
+    left, right = eyes
+    clips = []
+    for part, other in itertools.product(left.parts, right.parts):
+        times = _Times(part, other)
+        if times.planes:
+            clip = _clip(root, left.topics[0], part, camera, maps)
+            clip = clip.between(times.first, times.first + times.planes)
+            load = times.paired(_load(root, right.topics[0], other))
+            clips.append(dataclasses.replace(clip, right=RightSpikes(load, rig)))
+    if not clips:
+        behind_s = (left.packets[-1].stamp_ns - right.packets[-1].stamp_ns) / 1e9
+        raise DataSetError(
+            f'{root}: stamps do not overlap: those of {right.topics[0]} end {abs(behind_s):.6g} s '
+            f'{"before" if behind_s > 0 else "after"} those of {left.topics[0]}: stamp both by '
+            'one clock'
+        )
     return clips
 
 
@@ -119,28 +256,71 @@ class _Part:
         self.geometry, self.packets = geometry, packets
         self.starts = [0, *itertools.accumulate(packet.planes for packet in packets)]
         self.period_ns = period_ns
+        self._stamps = [packet.stamp_ns for packet in packets]
 
     @property
     def planes(self) -> int:
         """Number of planes."""
         return self.starts[-1]
 
-    def plane_at(self, stamp_ns: int) -> int:
+    def plane_at(self, stamp_ns: float) -> int:
         """Return the plane nearest to a stamp; outside 0 to ``planes - 1`` if none is near."""
-        k = bisect.bisect_right([packet.stamp_ns for packet in self.packets], stamp_ns) - 1
-        k = max(k, 0)
-        return self.starts[k] + round((stamp_ns - self.packets[k].stamp_ns) / self.period_ns)
+        k = max(bisect.bisect_right(self._stamps, stamp_ns) - 1, 0)
+        return self.starts[k] + round((stamp_ns - self._stamps[k]) / self.period_ns)
+
+    def stamp_of(self, plane: int) -> float:
+        """Return the stamp of a plane, nanoseconds."""
+        k = bisect.bisect_right(self.starts, plane, hi=len(self.packets)) - 1
+        return self._stamps[k] + (plane - self.starts[k]) * self.period_ns
 
 
-def _clip(
-    name: str,
-    root: Path,
-    topic: str,
-    part: _Part,
-    camera: Matrix | None,
-    maps: dict[int, _DepthAt],
-    skipped: dict[str, list[str]],
-) -> SpikeClip:
+class _Times:
+    """Time that a left and a right part have in common.
+
+    Args:
+        left: Part of the left stream.
+        right: Part of the right stream.
+
+    Attributes:
+        first: First left plane that has a right one.
+        planes: Number of planes that both have; 0: there is no such time.
+    """
+
+    def __init__(self, left: _Part, right: _Part) -> None:
+        self._left, self._right = left, right
+        self.first = max(0, left.plane_at(right.stamp_of(0)))
+        last = min(left.planes - 1, left.plane_at(right.stamp_of(right.planes - 1)))
+        ends = [self._beside(plane) for plane in (self.first, last)]
+        # Where clocks drift, one eye has fewer planes than the other.
+        self.planes = max(0, min(last - self.first, ends[1] - ends[0]) + 1)
+
+    def paired(self, load: _Load) -> _Load:
+        """Return the function that loads right planes by the numbers of the left ones.
+
+        Planes count from :attr:`first`. The middle ones are paired, at most half a plane apart;
+        those beside them follow. Where clocks drift, the planes at an end are the first or last
+        ones that there are.
+
+        Args:
+            load: Function that loads planes of the right part by their own numbers.
+        """
+
+        def load_paired(start: int, stop: int) -> PackedPlanes:
+            middle = start + reference_index('middle', stop - start)
+            begin = self._beside(self.first + middle) - (middle - start)
+            begin = min(max(begin, 0), self._right.planes - (stop - start))
+            return load(begin, begin + stop - start)
+
+        return load_paired
+
+    def _beside(self, plane: int) -> int:
+        """Return the right plane nearest in time to a left one."""
+        return self._right.plane_at(self._left.stamp_of(plane))
+
+
+def _load(root: Path, topic: str, part: _Part) -> _Load:
+    """Return a function that loads planes of a part of a stream."""
+
     def load(start: int, stop: int) -> PackedPlanes:
         first = bisect.bisect_right(part.starts, start) - 1
         last = bisect.bisect_left(part.starts, stop)
@@ -156,12 +336,23 @@ def _clip(
             raise FrameError(f'{root}: planes {start} to {stop} cannot be read') from error
         return planes[start - part.starts[first] : stop - part.starts[first]]
 
+    return load
+
+
+def _clip(
+    root: Path, topic: str, part: _Part, camera: Matrix | None, maps: dict[int, _DepthAt]
+) -> SpikeClip:
     places = {part.plane_at(stamp): place for stamp, place in maps.items()}
     labelled = tuple(sorted(plane for plane in places if 0 <= plane < part.planes))
-    depths = tuple(_depth(root, places[plane], part.geometry) for plane in labelled)
-    rate_hz = 1e9 / part.period_ns
     return SpikeClip(
-        name, part.geometry, part.planes, rate_hz, camera, load, labelled, depths, skipped
+        f'rosbag/{root.stem}',
+        part.geometry,
+        part.planes,
+        1e9 / part.period_ns,
+        camera,
+        _load(root, topic, part),
+        labelled,
+        tuple(_depth(root, places[plane], part.geometry) for plane in labelled),
     )
 
 
@@ -268,28 +459,22 @@ def _messages(
 
 def _calibration(
     reader: AnyReader, topics: list[str], size: str
-) -> tuple[Geometry, Matrix | None, Rectification | None]:
-    """Return sensor size, camera matrix and rectification.
+) -> tuple[Geometry, Calibration | None]:
+    """Return sensor size and calibration; None: the bag has none, the option tells the size.
 
-    The matrix is None if K[0] = 0, which means uncalibrated; that of rectified pictures where
-    there is a rectification.
+    Raises:
+        DataSetError: Neither tells the size.
     """
     for _, message in _messages(reader, topics[:1]):
-        try:
-            lens = NewestLens().update(message)
-        except CalibrationError as error:
-            raise DataSetError(f'{reader.paths[0]}: {topics[0]}: {error}') from error
-        k = message.k if lens is None else lens.rectified.k
-        matrix: Matrix = np.array(k, np.float64).reshape(3, 3)
-        geometry = Geometry(message.height, message.width)
-        return geometry, matrix if matrix[0, 0] > 0 else None, lens
+        given = Calibration.from_message(message)
+        return Geometry(given.height, given.width), given
     if not size:
         raise DataSetError(
             'the bag has no camera_info, which tells the size of the sensor; give it with the '
             'option size, for instance 400x250'
         )
     width, height = recordings.parse_size(size)
-    return Geometry(height, width), None, None
+    return Geometry(height, width), None
 
 
 def _packets(

@@ -12,7 +12,7 @@ import numpy as np
 
 from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, RED, chart, style, svg
 from spike_training.reports.run_page.folder import Series, StageFolder
-from spike_training.settings.method import Method, ScalarChart
+from spike_training.settings.method import ScalarChart
 
 SIZE = (360, 230)
 
@@ -29,14 +29,14 @@ LAST_CHARTS = (
 RATE = 'learning_rate'
 
 
-def curves(stage: StageFolder, method: Method) -> list[dict[str, str]]:
+def curves(stage: StageFolder) -> list[dict[str, str]]:
     """Draw the charts of a stage, except those without data.
 
-    Scalars that are in no chart of the method get a chart of their own, so that all are shown.
+    Scalars that are in no chart of its method get a chart of their own, so that all are shown.
     """
     names = [*dict.fromkeys(name.partition('/')[2] for name in stage.scalars)]
     rates = {name: name.removeprefix(RATE).strip('_/') for name in names if name.startswith(RATE)}
-    charts = [*FIRST_CHARTS, *method.charts]
+    charts = [*FIRST_CHARTS, *stage.method.charts]
     known = {name for chart in (*charts, *LAST_CHARTS) for name in chart.names} | {*rates}
     others = [ScalarChart(name, '', {name: ''}) for name in names if name not in known]
     charts += [

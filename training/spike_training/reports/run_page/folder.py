@@ -20,7 +20,7 @@ from spike_training.errors import ConfigError, one_line
 from spike_training.evaluation.report import read_report
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, read_sessions
 from spike_training.settings.config import RunConfig, StageConfig
-from spike_training.settings.method import Method, find_method
+from spike_training.settings.method import Method, find_kind, find_method
 from spike_training.settings.reading import read_stage
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -36,6 +36,7 @@ class StageFolder:
         settings: Settings of the stage in the config.
         config: Settings with the type of its kind; if its method is not installed, those that
             all stages have.
+        method: Method of its kind; one without kinds of stages if it is not installed.
         done: Completed optimiser steps, according to the records.
         steps: Total optimiser steps.
         batch_size: Images of a step and process.
@@ -49,6 +50,7 @@ class StageFolder:
     name: str
     settings: dict[str, Any]
     config: StageConfig
+    method: Method
     done: int
     steps: int
     batch_size: int
@@ -66,7 +68,6 @@ class RunFolder:
     Attributes:
         out: The folder.
         config: All settings.
-        method: Method of training.
         stages: Stages in their order, including those that have not begun.
         sessions: Sessions of the run, see :mod:`spike_training.runs.sessions`.
         report: Evaluation report; None before the end of the run.
@@ -74,7 +75,6 @@ class RunFolder:
 
     out: Path
     config: dict[str, Any]
-    method: Method
     stages: list[StageFolder]
     sessions: list[dict[str, Any]]
     report: dict[str, Any] | None
@@ -96,31 +96,32 @@ def read_run(out: Path) -> RunFolder:
     """
     try:
         config = yaml.safe_load((out / CONFIG).read_text(encoding='utf-8'))
-        method = method_of(config)
-        stages = [
-            _stage(out / str(stage['name']), stage, config, method) for stage in config['stages']
-        ]
+        stages = [_stage(out / str(stage['name']), stage, config) for stage in config['stages']]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigError(
             f'{out} is no folder of a run ({one_line(error)}): expected what '
             '"run.py train --out" was given'
         ) from error
     report = read_report(out / REPORT) if (out / REPORT).exists() else None
-    return RunFolder(out, config, method, stages, read_sessions(out), report)
+    return RunFolder(out, config, stages, read_sessions(out), report)
 
 
-def method_of(config: Mapping[str, Any]) -> Method:
-    """Return the method of a run; one without kinds of stages if it is not installed."""
+def method_of(stage: Mapping[str, Any], config: Mapping[str, Any]) -> Method:
+    """Return the method of a stage; one without kinds of stages if it is not installed.
+
+    Args:
+        stage: Settings of the stage.
+        config: All settings of the run.
+    """
     try:
-        return find_method(str(config.get('method', RunConfig.method)))
+        method = find_method(str(config.get('method', RunConfig.method)))
+        return find_kind(str(stage.get('kind', method.stages[0].kind)), method).method
     except ConfigError:
         return Method((StageConfig,))
 
 
-def _stage(
-    folder: Path, settings: dict[str, Any], config: dict[str, Any], method: Method
-) -> StageFolder:
-    train = config['train']
+def _stage(folder: Path, settings: dict[str, Any], config: dict[str, Any]) -> StageFolder:
+    train, method = config['train'], method_of(settings, config)
     scalars = _scalars(folder / SCALARS)
     pointer = _json(folder / POINTER) or {}
     last = max((int(steps[-1]) for steps, _ in scalars.values()), default=0)
@@ -130,6 +131,7 @@ def _stage(
         name=folder.name,
         settings=settings,
         config=read_stage(method, settings, '', []),
+        method=method,
         done=max(last, int(pointer.get('step', 0))),
         steps=settings['steps'] or train['steps'],
         batch_size=(settings['batch_size'] or train['batch_size']) * train.get('accumulate', 1),

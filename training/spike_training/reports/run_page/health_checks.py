@@ -50,6 +50,10 @@ def _metrics(run: RunFolder) -> Iterator[str]:
         for scores in run.report['sets'].values():
             yield from _better_rows(scores)
         return
+    if run.report.get('task') == 'stereo':
+        for scores in run.report['sets'].values():
+            yield from _better_matching(scores)
+        return
     for scores in run.report['sets'].values():
         yield from _scores(f'{scores["domain"]}, {scores["part"]}', scores)
 
@@ -60,6 +64,16 @@ def _better_rows(scores: Mapping[str, Any]) -> Iterator[str]:
         if name != NETWORK and row['psnr'] >= own:
             other = row['psnr']
             yield f'{scores["title"]}: {name} has a PSNR of {other:.2f}, the network {own:.2f}.'
+
+
+def _better_matching(scores: Mapping[str, Any]) -> Iterator[str]:
+    own, *others = scores['rows']
+    for row in others:
+        if row['bad2'] <= own['bad2']:
+            yield (
+                f'{scores["title"]}: {row["method"]} has a bad-2 of {row["bad2"]:.3f}, the '
+                f'network {own["bad2"]:.3f}.'
+            )
 
 
 def _scores(where: str, scores: Mapping[str, Any]) -> Iterator[str]:

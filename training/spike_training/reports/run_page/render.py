@@ -28,7 +28,6 @@ from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.reports.run_page.health_checks import health_warnings, state
 from spike_training.reports.run_page.settings import differences
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT
-from spike_training.settings.method import Method
 
 TEMPLATE = Path(__file__).with_name('run_page.html.j2')
 
@@ -42,6 +41,9 @@ DOMAINS = {
     'source': 'Source: the labelled domain',
     'target': 'Target: the domain without labels',
 }
+
+WHAT = {'depth': 'Depth', 'image': 'Pictures', 'stereo': 'Disparity'}
+"""What networks make of spikes, by their task."""
 
 LARGE = 1 << 31
 """Size from which a file is not hashed, bytes."""
@@ -67,7 +69,7 @@ def render(run: RunFolder, kept: Kept) -> str:
         control_name=control_name,
         selection=_selection(run),
         stages=[_stage(run, stage, sources, kept) for stage in run.stages],
-        settings=differences(run.config, run.method),
+        settings=differences(run.config),
         checkpoint=_checkpoint(run.out / MODEL),
         date=datetime.fromisoformat,
         duration=duration,
@@ -85,7 +87,7 @@ def _subtitle(run: RunFolder) -> str:
     names = ' → '.join(
         f'{stage.name}{sees.get(stage.settings.get("input", ""), "")}' for stage in run.stages
     )
-    what = 'Pictures' if run.stages[0].config.task == 'image' else 'Depth'
+    what = WHAT[run.stages[0].config.task]
     return f'{what} from spikes, stage by stage: {names}; seed {run.config.get("seed", 0)}.'
 
 
@@ -99,6 +101,11 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
         for scores in run.report['sets'].values():
             own = scores['rows'][NETWORK]['psnr']
             tiles.append((f'PSNR, dB, {scores["title"]}', f'{own:.2f}'))
+    elif run.report is not None and run.report.get('task') == 'stereo':
+        for scores in run.report['sets'].values():
+            own, *others = scores['rows']
+            title = ', '.join(f'{row["method"]} {row["bad2"]:.3f}' for row in others)
+            tiles.append((f'bad-2, {scores["title"]}; {title}', f'{own["bad2"]:.3f}'))
     elif run.report is not None:
         # A target whose recordings have no depth is not evaluated.
         domain = 'target' if domain_sets(run.report, 'target') else 'source'
@@ -111,9 +118,9 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
 
 
 def _domains(run: RunFolder) -> dict[str, Mapping[str, Any]]:
-    """Return the scores of each set by the title of its domain; none of pictures."""
+    """Return the scores of each set by the title of its domain; of depth alone."""
     found: dict[str, Mapping[str, Any]] = {}
-    if run.report is not None and run.report.get('task') != 'image':
+    if run.report is not None and run.report.get('task', 'depth') == 'depth':
         for domain, title in DOMAINS.items():
             sets = domain_sets(run.report, domain)
             if sets or run.config.get(domain):
@@ -156,7 +163,7 @@ def _stage(
         'name': stage.name,
         'facts': f'{facts[0][0].upper()}{"; ".join(facts)[1:]}.',
         'begun': bool(stage.scalars or stage.pictures or stage.checkpoint),
-        'charts': kept.get(_charts, (folder / SCALARS, folder / WARNINGS), stage, run.method),
+        'charts': kept.get(_charts, (folder / SCALARS, folder / WARNINGS), stage),
         'pictures': [
             {
                 'title': f'after {step} steps',
@@ -169,12 +176,12 @@ def _stage(
     }
 
 
-def _charts(stage: StageFolder, method: Method) -> list[dict[str, str]]:
+def _charts(stage: StageFolder) -> list[dict[str, str]]:
     if not stage.scalars:
         return []
     from spike_training.reports.run_page.curves import curves  # matplotlib, only where needed
 
-    return curves(stage, method)
+    return curves(stage)
 
 
 def _chosen(pictures: list[tuple[int, Path]]) -> list[tuple[int, Path]]:

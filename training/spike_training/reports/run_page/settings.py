@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from spike_training.reports.run_page.folder import method_of
 from spike_training.settings.config import ABSENT, RunConfig, TargetConfig, to_tree
 from spike_training.settings.config import differences as differing
 from spike_training.settings.method import Method
@@ -19,13 +20,12 @@ NOT_SHOWN = ('out', 'resume')
 """Settings that are not shown, as they do not affect the result."""
 
 
-def differences(config: Mapping[str, Any], method: Method) -> list[Difference]:
+def differences(config: Mapping[str, Any]) -> list[Difference]:
     """Return the settings that differ from their defaults, with stages by their names.
 
     Args:
         config: All settings, as in a run's config.yaml; those without a default in this version
             count as different.
-        method: Method of the run.
     """
     defaults = to_tree(RunConfig())
     own = {name: value for name, value in config.items() if name not in NOT_SHOWN}
@@ -36,14 +36,22 @@ def differences(config: Mapping[str, Any], method: Method) -> list[Difference]:
         found += _shown(target, to_tree(TargetConfig()), 'target.') or [
             ('target', 'as by default', 'null')
         ]
-    # Configs of older versions contain the settings of other kinds in each stage.
+    for stage in stages:
+        plain = _defaults(method_of(stage, config))
+        found += _shown({**stage, 'name': plain['name']}, plain, f'{stage["name"]}: ')
+    return found
+
+
+def _defaults(method: Method) -> dict[str, Any]:
+    """Return the defaults of all kinds of a method; of one setting those of the first kind.
+
+    Configs of older versions contain the settings of other kinds in each stage.
+    """
     kinds = [kind() for kind in reversed(method.stages)]
     plain: dict[str, Any] = {}
     for kind in to_tree(RunConfig(stages=kinds))['stages']:
         plain |= kind
-    for stage in stages:
-        found += _shown({**stage, 'name': plain['name']}, plain, f'{stage["name"]}: ')
-    return found
+    return plain
 
 
 def _shown(own: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> list[Difference]:

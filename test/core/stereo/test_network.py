@@ -1,0 +1,281 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The matcher by a network, of random weights: they are no good, but follow from the counts."""
+
+import contextlib
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxscript')
+torch = pytest.importorskip('torch')
+
+import run  # noqa: E402
+
+from spike_depth_ros.backends import Layout, PairLayout  # noqa: E402
+from spike_depth_ros.calibration import Calibration  # noqa: E402
+from spike_depth_ros.checkpoint import (  # noqa: E402
+    CheckpointError,
+    StereoInfo,
+    default_checkpoint,
+    load,
+    onnx_path,
+    save,
+)
+from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
+from spike_depth_ros.stereo import network as module  # noqa: E402
+from spike_depth_ros.stereo.estimator import (  # noqa: E402
+    FEW_MATCHED,
+    FILLED,
+    MATCHED,
+    NONE,
+    ONE_EYE,
+    StereoEstimator,
+)
+from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork  # noqa: E402
+from spike_depth_ros.stereo.rig import StereoRig  # noqa: E402
+from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
+from spike_depth_ros.stream.window import Window  # noqa: E402
+from spike_training.runs.export import RANDOM_INFO  # noqa: E402
+
+HEIGHT, WIDTH, PLANES = 48, 80, 64
+RIG = StereoRig.from_baseline(0.1, 150.0, WIDTH, HEIGHT)
+SMALL = {'disparities': 32, 'stem': 8, 'features': 8, 'groups': 4, 'volume': 4, 'head': 8}
+
+pytestmark = pytest.mark.timeout(300)  # an export takes seconds, beside other work more
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """An untrained network and its export, by the command line."""
+    path = tmp_path_factory.mktemp('stereo') / 'model.safetensors'
+    info = dataclasses.replace(RANDOM_INFO['stereo_lite'], settings=SMALL, planes=PLANES)
+    arguments = ['run.py', 'export', '--architecture', 'stereo_lite', '--seed', '3', '--out']
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        patch.setitem(RANDOM_INFO, 'stereo_lite', info)
+        patch.setattr('sys.argv', [*arguments, str(path)])
+        run.main()
+    return path
+
+
+def textured(shift=6, planes=PLANES):
+    """Windows of both eyes of a textured wall, other noise in each."""
+    rng = np.random.default_rng(1)
+    rate = rng.uniform(0.05, 0.5, (HEIGHT, WIDTH + abs(shift)))
+    views = rate[:, max(-shift, 0) :][:, :WIDTH], rate[:, max(shift, 0) :][:, :WIDTH]
+    return [Window.from_planes(rng.random((planes, *v.shape)) < v, 20_000.0) for v in views]
+
+
+def pair(shift=6, rig=RIG):
+    left, right = textured(shift)
+    return Observation(left, right=right, rig=rig)
+
+
+def turned(camera, angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return dataclasses.replace(camera, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
+
+
+def with_offset(rig, offset):
+    """The rig whose right camera has its principal point so many columns to the left."""
+    right = rig.right
+    k, p = [*right.k], [*right.p]
+    k[2] -= offset
+    p[2] -= offset
+    return StereoRig(rig.left, dataclasses.replace(right, k=tuple(k), p=tuple(p)))
+
+
+def test_both_runtimes_give_the_same_disparity_and_error(checkpoint):
+    networks = [
+        StereoNetwork.from_checkpoint(checkpoint, 'cpu', name, 1) for name in ('onnx', 'torch')
+    ]
+    assert [one.backend for one in networks] == ['onnx', 'torch']
+    for shift, planes in ((6, PLANES), (0, 33)):
+        found = [one.predict(*textured(shift, planes)) for one in networks]
+        assert found[0].disparity.shape == (HEIGHT, WIDTH)
+        for mine, other in zip(*found, strict=True):
+            assert mine.dtype == other.dtype == np.float32
+            close = np.isclose(mine, other, rtol=1e-3, atol=1e-3)
+            assert close.mean() > 0.99  # of equal peaks one or the other
+        assert found[0].disparity.std() > 0.1
+        assert 0 <= found[0].disparity.min() <= found[0].disparity.max() <= 32
+
+
+def test_counts_of_either_eye_are_rectified_and_of_one_scale(checkpoint):
+    left, right = textured()
+    lens = StereoRig(turned(RIG.left, 0.02), RIG.right).rectifications[0]
+    geometry = Geometry(HEIGHT, WIDTH)
+    plain = Layout(geometry, PLANES, 4)
+    warped = dataclasses.replace(plain, rectification=lens)
+    both = PairLayout(warped, plain)
+    counts = both.new_counts()
+    both.count((left.data, right.data), counts)
+    alone = warped.new_counts()
+    warped.count(left.data, alone)
+    np.testing.assert_array_equal(counts[:1], alone)
+    usual = plain.new_counts()
+    plain.count(right.data, usual)
+    scale = warped.remap_scale
+    assert scale > 100
+    np.testing.assert_array_equal(counts[1:], scale * usual)
+    np.testing.assert_array_equal(both.planes_per_bin, scale * plain.planes_per_bin)
+
+
+def test_windows_that_differ_are_refused(checkpoint):
+    network = StereoNetwork.from_checkpoint(checkpoint, 'cpu', 'torch', 1)
+    left, _ = textured()
+    with pytest.raises(ValueError, match='left window of 64 planes of 80x48 pixels, right one of'):
+        network.predict(left, textured(planes=40)[1])
+    low = Window.from_planes(np.zeros((PLANES, 12, 80)), 20_000.0)
+    with pytest.raises(ValueError, match='sensor of 80x12 pixels: expected at least 16'):
+        network.predict(low, low)
+
+
+def test_infinity_is_where_the_principal_points_say(checkpoint, monkeypatch):
+    """A shifted right sensor shows the same at other columns, which its counts are moved by."""
+    monkeypatch.setattr(module, 'LARGEST_ERROR_PX', np.inf)
+    shifted = with_offset(RIG, 4.0)
+    assert shifted.offset_px == 4.0
+    left, right = textured()
+    planes = np.unpackbits(right.data, axis=2, bitorder='little')[:, :, :WIDTH]
+    moved = Window.from_planes(np.roll(planes, -4, axis=2), 20_000.0)
+    plain = Layout(Geometry(HEIGHT, WIDTH), PLANES, 4)
+    layout = dataclasses.replace(plain, rectification=shifted.aligned[1])
+    usual, counts = plain.new_counts(), layout.new_counts()
+    plain.count(right.data, usual)
+    layout.count(moved.data, counts)
+    np.testing.assert_array_equal(counts[..., 4:WIDTH], layout.remap_scale * usual[..., 4:WIDTH])
+    network = StereoNetwork.from_checkpoint(checkpoint, 'cpu', 'torch', 1)
+    beyond = network.predict(left, moved, shifted.aligned)
+    found = NetworkMatcher(network, 0.5).match(left, moved, shifted)
+    np.testing.assert_allclose(found.disparity, beyond.disparity + 4.0, rtol=1e-6)
+    np.testing.assert_array_equal(found.error_px, beyond.error_px)
+
+
+def test_the_depth_and_its_error_are_those_of_the_network(checkpoint, monkeypatch):
+    monkeypatch.setattr(module, 'LARGEST_ERROR_PX', np.inf)
+    estimator = StereoEstimator.from_checkpoint(checkpoint, device='cpu', backend='onnx')
+    found = estimator.predict(pair())
+    disparity, error = StereoNetwork.from_checkpoint(checkpoint, 'cpu', 'onnx').predict(
+        *textured()
+    )
+    known = found.origin == MATCHED
+    assert known.mean() > 0.5
+    np.testing.assert_allclose(found.depth[known], 15.0 / disparity[known], rtol=1e-5)
+    expected = (found.depth**2 * error / 15.0)[known]
+    np.testing.assert_allclose(found.uncertainty[known], expected, rtol=1e-4)
+    assert found.scale == 'stereo'
+
+
+def test_closing_the_estimator_closes_the_network(checkpoint):
+    network = StereoNetwork.from_checkpoint(checkpoint, 'cpu', 'onnx')
+    estimator = StereoEstimator(matcher=NetworkMatcher(network, 0.5))
+    estimator.predict(pair())
+    estimator.close()
+    with pytest.raises(AttributeError):
+        network.predict(*textured())
+
+
+def test_what_the_network_is_not_sure_of_is_no_match(checkpoint, monkeypatch):
+    monkeypatch.setattr(module, 'LARGEST_ERROR_PX', 0.0)
+    mono = DepthEstimator.from_checkpoint(threads=1)
+    found = StereoEstimator.from_checkpoint(checkpoint, mono, 'cpu', 'torch').predict(pair())
+    assert FEW_MATCHED in found.notes
+    assert (found.origin == NONE).all()
+
+
+def test_one_eye_goes_on_at_the_last_factor_of_the_network(checkpoint, monkeypatch):
+    monkeypatch.setattr(module, 'LARGEST_ERROR_PX', np.inf)
+    mono = DepthEstimator.from_checkpoint(threads=1)
+    estimator = StereoEstimator.from_checkpoint(checkpoint, mono, 'cpu', 'torch')
+    both = estimator.predict(pair())
+    alone = estimator.predict(dataclasses.replace(pair(), right=None))
+    assert ONE_EYE in alone.notes
+    assert both.fill_factor == alone.fill_factor is not None
+    assert (alone.origin == FILLED).all()
+
+
+def test_a_range_that_is_narrower_than_the_search_is_said(checkpoint):
+    estimator = StereoEstimator.from_checkpoint(checkpoint, device='cpu', backend='torch')
+    line = (
+        'the network searches 32 disparities, 0.3 m needs 50: nothing nearer than 0.47 m is '
+        'measured'
+    )
+    assert not [note for note in estimator.predict(pair()).notes if 'searches' in note]
+    near = StereoEstimator.from_checkpoint(
+        checkpoint, device='cpu', backend='torch', min_depth_m=0.3
+    )
+    found = near.predict(pair())
+    assert line in found.notes
+    assert found.depth_range[0] == pytest.approx(15.0 / 32)
+
+
+def test_windows_unlike_those_of_the_training_are_said(checkpoint):
+    estimator = StereoEstimator.from_checkpoint(checkpoint, device='cpu', backend='torch')
+    left, right = textured(planes=8)
+    notes = estimator.predict(Observation(left, right=right, rig=RIG)).notes
+    assert 'window 8 planes, trained for 16 to 1280' in notes
+
+
+@pytest.mark.parametrize('kind', [DepthEstimator, StereoEstimator])
+def test_a_checkpoint_of_another_task_is_one_clear_line(checkpoint, kind):
+    path, found, expected = (
+        (checkpoint, 'stereo', 'depth')
+        if kind is DepthEstimator
+        else (default_checkpoint(), 'depth', 'stereo')
+    )
+    with pytest.raises(CheckpointError) as caught:
+        kind.from_checkpoint(path)
+    assert str(caught.value) == f"{path}: field task is '{found}', expected '{expected}'"
+
+
+def test_a_missing_checkpoint_and_a_wrong_depth_are_refused(tmp_path, checkpoint):
+    with pytest.raises(CheckpointError, match='no such checkpoint'):
+        StereoEstimator.from_checkpoint(tmp_path / 'missing.safetensors')
+    with pytest.raises(ValueError, match='nearest depth 0 m: expected above 0'):
+        StereoEstimator.from_checkpoint(checkpoint, min_depth_m=0.0)
+
+
+def test_weights_that_are_not_finite_and_a_stale_export_are_refused(tmp_path, checkpoint):
+    info, tensors = load(checkpoint, StereoInfo)
+    broken = {name: value.copy() for name, value in tensors.items()}
+    broken['scale.2.bias'][:] = np.nan
+    path = tmp_path / 'nan.safetensors'
+    save(path, broken, info)
+    with pytest.raises(CheckpointError, match=r'weight scale\.2\.bias has NaN'):
+        StereoNetwork.from_checkpoint(path)
+    other = tmp_path / 'stale.safetensors'
+    save(other, tensors, dataclasses.replace(info, onnx_sha256='0' * 64))
+    onnx_path(other).write_bytes(onnx_path(checkpoint).read_bytes())
+    with pytest.raises(CheckpointError, match='not the export of its checkpoint'):
+        StereoNetwork.from_checkpoint(other, backend='onnx')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'disparities': 40}, r'settings\.disparities is 40, expected a multiple of 16'),
+        ({'disparities': 0}, r'settings\.disparities is 0'),
+        ({'disparities': '32'}, r"settings\.disparities is '32'"),
+        ({'disparities': True}, r'settings\.disparities is True'),
+        ({'pool': 2, 'disparities': 48}, 'expected a multiple of 32'),
+    ],
+)
+def test_disparities_that_do_not_fit_are_refused(checkpoint, changes, message):
+    info, _ = load(checkpoint, StereoInfo)
+    with pytest.raises(CheckpointError, match=message):
+        dataclasses.replace(info, settings={**info.settings, **changes})
+    with pytest.raises(CheckpointError, match=r"field inputs is \('spikes',\), expected spikes"):
+        dataclasses.replace(info, inputs=('spikes',))
+
+
+def test_a_rig_without_distortion_has_no_remapping():
+    assert RIG.aligned == (None, None)
+    camera = Calibration.from_focal_length(150.0, WIDTH, HEIGHT)
+    assert StereoRig(camera, RIG.right).aligned == (None, None)
+    left, right = with_offset(RIG, 4.0).aligned
+    assert left is None
+    assert right is not None

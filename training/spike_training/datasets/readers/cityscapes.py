@@ -1,0 +1,135 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reader of Cityscapes: pairs of a car's two cameras in 50 cities, without depth.
+
+Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, 2016. Pairs are
+single images, seconds or more apart. Both eyes have one camera matrix, which a file beside each
+picture holds, with the baseline; a city has few of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from spike_training.datasets.clip import Clip
+from spike_training.datasets.readers import files, pairs
+from spike_training.errors import DataSetError, FrameError, one_line
+
+TREE = """\
+  ROOT/leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png    (also train_extra, val, test)
+  ROOT/rightImg8bit/train/aachen/aachen_000000_000019_rightImg8bit.png
+  ROOT/camera/train/aachen/aachen_000000_000019_camera.json"""  # noqa: E501
+
+WRONG = (OSError, ValueError, KeyError, TypeError, RecursionError)
+"""Errors of JSON of another form."""
+
+
+class Camera(NamedTuple):
+    """Calibration of a picture: pixels, and metres from the left to the right camera."""
+
+    fx: float
+    fy: float
+    u0: float
+    v0: float
+    baseline_m: float
+
+
+Pictures = list[tuple[Path, Path]]
+"""Left and right pictures."""
+
+
+def read(root: Path, part: str = '') -> list[Clip]:
+    """Read the pairs below a folder, a clip for each city and calibration.
+
+    Args:
+        root: Folder of the unpacked archives.
+        part: Only this one: train, train_extra, val or test; all unless given.
+
+    Raises:
+        DataSetError: Files are missing, too many pictures have no right eye or calibration, or a
+            calibration is no pair's.
+    """
+    files.folders(root, TREE)
+    clips: list[Clip] = []
+    skipped: dict[str, list[str]] = {}
+    total = 0
+    for city in sorted(root.glob(f'leftImg8bit/{part or "*"}/*/')):
+        found = _pairs(root, city, skipped)
+        total += sum(map(len, found.values()))
+        for number, (camera, pictures) in enumerate(found.items()):
+            name = f'cityscapes/{city.parent.name}/{city.name}'
+            clips.append(_clip(name if len(found) == 1 else f'{name}/{number}', camera, pictures))
+    bad = sum(map(len, skipped.values()))
+    files.check_share(skipped, total + bad, f'cityscapes/{root.resolve().name}')
+    if not clips and skipped:
+        raise DataSetError(f'{root}: {next(iter(skipped))}')
+    if not clips:
+        raise files.missing(root / 'leftImg8bit' / (part or 'train'), TREE)
+    clips[0].skipped.update(skipped)
+    return clips
+
+
+def _pairs(root: Path, city: Path, skipped: dict[str, list[str]]) -> dict[Camera, Pictures]:
+    """Return the pairs of a city by their calibration, and note those that cannot be used."""
+    below = city.relative_to(root / 'leftImg8bit')
+    found: dict[Camera, Pictures] = {}
+    for left in _pictures(city):
+        stem = left.stem.removesuffix('_leftImg8bit')
+        right = root / 'rightImg8bit' / below / f'{stem}_rightImg8bit{left.suffix}'
+        if not right.is_file():
+            files.note_skipped(skipped, 'no right picture', left.name)
+            continue
+        try:
+            camera = _camera(root / 'camera' / below / f'{stem}_camera.json')
+        except FrameError as error:
+            files.note_skipped(skipped, str(error), left.name)
+            continue
+        found.setdefault(camera, []).append((left, right))
+    return found
+
+
+def _pictures(city: Path) -> Iterator[Path]:
+    """Yield the left pictures of a city in the order of their names, which is that of time."""
+    for path in sorted(city.iterdir()):
+        if files.is_one_of(path, ('.png', '.jpg')) and path.stem.endswith('_leftImg8bit'):
+            yield path
+
+
+def _camera(path: Path) -> Camera:
+    """Read a calibration.
+
+    Raises:
+        FrameError: It is missing, or none.
+    """
+    if not path.is_file():
+        raise FrameError('no calibration beside the picture')
+    try:
+        about = json.loads(path.read_text(encoding='utf-8'))
+        fx, fy, u0, v0 = (float(about['intrinsic'][name]) for name in ('fx', 'fy', 'u0', 'v0'))
+        camera = Camera(fx, fy, u0, v0, float(about['extrinsic']['baseline']))
+    except WRONG as error:
+        raise FrameError(f'calibration cannot be read: {one_line(error)}') from error
+    if not (np.isfinite(camera).all() and min(camera.fx, camera.fy) > 0):
+        raise FrameError('calibration has no finite numbers with focal lengths above 0')
+    return camera
+
+
+def _clip(name: str, camera: Camera, pictures: Pictures) -> Clip:
+    matrix = files.camera_matrix(camera.fx, camera.fy, camera.u0, camera.v0)
+    number = len(pictures)
+    clip = files.FileClip(
+        name,
+        matrix,
+        np.arange(number, dtype=np.float64),
+        [left for left, _ in pictures],
+        [None] * number,
+        files.DepthEncoding(),
+    )
+    clip.video = False
+    clip.right = pairs.right_frames(clip, dict(enumerate(pictures)), matrix, camera.baseline_m)
+    return clip
