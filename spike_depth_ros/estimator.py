@@ -375,9 +375,9 @@ class DepthEstimator:
             fx = info.canonical_fx
             scale = 'assumed'
             notes.append(f'focal length unknown, {fx:g} pixels assumed')
-        notes += _outside('focal length', fx, info.fx_range, 'pixels')
-        notes += _outside('window', window.planes, info.planes_range, 'planes')
-        notes += _outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
+        notes += outside('focal length', fx, info.fx_range, 'pixels')
+        notes += outside('window', window.planes, info.planes_range, 'planes')
+        notes += outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
         notes += _light_notes(window)
         with self._lock:
             images = self._backend.run(window.data, layout)
@@ -507,7 +507,7 @@ class ImageEstimator:
                 'network: choose a longer window, or a preview without learning'
             )
         _check_sensor(info, (sensor.height, sensor.width), 1)
-        notes = _outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
+        notes = outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
         layout = Layout(sensor, info.planes, info.bins, pool=info.pool)
         part = window.middle(info.planes)
         if part.reference_plane != info.planes // 2:
@@ -534,22 +534,42 @@ def _open(
         ValueError: The device or backend is not available on this machine.
     """
     info, tensors, correction = load_with_correction(path, kind)
-    _check_weights(path, tensors)
     if info.inputs != ('spikes',):
         raise CheckpointError(
             f'{path}: field inputs is {list(info.inputs)}, expected spikes: choose a network '
             'of spikes, others are for training only'
         )
+    return info, start_backend(path, info, tensors, device, backend, threads), correction
+
+
+def start_backend(
+    path: Path, info: CheckpointInfo, tensors: Tensors, device: str, backend: str, threads: int
+) -> Backend:
+    """Start the network of a checkpoint.
+
+    Args:
+        path: Its file, beside which the .onnx export is.
+        info: Its metadata.
+        tensors: Its weights.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        backend: ``auto``, ``onnx`` or ``torch``.
+        threads: CPU threads; 0: the backend's default.
+
+    Raises:
+        CheckpointError: The weights or the export cannot be used.
+        ValueError: The device or backend is not available on this machine.
+    """
+    _check_weights(path, tensors)
     name, chosen = choose(backend, device, onnx_path(path).is_file())
     # Imported only here: each pulls in its own runtime.
     if name == 'onnx':
         from spike_depth_ros.backends.onnx import OnnxBackend
 
-        return info, OnnxBackend(onnx_path(path), info, threads), correction
+        return OnnxBackend(onnx_path(path), info, threads)
     from spike_depth_ros.backends.torch import TorchBackend
 
     try:
-        return info, TorchBackend(info, tensors, chosen, threads), correction
+        return TorchBackend(info, tensors, chosen, threads)
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from None
 
@@ -632,7 +652,15 @@ def _light_notes(window: Window) -> list[str]:
     return []
 
 
-def _outside(what: str, value: float, limits: tuple[float, float], unit: str) -> list[str]:
+def outside(what: str, value: float, limits: tuple[float, float], unit: str) -> list[str]:
+    """Return a note on a value outside of what a network was trained for; none: it is inside.
+
+    Args:
+        what: Name of the value.
+        value: The value.
+        limits: Lowest and highest value of training.
+        unit: Its unit.
+    """
     low, high = limits
     # Rates measured from stamps, and calibrations, vary by less than this.
     if 0.99 * low <= value <= 1.01 * high:

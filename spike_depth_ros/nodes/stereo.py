@@ -98,7 +98,7 @@ class SpikeStereoNode(PerceptionNode):
             self._estimator.fill is not None,
             self._settings['right.offset_s'],
             self._settings['pair_wait_s'],
-            lambda rig: rig.search_range(self._settings['min_depth_m']),
+            self._estimator.search_range,
         )
         self._inputs = TopicInputs(
             self, {'left/': left, 'right/': right}, self._settings, self._warn
@@ -241,14 +241,15 @@ class SpikeStereoNode(PerceptionNode):
         if isinstance(told, str):
             self.get_logger().error(only_pictures(told))
             return
-        number = told.search_range(self._settings['min_depth_m'])[1]
+        assert self._estimator is not None
+        lowest, number = self._estimator.search_range(told)
         pixel = ', '.join(
             f'{depth_m * depth_m / (told.fx_px * told.baseline_m):.2g} m at {depth_m:g} m'
             for depth_m in SHOWN_DEPTHS_M
         )
         self.get_logger().info(
             f'baseline {told.baseline_m:.3f} m, focal length {told.fx_px:.0f} px: nearest depth '
-            f'{told.depth_of(float(number) + told.offset_px):.2g} m by {number} disparities; one '
+            f'{told.depth_of(float(lowest + number)):.2g} m by {number} disparities; one '
             f'pixel is {pixel}'
         )
 

@@ -38,7 +38,6 @@ class StereoOutputs(DepthOutputs):
     def __init__(self, node: LifecycleNode, settings: dict[str, Any]) -> None:
         super().__init__(node, settings)
         self._method: preview.Method = settings['picture']
-        self._min_depth_m: float = settings['min_depth_m']
         self._disparity = self._publisher(DisparityImage, 'disparity')
         self._pictures = [self._publisher(Image, f'{eye}/spikes/image') for eye in EYES]
         self._rectified = [self._publisher(Image, f'{eye}/image_rect') for eye in EYES]
@@ -61,9 +60,8 @@ class StereoOutputs(DepthOutputs):
         if rig is None or not isinstance(prediction, StereoPrediction):
             return
         if observation.right is not None and subscribed(self._disparity):
-            search = rig.search_range(self._min_depth_m)
             header = self._header(observation.window)
-            self._disparity.publish(disparity_msg(prediction, rig, search, header))
+            self._disparity.publish(disparity_msg(prediction, rig, header))
 
     def publish_preview(self, observation: Observation, done: Callable[[float], object]) -> None:
         """Publish the pictures of a pair, all with the stamp of the left window."""
@@ -104,9 +102,7 @@ def rectified_info_msg(rig: StereoRig, eye: int, header: Header) -> CameraInfo:
     return info
 
 
-def disparity_msg(
-    prediction: StereoPrediction, rig: StereoRig, search: tuple[int, int], header: Header
-) -> DisparityImage:
+def disparity_msg(prediction: StereoPrediction, rig: StereoRig, header: Header) -> DisparityImage:
     """Make the disparity image, in which depth is ``f * t / d``.
 
     Where the principal points of both projections differ, values are less the disparity of what is
@@ -115,13 +111,13 @@ def disparity_msg(
     Args:
         prediction: Depth of a pair.
         rig: Its cameras.
-        search: Lowest disparity and number of disparities of the search, pixels.
         header: Header of the depth image.
 
     Returns:
         The message; pixels without an answer are below its minimum.
     """
-    least = search[0] - rig.offset_px
+    lowest, number = prediction.search
+    least = lowest - rig.offset_px
     disparity = prediction.disparity - np.float32(rig.offset_px)
     disparity[np.isnan(disparity)] = least - 1
     height, width = disparity.shape
@@ -132,6 +128,6 @@ def disparity_msg(
         t=rig.baseline_m,
         valid_window=RegionOfInterest(width=width, height=height),
         min_disparity=float(least),
-        max_disparity=float(least + search[1] - 1),
+        max_disparity=float(least + number - 1),
         delta_d=1 / STEPS,
     )

@@ -59,12 +59,14 @@ class StereoPrediction(Prediction):
         disparity: Left less right column, pixels, ``[height, width]`` float32; NaN: no match.
         origin: ``NONE``, ``MATCHED`` or ``FILLED``, ``[height, width]`` uint8.
         fill_factor: Factor on the monocular depth of filled pixels; None: nothing is filled.
+        search: Lowest disparity and number of disparities of the search, pixels.
         vertical_offset_px: Rows by which the left picture is lower than the right one, from the
             newest pairs; None: not measured yet.
     """
 
     disparity: FloatImage
     origin: npt.NDArray[np.uint8]
+    search: tuple[int, int]
     fill_factor: float | None = None
     vertical_offset_px: float | None = None
 
@@ -168,6 +170,17 @@ class StereoEstimator:
                 return matched
             return self._filled(self.fill, matched, observation.window, rig)
 
+    def search_range(self, rig: StereoRig) -> tuple[int, int]:
+        """Return the lowest disparity and the number of disparities of the search, pixels.
+
+        Args:
+            rig: The cameras.
+
+        Raises:
+            ValueError: Nothing can be searched at this baseline.
+        """
+        return self._matcher.search_range(rig)
+
     def close(self) -> None:
         """Free the memory of matcher and fill; the estimator cannot predict afterwards."""
         with self._lock:
@@ -209,6 +222,7 @@ class StereoEstimator:
             notes=tuple(notes),
             disparity=disparity,
             origin=np.where(np.isnan(depth), NONE, MATCHED).astype(np.uint8),
+            search=(lowest, number),
             vertical_offset_px=self._alignment.vertical_offset_px,
         )
 

@@ -5,19 +5,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
-from spike_depth_ros.backends import Backend, Layout, PairLayout, choose
+from spike_depth_ros.backends import Backend, Layout, PairLayout
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     StereoInfo,
-    Tensors,
     find_checkpoint,
     load,
-    onnx_path,
 )
+from spike_depth_ros.estimator import outside, start_backend
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.matcher import Match
 from spike_depth_ros.stereo.rig import StereoRig
@@ -88,8 +86,7 @@ class StereoNetwork:
         """
         found = find_checkpoint(path)
         info, tensors = load(found, StereoInfo)
-        _check_weights(found, tensors)
-        network = cls(info, _start(found, info, tensors, device, backend, threads))
+        network = cls(info, start_backend(found, info, tensors, device, backend, threads))
         problem = network._problem()
         if problem:
             network.close()
@@ -209,8 +206,8 @@ class NetworkMatcher:
                 f'the network searches {info.disparities} disparities, {self.min_depth_m:g} m '
                 f'needs {needed:.0f}: nothing nearer than {nearest:.2g} m is measured'
             )
-        found += _outside('window', left.planes, info.planes_range, 'planes')
-        found += _outside('plane rate', left.rate_hz, info.rate_hz_range, 'Hz')
+        found += outside('window', left.planes, info.planes_range, 'planes')
+        found += outside('plane rate', left.rate_hz, info.rate_hz_range, 'Hz')
         return tuple(found)
 
     def match(self, left: Window, right: Window, rig: StereoRig) -> Match:
@@ -223,47 +220,3 @@ class NetworkMatcher:
     def close(self) -> None:
         """Implement :meth:`Matcher.close`."""
         self.network.close()
-
-
-def _start(
-    path: Path, info: StereoInfo, tensors: Tensors, device: str, backend: str, threads: int
-) -> Backend:
-    """Start the network of a checkpoint.
-
-    Raises:
-        CheckpointError: The checkpoint or its export cannot be used.
-        ValueError: The device or backend is not available on this machine.
-    """
-    name, chosen = choose(backend, device, onnx_path(path).is_file())
-    # Imported only here: each pulls in its own runtime.
-    if name == 'onnx':
-        from spike_depth_ros.backends.onnx import OnnxBackend
-
-        return OnnxBackend(onnx_path(path), info, threads)
-    from spike_depth_ros.backends.torch import TorchBackend
-
-    try:
-        return TorchBackend(info, tensors, chosen, threads)
-    except CheckpointError as error:
-        raise CheckpointError(f'{path}: {error}') from None
-
-
-def _check_weights(path: Path, tensors: Tensors) -> None:
-    """Refuse weights that are not finite.
-
-    Raises:
-        CheckpointError: One is not finite.
-    """
-    for name, value in tensors.items():
-        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
-            raise CheckpointError(
-                f'{path}: weight {name} has NaN or infinite values, expected finite ones: choose '
-                'another checkpoint'
-            )
-
-
-def _outside(what: str, value: float, limits: tuple[float, float], unit: str) -> list[str]:
-    low, high = limits
-    if 0.99 * low <= value <= 1.01 * high:  # rates that are measured from stamps vary
-        return []
-    return [f'{what} {value:g} {unit}, trained for {low:g} to {high:g}']

@@ -102,8 +102,10 @@ def test_a_watched_stream_has_a_line_a_second(processes, tmp_path, spin):
     numbers = lines[-1].split()
     assert float(numbers[1]) == pytest.approx(100, rel=0.2)  # a fifth of 20,000 planes/s
     assert float(numbers[3]) == pytest.approx(4000, rel=0.2)
-    assert numbers[6] == 'lost'
-    assert int(numbers[5]) <= 400  # best effort: a busy machine may lose packets
+    # Best effort: a busy machine may lose a packet of 40 planes, but not in each second.
+    lost = [line.split()[5:7] for line in lines]
+    assert ['0', 'lost'] in lost
+    assert all(int(planes) % 40 == 0 and word == 'lost' for planes, word in lost)
 
 
 def camera_info(calibration):
