@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from depth_node import PERIOD, assert_balanced
 from diagnostic_msgs.msg import DiagnosticStatus
+from std_msgs.msg import Header
 from two_eyes import (
     BASELINE_M,
     FX_PX,
@@ -21,8 +22,9 @@ from two_eyes import (
 )
 
 from spike_depth_ros.nodes.conversions import array_from_msg
-from spike_depth_ros.nodes.stereo_outputs import EYES
+from spike_depth_ros.nodes.stereo_outputs import EYES, disparity_msg
 from spike_depth_ros.nodes.stereo_parameters import STEREO_PARAMETERS
+from spike_depth_ros.stereo.estimator import StereoPrediction
 from spike_depth_ros.stream import decode
 
 pytestmark = pytest.mark.dds
@@ -271,3 +273,15 @@ def test_stamps_of_depth_are_those_of_left_planes(stereo_node, cameras, heard, s
     steps = np.diff([decode.stamp_ns(one.header.stamp) for one in heard.depth])
     assert steps.tolist() == [80 * PERIOD]
     assert heard.cameras[0].p[3] == 0
+
+
+def test_the_disparity_message_tells_the_search_of_the_matcher():
+    disparity = np.array([[5.0, np.nan]], np.float32)
+    depth = RIG.depth_of(disparity)
+    prediction = StereoPrediction(
+        depth=depth, uncertainty=depth, depth_range=(0.1, 9.0), scale='stereo', pixel_binning=1,
+        notes=(), disparity=disparity, origin=np.array([[1, 0]], np.uint8), search=(-3, 96),
+    )  # fmt: skip
+    message = disparity_msg(prediction, RIG, Header())
+    assert (message.min_disparity, message.max_disparity) == (-3, 92)
+    assert array_from_msg(message.image).tolist() == [[5.0, -4.0]]
