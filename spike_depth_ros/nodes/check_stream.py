@@ -19,6 +19,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from spike_depth_ros.arguments import DefaultsFormatter, positive, sensor_size
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.nodes import process
+from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.pairing import PAIR_WAIT_S
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import health as stream_health
@@ -359,7 +360,7 @@ class StreamCheck(Node):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__('check_stream')
         self._options = options
-        eyes = ('left', 'right') if options.stereo else ('',)
+        eyes = EYES if options.stereo else ('',)
         self._cameras = [CameraCheck(self, options, eye) for eye in eyes]
 
     def run(self) -> int:

@@ -292,6 +292,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         info=info,
         name=SAMPLES[options.sample] if own else options.stream.name,
         speed=options.speed,
+        checkpoint=options.checkpoint,
     )
 
 

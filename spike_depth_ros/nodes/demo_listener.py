@@ -73,6 +73,7 @@ class Plan:
         info: The checkpoint's metadata.
         name: Title of the stream in pictures.
         speed: Speed of playback, times real time.
+        checkpoint: The model, as on the command line; None: the default one.
     """
 
     recording: Recording
@@ -81,6 +82,7 @@ class Plan:
     info: DepthInfo
     name: str
     speed: float = 1.0
+    checkpoint: Path | None = None
 
     @property
     def is_pair(self) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -100,9 +101,10 @@ def _of_pair(listener: DemoListener, sent: dict[str, Any]) -> dict[str, Any]:
             'planes_in': accounting.received,
             'planes_dropped': accounting.dropped + unseen,
         },
-        'matched_share': listener.stereo.number(keys.MATCHED_SHARE),
-        'fill_factor': listener.stereo.number(keys.FILL_FACTOR),
-        'baseline_m': listener.stereo.number(keys.BASELINE_M),
+        **{
+            key: None if math.isnan(value := listener.stereo.number(key)) else value
+            for key in (keys.MATCHED_SHARE, keys.FILL_FACTOR, keys.BASELINE_M)
+        },
     }
 
 
@@ -188,7 +190,7 @@ def _window(plan: Plan, first: int, length: int) -> Window:
 
 def _alone(plan: Plan, snapshots: list[Snapshot]) -> list[npt.NDArray[np.float32]]:
     """Predict depth by the left camera alone, for the windows of snapshots."""
-    network = DepthEstimator.from_checkpoint(device='cpu')
+    network = DepthEstimator.from_checkpoint(plan.checkpoint, device='cpu')
     matrix = plan.recording.camera_matrix
     fx_px = None if matrix is None else float(matrix[0, 0])
     length = min(plan.length, network.info.planes)
@@ -312,11 +314,12 @@ def _pair_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of two cameras."""
     if 'right' not in summary:
         return []
-    right = summary['right']
+    right, matched = summary['right'], summary[keys.MATCHED_SHARE]
+    baseline_m = summary[keys.BASELINE_M]
     return [
         ('right camera', f'{right["planes_in"]} planes in, {right["planes_dropped"]} dropped'),
-        ('baseline', f'{summary["baseline_m"]:g} m'),
-        ('matched pixels', f'{summary["matched_share"]:.0%}, the rest filled'),
+        ('baseline', '-' if baseline_m is None else f'{baseline_m:g} m'),
+        ('matched pixels', '-' if matched is None else f'{matched:.0%}, the rest filled'),
     ]
 
 

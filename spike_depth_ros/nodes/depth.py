@@ -31,7 +31,7 @@ from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference, WindowSource
+from spike_depth_ros.nodes.inference import WindowSource
 from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
 from spike_depth_ros.nodes.spike_topics import several_publishers
@@ -55,8 +55,6 @@ class SpikeDepthNode(PerceptionNode):
         self._estimator: DepthEstimator | None = None
         self._scale: ScaleFromHeight | None = None
         self._ingest: Ingest | None = None
-        self._inference: Inference | None = None
-        self._inputs: TopicInputs | None = None
         self._swap_problem = ''
         # A model is loaded beside the running one; the node's state may change meanwhile.
         self._model_lock = threading.Lock()
@@ -95,23 +93,13 @@ class SpikeDepthNode(PerceptionNode):
     @log_exceptions
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start inference."""
-        assert self._outputs is not None
         self._ingest = Ingest(self._stream_settings(), self._warn)
         self._inputs = TopicInputs(self, {'': self._ingest}, self._settings, self._warn)
         self._inference_task = diagnostics.InferenceTask()
         with self._model_lock:
             assert self._estimator is not None
-            self._inference = Inference(
-                self._estimator,
-                WindowSource(self._ingest),
-                self._outputs,
-                self._warn,
-                lambda: process.lower_priority(self._warn_of_priority),
-                LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
-                self._scale,
-                self._temporal,
-            )
-            self._outputs.matched = self._inference.wake
+            source = WindowSource(self._ingest)
+            self._inference = self._make_inference(self._estimator, source, self._scale)
         self._inputs.start()
         self._inference.start()
         return super().on_activate(state)
@@ -129,21 +117,11 @@ class SpikeDepthNode(PerceptionNode):
             self._requests.put(None)
             self._loader.join()
 
-    def _stop(self) -> None:
-        if self._inputs is not None:
-            self._inputs.stop()
-        self._inputs = None
-        if self._inference is not None:
-            self._inference.stop()
-        if self._outputs is not None:
-            self._outputs.stop()
+    def _forget_streams(self) -> None:
         with self._model_lock:
             self._ingest = self._inference = None
 
-    def _release(self) -> None:
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._outputs = None
+    def _close_models(self) -> None:
         with self._model_lock:
             self._model_wanted += 1
             if self._estimator is not None:

@@ -21,8 +21,17 @@ from rclpy.parameter import Parameter as RosParameter
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.depth_outputs import DepthOutputs
+from spike_depth_ros.nodes.inference import (
+    IDLE_S,
+    LONG_IDLE_S,
+    Estimator,
+    Inference,
+    Observations,
+)
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.private_rclpy import RCLError
+from spike_depth_ros.nodes.topic_inputs import TopicInputs
+from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.temporal_filter import TemporalFilter
 
 WARN_EVERY_S = 5.0
@@ -64,6 +73,8 @@ class PerceptionNode(LifecycleNode):
         self._table = table
         self._settings: dict[str, Any] = {}
         self._outputs: DepthOutputs | None = None
+        self._inputs: TopicInputs | None = None
+        self._inference: Inference | None = None
         self._temporal = TemporalFilter(0.0)
         self._warned: dict[str, float] = {}
 
@@ -89,13 +100,49 @@ class PerceptionNode(LifecycleNode):
     def _statuses(self, start: str) -> list[DiagnosticStatus]:
         """Return the statuses for diagnostics, whose names begin with ``start``."""
 
-    @abc.abstractmethod
     def _stop(self) -> None:
         """Unsubscribe and end inference, if they run."""
+        if self._inputs is not None:
+            self._inputs.stop()
+        self._inputs = None
+        if self._inference is not None:
+            self._inference.stop()
+        if self._outputs is not None:
+            self._outputs.stop()
+        self._forget_streams()
 
-    @abc.abstractmethod
     def _release(self) -> None:
         """Release models and publishers, if there are any."""
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._outputs = None
+        self._close_models()
+
+    @abc.abstractmethod
+    def _forget_streams(self) -> None:
+        """Drop inference, which has ended, and what it read."""
+
+    @abc.abstractmethod
+    def _close_models(self) -> None:
+        """Close the models, if there are any."""
+
+    def _make_inference(
+        self, estimator: Estimator, source: Observations, scale: ScaleFromHeight | None = None
+    ) -> Inference:
+        """Make the thread from observations to the publishers, which wake it."""
+        assert self._outputs is not None
+        made = Inference(
+            estimator,
+            source,
+            self._outputs,
+            self._warn,
+            lambda: process.lower_priority(self._warn_of_priority),
+            LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
+            scale,
+            self._temporal,
+        )
+        self._outputs.matched = made.wake
+        return made
 
     def close(self) -> None:
         """End every thread before the node is destroyed."""

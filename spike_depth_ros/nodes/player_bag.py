@@ -15,7 +15,8 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import camera_info_from_matrix
-from spike_depth_ros.nodes.player_packets import EYES, Packet, Source, TrueDepth, same_geometry
+from spike_depth_ros.nodes.player_packets import Packet, Source, TrueDepth, same_geometry
+from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, stamp_ns
 from spike_depth_ros.stream.plane_clock import NANOSECONDS
 

@@ -11,12 +11,10 @@ from typing import NamedTuple
 from sensor_msgs.msg import CameraInfo
 
 from spike_depth_ros.nodes import process
+from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import ImageMessage
 from spike_depth_ros.stream.recording import WaitingPipe
-
-EYES = ('left', 'right')
-"""Two cameras, in the order of their numbers."""
 
 
 class Packet(NamedTuple):

@@ -21,12 +21,12 @@ from spike_depth_ros.nodes.calibration import (
     set_fields,
 )
 from spike_depth_ros.nodes.player_packets import (
-    EYES,
     Packet,
     Source,
     TrueDepth,
     same_geometry,
 )
+from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes

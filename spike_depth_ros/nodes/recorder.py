@@ -31,13 +31,10 @@ from spike_depth_ros.nodes.graph import Graph
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.nodes.stream_recorder import StreamRecorder
 from spike_depth_ros.result_files import UNFINISHED, move_to_new
+from spike_depth_ros.stereo import EYES
 
 MIN_SPLIT_S, MIN_SPLIT_GB = 1.0, 0.001
 """Shortest and smallest file: each one takes time to begin, in which packets wait."""
-
-
-EYES = ('left', 'right')
-"""Namespaces of the cameras of ``--stereo``."""
 
 
 class Recording:

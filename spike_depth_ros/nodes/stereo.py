@@ -25,11 +25,10 @@ from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference
 from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.nodes.stereo_diagnostics import StereoTask, only_pictures
-from spike_depth_ros.nodes.stereo_outputs import EYES, StereoOutputs
+from spike_depth_ros.nodes.stereo_outputs import StereoOutputs
 from spike_depth_ros.nodes.stereo_parameters import (
     SGBM,
     STEREO_PARAMETERS,
@@ -37,6 +36,7 @@ from spike_depth_ros.nodes.stereo_parameters import (
     STEREO_RING,
 )
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
+from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoEstimator
 from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
 from spike_depth_ros.stereo.rig import StereoRig
@@ -55,8 +55,6 @@ class SpikeStereoNode(PerceptionNode):
     def __init__(self) -> None:
         super().__init__('spike_stereo', STEREO_PARAMETERS)
         self._estimator: StereoEstimator | None = None
-        self._inference: Inference | None = None
-        self._inputs: TopicInputs | None = None
         self._source: PairSource | None = None
         self._told: StereoRig | str | None = None
         self._infos: list[CheckpointInfo] = []  # of the loaded models
@@ -88,7 +86,6 @@ class SpikeStereoNode(PerceptionNode):
     @log_exceptions
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start inference."""
-        assert self._outputs is not None
         assert self._estimator is not None
         changed, settings = threading.Condition(), self._stream_settings()
         left, right = (Ingest(settings, self._warner(eye), changed=changed) for eye in EYES)
@@ -103,35 +100,16 @@ class SpikeStereoNode(PerceptionNode):
         self._inputs = TopicInputs(
             self, {'left/': left, 'right/': right}, self._settings, self._warn
         )
-        self._inference = Inference(
-            self._estimator,
-            self._source,
-            self._outputs,
-            self._warn,
-            lambda: process.lower_priority(self._warn_of_priority),
-            LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
-            temporal=self._temporal,
-        )
-        self._outputs.matched = self._inference.wake
+        self._inference = self._make_inference(self._estimator, self._source)
         self._inference_task, self._stereo_task = diagnostics.InferenceTask(), StereoTask()
         self._inputs.start()
         self._inference.start()
         return super().on_activate(state)
 
-    def _stop(self) -> None:
-        if self._inputs is not None:
-            self._inputs.stop()
-        self._inputs = None
-        if self._inference is not None:
-            self._inference.stop()
-        if self._outputs is not None:
-            self._outputs.stop()
+    def _forget_streams(self) -> None:
         self._inference = self._source = self._told = None
 
-    def _release(self) -> None:
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._outputs = None
+    def _close_models(self) -> None:
         if self._estimator is not None:
             self._estimator.close()
         self._estimator = None

@@ -20,11 +20,10 @@ from spike_depth_ros.estimator import Observation, Prediction
 from spike_depth_ros.nodes import conversions
 from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.nodes.depth_outputs import DepthOutputs, subscribed
+from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoPrediction
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import STEPS
-
-EYES = ('left', 'right')
 
 
 class StereoOutputs(DepthOutputs):

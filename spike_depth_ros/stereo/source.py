@@ -14,9 +14,7 @@ from spike_depth_ros.stereo.pairing import PAIR_WAIT_S, WindowPair, WindowPairs
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.ring import PlaneRing
-
-SAME_RATE = 0.01
-"""Largest relative difference of plane rates that are equal; clocks drift."""
+from spike_depth_ros.stream.stamps import differs
 
 
 class PairSource:
@@ -61,20 +59,25 @@ class PairSource:
     @property
     def problem(self) -> str:
         """Reason that there are no pairs, one line; empty: none."""
+        return self._mismatch or (self._windows.problem if self._windows is not None else '')
+
+    @property
+    def _mismatch(self) -> str:
+        """Reason that the streams are not those of a pair, one line; empty: they are."""
         left, right = self._left, self._right
         if left.size is not None and right.size is not None and left.size != right.size:
             return (
                 f'left stream of {left.size[1]}x{left.size[0]} pixels, right one of '
                 f'{right.size[1]}x{right.size[0]}: expected two cameras of one size'
             )
-        rings = left.ring, right.ring
-        rates = [1e9 / ring.period_ns for ring in rings if ring is not None]
-        if len(rates) == 2 and abs(rates[1] / rates[0] - 1) > SAME_RATE:
+        periods = [ring.period_ns for ring in (left.ring, right.ring) if ring is not None]
+        if len(periods) == 2 and differs(*periods):
+            rates = [1e9 / period_ns for period_ns in periods]
             return (
                 f'left stream of {rates[0]:.0f} planes/s, right one of {rates[1]:.0f}: expected '
                 'one rate: set both cameras alike'
             )
-        return self._windows.problem if self._windows is not None else ''
+        return ''
 
     @property
     def difference_ns(self) -> int | None:
@@ -89,7 +92,7 @@ class PairSource:
         if self._rings != (left, right):
             self._rings = left, right
             self._windows = WindowPairs(left, right, self._offset_s, self._pair_wait_s)
-        return not self.problem or bool(self._windows and self._windows.problem)
+        return not self._mismatch
 
     def discard(self) -> None:
         """Skip the planes so far, unless the other stream may just be a little later."""

@@ -22,8 +22,9 @@ from two_eyes import (
 )
 
 from spike_depth_ros.nodes.conversions import array_from_msg
-from spike_depth_ros.nodes.stereo_outputs import EYES, disparity_msg
+from spike_depth_ros.nodes.stereo_outputs import disparity_msg
 from spike_depth_ros.nodes.stereo_parameters import STEREO_PARAMETERS
+from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoPrediction
 from spike_depth_ros.stream import decode
 
