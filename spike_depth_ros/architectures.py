@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 
@@ -95,8 +96,7 @@ class LiteSettings:
             size = getattr(self, name)
             if type(size) is not int or size < least:
                 raise ValueError(f'{name} is {size!r}: expected {least} or more')
-        if self.picture not in [*PICTURES]:
-            raise ValueError(f'picture is {self.picture!r}: expected {" or ".join(PICTURES)}')
+        _check_picture(self.picture)
         if self.upsampling not in UPSAMPLING:
             raise ValueError(
                 f'upsampling is {self.upsampling!r}: expected {" or ".join(UPSAMPLING)}'
@@ -104,6 +104,41 @@ class LiteSettings:
 
 
 _LEAST = {'pool': 1, 'dim': 1, 'features8': 1, 'features': 1, 'features2': 0, 'head': 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class DpnSettings:
+    """Settings of ``dpn``, as a checkpoint stores them.
+
+    Attributes:
+        width: Channels at strides 2 and 4, a multiple of 4; twice, four and eight times as many at
+            strides 8, 16 and 32.
+        attention: Whether channel and spatial attention follow the encoder; False: an ablation.
+        baseline_m: Distance of the eyes whose disparity is predicted, metres.
+        picture: Mapping from rates to RGB, as in ``unet_lite``.
+
+    Raises:
+        ValueError: A setting is out of its range, or there is no such picture.
+    """
+
+    width: int = 64
+    attention: bool = True
+    baseline_m: float = 0.1
+    picture: str = 'three_rates'
+
+    def __post_init__(self) -> None:
+        if type(self.width) is not int or self.width < 4 or self.width % 4:
+            raise ValueError(f'width is {self.width!r}: expected a multiple of 4')
+        if type(self.attention) is not bool:
+            raise ValueError(f'attention is {self.attention!r}: expected true or false')
+        if type(self.baseline_m) not in (int, float) or not 0 < self.baseline_m < math.inf:
+            raise ValueError(f'baseline_m is {self.baseline_m!r}: expected metres above 0')
+        _check_picture(self.picture)
+
+
+def _check_picture(picture: str) -> None:
+    if picture not in [*PICTURES]:
+        raise ValueError(f'picture is {picture!r}: expected {" or ".join(PICTURES)}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,7 +277,7 @@ class StereoLiteSettings:
 
 
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
-    'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid'),
+    'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid', 'dpn'),
     'image': ('recon_lite', 'ssml', 'blind_spot'),
     'stereo': ('stereo_lite',),
 }
@@ -252,6 +287,7 @@ SETTINGS: dict[str, type[Any]] = {
     'dpt_tiny': TinySettings,
     'unet_lite': LiteSettings,
     'dpt_hybrid': HybridSettings,
+    'dpn': DpnSettings,
     'recon_lite': ReconSettings,
     'ssml': SsmlSettings,
     'blind_spot': BlindSpotSettings,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, DepthInf
 from spike_depth_ros.errors import one_line, shorten
 from spike_depth_ros.model import SpikeNet, depth_net, lite_encoder, stereo_lite, vit_hybrid
 from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_depth_ros.model.dpn import dpn
 from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
 from spike_depth_ros.model.reconstruction import recon_lite
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
@@ -41,6 +43,9 @@ BUILDERS: dict[str, Callable[[Any, Any], SpikeNet]] = {
     'dpt_tiny': _depth(dpt_tiny),
     'unet_lite': _depth(unet_lite),
     'dpt_hybrid': _depth(dpt_hybrid),
+    'dpn': lambda info, settings: _depth(partial(dpn, canonical_fx=info.canonical_fx))(
+        info, settings
+    ),
     'recon_lite': _of_bins(ReconLite),
     'ssml': _of_bins(SsmlNet),
     'blind_spot': _of_bins(BlindSpotNet),
