@@ -120,7 +120,7 @@ MISTAKES = (
     ),
     (
         {'rows': [{'name': 'median_depth', 'adabn': True}]},
-        'rows[5] has adabn or override: expected a stage',
+        'rows[5] has adabn, matched_scale, post_process or override: expected a stage',
     ),
     (
         {
@@ -145,7 +145,7 @@ MISTAKES = (
     ),
     (
         {'rows': [{'name': 't', 'stage': 'teacher', 'override': {'target': None}}]},
-        'row t: target is missing: expected one',
+        'some rows have a target: expected it in all of them, or in none',
     ),
     ({'rows': ['x']}, "rows[9] is 'x': expected settings"),
     (

@@ -140,10 +140,11 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
         )
     if spec.domain == 'target':
         return make_target(config, split, device, in_order=trains)
-    source = make_source(config, split, device, spec=spec, in_order=trains)
+    own = dataclasses.replace(spec, right=spec.right and spec.domain == 'source')
+    source = make_source(config, split, device, spec=own, in_order=trains)
     if spec.domain == 'source':
         return source
-    target = make_target(config, split, device, labels=False, in_order=trains)
+    target = make_target(config, split, device, labels=False, in_order=trains, spec=spec)
     return DomainPair(source, target)
 
 

@@ -147,7 +147,7 @@ def recorded_source(
         names: Names of data sets to include; all if none are given.
         spec: Required contents of the batches; recorded spikes are always included, and raw
             pixels are cropped at random positions in the training split.
-        labels: True if depth may be read.
+        labels: True if depth may be read; that of pairs is not.
 
     Raises:
         DataSetError: A data set cannot be used, the split is empty, or recordings for
@@ -169,8 +169,8 @@ def recorded_source(
             f'{frames[0].name} holds frames and {recorded[0].name} spikes: expected one of them'
         )
     common: dict[str, Any] = {
-        'labels': labels, 'device': device, 'seed': seed, 'flip': trains and data.flip,
-        'workers': data.workers,
+        'labels': labels and not spec.right, 'device': device, 'seed': seed,
+        'flip': trains and data.flip, 'workers': data.workers,
     }  # fmt: skip
     if frames:
         return ClipSource(
@@ -183,6 +183,7 @@ def recorded_source(
             data.mean_rate,
             with_rgb=spec.rgb,
             with_spikes=spec.spikes,
+            with_right=spec.right,
             transform=data.transform,
             random_crop=trains and data.random_crop,
             **common,
@@ -199,6 +200,7 @@ def recorded_source(
         raw_pixels=spec.raw_pixels,
         random_crop=trains and spec.raw_pixels,
         stride=max(1, max(data.planes) // STRIDES),
+        with_right=spec.right,
         **common,
     )
     if trains and spec.raw_pixels:

@@ -137,6 +137,7 @@ def make_target(
     styles: Sequence[str] | None = None,
     labels: bool = True,
     in_order: bool = False,
+    spec: BatchSpec = BatchSpec(),  # noqa: B008 - frozen
 ) -> ShiftedSource | LabelledSource:
     """Return a source of recordings or scenes of the target, at the size of ``data``.
 
@@ -150,6 +151,7 @@ def make_target(
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
         labels: True to read the depth of recordings and to centre windows of spikes on it.
         in_order: As for :func:`make_source`.
+        spec: Whether batches are pairs of eyes, and their baselines; the rest does not apply.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -163,6 +165,7 @@ def make_target(
         return recorded_source(
             data, split, config.model.bins, size_multiple(config.model), device,
             config.seed + TARGET_WORLD, names=styles or (), labels=labels,
+            spec=BatchSpec(right=spec.right),
         )  # fmt: skip
     return ShiftedSource(
         optics_of(target),
@@ -176,6 +179,8 @@ def make_target(
         bins=config.model.bins,
         device=device,
         workers=data.workers if in_order else 0,
+        with_right=spec.right,
+        baseline_factors=spec.baseline_factors,
     )
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,11 +18,12 @@ from spike_depth_ros.stream.window import reference_index
 from spike_depth_ros.video.light import Light, luminance
 from spike_depth_ros.video.placement import Placement
 from spike_training.choices import MEAN_RATE, Transform
-from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb
+from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, RightFrames
+from spike_training.datasets.readers.pairs import pairs_of
 from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.labelled import LabelledSource, PlaneWindow
 from spike_training.sampling.procedural import exposure_gain
-from spike_training.sampling.sample import Batch
+from spike_training.sampling.sample import Batch, View
 from spike_training.sampling.transforms import TRANSFORMS
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.exposure import count_spikes, initial_charge
@@ -31,6 +34,7 @@ _SEGMENTS = 4
 _SUB_FRAMES = 16
 """Segments between two frames, at most; nothing moves more than about a pixel in one."""
 _CHARGE = 8
+_OTHER_EYE = 0x2545F491  # equal initial charges would match at a disparity of 0
 
 
 class ClipSource(LabelledSource):
@@ -38,7 +42,8 @@ class ClipSource(LabelledSource):
 
     A window of spikes lies around its labelled frame, which is its reference plane. Frames are
     converted to linear light and resized before spikes are simulated. Binary planes are never
-    resampled; depth takes the nearest pixel.
+    resampled; depth takes the nearest pixel. The right eye of pairs is shifted so that what is
+    infinitely far has a disparity of 0; its exposure is that of the left one.
 
     Args:
         clips: Recordings with labelled frames.
@@ -60,9 +65,11 @@ class ClipSource(LabelledSource):
         flip: See :class:`LabelledSource`.
         random_crop: See :class:`LabelledSource`.
         workers: See :class:`LabelledSource`.
+        with_right: Whether samples are pairs: the frames with a right eye, whose depth may be
+            unknown, in place of the labelled ones.
 
     Raises:
-        DataSetError: No frame of the clips has depth.
+        DataSetError: No frame of the clips has depth, or a right eye.
         ValueError: A number that is not positive.
     """
 
@@ -85,6 +92,7 @@ class ClipSource(LabelledSource):
         flip: bool = False,
         random_crop: bool = False,
         workers: int = 0,
+        with_right: bool = False,
     ) -> None:
         if min(height, width, bins, *planes) < 1 or not (rate_hz > 0 and 0 < mean_rate < 1):
             raise ValueError(
@@ -93,10 +101,16 @@ class ClipSource(LabelledSource):
                 'below 1'
             )
         super().__init__(planes, seed, flip, random_crop, workers)
-        self._frames = [(clip, index) for clip in clips for index in clip.labelled]
+        self.with_right = with_right
+        self._frames = [
+            (clip, index)
+            for clip in (pairs_of(clips) if with_right else clips)
+            for index in (clip.right.frames if with_right and clip.right else clip.labelled)
+        ]
         if not self._frames:
             names = ', '.join(clip.name for clip in clips) or 'no clips'
-            raise DataSetError(f'{names}: no frame has depth, expected one or more')
+            what = 'a right eye' if with_right else 'depth'
+            raise DataSetError(f'{names}: no frame has {what}, expected one or more')
         self.height, self.width, self.bins = height, width, bins
         self.rate_hz, self.mean_rate = rate_hz, mean_rate
         self.with_rgb, self.with_spikes, self.labels = with_rgb, with_spikes, labels
@@ -118,27 +132,38 @@ class ClipSource(LabelledSource):
     def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
         """Implement :meth:`LabelledSource.sample`."""
         clip, index = self._frames[number]
-        image = clip.image(index)
+        eyes = self._eyes(number)
+        images = [eye.read(index) for eye in eyes]
         try:
-            placement = self._placement(image)
+            placement = self._placement(images[0])
             if place != 0.5:
                 placement = shift_placement(placement, place)
-            counts, lengths = self._spikes(number, image, placement, planes)
+            metered = placement.image(luminance(images[0]))
+            seen = [
+                self._seen(eye, image, placement, metered, planes)
+                for eye, image in zip(eyes, images, strict=True)
+            ]
         except ValueError as error:  # of another size than the frames beside it, or too small
             raise FrameError(str(error)) from error
-        rgb = None
-        if self.with_rgb:
-            colour = torch.from_numpy(placement.image(image)).to(self.device)
-            rgb = (colour.permute(2, 0, 1).float() / 255)[None]
+        counts, lengths, rgb = seen[0]
         depth = torch.from_numpy(self._depth(clip, index, placement))[None, None]
-        return Batch(
+        batch = Batch(
             counts=counts,
             planes_per_bin=lengths,
             rgb=rgb,
             depth=depth,
             fx=torch.tensor([self._camera(clip, placement)[0, 0]], dtype=torch.float32),
             index=torch.tensor([number]),
-        ).to(self.device)
+        )
+        if self.with_right:
+            assert clip.right is not None  # checked with the frames
+            assert clip.right.rig is not None
+            batch = dataclasses.replace(
+                batch,
+                right=View(seen[1].counts, seen[1].rgb, torch.full_like(depth, torch.nan)),
+                baseline_m=torch.tensor([clip.right.rig.baseline_m], dtype=torch.float32),
+            )
+        return batch.to(self.device)
 
     def window(self, number: int) -> PlaneWindow:
         """Implement :meth:`LabelledSource.window`."""
@@ -146,10 +171,12 @@ class ClipSource(LabelledSource):
         image = clip.image(index)
         try:
             placement = self._placement(image)
-            exposed, knots, seed = self._exposed(number, image, placement, self.planes[0])
+            metered = placement.image(luminance(image))
+            eye = self._eyes(number)[0]
+            exposed, knots = self._exposed(eye, metered, metered, placement, self.planes[0])
         except ValueError as error:
             raise FrameError(str(error)) from error
-        planes = SpikeCamera(self.height, self.width, seed).expose(exposed, knots)
+        planes = SpikeCamera(self.height, self.width, self._seed(eye)).expose(exposed, knots)
         return PlaneWindow(planes[0].cpu().numpy(), self._camera(clip, placement))
 
     def _placement(self, image: Rgb) -> Placement:
@@ -161,7 +188,7 @@ class ClipSource(LabelledSource):
         return placement.camera(clip.camera)
 
     def _depth(self, clip: Clip, index: int, placement: Placement) -> Depth:
-        if not self.labels:
+        if not self.labels or index not in clip.labelled:
             return np.full((self.height, self.width), np.nan, np.float32)
         depth = clip.depth(index)
         assert depth is not None  # a labelled frame has depth
@@ -171,41 +198,65 @@ class ClipSource(LabelledSource):
             )
         return placement.depth(depth)
 
-    def _spikes(
-        self, number: int, image: Rgb, placement: Placement, planes: int
-    ) -> tuple[Tensor, Tensor]:
-        """Return counts and lengths of the bins of a window."""
+    def _eyes(self, number: int) -> list[_Eye]:
+        """Return the left eye of a sample, and the right one of a pair."""
+        clip, index = self._frames[number]
+        seed = self.seed * 0x1000003 + _CHARGE + number
+        eyes = [_Eye(clip, index, clip.image, seed)]
+        if self.with_right:
+            assert clip.right is not None  # checked with the frames
+            eyes.append(_Eye(clip, index, aligned(clip.right), seed ^ _OTHER_EYE))
+        return eyes
+
+    def _seen(
+        self, eye: _Eye, image: Rgb, placement: Placement, metered: Light, planes: int
+    ) -> _Seen:
+        """Return what an eye records of its frame, exposed as ``metered`` asks for."""
+        rgb = None
+        if self.with_rgb:
+            colour = torch.from_numpy(placement.image(image)).to(self.device)
+            rgb = (colour.permute(2, 0, 1).float() / 255)[None]
         if not self.with_spikes:
             shape = (1, 1, self.height, self.width)
             one = torch.ones(1, dtype=torch.int32, device=self.device)
-            return torch.zeros(shape, dtype=torch.uint8, device=self.device), one
-        exposed, knots, seed = self._exposed(number, image, placement, planes)
-        return count_spikes(
-            exposed, knots, initial_charge(seed, self.height, self.width), self.bins
-        )
+            return _Seen(torch.zeros(shape, dtype=torch.uint8, device=self.device), one, rgb)
+        shown = placement.image(luminance(image))
+        exposed, knots = self._exposed(eye, shown, metered, placement, planes)
+        charge = initial_charge(self._seed(eye), self.height, self.width)
+        return _Seen(*count_spikes(exposed, knots, charge, self.bins), rgb)
+
+    def _seed(self, eye: _Eye) -> Tensor:
+        return torch.tensor([eye.seed], device=self.device)
 
     def _exposed(
-        self, number: int, image: Rgb, placement: Placement, planes: int
-    ) -> tuple[Tensor, list[int], Tensor]:
-        """Return light at the knots of a window, ``[1, K, H, W]``, the knots, and the seed."""
-        shown = placement.image(luminance(image))
-        light, knots = self._moving(*self._frames[number], shown, placement, planes)
+        self, eye: _Eye, shown: Light, metered: Light, placement: Placement, planes: int
+    ) -> tuple[Tensor, list[int]]:
+        """Return light at the knots of a window, ``[1, K, H, W]``, and the knots.
+
+        Args:
+            eye: Eye of the sample.
+            shown: Light of its frame, ``[H, W]``.
+            metered: Light that the exposure is metered on.
+            placement: Placement of its frames.
+            planes: Window length.
+        """
+        light, knots = self._moving(eye, shown, placement, planes)
         exposed = torch.from_numpy(light).to(self.device)
         # Metered at the reference plane, as an exposure control does.
         gain = exposure_gain(
-            torch.from_numpy(shown)[None].to(self.device),
-            np.array([self._frames[number][0].mean_rate or self.mean_rate], np.float32),
+            torch.from_numpy(metered)[None].to(self.device),
+            np.array([eye.clip.mean_rate or self.mean_rate], np.float32),
         )
-        seed = torch.tensor([self.seed * 0x1000003 + _CHARGE + number], device=self.device)
-        return (exposed * gain).clamp_(0, 1)[None], knots, seed
+        return (exposed * gain).clamp_(0, 1)[None], knots
 
     def _moving(
-        self, clip: Clip, index: int, shown: Light, placement: Placement, planes: int
+        self, eye: _Eye, shown: Light, placement: Placement, planes: int
     ) -> tuple[Light, list[int]]:
         """Return light at a few instants of a window, ``[K, H, W]``, and their planes.
 
-        ``shown`` is the light of the labelled frame, ``[H, W]``.
+        ``shown`` is the light of the eye's frame, ``[H, W]``.
         """
+        clip, index = eye.clip, eye.frame
         times = clip.times_s
         start = times[index] - reference_index('middle', planes) / self.rate_hz
         end = start + planes / self.rate_hz
@@ -217,13 +268,53 @@ class ClipSource(LabelledSource):
         for k in range(first, last + 1):
             # A damaged neighbour is skipped here; it is reported as a sample of its own.
             with contextlib.suppress(FrameError):
-                frames.append(shown if k == index else placement.image(luminance(clip.image(k))))
+                frames.append(shown if k == index else placement.image(luminance(eye.read(k))))
                 times_s.append(float(times[k]))
         video = VideoLight(frames, times_s, self._interpolator, clip.goes_on)
         segments = max(_SEGMENTS, video.steps(float(start), float(end), _SUB_FRAMES))
         knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
         light = video.at([float(start + knot / self.rate_hz) for knot in knots])
         return light, knots
+
+
+class _Eye(NamedTuple):
+    """Eye of a sample: frames of a clip, the number of one of them, and the seed of its pixels."""
+
+    clip: Clip
+    frame: int
+    read: Callable[[int], Rgb]
+    seed: int
+
+
+class _Seen(NamedTuple):
+    """What an eye has recorded, as in :class:`Batch`."""
+
+    counts: Tensor
+    planes_per_bin: Tensor
+    rgb: Tensor | None
+
+
+def aligned(right: RightFrames) -> Callable[[int], Rgb]:
+    """Return the function that reads right frames as if their principal point were the left one.
+
+    What is infinitely far then has a disparity of 0. Columns that the right frame does not have
+    repeat its border.
+
+    Args:
+        right: Right eye with a rig.
+    """
+    assert right.rig is not None
+    offset = right.rig.offset_px
+    if offset == 0:
+        return right.image
+    shift = np.array([[1.0, 0.0, offset], [0.0, 1.0, 0.0]])
+
+    def read(index: int) -> Rgb:
+        image = right.image(index)
+        size = image.shape[1::-1]
+        return np.asarray(cv2.warpAffine(image, shift, size, borderMode=cv2.BORDER_REPLICATE))
+
+    return read
 
 
 def shift_placement(placement: Placement, place: float) -> Placement:

@@ -210,7 +210,7 @@ class ProceduralSource:
         """Yield the windows of rendered scenes; their exposure is that of :meth:`_light`."""
         light, knots = self._light(rendering, scenes, planes, rate_hz, metered)
         for number, seed in enumerate(torch.from_numpy(scenes.seed).to(self.device)):
-            camera = self._camera(seed[None])
+            camera = self._camera(seed[None], right=metered is not None)
             yield camera.expose(light[number : number + 1], knots)[0].cpu().numpy()
 
     def _baselines_m(self, indices: Sequence[int]) -> Array:
@@ -312,7 +312,7 @@ class ProceduralSource:
         """Return the batch of one eye; its exposure is that of :meth:`_light`."""
         light, knots = self._light(rendering, scenes, planes, rate_hz, metered)
         seeds = torch.from_numpy(scenes.seed).to(self.device)
-        counts, lengths = self._counts(light, knots, seeds)
+        counts, lengths = self._counts(light, knots, seeds, right=metered is not None)
         batch = self._batch(indices, scenes, rendering, counts, lengths, metered)
         if not self.with_image:
             return batch
@@ -374,12 +374,14 @@ class ProceduralSource:
         # An even number, so that a knot lies at the reference plane, where the light is exact.
         return max(SEGMENTS, 2 * math.ceil(motion_px / KNOT_MOTION_PX / 2))
 
-    def _counts(self, light: Tensor, knots: list[int], seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def _counts(
+        self, light: Tensor, knots: list[int], seeds: Tensor, right: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Count the spikes in the bins of a window; return them and the planes of each bin."""
         charge = initial_charge(seeds, self.height, self.width)
         return count_spikes(light, knots, charge, self.bins)
 
-    def _camera(self, seeds: Tensor) -> SpikeCamera:
+    def _camera(self, seeds: Tensor, right: bool = False) -> SpikeCamera:
         """Return the camera of some scenes, seeds ``[B]``."""
         return SpikeCamera(self.height, self.width, seeds)
 

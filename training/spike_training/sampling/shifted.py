@@ -69,7 +69,8 @@ class Optics:
 class ShiftedSource(ProceduralSource):
     """:class:`ProceduralSource` with another lens and sensor.
 
-    One sensor records all scenes; its pixels are a function of the seed.
+    One sensor records all scenes, another one what right eyes see; their pixels are a function of
+    the seed.
 
     Args:
         optics: Lens, light and sensor.
@@ -121,16 +122,20 @@ class ShiftedSource(ProceduralSource):
         )
         return apply_flicker(light, knots, scenes.flicker, rate_hz), knots
 
-    def _counts(self, light: Tensor, knots: list[int], seeds: Tensor) -> tuple[Tensor, Tensor]:
+    def _counts(
+        self, light: Tensor, knots: list[int], seeds: Tensor, right: bool = False
+    ) -> tuple[Tensor, Tensor]:
         return simulate_counts(
-            light, knots, seeds, self.optics.sensor, self._sensor_ids(), self.bins
+            light, knots, seeds, self.optics.sensor, self._sensor_ids(right), self.bins
         )
 
-    def _camera(self, seeds: Tensor) -> SpikeCamera:
-        return SpikeCamera(self.height, self.width, seeds, self.optics.sensor, self._sensor_ids())
+    def _camera(self, seeds: Tensor, right: bool = False) -> SpikeCamera:
+        ids = self._sensor_ids(right)
+        return SpikeCamera(self.height, self.width, seeds, self.optics.sensor, ids)
 
-    def _sensor_ids(self) -> Tensor:
-        return torch.tensor([self.seed], device=self.device)
+    def _sensor_ids(self, right: bool) -> Tensor:
+        # Equal pixels of both eyes would match at a disparity of 0.
+        return torch.tensor([~self.seed if right else self.seed], device=self.device)
 
 
 def _gaussian_blur(images: Tensor, deviation: float) -> Tensor:

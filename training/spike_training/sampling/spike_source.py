@@ -4,21 +4,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.readers.pairs import pairs_of
 from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.labelled import LabelledSource, PlaneWindow
-from spike_training.sampling.sample import Batch
+from spike_training.sampling.sample import Batch, View
+
+Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.intp]
 
 COLUMN_FACTOR = 65_537
 """Odd factor from the row's place of a random crop to its column's."""
@@ -32,7 +39,8 @@ class SpikeSource(LabelledSource):
     4x4, ... pixels are binned first, as if pixels were larger. Depth belongs to the window's
     reference plane; a map too near to an end of its recording is left out. Recordings without
     depth are cut into windows with NaN for depth. The focal length of a sample is NaN where it is
-    unknown. Counts and depth of a distorted lens are rectified, by nearest pixels.
+    unknown. Counts and depth of a distorted lens are rectified, by nearest pixels. The right eye
+    of pairs is rectified so that what is infinitely far has a disparity of 0.
 
     Args:
         clips: Recordings of one sensor size.
@@ -49,9 +57,11 @@ class SpikeSource(LabelledSource):
         workers: See :class:`LabelledSource`.
         raw_pixels: Whether spikes of pixels are never binned.
         random_crop: See :class:`LabelledSource`; in both directions.
+        with_right: Whether samples have a right eye; recordings without one are left out.
 
     Raises:
-        DataSetError: No window of that length has depth, or the sensors differ.
+        DataSetError: No window of that length has depth, the sensors differ, or no recording has a
+            right eye.
         ValueError: The counts of larger pixels do not fit into a byte.
 
     Attributes:
@@ -75,9 +85,13 @@ class SpikeSource(LabelledSource):
         workers: int = 0,
         raw_pixels: bool = False,
         random_crop: bool = False,
+        with_right: bool = False,
     ) -> None:
         lengths = (planes,) if isinstance(planes, int) else planes
         super().__init__(lengths, seed, flip, random_crop, workers)
+        self.with_right = with_right
+        if with_right:
+            clips = pairs_of(clips)
         sizes = {(clip.geometry.height, clip.geometry.width) for clip in clips}
         if len(sizes) != 1:
             raise DataSetError(f'sensors of {sorted(sizes)} rows and columns: expected one size')
@@ -95,7 +109,8 @@ class SpikeSource(LabelledSource):
         self._beside = height - self.height, width - self.width
         self.bins, self.labels, self.device = bins, labels, torch.device(device)
         self._longest = max(lengths)
-        self._lens: tuple[Rectification, npt.NDArray[np.intp], npt.NDArray[np.intp]] | None = None
+        self._lens: tuple[Rectification, Places, Places] | None = None
+        self._right_lens: tuple[Rectification, Floats, Floats] | None = None
         self._windows = self._find(clips, stride or self._longest)
 
     def _find(
@@ -145,32 +160,48 @@ class SpikeSource(LabelledSource):
             raise FrameError(
                 f'depth {list(depth.shape)} and sensor {clip.geometry} differ in size'
             )
-        window = np.ascontiguousarray(clip.load(start, start + planes))
-        counts, lengths = packing.bin_counts(
-            window, clip.geometry.width, clip.geometry.bit_order, self.bins
-        )
+        cut = (slice(None), *self.crop(place))
+        counts, lengths = self._counts(clip, clip.load(start, start + planes))
         if clip.rectification is not None:
             row, column = self._nearest(clip)
             counts, depth = counts[:, row, column], clip.rectification.remap_depth(depth)
-        b = self.binning
-        if b > 1:
-            counts, depth, lengths = (
-                bin_pixels(counts, b),
-                depth[b // 2 :: b, b // 2 :: b],
-                lengths * b**2,
-            )
-        rows, columns = self.crop(place)
+        counts, b = self._binned(counts), self.binning
+        depth = depth[None, b // 2 :: b, b // 2 :: b]
         fx = math.nan if clip.camera is None else clip.camera[0, 0] / b
-        return Batch(
-            counts=torch.from_numpy(np.ascontiguousarray(counts[:, rows, columns]))[None],
-            planes_per_bin=torch.from_numpy(lengths),
+        batch = Batch(
+            counts=torch.from_numpy(np.ascontiguousarray(counts[cut]))[None],
+            planes_per_bin=torch.from_numpy(lengths * b**2),
             rgb=None,
-            depth=torch.from_numpy(np.ascontiguousarray(depth[rows, columns]))[None, None],
+            depth=torch.from_numpy(np.ascontiguousarray(depth[cut]))[None],
             fx=torch.tensor([fx], dtype=torch.float32),
             index=torch.tensor([number]),
-        ).to(self.device)
+        )
+        if self.with_right:
+            right = clip.right
+            assert right is not None  # other recordings are left out
+            seen, _ = self._counts(clip, right.load(start, start + planes))
+            if (lens := right.rig.aligned[1]) is not None:
+                seen = self._interpolated(seen, lens)
+            eye = torch.from_numpy(np.ascontiguousarray(self._binned(seen)[cut]))[None]
+            batch = dataclasses.replace(
+                batch,
+                right=View(eye, None, torch.full_like(batch.depth, torch.nan)),
+                baseline_m=torch.tensor([right.rig.baseline_m], dtype=torch.float32),
+            )
+        return batch.to(self.device)
 
-    def _nearest(self, clip: SpikeClip) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def _counts(
+        self, clip: SpikeClip, window: PackedPlanes
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
+        """Return the counts of a window of the sensor, and the planes of each bin."""
+        return packing.bin_counts(
+            np.ascontiguousarray(window), clip.geometry.width, clip.geometry.bit_order, self.bins
+        )
+
+    def _binned(self, counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return bin_pixels(counts, self.binning) if self.binning > 1 else counts
+
+    def _nearest(self, clip: SpikeClip) -> tuple[Places, Places]:
         """Return the rows and columns of the sensor that a rectified sample takes, found once.
 
         Nearest pixels: between them the noise of a sensor, which is to be learnt, averages out.
@@ -181,6 +212,23 @@ class SpikeSource(LabelledSource):
             row, column, _ = lens.nearest(clip.geometry.height, clip.geometry.width)
             self._lens = lens, row, column
         return self._lens[1:]
+
+    def _interpolated(self, counts: npt.NDArray[Any], lens: Rectification) -> npt.NDArray[Any]:
+        """Rectify counts of the right eye between pixels.
+
+        By the nearest ones, all disparities would be wrong by up to half a pixel.
+        """
+        if self._right_lens is None or self._right_lens[0] != lens:
+            x, y = lens.sources(*counts.shape[1:])
+            self._right_lens = lens, np.nan_to_num(x, nan=-1.0), np.nan_to_num(y, nan=-1.0)
+        _, x, y = self._right_lens
+        found = [
+            cv2.remap(
+                one.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            for one in counts
+        ]
+        return np.rint(found).astype(counts.dtype)
 
     def crop(self, place: float = 0.5) -> tuple[slice, slice]:
         """Return rows and columns of the crop at a place, see :meth:`sample`."""

@@ -304,7 +304,7 @@ class BatchSpec:
         held_out: Planes by which windows of raw planes are longer than the network's input.
         raw_pixels: True if pixels of recorded spikes are never summed; training crops them at
             random positions.
-        right: True if samples have a right eye, as procedural ones alone can.
+        right: True if samples, of the target where there are both domains, have a right eye.
         baseline_factors: Least and largest factor on the distance of the eyes of procedural
             samples, drawn for each.
     """

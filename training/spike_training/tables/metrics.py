@@ -87,16 +87,18 @@ class RowMetrics:
         return NETWORK if self.row.config.stages else BASELINE
 
     def summary(
-        self, metric: str, scale: Scale = 'raw', domain: Domain = 'target', style: str = ''
+        self, metric: str, scale: Scale = 'raw', domain: Domain | None = None, style: str = ''
     ) -> Summary:
         """Return a metric over the seeds that are done; empty where the row lacks the metric.
 
         Args:
             metric: Key of :data:`spike_training.tables.paper.METRICS`, or ``RANK``.
             scale: Depth as predicted, or scaled by each image's median.
-            domain: Domain of the test scenes.
+            domain: Domain of the test scenes; None: the target, or the source where there is none.
             style: Style of the scenes; empty: the mean over all styles.
         """
+        if domain is None:
+            domain = 'source' if self.row.config.target is None else 'target'
         values = {
             seed: self._value(report, metric, scale, domain, style)
             for seed, report in self.reports.items()

@@ -84,7 +84,11 @@ class TablePage(ABC):
 
     def _title(self) -> str:
         base = self.table.settings.base.rpartition('/')[2]
-        return f'{self.table.path.stem}: {self.KIND}, {base}'
+        return f'{self.table.path.stem}: {self._kind()}, {base}'
+
+    def _kind(self) -> str:
+        """Return what the table is of, for its title."""
+        return self.KIND
 
     def _seeds(self, row: RowMetrics) -> str:
         return f'{len(row.reports)} of {len(row.scorings)}'
@@ -135,21 +139,32 @@ class TablePage(ABC):
 class Page(TablePage):
     """Table of depth with its metrics."""
 
-    KIND = 'depth on the target'
+    KIND = 'depth'
     ABOUT = (
         'Figures are means over images, over test scenes that no training saw; SqRel and RMSE in '
         'metres at the canonical focal length. Rows with fewer seeds than the others do not '
         'compare with them.'
     )
 
+    def _kind(self) -> str:
+        return f'{self.KIND} on the target' if self._has_target else self.KIND
+
+    @property
+    def _has_target(self) -> bool:
+        return self.table.domain == 'target'
+
     def _sections(self) -> Iterator[tuple[str, Iterator[list[str]]]]:
+        scenes = 'Target' if self._has_target else 'Test scenes'
         for scale in get_args(Scale):
-            yield f'## Target, {SCALES[scale]}', self._metrics(scale)
+            yield f'## {scenes}, {SCALES[scale]}', self._metrics(scale)
             title = f'Differences to `{self.table.settings.reference}`:'
             yield title, self._metrics(scale, differences=True)
         if self._printed_needs_table():
             yield '## Paper', self._printed()
-        yield '## Source, styles, uncertainty', self._beside()
+        yield (
+            f'## {"Source, styles" if self._has_target else "Styles"}, uncertainty',
+            self._beside(),
+        )
         yield '## Rows', self._rows()
 
     def _note(self) -> str:
@@ -162,15 +177,14 @@ class Page(TablePage):
             numbers.setdefault(paper.table(number).caption, []).append(number)
         theirs = '; '.join(f'{caption} (Table {", ".join(of)})' for caption, of in numbers.items())
         config = self.reference.row.config
-        target_data = config.target_data
-        assert target_data is not None  # checked with the table
-        source, target = (
+        domains = [data for data in (config.data, config.target_data) if data is not None]
+        ours = ' to '.join(
             f'{"" if data.recordings else "procedural "}{" and ".join(data.parts)}'
-            for data in (config.data, target_data)
+            for data in domains
         )
         return (
             f'*Paper*: what {paper.cited} print **of their data**: {theirs}, with '
-            f'{paper.network}. **Here**: {source} to {target}, with {config.model.architecture}. '
+            f'{paper.network}. **Here**: {ours}, with {config.model.architecture}. '
             'Where data or network are others, compare the order of rows, not the metrics.'
         )
 
@@ -203,18 +217,23 @@ class Page(TablePage):
             yield [row.name, self._seeds(row), *cells]
 
     def _beside(self) -> Iterator[list[str]]:
-        styles = self._styles()
+        styles, domain = self._styles(), self.table.domain
+        source = ('source AbsRel', 'source delta1', 'source scaled AbsRel')
         yield [
-            'row', 'source AbsRel', 'source delta1', 'source scaled AbsRel',
-            *(f'target {style} AbsRel' for style in styles),
-            *(f'target {style} scaled' for style in styles), 'rank correlation of U, target',
+            'row', *(source if self._has_target else ()),
+            *(f'{domain} {style} AbsRel' for style in styles),
+            *(f'{domain} {style} scaled' for style in styles),
+            f'rank correlation of U, {domain}',
         ]  # fmt: skip
         for row in self.rows:
-            yield [
-                row.name,
+            cells = [
                 cell(row.summary('abs_rel', domain='source')),
                 cell(row.summary('delta1', domain='source')),
                 cell(row.summary('abs_rel', 'median_scaled', 'source')),
+            ]
+            yield [
+                row.name,
+                *(cells if self._has_target else ()),
                 *(cell(row.summary('abs_rel', style=style)) for style in styles),
                 *(cell(row.summary('abs_rel', 'median_scaled', style=style)) for style in styles),
                 cell(row.summary(RANK)),
@@ -224,21 +243,21 @@ class Page(TablePage):
         yield ['row', 'is', 'stages (steps)', 'steps in all', 'seconds a step']
         for row in self.rows:
             trainings = _trainings(row)
-            adabn = ' + AdaBN' if row.row.settings.adabn else ''
             stages = ' > '.join(f'{unit.stage.name} ({unit.steps})' for unit in trainings)
             yield [
                 row.name,
                 row.row.settings.about or NOTHING,
-                (stages or NOTHING) + adabn,
+                ' + '.join([stages or NOTHING, *row.row.settings.preparation.describe()]),
                 str(sum(unit.steps for unit in trainings)),
                 ' > '.join(_speed(unit) for unit in trainings) or NOTHING,
             ]
 
     def _styles(self) -> Sequence[str]:
-        """Return the styles of the target's scenes."""
+        """Return the styles of the scenes that rows are compared on."""
+        domain = self.table.domain
         reports = [report for row in self.rows for report in row.reports.values()]
         return [
-            *dict.fromkeys(style for report in reports for style in domain_sets(report, 'target'))
+            *dict.fromkeys(style for report in reports for style in domain_sets(report, domain))
         ]
 
     def _difference(self, row: RowMetrics, metric: str, scale: Scale) -> str:
@@ -296,7 +315,7 @@ class Page(TablePage):
         }
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
-        """Return the metrics on the target, and median-scaled ones as ``scaled_``."""
+        """Return the metrics on the scenes compared, and median-scaled ones as ``scaled_``."""
         prefixes: dict[Scale, str] = {'raw': '', 'median_scaled': 'scaled_'}
         return {
             f'{prefix}{metric}': row.summary(metric, scale)
@@ -307,7 +326,7 @@ class Page(TablePage):
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         trainings, found = _trainings(row), self._found(row)
         metrics: dict[str, Any] = {}
-        for domain in get_args(Domain):
+        for domain in get_args(Domain) if self._has_target else (self.table.domain,):
             metrics[domain] = {
                 scale: {
                     metric: {
@@ -326,6 +345,8 @@ class Page(TablePage):
         return {
             'stages': [{'name': unit.stage.name, 'steps': unit.steps} for unit in trainings],
             'adabn': row.row.settings.adabn,
+            'matched_scale': row.row.settings.matched_scale,
+            'post_process': row.row.settings.post_process,
             **metrics,
             'paper': None if found is None else found.to_json(),
             'folders': {seed: unit.folder.name for seed, unit in row.scorings.items()},

@@ -31,6 +31,7 @@ from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.paper import Paper
 from spike_training.tables.settings import (
+    Domain,
     RowConfig,
     TableConfig,
     problems_of_paper,
@@ -67,6 +68,11 @@ class Table:
     settings: TableConfig
     rows: list[Row]
     paper: Paper | None
+
+    @property
+    def domain(self) -> Domain:
+        """Domain that rows are compared on: the target, where there is one."""
+        return 'source' if self.rows[0].config.target is None else 'target'
 
     @property
     def task(self) -> str:
@@ -106,6 +112,8 @@ def load_table(path: Path) -> Table:
             where = f'row {row.name}: ' if row.override else ''
             problems += (where + text for text in found if text not in problems)
         rows.append(Row(row, config))
+    if len({config.target is None for config in (row.config for row in rows)}) > 1:
+        problems.append('some rows have a target: expected it in all of them, or in none')
     tasks = sorted({row.config.stages[-1].task for row in rows if row.config.stages})
     if tasks not in ([], ['depth'], ['image']):
         named = ' and '.join(tasks)
@@ -127,6 +135,9 @@ def _problems_of_pictures(settings: TableConfig) -> Problems:
             yield f'rows[{i}].stage is null: expected a stage; estimates are listed by themselves'
         if row.adabn:
             yield f'rows[{i}].adabn is true: expected false, these networks have no batch norm'
+        for name in ('matched_scale', 'post_process'):
+            if getattr(row, name):
+                yield f'rows[{i}].{name} is true: expected false, it is of depth'
     for name in ('claims', 'paper'):
         if getattr(settings, name):
             yield f'{name} is given: expected none, they are of depth'
@@ -150,8 +161,8 @@ def _with(
 def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
     """Return the problems of the values of a row's run, with stages by their names."""
     problems = problems_of(config)
-    if config.target is None and config.stages[-1].task == 'depth':
-        problems.append('target is missing: expected one, for it is what a table scores')
+    if config.target is None and row.adabn:
+        problems.append(f'row {row.name}: adabn is true: expected a target, of whose scenes')
     for name in ('devices', 'nodes'):
         if (number := getattr(config, name)) != 1:
             problems.append(

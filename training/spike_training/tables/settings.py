@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from spike_training.settings.ranges import Problems, at_least
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
@@ -26,6 +26,19 @@ ELSEWHERE = {
 Domain = Literal['target', 'source']
 
 
+class Preparation(NamedTuple):
+    """What is done with a trained network before it is scored; see :class:`RowConfig`."""
+
+    adabn: bool = False
+    matched_scale: bool = False
+    post_process: bool = False
+
+    def describe(self) -> list[str]:
+        """Return what is done, in words."""
+        words = ('AdaBN', 'factor by matching', 'post-processing')
+        return [name for name, is_done in zip(words, self, strict=True) if is_done]
+
+
 @dataclass
 class RowConfig:
     """Row of a table.
@@ -37,6 +50,10 @@ class RowConfig:
             follow from it. A network of RGB is scored on firing rates converted to RGB. null: the
             median-depth baseline, the source's median depth of each pixel.
         adabn: Estimate its batch-norm statistics anew, on unlabelled scenes of the target.
+        matched_scale: Multiply its depth by one factor, the median over pairs of training scenes
+            of depth by semi-global matching, without labels, over predicted depth.
+        post_process: Combine the depth of each window with that of its mirror image (Shen et al.,
+            section 4.2).
         override: Settings that replace those of the base in all stages of this row.
         paper: The paper's name of this row; null: none.
     """
@@ -45,8 +62,15 @@ class RowConfig:
     about: str = ''
     stage: str | None = None
     adabn: bool = False
+    matched_scale: bool = False
+    post_process: bool = False
     override: dict[str, Any] = field(default_factory=dict)
     paper: str | None = None
+
+    @property
+    def preparation(self) -> Preparation:
+        """What is done with the trained network before it is scored."""
+        return Preparation(self.adabn, self.matched_scale, self.post_process)
 
 
 @dataclass
@@ -57,7 +81,7 @@ class ClaimConfig:
         row: Name of the row.
         below: Names of other rows; in each seed the best of them is compared.
         by: Smallest difference.
-        domain: Domain of the test scenes.
+        domain: Domain of the test scenes; source where there is no target.
     """
 
     row: str = ''
@@ -154,8 +178,11 @@ class TableConfig:
         if not row.name.isidentifier():
             yield f'{where}.name is {row.name!r}: expected letters, digits and _'
         yield from _misplaced(f'{where}.override', row.override)
-        if row.stage is None and (row.adabn or row.override):
-            yield f'{where} has adabn or override: expected a stage; baselines have neither'
+        if row.stage is None and (any(row.preparation) or row.override):
+            yield (
+                f'{where} has adabn, matched_scale, post_process or override: expected a stage; '
+                'baselines have none of them'
+            )
 
 
 def problems_of_paper(settings: TableConfig, paper: Paper) -> Problems:

@@ -15,10 +15,11 @@ import hashlib
 import json
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 import spike_depth_ros
@@ -33,6 +34,8 @@ from spike_depth_ros.checkpoint import (
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
+from spike_training.evaluation.matched_depth import Scaled, fit_metres
+from spike_training.evaluation.post_processing import PostProcessed
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import RateToGrey
 from spike_training.evaluation.report import FORMAT, read_report, to_json
@@ -42,8 +45,17 @@ from spike_training.runs.evaluation import evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
-from spike_training.settings.config import NOT_THE_RUN, RunConfig, StageConfig, to_yaml
+from spike_training.runs.sources import make_source
+from spike_training.sampling.sample import Batch
+from spike_training.settings.config import (
+    NOT_THE_RUN,
+    BatchSpec,
+    RunConfig,
+    StageConfig,
+    to_yaml,
+)
 from spike_training.tables.plan import Row
+from spike_training.tables.settings import Preparation
 from spike_training.threads import limit_threads
 
 DONE = 'done.json'
@@ -158,10 +170,10 @@ class Scoring(Unit):
     """Evaluation of a trained network on source and target.
 
     Attributes:
-        adabn: True if its batch-norm statistics are estimated on the target first.
+        before: What is done with it before.
     """
 
-    adabn: bool
+    before: Preparation
 
     @property
     def training(self) -> Training:
@@ -171,7 +183,7 @@ class Scoring(Unit):
     @property
     def settings_hash(self) -> str:
         """Hash of all settings that the result depends on, without the package's version."""
-        return _digest({**_settings(self.config), 'adabn': _adabn(self.adabn)})
+        return _digest({**_settings(self.config), **_scored(self.before)})
 
     @property
     def report(self) -> dict[str, Any]:
@@ -180,8 +192,8 @@ class Scoring(Unit):
 
     def describe(self) -> str:
         """Implement :meth:`Unit.describe`."""
-        adabn = ' with AdaBN' if self.adabn else ''
-        return f'seed {self.config.seed}: metrics of {self.training.stage.name}{adabn}'
+        how = f'seed {self.config.seed}: metrics of {self.training.stage.name}'
+        return ' + '.join([how, *self.before.describe()])
 
     def _work(self, config: RunConfig) -> dict[str, Any]:
         device = choose_device(config.device)
@@ -193,9 +205,14 @@ class Scoring(Unit):
             return {'commit': image_info.commit}
         info, weights = load(path)
         network, info = of_spikes(build_for_evaluation(info, weights, device), info)
-        if self.adabn:
+        if self.before.adabn:
             windows = target_batches(config, ADABN_BATCHES, ADABN_BATCH_SIZE, device)
             info = adapt_statistics(network, info, windows)
+        if self.before.matched_scale:
+            factor = fit_metres(network, info.canonical_fx, training_pairs(config, device))
+            network = Scaled(network, factor).eval()
+        if self.before.post_process:
+            network = PostProcessed(network).eval()
         report = evaluate_network(config, info, network, device)
         write_atomically(self.folder / REPORT, to_json(report))
         return {'commit': info.commit}
@@ -232,14 +249,25 @@ def units_of(row: Row, seed: int, cache: Path) -> Scoring:
             tuple(trainings[earlier.name] for earlier in stages),
         )
     last = [*trainings.values()][-1]
-    key = _hash({**_settings(last.config), 'adabn': _adabn(row.settings.adabn), 'format': FORMAT})
+    key = _hash({**_settings(last.config), **_scored(row.settings.preparation), 'format': FORMAT})
     name = f'{last.stage.name}_adabn' if row.settings.adabn else last.stage.name
     folder = cache / f'figures_of_{name}_{seed}_{key}'
-    return Scoring(folder, last.config, (*last.needs, last), row.settings.adabn)
+    return Scoring(folder, last.config, (*last.needs, last), row.settings.preparation)
 
 
-def _adabn(adabn: bool) -> list[int] | None:
-    return [ADABN_BATCHES, ADABN_BATCH_SIZE] if adabn else None
+def training_pairs(config: RunConfig, device: torch.device) -> Iterator[Batch]:
+    """Yield pairs of the training scenes of a config, as many as of its calibration scenes."""
+    sizes = config.evaluate
+    source = make_source(config, 'train', device, spec=BatchSpec(right=True))
+    for step in range(sizes.calibration_scenes * len(config.data.parts) // sizes.batch_size):
+        yield source.batch(step, sizes.batch_size)
+
+
+def _scored(before: Preparation) -> dict[str, Any]:
+    """Return what a scoring depends on beside the settings of the run."""
+    # What is not done is left out: it changes nothing.
+    done = {name: True for name in ('matched_scale', 'post_process') if getattr(before, name)}
+    return {'adabn': [ADABN_BATCHES, ADABN_BATCH_SIZE] if before.adabn else None, **done}
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from spike_depth_ros.model.stereo_lite import LAPLACE_68
 from spike_depth_ros.stereo.network import StereoNetwork
 from spike_training.errors import ConfigError, NonFiniteError
 from spike_training.methods.stereo.augmentation import DARK_RATE, LEAST_GAIN, augment
-from spike_training.methods.stereo.losses import (
+from spike_training.methods.stereo.match import Match
+from spike_training.methods.stereo.match_loss import (
     bad_share,
     disparity_loss,
     held_share,
     laplace_loss,
     volume_loss,
 )
-from spike_training.methods.stereo.match import Match
 from spike_training.methods.stereo.settings import MatchConfig
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import pipeline, stereo_scenes

@@ -12,7 +12,6 @@ from spike_training.methods.stereo.warp import (
     disparity_pyramid,
     left_from_right,
     picture_pyramid,
-    post_process,
     right_from_left,
 )
 
@@ -158,21 +157,3 @@ class TestPyramids:
     def test_too_small_pictures_are_refused(self):
         with pytest.raises(ValueError, match='16x23: expected at least 24x24 for 4 levels'):
             picture_pyramid(torch.rand(1, 1, 16, 23), 4)
-
-
-class TestPostProcessing:
-    def test_each_border_is_of_the_pass_that_sees_it(self):
-        direct = torch.arange(40.0).reshape(1, 1, 1, 40)
-        of_mirrored = torch.arange(100.0, 140.0).reshape(1, 1, 1, 40)
-        found = post_process(direct, of_mirrored).flatten().tolist()
-        assert found[:2] == [139, 138]  # 5 % of 40 columns, of the mirrored pass, mirrored back
-        assert found[38:] == [38, 39]
-        assert found[2:38] == [(139 - k + k) / 2 for k in range(2, 38)]
-
-    def test_two_equal_passes_change_nothing(self):
-        direct = torch.rand(2, 1, 5, 31)
-        torch.testing.assert_close(post_process(direct, direct.flip(-1)), direct)
-
-    def test_other_sizes_are_refused(self):
-        with pytest.raises(ValueError, match=r'\[1, 1, 2, 3\] and \[1, 1, 2, 4\]: expected equal'):
-            post_process(torch.zeros(1, 1, 2, 3), torch.zeros(1, 1, 2, 4))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -24,6 +25,8 @@ WINDOWS = 3 * PAIRS // 2
 
 WINDOW_PLANES = 128
 """Planes of such a window, at most."""
+
+AnyClip = TypeVar('AnyClip', Clip, SpikeClip)
 
 TRIES = 3
 """Pairs of pictures that are tried for their size."""
@@ -90,6 +93,22 @@ def right_frames(
         return rig.disparity_of(depth).astype(np.float32)
 
     return RightFrames(tuple(sorted(pictures)), image, disparity, rig)
+
+
+def pairs_of(clips: Sequence[AnyClip]) -> list[AnyClip]:
+    """Return the recordings that have a calibrated right eye.
+
+    Raises:
+        DataSetError: None has.
+    """
+    found = [clip for clip in clips if clip.right is not None and clip.right.rig is not None]
+    if not found:
+        names = ', '.join(clip.name for clip in clips) or 'no clips'
+        raise DataSetError(
+            f'{names}: no recording has a calibrated right eye; expected pairs, such as by the '
+            "reader's options right and baseline"
+        )
+    return found
 
 
 def check_alignment(clips: Iterable[SpikeClip]) -> None:

@@ -3,7 +3,7 @@
 """Methods of two cameras: what a second eye adds to training."""
 
 from spike_training.methods.stereo.charts import CHARTS
-from spike_training.methods.stereo.settings import MatchConfig
+from spike_training.methods.stereo.settings import MatchConfig, PhotometricConfig
 from spike_training.settings.method import Method
 
-METHOD = Method((MatchConfig,), CHARTS)
+METHOD = Method((MatchConfig, PhotometricConfig), CHARTS)

@@ -53,6 +53,34 @@ def augment(batch: Batch) -> Batch:
     )
 
 
+def change_light(eyes: Tensor, planes_per_bin: Tensor, chosen: Tensor) -> Tensor:
+    """Change the light of some pairs, in both eyes alike, by torch's global generator.
+
+    Shen et al., section 4.2: contrast and brightness. Of spikes it is the brightness alone: they
+    are dropped at random. Networks divide them by their mean rate, so that noise is what changes.
+
+    Args:
+        eyes: Counts, uint8 or float, or colours from 0 to 1, float: ``[B, 2, C, H, W]``.
+        planes_per_bin: Planes of each bin, ``[C]``; ones: colours.
+        chosen: Which pairs, ``[B]`` bool.
+
+    Returns:
+        Float32, same shape.
+    """
+    number = len(eyes)
+    shape = (number, 1, 1, 1, 1)
+    darker = (1 - (1 - LEAST_GAIN) * torch.rand(number, device=eyes.device)).view(shape)
+    each = eyes.float()
+    if int(planes_per_bin.max()) > 1:
+        changed = torch.binomial(each, darker.expand_as(each).contiguous())
+    else:
+        low, high = LEAST_GAIN, 1 / LEAST_GAIN
+        contrast = low + (high - low) * torch.rand(shape, device=eyes.device)
+        mean = each.mean(dim=(1, 2, 3, 4), keepdim=True)
+        changed = ((each - mean) * contrast + mean * darker).clamp(0, 1)
+    return torch.where(chosen.view(shape), changed, each)
+
+
 def _seen(counts: Tensor, planes_per_bin: Tensor, gain: Tensor, dark: Tensor) -> Tensor:
     """Return the counts of an eye with a gain, ``[B]``, and a mean dark rate, ``[B]``."""
     lengths = planes_per_bin.float()[:, None, None]

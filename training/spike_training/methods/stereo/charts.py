@@ -18,6 +18,27 @@ CHARTS = (
         text='Of the pixels whose disparity is learnt; some of them the right eye does not see.',
     ),
     ScalarChart(
+        title='Loss of pairs',
+        axis='loss',
+        names={
+            'appearance': 'difference of the eyes (Eq. 3)',
+            'smoothness': 'slope of disparity (Eq. 4)',
+            'consistency': 'disagreement (Eq. 5)',
+        },
+    ),
+    ScalarChart(
+        title='Median disparity of the left eye',
+        axis='pixels',
+        names={'disparity_px': ''},
+    ),
+    ScalarChart(
+        title='Pixels that count in the comparison of the eyes',
+        axis='share',
+        names={'counted': ''},
+        limits=(0.0, 1.0),
+        text='Others are out of the other picture, or the eyes disagree about them.',
+    ),
+    ScalarChart(
         title='Coverage of the 68 % interval, before it is calibrated',
         axis='share',
         names={'held': ''},

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from spike_depth_ros.model.stereo_lite import STRIDE, StereoLite, StereoOutput
 from spike_training.engine.stage import Phase, Stage
 from spike_training.methods.stereo.augmentation import augment
-from spike_training.methods.stereo.losses import (
+from spike_training.methods.stereo.match_loss import (
     bad_share,
     disparity_loss,
     held_share,

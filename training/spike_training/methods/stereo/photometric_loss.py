@@ -11,7 +11,6 @@ other eye does not show, does not count and has no gradient; where nothing count
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spike_training.methods.stereo.settings import PhotometricSettings
 from spike_training.methods.stereo.warp import (
     BLOCK,
     left_from_right,
@@ -30,41 +30,7 @@ SSIM_CONSTANTS = (0.01**2, 0.03**2)
 """Constants of SSIM for brightness from 0 to 1 (Wang et al., "Image Quality Assessment")."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PhotometricSettings:
-    """Settings of the loss of pairs.
-
-    Eq. 2 of the paper has no weights. The defaults are those of Godard et al., "Unsupervised
-    Monocular Depth Estimation with Left-Right Consistency".
-
-    Attributes:
-        alpha: Share of SSIM in Eq. 3, 0 to 1; the rest is L1.
-        smooth: Weight of Eq. 4 at the finest level.
-        smooth_halves: True: this weight halves from level to level; False: it is the same.
-        consistency: Weight of Eq. 5.
-        printed: True: Eq. 5 as it is printed, which compares a disparity with another one of the
-            same eye; False: with that of the other eye.
-        levels: Levels, each of half the size of the one before, 1 or more.
-        mask: Disagreement of the eyes from which a pixel is taken as occluded and does not count
-            in Eq. 3, pixels of the finest level; 0: all count. In Eq. 5 it counts, or it could
-            never come to agree.
-    """
-
-    alpha: float = 0.85
-    smooth: float = 0.1
-    smooth_halves: bool = True
-    consistency: float = 1.0
-    printed: bool = False
-    levels: int = 4
-    mask: float = 1.5
-
-    @classmethod
-    def paper_exact(cls) -> PhotometricSettings:
-        """Return the settings as the paper prints them."""
-        return cls(smooth_halves=False, consistency=0.01, printed=True, mask=0.0)
-
-
-class Photometric(NamedTuple):
+class PhotometricTerms(NamedTuple):
     """Loss of pairs and its parts, each ``[B]``, of both eyes and all levels.
 
     Attributes:
@@ -88,7 +54,7 @@ def photometric_loss(
     of_left: Sequence[Tensor],
     of_right: Sequence[Tensor],
     settings: PhotometricSettings,
-) -> Photometric:
+) -> PhotometricTerms:
     """Compute the loss of pairs (Shen et al., Eq. 1 and 2).
 
     Args:
@@ -115,7 +81,7 @@ def photometric_loss(
         torch.stack(part).sum(dim=0) for part in zip(*(one[:3] for one in levels), strict=True)
     )
     total = appearance + smoothness + consistency
-    return Photometric(total, appearance, smoothness, consistency, levels[0].counted)
+    return PhotometricTerms(total, appearance, smoothness, consistency, levels[0].counted)
 
 
 def appearance_loss(
@@ -234,7 +200,7 @@ def left_right_loss(apart: tuple[Tensor, Tensor], width: int) -> Tensor:
 
 
 class _Level(NamedTuple):
-    """Parts of one level, as those of :class:`Photometric`."""
+    """Parts of one level, as those of :class:`PhotometricTerms`."""
 
     appearance: Tensor
     smoothness: Tensor

@@ -1,12 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of stages that match two eyes; without torch."""
+"""Settings of stages that learn from two eyes; without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
+from spike_training.learning.settings import SupervisedConfig
 from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, at_least
 
@@ -44,11 +46,7 @@ class MatchConfig(StageConfig):
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
         yield from super().problems()
-        least, most = self.baseline_factors
-        if not 0 < least <= most:
-            yield (
-                f'baseline_factors is {[least, most]}: expected two above 0, the larger one last'
-            )
+        yield from _problems_of_factors(self.baseline_factors)
         yield from at_least(self, 0, 'volume_weight', 'uncertainty_weight')
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
@@ -59,3 +57,128 @@ class MatchConfig(StageConfig):
         for name in ('recordings', 'mixed_recordings'):
             if getattr(config.data, name):
                 yield f'data.{name} is given: expected none, generated scenes alone have two eyes'
+
+
+DPN_LEVELS = 4
+"""Levels of the disparities that ``dpn`` predicts."""
+
+
+@dataclass
+class PhotometricSettings:
+    """Settings of the loss of pairs (Shen et al., Eq. 1 to 5).
+
+    Eq. 2 of the paper has no weights. The defaults are those of Godard et al., "Unsupervised
+    Monocular Depth Estimation with Left-Right Consistency".
+
+    Attributes:
+        alpha: Share of SSIM in Eq. 3, 0 to 1; the rest is L1.
+        smooth: Weight of Eq. 4 at the finest level.
+        smooth_halves: True: this weight halves from level to level; False: it is the same.
+        consistency: Weight of Eq. 5.
+        printed: True: Eq. 5 as it is printed, which compares a disparity with another one of the
+            same eye; False: with that of the other eye.
+        levels: Levels, each of half the size of the one before, 1 or more.
+        mask: Disagreement of the eyes from which a pixel is taken as occluded and does not count
+            in Eq. 3, pixels of the finest level; 0: all count. In Eq. 5 it counts, or it could
+            never come to agree.
+    """
+
+    alpha: float = 0.85
+    smooth: float = 0.1
+    smooth_halves: bool = True
+    consistency: float = 1.0
+    printed: bool = False
+    levels: int = 4
+    mask: float = 1.5
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, each beginning with the setting's name."""
+        yield from at_least(self, 0, 'alpha', 'smooth', 'consistency', 'mask')
+        yield from at_least(self, 1, 'levels')
+        if self.alpha > 1:
+            yield f'alpha is {self.alpha:g}: expected 0 to 1'
+
+
+@dataclass
+class PhotometricConfig(SupervisedConfig):
+    """Kind photometric: depth from pairs without labels, in metres by the distance of the eyes.
+
+    Depth of the left eye makes its picture from the right one's, and the reverse; what differs is
+    the loss. No depth of the pairs is read. A network that starts from weights keeps its
+    batch-norm statistics.
+
+    Attributes:
+        right: Disparity of the right eye: siamese, of the same network for the right picture; or
+            predicted, the second disparity that dpn predicts from the left one.
+        picture: Compared pictures of spikes: rate, the firing rates of the window; or short, those
+            of its middle ninth, with more noise and less blur.
+        source_weight: Weight of the losses on labelled scenes of data, beside pairs of target: the
+            shape of depth is learnt from them, its metres from the pairs. 0: pairs of data alone.
+        baseline_factors: Least and largest factor on the distance of the eyes of generated pairs,
+            drawn for each with a uniform logarithm.
+        light: Share of the pairs whose light the network sees changed, in both eyes alike:
+            contrast and brightness of colours; the brightness of spikes.
+        photometric: Loss of pairs.
+    """
+
+    implementation = 'spike_training.methods.stereo.photometric:Photometric'
+    summary = 'learns depth in metres from pairs of eyes without labels'
+    may_take_rgb = True
+
+    kind: str = 'photometric'
+    si_lambda: float = 1.0
+    right: Literal['siamese', 'predicted'] = 'siamese'
+    picture: Literal['rate', 'short'] = 'rate'
+    source_weight: float = 0.0
+    baseline_factors: tuple[float, float] = (1.0, 1.0)
+    light: float = 0.5
+    photometric: PhotometricSettings = field(default_factory=PhotometricSettings)
+
+    @property
+    def keeps_statistics(self) -> bool:
+        """True if the network keeps its batch-norm statistics, as it starts from weights."""
+        return self.init_from not in ('scratch', 'imagenet')
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Pairs of the source; or of the target, beside labelled scenes of the source."""
+        return BatchSpec(
+            'both' if self.source_weight else 'source',
+            rgb=self.input == 'rgb',
+            spikes=self.input == 'spikes',
+            right=True,
+            baseline_factors=self.baseline_factors,
+        )
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 0, 'source_weight')
+        yield from _problems_of_factors(self.baseline_factors)
+        if not 0 <= self.light <= 1:
+            yield f'light is {self.light:g}: expected 0 to 1'
+        yield from (f'photometric.{problem}' for problem in self.photometric.problems())
+        if self.source_weight and self.input != 'spikes':
+            yield f'source_weight is {self.source_weight:g}: expected 0 in a stage of rgb'
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        if self.right == 'predicted' and config.model.architecture != 'dpn':
+            yield (
+                "right is 'predicted': expected siamese, as model.architecture "
+                f'{config.model.architecture} predicts the disparity of one eye'
+            )
+        if self.right == 'predicted' and self.photometric.levels > DPN_LEVELS:
+            yield (
+                f'photometric.levels is {self.photometric.levels}: expected at most {DPN_LEVELS}, '
+                'which dpn predicts'
+            )
+        if config.data.mixed_recordings and not self.source_weight:
+            yield 'data.mixed_recordings is given: expected none, its views have one eye'
+
+
+def _problems_of_factors(factors: tuple[float, float]) -> Problems:
+    least, most = factors
+    if not 0 < least <= most:
+        yield f'baseline_factors is {[least, most]}: expected two above 0, the larger one last'

@@ -23,9 +23,6 @@ LEAST_PX = 1e-6
 BLOCK = 3
 """Rows and columns of the smallest picture that is compared."""
 
-BORDER = 0.05
-"""Share of the columns at either border that are of one pass alone."""
-
 
 def disparity_of(depth: Tensor, baseline_m: Tensor, canonical_fx: float) -> Tensor:
     """Compute the disparity of canonical depth.
@@ -136,40 +133,6 @@ def disparity_pyramid(disparity: Tensor, levels: int) -> list[Tensor]:
     """
     averaged = picture_pyramid(disparity, levels)
     return [one / (1 << level) for level, one in enumerate(averaged)]
-
-
-def post_process(direct: Tensor, of_mirrored: Tensor) -> Tensor:
-    """Combine the disparities of a picture and of its mirror image (Shen et al., section 4.2).
-
-    Either pass is wrong at the border, and beside near things, that the other eye does not see:
-    the direct one on the left, the mirrored one on the right.
-
-    Args:
-        direct: Disparity of the picture, ``[B, 1, H, W]`` pixels.
-        of_mirrored: Disparity of the mirror image as the network gives it, not mirrored back.
-
-    Returns:
-        Same shape: of the left 5 % of the columns that of the mirrored pass, of the right 5 % that
-        of the direct one, their mean between.
-
-    Raises:
-        ValueError: The shapes differ.
-    """
-    if direct.shape != of_mirrored.shape:
-        raise ValueError(
-            f'{list(direct.shape)} and {list(of_mirrored.shape)}: expected equal shapes'
-        )
-    mirrored = of_mirrored.flip(-1)
-    width = direct.shape[-1]
-    border = round(BORDER * width)
-    return torch.cat(
-        [
-            mirrored[..., :border],
-            ((direct + mirrored) / 2)[..., border : width - border],
-            direct[..., width - border :],
-        ],
-        dim=-1,
-    )
 
 
 def _sample(picture: Tensor, disparity: Tensor, sign: int) -> Warped:
