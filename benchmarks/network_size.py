@@ -30,6 +30,7 @@ NETWORKS = (
     ('dpt_hybrid', 'spikes', 128),
     ('dpt_hybrid', 'spikes', 1280),
     ('dpt_hybrid', 'rgb', 3),
+    ('dpn', 'spikes', 9),
 )
 """Architecture, input and its channels."""
 

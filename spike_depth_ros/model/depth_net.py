@@ -26,7 +26,7 @@ class DepthOutput(NamedTuple):
     Attributes:
         depth: Metres at the canonical focal length, float32 ``[B, 1, H, W]``.
         uncertainty: Predicted relative error of the depth, at least 0, float32 ``[B, 1, H, W]``.
-        f_enc: Features behind the encoder, ``[B, D, H / 16, W / 16]``.
+        f_enc: Features behind the encoder, ``[B, D, H / 16, W / 16]``; of ``dpn`` at stride 32.
         f_dec: Features before the heads, ``[B, F, H / s, W / s]``; s is 2 in ``dpt_hybrid`` and in
             ``unet_lite`` with ``features2``, else 4.
         class_token: ``[B, D]``.

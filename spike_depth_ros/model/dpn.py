@@ -9,6 +9,7 @@ Translation". Where it is silent or contradicts itself:
   convolution" is the decoder.
 - For attention it cites Zhang et al., "S&CNet", without details. Channel attention, then spatial
   attention are those of Woo et al., "CBAM: Convolutional Block Attention Module", section 3.
+- The "residual pyramid decoder" is one whose finer disparities are changes of the coarser ones.
 - Channels and the largest disparity are not given; the latter is that of Godard et al.,
   "Unsupervised Monocular Depth Estimation with Left-Right Consistency".
 
@@ -26,12 +27,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.architectures import PICTURES, DpnSettings
+from spike_depth_ros.architectures import DpnSettings
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_depth_ros.model.encoder import EncoderOutput, conv_norm
 from spike_depth_ros.model.heads import enlarge, to_float32
-from spike_depth_ros.model.temporal import Centred
-from spike_depth_ros.model.unet_lite import CentralRatesToRgb, RateToRgb
+from spike_depth_ros.model.unet_lite import colours_of
 
 LEVELS = 4
 """Sizes at which disparities are predicted: all, a half, a quarter and an eighth of the input."""
@@ -231,24 +231,34 @@ class DpnDecoder(nn.Module):
         )
         self.heads = nn.ModuleList(nn.Conv2d(out, 2, 3, padding=1) for out in sizes[-LEVELS:])
         share = INITIAL_SHARE / LARGEST_SHARE
-        for head in self.heads:
+        for number, head in enumerate(self.heads):
             assert isinstance(head, nn.Conv2d)
             assert head.bias is not None
             # A tenth of the gain that keeps the scale: all places start near that share.
             nn.init.xavier_normal_(head.weight, gain=0.1)
-            nn.init.constant_(head.bias, math.log(share / (1 - share)))
+            nn.init.constant_(head.bias, 0.0 if number else math.log(share / (1 - share)))
 
     def forward(self, encoded: EncoderOutput) -> DecoderOutput:
-        """Decode, coarsest first: each step from the second on has a head."""
+        """Decode, coarsest first: each step from the second on has a head.
+
+        A head adds to the logits of the coarser one. Shifts of many pixels are found at the
+        coarse levels alone, as pictures are alike over a few pixels only.
+        """
         skips = encoded.pyramid[::-1]
         x = self.steps[0](encoded.f_enc, skips[:1])
         shares: list[Tensor] = []
+        coarser: Tensor | None = None
         for number, head in enumerate(self.heads, start=1):
             beside = skips[number : number + 1]
-            if shares:
-                beside = (*beside, enlarge(shares[0], 2).to(x.dtype))
-            x = self.steps[number](x, beside)
-            shares.insert(0, to_float32(head(x)).sigmoid())
+            if coarser is None:
+                x = self.steps[number](x, beside)
+                logits = to_float32(head(x))
+            else:
+                coarser = enlarge(coarser, 2)
+                x = self.steps[number](x, (*beside, coarser.sigmoid().to(x.dtype)))
+                logits = coarser + to_float32(head(x))
+            shares.insert(0, logits.sigmoid())
+            coarser = logits
         return DecoderOutput(x, shares)
 
 
@@ -372,15 +382,8 @@ def dpn(
         inputs: Input modality: spikes, or RGB.
         canonical_fx: Canonical focal length, pixels.
     """
-    temporal: nn.Module
-    if inputs == 'rgb':
-        temporal = Centred()
-    elif settings.picture == 'mean_and_bins':
-        temporal = RateToRgb(bins)
-    else:
-        temporal = CentralRatesToRgb(bins, PICTURES[settings.picture])
     network = Dpn(
-        temporal=temporal,
+        temporal=colours_of(settings.picture, bins, inputs),
         encoder=DpnEncoder(settings.width, settings.attention),
         decoder=DpnDecoder(settings.width),
         depth_head=DepthOfDisparity(canonical_fx * settings.baseline_m, *depth_range),

@@ -115,6 +115,21 @@ class CentralRatesToRgb(nn.Module):
         return colours if len(self.shares) > 1 else colours.expand(-1, 3, -1, -1)
 
 
+def colours_of(picture: str, bins: int, inputs: Literal['spikes', 'rgb']) -> nn.Module:
+    """Build the temporal module of a network that works on three colours from -1 to 1.
+
+    Args:
+        picture: Mapping from rates to colours, a key of ``PICTURES``; not used of RGB.
+        bins: Channels of counts.
+        inputs: Input modality.
+    """
+    if inputs == 'rgb':
+        return Centred()
+    if picture == 'mean_and_bins':
+        return RateToRgb(bins)
+    return CentralRatesToRgb(bins, PICTURES[picture])
+
+
 TINY = 1e-12
 """Addend that makes 0 / 0 a 0; far below the rates around any pixel with a spike."""
 
@@ -190,15 +205,8 @@ def unet_lite(
         nn.init.xavier_normal_(head.conv3.weight, gain=0.5)
         assert head.conv3.bias is not None
         nn.init.zeros_(head.conv3.bias)
-    temporal: nn.Module
-    if inputs == 'rgb':
-        temporal = Centred()
-    elif s.picture == 'mean_and_bins':
-        temporal = RateToRgb(bins)
-    else:
-        temporal = CentralRatesToRgb(bins, PICTURES[s.picture])
     return SpikeDepthNet(
-        temporal=temporal,
+        temporal=colours_of(s.picture, bins, inputs),
         encoder=LiteEncoder(s.dim, finest=s.features2 > 0),
         decoder=LiteDecoder(s.dim, s.features8, s.features, s.features2),
         depth_head=heads[0],

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small data sets that tests make up, laid out as the real ones are."""
 
+import itertools
+
 import cv2
 import numpy as np
 from clips import Sliding
@@ -75,13 +77,14 @@ def write_paper_sets(root):
             depth_png(where[1] / f'clone/{k:05d}.png', 100, np.full(large, 20.0))
     for number in range(1, 5):
         drive = f'2011_09_26_drive_{number:04d}_sync'
-        for k in range(2):
-            picture(base / f'kitti/2011_09_26/{drive}/image_02/data/{k:010d}.png', k, large)
+        for k, eye in itertools.product(range(2), ('image_02', 'image_03')):
+            picture(base / f'kitti/2011_09_26/{drive}/{eye}/data/{k:010d}.png', k, large)
         maps = base / f'kitti_depth/train/{drive}/proj_depth/groundtruth/image_02'
         depth_png(maps / '0000000001.png', 256, np.full(large, 20.0))
     texts(
         base / 'kitti/2011_09_26/calib_cam_to_cam.txt',
         'P_rect_02: 721 0 610 0 0 721 172 0 0 0 1 0',
+        'P_rect_03: 721 0 610 -389 0 721 172 0 0 0 1 0',
     )
     lines = [f'2011_09_26/2011_09_26_drive_{number:04d}_sync 1 l' for number in range(1, 5)]
     texts(base / 'kitti/eigen_train_files.txt', *lines[:3])

@@ -634,3 +634,44 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     for name in ('teacher', 'mono_cross'):
         assert row_of(out, name)['complete']
         assert row_of(out, name)['failures'] == {}
+
+
+def test_rows_without_a_target_are_compared_on_test_scenes(tmp_path):
+    """Post-processing and a factor by matching are of networks that are trained once."""
+    base = {
+        'method': 'stereo',
+        'stages': [{'name': 'dpn', 'kind': 'photometric', 'right': 'predicted'}],
+        'model': {'architecture': 'dpn', 'bins': 9, 'settings': {'width': 8}},
+        'data': {'styles': ['indoor'], 'height': 64, 'width': 96, 'planes': [64]},
+        'train': {'steps': 1, 'batch_size': 2, 'picture_every': 0, 'tensorboard': False},
+        'evaluate': {
+            'scenes': 2, 'baseline_scenes': 2, 'calibration_scenes': 2, 'batch_size': 2,
+            'export': False,
+        },
+    }  # fmt: skip
+    rows = [
+        {'name': 'median_depth'},
+        {'name': 'dpn', 'stage': 'dpn'},
+        {'name': 'dpn_pp', 'stage': 'dpn', 'post_process': True},
+        {'name': 'scale', 'stage': 'dpn', 'matched_scale': True},
+    ]
+    (tmp_path / 'base.yaml').write_text(yaml.safe_dump(base))
+    path = tmp_path / 'table.yaml'
+    path.write_text(yaml.safe_dump({'base': 'base.yaml', 'rows': rows, 'reference': 'dpn'}))
+    table(path, tmp_path / 'out')
+    found = {
+        row['name']: row for row in json.loads((tmp_path / 'out/table.json').read_text())['rows']
+    }
+    errors = {
+        name: [row['source'][scale]['abs_rel']['mean'] for scale in ('raw', 'median_scaled')]
+        for name, row in found.items()
+    }
+    assert 'target' not in found['dpn']
+    assert len({error for error, _ in errors.values()}) == 4
+    assert errors['scale'][1] == pytest.approx(errors['dpn'][1], rel=1e-4)  # only metres change
+    assert errors['dpn_pp'][1] != errors['dpn'][1]
+    assert len(trained(tmp_path / 'out')) == 4  # one training, three scorings
+    text = (tmp_path / 'out' / 'table.md').read_text()
+    assert text.startswith('# table: depth, base.yaml')
+    assert 'dpn (1) + post-processing' in text
+    assert 'source AbsRel' not in text

@@ -452,3 +452,43 @@ def test_folders_of_earlier_versions_are_used_again(table, row, folder, monkeypa
     monkeypatch.setattr('spike_depth_ros.__version__', '0.1.0')
     units = units_of(rows_of(CONFIGS / 'tables' / f'{table}.yaml')[row], 0, Path())
     assert units.folder.name == folder
+
+
+class TestWithoutTarget:
+    """Rows of networks that are compared on their own scenes."""
+
+    def test_rows_are_compared_on_the_source(self):
+        for name, domain in (('dpn.yaml', 'source'), ('mini.yaml', 'target')):
+            assert load_table(CONFIGS / 'tables' / name).domain == domain
+
+    def test_statistics_of_a_target_are_none(self, file):
+        path = file(
+            override={'target': None},
+            rows=[{'name': 'a', 'stage': 'teacher', 'adabn': True}],
+            reference='a',
+        )
+        with pytest.raises(ConfigError, match='row a: adabn is true: expected a target, of whose'):
+            load_table(path)
+
+    def test_what_is_done_before_is_another_scoring_of_one_training(self, tmp_path):
+        rows = rows_of(CONFIGS / 'tables' / 'dpn.yaml')
+        for one, other in (('dpn', 'dpn_pp'), ('shipped', 'scale')):
+            first, second = (units_of(rows[name], 0, tmp_path) for name in (one, other))
+            assert first.training == second.training
+            assert first.folder != second.folder
+            assert first.settings_hash != second.settings_hash
+
+    def test_ablations_of_dpn_change_one_thing_each(self):
+        rows = rows_of(CONFIGS / 'tables' / 'dpn.yaml')
+        whole = dataclasses.asdict(rows['indoor'].config.stages[-1])
+        for name, changed in (
+            ('indoor_no_attention', {'settings'}),
+            ('indoor_l1', {'photometric'}),
+            ('indoor_no_smoothness', {'photometric'}),
+            ('indoor_no_consistency', {'photometric'}),
+            ('indoor_no_mask', {'photometric'}),
+            ('indoor_paper_exact', {'photometric'}),
+            ('indoor_siamese', {'right'}),
+        ):
+            own = dataclasses.asdict(rows[name].config.stages[-1])
+            assert {key for key in own if own[key] != whole[key]} == changed | {'name'}

@@ -277,7 +277,8 @@ def relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo)
 
     All outputs are compared, at two input sizes, and the largest difference counts; with
     ``upsampling: selected`` and of disparities that of all pixels but a share of
-    :data:`UNDECIDED`. Disparities below 1 pixel, and uncertainties of theirs, count as that.
+    :data:`UNDECIDED`. Disparities below 1 pixel, and uncertainties of theirs, count as that; so do
+    the uncertainties of ``dpn`` below 0.1, which are differences of nearly equal disparities.
     """
     chooses = info.settings.get('upsampling') == 'selected' or isinstance(info, StereoInfo)
     undecided = UNDECIDED if chooses else 0.0
@@ -302,7 +303,9 @@ def relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo)
             )
         for name, mine in zip(info.outputs, found, strict=True):
             expected = getattr(wanted, name).numpy()
-            relative = np.abs(mine - expected) / np.maximum(np.abs(expected), least)
+            differs = info.architecture == 'dpn' and name == 'uncertainty'
+            magnitude = np.maximum(np.abs(expected), 0.1 if differs else least)
+            relative = np.abs(mine - expected) / magnitude
             # NaN stays NaN, and is refused.
             worst = np.maximum(worst, np.quantile(relative, 1 - undecided, method='higher'))
     return float(worst)

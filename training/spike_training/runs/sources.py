@@ -299,11 +299,11 @@ def samples_of(config: ResolvedStage) -> int:
     Raises:
         DataSetError: The recordings cannot be used.
     """
-    cpu, domain = torch.device('cpu'), config.stage.batches.domain
+    cpu, spec = torch.device('cpu'), config.stage.batches
     source = (
-        make_source(config, 'train', cpu, spec=BatchSpec(spikes=False))
-        if domain == 'source'
-        else make_target(config, 'train', cpu, labels=domain == 'target')
+        make_source(config, 'train', cpu, spec=BatchSpec(spikes=False, right=spec.right))
+        if spec.domain == 'source'
+        else make_target(config, 'train', cpu, labels=spec.domain == 'target', spec=spec)
     )
     assert isinstance(source, LabelledSource)  # checked with the config
     return len(source)

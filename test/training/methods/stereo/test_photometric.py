@@ -4,11 +4,13 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tiny_runs import TARGET, tiny_run
+from trees import write_paper_sets
 
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_depth_ros.model.dpn import Dpn
@@ -27,9 +29,12 @@ from spike_training.methods.stereo.settings import PhotometricConfig, Photometri
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage, make_work
+from spike_training.runs.recordings import focal_lengths
+from spike_training.runs.sources import samples_of
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Pair
 from spike_training.settings.config import ModelConfig, check
+from spike_training.settings.reading import load_config
 
 LITE = {'dim': 8, 'features8': 8, 'features': 8, 'head': 4}
 DPN = {'width': 8}
@@ -309,3 +314,35 @@ def test_a_whole_run_learns_and_exports(tmp_path, architecture, settings):
     assert (tmp_path / 'pairs' / 'pictures').is_dir()
     page = (tmp_path / 'index.html').read_text(encoding='utf-8')
     assert 'Median disparity of the left eye' in page
+
+
+class TestPaper:
+    """The settings that Shen et al. print, and where their pairs are looked for."""
+
+    PATH = Path(__file__).resolve().parents[4] / 'training' / 'configs' / 'paper_dpn_kitti.yaml'
+
+    def test_settings_are_printed_ones(self):
+        config = load_config(self.PATH)
+        (stage,) = config.stages
+        assert (config.data.height, config.data.width, stage.epochs) == (256, 512, 200)
+        assert (config.train.learning_rate, config.train.batch_size) == (5e-4, 8)
+        assert (config.train.betas, config.train.weight_decay) == ((0.9, 0.999), 0)
+        loss = stage.photometric
+        assert (loss.alpha, loss.smooth, loss.consistency, loss.levels) == (0.85, 0.1, 0.01, 4)
+        assert (loss.printed, loss.smooth_halves, loss.mask) == (True, False, 0)
+        assert (stage.right, stage.input, stage.light) == ('predicted', 'rgb', 0.5)
+
+    def test_pairs_are_found_and_learnt_from(self, tmp_path, monkeypatch):
+        write_paper_sets(tmp_path)
+        monkeypatch.chdir(tmp_path)
+        config = load_config(self.PATH)
+        config.data.workers, config.model.settings['width'] = 0, 8
+        here = config.stages[0].resolve(config)
+        assert samples_of(here) == 2  # a drive of three is that of the calibration
+        work = make_work(context(here, {}, CPU))
+        batch = work.train.batch(0, 2)
+        assert batch.right.rgb.shape == batch.rgb.shape == (2, 3, 256, 512)
+        assert batch.baseline_m.tolist() == pytest.approx([389 / 721] * 2)
+        low, high = focal_lengths(config.data)
+        assert low - 2 <= config.model.canonical_fx <= high + 2
+        assert work.stage(batch, 'train')['loss'].isfinite()
