@@ -46,9 +46,12 @@ class Panels:
 
     def input(self, counts: Tensor, rgb: Tensor | None) -> list[Panel]:
         """Draw the input of a network: the images ``[B, 3, H, W]``, 0 to 1, or else the counts."""
-        if rgb is None:
-            return self.spikes(counts)
-        return [(_enlarged(image), 'image') for image in _arrays(rgb.permute(0, 2, 3, 1))]
+        return self.spikes(counts) if rgb is None else self.images(rgb, 'image')
+
+    def images(self, images: Tensor, title: str) -> list[Panel]:
+        """Draw images from 0 to 1: of colours, ``[B, 3, H, W]``, or grey, ``[B, 1, H, W]``."""
+        colours = images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1)
+        return [(_enlarged(image), title) for image in _arrays(colours)]
 
     def depth(self, depth: Tensor, title: str) -> list[Panel]:
         """Draw depth, ``[B, 1, H, W]`` metres."""

@@ -178,18 +178,18 @@ class Photometric(Stage[Any]):
         left, right = pictures_of(eyes, self.config.picture)
         found = self.disparities(eyes)
         warped = left_from_right(right, found.of_left[0]).picture
-        rgb = self.config.input == 'rgb'
         images = eyes.images[:, 0].contiguous(memory_format=torch.channels_last)
         output = self.network(images, eyes.planes_per_bin)
         show = Panels(self.model)
-        columns = [
-            show.input(picture, picture if rgb else None) for picture in (left, right, warped)
-        ]
-        columns += [
-            show.depth(output.depth, 'depth'),
-            show.uncertainty(output.uncertainty, 'uncertainty'),
-        ]
-        return show.sheet(columns)
+        return show.sheet(
+            [
+                show.images(left, 'left'),
+                show.images(right, 'right'),
+                show.images(warped, 'left, made of right'),
+                show.depth(output.depth, 'depth'),
+                show.uncertainty(output.uncertainty, 'uncertainty'),
+            ]
+        )
 
 
 def eyes_of(batch: Batch | Unlabelled) -> Eyes:
