@@ -67,10 +67,9 @@ def change_light(eyes: Tensor, planes_per_bin: Tensor, chosen: Tensor) -> Tensor
     Returns:
         Float32, same shape.
     """
-    number = len(eyes)
-    shape = (number, 1, 1, 1, 1)
-    darker = (1 - (1 - LEAST_GAIN) * torch.rand(number, device=eyes.device)).view(shape)
-    each = eyes.float()
+    found, each = eyes.float(), eyes[chosen].float()
+    shape = (len(each), 1, 1, 1, 1)
+    darker = 1 - (1 - LEAST_GAIN) * torch.rand(shape, device=eyes.device)
     if int(planes_per_bin.max()) > 1:
         changed = torch.binomial(each, darker.expand_as(each).contiguous())
     else:
@@ -78,7 +77,7 @@ def change_light(eyes: Tensor, planes_per_bin: Tensor, chosen: Tensor) -> Tensor
         contrast = low + (high - low) * torch.rand(shape, device=eyes.device)
         mean = each.mean(dim=(1, 2, 3, 4), keepdim=True)
         changed = ((each - mean) * contrast + mean * darker).clamp(0, 1)
-    return torch.where(chosen.view(shape), changed, each)
+    return found.index_put((chosen,), changed)
 
 
 def _seen(counts: Tensor, planes_per_bin: Tensor, gain: Tensor, dark: Tensor) -> Tensor:
