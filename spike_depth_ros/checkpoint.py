@@ -3,8 +3,9 @@
 """Checkpoints: one .safetensors file of weights, metadata, and the correction of a sensor.
 
 The metadata is one flat JSON object under the key ``spike_depth_ros``: the fields of every task
-(:class:`CheckpointInfo`) and those of its own task (:data:`TASKS`). An .onnx export lies beside
-the file under the same name; each of the two holds the hash of the other.
+(:class:`CheckpointInfo`), those of networks of spikes (:class:`SpikeInfo`), and those of its own
+task (:data:`TASKS`). An .onnx export lies beside the file under the same name; each of the two
+holds the hash of the other.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ MAX_POOL = 16
 MAX_POWER = 4.0
 """Largest absolute value of ``uncertainty_powers``."""
 
+FACTORS = (2, 4, 8, 16)
+"""Factors by which networks of the task ``upsample`` enlarge height and width."""
+
 BIT_MAPPING = 'count'
 """Bit mapping of the estimator: a spike counts 1, no spike 0."""
 
@@ -77,18 +81,10 @@ class CheckpointInfo:
     Attributes:
         format_version: Version of this list of fields.
         task: Task of the network, a key of :data:`TASKS`.
-        inputs: Modalities of the input: ``spikes``; of pairs those of the left eye, and ``right``.
+        inputs: Modalities of the input.
         outputs: Names of the output images.
         architecture: Name of the architecture.
         settings: Arguments of the architecture's builder, such as sizes.
-        planes: Planes of a window in training.
-        planes_range: Fewest and most planes of a window in training.
-        bins: Channels of counts of the input.
-        rate_hz_range: Plane rates in training, Hz.
-        bit_mapping: Value of a bit; ``count``: 1 for a spike, 0 for none.
-        sensor_size: Height and width in pixels that the network requires; None: any.
-        reference_plane: Plane of the window that the outputs belong to: ``first``, ``middle``
-            or ``last``.
         stage: Last training stage of the weights; ``random``: untrained.
         datasets: Name -> licence of every data set that the weights come from.
         metrics: Metrics at saving, by name.
@@ -103,20 +99,13 @@ class CheckpointInfo:
     """
 
     task: str
+    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     architecture: str
     settings: Mapping[str, Any]
-    planes: int
-    planes_range: tuple[int, int]
-    bins: int
-    rate_hz_range: tuple[float, float]
     stage: str
     package_version: str
     format_version: int = FORMAT_VERSION
-    inputs: tuple[str, ...] = ('spikes',)
-    bit_mapping: str = BIT_MAPPING
-    sensor_size: tuple[int, int] | None = None
-    reference_plane: ReferencePlane = 'middle'
     datasets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     commit: str | None = None
@@ -128,7 +117,6 @@ class CheckpointInfo:
             value = getattr(self, name)
             if not fits(value):
                 raise CheckpointError(f'field {name} is {_short(value)}, expected {expected}')
-        _ = self.pool
         self._check_settings()
 
     def _check_settings(self) -> None:
@@ -153,24 +141,6 @@ class CheckpointInfo:
     def _checks(cls) -> Mapping[str, _Check]:
         """Return the check of each field and its description for messages."""
         return _FIELDS | {'task': _one_of(*(name for name, kind in TASKS.items() if kind is cls))}
-
-    @property
-    def pool(self) -> int:
-        """Image pixels per side of a pixel that the network works on."""
-        pool = self.settings.get('pool', 1)
-        if not isinstance(pool, int) or isinstance(pool, bool) or not 1 <= pool <= MAX_POOL:
-            raise CheckpointError(
-                f'field settings.pool is {_short(pool)}, expected a count from 1 to {MAX_POOL}'
-            )
-        return pool
-
-    @property
-    def multiple(self) -> int:
-        """Divisor of the input's height and width, pixels; edges are repeated to reach it.
-
-        The network's tokens are 16 of its own pixels apart.
-        """
-        return 16 * self.pool
 
     def to_json(self) -> str:
         """Return one line of JSON, keys sorted: the fields but optional ones at their default."""
@@ -221,7 +191,64 @@ class CheckpointInfo:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DepthInfo(CheckpointInfo):
+class SpikeInfo(CheckpointInfo):
+    """Metadata of a checkpoint of any task whose networks take windows of spikes.
+
+    In training such a network may also take pictures, as its ``inputs`` say.
+
+    Attributes:
+        inputs: Modalities of the input: ``spikes``; of pairs those of the left eye, and ``right``.
+        planes: Planes of a window in training.
+        planes_range: Fewest and most planes of a window in training.
+        bins: Channels of counts of the input.
+        rate_hz_range: Plane rates in training, Hz.
+        bit_mapping: Value of a bit; ``count``: 1 for a spike, 0 for none.
+        sensor_size: Height and width in pixels that the network requires; None: any.
+        reference_plane: Plane of the window that the outputs belong to: ``first``, ``middle``
+            or ``last``.
+
+    Raises:
+        CheckpointError: The value of a field is invalid; the message names it.
+    """
+
+    inputs: tuple[str, ...] = ('spikes',)
+    planes: int
+    planes_range: tuple[int, int]
+    bins: int
+    rate_hz_range: tuple[float, float]
+    bit_mapping: str = BIT_MAPPING
+    sensor_size: tuple[int, int] | None = None
+    reference_plane: ReferencePlane = 'middle'
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.pool
+
+    @classmethod
+    def _checks(cls) -> Mapping[str, _Check]:
+        return {**super()._checks(), **_SPIKE_FIELDS}
+
+    @property
+    def pool(self) -> int:
+        """Image pixels per side of a pixel that the network works on."""
+        pool = self.settings.get('pool', 1)
+        if not isinstance(pool, int) or isinstance(pool, bool) or not 1 <= pool <= MAX_POOL:
+            raise CheckpointError(
+                f'field settings.pool is {_short(pool)}, expected a count from 1 to {MAX_POOL}'
+            )
+        return pool
+
+    @property
+    def multiple(self) -> int:
+        """Divisor of the input's height and width, pixels; edges are repeated to reach it.
+
+        The network's tokens are 16 of its own pixels apart.
+        """
+        return 16 * self.pool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DepthInfo(SpikeInfo):
     """Metadata of a checkpoint of the task ``depth``.
 
     Attributes:
@@ -288,7 +315,7 @@ class DepthInfo(CheckpointInfo):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageInfo(CheckpointInfo):
+class ImageInfo(SpikeInfo):
     """Metadata of a checkpoint of the task ``image``: the firing rate at the middle plane.
 
     Raises:
@@ -316,7 +343,7 @@ class ImageInfo(CheckpointInfo):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StereoInfo(CheckpointInfo):
+class StereoInfo(SpikeInfo):
     """Metadata of a checkpoint of the task ``stereo``: disparity of pairs of windows.
 
     The eyes are rectified, and disparity is that beyond what is infinitely far.
@@ -354,10 +381,33 @@ class StereoInfo(CheckpointInfo):
         return {**super()._checks(), **_STEREO_FIELDS}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UpsampleInfo(CheckpointInfo):
+    """Metadata of a checkpoint of the task ``upsample``: a depth map enlarged, without spikes.
+
+    Attributes:
+        inputs: ``depth``, the small map; with ``rgb`` also a picture of the enlarged size.
+        factors: Factors by which the network enlarges height and width, some of ``FACTORS``.
+
+    Raises:
+        CheckpointError: The value of a field is invalid; the message names it.
+    """
+
+    task: str = 'upsample'
+    inputs: tuple[str, ...] = ('depth',)
+    outputs: tuple[str, ...] = ('depth',)
+    factors: tuple[int, ...]
+
+    @classmethod
+    def _checks(cls) -> Mapping[str, _Check]:
+        return {**super()._checks(), **_UPSAMPLE_FIELDS}
+
+
 TASKS: dict[str, type[CheckpointInfo]] = {
     'depth': DepthInfo,
     'image': ImageInfo,
     'stereo': StereoInfo,
+    'upsample': UpsampleInfo,
 }
 """Class of the metadata of each task."""
 
@@ -406,7 +456,8 @@ def load_info(path: str | os.PathLike[str], kind: Any = DepthInfo) -> Any:
 
     Args:
         path: The .safetensors file.
-        kind: Expected class of the metadata; :class:`CheckpointInfo`: any.
+        kind: Expected class of the metadata; :class:`SpikeInfo`: of any task of spikes;
+            :class:`CheckpointInfo`: of any task.
 
     Raises:
         CheckpointError: Missing, truncated, of another program, of a newer format, of another
@@ -424,7 +475,8 @@ def load(path: str | os.PathLike[str], kind: Any = DepthInfo) -> tuple[Any, Tens
 
     Args:
         path: The .safetensors file.
-        kind: Expected class of the metadata; :class:`CheckpointInfo`: any.
+        kind: Expected class of the metadata; :class:`SpikeInfo`: of any task of spikes;
+            :class:`CheckpointInfo`: of any task.
 
     Raises:
         CheckpointError: As :func:`load_info`, the weights do not have their hash, or the
@@ -448,7 +500,8 @@ def load_with_correction(
 
     Args:
         path: The .safetensors file.
-        kind: Expected class of the metadata; :class:`CheckpointInfo`: any.
+        kind: Expected class of the metadata; :class:`SpikeInfo`: of any task of spikes;
+            :class:`CheckpointInfo`: of any task.
 
     Raises:
         CheckpointError: As :func:`load`.
@@ -465,16 +518,8 @@ def load_with_correction(
         correction = SensorCorrection.from_tensors(tensors)
     except ValueError as error:
         raise CheckpointError(f'{path}: sensor correction: {error}') from None
-    if correction is not None and not isinstance(info, DepthInfo):
-        raise CheckpointError(
-            f'{path}: sensor correction in a checkpoint of task {info.task!r}, expected depth'
-        )
-    if correction is not None and info.sensor_size not in (None, correction.size):
-        height, width = correction.size
-        raise CheckpointError(
-            f'{path}: sensor correction of {width}x{height} pixels: expected '
-            f'{info.sensor_size[1]}x{info.sensor_size[0]} (field sensor_size)'
-        )
+    if correction is not None:
+        _check_correction(path, info, correction)
     weights = {name: value for name, value in tensors.items() if not name.startswith(PREFIX)}
     return info, weights, correction
 
@@ -593,9 +638,29 @@ def _read(
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from None
     if not isinstance(info, kind):
-        expected = ' or '.join(repr(name) for name, one in TASKS.items() if one is kind)
+        expected = ' or '.join(repr(name) for name, one in TASKS.items() if issubclass(one, kind))
         raise CheckpointError(f'{path}: field task is {info.task!r}, expected {expected}')
     return info, content
+
+
+def _check_correction(
+    path: str | os.PathLike[str], info: CheckpointInfo, correction: SensorCorrection
+) -> None:
+    """Refuse the correction of a sensor that is none of the network's.
+
+    Raises:
+        CheckpointError: The network is not of depth, or requires another size of sensor.
+    """
+    if not isinstance(info, DepthInfo):
+        raise CheckpointError(
+            f'{path}: sensor correction in a checkpoint of task {info.task!r}, expected depth'
+        )
+    if info.sensor_size is not None and info.sensor_size != correction.size:
+        height, width = correction.size
+        raise CheckpointError(
+            f'{path}: sensor correction of {width}x{height} pixels: expected '
+            f'{info.sensor_size[1]}x{info.sensor_size[0]} (field sensor_size)'
+        )
 
 
 def _check_size_of_metadata(path: Path) -> None:
@@ -667,6 +732,15 @@ def _range(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
     return lambda value: pair(value) and bool(value[0] <= value[1])
 
 
+def _factors(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) > 0
+        and all(_is_int(one) and one in FACTORS for one in value)
+        and list(value) == sorted({*value})
+    )
+
+
 def _text(value: object) -> bool:
     return isinstance(value, str) and value != ''
 
@@ -697,13 +771,6 @@ _FIELDS: dict[str, _Check] = {
     'outputs': (_names, 'a list of names'),
     'architecture': (_text, 'a name'),
     'settings': (_map_of(lambda value: True), 'an object'),
-    'planes': _count_to(MAX_PLANES),
-    'planes_range': (_range(_count), 'two ascending counts of at least 1'),
-    'bins': _count_to(MAX_BINS),
-    'rate_hz_range': (_range(_positive), 'two ascending numbers above 0'),
-    'bit_mapping': _one_of(BIT_MAPPING),
-    'sensor_size': (lambda v: v is None or _pair(_count)(v), 'null or height and width'),
-    'reference_plane': _one_of('first', 'middle', 'last'),
     'stage': (_text, 'a name'),
     'datasets': (_map_of(_text), 'an object of licences by name'),
     'metrics': (_map_of(lambda v: isinstance(v, (int, float))), 'an object of numbers by name'),
@@ -711,6 +778,16 @@ _FIELDS: dict[str, _Check] = {
     'commit': (lambda value: value is None or _text(value), 'null or a commit'),
     'weights_sha256': (_hash, '64 hexadecimal digits'),
     'onnx_sha256': (lambda value: value is None or _hash(value), 'null or 64 hexadecimal digits'),
+}
+
+_SPIKE_FIELDS: dict[str, _Check] = {
+    'planes': _count_to(MAX_PLANES),
+    'planes_range': (_range(_count), 'two ascending counts of at least 1'),
+    'bins': _count_to(MAX_BINS),
+    'rate_hz_range': (_range(_positive), 'two ascending numbers above 0'),
+    'bit_mapping': _one_of(BIT_MAPPING),
+    'sensor_size': (lambda v: v is None or _pair(_count)(v), 'null or height and width'),
+    'reference_plane': _one_of('first', 'middle', 'last'),
 }
 
 _DEPTH_FIELDS: dict[str, _Check] = {
@@ -746,4 +823,10 @@ _STEREO_FIELDS: dict[str, _Check] = {
     ),
     'uncertainty_factor': (_positive, 'a number above 0'),
     'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
+}
+
+_UPSAMPLE_FIELDS: dict[str, _Check] = {
+    'inputs': (lambda value: value in (('depth',), ('depth', 'rgb')), 'depth, or depth and rgb'),
+    'outputs': (lambda value: value == ('depth',), 'depth'),
+    'factors': (_factors, f'ascending factors of {", ".join(map(str, FACTORS))}'),
 }

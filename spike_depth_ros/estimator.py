@@ -9,6 +9,7 @@ import math
 import os
 import threading
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,9 @@ from spike_depth_ros.backends import Backend, FloatImage, Layout, choose
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,
     CheckpointError,
-    CheckpointInfo,
     DepthInfo,
     ImageInfo,
-    Info,
+    SpikeInfo,
     Tensors,
     find_checkpoint,
     load_with_correction,
@@ -61,6 +61,9 @@ SAME_RATE = 0.01
 
 TOO_NEAR = 1.02
 """Multiple of the model's minimum up to which depth is published as -Inf (REP 117)."""
+
+SpikeKind = TypeVar('SpikeKind', bound=SpikeInfo)
+"""Metadata of one task of spikes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -525,8 +528,8 @@ class ImageEstimator:
 
 
 def _open(
-    path: Path, kind: type[Info], device: str, backend: str, threads: int
-) -> tuple[Info, Backend, SensorCorrection | None]:
+    path: Path, kind: type[SpikeKind], device: str, backend: str, threads: int
+) -> tuple[SpikeKind, Backend, SensorCorrection | None]:
     """Load a checkpoint of a task and start its network.
 
     Raises:
@@ -543,7 +546,7 @@ def _open(
 
 
 def start_backend(
-    path: Path, info: CheckpointInfo, tensors: Tensors, device: str, backend: str, threads: int
+    path: Path, info: SpikeInfo, tensors: Tensors, device: str, backend: str, threads: int
 ) -> Backend:
     """Start the network of a checkpoint.
 
@@ -603,7 +606,7 @@ def _check_weights(path: Path, tensors: Tensors) -> None:
             )
 
 
-def _check_sensor(info: CheckpointInfo, size: tuple[int, int], binning: int) -> None:
+def _check_sensor(info: SpikeInfo, size: tuple[int, int], binning: int) -> None:
     """Refuse a sensor size that a network does not take.
 
     Raises:

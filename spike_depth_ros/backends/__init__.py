@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo
+from spike_depth_ros.checkpoint import CheckpointError, SpikeInfo
 from spike_depth_ros.rectification import CountRemap, Rectification
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.correction import SensorCorrection, count_factors
@@ -337,7 +337,7 @@ class CellMaps:
         return np.minimum(found, np.float32(self.largest_factor), out=found)
 
 
-def smallest_layout(info: CheckpointInfo) -> AnyLayout:
+def smallest_layout(info: SpikeInfo) -> AnyLayout:
     """Return the layout of the smallest image, or pair of them, for a trial of a network.
 
     Raises:
@@ -351,7 +351,7 @@ def smallest_layout(info: CheckpointInfo) -> AnyLayout:
         raise CheckpointError(f'field planes is {info.planes}: {error}') from None
 
 
-def check_size(info: CheckpointInfo, layout: AnyLayout, size: Sequence[int]) -> None:
+def check_size(info: SpikeInfo, layout: AnyLayout, size: Sequence[int]) -> None:
     """Compare an output of a network with its metadata.
 
     Args:

@@ -20,7 +20,7 @@ from spike_depth_ros.backends import (
     count,
     smallest_layout,
 )
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
+from spike_depth_ros.checkpoint import CheckpointError, SpikeInfo, hash_file
 from spike_depth_ros.errors import check_utf8, one_line
 
 _COUNTS = 'tensor(uint16)'
@@ -35,7 +35,7 @@ class OnnxBackend:
     name: BackendName = 'onnx'
     device: DeviceName = 'cpu'
 
-    def __init__(self, path: Path, info: CheckpointInfo, threads: int = 0) -> None:
+    def __init__(self, path: Path, info: SpikeInfo, threads: int = 0) -> None:
         """Open the export.
 
         Args:
@@ -82,7 +82,7 @@ class OnnxBackend:
                 f'{path}: the export does not run ({one_line(error)}): {remedy}'
             ) from None
 
-    def _check(self, info: CheckpointInfo) -> None:
+    def _check(self, info: SpikeInfo) -> None:
         """Compare the export's declared inputs and outputs with the metadata.
 
         Raises:
@@ -108,7 +108,7 @@ class OnnxBackend:
         if bins != info.bins:
             raise CheckpointError(f'field bins is {info.bins}, expected {bins} as in the export')
 
-    def _trial_run(self, info: CheckpointInfo) -> None:
+    def _trial_run(self, info: SpikeInfo) -> None:
         """Predict once and compare the output with the metadata.
 
         Raises:

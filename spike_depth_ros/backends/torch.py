@@ -24,7 +24,7 @@ from spike_depth_ros.backends import (
     count,
     smallest_layout,
 )
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
+from spike_depth_ros.checkpoint import CheckpointError, SpikeInfo, Tensors
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.model import to_channels_last
 from spike_depth_ros.model.registry import build_with_weights
@@ -47,7 +47,7 @@ class TorchBackend:
     name: BackendName = 'torch'
 
     def __init__(
-        self, info: CheckpointInfo, tensors: Tensors, device: DeviceName, threads: int = 0
+        self, info: SpikeInfo, tensors: Tensors, device: DeviceName, threads: int = 0
     ) -> None:
         """Build the network and load its weights.
 
@@ -70,7 +70,7 @@ class TorchBackend:
         self._runs: dict[AnyLayout, _Run] = {}
         self._trial_run(info)
 
-    def _trial_run(self, info: CheckpointInfo) -> None:
+    def _trial_run(self, info: SpikeInfo) -> None:
         """Predict once and compare the output with the metadata.
 
         Raises:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, DepthInfo, Tensors
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, SpikeInfo, Tensors
 from spike_depth_ros.errors import one_line, shorten
 from spike_depth_ros.model import SpikeNet, depth_net, lite_encoder, stereo_lite, vit_hybrid
 from spike_depth_ros.model.depth_net import dpt_tiny
@@ -70,7 +70,7 @@ IMAGENET: dict[str, tuple[str, Callable[[Any, str], None]]] = {
 """Hub repository of the encoder's ImageNet weights, and their loader, by architecture."""
 
 
-def build(info: CheckpointInfo) -> SpikeNet:
+def build(info: SpikeInfo) -> SpikeNet:
     """Build a network with random weights from a checkpoint's metadata.
 
     Raises:
@@ -97,7 +97,7 @@ def build(info: CheckpointInfo) -> SpikeNet:
         ) from None
 
 
-def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeNet:
+def build_with_weights(info: SpikeInfo, tensors: Tensors) -> SpikeNet:
     """Build a network and load a checkpoint's weights as float32.
 
     Raises:
@@ -128,7 +128,7 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeNet:
     return network
 
 
-def _check_depths(info: CheckpointInfo, tensors: Tensors) -> None:
+def _check_depths(info: SpikeInfo, tensors: Tensors) -> None:
     """Refuse more blocks than these weights can have, before a network is built.
 
     Raises:

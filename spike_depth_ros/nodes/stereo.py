@@ -20,7 +20,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.checkpoint import SpikeInfo
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostic_values as keys
@@ -57,7 +57,7 @@ class SpikeStereoNode(PerceptionNode):
         self._estimator: StereoEstimator | None = None
         self._source: PairSource | None = None
         self._told: StereoRig | str | None = None
-        self._infos: list[CheckpointInfo] = []  # of the loaded models
+        self._infos: list[SpikeInfo] = []  # of the loaded models
         self._begin()
 
     # Transitions

@@ -18,7 +18,7 @@ from spike_depth_ros.backends import Layout, choose
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import (
     CheckpointError,
-    CheckpointInfo,
+    SpikeInfo,
     default_checkpoint,
     find_checkpoint,
     hash_file,
@@ -376,12 +376,12 @@ def sensor_of(shape, name):
     ],
 )
 def test_cuda_agrees_with_the_cpu(model, kind):
-    info, tensors = load(find_checkpoint(model), CheckpointInfo)
+    info, tensors = load(find_checkpoint(model), SpikeInfo)
     from spike_depth_ros.backends.torch import TorchBackend
 
     shape = 101, 143
     binning = 2 if kind == 'binned' else 1
-    pool = getattr(info, 'pool', 1)
+    pool = info.pool
     planes = min(100, info.planes)
     layout = Layout(Geometry(*shape), planes, info.bins, binning, pool, **sensor_of(shape, kind))
     generator = np.random.default_rng(0)
@@ -403,7 +403,7 @@ def test_two_threads_capture_graphs_at_once():
     from spike_depth_ros.backends.torch import TorchBackend
 
     models = 'unet_lite', 'recon_lite'
-    networks = {name: load(find_checkpoint(name), CheckpointInfo) for name in models}
+    networks = {name: load(find_checkpoint(name), SpikeInfo) for name in models}
     runners = {name: TorchBackend(*loaded, 'cuda') for name, loaded in networks.items()}
     spikes = np.random.default_rng(0).random((128, 64, 96)) < 0.2
     together = threading.Barrier(len(runners))

@@ -8,6 +8,7 @@ import re
 import stat
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from safetensors.numpy import save as serialise
 
 from spike_depth_ros.checkpoint import (
     FORMAT_VERSION,
+    IMAGE_MODEL,
     MAX_METADATA_BYTES,
     METADATA_KEY,
     OPTIONAL,
@@ -24,6 +26,8 @@ from spike_depth_ros.checkpoint import (
     CheckpointError,
     CheckpointInfo,
     DepthInfo,
+    SpikeInfo,
+    UpsampleInfo,
     default_checkpoint,
     find_checkpoint,
     hash_weights,
@@ -33,7 +37,8 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
     save,
 )
-from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.estimator import DepthEstimator, ImageEstimator
+from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.stream.correction import SensorCorrection
 
 INFO = DepthInfo(
@@ -343,8 +348,8 @@ def test_a_task_that_is_unknown_here_is_refused_before_its_fields_are_judged(sav
     with pytest.raises(CheckpointError) as caught:
         load_info(saved)
     assert str(caught.value) == (
-        f'{saved}: field task is {task!r}, expected one of depth, image, stereo '
-        'in this version of spike_depth_ros'
+        f'{saved}: field task is {task!r}, expected one of depth, image, stereo, '
+        'upsample in this version of spike_depth_ros'
     )
 
 
@@ -354,7 +359,7 @@ def test_metadata_are_of_the_task_of_their_class():
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FlowInfo(CheckpointInfo):
+class FlowInfo(SpikeInfo):
     task: str = 'flow'
     outputs: tuple[str, ...] = ('flow',)
     max_flow: float
@@ -366,7 +371,7 @@ def saved_flow(monkeypatch, tmp_path):
     monkeypatch.setitem(TASKS, 'flow', FlowInfo)
     common = {
         field.name: getattr(INFO, field.name)
-        for field in dataclasses.fields(CheckpointInfo)
+        for field in dataclasses.fields(SpikeInfo)
         if field.name not in ('task', 'outputs')
     }
     path = tmp_path / 'flow.safetensors'
@@ -375,7 +380,7 @@ def saved_flow(monkeypatch, tmp_path):
 
 
 def test_another_task_has_the_common_fields_and_its_own(saved_flow):
-    for kind in (FlowInfo, CheckpointInfo):
+    for kind in (FlowInfo, SpikeInfo, CheckpointInfo):
         info, tensors = load(saved_flow, kind)
         assert isinstance(info, FlowInfo)
         assert (info.task, info.outputs, info.max_flow, info.planes) == ('flow', ('flow',), 9, 128)
@@ -392,11 +397,126 @@ def test_a_checkpoint_of_another_task_is_refused_where_depth_is_wanted(saved_flo
     assert str(caught.value) == f"{saved_flow}: field task is 'flow', expected 'depth'"
 
 
-def test_the_shipped_metadata_are_written_as_they_were_read():
-    with safe_open(default_checkpoint(), framework='numpy') as file:
-        text = file.metadata()[METADATA_KEY]
-    info = load_info(default_checkpoint())
-    assert (type(info), info.to_json()) == (DepthInfo, text)
+UPSAMPLE = UpsampleInfo(
+    architecture='any',
+    settings={'width': 8},
+    factors=(2, 4, 8, 16),
+    stage='random',
+    package_version='0.1.0',
+)
+
+
+@pytest.fixture
+def saved_upsample(tmp_path):
+    """A checkpoint of a task without spikes."""
+    path = tmp_path / 'upsample.safetensors'
+    save(path, TENSORS, UPSAMPLE)
+    return path
+
+
+@pytest.mark.parametrize('changes', [{}, {'inputs': ('depth', 'rgb'), 'factors': (8,)}])
+def test_a_task_without_spikes_has_no_field_of_theirs(saved_upsample, changes):
+    save(saved_upsample, TENSORS, dataclasses.replace(UPSAMPLE, **changes))
+    info, tensors = load(saved_upsample, UpsampleInfo)
+    expected = dataclasses.replace(UPSAMPLE, **changes, weights_sha256=hash_weights(TENSORS))
+    assert load_info(saved_upsample, CheckpointInfo) == info == expected
+    assert tensors.keys() == TENSORS.keys()
+    own = {field.name for field in dataclasses.fields(SpikeInfo)}
+    own -= {field.name for field in dataclasses.fields(CheckpointInfo)}
+    assert 'planes' in own
+    assert not own & json.loads(info.to_json()).keys()
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'expected'),
+    [
+        ('inputs', ['rgb'], 'depth, or depth and rgb'),
+        ('inputs', ['rgb', 'depth'], 'depth, or depth and rgb'),
+        ('inputs', ['spikes'], 'depth, or depth and rgb'),
+        ('outputs', ['depth', 'uncertainty'], 'depth'),
+        ('factors', [], 'ascending factors of 2, 4, 8, 16'),
+        ('factors', 4, 'ascending factors of 2, 4, 8, 16'),
+        ('factors', [3], 'ascending factors of 2, 4, 8, 16'),
+        ('factors', [1, 2], 'ascending factors of 2, 4, 8, 16'),
+        ('factors', [32], 'ascending factors of 2, 4, 8, 16'),
+        ('factors', [4, 2], 'ascending factors of 2, 4, 8, 16'),
+        ('factors', [2, 2], 'ascending factors of 2, 4, 8, 16'),
+        ('factors', [2.0], 'ascending factors of 2, 4, 8, 16'),
+        ('factors', ['2'], 'ascending factors of 2, 4, 8, 16'),
+        ('factors', [[2]], 'ascending factors of 2, 4, 8, 16'),
+    ],
+)
+def test_a_bad_field_of_a_task_without_spikes_is_refused(saved_upsample, name, value, expected):
+    fields = json.loads(UPSAMPLE.to_json()) | {name: value}
+    saved_upsample.write_bytes(serialise(TENSORS, {METADATA_KEY: json.dumps(fields)}))
+    with pytest.raises(CheckpointError) as caught:
+        load_info(saved_upsample, UpsampleInfo)
+    found = tuple(value) if isinstance(value, list) else value
+    assert str(caught.value) == f'{saved_upsample}: field {name} is {found!r}, expected {expected}'
+
+
+@pytest.mark.parametrize('name', ['factors', 'inputs', 'outputs'])
+def test_a_task_without_spikes_requires_its_fields_in_a_file(saved_upsample, name):
+    fields = json.loads(UPSAMPLE.to_json())
+    del fields[name]
+    saved_upsample.write_bytes(serialise(TENSORS, {METADATA_KEY: json.dumps(fields)}))
+    with pytest.raises(CheckpointError, match=f'lacks field {name}'):
+        load_info(saved_upsample, UpsampleInfo)
+
+
+def test_a_task_without_spikes_has_no_sensor_correction(saved_upsample):
+    save(saved_upsample, TENSORS, UPSAMPLE, correction())
+    with pytest.raises(CheckpointError, match="of task 'upsample', expected depth"):
+        load(saved_upsample, UpsampleInfo)
+
+
+@pytest.mark.parametrize(
+    ('read', 'expected'),
+    [
+        (load_info, "'depth'"),
+        (load, "'depth'"),
+        (DepthEstimator.from_checkpoint, "'depth'"),
+        (ImageEstimator.from_checkpoint, "'image'"),
+        (StereoNetwork.from_checkpoint, "'stereo'"),
+        (lambda path: load(path, SpikeInfo), "'depth' or 'image' or 'stereo'"),
+    ],
+)
+def test_a_task_without_spikes_is_refused_where_spikes_are_wanted(saved_upsample, read, expected):
+    with pytest.raises(CheckpointError) as caught:
+        read(saved_upsample)
+    assert str(caught.value) == (
+        f"{saved_upsample}: field task is 'upsample', expected {expected}"
+    )
+
+
+def test_networks_of_spikes_are_refused_where_a_task_without_is_wanted(saved):
+    with pytest.raises(CheckpointError, match="field task is 'depth', expected 'upsample'"):
+        load(saved, UpsampleInfo)
+
+
+def metadata_of(path):
+    if path.suffix == '.onnx':
+        session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+        return session.get_modelmeta().custom_metadata_map[METADATA_KEY]
+    with safe_open(path, framework='numpy') as file:
+        return file.metadata()[METADATA_KEY]
+
+
+@pytest.mark.parametrize('name', [*SHIPPED, IMAGE_MODEL])
+def test_the_shipped_metadata_are_written_as_they_were_read(name):
+    path = find_checkpoint(name)
+    for file in (path, onnx_path(path)):
+        text = metadata_of(file)
+        info = CheckpointInfo.from_json(text)
+        assert (type(info), info.to_json()) == (TASKS[info.task], text)
+
+
+@pytest.mark.parametrize('name', [*SHIPPED, IMAGE_MODEL])
+def test_a_shipped_file_is_saved_with_the_bytes_it_has(name, tmp_path):
+    path = find_checkpoint(name)
+    info, weights, correction = load_with_correction(path, CheckpointInfo)
+    save(tmp_path / path.name, weights, info, correction)
+    assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 def test_the_shipped_checkpoint_says_what_it_is():

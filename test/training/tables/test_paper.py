@@ -3,11 +3,13 @@
 """Files of what papers print: what they hold, and everything that can be wrong with them."""
 
 import copy
+from statistics import fmean
 
 import pytest
 import yaml
 
-from spike_training.tables.paper import FOLDER, papers, read_paper
+from spike_depth_ros.checkpoint import FACTORS
+from spike_training.tables.paper import FOLDER, METRICS, papers, read_paper
 from spike_training.tables.settings import PaperConfig
 
 GOOD = {
@@ -28,6 +30,16 @@ GOOD = {
         }
     ],
 }
+
+METRIC = {'name': 'psnr', 'title': 'PSNR', 'unit': 'dB', 'lower': False}
+TABLE = {
+    'number': '1',
+    'caption': 'their data',
+    'metrics': ['psnr'],
+    'cases': ['day', 'night'],
+    'rows': [{'name': 'a', 'values': [None, 20.5], 'notes': {'night': 'low'}}],
+}
+OWN = {**GOOD, 'metrics': [METRIC], 'tables': [TABLE]}
 
 
 def read(tmp_path, tree):
@@ -75,6 +87,57 @@ def test_shen_has_the_metrics_of_its_table():
     }
     assert {name: rows[name] for name in expected} == expected
     assert [row.name for row in table.rows if row.notes] == ['K+pp']
+
+
+def test_dsr_has_every_scene_and_factor():
+    paper = read_paper(FOLDER / 'dsr.yaml', [])
+    assert paper.numbers == ['1', '2', '3', '4', '5']
+    rows = {row.name: paper.find(['1'], row.name).metrics for row in paper.table('1').rows}
+    scenes = 'Art', 'Books', 'Dolls', 'Laundry', 'Moebius', 'Reindeer'
+    assert [*rows['Bicubic']] == [f'{scene} x{factor}' for scene in scenes for factor in FACTORS]
+    for name, means in {
+        'Bicubic': [0.253, 0.502, 0.953, 1.813],
+        'DSRN': [0.067, 0.155, 0.382, 1.008],
+        'DSRNet w/o CT': [0.123, 0.210, 0.398, 0.900],
+        'DSRNet': [0.073, 0.163, 0.355, 0.830],
+    }.items():
+        found = [fmean(rows[name][f'{scene} x{factor}'] for scene in scenes) for factor in FACTORS]
+        assert found == pytest.approx(means, abs=6e-4)
+    assert rows['MSG'].keys() == {key for key in rows['Bicubic'] if not key.endswith(' x2')}
+
+
+def test_dsr_says_nearly_the_same_of_the_same_twice():
+    paper = read_paper(FOLDER / 'dsr.yaml', [])
+    for name in ('DSRNet w/o CT', 'DSRNet'):
+        scenes = paper.find(['1'], name).metrics
+        mean = fmean(value for case, value in scenes.items() if case.endswith(' x8'))
+        assert mean == pytest.approx(paper.find(['4'], name).metrics['Middlebury'], abs=2e-3)
+    # A misprint in one of them, noted in both.
+    second, fourth = (paper.find([number], 'DSRNet') for number in '24')
+    assert (second.metrics['x8'], fourth.metrics['NYUv2']) == (2.73, 2.75)
+    assert (second.notes, fourth.notes) == (
+        {'x8': '2.75 in Table 4'},
+        {'NYUv2': '2.73 in Table 2'},
+    )
+
+
+def test_metrics_of_a_paper_have_unit_and_direction():
+    titles = read_paper(FOLDER / 'dsr.yaml', []).titles(['4'])
+    assert titles == {
+        'Middlebury': 'Middlebury: MAD, levels of 8 bits, lower is better',
+        'NYUv2': 'NYUv2: RMSE, unit not printed, lower is better',
+    }
+    assert read_paper(FOLDER / 'shen.yaml', []).titles(['1']) == METRICS
+
+
+def test_a_metric_of_the_file_may_be_better_if_higher(tmp_path):
+    paper, problems = read(tmp_path, OWN)
+    assert problems == []
+    assert paper.titles(['1']) == {
+        'day': 'day: PSNR, dB, higher is better',
+        'night': 'night: PSNR, dB, higher is better',
+    }
+    assert paper.find(['1'], 'a') == ('1', {'night': 20.5}, {'night': 'low'})
 
 
 def test_a_good_file(tmp_path):
@@ -153,7 +216,75 @@ def test_a_good_file(tmp_path):
     ],
 )
 def test_each_defect_is_one_line(tmp_path, where, value, expected):
-    tree = copy.deepcopy(GOOD)
+    _check_defect(tmp_path, GOOD, where, value, expected)
+
+
+@pytest.mark.parametrize(
+    ('where', 'value', 'expected'),
+    [
+        (['metrics', 0, 'title'], '', 'metrics[0].title is missing: expected a text'),
+        (['metrics', 0, 'unit'], '', 'metrics[0].unit is missing: expected a text'),
+        (['metrics', 0, 'lower'], 'no', "metrics[0].lower is 'no': expected true or false"),
+        (['metrics'], [METRIC] * 2, "metrics are named ['psnr', 'psnr']: expected each name once"),
+        (
+            ['tables', 0, 'metrics'],
+            ['ssim'],
+            "tables[0].metrics is ['ssim']: expected some of abs_rel, sq_rel, rmse, rmse_log, "
+            'delta1, delta2, delta3, psnr, each once',
+        ),
+        (
+            ['tables', 0, 'cases'],
+            ['day', 'day'],
+            "tables[0].cases is ['day', 'day']: expected one of",
+        ),
+        (
+            ['tables', 0, 'cases'],
+            ['day', ''],
+            "tables[0].cases is ['day', '']: expected one of each",
+        ),
+        (
+            ['tables', 0, 'cases'],
+            ['day', 'delta1'],
+            "tables[0].cases is ['day', 'delta1']: expected one of each metric, each name once",
+        ),
+        (
+            ['tables', 0, 'metrics'],
+            ['psnr', 'psnr', 'psnr'],
+            "tables[0].cases is ['day', 'night']: expected one of each metric, each name once and",
+        ),
+        (
+            ['tables', 0, 'rows', 0, 'values'],
+            [20.5],
+            'tables[0].row a: values has 1: expected 2, one of each case',
+        ),
+        (
+            ['tables', 0, 'rows', 0, 'values'],
+            [20.5, -1],
+            'tables[0].row a: night is -1: expected a number, 0 or more',
+        ),
+        (
+            ['tables', 0, 'rows', 0, 'notes'],
+            {'psnr': 'low'},
+            "tables[0].row a: notes.psnr is 'low': expected a remark on one of the values",
+        ),
+    ],
+)
+def test_each_defect_of_metrics_and_cases_is_one_line(tmp_path, where, value, expected):
+    _check_defect(tmp_path, OWN, where, value, [expected])
+
+
+@pytest.mark.parametrize('name', ['', 'rmse'])
+def test_a_metric_of_the_file_has_a_name_of_its_own(tmp_path, name):
+    expected = [
+        f'metrics[0].name is {name!r}: expected one that is none of abs_rel, sq_rel',
+        "tables[0].metrics is ['psnr']: expected some of",
+    ]
+    _check_defect(tmp_path, OWN, ['metrics', 0, 'name'], name, expected)
+
+
+def _check_defect(tmp_path, good, where, value, expected):
+    """Compare the problems of a file with one wrong value."""
+    tree = copy.deepcopy(good)
     part = tree
     for key in where[:-1]:
         part = part[key]
@@ -177,9 +308,9 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, text):
     [
         (
             PaperConfig('shenn', ['1']),
-            "paper.file is 'shenn': expected one of bicross, shen; d",
+            "paper.file is 'shenn': expected one of bicross, dsr, shen; d",
         ),
-        (PaperConfig('../paper', ['1']), "paper.file is '../paper': expected one of bicross, sh"),
+        (PaperConfig('../paper', ['1']), "paper.file is '../paper': expected one of bicross, ds"),
         (PaperConfig('shen', ['1', '2']), "paper.tables is ['1', '2']: expected some of 1"),
         (PaperConfig('shen'), 'paper.tables is []: expected some of 1'),
     ],

@@ -232,6 +232,23 @@ def test_a_paper_of_the_main_columns_has_a_section_for_remarks_alone(tmp_path):
     assert '| 0.663* | - | - | delta1: unlikely |' in text
 
 
+def test_a_paper_with_metrics_of_its_own_is_printed_with_their_titles(tmp_path):
+    rows = yaml.safe_load((CONFIGS / 'tables' / 'smoke.yaml').read_text())['rows']
+    rows = [{**row, 'paper': 'DSRNet' if row['name'] == 'bicross' else None} for row in rows]
+    settings = {'paper': {'file': 'dsr', 'tables': ['4']}, 'rows': rows}
+    text = page(tmp_path, REPORTS, **settings).markdown()
+    _, _, section = text.partition('\n## Paper\n')
+    header, _, row = section.partition('\n## ')[0].strip().splitlines()
+    assert header.endswith(
+        '| delta3 | Middlebury: MAD, levels of 8 bits, lower is better '
+        '| NYUv2: RMSE, unit not printed, lower is better | remarks |'
+    )
+    assert row == (
+        '| bicross | DSRNet (4) | - | - | - | - | - | - | - | 0.356 | 2.750* '
+        '| NYUv2: RMSE, unit not printed, lower is better: 2.73 in Table 2 |'
+    )
+
+
 def test_results_have_the_origin_of_each_seed(tmp_path):
     found = page(tmp_path, REPORTS)
     rows = [

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, find_checkpoint, load
+from spike_depth_ros.checkpoint import SpikeInfo, Tensors, find_checkpoint, load
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
@@ -31,9 +31,9 @@ Network = TypeVar('Network', bound=SpikeNet)
 """Network of a task."""
 
 
-def load_any(path: Path) -> tuple[CheckpointInfo, Tensors]:
-    """Read a checkpoint of any task."""
-    return load(path, CheckpointInfo)
+def load_any(path: Path) -> tuple[SpikeInfo, Tensors]:
+    """Read a checkpoint of any task of spikes."""
+    return load(path, SpikeInfo)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Context:
     """
 
     config: ResolvedStage
-    info: CheckpointInfo
+    info: SpikeInfo
     trained: Mapping[str, Path]
     device: torch.device
-    load: Callable[[Path], tuple[CheckpointInfo, Tensors]] = load_any
+    load: Callable[[Path], tuple[SpikeInfo, Tensors]] = load_any
 
     def init_model(self, kind: type[Network]) -> Network:
         """Build a network with the initial weights of the stage.

@@ -18,6 +18,7 @@ from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     DepthInfo,
     ImageInfo,
+    SpikeInfo,
     StereoInfo,
     load_info,
 )
@@ -157,7 +158,7 @@ def target_batches(
         yield source.batch(step, batch_size).unlabelled()
 
 
-def describe(config: ResolvedStage) -> CheckpointInfo:
+def describe(config: ResolvedStage) -> SpikeInfo:
     """Return the metadata of the checkpoints of a stage."""
     stage, model, domains = config.stage, config.model, config.domains
     spikes = stage.input == 'spikes'

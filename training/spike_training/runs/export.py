@@ -27,8 +27,8 @@ from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
     CheckpointError,
-    CheckpointInfo,
     DepthInfo,
+    SpikeInfo,
     StereoInfo,
     Tensors,
     hash_file,
@@ -60,7 +60,7 @@ and another one there."""
 SAMPLE_SIZE = (4, 6)
 """Rows and columns of tokens while exporting; height and width stay free."""
 
-RANDOM_INFO: dict[str, CheckpointInfo] = {
+RANDOM_INFO: dict[str, SpikeInfo] = {
     'dpt_tiny': DepthInfo(
         architecture='dpt_tiny',
         settings=dataclasses.asdict(TinySettings()),
@@ -97,9 +97,9 @@ def export(
     calibrate: Path | None = None,
 ) -> None:
     """Write a checkpoint with its .onnx export; see :mod:`spike_training.commands.export`."""
-    info: CheckpointInfo
+    info: SpikeInfo
     if checkpoint is not None:
-        info, weights, correction = load_with_correction(checkpoint, CheckpointInfo)
+        info, weights, correction = load_with_correction(checkpoint, SpikeInfo)
     else:
         info, weights = random_checkpoint(architecture, seed)
         correction = None
@@ -139,7 +139,7 @@ def export(
     print(f'{onnx_file}: within {difference:.1e} of torch (relative, float32)')
 
 
-def random_checkpoint(architecture: str, seed: int) -> tuple[CheckpointInfo, Tensors]:
+def random_checkpoint(architecture: str, seed: int) -> tuple[SpikeInfo, Tensors]:
     """Return an untrained checkpoint with random weights.
 
     Args:
@@ -161,7 +161,7 @@ def random_checkpoint(architecture: str, seed: int) -> tuple[CheckpointInfo, Ten
         return info, weights_of(network)
 
 
-def random_counts(info: CheckpointInfo) -> tuple[Tensor, Tensor]:
+def random_counts(info: SpikeInfo) -> tuple[Tensor, Tensor]:
     """Return counts of a batch of static random images with contrast at all scales.
 
     Args:
@@ -233,7 +233,7 @@ class _Outputs(nn.Module):
         return {name: getattr(output, name) for name in self.names}
 
 
-def to_onnx(network: SpikeNet, info: CheckpointInfo) -> bytes:
+def to_onnx(network: SpikeNet, info: SpikeInfo) -> bytes:
     """Export a network as ONNX: counts of cells (uint16) and their maxima (int32) to images.
 
     Args:
@@ -272,7 +272,7 @@ def to_onnx(network: SpikeNet, info: CheckpointInfo) -> bytes:
     return content
 
 
-def relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo) -> float:
+def relative_difference(content: bytes, network: SpikeNet, info: SpikeInfo) -> float:
     """Return the relative difference of ONNX Runtime to torch.
 
     All outputs are compared, at two input sizes, and the largest difference counts; with

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from spike_depth_ros.checkpoint import (
-    CheckpointInfo,
     DepthInfo,
     ImageInfo,
+    SpikeInfo,
     StereoInfo,
     Tensors,
     load,
@@ -222,7 +222,7 @@ def _init_run_dir(config: RunConfig) -> None:
 
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     """Evaluate the resulting weights and write them with their metrics, and the export."""
-    info, weights = load(checkpoint, CheckpointInfo)
+    info, weights = load(checkpoint, SpikeInfo)
     if isinstance(info, ImageInfo):
         report = evaluate_images(config, info, weights, device)
         metrics, show_report = image_metrics(report), show_images

@@ -275,16 +275,18 @@ class Page(TablePage):
 
     def _printed(self) -> Iterator[list[str]]:
         """Yield all metrics that the paper prints of these rows, with the remarks on them."""
-        yield ['row', 'of the paper', *METRICS.values(), 'remarks']
+        assert self.table.paper is not None  # or nothing is printed
+        titles = METRICS | self.table.paper.titles(self._numbers())
+        yield ['row', 'of the paper', *titles.values(), 'remarks']
         for row in self.rows:
             if (found := self._found(row)) is not None:
                 remarks = '; '.join(
-                    f'{METRICS[metric]}: {text}' for metric, text in found.notes.items()
+                    f'{titles[name]}: {text}' for name, text in found.notes.items()
                 )
                 yield [
                     row.name,
                     f'{row.row.settings.paper} ({found.number})',
-                    *(_printed(found, metric) for metric in METRICS),
+                    *(_printed(found, name) for name in titles),
                     remarks,
                 ]
 

@@ -33,13 +33,43 @@ SHARES = ('delta1', 'delta2', 'delta3')
 
 
 @dataclass
+class PrintedMetric:
+    """Metric that is none of ``METRICS``.
+
+    Attributes:
+        name: Name of the metric in the tables of the file.
+        title: The paper's name of it.
+        unit: Unit, or that none is printed.
+        lower: True if lower values are better.
+    """
+
+    name: str = ''
+    title: str = ''
+    unit: str = ''
+    lower: bool = True
+
+    @property
+    def heading(self) -> str:
+        """Title with unit and direction, for columns."""
+        return f'{self.title}, {self.unit}, {"lower" if self.lower else "higher"} is better'
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        if not self.name or self.name in METRICS:
+            yield f'name is {self.name!r}: expected one that is none of {", ".join(METRICS)}'
+        for name in ('title', 'unit'):
+            if not getattr(self, name):
+                yield f'{name} is missing: expected a text'
+
+
+@dataclass
 class PrintedRow:
     """Row of a table of a paper.
 
     Attributes:
         name: Name of the row in tables of this package, close to the paper's.
-        values: Value of each of the table's metrics; null where none is printed.
-        notes: Remarks by metric, on values that look like misprints.
+        values: Value of each of the table's columns; null where none is printed.
+        notes: Remarks by column, on values that look like misprints.
     """
 
     name: str = ''
@@ -54,21 +84,51 @@ class PrintedTable:
     Attributes:
         number: The paper's number of the table.
         caption: Data that the metrics are of.
-        metrics: Metrics of its columns, keys of ``METRICS``.
+        metrics: Metric of each column, a key of ``METRICS`` or a metric of the file; with
+            ``cases``, one may be that of all columns.
+        cases: Names of the columns by their data, such as an image, where a metric has several;
+            empty: columns are named by their metrics.
         rows: Rows, at least those that tables are compared with.
     """
 
     number: str = ''
     caption: str = ''
     metrics: list[str] = field(default_factory=list)
+    cases: list[str] = field(default_factory=list)
     rows: list[PrintedRow] = field(default_factory=list)
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
+    @property
+    def columns(self) -> dict[str, str]:
+        """Metric of each column, by the column's name."""
+        names = self.cases or self.metrics
+        metrics = self.metrics * (len(names) if len(self.metrics) == 1 else 1)
+        return dict(zip(names, metrics, strict=True))
+
+    def problems(self, metrics: Sequence[str]) -> Problems:
+        """Yield the problems of the settings, by the setting's name.
+
+        Args:
+            metrics: Names of the metrics that the file defines.
+        """
         if not self.caption:
             yield 'caption is missing: expected the data that the metrics are of'
-        if not self.metrics or {*self.metrics} - {*METRICS} or _repeated(self.metrics):
-            yield f'metrics is {self.metrics}: expected some of {", ".join(METRICS)}, each once'
+        known = [*METRICS, *metrics]
+        if (
+            not self.metrics
+            or {*self.metrics} - {*known}
+            or (_repeated(self.metrics) and not self.cases)
+        ):
+            yield f'metrics is {self.metrics}: expected some of {", ".join(known)}, each once'
+            return
+        if self.cases and (
+            {*self.cases} & {'', *known}
+            or _repeated(self.cases)
+            or len(self.metrics) not in (1, len(self.cases))
+        ):
+            yield (
+                f'cases is {self.cases}: expected one of each metric, each name once and none of '
+                'a metric'
+            )
             return
         names = [row.name for row in self.rows]
         if not names or '' in names or _repeated(names):
@@ -77,21 +137,23 @@ class PrintedTable:
             yield from (f'row {row.name}: {problem}' for problem in self._row(row))
 
     def _row(self, row: PrintedRow) -> Problems:
-        if len(row.values) != len(self.metrics):
-            yield f'values has {len(row.values)}: expected {len(self.metrics)}, one of each metric'
+        columns = self.columns
+        if len(row.values) != len(columns):
+            each = 'case' if self.cases else 'metric'
+            yield f'values has {len(row.values)}: expected {len(columns)}, one of each {each}'
             return
-        values = dict(zip(self.metrics, row.values, strict=True))
-        good = {metric: v for metric, v in values.items() if v is not None and _fits(metric, v)}
-        for metric, value in values.items():
-            if value is not None and metric not in good:
-                limits = '0 to 1' if metric in SHARES else '0 or more'
-                yield f'{metric} is {value!r}: expected a number, {limits}'
+        values = dict(zip(columns, row.values, strict=True))
+        good = {name: v for name, v in values.items() if v is not None and _fits(columns[name], v)}
+        for name, value in values.items():
+            if value is not None and name not in good:
+                limits = '0 to 1' if columns[name] in SHARES else '0 or more'
+                yield f'{name} is {value!r}: expected a number, {limits}'
         if all(value is None for value in row.values):
             yield 'values has no number: expected one or more'
-        for metric, text in row.notes.items():
-            if values.get(metric) is None or not text.strip():
-                yield f'notes.{metric} is {text!r}: expected a remark on one of the values'
-        shares = [metric for metric in SHARES if metric in good]
+        for name, text in row.notes.items():
+            if values.get(name) is None or not text.strip():
+                yield f'notes.{name} is {text!r}: expected a remark on one of the values'
+        shares = [name for name in SHARES if name in good]
         for one, other in itertools.pairwise(shares):
             if good[one] > good[other] and not {one, other} & {*row.notes}:
                 yield f'{one} is {good[one]:g}, above {other}: expected less, or a note on it'
@@ -102,8 +164,8 @@ class Printed(NamedTuple):
 
     Attributes:
         number: The paper's number of the table.
-        metrics: Printed values by metric.
-        notes: Remarks by metric, on values that look like misprints.
+        metrics: Printed values by column: by metric, or by case where the table has cases.
+        notes: Remarks by column, on values that look like misprints.
     """
 
     number: str
@@ -125,6 +187,7 @@ class Paper:
         authors: All authors.
         title: Title of the paper.
         network: Network that the results are of.
+        metrics: Metrics of the tables that are none of ``METRICS``.
         tables: Tables of the paper.
     """
 
@@ -132,6 +195,7 @@ class Paper:
     authors: str = ''
     title: str = ''
     network: str = ''
+    metrics: list[PrintedMetric] = field(default_factory=list)
     tables: list[PrintedTable] = field(default_factory=list)
 
     @property
@@ -143,6 +207,20 @@ class Paper:
         """Return the table of a number, one of ``numbers``."""
         return next(table for table in self.tables if table.number == number)
 
+    def titles(self, numbers: Sequence[str]) -> dict[str, str]:
+        """Return the titles of all columns of some tables, by the column's name.
+
+        Args:
+            numbers: Numbers of tables; of columns of one name the first counts.
+        """
+        headings = METRICS | {metric.name: metric.heading for metric in self.metrics}
+        titles: dict[str, str] = {}
+        for table in map(self.table, numbers):
+            for name, metric in table.columns.items():
+                heading = headings[metric]
+                titles.setdefault(name, f'{name}: {heading}' if table.cases else heading)
+        return titles
+
     def find(self, numbers: Sequence[str], name: str) -> Printed | None:
         """Find the first of some tables with a row of that name; None if no table has one.
 
@@ -153,8 +231,8 @@ class Paper:
         for table in map(self.table, numbers):
             for row in table.rows:
                 if row.name == name:
-                    columns = zip(table.metrics, row.values, strict=True)
-                    values = {metric: value for metric, value in columns if value is not None}
+                    columns = zip(table.columns, row.values, strict=True)
+                    values = {name: value for name, value in columns if value is not None}
                     return Printed(table.number, values, row.notes)
         return None
 
@@ -165,8 +243,12 @@ class Paper:
                 yield f'{name} is missing: expected a text'
         if not self.tables or '' in self.numbers or _repeated(self.numbers):
             yield f'tables are numbered {self.numbers}: expected one or more, each number once'
+        for i, metric in enumerate(self.metrics):
+            yield from (f'metrics[{i}].{problem}' for problem in metric.problems())
+        if _repeated(own := [metric.name for metric in self.metrics]):
+            yield f'metrics are named {own}: expected each name once'
         for i, table in enumerate(self.tables):
-            yield from (f'tables[{i}].{problem}' for problem in table.problems())
+            yield from (f'tables[{i}].{problem}' for problem in table.problems(own))
 
 
 def papers() -> list[str]:

@@ -1,0 +1,63 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint of a task without spikes, given to the commands for networks of spikes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from spike_depth_ros.checkpoint import CheckpointError, UpsampleInfo, save
+from spike_training.adaptation.run import prepare
+from spike_training.commands import adabn, curves, evaluate, export, world
+from spike_training.errors import ConfigError
+from spike_training.settings.reading import load_config
+
+CONFIGS = Path('training/configs')
+
+
+@pytest.fixture
+def upsample(tmp_path):
+    info = UpsampleInfo(
+        architecture='any', settings={}, factors=(4,), stage='random', package_version='0.1.0'
+    )
+    save(tmp_path / 'up.safetensors', {'weight': np.zeros(3, np.float16)}, info)
+    return tmp_path / 'up.safetensors'
+
+
+COMMANDS = {
+    'adabn': lambda file, out: adabn.adabn(file, out / 'o.safetensors', CONFIGS / 'smoke.yaml'),
+    'adapt': lambda file, out: prepare(CONFIGS / 'adapt.yaml', file, out / 'o.safetensors'),
+    'curves': lambda file, out: curves.curves(CONFIGS / 'smoke.yaml', out / 'curves', file),
+    'evaluate': lambda file, out: evaluate.evaluate(
+        CONFIGS / 'smoke.yaml', out / 'o.json', file, device='cpu'
+    ),
+    'evaluate_pairs': lambda file, out: evaluate.evaluate(
+        CONFIGS / 'stereo.yaml', out / 'o.json', file, data={'middlebury': str(out)}, device='cpu'
+    ),
+    'world': lambda file, out: world.show_world(out / 'o.png', checkpoint=file),
+}
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_commands_of_depth_refuse_a_task_without_spikes(command, upsample, tmp_path):
+    with pytest.raises(CheckpointError) as caught:
+        COMMANDS[command](upsample, tmp_path)
+    assert str(caught.value) == f"{upsample}: field task is 'upsample', expected 'depth'"
+
+
+def test_only_networks_of_spikes_are_exported(upsample, tmp_path):
+    with pytest.raises(CheckpointError) as caught:
+        export.export(tmp_path / 'o.safetensors', checkpoint=upsample)
+    expected = "field task is 'upsample', expected 'depth' or 'image' or 'stereo'"
+    assert str(caught.value) == f'{upsample}: {expected}'
+
+
+def test_training_does_not_start_from_a_task_without_spikes(upsample, tmp_path):
+    tree = yaml.safe_load((CONFIGS / 'smoke.yaml').read_text())
+    tree['stages'][0]['init_from'] = str(upsample)
+    path = tmp_path / 'config.yaml'
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ConfigError, match="field task is 'upsample', expected 'depth'"):
+        load_config(path)
