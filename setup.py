@@ -97,6 +97,7 @@ setup(
             'spike_convert = spike_depth_ros.conversion.command:main',
             'spike_view = spike_depth_ros.viewing.command:main',
             'spike_reconstruct = spike_depth_ros.reconstruction.command:main',
+            'spike_upsample = spike_depth_ros.upsample_command:main',
         ],
     },
 )

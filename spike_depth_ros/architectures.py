@@ -8,6 +8,8 @@ import dataclasses
 import math
 from typing import Any, Literal
 
+from spike_depth_ros.checkpoint import FACTORS
+
 
 @dataclasses.dataclass(frozen=True)
 class TinySettings:
@@ -276,10 +278,53 @@ class StereoLiteSettings:
             )
 
 
+PATCH = 5
+"""Side of the patches whose depths ``upsample_lite`` sees, small pixels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class UpsampleLiteSettings:
+    """Settings of ``upsample_lite``, as a checkpoint stores them.
+
+    Attributes:
+        width: Channels.
+        blocks: Residual blocks of two 3x3 convolutions.
+        factors: Factors by which height and width are enlarged, some of ``FACTORS``, ascending.
+
+    Raises:
+        ValueError: A setting is out of its range.
+    """
+
+    width: int = 32
+    blocks: int = 2
+    factors: tuple[int, ...] = FACTORS
+
+    def __post_init__(self) -> None:
+        for name in ('width', 'blocks'):
+            size = getattr(self, name)
+            if type(size) is not int or size < 1:
+                raise ValueError(f'{name} is {size!r}: expected 1 or more')
+        given = self.factors
+        if (
+            not isinstance(given, (tuple, list))
+            or not given
+            or list(given) != [factor for factor in FACTORS if factor in given]
+        ):
+            raise ValueError(
+                f'factors is {given!r}: expected some of {", ".join(map(str, FACTORS))}, ascending'
+            )
+
+    @property
+    def radius(self) -> int:
+        """Small pixels around a place, each way, that its weights depend on."""
+        return 2 * (PATCH // 2) + 2 * self.blocks
+
+
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
     'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid', 'dpn'),
     'image': ('recon_lite', 'ssml', 'blind_spot'),
     'stereo': ('stereo_lite',),
+    'upsample': ('upsample_lite',),
 }
 """Architectures by the task of a checkpoint."""
 
@@ -292,6 +337,7 @@ SETTINGS: dict[str, type[Any]] = {
     'ssml': SsmlSettings,
     'blind_spot': BlindSpotSettings,
     'stereo_lite': StereoLiteSettings,
+    'upsample_lite': UpsampleLiteSettings,
 }
 """Class of the settings of each architecture."""
 

@@ -91,6 +91,7 @@ def test_console_scripts_exist(declared: Any) -> None:
         'spike_depth', 'spike_player', 'check_stream', 'spike_demo',
         'spike_evaluation', 'video_source', 'evaluate_bag', 'spike_inspect',
         'spike_convert', 'spike_reconstruct', 'spike_record', 'spike_view', 'spike_stereo',
+        'spike_upsample',
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,14 @@ from spike_depth_ros.backends import (
     count,
     smallest_layout,
 )
-from spike_depth_ros.checkpoint import CheckpointError, SpikeInfo, hash_file
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, SpikeInfo, hash_file
 from spike_depth_ros.errors import check_utf8, one_line
 
 _COUNTS = 'tensor(uint16)'
 """Type of the input ``counts``; older exports have uint8, counts of single pixels."""
+
+EXPORT_AGAIN = 'export it again (python training/run.py export)'
+"""Advice to the user whose export cannot be used."""
 
 _RUNTIME_VERSION = tuple(int(part) for part in onnxruntime.__version__.split('.')[:2])
 
@@ -47,29 +51,8 @@ class OnnxBackend:
             CheckpointError: The file is missing, unreadable, not of these weights, or its inputs
                 and outputs are not those of the metadata.
         """
-        remedy = 'export it again (python training/run.py export) or choose backend torch'
-        if not path.is_file():
-            raise CheckpointError(f'{path}: no such file: {remedy}')
-        if info.onnx_sha256 is None or hash_file(path) != info.onnx_sha256:
-            raise CheckpointError(f'{path}: not the export of its checkpoint: {remedy}')
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # By default threads spin while they wait, which takes the cores from ingest: with both
-        # cores in use one inference takes twice as long. A short spin costs little and saves
-        # sleeping between layers; ONNX Runtime 1.23 (Python 3.10) has only on and off.
-        if _RUNTIME_VERSION >= (1, 31):
-            options.add_session_config_entry('session.intra_op.spin_duration_us', '10')
-        else:
-            options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        try:
-            check_utf8(str(path))
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=['CPUExecutionProvider']
-            )
-        except Exception as error:  # ONNX Runtime raises a class of its own per status
-            raise CheckpointError(
-                f'{path}: ONNX Runtime does not load it ({one_line(error)}): {remedy}'
-            ) from None
+        remedy = f'{EXPORT_AGAIN} or choose backend torch'
+        self._session = open_session(path, info, threads, remedy)
         self._outputs = info.outputs
         self._layout: AnyLayout | None = None
         try:
@@ -89,9 +72,7 @@ class OnnxBackend:
             CheckpointError: They differ.
             Exception: The export's own metadata cannot be read.
         """
-        written = self._session.get_modelmeta().custom_metadata_map
-        if written.get('weights_sha256') != info.weights_sha256:
-            raise CheckpointError('it was exported from other weights')
+        check_weights(self._session, info)
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         kinds = {value.name: value.type for value in self._session.get_inputs()}
         if kinds.get('counts') != _COUNTS:
@@ -146,3 +127,52 @@ class OnnxBackend:
     def close(self) -> None:
         """Implement :class:`spike_depth_ros.backends.Backend`."""
         self.__dict__.pop('_session', None)
+
+
+def open_session(path: Path, info: CheckpointInfo, threads: int, remedy: str) -> Any:
+    """Open a checkpoint's .onnx export in ONNX Runtime, on the CPU.
+
+    Args:
+        path: The .onnx file.
+        info: Metadata of its checkpoint.
+        threads: CPU threads of one inference; 0: one per core.
+        remedy: Advice at the end of an error.
+
+    Returns:
+        The ``InferenceSession``.
+
+    Raises:
+        CheckpointError: The file is missing, unreadable, or not the checkpoint's.
+    """
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such file: {remedy}')
+    if info.onnx_sha256 is None or hash_file(path) != info.onnx_sha256:
+        raise CheckpointError(f'{path}: not the export of its checkpoint: {remedy}')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # By default threads spin while they wait, which takes the cores from ingest: with both
+    # cores in use one inference takes twice as long. A short spin costs little and saves
+    # sleeping between layers; ONNX Runtime 1.23 (Python 3.10) has only on and off.
+    if _RUNTIME_VERSION >= (1, 31):
+        options.add_session_config_entry('session.intra_op.spin_duration_us', '10')
+    else:
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    try:
+        check_utf8(str(path))
+        return onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    except Exception as error:  # ONNX Runtime raises a class of its own per status
+        raise CheckpointError(
+            f'{path}: ONNX Runtime does not load it ({one_line(error)}): {remedy}'
+        ) from None
+
+
+def check_weights(session: Any, info: CheckpointInfo) -> None:
+    """Compare the weights that an export names with those of its checkpoint.
+
+    Raises:
+        CheckpointError: They differ.
+        Exception: The export's own metadata cannot be read.
+    """
+    written = session.get_modelmeta().custom_metadata_map
+    if written.get('weights_sha256') != info.weights_sha256:
+        raise CheckpointError('it was exported from other weights')

@@ -6,16 +6,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, SpikeInfo, Tensors
+from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS, UpsampleLiteSettings
+from spike_depth_ros.checkpoint import (
+    CheckpointError,
+    CheckpointInfo,
+    DepthInfo,
+    SpikeInfo,
+    Tensors,
+    UpsampleInfo,
+)
 from spike_depth_ros.errors import one_line, shorten
-from spike_depth_ros.model import SpikeNet, depth_net, lite_encoder, stereo_lite, vit_hybrid
+from spike_depth_ros.model import (
+    SpikeNet,
+    depth_net,
+    lite_encoder,
+    stereo_lite,
+    upsampling,
+    vit_hybrid,
+)
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_depth_ros.model.dpn import dpn
 from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
@@ -25,6 +39,7 @@ from spike_depth_ros.model.reconstruction.recon_lite import ReconLite
 from spike_depth_ros.model.reconstruction.ssml_net import SsmlNet
 from spike_depth_ros.model.stereo_lite import StereoLite
 from spike_depth_ros.model.unet_lite import unet_lite
+from spike_depth_ros.model.upsampling import UpsampleLite
 
 
 def _depth(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], SpikeNet]:
@@ -39,7 +54,18 @@ def _of_bins(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], Spi
     return lambda info, settings: build_network(info.bins, settings)
 
 
-BUILDERS: dict[str, Callable[[Any, Any], SpikeNet]] = {
+def _upsample_lite(info: UpsampleInfo, settings: UpsampleLiteSettings) -> UpsampleLite:
+    if info.factors != tuple(settings.factors):
+        raise CheckpointError(
+            f'field factors is {list(info.factors)}, expected {list(settings.factors)} as in '
+            'settings.factors'
+        )
+    if info.inputs != ('depth',):
+        raise CheckpointError(f"field inputs is {list(info.inputs)}, expected ['depth']")
+    return UpsampleLite(settings)
+
+
+BUILDERS: dict[str, Callable[[Any, Any], nn.Module]] = {
     'dpt_tiny': _depth(dpt_tiny),
     'unet_lite': _depth(unet_lite),
     'dpt_hybrid': _depth(dpt_hybrid),
@@ -50,6 +76,7 @@ BUILDERS: dict[str, Callable[[Any, Any], SpikeNet]] = {
     'ssml': _of_bins(SsmlNet),
     'blind_spot': _of_bins(BlindSpotNet),
     'stereo_lite': _of_bins(StereoLite),
+    'upsample_lite': _upsample_lite,
 }
 """Builder of each architecture from a checkpoint's metadata and its settings."""
 
@@ -57,6 +84,7 @@ IMAGES: dict[str, tuple[str, ...]] = {
     'depth': depth_net.IMAGES,
     'image': recon_lite.IMAGES,
     'stereo': stereo_lite.IMAGES,
+    'upsample': upsampling.IMAGES,
 }
 """Names that the ``outputs`` of a checkpoint may have, by its task."""
 
@@ -70,7 +98,11 @@ IMAGENET: dict[str, tuple[str, Callable[[Any, str], None]]] = {
 """Hub repository of the encoder's ImageNet weights, and their loader, by architecture."""
 
 
-def build(info: SpikeInfo) -> SpikeNet:
+@overload
+def build(info: SpikeInfo) -> SpikeNet: ...
+@overload
+def build(info: CheckpointInfo) -> nn.Module: ...
+def build(info: CheckpointInfo) -> nn.Module:
     """Build a network with random weights from a checkpoint's metadata.
 
     Raises:
@@ -97,7 +129,11 @@ def build(info: SpikeInfo) -> SpikeNet:
         ) from None
 
 
-def build_with_weights(info: SpikeInfo, tensors: Tensors) -> SpikeNet:
+@overload
+def build_with_weights(info: SpikeInfo, tensors: Tensors) -> SpikeNet: ...
+@overload
+def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> nn.Module: ...
+def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> nn.Module:
     """Build a network and load a checkpoint's weights as float32.
 
     Raises:
@@ -128,7 +164,7 @@ def build_with_weights(info: SpikeInfo, tensors: Tensors) -> SpikeNet:
     return network
 
 
-def _check_depths(info: SpikeInfo, tensors: Tensors) -> None:
+def _check_depths(info: CheckpointInfo, tensors: Tensors) -> None:
     """Refuse more blocks than these weights can have, before a network is built.
 
     Raises:

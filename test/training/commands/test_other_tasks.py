@@ -47,11 +47,11 @@ def test_commands_of_depth_refuse_a_task_without_spikes(command, upsample, tmp_p
     assert str(caught.value) == f"{upsample}: field task is 'upsample', expected 'depth'"
 
 
-def test_only_networks_of_spikes_are_exported(upsample, tmp_path):
+def test_an_unknown_network_is_not_exported(upsample, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         export.export(tmp_path / 'o.safetensors', checkpoint=upsample)
-    expected = "field task is 'upsample', expected 'depth' or 'image' or 'stereo'"
-    assert str(caught.value) == f'{upsample}: {expected}'
+    expected = "field architecture is 'any', expected one of upsample_lite for task 'upsample'"
+    assert str(caught.value) == expected
 
 
 def test_training_does_not_start_from_a_task_without_spikes(upsample, tmp_path):

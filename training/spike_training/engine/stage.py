@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import SpikeInfo, Tensors, find_checkpoint, load
+from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, find_checkpoint, load
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
@@ -27,13 +27,13 @@ from spike_training.settings.config import ResolvedStage, is_file_of_weights
 
 Phase = Literal['train', 'val']
 
-Network = TypeVar('Network', bound=SpikeNet)
+Network = TypeVar('Network', bound=nn.Module)
 """Network of a task."""
 
 
-def load_any(path: Path) -> tuple[SpikeInfo, Tensors]:
-    """Read a checkpoint of any task of spikes."""
-    return load(path, SpikeInfo)
+def load_any(path: Path) -> tuple[CheckpointInfo, Tensors]:
+    """Read a checkpoint of any task."""
+    return load(path, CheckpointInfo)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Context:
     """
 
     config: ResolvedStage
-    info: SpikeInfo
+    info: CheckpointInfo
     trained: Mapping[str, Path]
     device: torch.device
-    load: Callable[[Path], tuple[SpikeInfo, Tensors]] = load_any
+    load: Callable[[Path], tuple[CheckpointInfo, Tensors]] = load_any
 
     def init_model(self, kind: type[Network]) -> Network:
         """Build a network with the initial weights of the stage.
@@ -80,7 +80,7 @@ class Context:
             self._load_matching_weights(network, path)
         return network
 
-    def _load_file(self, network: SpikeNet, path: Path) -> None:
+    def _load_file(self, network: nn.Module, path: Path) -> None:
         own, given = network.state_dict(), self.load(path)[1]
         for name in sorted(own.keys() | given.keys()):
             sizes = [list(one[name].shape) if name in one else None for one in (given, own)]
@@ -106,7 +106,7 @@ class Context:
         assert isinstance(network, kind)
         return network
 
-    def _load_matching_weights(self, network: SpikeNet, checkpoint: Path) -> None:
+    def _load_matching_weights(self, network: nn.Module, checkpoint: Path) -> None:
         own = network.state_dict()
         given = {name: torch.from_numpy(value) for name, value in self.load(checkpoint)[1].items()}
         fitting = {
@@ -220,6 +220,6 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
         return None
 
 
-def _encoder(network: SpikeNet) -> nn.Module:
+def _encoder(network: nn.Module) -> nn.Module:
     assert isinstance(network, SpikeDepthNet)  # checked with the config
     return network.encoder

@@ -18,8 +18,8 @@ from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     DepthInfo,
     ImageInfo,
-    SpikeInfo,
     StereoInfo,
+    UpsampleInfo,
     load_info,
 )
 from spike_training.datasets.splits import Split
@@ -158,25 +158,29 @@ def target_batches(
         yield source.batch(step, batch_size).unlabelled()
 
 
-def describe(config: ResolvedStage) -> SpikeInfo:
+def describe(config: ResolvedStage) -> CheckpointInfo:
     """Return the metadata of the checkpoints of a stage."""
     stage, model, domains = config.stage, config.model, config.domains
-    spikes = stage.input == 'spikes'
-    planes = sorted(length for data in domains for length in data.planes)
-    rates = [rate for data in domains for rate in (data.rate_hz, *data.rates_hz)]
+    settings = SETTINGS[model.architecture](**model.settings)
     common: dict[str, Any] = {
         'architecture': model.architecture,
-        'settings': dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
-        'planes': planes[len(planes) // 2],
-        'planes_range': (planes[0], planes[-1]),
-        'bins': model.bins if spikes else 3,
+        'settings': dataclasses.asdict(settings),
         'inputs': stage.inputs,
-        'rate_hz_range': (min(rates), max(rates)),
         'stage': stage.name,
         'datasets': datasets_of(domains)
         | (IMAGENET_WEIGHTS if stage.init_from == 'imagenet' else {}),
         'package_version': spike_depth_ros.__version__,
         'commit': source_commit(),
+    }
+    if stage.task == 'upsample':
+        return UpsampleInfo(**common, factors=tuple(settings.factors))
+    planes = sorted(length for data in domains for length in data.planes)
+    rates = [rate for data in domains for rate in (data.rate_hz, *data.rates_hz)]
+    common |= {
+        'planes': planes[len(planes) // 2],
+        'planes_range': (planes[0], planes[-1]),
+        'bins': model.bins if stage.input == 'spikes' else 3,
+        'rate_hz_range': (min(rates), max(rates)),
     }
     if stage.task == 'image':
         return ImageInfo(**common)

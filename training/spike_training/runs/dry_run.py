@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from spike_depth_ros.checkpoint import CheckpointError, SpikeInfo, Tensors
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
 from spike_depth_ros.model.imagenet import HUB
 from spike_depth_ros.model.registry import IMAGENET, weights_of
 from spike_training.datasets.readers import missing_paths
@@ -151,7 +151,7 @@ class _Stages:
 
     def __init__(self, config: RunConfig, has_data: bool) -> None:
         self._config, self._has_data = config, has_data
-        self._trained: dict[str, tuple[SpikeInfo, Tensors]] = {}
+        self._trained: dict[str, tuple[CheckpointInfo, Tensors]] = {}
         self._groups = _table(
             'parameters', 'stage', 'optimiser', 'parameters', 'tensors', 'learning rate', 'decay'
         )
@@ -196,7 +196,7 @@ class _Stages:
         places: Mapping[str, Path] = {name: Path(name) for name in self._trained}
         made = context(stage.resolve(config), places, CPU)
 
-        def load_stage(path: Path) -> tuple[SpikeInfo, Tensors]:
+        def load_stage(path: Path) -> tuple[CheckpointInfo, Tensors]:
             found = self._trained.get(str(path))
             return load_any(path) if found is None else found
 

@@ -5,32 +5,26 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnx_ir
 import onnxruntime
 import torch
 import torch.nn.functional as F
-from onnx import TensorProto, helper, numpy_helper
-from onnx_ir.passes import common as passes
-from onnxscript.optimizer import fold_constants_ir
 from torch import Tensor, nn
 
 import spike_depth_ros
 from spike_depth_ros.architectures import StereoLiteSettings, TinySettings
 from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
-    METADATA_KEY,
     CheckpointError,
+    CheckpointInfo,
     DepthInfo,
     SpikeInfo,
     StereoInfo,
     Tensors,
+    UpsampleInfo,
     hash_file,
     hash_weights,
     load_with_correction,
@@ -43,11 +37,10 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.evaluation.statistics import fresh_statistics
+from spike_training.runs import export_upsampling
+from spike_training.runs.onnx_file import onnx_content
 from spike_training.settings.reading import load_config
 from spike_training.threads import limit_threads
-
-OPSET = 20
-"""First opset with Gelu as one operator, which ONNX Runtime fuses with its bias."""
 
 MAX_DIFFERENCE = 1e-3
 """Largest accepted relative difference between ONNX Runtime and torch, both float32."""
@@ -97,12 +90,14 @@ def export(
     calibrate: Path | None = None,
 ) -> None:
     """Write a checkpoint with its .onnx export; see :mod:`spike_training.commands.export`."""
-    info: SpikeInfo
+    info: CheckpointInfo
+    correction = None
     if checkpoint is not None:
-        info, weights, correction = load_with_correction(checkpoint, SpikeInfo)
+        info, weights, correction = load_with_correction(checkpoint, CheckpointInfo)
+    elif architecture in export_upsampling.RANDOM_INFO:
+        info, weights = export_upsampling.random_checkpoint(architecture, seed)
     else:
         info, weights = random_checkpoint(architecture, seed)
-        correction = None
     if calibrate is not None:
         if not isinstance(info, DepthInfo | StereoInfo):
             raise CheckpointError(
@@ -123,8 +118,14 @@ def export(
     # The .onnx names the weights; the checkpoint can name the .onnx only once that is written.
     tensors = weights if correction is None else weights | correction.tensors()
     bound = dataclasses.replace(info, weights_sha256=hash_weights(tensors), onnx_sha256=None)
-    content = to_onnx(network, bound)
-    difference = relative_difference(content, network, info)
+    if isinstance(bound, UpsampleInfo):
+        content = export_upsampling.to_onnx(network, bound)
+        difference = export_upsampling.relative_difference(content, network, bound)
+    else:
+        assert isinstance(network, SpikeNet)
+        assert isinstance(bound, SpikeInfo)
+        content = to_onnx(network, bound)
+        difference = relative_difference(content, network, bound)
     if not difference <= MAX_DIFFERENCE:
         raise CheckpointError(
             f'the ONNX export differs from the network by {difference:.1e}, expected at most '
@@ -151,7 +152,8 @@ def random_checkpoint(architecture: str, seed: int) -> tuple[SpikeInfo, Tensors]
     """
     if architecture not in RANDOM_INFO:
         raise CheckpointError(
-            f'architecture {architecture!r}: expected one of {", ".join(RANDOM_INFO)}'
+            f'architecture {architecture!r}: expected one of '
+            f'{", ".join([*RANDOM_INFO, *export_upsampling.RANDOM_INFO])}'
         )
     info = RANDOM_INFO[architecture]
     with torch.random.fork_rng(devices=[]):
@@ -244,32 +246,13 @@ def to_onnx(network: SpikeNet, info: SpikeInfo) -> bytes:
     counts = torch.ones((len(info.inputs), info.bins, *size), dtype=torch.uint16)
     planes_per_bin = torch.ones(info.bins, dtype=torch.int32)
     rows, columns = torch.export.Dim('rows', max=1024), torch.export.Dim('columns', max=1024)
-    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        program = torch.onnx.export(
-            _Outputs(network, info.outputs).eval(),
-            (counts, planes_per_bin),
-            dynamo=True,
-            # Not the exporter's optimiser: it folds batch norm into the convolutions, so that the
-            # weights would no longer be those of the checkpoint. ONNX Runtime folds at load.
-            optimize=False,
-            opset_version=OPSET,
-            dynamic_shapes=({2: MULTIPLE * rows, 3: MULTIPLE * columns}, None),
-            input_names=['counts', 'planes_per_bin'],
-            output_names=list(info.outputs),
-            verbose=False,
-        )
-    assert program is not None  # with dynamo=True and no file name
-    model = _simplify(program.model)
-    _halve_weights(model)
-    _strip(model)
-    helper.set_model_props(
-        model, {'weights_sha256': info.weights_sha256, METADATA_KEY: info.to_json()}
+    return onnx_content(
+        _Outputs(network, info.outputs).eval(),
+        {'counts': counts, 'planes_per_bin': planes_per_bin},
+        ({2: MULTIPLE * rows, 3: MULTIPLE * columns}, None),
+        info.outputs,
+        info,
     )
-    onnx.checker.check_model(model)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
 
 
 def relative_difference(content: bytes, network: SpikeNet, info: SpikeInfo) -> float:
@@ -309,52 +292,3 @@ def relative_difference(content: bytes, network: SpikeNet, info: SpikeInfo) -> f
             # NaN stays NaN, and is refused.
             worst = np.maximum(worst, np.quantile(relative, 1 - undecided, method='higher'))
     return float(worst)
-
-
-def _simplify(model: onnx_ir.Model) -> onnx.ModelProto:
-    """Inline functions and fold constants."""
-    passes.InlinePass()(model)
-    fold_constants_ir(model)
-    for tidy in (
-        passes.RemoveUnusedNodesPass(),
-        passes.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
-        passes.RemoveUnusedOpsetsPass(),
-        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
-        passes.DeduplicateInitializersPass(),
-        passes.CommonSubexpressionEliminationPass(),
-    ):
-        tidy(model)
-    return onnx_ir.to_proto(model)
-
-
-def _halve_weights(model: onnx.ModelProto) -> None:
-    """Store float32 weights as float16 behind a cast, where that changes no value.
-
-    The file is half as large; ONNX Runtime folds the casts at load, at the same speed.
-    """
-    casts = []
-    for weight in model.graph.initializer:
-        full = numpy_helper.to_array(weight)
-        if full.dtype != np.float32 or full.size < 16:
-            continue
-        half = full.astype(np.float16)
-        if not np.array_equal(half.astype(np.float32), full):
-            continue
-        name = weight.name
-        weight.CopyFrom(numpy_helper.from_array(half, f'{name}.half'))
-        casts.append(helper.make_node('Cast', [weight.name], [name], to=TensorProto.FLOAT))
-    nodes = casts + list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Remove the exporter's debug metadata: file names and line numbers of this machine."""
-    del model.graph.value_info[:]
-    del model.metadata_props[:]
-    del model.graph.metadata_props[:]
-    model.doc_string = model.graph.doc_string = ''
-    graph = model.graph
-    for part in [*graph.node, *graph.initializer, *graph.input, *graph.output]:
-        del part.metadata_props[:]
-        part.doc_string = ''

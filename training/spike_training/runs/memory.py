@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from spike_depth_ros.checkpoint import FACTORS, SpikeInfo
 from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.fabric import PrecisionName
 from spike_training.engine.stage import Context, Stage
@@ -102,7 +103,8 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
 def _activations(here: Context, stage: Stage[Any]) -> float:
     """Return bytes of a whole batch, extrapolated from small batches of two and three images."""
     train, data = here.config.train, here.config.data
-    multiple = here.info.multiple
+    # Networks without spikes enlarge small maps, whose size is a fraction of the image's.
+    multiple = here.info.multiple if isinstance(here.info, SpikeInfo) else max(FACTORS)
     height, width = (
         max(2 * multiple, min(size, SMALL) // multiple * multiple)
         for size in (data.height, data.width)

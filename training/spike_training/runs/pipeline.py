@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from spike_depth_ros.checkpoint import (
+    CheckpointInfo,
     DepthInfo,
     ImageInfo,
-    SpikeInfo,
     StereoInfo,
     Tensors,
+    UpsampleInfo,
     load,
     remove_unfinished,
     save,
@@ -36,6 +37,7 @@ from spike_training.errors import ConfigError
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import checkpoint_metrics, show, to_json
+from spike_training.evaluation.upsampling import show_upsampling, upsampling_metrics
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.evaluation import calibrated, evaluate_network
@@ -45,6 +47,7 @@ from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECT
 from spike_training.runs.sources import with_steps
 from spike_training.runs.stereo_evaluation import show_stereo
 from spike_training.runs.stereo_scenes import calibrated_pairs, evaluate_scenes, stereo_metrics
+from spike_training.runs.upsampling_evaluation import evaluate_upsampling
 from spike_training.sampling.sample import Source
 from spike_training.settings.config import (
     NOT_THE_RUN,
@@ -222,7 +225,7 @@ def _init_run_dir(config: RunConfig) -> None:
 
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     """Evaluate the resulting weights and write them with their metrics, and the export."""
-    info, weights = load(checkpoint, SpikeInfo)
+    info, weights = load(checkpoint, CheckpointInfo)
     if isinstance(info, ImageInfo):
         report = evaluate_images(config, info, weights, device)
         metrics, show_report = image_metrics(report), show_images
@@ -230,6 +233,9 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
         info = calibrated_pairs(config, info, weights, device)
         report = evaluate_scenes(config, info, weights, device)
         metrics, show_report = stereo_metrics(report), show_stereo
+    elif isinstance(info, UpsampleInfo):
+        report = evaluate_upsampling(config, info, weights, device)
+        metrics, show_report = upsampling_metrics(report), show_upsampling
     else:
         assert isinstance(info, DepthInfo)
         info = calibrated(config, info, weights, device)
@@ -239,7 +245,7 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     model = config.out / MODEL
     save(model, weights, dataclasses.replace(info, metrics=metrics))
     write_atomically(config.out / REPORT, to_json(report))
-    if config.evaluate.export and info.inputs[0] == 'spikes':
+    if config.evaluate.export and info.inputs[0] in ('spikes', 'depth'):
         from spike_training.runs.export import export
 
         export(model, checkpoint=model)

@@ -61,7 +61,7 @@ def make_source(
         device: Device of the batches.
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given. Given
             styles are not mixed.
-        spec: Required contents of the batches; procedural scenes always include spikes.
+        spec: Required contents of the batches.
         in_order: True if many consecutive batches are read, for which worker processes that draw
             scenes are worthwhile.
 
@@ -87,6 +87,7 @@ def make_source(
         rates_hz=tuple(data.rates_hz) if split == 'train' else (),
         bins=config.model.bins,
         with_rgb=spec.rgb,
+        with_spikes=spec.spikes,
         with_image=spec.image,
         with_right=spec.right,
         baseline_factors=spec.baseline_factors,
@@ -113,11 +114,9 @@ def _mix(
     views: dict[float, ClipSource] = {}
     for rate_hz in {*scenes.rates_hz, scenes.rate_hz}:
         own = dataclasses.replace(mixed_alone(data), rate_hz=rate_hz)
-        # Scenes always have spikes.
-        wanted = dataclasses.replace(spec, spikes=True)
         source = recorded_source(
             own, split, model.bins, size_multiple(model), torch.device('cpu'), config.seed,
-            spec=wanted,
+            spec=spec,
         )  # fmt: skip
         if not isinstance(source, ClipSource):
             raise DataSetError(

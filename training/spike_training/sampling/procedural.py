@@ -63,6 +63,8 @@ class ProceduralSource:
         planes: Window lengths; every batch has one of them.
         rate_hz: Planes per second.
         with_rgb: Whether batches have colour images.
+        with_spikes: Whether spikes are simulated; else batches have one bin without a spike, as
+            for networks of colour images or of depth.
         with_image: Whether batches have the true firing rate at the reference plane. The light
             then has more knots, without double edges where things move fast.
         with_right: Whether batches have a right eye, at the distance of each style
@@ -77,7 +79,8 @@ class ProceduralSource:
             this process when needed.
 
     Raises:
-        ValueError: No styles or window lengths, or sizes or rates that are not positive.
+        ValueError: No styles or window lengths, sizes or rates that are not positive, or true
+            images without spikes.
     """
 
     def __init__(
@@ -97,7 +100,10 @@ class ProceduralSource:
         rates_hz: tuple[float, ...] = (),
         with_right: bool = False,
         baseline_factors: tuple[float, float] = (1.0, 1.0),
+        with_spikes: bool = True,
     ) -> None:
+        if with_image and not with_spikes:
+            raise ValueError('true images without spikes: expected both, or spikes alone')
         if not styles or not planes:
             raise ValueError('no styles or no window lengths: expected at least one of each')
         if min(height, width, bins, *planes) < 1 or not min(rate_hz, *rates_hz, math.inf) > 0:
@@ -111,6 +117,7 @@ class ProceduralSource:
         self.planes, self.rate_hz = planes, rate_hz
         self.rates_hz = rates_hz or (rate_hz,)
         self.with_rgb, self.with_image, self.with_right = with_rgb, with_image, with_right
+        self.with_spikes = with_spikes
         if not 0 < baseline_factors[0] <= baseline_factors[1]:
             raise ValueError(
                 f'baseline_factors is {list(baseline_factors)}: expected two above 0, the larger '
@@ -310,6 +317,11 @@ class ProceduralSource:
         metered: Tensor | None = None,
     ) -> Batch:
         """Return the batch of one eye; its exposure is that of :meth:`_light`."""
+        if not self.with_spikes:
+            shape = (len(indices), 1, self.height, self.width)
+            none = torch.zeros(shape, dtype=torch.uint8, device=self.device)
+            one = torch.ones(1, dtype=torch.int32, device=self.device)
+            return self._batch(indices, scenes, rendering, none, one, metered)
         light, knots = self._light(rendering, scenes, planes, rate_hz, metered)
         seeds = torch.from_numpy(scenes.seed).to(self.device)
         counts, lengths = self._counts(light, knots, seeds, right=metered is not None)

@@ -629,9 +629,10 @@ class RunConfig:
             and write nothing (also --dry-run true).
         resume: Continue the run in that folder from its newest checkpoint. Without it a folder
             that already contains a run is refused.
-        method: Training method: bicross (depth), ssml (pictures), stereo (two cameras), or the
-            import path of a third-party method, my_package.my_method:METHOD, see
-            docs/training.md. Stages may name another one in their kind.
+        method: Training method: bicross (depth), dsr (enlarged depth maps), ssml (pictures),
+            stereo (two cameras), or the import path of a third-party method,
+            my_package.my_method:METHOD, see docs/training.md. Stages may name another one in
+            their kind.
         stages: The stages in order; see --stages.help.
         model: Network.
         data: Scenes or recordings, and the spike camera.

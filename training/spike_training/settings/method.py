@@ -18,6 +18,7 @@ BUILT_IN = {
     'bicross': 'spike_training.methods.bicross:METHOD',
     'ssml': 'spike_training.methods.ssml:METHOD',
     'stereo': 'spike_training.methods.stereo:METHOD',
+    'dsr': 'spike_training.methods.dsr:METHOD',
 }
 """Import paths of the methods of this package."""
 

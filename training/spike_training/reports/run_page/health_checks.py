@@ -54,6 +54,10 @@ def _metrics(run: RunFolder) -> Iterator[str]:
         for scores in run.report['sets'].values():
             yield from _better_matching(scores)
         return
+    if run.report.get('task') == 'upsample':
+        for scores in run.report['sets'].values():
+            yield from _better_enlarging(scores)
+        return
     for scores in run.report['sets'].values():
         yield from _scores(f'{scores["domain"]}, {scores["part"]}', scores)
 
@@ -73,6 +77,21 @@ def _better_matching(scores: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f'{scores["title"]}: {row["method"]} has a bad-2 of {row["bad2"]:.3f}, the '
                 f'network {own["bad2"]:.3f}.'
+            )
+
+
+def _better_enlarging(scores: Mapping[str, Any]) -> Iterator[str]:
+    own = {
+        (row['condition'], row['factor']): row['mad']
+        for row in scores['rows']
+        if row['method'] == NETWORK
+    }
+    for row in scores['rows']:
+        mine = own[row['condition'], row['factor']]
+        if row['method'] != NETWORK and None not in (mine, row['mad']) and row['mad'] <= mine:
+            yield (
+                f'{scores["title"]}, {row["condition"]}, x{row["factor"]}: {row["method"]} has a '
+                f'MAD of {row["mad"]:.3f}, the network {mine:.3f}.'
             )
 
 

@@ -42,8 +42,13 @@ DOMAINS = {
     'target': 'Target: the domain without labels',
 }
 
-WHAT = {'depth': 'Depth', 'image': 'Pictures', 'stereo': 'Disparity'}
-"""What networks make of spikes, by their task."""
+WHAT = {
+    'depth': 'Depth from spikes',
+    'image': 'Pictures from spikes',
+    'stereo': 'Disparity from spikes',
+    'upsample': 'Enlarged maps of depth',
+}
+"""What networks make, by their task."""
 
 LARGE = 1 << 31
 """Size from which a file is not hashed, bytes."""
@@ -88,7 +93,7 @@ def _subtitle(run: RunFolder) -> str:
         f'{stage.name}{sees.get(stage.settings.get("input", ""), "")}' for stage in run.stages
     )
     what = WHAT[run.stages[0].config.task]
-    return f'{what} from spikes, stage by stage: {names}; seed {run.config.get("seed", 0)}.'
+    return f'{what}, stage by stage: {names}; seed {run.config.get("seed", 0)}.'
 
 
 def _tiles(run: RunFolder) -> list[tuple[str, str]]:
@@ -106,6 +111,11 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
             own, *others = scores['rows']
             title = ', '.join(f'{row["method"]} {row["bad2"]:.3f}' for row in others)
             tiles.append((f'bad-2, {scores["title"]}; {title}', f'{own["bad2"]:.3f}'))
+    elif run.report is not None and run.report.get('task') == 'upsample':
+        for scores in run.report['sets'].values():
+            rows = [row for row in scores['rows'] if row['method'] == NETWORK]
+            told = ', '.join(f'{number(row["mad"])} x{row["factor"]}' for row in rows)
+            tiles.append((f'MAD, {scores["title"]}', told))
     elif run.report is not None:
         # A target whose recordings have no depth is not evaluated.
         domain = 'target' if domain_sets(run.report, 'target') else 'source'

@@ -1,0 +1,311 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Enlarging of depth maps, by the library and by ``spike_upsample``."""
+
+import contextlib
+import dataclasses
+import io
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('onnx')
+torch = pytest.importorskip('torch')
+pytest.importorskip('onnxscript')
+
+from image_files import write_pfm  # noqa: E402
+
+from spike_depth_ros import upsampling  # noqa: E402
+from spike_depth_ros.checkpoint import (  # noqa: E402
+    CheckpointError,
+    UpsampleInfo,
+    find_checkpoint,
+    load,
+    load_info,
+    onnx_path,
+    save,
+)
+from spike_depth_ros.depth_files import read_depth  # noqa: E402
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
+from spike_depth_ros.upsample_command import main  # noqa: E402
+from spike_depth_ros.upsampling import Upsampler, camera_matrix  # noqa: E402
+from spike_training.runs.export import export  # noqa: E402
+
+INFO = UpsampleInfo(
+    architecture='upsample_lite', settings={'width': 8, 'blocks': 1, 'factors': (2, 4)},
+    factors=(2, 4), stage='random', package_version='0',
+)  # fmt: skip
+
+pytestmark = pytest.mark.timeout(300)  # an export takes 15 s, beside other work more
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """An exported network whose weights are far from their beginning."""
+    folder = tmp_path_factory.mktemp('upsample')
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build(INFO)
+        for head in network.heads.values():
+            torch.nn.init.normal_(head.weight, std=0.5)
+        save(folder / 'trained.safetensors', weights_of(network), INFO)
+    with contextlib.redirect_stdout(io.StringIO()):
+        export(folder / 'model.safetensors', checkpoint=folder / 'trained.safetensors')
+    return folder / 'model.safetensors'
+
+
+@pytest.fixture(scope='module')
+def upsampler(checkpoint):
+    return Upsampler.from_checkpoint(checkpoint, threads=1)
+
+
+def depth_map(height=20, width=33):
+    """Two surfaces with noise, and a few holes of each kind."""
+    rng = np.random.default_rng(0)
+    depth = np.where(np.arange(width) < width // 2, 1.5, 4.0) * rng.uniform(
+        0.9, 1, (height, width)
+    )
+    depth[2, 3], depth[4, 4], depth[4, 5], depth[height - 1, width - 1] = (
+        0,
+        np.nan,
+        np.inf,
+        -np.inf,
+    )
+    return depth.astype(np.float32)
+
+
+@pytest.mark.parametrize('factor', INFO.factors)
+@pytest.mark.parametrize('fill', [False, True])
+def test_the_export_is_the_network(checkpoint, upsampler, factor, fill):
+    network = build_with_weights(*load(checkpoint, UpsampleInfo)).eval()
+    depth = depth_map()
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(depth)[None, None], factor, fill)[0, 0].numpy()
+    found = upsampler.upsample(depth, factor, fill)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert np.isnan(found).sum() == (0 if fill else 4 * factor**2)
+
+
+def test_large_maps_are_enlarged_in_parts(upsampler, monkeypatch):
+    depth = depth_map(50, 70)
+    whole = upsampler.upsample(depth, 2)
+    monkeypatch.setattr(upsampling, 'MAX_WEIGHTS', 9 * 4 * 17**2)
+    assert len([*upsampler._parts(50, 2)]) == 3
+    np.testing.assert_allclose(upsampler.upsample(depth, 2), whole, rtol=1e-6)
+
+
+def test_units_do_not_matter_and_constants_stay(upsampler):
+    depth = depth_map()
+    np.testing.assert_allclose(
+        upsampler.upsample(1000 * depth, 4), 1000 * upsampler.upsample(depth, 4), rtol=1e-5
+    )
+    constant = np.full((3, 5), 0.3)  # float64
+    assert (upsampler.upsample(constant, 4) == np.float32(0.3)).all()
+
+
+def test_holes_alone_give_nan(upsampler):
+    for hole in (0.0, np.nan, np.inf):
+        for fill in (False, True):
+            found = upsampler.upsample(np.full((3, 4), hole, np.float32), 4, fill)
+            assert found.shape == (12, 16)
+            assert np.isnan(found).all()
+
+
+@pytest.mark.parametrize(
+    ('depth', 'factor', 'message'),
+    [
+        (np.ones((4, 4)), 3, 'factor is 3: expected 2, 4'),
+        (np.ones((4, 4)), 8, 'factor is 8: expected 2, 4'),
+        (np.ones((4, 4), np.uint16), 2, 'depth is uint16: expected metres as floats'),
+        (np.ones((4, 4), bool), 2, 'depth is bool: expected metres as floats'),
+        (np.ones((2, 9)), 2, 'depth of 9x2 pixels: expected at least 3x3'),
+        (np.ones((9, 2)), 2, 'depth of 2x9 pixels: expected at least 3x3'),
+        (np.ones((4, 4, 1)), 2, r'depth of shape \[4, 4, 1\]: expected rows and columns'),
+        (np.eye(4) - 2 * np.eye(4, k=1), 2, 'depth at row 0, column 1 is -2: expected metres'),
+        (np.broadcast_to(1.0, (3000, 3000)), 4, '3000x3000 pixels, times 4: expected at most 100'),
+    ],
+)
+def test_wrong_maps_are_refused(upsampler, depth, factor, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        upsampler.upsample(depth, factor)
+    assert '\n' not in str(caught.value)
+
+
+def test_camera_matrix_of_a_known_point():
+    small = np.array([[100.0, 0, 79.5], [0, 110, 59.5], [0, 0, 1]])
+    large = camera_matrix(small, 4)
+    np.testing.assert_array_equal(large, [[400, 0, 319.5], [0, 440, 239.5], [0, 0, 1]])
+    # The middle of the small pixel (30, 10) is that of the large pixels 120 to 123, 40 to 43.
+    point = np.linalg.inv(small) @ [30, 10, 1]
+    np.testing.assert_allclose(large @ point, [121.5, 41.5, 1])
+    with pytest.raises(ValueError, match=r'factor is 3: expected 2, 4, 8, 16'):
+        camera_matrix(small, 3)
+    with pytest.raises(ValueError, match=r'camera matrix of shape \[9\]: expected \[3, 3\]'):
+        camera_matrix(small.ravel(), 2)
+
+
+def test_another_tasks_checkpoint_is_refused():
+    with pytest.raises(CheckpointError, match="field task is 'depth', expected 'upsample'"):
+        Upsampler.from_checkpoint(find_checkpoint('unet_lite'))
+
+
+def copy_of(checkpoint, folder):
+    for path in (checkpoint, onnx_path(checkpoint)):
+        shutil.copy(path, folder)
+    return folder / checkpoint.name
+
+
+@pytest.mark.parametrize(
+    ('fault', 'message'),
+    [
+        ('missing', 'no such file: export it again'),
+        ('damaged', 'not the export of its checkpoint: export it again'),
+        ('weights', 'it was exported from other weights: export it again'),
+        ('settings', r'field settings: width is 0: expected 1 or more: export it again'),
+        ('architecture', "field architecture is 'any', expected upsample_lite"),
+        ('factors', 'x8'),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(checkpoint, tmp_path, fault, message):
+    path = copy_of(checkpoint, tmp_path)
+    info, weights = load(path, UpsampleInfo)
+    if fault == 'missing':
+        onnx_path(path).unlink()
+    elif fault == 'damaged':
+        onnx_path(path).write_bytes(onnx_path(path).read_bytes()[:-1])
+    elif fault == 'weights':
+        save(path, weights | {'other': np.zeros(1)}, info)
+    elif fault == 'settings':
+        save(path, weights, dataclasses.replace(info, settings={'width': 0}))
+    elif fault == 'architecture':
+        save(path, weights, dataclasses.replace(info, architecture='any'))
+    else:
+        save(path, weights, dataclasses.replace(info, factors=(2, 4, 8)))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        Upsampler.from_checkpoint(path)
+    assert '\n' not in str(caught.value)
+
+
+def test_the_export_names_its_checkpoint(checkpoint):
+    info = load_info(checkpoint, UpsampleInfo)
+    assert info.onnx_sha256
+    assert onnx_path(checkpoint).stat().st_size < 100_000
+
+
+# --- The command -------------------------------------------------------------------------------
+
+
+def run(checkpoint, *arguments):
+    fixed = ('--factor', 4, '--threads', 1, '--checkpoint', checkpoint)
+    return main([str(argument) for argument in (*arguments, *fixed)])
+
+
+def millimetres(path):
+    cv2.imwrite(str(path), np.nan_to_num(1000 * depth_map(), posinf=0, neginf=0).astype(np.uint16))
+    return path
+
+
+def test_a_png_keeps_its_unit(checkpoint, upsampler, tmp_path, capsys):
+    small, out = millimetres(tmp_path / 'small.png'), tmp_path / 'large.png'
+    assert run(checkpoint, small, '--per-metre', 1000, '--out', out) == 0
+    assert '1 map(s), 4 times' in capsys.readouterr().out
+    written = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
+    assert written.dtype == np.uint16
+    expected = 1000 * upsampler.upsample(read_depth(small, 1000), 4)
+    np.testing.assert_allclose(written, np.nan_to_num(expected), atol=0.51)
+    assert (written == 0).sum() == 4 * 16
+    filled = tmp_path / 'filled.png'
+    assert run(checkpoint, small, '--per-metre', 1000, '--fill', '--out', filled) == 0
+    assert (cv2.imread(str(filled), cv2.IMREAD_UNCHANGED) > 0).all()
+
+
+def test_a_folder_of_floats_and_integers(checkpoint, upsampler, tmp_path):
+    folder, out = tmp_path / 'small', tmp_path / 'large'
+    folder.mkdir()
+    np.save(folder / 'a.npy', 500 * depth_map())
+    write_pfm(folder / 'b.pfm', 500 * depth_map())
+    (folder / 'notes.txt').write_text('not a map')
+    assert run(checkpoint, folder, '--per-metre', 500, '--out', out) == 0
+    assert sorted(path.name for path in out.iterdir()) == ['a.npy', 'b.pfm']
+    expected = upsampler.upsample(depth_map(), 4)
+    for name in ('a.npy', 'b.pfm'):
+        np.testing.assert_allclose(read_depth(out / name), expected, rtol=1e-5)
+
+
+def test_existing_files_stay_and_an_error_writes_nothing(checkpoint, tmp_path, capsys):
+    folder, out = tmp_path / 'small', tmp_path / 'large'
+    folder.mkdir()
+    out.mkdir()
+    np.save(folder / 'a.npy', depth_map())
+    (out / 'a.npy').write_text('mine')
+    assert run(checkpoint, folder, '--out', out) == 1
+    assert 'exists: choose another, or --overwrite' in capsys.readouterr().err
+    np.save(folder / 'b.npy', depth_map()[:2])
+    assert run(checkpoint, folder, '--out', out, '--overwrite') == 1
+    assert 'b.npy: depth of 33x2 pixels: expected at least 3x3' in capsys.readouterr().err
+    assert [(path.name, path.read_text()) for path in out.iterdir()] == [('a.npy', 'mine')]
+    (folder / 'b.npy').unlink()
+    assert run(checkpoint, folder, '--out', out, '--overwrite') == 0
+    assert read_depth(out / 'a.npy').shape == (80, 132)
+    assert run(checkpoint, folder, '--out', folder, '--overwrite') == 1
+    assert 'is the map to enlarge' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('a.png', 'integers', 'a.png: uint16 without a unit: give the value of one metre'),
+        ('a.npy', np.ones((4, 4), np.int32), 'a.npy: int32 without a unit'),
+        ('a.npy', -np.ones((4, 4)), 'a.npy: depth at row 0, column 0 is -1: expected'),
+        ('a.npy', np.ones((4, 4, 3)), r'a.npy: shape [4, 4, 3], expected one channel of depth'),
+        ('a.npy', np.ones((4, 4), np.uint8), 'a.npy: uint8 is a picture of depth'),
+        ('a.npy', b'no array', 'a.npy: cannot be read'),
+        ('a.png', b'no picture', 'a.png: cannot be read: damaged, or not a .png file'),
+        ('a.pfm', b'PF\n2 2\n-1\n', 'a.pfm: cannot be read: expected a portable float map'),
+        ('a.pfm', b'Pf\n4 4\n-1\n1234', 'a.pfm: cannot be read: it ends within its 4x4 floats'),
+        ('a.txt', b'text', 'a.txt: expected a depth map, .png or .npy or .pfm'),
+        ('a.npy', None, 'a.npy: no such file or folder'),
+        ('maps', None, 'maps: no depth maps (.png, .npy, .pfm) in this folder'),
+    ],
+)
+def test_wrong_files_are_one_line(checkpoint, tmp_path, capsys, name, content, message):
+    path, out = tmp_path / name, tmp_path / f'out{(tmp_path / name).suffix}'
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, np.ndarray):
+        np.save(path, content)
+    elif content:
+        millimetres(path)
+    elif name == 'maps':
+        path.mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert run(checkpoint, path, '--out', out) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith('spike_upsample: error: ')
+    assert error.count('\n') == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ('out', 'message'),
+    [('out.png', 'expected a .npy file'), ('no/out.npy', 'no folder'), ('a.npy', 'is the map')],
+)
+def test_wrong_outputs_are_one_line(checkpoint, tmp_path, capsys, out, message):
+    np.save(tmp_path / 'a.npy', depth_map())
+    assert run(checkpoint, tmp_path / 'a.npy', '--out', tmp_path / out) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count('\n') == 1
+
+
+def test_an_unknown_factor_and_another_task(tmp_path, capsys):
+    np.save(tmp_path / 'a.npy', depth_map())
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / 'a.npy'), '--factor', '3', '--checkpoint', 'x', '--out', 'y'])
+    assert 'invalid choice: 3' in capsys.readouterr().err
+    assert run(find_checkpoint('unet_lite'), tmp_path / 'a.npy', '--out', tmp_path / 'b.npy') == 1
+    assert "field task is 'depth', expected 'upsample'" in capsys.readouterr().err

@@ -1,0 +1,163 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of enlarged depth maps, beside enlargement without learning."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spike_depth_ros.evaluation.controls import NETWORK
+from spike_depth_ros.metrics import StructureErrors, abs_rel
+from spike_training.evaluation.report import cell, print_rows
+from spike_training.evaluation.small_maps import MOST_LEVEL, Low, metres
+
+Enlarge = Callable[[Tensor, int], Tensor]
+"""Function from small maps ``[B, 1, h, w]`` (0: hole) and a factor to large ones (NaN: hole)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """How the small maps of a test are made; its name is in reports.
+
+    Attributes:
+        name: Name.
+        low: As for :func:`.small_maps.shrink`.
+        noise: As for :func:`.small_maps.disturb`.
+        holes: As there.
+    """
+
+    name: str
+    low: Low
+    noise: float = 0.0
+    holes: float = 0.0
+
+
+CONDITIONS = (Condition('cubic', 'cubic'), Condition('sensor', 'area', noise=0.01, holes=0.05))
+"""Conditions of a test: small maps as papers have them, and as depth sensors do."""
+
+
+def nearest(small: Tensor, factor: int) -> Tensor:
+    """Repeat each pixel, see :data:`Enlarge`."""
+    known = torch.where(small > 0, small, torch.nan)
+    return known.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
+
+
+def bilinear(small: Tensor, factor: int) -> Tensor:
+    """Interpolate between the pixels that are no holes, see :data:`Enlarge`."""
+    known = (small > 0).to(small.dtype)
+    size = [side * factor for side in small.shape[-2:]]
+    value, weight = (F.interpolate(one, size, mode='bilinear') for one in (small * known, known))
+    own = nearest(known, factor)
+    # The own pixel weighs a quarter or more.
+    return torch.where(own > 0, value / weight.clamp(min=1e-6), torch.nan)
+
+
+BASELINES: dict[str, Enlarge] = {'nearest': nearest, 'bilinear': bilinear}
+"""Enlargement without learning."""
+
+
+def mad(enlarged: Tensor, truth: Tensor) -> float:
+    """Compute the mean absolute difference (MAD) of 8-bit maps, as Sun et al. report it.
+
+    The paper is "Learning Scene Structure Guidance via Cross-Task Knowledge Transfer for Single
+    Depth Super-Resolution".
+
+    Args:
+        enlarged: Grey levels, any shape; rounded here. Holes are NaN.
+        truth: True grey levels, same shape; 0 is unknown.
+
+    Returns:
+        Mean over the pixels that are known in both, grey levels; NaN without any.
+    """
+    known = (truth > 0) & ~enlarged.isnan()
+    levels = enlarged[known].round().clamp(0, MOST_LEVEL)
+    return float((levels - truth[known]).abs().mean())
+
+
+class Scores:
+    """Scores of one method, factor and condition, accumulated over maps."""
+
+    def __init__(self) -> None:
+        self._mads: list[float] = []
+        self._abs_rels: list[float] = []
+        # No limits but these: any depth may be scored.
+        self._structure = StructureErrors(min_m=1e-3, max_m=1e6)
+
+    def add(self, enlarged: Tensor, truth: Tensor, near: Tensor, index: int) -> None:
+        """Add one map.
+
+        Args:
+            enlarged: Grey levels, ``[1, 1, H, W]``; NaN is a hole.
+            truth: True ones, same shape; 0 is unknown.
+            near: Depth of level 255, ``[1, 1, 1, 1]`` metres.
+            index: Number of the map, 0 or more.
+        """
+        known = (truth > 0) & ~enlarged.isnan()
+        if not known.any():
+            return
+        self._mads.append(mad(enlarged, truth))
+        # A level below 1 is farther than 8 bits can tell.
+        found, true = (
+            metres(one, near)[0, 0].cpu().numpy() for one in (enlarged.clamp(min=1), truth)
+        )
+        mask = known[0, 0].cpu().numpy()
+        self._abs_rels.append(abs_rel(found[mask].astype('f8'), true[mask].astype('f8')))
+        self._structure.add(found, true, (index,))
+
+    def report(self) -> dict[str, Any]:
+        """Return means over maps, and the share of flying pixels over all edge pixels."""
+        values = {
+            'maps': len(self._mads),
+            'mad': statistics.fmean(self._mads) if self._mads else None,
+            'abs_rel': statistics.fmean(self._abs_rels) if self._abs_rels else None,
+        }
+        structure = self._structure.report()
+        return values | {name: structure[name] for name in ('flying_pixels', 'edges_seen')}
+
+
+def show_upsampling(report: Mapping[str, Any]) -> None:
+    """Print a table for each set of a report, and the meaning of its columns."""
+    for scores in report['sets'].values():
+        print_rows(
+            scores['title'],
+            ['small maps', 'factor', 'method', *COLUMNS.values()],
+            _rows(scores['rows']),
+        )
+    print(
+        'MAD: mean absolute difference of 8-bit inverse depth, mean of maps. flying: share of the '
+        'seen edge pixels that are on neither side of the edge. sensor: means of areas with '
+        'noise and holes.'
+    )
+
+
+COLUMNS = {
+    'mad': 'MAD',
+    'abs_rel': 'AbsRel',
+    'flying_pixels': 'flying',
+    'edges_seen': 'edges seen',
+}
+"""Scores that are printed, with their column titles."""
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [row['condition'], str(row['factor']), row['method'], *(cell(row[key]) for key in COLUMNS)]
+        for row in rows
+    ]
+
+
+def upsampling_metrics(report: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are stored in a checkpoint, by set, condition and factor."""
+    return {
+        f'{name}_{row["condition"]}_x{row["factor"]}_mad': round(row['mad'], 4)
+        for name, scores in report['sets'].items()
+        for row in scores['rows']
+        if row['method'] == NETWORK and row['mad'] is not None
+    }
