@@ -62,6 +62,19 @@ def lock_domain():
 
 os.environ['ROS_DOMAIN_ID'] = str(lock_domain())
 
+
+WAITING = 'not long and dds and not timed'
+"""Marks of the pass over DDS, in which processes wait more than they compute."""
+
+
+@pytest.hookimpl(hookwrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Give the pass over DDS more workers than cores."""
+    cores = yield
+    if config.option.markexpr.startswith(WAITING):
+        cores.force_result(cores.get_result() + 4)
+
+
 try:
     import onnxruntime
 except ImportError:  # some tests need none

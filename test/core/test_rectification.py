@@ -3,6 +3,7 @@
 """Rectification: against projections by formula, of pictures, counts, depth; bad calibrations."""
 
 import dataclasses
+import functools
 import math
 import os
 import sys
@@ -74,13 +75,19 @@ def test_a_rectified_grid_lies_where_a_pinhole_camera_has_it(name):
     assert moved.max() > 5  # the lens does something
 
 
+@functools.cache
+def spikes_of_dots(name):
+    """Rectified places of dots that a lens shows, and 600 packed planes of them."""
+    wanted, sensor = grid(lenses.ALL[name])
+    chance = np.random.default_rng(0).random((600, HEIGHT, WIDTH), np.float32)
+    return wanted, packing.pack(chance < dots(sensor, size=4.0).astype(np.float32))
+
+
 @pytest.mark.parametrize(('pool', 'binning'), [(1, 1), (2, 1), (4, 1), (1, 2), (2, 2)])
 @pytest.mark.parametrize('name', lenses.ALL)
 def test_rectified_counts_lie_there_too(name, pool, binning):
     calibration = lenses.ALL[name]
-    wanted, sensor = grid(calibration)
-    chance = np.random.default_rng(0).random((600, HEIGHT, WIDTH))
-    packed = packing.pack(chance < dots(sensor, size=4.0))
+    wanted, packed = spikes_of_dots(name)
     layout = Layout(
         Geometry(HEIGHT, WIDTH), 600, 20, binning, pool, rectification=Rectification(calibration)
     )

@@ -16,14 +16,48 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config/dds/loopback.xml')
 os.environ.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
 # Before what is there: a sourced ROS brings rclpy this way.
 _FROM_ROS = os.environ.get('PYTHONPATH')
 os.environ['PYTHONPATH'] = f'{ROOT}{os.pathsep}{_FROM_ROS}' if _FROM_ROS else str(ROOT)
 
+PROFILE = ROOT / 'config/dds/loopback.xml'
+
+QUICK = {
+    # Fast DDS writes to all of a segment when it makes it: 256 MB take half a second.
+    '<segment_size>268435456</segment_size>': '<segment_size>67108864</segment_size>',
+    # With heartbeats every three seconds a lost acknowledgement costs as much.
+    '  </profiles>\n': """
+    <data_writer profile_name="heartbeats" is_default_profile="true">
+      <times><heartbeatPeriod><sec>0</sec><nanosec>100000000</nanosec></heartbeatPeriod></times>
+    </data_writer>
+  </profiles>
+""",
+}
+"""Changes to the profile that make small streams quick."""
+
 IN_THIS_PROCESS = 'in_this_process'
 """Name for a lifecycle node in this process, in which rclpy keeps its services."""
+
+
+@pytest.fixture(scope='session', autouse=True)
+def dds_profile(tmp_path_factory):
+    """Let this process and those that it starts talk on the loopback interface alone."""
+    text = PROFILE.read_text()
+    for shipped, quick in QUICK.items():
+        assert text.count(shipped) == 1
+        text = text.replace(shipped, quick)
+    path = tmp_path_factory.mktemp('dds') / PROFILE.name
+    path.write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(path))
+        yield
+
+
+@pytest.fixture
+def shipped_profile(monkeypatch):
+    """Start processes with the profile that is shipped."""
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
 
 
 class Processes:

@@ -34,8 +34,8 @@ def checked(processes, tmp_path, **content):
     path = tmp_path / 'a.npz'
     np.savez(path, **{'width': 80, 'rate_hz': 20_000.0, 'K': K, **content})
     # Slowly: a best-effort subscriber on a busy machine must lose nothing.
-    processes.start('player', path, '--loop', '--speed', 0.2)
-    status, output = processes.run('check_stream', '--duration', 3)
+    processes.start('player', path, '--loop', '--speed', 0.1)
+    status, output = processes.run('check_stream', '--duration', 6)
     return status, {line[9:19].strip(): line for line in output.splitlines()}
 
 
@@ -156,7 +156,7 @@ def check_pair(ros_node, processes, spin):
 
 
 def test_two_good_cameras_are_fine_as_a_pair(check_pair):
-    status, lines, last = check_pair('--duration', 3)
+    status, lines, last = check_pair('--duration', 6)
     assert (status, last) == (0, 'both streams are fine, as a pair, too'), lines
     for eye in EYES:
         assert 'of 40 planes' in lines[eye, 'packets']
@@ -173,7 +173,7 @@ def test_two_good_cameras_are_fine_as_a_pair(check_pair):
 
 
 def test_a_silent_camera_is_named(check_pair):
-    status, lines, last = check_pair('--duration', 3, silent=['right'])
+    status, lines, last = check_pair('--duration', 6, silent=['right'])
     assert (status, last) == (1, '2 problems'), lines
     assert lines['right', 'packets'].startswith('PROBLEM  right  packets    none arrived')
     assert lines['pair', 'rig'].startswith('PROBLEM  pair   rig        no camera_info of right: ')

@@ -97,9 +97,17 @@ def test_only_windows_around_a_plane_with_truth_are_scored():
     assert without.truth_at(64) is None
 
 
-@pytest.mark.parametrize('name', demo_command.SAMPLES)
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name == 'office' else [])
+        for name in demo_command.SAMPLES
+    ],
+)
 def test_each_sample_plays_and_is_scored(processes, tmp_path, name):
-    summary, _ = demo(processes, tmp_path / 'out', '--sample', name)
+    # Slowly: a busy machine shall have several windows.
+    arguments = ('--sample', name, '--speed', 0.05, '--seconds', 4)
+    summary, _ = demo(processes, tmp_path / 'out', *arguments)
     assert summary['stream'] == demo_command.SAMPLES[name]
     assert summary['windows_out'] > 5
     assert 0 < summary['abs_rel_median_scaled'] < 1
@@ -114,11 +122,17 @@ def test_each_sample_plays_and_is_scored(processes, tmp_path, name):
 
 @pytest.mark.timed
 def test_a_slow_playback_has_true_latencies(processes, tmp_path, spikes):
-    stream = tmp_path / 'a.npz'
+    stream, calibration = tmp_path / 'a.npz', tmp_path / 'camera.yaml'
     np.savez(stream, packed=packing.pack(spikes), width=64, rate_hz=20_000.0)
+    calibration.write_text(
+        'image_width: 64\nimage_height: 48\n'
+        'camera_matrix: {data: [300, 0, 31.5, 0, 300, 23.5, 0, 0, 1]}\n'
+    )
     view = ('--view', '/bin/false')  # which does not hold up the demo
-    arguments = ('--stream', stream, '--speed', 0.25, *view)
+    arguments = ('--stream', stream, '--speed', 0.25, '--camera-info', calibration, *view)
     summary, output = demo(processes, tmp_path / 'out', *arguments)
+    assert summary['scale'] == load_info(default_checkpoint()).scale
+    assert 'assumed' not in output
     assert 'warning: spike_view failed: no output' in output
     assert summary['planes_sent'] == 10_000  # in two seconds
     assert 4000 < summary['planes_per_s'] < 5100
@@ -161,19 +175,13 @@ def test_a_cut_raw_recording_without_truth_gives_null(run_here, processes, tmp_p
     assert 'assumed: no focal length is known' in output
 
 
-@pytest.mark.parametrize('camera', ['fx', 'yaml'])
-def test_a_raw_recording_is_played_with_the_orders_and_camera_given(
-    processes, tmp_path, spikes, camera
+def test_a_raw_recording_is_played_with_the_orders_and_focal_length_given(
+    processes, tmp_path, spikes
 ):
-    stream, calibration = tmp_path / 'a.dat', tmp_path / 'camera.yaml'
+    stream = tmp_path / 'a.dat'
     stream.write_bytes(packing.pack(spikes, 'big').tobytes())
-    calibration.write_text(
-        'image_width: 64\nimage_height: 48\n'
-        'camera_matrix: {data: [300, 0, 31.5, 0, 300, 23.5, 0, 0, 1]}\n'
-    )
     arguments = ['--stream', stream, '--size', '64x48', '--rate', 20_000, '--bit-order', 'big']
-    arguments += ['--row-order', 'top_down', '--checkpoint', default_checkpoint()]
-    arguments += ['--fx', 300] if camera == 'fx' else ['--camera-info', calibration]
+    arguments += ['--row-order', 'top_down', '--checkpoint', default_checkpoint(), '--fx', 300]
     summary, output = demo(processes, tmp_path / 'out', *arguments)
     assert summary['scale'] == load_info(default_checkpoint()).scale
     assert summary['planes_in'] == 40_000

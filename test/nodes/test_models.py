@@ -104,6 +104,7 @@ def test_a_model_without_finite_depth_does_not_replace_the_running_one(
     assert listener.values('model')['checkpoint'] == str(default_checkpoint())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60 + 5 * CHANGES)
 def test_changes_of_the_model_take_no_memory(
     ros_node, processes, depth_node, listener, spin, tmp_path

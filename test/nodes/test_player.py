@@ -154,7 +154,7 @@ def ends_well(processes, name, number):
     )
     start = time.monotonic()
     processes.stop(name, number)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 8
     assert processes.log(name).count('waiting for a writer') == 1
     assert 'Traceback' not in processes.log(name)
 

@@ -65,7 +65,7 @@ def test_a_crashed_bag_is_played_as_far_as_it_goes(play, processes, tmp_path):
     path = bags.write(tmp_path / 'bag', bags.stream(8000))
     (path / 'metadata.yaml').unlink()
     bags.cut_short(path, 7)
-    report = play(path, '--speed', 0, status=1)
+    report = play(path, '--speed', 0, '--wait', 0, status=1)
     assert 4000 <= report['planes_sent'] < 7200
     assert 'it has no end: the recorder did not close it' in processes.log('player')
 

@@ -81,7 +81,7 @@ def test_a_refused_recording_of_a_topic_says_how_to_record_anew(player, tmp_path
     bag = tmp_path / 'mine' / ros_commands.RECORDING
     words = rf'expected 5 s or more in all.*; to record anew, remove {re.escape(str(bag))}'
     with pytest.raises(DataSetError, match=words):
-        adapt(tmp_path / 'mine.safetensors', watch='/spikes', watch_seconds=2.0)
+        adapt(tmp_path / 'mine.safetensors', watch='/spikes', watch_seconds=0.5)
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
@@ -199,7 +199,9 @@ def test_an_interrupt_while_recording_leaves_a_whole_bag_and_says_what_to_do(pla
     assert not Bag(left).damage
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    'number', [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+)
 def test_a_recorder_ends_with_the_adaptation_that_started_it(player, tmp_path, number):
     process, left = start_watching(tmp_path / 'mine')
     with process:

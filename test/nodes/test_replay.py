@@ -23,7 +23,7 @@ from spike_depth_ros.stream.decode import stamp_ns
 pytestmark = pytest.mark.dds
 
 RING = 1024
-PLANES = 4 * RING
+PLANES = 2 * RING
 TRUTHS = list(range(64, PLANES, 300))
 QUEUE = QoSProfile(depth=200)
 

@@ -111,6 +111,7 @@ def recording(tmp_path):
 
 
 @pytest.mark.dds
+@pytest.mark.usefixtures('shipped_profile')
 def test_what_a_killed_node_left_is_reported_by_node_and_player_and_freed(
     processes, depth_parameters, depth_node, listener, spin, recording, empty_domain
 ):

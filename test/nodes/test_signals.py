@@ -18,7 +18,7 @@ pytest.importorskip('rclpy')
 from depth_node import save_bars
 from shared_files import family, left_of, shared_files
 
-pytestmark = pytest.mark.dds
+pytestmark = [pytest.mark.dds, pytest.mark.usefixtures('shipped_profile')]
 
 SIGNALS = {'int': signal.SIGINT, 'term': signal.SIGTERM}
 WHEN = {2: 'start', 10: 'running', 50: 'start', 300: 'running'}

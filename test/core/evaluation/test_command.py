@@ -142,6 +142,7 @@ def test_two_runs_give_the_same_bytes(bag, results, tmp_path):
     assert 'seconds' in json.loads((tmp_path / 'timing.json').read_text())
 
 
+@pytest.mark.usefixtures('without_page')
 @pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
 def test_storage_and_order_in_the_bag_change_nothing(results, tmp_path, storage):
     messages = bags.stream(1000, truths=TRUTHS, gap=15)
@@ -151,6 +152,7 @@ def test_storage_and_order_in_the_bag_change_nothing(results, tmp_path, storage)
         assert (tmp_path / 'out' / name).read_bytes() == (results / name).read_bytes()
 
 
+@pytest.mark.usefixtures('without_page')
 def test_truth_in_millimetres_gives_nearly_the_same(results, tmp_path):
     path = bags.write(tmp_path / 'bars', bags.stream(1000, truths=TRUTHS, encoding='16UC1'))
     assert evaluate(path, tmp_path / 'out') == 0
@@ -171,6 +173,7 @@ def test_the_published_protocol_is_named_and_takes_the_mean_over_images(bag, tmp
     assert 'Garg crop, cap 80 m, not aligned; means over windows of each window' in page
 
 
+@pytest.mark.usefixtures('without_page')
 def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path, capsys):
     mask = np.zeros((bags.HEIGHT, bags.WIDTH), np.uint8)
     mask[10:20, 5:15] = 255
@@ -271,6 +274,7 @@ def test_names_are_escaped_in_the_report(tmp_path, capsys):
     assert 'nan' not in told
 
 
+@pytest.mark.usefixtures('without_page')
 def test_a_truth_without_a_known_pixel_is_told(tmp_path, capsys):
     messages = bags.stream(400, truths=[64], encoding='16UC1')
     for topic, _, message in messages:
@@ -297,6 +301,7 @@ def test_a_gap_is_told_and_not_scored_across(tmp_path, capsys):
     assert 'gap in the stream' in (tmp_path / 'out/report.html').read_text()
 
 
+@pytest.mark.usefixtures('without_page')
 @pytest.mark.parametrize(('size', 'told'), [('64x24', True), ('48x32', False)])
 def test_the_size_that_is_used_is_told(bag, tmp_path, capsys, size, told):
     assert evaluate(bag, tmp_path / 'out', '--size', size) == 0
@@ -304,6 +309,7 @@ def test_the_size_that_is_used_is_told(bag, tmp_path, capsys, size, told):
     assert ('camera_info: size 48x32 is used, not --size 64x24' in output) is told
 
 
+@pytest.mark.usefixtures('without_page')
 def test_a_crashed_bag_is_evaluated_as_far_as_it_goes(tmp_path, capsys):
     path = bags.write(tmp_path / 'bars', bags.stream(8000, truths=[64]))
     (path / 'metadata.yaml').unlink()
@@ -331,6 +337,7 @@ def read_back(path, storage):
     return found
 
 
+@pytest.mark.usefixtures('without_page')
 @pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
 def test_the_new_bag_holds_the_old_one_and_the_depth(bag, tmp_path, storage):
     assert evaluate(bag, tmp_path, '--write-bag', storage) == 0
@@ -376,6 +383,7 @@ def write_with_own_type(path):
     return data
 
 
+@pytest.mark.usefixtures('without_page')
 def test_types_that_nobody_knows_are_copied_where_the_bag_defines_them(tmp_path, capsys):
     data = write_with_own_type(tmp_path / 'bars')
     assert evaluate(tmp_path / 'bars', tmp_path / 'out', '--write-bag', 'mcap') == 0

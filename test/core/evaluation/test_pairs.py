@@ -292,6 +292,7 @@ def test_the_figures_are_those_of_the_librarys_own_predictions(bag, tmp_path, ca
     assert 'Abs Rel of matched pixels' in page
 
 
+@pytest.mark.usefixtures('without_page')
 def test_two_runs_give_the_same_bytes(bag, tmp_path):
     for name in 'ab':
         assert evaluate(bag, tmp_path / name, '--stereo', '--fill', 'none') == 0
@@ -299,6 +300,7 @@ def test_two_runs_give_the_same_bytes(bag, tmp_path):
         assert (tmp_path / 'a' / name).read_bytes() == (tmp_path / 'b' / name).read_bytes()
 
 
+@pytest.mark.usefixtures('without_page')
 def test_the_new_bag_has_the_old_one_and_depth_beside_both_cameras(bag, tmp_path):
     assert evaluate(bag, tmp_path, '--stereo', '--fill', 'none', '--write-bag', 'mcap') == 0
     old, new = Bag(bag), Bag(tmp_path / 'bag')
@@ -314,6 +316,7 @@ def test_the_new_bag_has_the_old_one_and_depth_beside_both_cameras(bag, tmp_path
         assert stamp_ns(image.header.stamp) == sample.window.reference_ns
 
 
+@pytest.mark.usefixtures('without_page')
 def test_models_of_the_fill_are_compared(bag, tmp_path, capsys):
     path = tmp_path / 'nearer.safetensors'
     info, tensors = load(default_checkpoint())
@@ -330,6 +333,7 @@ def test_models_of_the_fill_are_compared(bag, tmp_path, capsys):
     assert 'stereo_nearer less stereo_unet_lite' in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures('without_page')
 def test_truth_of_a_turned_left_camera_is_rectified(tmp_path, spikes, capsys):
     c, s = np.cos(0.05), np.sin(0.05)
     left = dataclasses.replace(RIG.left, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
@@ -387,6 +391,7 @@ def test_a_bag_of_one_camera_is_no_pair(tmp_path, capsys):
     assert 'no topics called left/spikes; expected one, and right/spikes beside it' in line
 
 
+@pytest.mark.usefixtures('without_page')
 def test_a_cut_bag_is_evaluated_as_far_as_it_goes(tmp_path, spikes, capsys):
     bag = write(tmp_path / 'bag', *(stream(spikes, eye) for eye in EYES))
     (bag / 'metadata.yaml').unlink()

@@ -23,10 +23,15 @@ FEW = {
 }
 
 
+@pytest.fixture(scope='module')
+def untrained():
+    return random_checkpoint('dpt_tiny', 0)
+
+
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path, untrained):
     """A checkpoint and a config."""
-    info, weights = random_checkpoint('dpt_tiny', 0)
+    info, weights = untrained
     save(tmp_path / 'm.safetensors', weights, info)
     config = RunConfig(tmp_path, stages=[PretrainConfig()])
     config.data.height, config.data.width, config.data.planes = 32, 48, [64]
@@ -96,8 +101,8 @@ def test_recordings_are_no_generated_scenes(files):
         curves(files / 'c.yaml', files / 'out', files / 'm.safetensors', **FEW)
 
 
-def test_a_network_of_rgb_is_refused(files):
-    info, weights = random_checkpoint('dpt_tiny', 0)
+def test_a_network_of_rgb_is_refused(files, untrained):
+    info, weights = untrained
     save(files / 'rgb.safetensors', weights, dataclasses.replace(info, inputs=('rgb',)))
     with pytest.raises(CheckpointError, match='it sees rgb, expected spikes'):
         curves(files / 'c.yaml', files / 'out', files / 'rgb.safetensors', **FEW)

@@ -129,6 +129,7 @@ def test_the_office_ships_with_its_depth_and_its_licence():
     assert 'Copyright (c) 2020 Arda Duzceker' in OFFICE.with_suffix('.LICENSE.txt').read_text()
 
 
+@pytest.mark.long
 def test_the_office_is_what_the_command_makes(real_data, tmp_path):
     where = real_data / 'rgbd' / 'hololens_000'
     sample(tmp_path / 'office.npz', {'office': f'folder:{where}'})

@@ -16,6 +16,7 @@ from spike_depth_ros.stereo.alignment import EVERY_NS, PAIRS, AlignmentCheck
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_training.datasets import readers
+from spike_training.datasets.readers import pairs
 from spike_training.datasets.splits import Splits, place_id, select_split
 from spike_training.errors import DataSetError, FrameError
 
@@ -364,6 +365,11 @@ class TestDat:
 class TestBag:
     RIG = StereoRig.from_baseline(0.1, 80.0, 96, 48)
 
+    @pytest.fixture(autouse=True)
+    def few_windows(self, monkeypatch):
+        """Compare rows of two windows: these planes show nothing, and each opens the bag."""
+        monkeypatch.setattr(pairs, 'WINDOWS', 2)
+
     @staticmethod
     def numbered(planes):
         """Planes that tell their numbers by their first pixels."""
@@ -539,7 +545,8 @@ class TestBag:
         refused('rosbag', f'{where},spikes=/left/spikes,right=/right/spikes,fx=80',
                 'option fx is of one eye; expected camera_info of both')  # fmt: skip
 
-    def test_exchanged_topics_are_refused(self, tmp_path):
+    def test_exchanged_topics_are_refused(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(pairs, 'WINDOWS', 3 * PAIRS // 2)
         rig, eyes = StereoRig.from_baseline(0.1, 80.0, 160, 96), textured()
         for name, (left, right) in (('good', eyes), ('bad', eyes[::-1])):
             where = self.record(

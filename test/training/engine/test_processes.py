@@ -55,6 +55,7 @@ def test_two_processes_give_the_losses_of_one(whole, tmp_path):
         np.testing.assert_allclose((one + other) / 2, whole[kind], rtol=0, atol=1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_whole_run_on_two_processes(tmp_path):
     """From the command line: stages, the choice of a network, the verdict; once, not twice."""
