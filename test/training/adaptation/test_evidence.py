@@ -23,6 +23,7 @@ from spike_training.adaptation.evidence import (
     Scores,
     choose,
     compare,
+    compute_outputs,
     decide,
     expected_change,
     score,
@@ -58,7 +59,8 @@ def changed(outputs, function):
 def numbers(evidence):
     assert evidence.measured_error is None
     assert evidence.motion_error is None
-    return dataclasses.astuple(evidence)[:-2]
+    assert evidence.metric_error is None
+    return dataclasses.astuple(evidence)[:-3]
 
 
 def scores(old, new):
@@ -211,6 +213,47 @@ def test_a_score_in_metres_has_the_scale_and_a_scaled_one_has_not():
     assert found.images[2] > 0.05
     assert found.scaled == pytest.approx(found.images.mean())
     assert found.metres == pytest.approx((1 + 1 + (1 + 1 / 3) / 2) / 3, rel=1e-4)
+
+
+def test_a_pure_factor_is_judged_by_the_error_in_metres(scene):
+    outputs, windows = scene
+    larger = changed(outputs, lambda d: 1.3 * d)
+    before = AllScores(
+        Scores(np.array([0.3]), 0.3, 0.3), measured=Scores(np.array([0.2]), 0.2, 0.4)
+    )
+    after = before._replace(measured=dataclasses.replace(before.measured, metres=0.2))
+    found = compare(outputs, larger, windows, (before, after))
+    assert found.metric_error is None
+    assert decide(found) == 'no change'  # median-scaled errors are the same
+    found = compare(outputs, larger, windows, (before, after), in_metres=True)
+    assert found.metric_error == pytest.approx(math.log(0.5))
+    assert found.measured_error == 0
+    assert expected_change(found) == pytest.approx(-0.5)
+    assert decide(found, 100 * FULL_DISTANCE) == 'improved'
+    back = compare(larger, outputs, windows, (after, before), in_metres=True)
+    assert decide(back) == 'worse'
+    # A shape that is better where the metres are wrong does not speak for a candidate.
+    shape = dataclasses.replace(NONE, measured_error=-0.3, metric_error=0.1)
+    assert decide(shape) == 'worse'
+    assert decide(dataclasses.replace(found, spread=-5.0)) == 'worse'
+    told = candidate('scale', measured_error=0.0, metric_error=math.log(0.5))
+    assert told.describe() == 'scale: improved (metres -50.0%)'
+
+
+@pytest.mark.parametrize('factor', [1.0, 1.25])
+def test_a_factor_for_another_focal_length_is_scored(factor):
+    info = load_info(find_checkpoint(None))
+    counts = torch.randint(1, 40, (2, 1, 16, 16), dtype=torch.uint8)
+    batch = Batch(
+        counts, torch.tensor([40]), None, 2.5 * counts.float(),
+        torch.full((2,), info.canonical_fx), torch.arange(2),
+    )  # fmt: skip
+    found = score(Twice(), info, [batch], factor)
+    assert found.metres == pytest.approx(1 - factor * 2 / 2.5, abs=1e-6)
+    assert found.scaled == pytest.approx(0, abs=1e-6)
+    outputs = compute_outputs(Twice(), [batch.unlabelled()], factor)
+    assert np.array_equal(outputs.depth, factor * 2 * counts[:, 0].numpy().astype(np.float32))
+    assert np.array_equal(outputs.depth, outputs.mirrored)
 
 
 def test_the_error_by_motion_counts_and_can_speak_for_a_recording_without_a_match():

@@ -4,5 +4,10 @@
 
 from pathlib import Path
 
-CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
+_CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+
+CONFIG = _CONFIGS / 'adapt.yaml'
 """Settings of training, if not given."""
+
+STEREO_CONFIG = _CONFIGS / 'adapt_stereo.yaml'
+"""The same with a second eye."""

@@ -72,6 +72,8 @@ class Candidate:
         reason = f'expected {self.expected_change:+.1%}'
         if is_flat(self.evidence):
             reason = 'its depth is flat'
+        elif self.evidence.metric_error is not None:
+            reason = f'metres {self.expected_change:+.1%}'
         elif self.evidence.measured_error is not None:
             reason = f'measured {self.expected_change:+.1%}'
         return f'{self.name}: {self.verdict} ({reason})'
@@ -104,6 +106,7 @@ class Comparison:
         measured: Held-back windows with depth; may be none.
         moving: Held-back windows with depth from motion; too few of them are left out.
         corrections: Corrections of the sensor; None: there is nothing to correct.
+        in_metres: True if windows with depth tell about metres, too.
 
     Attributes:
         info: Metadata of the old network.
@@ -121,26 +124,31 @@ class Comparison:
         measured: Sequence[Batch],
         moving: Sequence[Batch],
         corrections: Corrections | None,
+        in_metres: bool = False,
     ) -> None:
         self.info = info
         self.moving = moving if len(moving) >= LEAST_MOVING else []
         self._windows, self._scenes, self._measured = windows, scenes, measured
-        self._corrections = corrections
+        self._corrections, self._in_metres = corrections, in_metres
         begin = time.monotonic()
         self._outputs = compute_outputs(old, windows)
         self.scores = self._score(old, corrected=False)
         self.seconds = time.monotonic() - begin
 
-    def compare(self, network: nn.Module, corrected: bool) -> tuple[Evidence, AllScores]:
+    def compare(
+        self, network: nn.Module, corrected: bool, factor: float = 1.0
+    ) -> tuple[Evidence, AllScores]:
         """Return the evidence about a candidate, and its scores.
 
         Args:
             network: The candidate.
             corrected: True to correct the windows that it sees; the old network sees raw ones.
+            factor: Factor on its depth, of another canonical focal length than the old network's.
         """
-        scores = self._score(network, corrected)
-        outputs = compute_outputs(network, self.seen(self._windows, corrected))
-        return compare(self._outputs, outputs, self._windows, (self.scores, scores)), scores
+        scores = self._score(network, corrected, factor)
+        outputs = compute_outputs(network, self.seen(self._windows, corrected), factor)
+        both = self.scores, scores
+        return compare(self._outputs, outputs, self._windows, both, self._in_metres), scores
 
     def seen(self, windows: Sequence[AnyBatch], corrected: bool) -> list[AnyBatch]:
         """Return windows of the recording as a candidate sees them: corrected, or raw."""
@@ -152,12 +160,14 @@ class Comparison:
         given = self._corrections if corrected else None
         return [one if given is None else given.simulated.correct(one) for one in scenes]
 
-    def _score(self, network: nn.Module, corrected: bool) -> AllScores:
+    def _score(self, network: nn.Module, corrected: bool, factor: float = 1.0) -> AllScores:
         def on_recordings(windows: Sequence[Batch]) -> Scores | None:
-            return score(network, self.info, self.seen(windows, corrected)) if windows else None
+            if not windows:
+                return None
+            return score(network, self.info, self.seen(windows, corrected), factor)
 
         return AllScores(
-            score(network, self.info, self.scenes_seen(self._scenes, corrected)),
+            score(network, self.info, self.scenes_seen(self._scenes, corrected), factor),
             on_recordings(self._measured),
             on_recordings(self.moving),
         )
@@ -196,11 +206,16 @@ class AcceptanceTest(Comparison):
                 recorded.held_back, info, LARGEST, recorded.sizes.moving,
                 None if corrections is None else corrections.recorded, device,
             )  # fmt: skip
-        super().__init__(old, info, self.windows, scenes, recorded.measured, moving, corrections)
+        super().__init__(
+            old, info, self.windows, scenes, recorded.measured, moving, corrections,
+            in_metres=recorded.pairs is not None,
+        )  # fmt: skip
 
     @property
     def scale(self) -> str:
         """Kind of the scale of an improved network, as in a checkpoint."""
+        if self._recorded.pairs is not None:
+            return 'metric'
         if self.info.scale == 'none':
             return 'none'
         return 'metric' if self._recorded.known and self._recorded.measured else 'inherited'
@@ -214,7 +229,9 @@ class AcceptanceTest(Comparison):
             begin: Time of the monotonic clock when its training began.
             corrected: True to correct the windows that it sees.
         """
-        evidence, scores = self.compare(self._load(checkpoint), corrected)
+        info, network = self._load(checkpoint)
+        factor = self.info.canonical_fx / info.canonical_fx
+        evidence, scores = self.compare(network, corrected, factor)
         return Candidate(
             name, checkpoint, evidence, decide(evidence, self._findings.match.distance),
             time.monotonic() - begin, corrected, scores,
@@ -222,11 +239,15 @@ class AcceptanceTest(Comparison):
 
     def calibrate(self, candidate: Candidate, out: Path) -> None:
         """Write the checkpoint of a candidate with calibrated uncertainty, and its scale."""
-        info, weights = load(candidate.checkpoint)
-        network = self._load(candidate.checkpoint)
+        weights = load(candidate.checkpoint)[1]
+        info, network = self._load(candidate.checkpoint)
         scenes = self.scenes_seen(self._labelled('calibration'), candidate.corrected)
+        if self._recorded.pairs is not None:
+            # Its metres are those of the pairs, and generated places may have other sizes.
+            sizes = 1 / fit_scale(network, info, scenes)
+            scenes = [dataclasses.replace(one, depth=sizes * one.depth) for one in scenes]
         info = dataclasses.replace(calibrate(network, info, scenes), scale=self.scale)
-        if self.scale == 'metric':
+        if self.scale == 'metric' and self._recorded.pairs is None:
             # Depth is proportional to the ratio of the focal lengths.
             known = self.seen(self._recorded.known, candidate.corrected)
             scale = fit_scale(network, info, known)
@@ -240,5 +261,6 @@ class AcceptanceTest(Comparison):
         found, number = self._findings, self._recorded.sizes.scenes
         return [one.to(self._device) for one in found.scenes.batches(found.styles, split, number)]
 
-    def _load(self, checkpoint: Path) -> nn.Module:
-        return load_network(checkpoint)[1].to(self._device)
+    def _load(self, checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
+        info, network = load_network(checkpoint)
+        return info, network.to(self._device)

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,9 @@ LEAST_STEPS = 10
 SENSOR = 'sensor'
 """Name of the first candidate: the old network with a correction of the sensor."""
 
+SCALE = 'scale'
+"""Name of the first candidate with a second eye: the old network with a factor on its metres."""
+
 AVERAGE = 'average'
 """Name of the last candidate: the mean of the weights of those that improved."""
 
@@ -66,6 +69,7 @@ class TrainingData:
         rate_hz: Plane rate of the recording.
         corrections: Corrections of the sensor; None: there is nothing to correct.
         corrected: True if source and target are corrected for the sensor.
+        scaled: The old network in the metres of a second eye; None: there is none.
     """
 
     source: Source[Batch]
@@ -73,6 +77,7 @@ class TrainingData:
     rate_hz: float
     corrections: Corrections | None = None
     corrected: bool = False
+    scaled: Scaled | None = None
 
     def correct(self, corrections: Corrections) -> TrainingData:
         """Return the same, corrected for the sensor."""
@@ -82,6 +87,66 @@ class TrainingData:
             target=CorrectedSource(self.target, corrections.recorded),
             corrected=True,
         )
+
+    def resize(self, factor: float) -> TrainingData:
+        """Return the same, all sizes of labelled places times a factor."""
+        return dataclasses.replace(self, source=ResizedSource(self.source, factor))
+
+
+class Scaled(NamedTuple):
+    """A network in other metres.
+
+    Attributes:
+        checkpoint: Its checkpoint.
+        factor: Factor on the depth of the network that it was made from.
+    """
+
+    checkpoint: Path
+    factor: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ResizedSource:
+    """Labelled places whose sizes are other ones.
+
+    A network in the metres of a second eye would take the difference for an error of its own.
+
+    Attributes:
+        source: The places.
+        factor: Factor on their sizes.
+    """
+
+    source: Source[Batch]
+    factor: float
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """Return the batch of a step."""
+        found = self.source.batch(step, batch_size, rank, world_size)
+        return dataclasses.replace(found, depth=self.factor * found.depth)
+
+
+def rescale(checkpoint: Path, factor: Callable[[], float], out: Path) -> Scaled:
+    """Write a network with a factor on its metres, or read the one that was written before.
+
+    Args:
+        checkpoint: The network.
+        factor: Measures the factor on its depth, above 0.
+        out: The .safetensors file to write.
+
+    Raises:
+        CheckpointError: A file that was written before is damaged.
+    """
+    info, weights = load(find_checkpoint(checkpoint))
+    if out.exists():
+        return Scaled(out, info.canonical_fx / load(out)[0].canonical_fx)
+    # Depth is proportional to the ratio of the focal lengths.
+    measured = factor()
+    fx = info.canonical_fx / measured
+    info = dataclasses.replace(
+        info, stage=SCALE, scale='metric', canonical_fx=fx, metrics={}, onnx_sha256=None
+    )
+    save(out, weights, info)
+    return Scaled(out, measured)
 
 
 def load_network(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
@@ -102,7 +167,8 @@ def train_candidates(
     """Train a candidate by each stage, from the best network so far; then average improved ones.
 
     The first candidate is the old network with the correction of the sensor; if it is improved,
-    the others learn from corrected data.
+    the others learn from corrected data. With a second eye it is the old network in the metres of
+    this eye; if it is improved, labelled places get these sizes, too.
 
     The average of networks that were trained from the same one is often better than each of them
     (Wortsman et al., "Model soups", 2022), and depends less on the choice of one.
@@ -127,6 +193,10 @@ def train_candidates(
         tested.append(test(SENSOR, start, time.monotonic(), True))
         if tested[-1].verdict == 'improved':
             data = data.correct(data.corrections)
+    if data.scaled is not None:
+        tested.append(test(SCALE, data.scaled.checkpoint, time.monotonic(), data.corrected))
+        if tested[-1].verdict == 'improved':
+            best, data = data.scaled.checkpoint, data.resize(data.scaled.factor)
     for coming, stage in zip(range(len(config.stages), 0, -1), config.stages, strict=True):
         begin = time.monotonic()
         try:

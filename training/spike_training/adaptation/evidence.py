@@ -79,6 +79,8 @@ class Evidence:
             where the recording has none.
         motion_error: Log ratio of the median-scaled AbsRel at points that were triangulated from
             the motion of the camera, mean over held-back windows; None where there are too few.
+        metric_error: Log ratio of the AbsRel in metres on held-back windows with depth, mean over
+            pixels; None without a second eye.
     """
 
     matched_error: float
@@ -91,6 +93,12 @@ class Evidence:
     drift_spread: float
     measured_error: float | None = None
     motion_error: float | None = None
+    metric_error: float | None = None
+
+    @property
+    def decisive_error(self) -> float | None:
+        """Log change of the error that decides alone, in metres with a second eye; None: none."""
+        return self.measured_error if self.metric_error is None else self.metric_error
 
 
 WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.1}
@@ -124,9 +132,9 @@ Lower than :data:`FLAT`: noise lets the depth of a network that is not adapted v
 
 
 def expected_change(evidence: Evidence) -> float:
-    """Return the relative change of the scaled error: the measured one, or what is expected."""
-    if evidence.measured_error is not None:
-        return math.expm1(evidence.measured_error)
+    """Return the relative change of the error: the measured one, or what is expected."""
+    if evidence.decisive_error is not None:
+        return math.expm1(evidence.decisive_error)
     weights = WEIGHTS if evidence.motion_error is None else WEIGHTS_IN_MOTION
     return math.expm1(sum(weight * getattr(evidence, name) for name, weight in weights.items()))
 
@@ -153,14 +161,14 @@ def decide(evidence: Evidence, distance: float = 0.0) -> Verdict:
 
     Args:
         evidence: The evidence. Flat depth, or depth that hardly varies, is worse. A measured error
-            decides alone otherwise.
+            decides alone otherwise, that in metres where there is one.
         distance: Distance of the match. Where the error by motion alone says that a candidate is
             improved, the distance does not count.
     """
     if is_flat(evidence):
         return 'worse'
     change = math.log1p(expected_change(evidence))
-    measured = evidence.measured_error is not None
+    measured = evidence.decisive_error is not None
     seen = evidence.motion_error is not None and evidence.motion_error <= LIMITS[0]
     lower, upper = find_limits(0.0 if seen else distance, measured=measured)
     if change <= lower:
@@ -190,15 +198,23 @@ def choose(tested: Iterable[AnyTested]) -> AnyTested | None:
 
 
 @torch.inference_mode()
-def compute_outputs(network: nn.Module, windows: Sequence[Unlabelled]) -> Outputs:
-    """Compute the outputs of a network for windows and their mirror images."""
+def compute_outputs(
+    network: nn.Module, windows: Sequence[Unlabelled], factor: float = 1.0
+) -> Outputs:
+    """Compute the outputs of a network for windows and their mirror images.
+
+    Args:
+        network: The network, in eval mode.
+        windows: The windows.
+        factor: Factor on its depth, of another canonical focal length than the old network's.
+    """
     depths, uncertainties, mirrored = [], [], []
     for window in windows:
         output = predict(network, window, 'spikes')
-        depths.append(output.depth[:, 0])
+        depths.append(factor * output.depth[:, 0])
         uncertainties.append(output.uncertainty[:, 0])
         flipped = dataclasses.replace(window, counts=window.counts.flip(3))
-        mirrored.append(predict(network, flipped, 'spikes').depth[:, 0].flip(2))
+        mirrored.append(factor * predict(network, flipped, 'spikes').depth[:, 0].flip(2))
     return Outputs(*(_joined(one) for one in (depths, uncertainties, mirrored)))
 
 
@@ -237,8 +253,17 @@ class AllScores(NamedTuple):
 
 
 @torch.inference_mode()
-def score(network: nn.Module, info: DepthInfo, batches: Sequence[Batch]) -> Scores:
-    """Score a network, in eval mode, on labelled windows."""
+def score(
+    network: nn.Module, info: DepthInfo, batches: Sequence[Batch], factor: float = 1.0
+) -> Scores:
+    """Score a network, in eval mode, on labelled windows.
+
+    Args:
+        network: The network.
+        info: Metadata of the old network.
+        batches: The windows.
+        factor: As for :func:`compute_outputs`.
+    """
 
     def no_errors(protocol: EvalProtocol) -> DepthErrors:
         return DepthErrors(info.min_depth, info.max_depth, protocol)
@@ -247,7 +272,7 @@ def score(network: nn.Module, info: DepthInfo, batches: Sequence[Batch]) -> Scor
     scaled, metres = no_errors(scaling), no_errors(EvalProtocol())
     images = []
     for batch in batches:
-        depth = predict(network, batch, 'spikes').depth[:, 0].cpu().numpy()
+        depth = factor * predict(network, batch, 'spikes').depth[:, 0].cpu().numpy()
         truth = canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()
         metres.add(depth, truth)
         for predicted, true in zip(depth, truth, strict=True):
@@ -274,6 +299,7 @@ def compare(
     new: Outputs,
     windows: Sequence[Unlabelled],
     scores: tuple[AllScores, AllScores],
+    in_metres: bool = False,
 ) -> Evidence:
     """Compute the evidence about a candidate.
 
@@ -282,13 +308,16 @@ def compare(
         new: Outputs of the candidate for the same windows.
         windows: These windows.
         scores: Scores of the old network and of the candidate.
+        in_metres: True if held-back windows with depth tell about metres, too.
     """
     pictures = np.concatenate([_picture(window) for window in windows])
     shift = np.log(np.median(new.depth, (1, 2)) / np.median(old.depth, (1, 2)))
     before, after = scores
-    measured_error = motion_error = None
+    measured_error = motion_error = metric_error = None
     if before.measured is not None and after.measured is not None:
         measured_error = _log_ratio(after.measured.scaled, before.measured.scaled)
+        if in_metres:
+            metric_error = _log_ratio(after.measured.metres, before.measured.metres)
     if before.moving is not None and after.moving is not None:
         motion_error = _mean_log_ratio(after.moving.images, before.moving.images)
     return Evidence(
@@ -302,6 +331,7 @@ def compare(
         drift_spread=float(shift.std()),
         measured_error=measured_error,
         motion_error=motion_error,
+        metric_error=metric_error,
     )
 
 

@@ -157,8 +157,12 @@ def _corrections(
 
     Returns:
         None if too many pixels seem faulty, no correction lessens the lasting pattern of the
-        held-back windows, or these are rectified: a correction is of the pixels of the sensor.
+        held-back windows, these are rectified (a correction is of the pixels of the sensor), or
+        there are two eyes.
     """
+    if recorded.pairs is not None:
+        print(f'{folder}: {SENSOR} is left out: each of two eyes would need its own')
+        return None
     if recorded.opened.clips[0].rectification is not None:
         print(f'{folder}: {SENSOR} is left out: the lens is rectified')
         return None

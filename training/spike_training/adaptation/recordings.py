@@ -6,22 +6,31 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from spike_depth_ros.errors import OneLineError, check_utf8
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder, Geometry
 from spike_depth_ros.stream.health import bit_order_fits, bit_order_misfit
+from spike_training.adaptation.second_eye import (
+    SecondEye,
+    add_right_file,
+    common_rig,
+    right_files,
+    right_of,
+)
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import dat, rosbag
+from spike_training.datasets.readers.pairs import check_alignment
 from spike_training.datasets.readers.recordings import parse_size
 from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
 from spike_training.datasets.suitability import check_suitable
-from spike_training.errors import DataSetError, FrameError, one_line
+from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
 
 MIN_DURATION_S = 5.0
 """Shortest duration of all recordings together, seconds."""
@@ -56,7 +65,7 @@ class Parts(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """Recordings of one camera, and what their planes told about it.
+    """Recordings of one camera, or of the two of a rig, and what their planes told about it.
 
     Attributes:
         recordings: The parts without gaps of each recording, with the bit order that their
@@ -65,12 +74,16 @@ class Opened(NamedTuple):
         corrected_bit_order: True if the planes have another bit order than stated.
         padded_row_bytes: Bytes from row to row of .dat files whose rows are padded; 0: they are
             not.
+        rig: Calibrations of both eyes; None: one eye.
+        right_paths: Right .dat files, or folders of these; none of bags.
     """
 
     recordings: list[list[SpikeClip]]
     duration_s: float
     corrected_bit_order: bool
     padded_row_bytes: int
+    rig: StereoRig | None = None
+    right_paths: tuple[Path, ...] = ()
 
     @property
     def clips(self) -> list[SpikeClip]:
@@ -79,9 +92,13 @@ class Opened(NamedTuple):
 
 
 def open_recordings(
-    paths: Sequence[Path], size: str, rate_hz: float, topic: str = 'spikes'
+    paths: Sequence[Path],
+    size: str,
+    rate_hz: float,
+    topic: str = 'spikes',
+    eye: SecondEye | None = None,
 ) -> Opened:
-    """Open recordings of one camera.
+    """Open recordings of one camera, or of a rig of two.
 
     Args:
         paths: Bags (folders with metadata.yaml, .mcap or .db3 files), .dat files, or folders of
@@ -90,17 +107,26 @@ def open_recordings(
             camera_info.
         rate_hz: Plane rate of .dat files.
         topic: Topic of spikes in bags, its full name or the end of it.
+        eye: Second eye; None: there is none.
 
     Raises:
+        ConfigError: The options of the second eye do not fit the recordings.
         DataSetError: A recording cannot be read, its rows have another length than stated, they
             are of different cameras, shorter than :data:`MIN_DURATION_S` in all, too dark,
-            saturated or still.
+            saturated or still; or the eyes are no calibrated pair.
     """
+    found = {path: find_recordings(path) for path in paths}
     # Of a recording that is given twice, a part to learn from would be tested on.
-    named = [file for path in paths for file in find_recordings(path)]
-    files = [*{file.resolve(): file for file in named}.values()]
-    padded = _padded_row_bytes([file for file in files if not _is_bag(file)], size)
-    read = [(file, _read_file(file, size, rate_hz, topic, padded)) for file in files]
+    files = [*{file.resolve(): file for own in found.values() for file in own}.values()]
+    raw = [file for file in files if not _is_bag(file)]
+    right = {} if eye is None else _right_files(found, raw, eye)
+    padded = _padded_row_bytes([*raw, *right.values()], size)
+    read = []
+    for file in files:
+        own = _read_file(file, size, rate_hz, topic, padded, eye)
+        if eye is not None and file in raw:
+            own = [add_right_file(clip, right[file.resolve()], padded, eye) for clip in own]
+        read.append((file, own))
     clips = [clip for _, found in read for clip in found]
     first = clips[0]
     for clip in clips[1:]:
@@ -118,7 +144,11 @@ def open_recordings(
     if bags := [clip for file, found in read if _is_bag(file) for clip in found]:
         check_row_bytes(bags)
     check_suitable(clips)
-    wrong = _has_other_bit_order(clips)
+    rig = common_rig(clips)
+    fits = _bit_order_fits(clips)
+    if rig is not None:
+        _check_right(clips, fits)
+    wrong = fits is False
     if wrong:
         other: BitOrder = 'big' if first.geometry.bit_order == 'little' else 'little'
         geometry = dataclasses.replace(first.geometry, bit_order=other)
@@ -126,7 +156,42 @@ def open_recordings(
             (file, [dataclasses.replace(clip, geometry=geometry) for clip in own])
             for file, own in read
         ]
-    return Opened([own for _, own in read], duration, wrong, padded)
+    if raw and rig is not None:  # those of bags have been checked
+        check_alignment([clip for _, own in read for clip in own])
+    paths_right = tuple(map(Path, eye.right)) if raw and eye is not None else ()
+    return Opened([own for _, own in read], duration, wrong, padded, rig, paths_right)
+
+
+def _right_files(
+    found: Mapping[Path, Sequence[Path]], raw: Sequence[Path], eye: SecondEye
+) -> dict[Path, Path]:
+    """Return the right file of each left .dat file, by its resolved path; none of bags.
+
+    Raises:
+        ConfigError: There are bags and .dat files, or more or fewer right ones.
+        DataSetError: One is missing, or is the left one.
+    """
+    if not raw:
+        return {}
+    if len(raw) < len({file.resolve() for own in found.values() for file in own}):
+        raise ConfigError('recordings are bags and .dat files: expected one kind with right')
+    return right_files(found, eye.right)
+
+
+def _check_right(clips: Sequence[SpikeClip], order_fits: bool | None) -> None:
+    """Check planes of the right eye as those of the left one.
+
+    Raises:
+        DataSetError: They are too dark, saturated or still, or of another bit order.
+    """
+    right = [right_of(clip) for clip in clips]
+    check_suitable(right)
+    fits = _bit_order_fits(right)
+    if fits is not None and order_fits is not None and fits != order_fits:
+        raise DataSetError(
+            f'{clips[0].name}: the bit orders of left and right planes differ; expected one: '
+            'correct the driver of one camera'
+        )
 
 
 def read_clips(
@@ -146,7 +211,9 @@ def read_clips(
         DataSetError: There is none, or one cannot be read.
     """
     files = find_recordings(path)
-    return [clip for file in files for clip in _read_file(file, size, rate_hz, topic, row_bytes)]
+    return [
+        clip for file in files for clip in _read_file(file, size, rate_hz, topic, row_bytes, None)
+    ]
 
 
 def find_recordings(path: Path) -> list[Path]:
@@ -220,11 +287,18 @@ def _is_bag(path: Path) -> bool:
 
 
 def _read_file(
-    path: Path, size: str, rate_hz: float, topic: str, row_bytes: int
+    path: Path, size: str, rate_hz: float, topic: str, row_bytes: int, eye: SecondEye | None
 ) -> list[SpikeClip]:
-    if _is_bag(path):
+    """Read a recording; the right eye of bags alone."""
+    if not _is_bag(path):
+        return dat.read(path, size, rate_hz, row_bytes=row_bytes)
+    if eye is None:
         return rosbag.read(path, spikes=topic, size=size)
-    return dat.read(path, size, rate_hz, row_bytes=row_bytes)
+    if not eye.is_calibrated:
+        return rosbag.read(path, spikes=topic, size=size, right=eye.topic)
+    left = rosbag.read(path, spikes=topic, size=size)[0]  # size and focal length
+    known = [] if left.camera is None else [float(left.camera[0, 0])]
+    return rosbag.read_pairs(path, topic, eye.topic, eye.rig(known, left.geometry))
 
 
 def _padded_row_bytes(files: Sequence[Path], size: str) -> int:
@@ -237,8 +311,8 @@ def _padded_row_bytes(files: Sequence[Path], size: str) -> int:
     return measured if measured > geometry.row_bytes else 0
 
 
-def _has_other_bit_order(clips: Sequence[SpikeClip]) -> bool:
-    """Return True if the planes of the recordings show that their bit order is the other one."""
+def _bit_order_fits(clips: Sequence[SpikeClip]) -> bool | None:
+    """Return whether the planes of the recordings have the stated bit order; None: unknown."""
     misfits: list[float] = []
     ends = np.cumsum([clip.planes for clip in clips])
     for place in np.linspace(0, ends[-1] - 1, _ORDER_WINDOWS).astype(int).tolist():
@@ -253,7 +327,7 @@ def _has_other_bit_order(clips: Sequence[SpikeClip]) -> bool:
         geometry = clip.geometry
         counts = packing.spike_counts(window, geometry.width, geometry.bit_order)
         misfits.append(bit_order_misfit(counts))
-    return bool(misfits) and bit_order_fits(float(np.median(misfits))) is False
+    return bit_order_fits(float(np.median(misfits))) if misfits else None
 
 
 def split_in_time(recordings: Sequence[Sequence[SpikeClip]], planes: int) -> Parts:
@@ -290,17 +364,6 @@ def _between(clips: Sequence[SpikeClip], first: int, stop: int, planes: int) -> 
     for clip in clips:
         own = max(first - start, 0), min(stop - start, clip.planes)
         if own[1] - own[0] >= planes:
-            found.append(_part(clip, *own))
+            found.append(clip.between(*own))
         start += clip.planes
     return found
-
-
-def _part(clip: SpikeClip, first: int, stop: int) -> SpikeClip:
-    inside = [k for k, plane in enumerate(clip.depth_planes) if first <= plane < stop]
-    return dataclasses.replace(
-        clip,
-        planes=stop - first,
-        load=lambda a, b: clip.load(first + a, first + b),
-        depth_planes=tuple(clip.depth_planes[k] - first for k in inside),
-        depths=tuple(clip.depths[k] for k in inside),
-    )

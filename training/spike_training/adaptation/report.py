@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.metrics import without_nan
@@ -19,6 +20,7 @@ from spike_training.adaptation.acceptance import (
     choose_shown,
     overall_verdict,
 )
+from spike_training.adaptation.candidates import Scaled
 from spike_training.adaptation.correction import describe_correction
 from spike_training.adaptation.evidence import FULL_DISTANCE, choose, find_limits, is_flat
 from spike_training.adaptation.findings import Findings
@@ -27,8 +29,13 @@ from spike_training.adaptation.windows import Recorded
 
 REPORT = 'adapt.json'
 
+UNLIKELY = 3.0
+"""Factor on the metres of the old network, or its inverse, above which it is told as unlikely."""
 
-def list_warnings(recorded: Recorded, findings: Findings) -> list[str]:
+
+def list_warnings(
+    recorded: Recorded, findings: Findings, scaled: Scaled | None = None
+) -> list[str]:
     """List what terminal and page warn of, before training."""
     found, opened, distance = [], recorded.opened, findings.match.distance
     if not recorded.measured and distance > FULL_DISTANCE:
@@ -42,6 +49,11 @@ def list_warnings(recorded: Recorded, findings: Findings) -> list[str]:
         found.append(
             'depth is more certain, and the ground nearer, if the picture is turned by 180 '
             'degrees: is the camera mounted upside-down?'
+        )
+    if scaled is not None and not 1 / UNLIKELY <= scaled.factor <= UNLIKELY:
+        found.append(
+            f'depth by two eyes is {scaled.factor:.2g} times that of the old network: are '
+            'baseline and focal length right?'
         )
     if opened.corrected_bit_order:
         found.append(
@@ -61,6 +73,7 @@ def write_report(
     findings: Findings,
     acceptance: AcceptanceTest,
     candidates: Sequence[Candidate],
+    scaled: Scaled | None = None,
 ) -> None:
     """Write the report of an adaptation whose candidates have been tested."""
     corrections, kept, shown = findings.corrections, choose(candidates), choose_shown(candidates)
@@ -81,9 +94,10 @@ def write_report(
             'windows_with_depth_from_motion': len(acceptance.moving),
             'looks_upside_down': findings.upside_down,
         },
+        'pairs': None if recorded.pairs is None else _describe_pairs(recorded, scaled),
         'match': {**json.loads(findings.match.to_json()), 'full_distance': FULL_DISTANCE},
         'styles': dict(findings.shares),
-        'warnings': list_warnings(recorded, findings),
+        'warnings': list_warnings(recorded, findings, scaled),
         'correction': None if corrections is None else describe_correction(corrections.sensor),
         'matched_error': {
             name: {'scaled': one.matched.scaled, 'metres': one.matched.metres}
@@ -108,6 +122,20 @@ def write_report(
     }
     text = json.dumps(without_nan(report), indent=2, allow_nan=False)
     write_atomically(folder / REPORT, text.encode())
+
+
+def _describe_pairs(recorded: Recorded, scaled: Scaled | None) -> dict[str, Any]:
+    """Return what the report tells about the pairs of two eyes."""
+    pairs = recorded.pairs
+    assert pairs is not None
+    return {
+        'baseline_m': pairs.rig.baseline_m,
+        'fx_px': pairs.rig.fx_px,
+        'number': pairs.number,
+        'matched_share': pairs.matched,
+        'depth': 'matched' if recorded.matched_decides else 'recorded',
+        'scale_factor': None if scaled is None else scaled.factor,
+    }
 
 
 def shown_on_page(
@@ -137,4 +165,5 @@ def shown_on_page(
         ),
         scenes=acceptance.scenes,
         fx=recorded.fx,
+        matched=[] if recorded.pairs is None else recorded.pairs.measured,
     )

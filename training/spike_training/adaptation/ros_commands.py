@@ -14,6 +14,7 @@ from pathlib import Path
 from yaml import YAMLError
 
 from spike_depth_ros.safe_yaml import read_yaml
+from spike_depth_ros.stereo import EYES
 from spike_training.adaptation.recordings import MIN_DURATION_S
 from spike_training.errors import TrainingError, one_line
 
@@ -40,7 +41,7 @@ sys.exit(getattr(commands, name)())
 """
 
 
-def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
+def record(topic: str, folder: Path, seconds: float, max_gb: float, right: str = '') -> Path:
     """Record a running stream into the folder of an adaptation.
 
     A complete recording of an interrupted adaptation is used again.
@@ -50,6 +51,7 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
         folder: Folder of the adaptation.
         seconds: Duration.
         max_gb: Largest size of the recording, GB.
+        right: Topic of the right eye; empty: one eye.
 
     Returns:
         The bag, FOLDER/recording.
@@ -60,10 +62,11 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     bag = folder / RECORDING
     if bag.exists():
         names = _topics(bag)
-        if not any(name == topic or name.endswith(f'/{topic}') for name in names):
-            raise TrainingError(
-                f'{bag} has {", ".join(names)}, expected {topic}: choose another --out'
-            )
+        for one in filter(None, (topic, right)):
+            if not any(name == one or name.endswith(f'/{one}') for name in names):
+                raise TrainingError(
+                    f'{bag} has {", ".join(names)}, expected {one}: choose another --out'
+                )
         return bag
     for left in sorted(folder.glob(f'{UNFINISHED}*/{RECORDING}')):
         raise TrainingError(_ended(left))
@@ -72,8 +75,9 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
     try:
         told = _run(
-            'spike_record', topic, '--out', str(unfinished / RECORDING),
+            'spike_record', *([] if right else [topic]), '--out', str(unfinished / RECORDING),
             '--seconds', str(seconds), '--max-gb', str(max_gb),
+            *(_both_eyes(topic, right) if right else []),
         )  # fmt: skip
         print(told)
         (unfinished / RECORDING).rename(bag)
@@ -86,6 +90,16 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
             unfinished.rmdir()
     print(f'{bag}: complete')
     return bag
+
+
+def _both_eyes(left: str, right: str) -> list[str]:
+    """Return the options that record two topics, and the camera_info beside each."""
+    options = ['--stereo', '--ros-args']
+    for eye, topic in zip(EYES, (left, right), strict=True):
+        full_name = f'/{topic.lstrip("/")}'
+        beside = f'{full_name.rpartition("/")[0]}/camera_info'
+        options += ['-r', f'{eye}/spikes:={full_name}', '-r', f'{eye}/camera_info:={beside}']
+    return options
 
 
 def _topics(bag: Path) -> list[str]:

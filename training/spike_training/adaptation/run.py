@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import time
@@ -37,19 +38,23 @@ from spike_training.adaptation.acceptance import (
 )
 from spike_training.adaptation.candidates import (
     AVERAGE,
+    SCALE,
     SENSOR,
+    Scaled,
     TrainingData,
     load_network,
+    rescale,
     train_candidates,
 )
 from spike_training.adaptation.correction import describe_correction, measure_rates
-from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
+from spike_training.adaptation.evidence import Verdict, choose, compute_outputs, fit_scale
 from spike_training.adaptation.findings import Findings, find
 from spike_training.adaptation.matching import LEAST_TRIALS, time_scenes
 from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.schedule import EXPORT_S, TOLERANCE, Schedule
+from spike_training.adaptation.second_eye import SecondEye
 from spike_training.adaptation.stored import mapping, number, read
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
@@ -81,6 +86,7 @@ class Arguments(NamedTuple):
         topic: Topic of spikes in bags, its full name or the end of it.
         flat: Recording of a uniform bright picture.
         dark: Recording with the lens covered.
+        eye: Second eye; None: there is none.
     """
 
     recordings: Sequence[Path]
@@ -92,6 +98,7 @@ class Arguments(NamedTuple):
     topic: str
     flat: Path | None
     dark: Path | None
+    eye: SecondEye | None = None
 
 
 def run(
@@ -121,7 +128,7 @@ def run(
     """
     schedule = Schedule(out.with_suffix(''), arguments.minutes)
     folder, calibrated = out.with_suffix(''), out.with_suffix('') / 'calibrated.safetensors'
-    settings, info, old = prepare(arguments.config, arguments.checkpoint, out)
+    settings, info, old = prepare(arguments.config, arguments.checkpoint, out, arguments.eye)
     limit_threads(settings.threads)
     original = find_checkpoint(arguments.checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
@@ -134,12 +141,14 @@ def run(
     _init_folder(folder, recorded.opened, arguments, flat, dark)
     settings = dataclasses.replace(settings, out=folder)
     findings = find(old, info, recorded, settings, rates, schedule)
-    _print_findings(folder, recorded, findings)
+    scaled = _measure_scale(original, info, old, recorded, folder)
+    _print_findings(folder, recorded, findings, scaled)
     with schedule.step('test of the old network'):
         acceptance = AcceptanceTest(old, info, recorded, findings, fabric.device)
     data = TrainingData(
         findings.scenes.source(findings.styles, 'train', fabric.device),
         recorded.adaptation, recorded.windows.rate_hz, findings.corrections,
+        scaled=scaled,
     )  # fmt: skip
     seconds = time_of_stages(folder / BUDGET, schedule, len(settings.stages), acceptance.seconds)
 
@@ -150,7 +159,7 @@ def run(
         return candidate
 
     candidates = train_candidates(settings, original, data, seconds, fabric, test)
-    write_report(folder, recorded, findings, acceptance, candidates)
+    write_report(folder, recorded, findings, acceptance, candidates, scaled)
     kept, shown = choose(candidates), choose_shown(candidates)
     verdict = overall_verdict(candidates)
     if kept is not None:
@@ -168,6 +177,16 @@ def run(
         if swap:
             ros_commands.swap(swap, out)
     return verdict
+
+
+def _measure_scale(
+    original: Path, info: DepthInfo, old: nn.Module, recorded: Recorded, folder: Path
+) -> Scaled | None:
+    """Write the old network in the metres of a second eye; None: there is none."""
+    if recorded.pairs is None:
+        return None
+    out = folder / f'{SCALE}.safetensors'
+    return rescale(original, lambda: fit_scale(old, info, recorded.known), out)
 
 
 def time_of_stages(
@@ -189,7 +208,7 @@ def time_of_stages(
     def share(coming: int) -> float:
         # The average is tested, too, and the calibration generates as many scenes, and tests them.
         rest_s = (coming + 2) * test_s + EXPORT_S / 2
-        return max(schedule.left_s - rest_s, 0) / coming
+        return max(schedule.left_s - rest_s, 0) / max(coming, 1)
 
     most = math.inf if not stored.exists() else read(stored, parse_budget)
     if most == math.inf:
@@ -228,8 +247,9 @@ def least_seconds(
     match_s = sizes.match_scenes * (scene.render + LEAST_TRIALS * scene.trial)
     if (folder / 'match.json').is_file():
         match_s = 0.0
-    made = len(styles) * sizes.compared + 2 * sizes.scenes + sizes.corrected
-    tests = len(settings.stages) + 2
+    two_eyes = recorded.pairs is not None  # nothing is corrected then, and the scale is tested
+    made = len(styles) * sizes.compared + 2 * sizes.scenes + (0 if two_eyes else sizes.corrected)
+    tests = len(settings.stages) + 2 + two_eyes
     seen = made + tests * (sizes.scenes + 2 * sizes.tested)
     needed_s = match_s + made * (scene.render + scene.trial) + seen * window_s + EXPORT_S
     return max(needed_s, EXPORT_S / 2 / TOLERANCE)
@@ -241,11 +261,12 @@ def _open(
     """Open the recordings as windows, and those in uniform light and in the dark, if given.
 
     Raises:
+        ConfigError: The options of the second eye do not fit the recordings.
         DataSetError: They cannot be used.
     """
     source = arguments.size, arguments.rate_hz, arguments.topic
     try:
-        recorded = open_windows(arguments.recordings, *source, info, device, sizes)
+        recorded = open_windows(arguments.recordings, *source, info, device, sizes, arguments.eye)
     except DataSetError as error:
         own = folder / ros_commands.RECORDING
         if own not in arguments.recordings:
@@ -258,7 +279,9 @@ def _open(
     return recorded, flat, dark
 
 
-def prepare(config: Path, checkpoint: Path, out: Path) -> tuple[RunConfig, DepthInfo, nn.Module]:
+def prepare(
+    config: Path, checkpoint: Path, out: Path, eye: SecondEye | None = None
+) -> tuple[RunConfig, DepthInfo, nn.Module]:
     """Load what an adaptation needs before its recordings: settings, metadata and network.
 
     Raises:
@@ -267,7 +290,7 @@ def prepare(config: Path, checkpoint: Path, out: Path) -> tuple[RunConfig, Depth
     """
     _check_folder(out)
     settings = load_config(config)
-    _check_stages(settings)
+    _check_stages(settings, two_eyes=eye is not None)
     return settings, *_load_old(checkpoint)
 
 
@@ -290,14 +313,24 @@ def _load_old(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
     return info, old
 
 
-def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> None:
+def _print_findings(
+    folder: Path, recorded: Recorded, findings: Findings, scaled: Scaled | None
+) -> None:
     opened = recorded.opened
     print(
         f'{folder}: {opened.duration_s:.3g} s in {len(opened.recordings)} recordings; simulated '
         f'with {findings.match.describe()}'
     )
+    if (pairs := recorded.pairs) is not None:
+        print(
+            f'{folder}: {pairs.number} pairs at a baseline of {pairs.rig.baseline_m:g} m and a '
+            f'focal length of {pairs.rig.fx_px:g} pixels: {pairs.matched:.0%} of the pixels match'
+        )
+    if scaled is not None:
+        print(f'{folder}: depth by two eyes is {scaled.factor:.3f} times that of the old network')
     if recorded.measured:
-        print(f'{folder}: the depth of the recording decides on the verdict')
+        whose = 'that both eyes match' if recorded.matched_decides else 'of the recording'
+        print(f'{folder}: the depth {whose} decides on the verdict')
     if findings.corrections is not None:
         facts = describe_correction(findings.corrections.sensor)
         print(
@@ -307,7 +340,7 @@ def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> Non
         )
     told = ', '.join(f'{style} {share:.0%}' for style, share in findings.shares.items())
     print(f'{folder}: places look like {told}')
-    for warning in list_warnings(recorded, findings):
+    for warning in list_warnings(recorded, findings, scaled):
         print(f'{folder}: {warning}')
 
 
@@ -356,6 +389,7 @@ def _init_folder(
     flat_path, dark_path = (
         None if one is None else str(one.resolve()) for one in (arguments.flat, arguments.dark)
     )
+    rig = opened.rig
     settings: dict[str, Any] = {
         'recordings': [str(path.resolve()) for path in arguments.recordings],
         'content of the recordings': _contents(opened.clips),
@@ -369,11 +403,15 @@ def _init_folder(
         'fingerprint of the recordings': [fingerprint(one) for one in arguments.recordings],
         'fingerprint of flat': _fingerprint(arguments.flat),
         'fingerprint of dark': _fingerprint(arguments.dark),
+        **_describe_right(arguments.eye, opened),
         'names': {
             'checkpoint': str(arguments.checkpoint),
             'config': str(arguments.config),
             'fingerprint of flat': flat_path,
             'fingerprint of dark': dark_path,
+            'calibration of both cameras': None
+            if rig is None
+            else f'{rig.baseline_m:g} m, {rig.fx_px:g} px',
         },
     }
     path = folder / SETTINGS
@@ -387,6 +425,24 @@ def _init_folder(
     write_atomically(path, json.dumps(settings, indent=2).encode())
 
 
+_OF_TWO_EYES = ('right', 'fingerprint of right', 'calibration of both cameras')
+"""Settings of the right eye; None: one eye, as in folders that an earlier version began."""
+
+
+def _describe_right(eye: SecondEye | None, opened: Opened) -> dict[str, Any]:
+    """Return the settings of the right eye."""
+    if eye is None or opened.rig is None:
+        return dict.fromkeys(_OF_TWO_EYES)
+    paths = opened.right_paths
+    cameras = repr((opened.rig.left, opened.rig.right))
+    values = (
+        [str(path.resolve()) for path in paths] or [eye.topic],
+        [fingerprint(path) for path in paths] or None,
+        hashlib.sha256(cameras.encode()).hexdigest(),
+    )
+    return dict(zip(_OF_TWO_EYES, values, strict=True))
+
+
 def _fingerprint(path: Path | None) -> str | None:
     return None if path is None else fingerprint(path)
 
@@ -395,6 +451,9 @@ _BEFORE_FINGERPRINTS = (
     'recordings', 'content of the recordings', 'checkpoint', 'config', 'minutes', 'flat', 'dark',
 )  # fmt: skip
 """Settings that an earlier version has stored, too."""
+
+_FINGERPRINTS = {'fingerprint of the recordings': 'recordings', 'fingerprint of right': 'right'}
+"""Setting with the paths of what was hashed."""
 
 
 def _check_same(folder: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -407,13 +466,14 @@ def _check_same(folder: Path, before: dict[str, Any], settings: dict[str, Any]) 
     names = names if isinstance(names, dict) else {}
     different = []
     for name, value in settings.items():
-        if name == 'names' or (name not in before and name not in _BEFORE_FINGERPRINTS):
+        always = (*_BEFORE_FINGERPRINTS, *_OF_TWO_EYES)
+        if name == 'names' or (name not in before and name not in always):
             continue
         if (old := before.get(name)) != value:
             if name in settings['names']:
                 old, value = names.get(name), settings['names'][name]
-            elif name == 'fingerprint of the recordings':
-                old, value = before.get('recordings'), settings['recordings']
+            elif (of := _FINGERPRINTS.get(name)) is not None:
+                old, value = before.get(of), settings[of]
             how = 'replaced since' if old == value else f'{_told(old)}, given {_told(value)}'
             different.append(f'{name} ({how})')
     if different:
@@ -430,8 +490,12 @@ def _told(value: Any) -> str:
     return 'none' if value is None else printable(str(value))
 
 
-def _check_stages(settings: RunConfig) -> None:
+def _check_stages(settings: RunConfig, two_eyes: bool) -> None:
     """Refuse settings of stages that an adaptation would ignore.
+
+    Args:
+        settings: Settings of the candidates.
+        two_eyes: True if the recordings have a right eye.
 
     Raises:
         ConfigError: There are some; the message lists them.
@@ -439,13 +503,18 @@ def _check_stages(settings: RunConfig) -> None:
     problems = []
     for i, stage in enumerate(settings.stages):
         where = f'stages[{i}]'
-        if stage.name in (OLD, SENSOR, AVERAGE):
+        if stage.name in (OLD, SENSOR, SCALE, AVERAGE):
             problems.append(f'{where}.name is {stage.name!r}: expected another name')
         spec = stage.batches
-        if stage.task != 'depth' or spec.domain == 'target' or spec.rgb:
+        alone = spec.domain == 'target' or (spec.right and spec.domain != 'both')
+        if stage.task != 'depth' or alone or spec.rgb:
             problems.append(
                 f'{where}.kind is {stage.kind!r}: expected stages of depth that learn from '
                 'labelled spikes of the source'
+            )
+        if spec.right and not two_eyes:
+            problems.append(
+                f'{where}.kind is {stage.kind!r}, of two eyes: expected right, their recordings'
             )
         for name in ('average_with', 'steps', 'epochs', 'height', 'width', 'planes', 'styles'):
             if getattr(stage, name) is not None:

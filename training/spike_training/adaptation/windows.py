@@ -14,7 +14,10 @@ import torch
 
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_training.adaptation.matching import BATCH_SIZE, Windows
+from spike_training.adaptation.pairs import LEAST_MEASURED as LEAST_MEASURED
+from spike_training.adaptation.pairs import PairMatcher, Pairs
 from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
+from spike_training.adaptation.second_eye import SecondEye
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError
 from spike_training.sampling.sample import Batch, Unlabelled
@@ -22,9 +25,6 @@ from spike_training.sampling.spike_source import SpikeSource
 
 LARGEST = (256, 384)
 """Rows and columns of the windows, at most: of larger sensors the middle is used."""
-
-LEAST_MEASURED = 5
-"""Windows with depth from which on the recording's own depth decides, or gives the scale."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Sizes:
         tested: Held-back windows that candidates are tested on.
         moving: Held-back windows whose depth from motion is tried.
         scenes: Labelled scenes that candidates are tested on, and as many to calibrate on.
+        paired: Windows of the adaptation part whose depth by both eyes gives the scale.
     """
 
     matched: int = 48
@@ -49,6 +50,7 @@ class Sizes:
     tested: int = 36
     moving: int = 36
     scenes: int = 72
+    paired: int = 144
 
 
 class Recorded(NamedTuple):
@@ -62,8 +64,10 @@ class Recorded(NamedTuple):
         windows: Their size, length, plane rate and bins.
         whole: Windows to learn from, of the whole sensor, in one bin.
         known: Windows with depth and focal length of the adaptation part; may be none.
-        measured: Held-back windows with depth; may be none.
+        measured: Held-back windows with depth; may be none. Of two eyes both are recorded depth
+            if both parts have it, else what matches.
         sizes: Numbers of windows and scenes.
+        pairs: Windows of both eyes with matched depth; None: one eye.
     """
 
     opened: Opened
@@ -75,6 +79,12 @@ class Recorded(NamedTuple):
     known: list[Batch]
     measured: list[Batch]
     sizes: Sizes
+    pairs: Pairs | None = None
+
+    @property
+    def matched_decides(self) -> bool:
+        """True if the depth that tells which network is better is what both eyes match."""
+        return self.pairs is not None and self.measured is self.pairs.measured
 
     @property
     def fx(self) -> float:
@@ -91,6 +101,7 @@ def open_windows(
     info: DepthInfo,
     device: torch.device,
     sizes: Sizes,
+    eye: SecondEye | None = None,
 ) -> Recorded:
     """Open recordings as windows for a network.
 
@@ -102,11 +113,13 @@ def open_windows(
         info: Metadata of the network.
         device: Device of the windows.
         sizes: Numbers of windows and scenes.
+        eye: Second eye; None: there is none.
 
     Raises:
+        ConfigError: The options of the second eye do not fit the recordings.
         DataSetError: The recordings cannot be used.
     """
-    opened = open_recordings(recordings, size, rate_hz, topic)
+    opened = open_recordings(recordings, size, rate_hz, topic, eye)
     geometry = opened.clips[0].geometry
     if min(geometry.height, geometry.width) < info.multiple:
         raise DataSetError(
@@ -116,11 +129,12 @@ def open_windows(
     sources = [
         SpikeSource(
             clips, info.planes, info.bins, info.multiple, size=LARGEST, labels=False,
-            device=device, raw_pixels=True,
+            device=device, raw_pixels=True, with_right=opened.rig is not None,
         )
         for clips in parts
     ]  # fmt: skip
-    tested = [batch.unlabelled() for batch in spread_windows(sources[1], sizes.tested)]
+    held_back = spread_windows(sources[1], sizes.tested)
+    tested = [batch.unlabelled() for batch in held_back]
     if sum(len(one.counts) for one in tested) < 2:
         name = opened.clips[0].name
         raise DataSetError(f'{name}: expected two held-back windows that can be read')
@@ -130,12 +144,19 @@ def open_windows(
     whole = SpikeSource(
         parts.adaptation, info.planes, bins=1, multiple=1, labels=False, raw_pixels=True
     )
-    known = [clip for clip in parts.adaptation if clip.camera is not None]
+    clips = [clip for clip in parts.adaptation if clip.camera is not None]
+    known = _with_depth(clips, info, device, sizes.tested)
+    measured = _with_depth(parts.held_back, info, device, sizes.tested)
+    pairs = None
+    if opened.rig is not None:
+        matcher = PairMatcher(opened.rig, sources[0].crop(), info)
+        to_learn = spread_windows(sources[0], sizes.paired)
+        pairs = matcher.match(opened.clips[0].name, to_learn, held_back)
+        if not (known and measured):
+            known, measured = pairs.known, pairs.measured
     return Recorded(
-        opened, sources[0], tested, parts.held_back, windows, whole,
-        _with_depth(known, info, device, sizes.tested),
-        _with_depth(parts.held_back, info, device, sizes.tested), sizes,
-    )  # fmt: skip
+        opened, sources[0], tested, parts.held_back, windows, whole, known, measured, sizes, pairs
+    )
 
 
 def spread_windows(source: SpikeSource, number: int) -> list[Batch]:

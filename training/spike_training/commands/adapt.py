@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
-from spike_training.adaptation import CONFIG
+from spike_training.adaptation import CONFIG, STEREO_CONFIG
+from spike_training.adaptation.second_eye import SecondEye
 from spike_training.choices import Device
 from spike_training.errors import ConfigError
 
@@ -22,7 +24,7 @@ def adapt(
     rate_hz: float = 20_000.0,
     topic: str = 'spikes',
     minutes: float = 30.0,
-    config: Path = CONFIG,
+    config: Path | None = None,
     device: Device = 'auto',
     flat: Path | None = None,
     dark: Path | None = None,
@@ -31,6 +33,11 @@ def adapt(
     watch_gb: float = 4.0,
     swap: str = '',
     overwrite: bool = False,
+    right: str | Sequence[str] = '',
+    baseline: float | None = None,
+    fx: float | None = None,
+    camera_info: Path | None = None,
+    right_camera_info: Path | None = None,
 ) -> None:
     """Adapt a network of depth to unlabelled recordings of one camera, and test the result.
 
@@ -39,7 +46,8 @@ def adapt(
     recording itself. An acceptance test without labels compares each candidate with the old
     network on a held-back part of the recording: docs/adapt.md. A file is written only if the
     verdict is improved. The folder beside it holds adapt.json and its page, adapt.html, and
-    resumes an interrupted adaptation with the same command.
+    resumes an interrupted adaptation with the same command. Recordings of a second camera, to the
+    right of the first one, teach metres; the adapted network needs one camera.
 
     Args:
         out: The .safetensors file to write; an existing one is refused without overwrite.
@@ -50,7 +58,8 @@ def adapt(
         rate_hz: Plane rate of .dat files.
         topic: Topic of spikes in bags, its full name or the end of it.
         minutes: Duration, about.
-        config: Settings of the candidates.
+        config: Settings of the candidates; configs/adapt.yaml by default, with a second camera
+            adapt_stereo.yaml.
         device: cpu, cuda, or auto: a GPU if torch finds one.
         flat: Recording of a uniform bright picture: the response of the pixels is measured.
         dark: Recording with the lens covered: the dark current is measured.
@@ -60,6 +69,13 @@ def adapt(
         swap: Running depth node that gets the new file as its checkpoint if the verdict is
             improved, such as /spike_depth; needs ROS 2.
         overwrite: Replace an existing file, if the verdict is improved.
+        right: Right eye: the .dat file, or folder of these under the same names, of each of the
+            recordings, in their order; of bags, and with watch, the topic of its spikes.
+        baseline: Distance from the left to the right camera, metres.
+        fx: Focal length of both cameras, pixels, where the recording does not have it.
+        camera_info: Calibration of the left camera, in place of baseline and fx. Bags have those
+            of both cameras, which are used unless others are given.
+        right_camera_info: Calibration of the right camera.
     """
     if out.suffix != '.safetensors':
         raise ConfigError(f'out is {out}: expected a .safetensors file')
@@ -82,19 +98,57 @@ def adapt(
     paths = [recordings] if isinstance(recordings, Path) else [*(recordings or ())]
     if not (paths or watch):
         raise ConfigError('recordings is empty: expected one or more')
+    eye = _second_eye(
+        [right] if isinstance(right, str) else [*right],
+        {'baseline': baseline, 'fx': fx, 'camera_info': camera_info,
+         'right_camera_info': right_camera_info},
+        {'flat': flat, 'dark': dark},
+    )  # fmt: skip
+    if config is None:
+        config = CONFIG if eye is None else STEREO_CONFIG
     folder = out.with_suffix('')
     print(f'{folder}: start; about {minutes:g} min left', flush=True)  # torch takes seconds
     with lock_folder(folder):
         from spike_training.adaptation import ros_commands, run
 
         if not paths:
-            run.prepare(config, checkpoint, out)  # before gigabytes are recorded
+            run.prepare(config, checkpoint, out, eye)  # before gigabytes are recorded
             if (folder / run.SETTINGS).exists() and not (folder / ros_commands.RECORDING).exists():
                 raise ConfigError(
                     f'{folder} holds an adaptation to other recordings: choose another --out'
                 )
-            paths = [ros_commands.record(watch, folder, watch_seconds, watch_gb)]
+            also = '' if eye is None else eye.topic
+            paths = [ros_commands.record(watch, folder, watch_seconds, watch_gb, also)]
         arguments = run.Arguments(
-            paths, checkpoint, config, minutes, size, rate_hz, watch or topic, flat, dark
+            paths, checkpoint, config, minutes, size, rate_hz, watch or topic, flat, dark, eye
         )
         run.run(arguments, out, device, swap)
+
+
+def _second_eye(
+    right: Sequence[str], calibration: Mapping[str, Any], of_one: Mapping[str, Path | None]
+) -> SecondEye | None:
+    """Return the second eye of the options, None without one.
+
+    Args:
+        right: Its recordings, or the topic.
+        calibration: Options of both cameras, by name.
+        of_one: Options of a single camera, by name.
+
+    Raises:
+        ConfigError: The options do not go together.
+    """
+    given = [name for name, value in calibration.items() if value is not None]
+    if not any(right):
+        if given:
+            raise ConfigError(
+                f'{" and ".join(given)} without right: expected the recording of the right eye'
+            )
+        return None
+    for name, value in of_one.items():
+        if value is not None:
+            raise ConfigError(
+                f'{name} is {value}: expected none with right, as the sensors of two eyes are not '
+                'corrected'
+            )
+    return SecondEye(tuple(right), **calibration)

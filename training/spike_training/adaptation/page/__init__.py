@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from spike_depth_ros.checkpoint import write_atomically
 from spike_training.errors import one_line
-from spike_training.sampling.sample import Unlabelled
+from spike_training.sampling.sample import Batch, Unlabelled
 
 PAGE = 'adapt.html'
 
@@ -29,6 +29,7 @@ class Shown(NamedTuple):
         seen: The same windows as the candidate sees them, corrected for the sensor or not.
         scenes: Generated scenes through the matched camera.
         fx: Focal length of the recordings, pixels; NaN if unknown.
+        matched: The held-back windows with the depth that both eyes match; none of one eye.
     """
 
     old: Path
@@ -39,6 +40,7 @@ class Shown(NamedTuple):
     seen: Sequence[Unlabelled]
     scenes: Unlabelled
     fx: float
+    matched: Sequence[Batch] = ()
 
 
 def write_page(folder: Path, report: str, shown: Shown) -> None:

@@ -28,7 +28,7 @@ from spike_training.adaptation.evidence import (
 )
 from spike_training.adaptation.page import Shown
 from spike_training.evaluation.predictors import predict
-from spike_training.sampling.sample import Unlabelled
+from spike_training.sampling.sample import Batch, Unlabelled
 
 TEMPLATE = Path(__file__).with_name('adapt.html.j2')
 
@@ -49,7 +49,7 @@ def render(report: Mapping[str, Any], shown: Shown) -> str:
         shown: Checkpoints and windows to show.
     """
     recordings, candidates = report['recordings'], report['rungs']
-    measured = bool(recordings['windows_with_depth'])
+    measured, pairs = bool(recordings['windows_with_depth']), report['pairs']
     kind = 'measured' if measured else 'expected'
     known = candidates[0]['evidence'].items() if candidates else ()
     exposure = _brightest(shown.windows)
@@ -72,6 +72,7 @@ def render(report: Mapping[str, Any], shown: Shown) -> str:
         out=shown.out.name,
         candidate=shown.name,
         kind=kind,
+        error='error' if pairs is None else 'error in metres',
         improved=improved,
         worse=f'{math.expm1(limits[1]):+.1%}',
         weights=WEIGHTS_IN_MOTION if in_motion else WEIGHTS,
@@ -111,7 +112,8 @@ def _tiles(report: Mapping[str, Any], kind: str) -> list[tuple[str, str]]:
     for one in report['rungs']:
         if one['name'] == report['shown']:
             change = 'flat depth' if one['flat'] else f'{one["expected_change"]:+.0%}'
-            tiles.append((f'{kind} change of the error, {one["name"]}', change))
+            error = 'error' if report['pairs'] is None else 'error in metres'
+            tiles.append((f'{kind} change of the {error}, {one["name"]}', change))
     return [
         *tiles,
         (
@@ -149,12 +151,17 @@ def _windows(rate_hz: float, shown: Shown, exposure: float) -> tuple[list[dict[s
             * info.relative_error(output.depth[0, 0].numpy(), output.uncertainty[0, 0].numpy())
             for output in outputs
         ]
-    near, far = (float(value) for value in np.percentile([*depths.values()], (1, 99)))
+    matched = _spread_depths(shown.matched, ROWS)
+    seen_m = np.concatenate([np.ravel(one) for of in (*depths.values(), matched) for one in of])
+    near, far = (float(value) for value in np.nanpercentile(seen_m, (1, 99)))
     far = max(far, 1.05 * near)
     most = max(float(np.percentile(np.stack(percents), 98)), 1.0)
     rows = []
     for k, window in enumerate(chosen):
         panels = [('picture', pad_colour_bar(_picture(window, exposure)))]
+        if matched:
+            both_eyes = pictures.depth_panel(matched[k], near, far)
+            panels.append(('depth: both eyes, matched', both_eyes))
         panels += [
             (f'depth: {name}', pictures.depth_panel(of[k], near, far))
             for name, of in depths.items()
@@ -190,6 +197,15 @@ def _spread(batches: Sequence[Unlabelled], number: int) -> list[Unlabelled]:
     ]
     places = np.linspace(0, len(windows) - 1, min(number, len(windows)))
     return [windows[place] for place in places.round().astype(int).tolist()]
+
+
+def _spread_depths(batches: Sequence[Batch], number: int) -> list[FloatImage]:
+    """Return the depth of windows as :func:`_spread` chooses them; none without windows."""
+    if not batches:
+        return []
+    depths: FloatImage = torch.cat([batch.depth[:, 0] for batch in batches]).cpu().numpy()
+    places = np.linspace(0, len(depths) - 1, min(number, len(depths)))
+    return [depths[place] for place in places.round().astype(int).tolist()]
 
 
 def _brightest(windows: Sequence[Unlabelled]) -> float:

@@ -111,15 +111,51 @@ def read(
         DataSetError: There is no such bag or stream, it is damaged, there are streams of several
             cameras, or two eyes are no calibrated pair of one size, rate and clock.
     """
+    if right and fx > 0:
+        raise DataSetError('option fx is of one eye; expected camera_info of both with right')
+    names = _Names(spikes, camera_info, depth, right, right_camera_info)
+    return _read(root, names, size, fx, None)
+
+
+def read_pairs(root: Path, spikes: str, right: str, rig: StereoRig) -> list[SpikeClip]:
+    """Read the recordings of two eyes of a bag whose calibrations are given, not recorded.
+
+    Args:
+        root: As for :func:`read`.
+        spikes: As there.
+        right: As there.
+        rig: Calibrations of both eyes.
+
+    Raises:
+        DataSetError: As there, or the streams are of another size than the calibrations.
+    """
+    size = f'{rig.left.width}x{rig.left.height}'
+    return _read(root, _Names(spikes, right=right), size, 0.0, rig)
+
+
+class _Names(NamedTuple):
+    """Topics of a bag, as in :func:`read`."""
+
+    spikes: str
+    camera_info: str = 'camera_info'
+    depth: str = 'depth/truth'
+    right: str = ''
+    right_camera_info: str = 'camera_info'
+
+
+def _read(
+    root: Path, names: _Names, size: str, fx: float, given: StereoRig | None
+) -> list[SpikeClip]:
+    """Read the recordings of a bag, with the rig that is given, or that of the bag."""
     bag = root / 'metadata.yaml' if root.is_dir() else root
     if not bag.is_file():
         raise files.missing(bag, TREE)
-    if right and fx > 0:
-        raise DataSetError('option fx is of one eye; expected camera_info of both with right')
     with _opened(root) as reader:
-        left = _eye(reader, root, spikes, camera_info, size)
-        other = _eye(reader, root, right, right_camera_info, size) if right else None
-        maps, unread = _stamps(reader, _topics(reader, depth, IMAGE, left.topics))
+        left = _eye(reader, root, names.spikes, names.camera_info, size)
+        other = None
+        if names.right:
+            other = _eye(reader, root, names.right, names.right_camera_info, size)
+        maps, unread = _stamps(reader, _topics(reader, names.depth, IMAGE, left.topics))
     refused = left.refused + ([] if other is None else other.refused)
     skipped = {'not a packet of planes': refused} if refused else {}
     skipped |= {'not an image of depth': unread} if unread else {}
@@ -129,16 +165,16 @@ def read(
         camera, lens = _camera(root, left, fx)
         clips = [_clip(root, left.topics[0], part, camera, maps) for part in left.parts]
     else:
-        rig = _rig(root, left, other)
+        rig = _rig(root, left, other, given)
         lens = rig.rectifications[0]
         camera = np.array(rig.left.p, np.float64).reshape(3, 4)[:, :3]
         clips = _paired(root, (left, other), camera, rig, maps)
-    names = [f'rosbag/{root.stem}/{number}' for number in range(len(clips))]
+    titles = [f'rosbag/{root.stem}/{number}' for number in range(len(clips))]
     if len(clips) == 1:
-        names = [f'rosbag/{root.stem}']
+        titles = [f'rosbag/{root.stem}']
     clips = [
-        dataclasses.replace(clip, name=name, rectification=lens)
-        for clip, name in zip(clips, names, strict=True)
+        dataclasses.replace(clip, name=title, rectification=lens)
+        for clip, title in zip(clips, titles, strict=True)
     ]
     clips[0].skipped.update(skipped)
     if first := next((clip for clip in clips if clip.depths), None):
@@ -185,8 +221,8 @@ def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectificat
     return matrix if matrix[0, 0] > 0 else None, lens
 
 
-def _rig(root: Path, left: _Eye, right: _Eye) -> StereoRig:
-    """Return the rig of two eyes.
+def _rig(root: Path, left: _Eye, right: _Eye, given: StereoRig | None) -> StereoRig:
+    """Return the rig of two eyes: the given one, or that of their calibrations.
 
     Raises:
         DataSetError: They are no calibrated pair of one size and rate.
@@ -194,11 +230,12 @@ def _rig(root: Path, left: _Eye, right: _Eye) -> StereoRig:
     names = left.topics[0], right.topics[0]
     if names[0] == names[1]:
         raise DataSetError(f'{root}: spikes and right are both {names[0]}; expected two streams')
+    rig = _recorded_rig(root, left, right) if given is None else given
     for eye, name in zip((left, right), names, strict=True):
-        if eye.calibration is None:
+        if (eye.geometry.width, eye.geometry.height) != (rig.left.width, rig.left.height):
             raise DataSetError(
-                f'{root}: {name} has no camera_info; expected those of both eyes, calibrated '
-                'together'
+                f'{root}: {name} has {eye.geometry}; expected {rig.left.width}x{rig.left.height}, '
+                'as the calibrations'
             )
     if differs(left.period_ns, right.period_ns):
         rates = [1e9 / eye.period_ns for eye in (left, right)]
@@ -206,16 +243,30 @@ def _rig(root: Path, left: _Eye, right: _Eye) -> StereoRig:
             f'{root}: {names[0]} has {rates[0]:.6g} planes a second, {names[1]} {rates[1]:.6g}; '
             'expected one rate'
         )
-    assert left.calibration is not None
-    assert right.calibration is not None
-    try:
-        rig = StereoRig(left.calibration, right.calibration)
-    except CalibrationError as error:
-        raise DataSetError(f'{root}: {" and ".join(names)}, camera_info: {error}') from error
     orders = [eye.geometry.bit_order for eye in (left, right)]
     if orders[0] != orders[1]:
         raise DataSetError(f'{root}: bit orders {orders[0]} and {orders[1]}, expected one')
     return rig
+
+
+def _recorded_rig(root: Path, left: _Eye, right: _Eye) -> StereoRig:
+    """Return the rig of the calibrations of a bag.
+
+    Raises:
+        DataSetError: They are none of a pair.
+    """
+    names, found = (left.topics[0], right.topics[0]), []
+    for eye, name in zip((left, right), names, strict=True):
+        if eye.calibration is None:
+            raise DataSetError(
+                f'{root}: {name} has no camera_info; expected those of both eyes, calibrated '
+                'together'
+            )
+        found.append(eye.calibration)
+    try:
+        return StereoRig(*found)
+    except CalibrationError as error:
+        raise DataSetError(f'{root}: {" and ".join(names)}, camera_info: {error}') from error
 
 
 def _paired(

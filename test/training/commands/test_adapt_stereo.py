@@ -1,0 +1,544 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Adaptation to recordings of two eyes, which teach metres, and its command."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+pytest.importorskip('jinja2')
+Image = pytest.importorskip('PIL.Image')
+
+import bags  # noqa: E402
+from html_pages import Reader  # noqa: E402
+from training_files import write  # noqa: E402
+
+from spike_depth_ros.checkpoint import load  # noqa: E402
+from spike_depth_ros.stream.packing import unpack  # noqa: E402
+from spike_training.adaptation import (  # noqa: E402
+    CONFIG,
+    STEREO_CONFIG,
+    candidates,
+    evidence,
+    ros_commands,
+    run,
+)
+from spike_training.adaptation.pairs import LEAST_DISPARITY_PX  # noqa: E402
+from spike_training.adaptation.recordings import open_recordings  # noqa: E402
+from spike_training.adaptation.second_eye import SecondEye  # noqa: E402
+from spike_training.adaptation.windows import Sizes, open_windows  # noqa: E402
+from spike_training.commands.adapt import adapt  # noqa: E402
+from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
+from spike_training.sampling.sample import Batch  # noqa: E402
+from spike_training.sensor.camera import SpikeCamera  # noqa: E402
+
+pytestmark = pytest.mark.timeout(300)
+
+FEW = Sizes(
+    matched=12, match_scenes=2, corrected=12, compared=8, tested=6, moving=2, scenes=4, paired=6
+)
+SIZE = ('96x64', 400.0)
+HEIGHT, WIDTH, RATE_HZ, SECONDS, STEP = 64, 96, 400.0, 6, 20
+BASELINE, FX = 0.12, 100.0
+FAR_PX, NEAR_PX = 6, 12
+"""Disparity of the upper half of the pictures, and of the lower one."""
+
+
+def record(path, shift, seed):
+    """Write what an eye sees of a wall in two parts that moves: columns further by shifts."""
+    import cv2
+
+    knots = [*range(0, round(SECONDS * RATE_HZ) + 1, STEP)]
+    noise = np.random.default_rng(1).random((HEIGHT, WIDTH + NEAR_PX + len(knots)), np.float32)
+    wall = cv2.GaussianBlur(noise, None, 1.5)
+    wall = 0.05 + 0.4 * (wall - wall.min()) / np.ptp(wall)
+    light = np.stack(
+        [
+            np.concatenate([half[:, k + by : k + by + WIDTH] for half, by in zip(
+                np.split(wall, 2), shift, strict=True)])
+            for k in range(len(knots))
+        ]
+    )  # fmt: skip
+    camera = SpikeCamera(HEIGHT, WIDTH, torch.tensor([seed]))
+    planes = camera.expose(torch.from_numpy(light)[None], knots)[0].numpy()
+    path.write_bytes(planes[:, ::-1].tobytes())  # bottom row first
+    return path
+
+
+@pytest.fixture(scope='session')
+def pair(tmp_path_factory):
+    """Left and right .dat file of 6 s at 400 Hz, 96x64 pixels."""
+    folder = tmp_path_factory.mktemp('pair')
+    left = record(folder / 'left.dat', (0, 0), 1)
+    return left, record(folder / 'right.dat', (FAR_PX, NEAR_PX), 2)
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    return write(tmp_path_factory.mktemp('checkpoint') / 'old.safetensors')
+
+
+@pytest.fixture(scope='session')
+def config(tmp_path_factory):
+    """Settings with one style and small batches, which take less time."""
+    text = re.sub(r'styles: .*', 'styles: [home]', STEREO_CONFIG.read_text())
+    path = tmp_path_factory.mktemp('settings') / 'adapt.yaml'
+    path.write_text(text.replace('batch_size: 8', 'batch_size: 2'))
+    return path
+
+
+@pytest.fixture(scope='session', autouse=True)
+def any_minutes():
+    """Allow adaptations of a moment, which train as few steps as possible."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, 'least_seconds', lambda *given: 0.0)
+        yield
+
+
+@pytest.fixture
+def without_onnx(monkeypatch):
+    """Write the calibrated checkpoint alone: an export takes longer than all else together."""
+    monkeypatch.setattr(run, 'export', lambda out, checkpoint: shutil.copy(checkpoint, out))
+
+
+def eye_of(*right, **changes):
+    return SecondEye(tuple(map(str, right)), **{'baseline': BASELINE, 'fx': FX, **changes})
+
+
+def adapt_to(out, left, eye, checkpoint, config, **changes):
+    """Adapt a checkpoint by few windows and scenes."""
+    arguments = run.Arguments(
+        [left], checkpoint, config, 0.001, *SIZE, 'spikes', None, None, eye
+    )  # fmt: skip
+    return run.run(arguments._replace(**changes), out, 'cpu', '', FEW)
+
+
+def windows_of(pair, checkpoint, **changes):
+    eye = eye_of(pair[1], **changes)
+    return open_windows(
+        [pair[0]], *SIZE, 'spikes', load(checkpoint)[0], torch.device('cpu'), FEW, eye
+    )
+
+
+class TestPairs:
+    def test_matched_depth_is_that_of_the_baseline(self, pair, checkpoint):
+        found = windows_of(pair, checkpoint)
+        assert found.matched_decides
+        assert found.pairs.number == 2 * FEW.tested
+        assert 0.7 < found.pairs.matched < 1
+        for batches in (found.known, found.measured):
+            depth = torch.cat([batch.depth[:, 0] for batch in batches]).numpy()
+            assert depth.shape == (FEW.tested, HEIGHT, WIDTH)
+            assert np.nanmedian(depth[:, :30]) == pytest.approx(BASELINE * FX / FAR_PX, rel=0.02)
+            assert np.nanmedian(depth[:, 34:]) == pytest.approx(BASELINE * FX / NEAR_PX, rel=0.02)
+            assert np.nanmax(depth) < BASELINE * FX / LEAST_DISPARITY_PX
+        # Both eyes are there to learn from.
+        batch = found.adaptation.batch(0, 2)
+        assert batch.right.counts.shape == batch.counts.shape
+        assert batch.baseline_m.tolist() == pytest.approx([BASELINE] * 2)
+
+    def test_the_longer_eye_is_cut(self, pair, tmp_path):
+        short = tmp_path / 'short.dat'
+        short.write_bytes(pair[1].read_bytes()[: 2100 * 12 * HEIGHT])
+        for left, right in ((pair[0], short), (short, pair[0])):
+            opened = open_recordings([left], *SIZE, 'spikes', eye_of(right))
+            assert [clip.planes for clip in opened.clips] == [2100]
+            assert opened.duration_s == 2100 / RATE_HZ
+
+    def test_recordings_in_folders_have_right_ones_of_the_same_names(self, pair, tmp_path):
+        for eye, path in zip(('left', 'right'), pair, strict=True):
+            for name in ('one.dat', 'day/two.dat'):
+                (tmp_path / eye / name).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / eye / name).symlink_to(path)
+        (tmp_path / 'left' / 'one.dat').unlink()
+        shutil.copy(pair[0], tmp_path / 'left' / 'one.dat')
+        opened = open_recordings([tmp_path / 'left'], *SIZE, 'spikes', eye_of(tmp_path / 'right'))
+        assert [clip.name for clip in opened.clips] == ['dat/two', 'dat/one']
+        assert all(clip.right is not None for clip in opened.clips)
+        (tmp_path / 'right' / 'day' / 'two.dat').unlink()
+        with pytest.raises(DataSetError, match=r'right/day/two\.dat is no file; expected the ri'):
+            open_recordings([tmp_path / 'left'], *SIZE, 'spikes', eye_of(tmp_path / 'right'))
+
+    def test_the_depth_of_the_recording_wins(self, pair, checkpoint, tmp_path):
+        (tmp_path / 'depth').mkdir()
+        left = tmp_path / 'left.dat'
+        left.symlink_to(pair[0])
+        for plane in range(100, 2400, 50):
+            np.save(
+                tmp_path / 'depth' / f'left_{plane:05}.npy', np.full((64, 96), 3.0, np.float32)
+            )
+        found = windows_of((left, pair[1]), checkpoint)
+        assert not found.matched_decides
+        assert float(found.measured[0].depth.min()) == 3.0
+        assert 0.5 < float(np.nanmedian(found.pairs.measured[0].depth)) < 2.5
+
+    @pytest.mark.parametrize(
+        ('changes', 'error', 'words'),
+        [
+            ({'baseline': 0.0}, ConfigError, r'--baseline 0: expected 0\.001 to 100 metres'),
+            ({'baseline': math.nan}, ConfigError, '--baseline nan: expected'),
+            ({'baseline': None}, ConfigError, 'two cameras with --fx; expected either --baseline'),
+            ({'baseline': None, 'fx': None}, ConfigError, 'two cameras with no calibration'),
+            ({'fx': None}, ConfigError, '--baseline needs a focal length, which is not in the'),
+            ({'fx': -3.0}, ConfigError, r'fx is -3: expected 0\.1 to'),
+            ({'fx': None, 'camera_info': Path('a')}, ConfigError, 'with --baseline and --camera'),
+            ({'camera_info': Path('no'), 'right_camera_info': Path('no'), 'baseline': None,
+              'fx': None}, ConfigError, 'no: no such file; expected a calibration'),
+            ({'baseline': 90.0}, DataSetError,
+             r'depth is 1[0-9.]*e\+03 m in the median at a baseline of 90 m and a focal'),
+        ],
+    )  # fmt: skip
+    def test_calibrations_that_cannot_be_are_one_line(
+        self, pair, checkpoint, changes, error, words
+    ):
+        with pytest.raises(error, match=words) as caught:
+            windows_of(pair, checkpoint, **changes)
+        assert '\n' not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ('kind', 'words'),
+        [
+            ('missing', r'nothing\.dat is no file; expected the right recording of'),
+            ('same', r'left\.dat: is the left recording; expected that of the right camera'),
+            ('copy', r'the disparity is 0\.?[0-9]* pixels in the median, expected 1 or more: at a '
+                     r'baseline of 0\.12 m and a focal length of 100 px one pixel is 12 m away'),
+            ('damaged', r'damaged\.dat: 999 bytes are 1 planes of 96x64 and 231 bytes more'),
+            ('dark', r'dat/left, right eye: mean firing rate of 0 a plane'),
+            ('still', 'right eye: 0.00% of the picture changes'),
+            ('exchanged', r'% of the pixels match in the 5 best pairs .* are not exchanged'),
+            ('later', r'% of the pixels match in the 5 best pairs .* recorded at one time'),
+            ('orders', 'bit orders of left and right planes differ'),
+        ],
+    )  # fmt: skip
+    def test_a_right_eye_that_is_none_is_one_line(self, pair, checkpoint, tmp_path, kind, words):
+        left, right = pair
+        planes = np.fromfile(right, np.uint8).reshape(-1, HEIGHT, 12)
+        path = tmp_path / f'{kind}.dat'
+        if kind == 'missing':
+            path = tmp_path / 'nothing.dat'
+        elif kind == 'same':
+            path = left
+        elif kind == 'exchanged':
+            left, path = right, left
+        elif kind == 'copy':
+            shutil.copy(left, path)
+        elif kind == 'damaged':
+            path.write_bytes(right.read_bytes()[:999])
+        elif kind == 'dark':
+            np.zeros_like(planes).tofile(path)
+        elif kind == 'still':
+            np.tile(planes[:40], (60, 1, 1)).tofile(path)
+        elif kind == 'later':
+            planes[::-1].tofile(path)
+        else:
+            np.packbits(np.unpackbits(planes, bitorder='little'), bitorder='big').tofile(path)
+        with pytest.raises(DataSetError, match=words) as caught:
+            windows_of((left, path), checkpoint)
+        assert '\n' not in str(caught.value)
+
+    def test_as_many_right_recordings_as_left_ones(self, pair):
+        for right in ((), (pair[1], pair[1])):
+            with pytest.raises(ConfigError, match=f'right has {len(right)} of 1 recordings'):
+                open_recordings([pair[0]], *SIZE, 'spikes', eye_of(*right))
+
+
+def test_the_scale_is_measured_and_kept_in_file_and_page(
+    pair, checkpoint, config, tmp_path, without_onnx, capsys
+):
+    out = tmp_path / 'mine.safetensors'
+    assert adapt_to(out, pair[0], eye_of(pair[1]), checkpoint, config) == 'improved'
+    report = json.loads((tmp_path / 'mine' / 'adapt.json').read_text())
+    names = [one['name'] for one in report['rungs']]
+    assert names == ['scale', 'photometric']
+    scale = report['rungs'][0]
+    assert scale['verdict'] == 'improved'
+    errors = report['measured_error']
+    assert scale['expected_change'] == pytest.approx(
+        errors['scale']['metres'] / errors['old']['metres'] - 1
+    )
+    # A pure factor changes no shape.
+    assert errors['scale']['scaled'] == pytest.approx(errors['old']['scaled'], rel=1e-5)
+    assert scale['evidence']['drift'] == pytest.approx(math.log(report['pairs']['scale_factor']))
+    assert report['scale'] == 'metric'
+    told = report['pairs']
+    assert (told['baseline_m'], told['fx_px'], told['number']) == (BASELINE, FX, 12)
+    assert told['depth'] == 'matched'
+
+    # Half of the pictures is 2 m away, the other half 1 m.
+    before, after = load(checkpoint)[0], load(tmp_path / 'mine' / 'scale.safetensors')[0]
+    factor = before.canonical_fx / after.canonical_fx
+    assert factor == pytest.approx(told['scale_factor'])
+    windows = windows_of(pair, checkpoint)
+    network = candidates.load_network(checkpoint)[1]
+    assert evidence.fit_scale(network, before, windows.known) == pytest.approx(factor, rel=1e-4)
+    assert evidence.fit_scale(network, after, windows.known) == pytest.approx(1, rel=1e-4)
+    info = load(out)[0]
+    assert info.scale == 'metric'
+    assert info.canonical_fx == pytest.approx(after.canonical_fx)  # of either candidate
+    assert info.uncertainty_calibrated
+
+    page = Reader((tmp_path / 'mine' / 'adapt.html').read_text())
+    for words in ('Two eyes', '0.12 m', 'error in metres', 'depth: both eyes', 'factor of scale'):
+        assert words in page.text
+    assert len(page.references) == 5 * 5 + 4
+    for reference in page.references:
+        png = base64.b64decode(reference.removeprefix('data:image/png;base64,'), validate=True)
+        with Image.open(io.BytesIO(png)) as image:
+            assert np.ptp(np.asarray(image.convert('RGB'))) > 0
+    printed = capsys.readouterr().out
+    assert '12 pairs at a baseline of 0.12 m and a focal length of 100 pixels' in printed
+    assert 'sensor is left out: each of two eyes would need its own' in printed
+    assert 'the depth that both eyes match decides' in printed
+    assert re.search(r'scale: improved \(metres -[0-9.]+%\)', printed)
+
+
+@pytest.fixture(scope='session')
+def begun(pair, checkpoint, config, tmp_path_factory):
+    """Folder of an adaptation to the pair, without report and output."""
+    out = tmp_path_factory.mktemp('begun') / 'mine.safetensors'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, 'export', lambda out, checkpoint: None)
+        adapt_to(out, pair[0], eye_of(pair[1]), checkpoint, config)
+    return out.with_suffix('')
+
+
+@pytest.fixture
+def resume(begun, pair, checkpoint, config, tmp_path):
+    """Go on with a copy of the adaptation to the pair, which writes TMP_PATH/mine.safetensors."""
+    shutil.copytree(begun, tmp_path / 'mine')
+    given = {'left': pair[0], 'eye': eye_of(pair[1]), 'checkpoint': checkpoint, 'config': config}
+    return lambda **changes: adapt_to(tmp_path / 'mine.safetensors', **{**given, **changes})
+
+
+def test_an_interrupted_adaptation_goes_on_with_the_scale_that_it_measured(
+    resume, tmp_path, monkeypatch, without_onnx
+):
+    report = tmp_path / 'mine' / 'adapt.json'
+    before = json.loads(report.read_text())
+    report.unlink()
+    # What is measured again may differ on another machine.
+    monkeypatch.setattr(run, 'fit_scale', None)
+    assert resume() == 'improved'
+    after = json.loads(report.read_text())
+    assert after['pairs'] == before['pairs']
+    assert after['measured_error'] == before['measured_error']
+    assert load(tmp_path / 'mine.safetensors')[0].scale == 'metric'
+
+
+def test_other_right_recordings_and_cameras_are_refused_with_both_names(
+    resume, pair, checkpoint, config, tmp_path
+):
+    other = tmp_path / 'other.dat'
+    shutil.copy(pair[1], other)
+    path = tmp_path / 'mine' / 'settings.json'
+    before = path.read_bytes()
+    for eye, words in (
+        (eye_of(other), r'another right \(.*right\.dat, given .*other\.dat\)'),
+        (eye_of(pair[1], baseline=0.13),
+         r'another calibration of both cameras \(0\.12 m, 100 px, given 0\.13 m, 100 px\)'),
+        (None, r'right \(.*right\.dat, given none\), .*calibration of both cameras'),
+    ):  # fmt: skip
+        one_eye = {'config': CONFIG} if eye is None else {}
+        with pytest.raises(ConfigError, match=words) as caught:
+            resume(eye=eye, **one_eye)
+        assert '\n' not in str(caught.value)
+    planes = pair[1].read_bytes()
+    try:
+        pair[1].write_bytes(planes[:-1] + bytes([planes[-1] ^ 1]))
+        with pytest.raises(ConfigError, match=r'fingerprint of right \(replaced since\)'):
+            resume()
+    finally:
+        pair[1].write_bytes(planes)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_of_one_eye_is_not_gone_on_with_for_two(resume, tmp_path):
+    path = tmp_path / 'mine' / 'settings.json'
+    settings = json.loads(path.read_text())
+    for name in run._OF_TWO_EYES:
+        del settings[name]  # as an earlier version stored
+    path.write_text(json.dumps(settings))
+    with pytest.raises(ConfigError, match=r'another right \(none, given .*right\.dat\)'):
+        resume()
+
+
+def test_settings_without_a_second_eye_are_those_of_one(tmp_path):
+    now = {'minutes': 1, 'names': {}, **dict.fromkeys(run._OF_TWO_EYES)}
+    old = dict.fromkeys(run._BEFORE_FINGERPRINTS)
+    run._check_same(tmp_path, old | {'minutes': 1}, now)
+
+
+def test_photometric_starts_in_the_metres_of_the_pairs(begun, checkpoint):
+    plan = json.loads((begun / 'photometric' / 'plan.json').read_text())
+    assert plan['checkpoint'] == candidates.hash_file(begun / 'scale.safetensors')
+    (path,) = (begun / 'photometric').glob('model_*.safetensors')
+    scaled, trained = load(begun / 'scale.safetensors')[0], load(path)[0]
+    assert trained.canonical_fx == scaled.canonical_fx != load(checkpoint)[0].canonical_fx
+
+
+def test_labelled_places_get_the_sizes_of_the_pairs():
+    class Places:
+        def batch(self, *given):
+            return Batch(
+                torch.zeros(1, 1, 2, 2), torch.ones(1), None,
+                torch.tensor([[[[1.0, math.nan], [math.inf, 2.0]]]]), torch.ones(1), torch.ones(1),
+            )  # fmt: skip
+
+    depth = candidates.ResizedSource(Places(), 1.5).batch(0, 1).depth[0, 0]
+    assert depth[0].isnan().tolist() == [False, True]
+    assert [float(depth[0, 0]), float(depth[1, 0]), float(depth[1, 1])] == [1.5, math.inf, 3.0]
+
+
+CALIBRATION = """\
+image_width: {width}
+image_height: {height}
+distortion_model: plumb_bob
+camera_matrix: {{data: [{fx}, 0, {cx}, 0, {fx}, {cy}, 0, 0, 1]}}
+distortion_coefficients: {{data: [0, 0, 0, 0, 0]}}
+rectification_matrix: {{data: [1, 0, 0, 0, 1, 0, 0, 0, 1]}}
+projection_matrix: {{data: [{fx}, 0, {cx}, {tx}, 0, {fx}, {cy}, 0, 0, 0, 1, 0]}}
+"""
+
+
+def calibrations(folder, baseline=BASELINE, off_centre=0):
+    """Write the calibrations of both cameras; the right one's picture lies further left."""
+    found = []
+    for name, tx, beside in (('left', 0, 0), ('right', -FX * baseline, off_centre)):
+        found.append(folder / f'{name}.yaml')
+        found[-1].write_text(
+            CALIBRATION.format(
+                width=WIDTH, height=HEIGHT, fx=FX, cx=(WIDTH - 1) / 2 - beside,
+                cy=(HEIGHT - 1) / 2, tx=tx,
+            )
+        )  # fmt: skip
+    return found
+
+
+def write_bag(path, pair, calibrated):
+    """Write both eyes as topics of a bag, the right one stamped three planes later."""
+    period, messages = round(1e9 / RATE_HZ), []
+    for eye, file, late in zip(('left', 'right'), pair, (0, 3), strict=True):
+        planes = unpack(np.fromfile(file, np.uint8).reshape(-1, HEIGHT, 12)[:, ::-1], WIDTH)
+        for k in range(late, len(planes), 200):
+            stamp = bags.START + k * period
+            messages.append((f'/{eye}/spikes', stamp, bags.packet(stamp, planes[k : k + 200])))
+        info = bags.camera(fx=FX, width=WIDTH, height=HEIGHT)
+        info.p[3] = -FX * BASELINE if eye == 'right' and calibrated else 0
+        messages.append((f'/{eye}/camera_info', bags.START, info))
+    bags.write(path, sorted(messages, key=lambda one: one[1]))
+    return path
+
+
+class TestCalibrations:
+    def test_files_say_how_the_cameras_are(self, pair, checkpoint, tmp_path):
+        left, right = calibrations(tmp_path, off_centre=3)
+        files = {'baseline': None, 'fx': None, 'camera_info': left, 'right_camera_info': right}
+        found = windows_of(pair, checkpoint, **files)
+        # What is infinitely far is 3 pixels to the right in the right eye.
+        depth = found.measured[0].depth[0, 0].numpy()
+        assert np.nanmedian(depth[34:]) == pytest.approx(BASELINE * FX / (NEAR_PX - 3), rel=0.02)
+        with pytest.raises(ConfigError, match='expected either --baseline and --fx, or --camera'):
+            windows_of(pair, checkpoint, **{**files, 'right_camera_info': None})
+        with pytest.raises(ConfigError, match='exchange the cameras'):
+            windows_of(
+                pair, checkpoint, **{**files, 'camera_info': right, 'right_camera_info': left}
+            )
+
+    def test_a_focal_length_beside_the_recording_is_used(self, pair, checkpoint, tmp_path):
+        (tmp_path / 'left.dat').symlink_to(pair[0])
+        np.savetxt(tmp_path / 'K.txt', [[2 * FX, 0, 48], [0, 2 * FX, 32], [0, 0, 1]])
+        found = windows_of((tmp_path / 'left.dat', pair[1]), checkpoint, fx=None)
+        assert (found.pairs.rig.fx_px, found.fx) == (2 * FX, 2 * FX)
+
+    @pytest.mark.parametrize('calibrated', [True, False])
+    def test_a_bag_has_both_topics_and_cameras(self, pair, checkpoint, tmp_path, calibrated):
+        bag = write_bag(tmp_path / 'bag', pair, calibrated)
+        info = load(checkpoint)[0]
+
+        def opened(**changes):
+            eye = eye_of('/right/spikes', **{'baseline': None, 'fx': None})._replace(**changes)
+            return open_windows(
+                [bag], '400x250', 20e3, 'left/spikes', info, torch.device('cpu'), FEW, eye
+            )
+
+        if calibrated:
+            pairs = opened().pairs
+        else:
+            with pytest.raises(DataSetError, match='a baseline of 0 m'):
+                opened()
+            pairs = opened(baseline=BASELINE).pairs  # and the focal length of the bag
+        assert pairs.rig.baseline_m == pytest.approx(BASELINE)
+        depth = pairs.measured[0].depth[0, 0].numpy()
+        assert np.nanmedian(depth[34:]) == pytest.approx(BASELINE * FX / NEAR_PX, rel=0.02)
+        with pytest.raises(ConfigError, match=r'right is a and b: expected one, the topic'):
+            opened(right=('a', 'b'))
+        with pytest.raises(DataSetError, match='no topic nothing of'):
+            opened(right=('nothing',))
+
+    def test_bags_and_raw_files_are_not_mixed(self, pair, tmp_path):
+        bag = write_bag(tmp_path / 'bag', pair, True)
+        with pytest.raises(ConfigError, match='expected one kind with right'):
+            open_recordings([bag, pair[0]], *SIZE, 'left/spikes', eye_of(pair[1], pair[1]))
+
+
+def test_options_of_two_eyes_go_together(pair, checkpoint, tmp_path):
+    given = {'out': tmp_path / 'mine.safetensors', 'recordings': pair[0], 'checkpoint': checkpoint,
+             'size': SIZE[0], 'rate_hz': SIZE[1], 'minutes': 0.001, 'device': 'cpu'}  # fmt: skip
+    right = {'right': str(pair[1]), 'baseline': BASELINE, 'fx': FX}
+    for changes, words in (
+        ({'baseline': BASELINE, 'fx': FX}, 'baseline and fx without right: expected the'),
+        ({'right_camera_info': Path('a')}, 'right_camera_info without right'),
+        ({**right, 'flat': pair[0]}, r'flat is .*left\.dat: expected none with right'),
+        ({**right, 'dark': pair[0]}, r'dark is .*left\.dat: expected none with right'),
+        ({'config': STEREO_CONFIG}, r"stages\[0\]\.kind is 'stereo\.photometric', of two eyes"),
+        ({'right': str(pair[1])}, 'two cameras with no calibration'),
+    ):
+        with pytest.raises(ConfigError, match=words) as caught:
+            adapt(**{**given, **changes})
+        assert '\n' not in str(caught.value).removeprefix('a setting is wrong:\n')
+    config = tmp_path / 'pairs.yaml'
+    text = STEREO_CONFIG.read_text()
+    config.write_text(text.replace('source_weight: 1.0', 'source_weight: 0'))
+    with pytest.raises(
+        ConfigError, match=r'kind is .*: expected stages .* labelled spikes of the'
+    ):
+        adapt(**given, **right, config=config)
+    assert not (tmp_path / 'mine').exists()
+
+
+def test_both_topics_of_a_running_system_are_recorded(tmp_path, monkeypatch):
+    told = []
+
+    def record_both(*command):
+        told.append(command)
+        (Path(command[command.index('--out') + 1])).mkdir()
+        return ''
+
+    monkeypatch.setattr(ros_commands, '_run', record_both)
+    bag = ros_commands.record('/rig/left/spikes', tmp_path, 10.0, 4.0, 'cam2/spikes')
+    assert bag == tmp_path / 'recording'
+    ((name, *options),) = told
+    assert name == 'spike_record'
+    assert '/rig/left/spikes' not in options  # the topic alone
+    assert options[-10:] == [
+        '--stereo', '--ros-args', '-r', 'left/spikes:=/rig/left/spikes', '-r',
+        'left/camera_info:=/rig/left/camera_info', '-r', 'right/spikes:=/cam2/spikes', '-r',
+        'right/camera_info:=/cam2/camera_info',
+    ]  # fmt: skip
+    (bag / 'metadata.yaml').write_text(
+        'rosbag2_bagfile_information:\n  topics_with_message_count:\n'
+        '  - topic_metadata: {name: /rig/left/spikes}\n'
+    )
+    with pytest.raises(TrainingError, match='has /rig/left/spikes, expected cam2/spikes'):
+        ros_commands.record('/rig/left/spikes', tmp_path, 10.0, 4.0, 'cam2/spikes')
