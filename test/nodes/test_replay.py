@@ -80,6 +80,9 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     assert processes.finish('player')[0] == 0
     spin(lambda: listener.count('windows', 'evaluation') >= windows - 5, what='the scores')
     spin(lambda: listener.count('planes_windowed') == PLANES, what='the accounting')
+    last = listener.status['stream']
+    # The evaluation, too, has then seen the last planes.
+    spin(lambda: listener.status['stream'] is not last, what='diagnostics after it')
     spin(lambda: shares, what='a share')
     assert listener.count('planes_overwritten') == 0
     assert listener.count('planes_dropped') == 0
