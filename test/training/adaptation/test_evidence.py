@@ -219,9 +219,9 @@ def test_a_pure_factor_is_judged_by_the_error_in_metres(scene):
     outputs, windows = scene
     larger = changed(outputs, lambda d: 1.3 * d)
     before = AllScores(
-        Scores(np.array([0.3]), 0.3, 0.3), measured=Scores(np.array([0.2]), 0.2, 0.4)
+        Scores(np.array([0.3]), 0.3, 0.3), measured=Scores(np.array([0.2]), 0.2, 0.9, 0.4)
     )
-    after = before._replace(measured=dataclasses.replace(before.measured, metres=0.2))
+    after = before._replace(measured=dataclasses.replace(before.measured, bounded=0.2))
     found = compare(outputs, larger, windows, (before, after))
     assert found.metric_error is None
     assert decide(found) == 'no change'  # median-scaled errors are the same
@@ -250,10 +250,28 @@ def test_a_factor_for_another_focal_length_is_scored(factor):
     )  # fmt: skip
     found = score(Twice(), info, [batch], factor)
     assert found.metres == pytest.approx(1 - factor * 2 / 2.5, abs=1e-6)
+    assert found.bounded == pytest.approx(found.metres, abs=1e-6)
     assert found.scaled == pytest.approx(0, abs=1e-6)
     outputs = compute_outputs(Twice(), [batch.unlabelled()], factor)
     assert np.array_equal(outputs.depth, factor * 2 * counts[:, 0].numpy().astype(np.float32))
     assert np.array_equal(outputs.depth, outputs.mirrored)
+
+
+def test_false_matches_outweigh_no_others():
+    info = load_info(find_checkpoint(None))
+    counts = torch.full((1, 1, 10, 10), 10, dtype=torch.uint8)
+    depth = torch.full((1, 1, 10, 10), 25.0)  # 20 are predicted
+    depth[0, 0, 0] = 0.5
+    depth[0, 0, 1] = torch.nan
+    batch = Batch(
+        counts, torch.tensor([40]), None, depth, torch.tensor([info.canonical_fx]),
+        torch.tensor([0]),
+    )  # fmt: skip
+    found = score(Twice(), info, [batch])
+    assert found.metres == pytest.approx((10 * 39 + 80 * 0.2) / 90, rel=1e-5)
+    assert found.bounded == pytest.approx((10 * 1 + 80 * 0.2) / 90, rel=1e-5)
+    none = dataclasses.replace(batch, depth=torch.full_like(depth, torch.nan))
+    assert math.isnan(score(Twice(), info, [none]).bounded)
 
 
 def test_the_error_by_motion_counts_and_can_speak_for_a_recording_without_a_match():

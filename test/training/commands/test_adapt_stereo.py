@@ -265,7 +265,7 @@ def test_the_scale_is_measured_and_kept_in_file_and_page(
     assert scale['verdict'] == 'improved'
     errors = report['measured_error']
     assert scale['expected_change'] == pytest.approx(
-        errors['scale']['metres'] / errors['old']['metres'] - 1
+        errors['scale']['bounded'] / errors['old']['bounded'] - 1
     )
     # A pure factor changes no shape.
     assert errors['scale']['scaled'] == pytest.approx(errors['old']['scaled'], rel=1e-5)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol, has_truth
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.sampling.sample import Batch, Unlabelled
 
@@ -79,8 +79,8 @@ class Evidence:
             where the recording has none.
         motion_error: Log ratio of the median-scaled AbsRel at points that were triangulated from
             the motion of the camera, mean over held-back windows; None where there are too few.
-        metric_error: Log ratio of the AbsRel in metres on held-back windows with depth, mean over
-            pixels; None without a second eye.
+        metric_error: Log ratio of the bounded AbsRel in metres on held-back windows with depth,
+            mean over pixels; None without a second eye.
     """
 
     matched_error: float
@@ -231,11 +231,14 @@ class Scores:
         images: Median-scaled AbsRel of each window, ``[N]``.
         scaled: Median-scaled AbsRel, mean over pixels.
         metres: AbsRel, mean over pixels.
+        bounded: The same, errors above 1 taken as 1: a few false matches, which are far too near,
+            would outweigh all other pixels. NaN without any truth.
     """
 
     images: npt.NDArray[np.float64]
     scaled: float
     metres: float
+    bounded: float = math.nan
 
 
 class AllScores(NamedTuple):
@@ -270,17 +273,21 @@ def score(
 
     scaling = EvalProtocol(alignment='median')
     scaled, metres = no_errors(scaling), no_errors(EvalProtocol())
-    images = []
+    images, bounded = [], [np.empty(0, np.float32)]
     for batch in batches:
         depth = factor * predict(network, batch, 'spikes').depth[:, 0].cpu().numpy()
         truth = canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()
         metres.add(depth, truth)
+        known = has_truth(truth)
+        bounded.append((np.abs(depth[known] - truth[known]) / truth[known]).clip(max=1))
         for predicted, true in zip(depth, truth, strict=True):
             image = no_errors(scaling)
             image.add(predicted, true)
             images.append(image.abs_rel)
             scaled.merge(image)
-    return Scores(np.array(images), scaled.abs_rel, metres.abs_rel)
+    errors = np.concatenate(bounded)
+    mean = float(errors.mean(dtype=np.float64)) if len(errors) else math.nan
+    return Scores(np.array(images), scaled.abs_rel, metres.abs_rel, mean)
 
 
 @torch.inference_mode()
@@ -317,7 +324,7 @@ def compare(
     if before.measured is not None and after.measured is not None:
         measured_error = _log_ratio(after.measured.scaled, before.measured.scaled)
         if in_metres:
-            metric_error = _log_ratio(after.measured.metres, before.measured.metres)
+            metric_error = _log_ratio(after.measured.bounded, before.measured.bounded)
     if before.moving is not None and after.moving is not None:
         motion_error = _mean_log_ratio(after.moving.images, before.moving.images)
     return Evidence(

@@ -104,7 +104,11 @@ def write_report(
             for name, one in scores.items()
         },
         'measured_error': {
-            name: {'scaled': one.measured.scaled, 'metres': one.measured.metres}
+            name: {
+                'scaled': one.measured.scaled,
+                'metres': one.measured.metres,
+                'bounded': one.measured.bounded,
+            }
             for name, one in scores.items()
             if one.measured is not None
         },
