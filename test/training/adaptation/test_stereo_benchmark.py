@@ -2,15 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark of two eyes: sizes of the worlds that it records, its goals and its tables."""
 
-import json
-
 import numpy as np
 import pytest
 
 pytest.importorskip('torch')
 
 from benchmarks import adapt_stereo
-from spike_depth_ros.checkpoint import find_checkpoint
 from spike_depth_ros.preview import encode
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_depth_ros.stream import packing
@@ -51,19 +48,3 @@ def test_goals_are_those_of_wrong_sizes_or_of_right_ones():
         assert adapt_stereo.missed(old, {**good, name: value}, 1.3) == [name]
     assert adapt_stereo.missed(old, {'ratio': 0.77, 'metres': 0.305, 'scaled': 0.204}, 1) == []
     assert adapt_stereo.missed(old, {'ratio': 1.0, 'metres': 0.31, 'scaled': 0.2}, 1) == ['metres']
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_a_whole_run_keeps_a_network_in_better_metres(tmp_path, capsys):
-    path = tmp_path / 'stereo.json'
-    options = ['--styles', 'home', '--factor', '1.3', '--minutes', '12', '--quick']
-    assert adapt_stereo.main([*options, '--folder', str(tmp_path), '--json', str(path)]) == 0
-    (one,) = json.loads(path.read_text())['runs']
-    old, *_, kept = one['networks']
-    assert (old['name'], kept['name']) == ('old', 'kept')
-    assert kept['metres'] < 0.85 * old['metres']
-    assert abs(kept['ratio'] - 1) < 0.1
-    assert find_checkpoint(None).name in str(find_checkpoint(adapt_stereo.SHIPPED))
-    assert '| home  | 1.3   | old ' in capsys.readouterr().out
-    assert [one.name for one in tmp_path.iterdir()] == ['stereo.json']
