@@ -17,6 +17,9 @@ from spike_depth_ros.errors import OneLineError, one_line
 SUFFIXES = ('.png', '.npy', '.pfm')
 """Suffixes of depth maps."""
 
+MAX_METRES = 1e6
+"""Depth above which the unit is wrong."""
+
 _LARGEST = 65535  # of 16 bits
 
 
@@ -32,8 +35,8 @@ def read_depth(path: Path, per_metre: float | None = None) -> FloatImage:
         per_metre: Stored value of one metre; None: 1, of floats alone.
 
     Raises:
-        DepthFileError: The file is missing, damaged or no depth map, or has integers and
-            ``per_metre`` is None.
+        DepthFileError: The file is missing, damaged or no depth map, has integers and
+            ``per_metre`` is None, or has depth above ``MAX_METRES``.
     """
     try:
         stored = _read(path)
@@ -50,7 +53,14 @@ def read_depth(path: Path, per_metre: float | None = None) -> FloatImage:
             f'{path}: {stored.dtype} without a unit: give the value of one metre, for example '
             '--per-metre 1000 for millimetres'
         )
-    return np.divide(stored, per_metre or 1.0, dtype=np.float64).astype(np.float32)
+    metres = np.divide(stored, per_metre or 1.0, dtype=np.float64)
+    known = np.abs(metres[np.isfinite(metres)])
+    if known.max(initial=0.0) > MAX_METRES:
+        raise DepthFileError(
+            f'{path}: {known.max():g} m at {per_metre or 1.0:g} to a metre, expected at most '
+            f'{MAX_METRES:g} m: check the unit'
+        )
+    return metres.astype(np.float32)
 
 
 def write_depth(path: Path, metres: FloatImage, per_metre: float | None = None) -> None:
@@ -79,6 +89,32 @@ def write_depth(path: Path, metres: FloatImage, per_metre: float | None = None) 
         path.write_bytes(png.tobytes())
 
 
+def read_pfm(path: Path) -> npt.NDArray[np.float32]:
+    """Read a portable float map, top row first, ``[H, W]`` or ``[H, W, 3]``.
+
+    The format (Debevec's HDRShop): ``Pf`` or ``PF``, width and height, a scale whose sign gives
+    the byte order (negative: little-endian), then rows of float32 from the bottom to the top.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It is not of that format, or too short.
+    """
+    content = path.read_bytes()
+    header = re.match(rb'(P[fF])\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)\s', content)
+    if header is None:
+        raise ValueError('expected a portable float map, Pf')
+    channels = 3 if header[1] == b'PF' else 1
+    width, height = int(header[2]), int(header[3])
+    order = '<' if float(header[4]) < 0 else '>'
+    expected = width * height * channels * 4
+    found = len(content) - header.end()
+    if found < expected:
+        raise ValueError(f'{found} bytes of {width} x {height} floats, expected {expected}')
+    values = np.frombuffer(content, f'{order}f4', width * height * channels, header.end())
+    image = values.astype(np.float32).reshape(height, width, channels)[::-1]
+    return image if channels == 3 else image[:, :, 0]
+
+
 def _read(path: Path) -> npt.NDArray[Any]:
     suffix = path.suffix.lower()
     if suffix == '.npy':
@@ -87,7 +123,7 @@ def _read(path: Path) -> npt.NDArray[Any]:
             raise ValueError('expected one array, not an archive')
         return stored
     if suffix == '.pfm':
-        return _read_pfm(path.read_bytes())
+        return read_pfm(path)
     import cv2
 
     # Not imread, which crashes at names that are not valid UTF-8.
@@ -96,16 +132,3 @@ def _read(path: Path) -> npt.NDArray[Any]:
     if image is None:
         raise ValueError('damaged, or not a .png file')
     return np.asarray(image)
-
-
-def _read_pfm(content: bytes) -> npt.NDArray[np.floating[Any]]:
-    """Parse a portable float map of one channel, whose first row is the lowest."""
-    header = re.match(rb'Pf\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)\s', content)
-    if header is None:
-        raise ValueError('expected a portable float map of one channel, Pf')
-    width, height = int(header[1]), int(header[2])
-    if len(content) - header.end() < width * height * 4:
-        raise ValueError(f'it ends within its {width}x{height} floats')
-    order = '<' if float(header[3]) < 0 else '>'
-    values = np.frombuffer(content, f'{order}f4', width * height, header.end())
-    return values.reshape(height, width)[::-1]

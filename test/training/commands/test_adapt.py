@@ -57,6 +57,7 @@ from spike_training.adaptation.schedule import EXPORT_S  # noqa: E402
 from spike_training.adaptation.windows import LEAST_MEASURED, Sizes  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
+from spike_training.evaluation.matched_depth import fit_scale  # noqa: E402
 from spike_training.evaluation.predictors import predict  # noqa: E402
 from spike_training.sampling.sample import Unlabelled  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
@@ -408,7 +409,7 @@ def test_measured_depth_decides_and_gives_the_scale(
         after.multiple,
     )
     batch = windows.samples(range(len(windows)))
-    assert evidence.fit_scale(network, after, [batch]) == pytest.approx(1, rel=0.02)
+    assert fit_scale(network, after.canonical_fx, [batch]) == pytest.approx(1, rel=0.02)
 
     # A few maps of depth are too few.
     out.unlink()

@@ -30,16 +30,18 @@ from spike_training.adaptation import (  # noqa: E402
     CONFIG,
     STEREO_CONFIG,
     candidates,
-    evidence,
     ros_commands,
     run,
 )
-from spike_training.adaptation.pairs import LEAST_DISPARITY_PX  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings  # noqa: E402
 from spike_training.adaptation.second_eye import SecondEye  # noqa: E402
 from spike_training.adaptation.windows import Sizes, open_windows  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
+from spike_training.evaluation.matched_depth import (  # noqa: E402
+    LEAST_DISPARITY_PX,
+    fit_scale,
+)
 from spike_training.sampling.sample import Batch  # noqa: E402
 from spike_training.sensor.camera import SpikeCamera  # noqa: E402
 
@@ -281,8 +283,10 @@ def test_the_scale_is_measured_and_kept_in_file_and_page(
     assert factor == pytest.approx(told['scale_factor'])
     windows = windows_of(pair, checkpoint)
     network = candidates.load_network(checkpoint)[1]
-    assert evidence.fit_scale(network, before, windows.known) == pytest.approx(factor, rel=1e-4)
-    assert evidence.fit_scale(network, after, windows.known) == pytest.approx(1, rel=1e-4)
+    assert fit_scale(network, before.canonical_fx, windows.known) == pytest.approx(
+        factor, rel=1e-4
+    )
+    assert fit_scale(network, after.canonical_fx, windows.known) == pytest.approx(1, rel=1e-4)
     info = load(out)[0]
     assert info.scale == 'metric'
     assert info.canonical_fx == pytest.approx(after.canonical_fx)  # of either candidate

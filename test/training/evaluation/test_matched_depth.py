@@ -66,5 +66,5 @@ def test_the_factor_is_between_depths_at_the_canonical_focal_length():
 
 
 def test_nothing_to_match_is_refused():
-    with pytest.raises(DataSetError, match='no pixel of the pairs matches: expected light'):
+    with pytest.raises(DataSetError, match='no pixel has depth to compare with: expected light'):
         fit_metres(Wall(1.0), 100.0, [pairs(contrast=0.0)])

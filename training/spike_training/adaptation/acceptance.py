@@ -25,7 +25,6 @@ from spike_training.adaptation.evidence import (
     compute_outputs,
     decide,
     expected_change,
-    fit_scale,
     is_flat,
     score,
 )
@@ -34,6 +33,7 @@ from spike_training.adaptation.motion import LEAST_MOVING, label_by_motion
 from spike_training.adaptation.windows import LARGEST, Recorded
 from spike_training.datasets.splits import Split
 from spike_training.evaluation.calibration import calibrate
+from spike_training.evaluation.matched_depth import fit_scale
 from spike_training.sampling.sample import Batch, Unlabelled
 
 OLD = 'old'
@@ -244,13 +244,13 @@ class AcceptanceTest(Comparison):
         scenes = self.scenes_seen(self._labelled('calibration'), candidate.corrected)
         if self._recorded.pairs is not None:
             # Its metres are those of the pairs, and generated places may have other sizes.
-            sizes = 1 / fit_scale(network, info, scenes)
+            sizes = 1 / fit_scale(network, info.canonical_fx, scenes)
             scenes = [dataclasses.replace(one, depth=sizes * one.depth) for one in scenes]
         info = dataclasses.replace(calibrate(network, info, scenes), scale=self.scale)
         if self.scale == 'metric' and self._recorded.pairs is None:
             # Depth is proportional to the ratio of the focal lengths.
             known = self.seen(self._recorded.known, candidate.corrected)
-            scale = fit_scale(network, info, known)
+            scale = fit_scale(network, info.canonical_fx, known)
             print(f'{out}: scale times {scale:.3f}, by the depth of the recording')
             info = dataclasses.replace(info, canonical_fx=info.canonical_fx / scale)
         corrections = self._corrections if candidate.corrected else None

@@ -290,17 +290,6 @@ def score(
     return Scores(np.array(images), scaled.abs_rel, metres.abs_rel, mean)
 
 
-@torch.inference_mode()
-def fit_scale(network: nn.Module, info: DepthInfo, batches: Sequence[Batch]) -> float:
-    """Return the median ratio of true to predicted depth on labelled windows."""
-    ratios = []
-    for batch in batches:
-        truth = canonical_depth(batch, info.canonical_fx)
-        ratio = truth / predict(network, batch, 'spikes').depth
-        ratios.append(ratio[truth.isfinite()])
-    return float(torch.cat(ratios).median())
-
-
 def compare(
     old: Outputs,
     new: Outputs,

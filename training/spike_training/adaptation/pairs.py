@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,16 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros import preview
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.stereo.estimator import LEAST_MATCHED, MIN_DEPTH_M
-from spike_depth_ros.stereo.rig import LEAST_RANGE, RANGE_STEP, StereoRig
+from spike_depth_ros.stereo.rig import LEAST_RANGE, StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_training.errors import DataSetError
+from spike_training.evaluation.matched_depth import (
+    LEAST_DISPARITY_PX,
+    rate_pictures,
+    search_width,
+)
 from spike_training.sampling.sample import Batch
-
-LEAST_DISPARITY_PX = 4.0
-"""Disparity above which matched depth counts: an error of a pixel is a quarter there."""
 
 FARTHEST_PX = 1.0
 """Median disparity below which places are too far for the baseline, pixels."""
@@ -76,7 +76,8 @@ class PairMatcher:
     def __init__(self, rig: StereoRig, crop: tuple[slice, slice], info: DepthInfo) -> None:
         self.rig, self._info = rig, info
         self._seen = rig.seen_by_left[crop]
-        number = search_width(self._seen.shape[1], rig)
+        nearest_px = rig.fx_px * rig.baseline_m / MIN_DEPTH_M
+        number = search_width(self._seen.shape[1], nearest_px)
         self._matcher = SgbmMatcher(0, number, SgbmSettings())
         self.least = LEAST_MATCHED * max(LEAST_RANGE / number, 1.0) ** 2
 
@@ -103,10 +104,8 @@ class PairMatcher:
         found, disparities = [], []
         matched, labelled, counts = [], [], []
         for batch in batches:
-            assert batch.right is not None
-            lefts, rights = (_pictures(one, batch) for one in (batch.counts, batch.right.counts))
-            depth = np.full((len(lefts), 1, *lefts.shape[1:]), np.nan, np.float32)
-            for k, pair in enumerate(zip(lefts, rights, strict=True)):
+            depth = np.full(batch.depth.shape, np.nan, np.float32)
+            for k, pair in enumerate(rate_pictures(batch)):
                 disparity = self._matcher.match(*pair)
                 disparity[~self._seen] = np.nan
                 matched.append(float(np.isfinite(disparity).mean()))
@@ -177,22 +176,3 @@ class PairMatcher:
             f'metres: {rig_told} they are nearer than {strength / LEAST_DISPARITY_PX:.3g} m: '
             'record nearer places, or mount the cameras farther apart'
         )
-
-
-def search_width(columns: int, rig: StereoRig) -> int:
-    """Return the number of disparities to search in windows of so many columns.
-
-    It reaches to :data:`MIN_DEPTH_M`, but not over more than half of the columns, unless it were
-    so narrow that noise matches.
-    """
-    needed = rig.fx_px * rig.baseline_m / MIN_DEPTH_M
-    most = RANGE_STEP * max((columns - 1) // RANGE_STEP, 1)
-    half = RANGE_STEP * (columns // 2 // RANGE_STEP)
-    wanted = RANGE_STEP * math.ceil(min(needed, columns) / RANGE_STEP)
-    return min(max(min(wanted, half), LEAST_RANGE), most)
-
-
-def _pictures(counts: torch.Tensor, batch: Batch) -> npt.NDArray[np.uint8]:
-    """Return the previews of windows, ``[B, H, W]``, as the stereo node compares them."""
-    rates = (counts.sum(1).float() / batch.planes_per_bin.sum()).cpu().numpy()
-    return preview.encode(rates)

@@ -128,6 +128,34 @@ def open_recordings(
             own = [add_right_file(clip, right[file.resolve()], padded, eye) for clip in own]
         read.append((file, own))
     clips = [clip for _, found in read for clip in found]
+    duration = _check_camera(clips)
+    if bags := [clip for file, found in read if _is_bag(file) for clip in found]:
+        check_row_bytes(bags)
+    check_suitable(clips)
+    rig = common_rig(clips)
+    fits = _bit_order_fits(clips)
+    if rig is not None:
+        _check_right(clips, fits)
+    wrong = fits is False
+    if wrong:
+        other: BitOrder = 'big' if clips[0].geometry.bit_order == 'little' else 'little'
+        geometry = dataclasses.replace(clips[0].geometry, bit_order=other)
+        read = [
+            (file, [dataclasses.replace(clip, geometry=geometry) for clip in own])
+            for file, own in read
+        ]
+    if raw and rig is not None:  # those of bags have been checked
+        check_alignment([clip for _, own in read for clip in own])
+    paths_right = tuple(map(Path, eye.right)) if raw and eye is not None else ()
+    return Opened([own for _, own in read], duration, wrong, padded, rig, paths_right)
+
+
+def _check_camera(clips: Sequence[SpikeClip]) -> float:
+    """Return the duration of recordings of one camera, seconds.
+
+    Raises:
+        DataSetError: They are of several cameras, or too short.
+    """
     first = clips[0]
     for clip in clips[1:]:
         if clip.geometry != first.geometry or abs(clip.rate_hz / first.rate_hz - 1) > 0.01:
@@ -141,25 +169,7 @@ def open_recordings(
             f'{first.name}: {duration:.3g} s recorded, expected {MIN_DURATION_S:g} s or more in '
             'all: record for longer, while the camera moves'
         )
-    if bags := [clip for file, found in read if _is_bag(file) for clip in found]:
-        check_row_bytes(bags)
-    check_suitable(clips)
-    rig = common_rig(clips)
-    fits = _bit_order_fits(clips)
-    if rig is not None:
-        _check_right(clips, fits)
-    wrong = fits is False
-    if wrong:
-        other: BitOrder = 'big' if first.geometry.bit_order == 'little' else 'little'
-        geometry = dataclasses.replace(first.geometry, bit_order=other)
-        read = [
-            (file, [dataclasses.replace(clip, geometry=geometry) for clip in own])
-            for file, own in read
-        ]
-    if raw and rig is not None:  # those of bags have been checked
-        check_alignment([clip for _, own in read for clip in own])
-    paths_right = tuple(map(Path, eye.right)) if raw and eye is not None else ()
-    return Opened([own for _, own in read], duration, wrong, padded, rig, paths_right)
+    return duration
 
 
 def _right_files(

@@ -47,7 +47,7 @@ from spike_training.adaptation.candidates import (
     train_candidates,
 )
 from spike_training.adaptation.correction import describe_correction, measure_rates
-from spike_training.adaptation.evidence import Verdict, choose, compute_outputs, fit_scale
+from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
 from spike_training.adaptation.findings import Findings, find
 from spike_training.adaptation.matching import LEAST_TRIALS, time_scenes
 from spike_training.adaptation.page import PAGE, write_page
@@ -62,6 +62,7 @@ from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import make_fabric
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.matched_depth import fit_scale
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
 from spike_training.settings.config import RunConfig, listed
@@ -186,7 +187,7 @@ def _measure_scale(
     if recorded.pairs is None:
         return None
     out = folder / f'{SCALE}.safetensors'
-    return rescale(original, lambda: fit_scale(old, info, recorded.known), out)
+    return rescale(original, lambda: fit_scale(old, info.canonical_fx, recorded.known), out)
 
 
 def time_of_stages(

@@ -122,9 +122,7 @@ def _compute_one(graph: onnx.GraphProto, factors: tuple[int, ...]) -> None:
         result = next(node for node in inside if output.name in node.output)
         branches = [f'{output.name}_{kind}' for kind in ('wanted', 'empty')]
         result.output[list(result.output).index(output.name)] = branches[0]
-        values = [
-            helper.make_tensor_value_info(n, TensorProto.FLOAT, [None] * 4) for n in branches
-        ]
+        values = [_image(name) for name in branches]
         nothing = helper.make_tensor(branches[1], TensorProto.FLOAT, [0] * 4, [])
         empty = helper.make_node('Constant', [], [branches[1]], value=nothing)
         number = helper.make_tensor(f'{output.name}_factor', TensorProto.INT64, [], [factor])

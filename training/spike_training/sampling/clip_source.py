@@ -138,19 +138,16 @@ class ClipSource(LabelledSource):
             placement = self._placement(images[0])
             if place != 0.5:
                 placement = shift_placement(placement, place)
-            metered = placement.image(luminance(images[0]))
-            seen = [
-                self._seen(eye, image, placement, metered, planes)
-                for eye, image in zip(eyes, images, strict=True)
-            ]
+            spikes = self._spikes(eyes, images, placement, planes)
+            rgbs = [self._rgb(placement.image(image)) for image in images]
         except ValueError as error:  # of another size than the frames beside it, or too small
             raise FrameError(str(error)) from error
-        counts, lengths, rgb = seen[0]
+        counts, lengths = spikes[0]
         depth = torch.from_numpy(self._depth(clip, index, placement))[None, None]
         batch = Batch(
             counts=counts,
             planes_per_bin=lengths,
-            rgb=rgb,
+            rgb=rgbs[0],
             depth=depth,
             fx=torch.tensor([self._camera(clip, placement)[0, 0]], dtype=torch.float32),
             index=torch.tensor([number]),
@@ -160,7 +157,7 @@ class ClipSource(LabelledSource):
             assert clip.right.rig is not None
             batch = dataclasses.replace(
                 batch,
-                right=View(seen[1].counts, seen[1].rgb, torch.full_like(depth, torch.nan)),
+                right=View(spikes[1][0], rgbs[1], torch.full_like(depth, torch.nan)),
                 baseline_m=torch.tensor([clip.right.rig.baseline_m], dtype=torch.float32),
             )
         return batch.to(self.device)
@@ -208,22 +205,29 @@ class ClipSource(LabelledSource):
             eyes.append(_Eye(clip, index, aligned(clip.right), seed ^ _OTHER_EYE))
         return eyes
 
-    def _seen(
-        self, eye: _Eye, image: Rgb, placement: Placement, metered: Light, planes: int
-    ) -> _Seen:
-        """Return what an eye records of its frame, exposed as ``metered`` asks for."""
-        rgb = None
-        if self.with_rgb:
-            colour = torch.from_numpy(placement.image(image)).to(self.device)
-            rgb = (colour.permute(2, 0, 1).float() / 255)[None]
+    def _rgb(self, image: Rgb) -> Tensor | None:
+        """Return a placed image as a batch of one; None unless batches have colours."""
+        if not self.with_rgb:
+            return None
+        colour = torch.from_numpy(image).to(self.device)
+        return (colour.permute(2, 0, 1).float() / 255)[None]
+
+    def _spikes(
+        self, eyes: Sequence[_Eye], images: Sequence[Rgb], placement: Placement, planes: int
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return counts and lengths of the bins of each eye; the left one's light is metered."""
         if not self.with_spikes:
             shape = (1, 1, self.height, self.width)
             one = torch.ones(1, dtype=torch.int32, device=self.device)
-            return _Seen(torch.zeros(shape, dtype=torch.uint8, device=self.device), one, rgb)
-        shown = placement.image(luminance(image))
-        exposed, knots = self._exposed(eye, shown, metered, placement, planes)
-        charge = initial_charge(self._seed(eye), self.height, self.width)
-        return _Seen(*count_spikes(exposed, knots, charge, self.bins), rgb)
+            empty = torch.zeros(shape, dtype=torch.uint8, device=self.device)
+            return [(empty, one)] * len(eyes)
+        shown = [placement.image(luminance(image)) for image in images]
+        found = []
+        for eye, light in zip(eyes, shown, strict=True):
+            exposed, knots = self._exposed(eye, light, shown[0], placement, planes)
+            charge = initial_charge(self._seed(eye), self.height, self.width)
+            found.append(count_spikes(exposed, knots, charge, self.bins))
+        return found
 
     def _seed(self, eye: _Eye) -> Tensor:
         return torch.tensor([eye.seed], device=self.device)
@@ -284,14 +288,6 @@ class _Eye(NamedTuple):
     frame: int
     read: Callable[[int], Rgb]
     seed: int
-
-
-class _Seen(NamedTuple):
-    """What an eye has recorded, as in :class:`Batch`."""
-
-    counts: Tensor
-    planes_per_bin: Tensor
-    rgb: Tensor | None
 
 
 def aligned(right: RightFrames) -> Callable[[int], Rgb]:

@@ -97,10 +97,8 @@ class RowMetrics:
             domain: Domain of the test scenes; None: the target, or the source where there is none.
             style: Style of the scenes; empty: the mean over all styles.
         """
-        if domain is None:
-            domain = 'source' if self.row.config.target is None else 'target'
         values = {
-            seed: self._value(report, metric, scale, domain, style)
+            seed: self._value(report, metric, scale, domain or self.row.domain, style)
             for seed, report in self.reports.items()
         }
         return Summary({seed: value for seed, value in values.items() if value is not None})

@@ -52,6 +52,11 @@ class Row:
     settings: RowConfig
     config: RunConfig
 
+    @property
+    def domain(self) -> Domain:
+        """Domain that it is compared on: the target, where there is one."""
+        return 'source' if self.config.target is None else 'target'
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
@@ -71,8 +76,8 @@ class Table:
 
     @property
     def domain(self) -> Domain:
-        """Domain that rows are compared on: the target, where there is one."""
-        return 'source' if self.rows[0].config.target is None else 'target'
+        """Domain that all rows are compared on."""
+        return self.rows[0].domain
 
     @property
     def task(self) -> str:
@@ -112,7 +117,7 @@ def load_table(path: Path) -> Table:
             where = f'row {row.name}: ' if row.override else ''
             problems += (where + text for text in found if text not in problems)
         rows.append(Row(row, config))
-    if len({config.target is None for config in (row.config for row in rows)}) > 1:
+    if len({row.domain for row in rows}) > 1:
         problems.append('some rows have a target: expected it in all of them, or in none')
     tasks = sorted({row.config.stages[-1].task for row in rows if row.config.stages})
     if tasks not in ([], ['depth'], ['image']):

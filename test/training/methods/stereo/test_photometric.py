@@ -159,6 +159,12 @@ class TestPictures:
         assert torch.equal(pictures_of(eyes, 'short')[0], short)
         assert not torch.equal(pictures_of(eyes, 'rate')[0], short)
 
+    def test_three_bins_of_one_plane_are_no_colours(self):
+        counts = torch.zeros(1, 2, 3, 4, 4)
+        counts[:, :, 0] = 1
+        left, _ = pictures_of(Eyes(counts, torch.ones(3), torch.tensor([0.1])), 'rate')
+        torch.testing.assert_close(left, torch.full((1, 1, 4, 4), 0.5))
+
     def test_darkness_is_finite(self):
         eyes = Eyes(torch.zeros(2, 2, 9, 4, 4), torch.full((9,), 10), torch.ones(2))
         assert all(not one.any() for one in pictures_of(eyes, 'rate'))
@@ -196,7 +202,7 @@ class TestLight:
         torch.manual_seed(0)
         eyes = torch.full((30, 2, 9, 16, 16), 8, dtype=torch.uint8)
         chosen = torch.arange(30) < 20
-        found = change_light(eyes, torch.full((9,), 14), chosen)
+        found = change_light(eyes, False, chosen)
         assert torch.equal(found[20:], eyes[20:].float())
         share = found[:20].mean(dim=(2, 3, 4)) / 8
         assert LEAST_GAIN - 0.02 < share.min() < 0.7
@@ -206,7 +212,7 @@ class TestLight:
     def test_colours_of_both_eyes_change_alike(self):
         torch.manual_seed(0)
         eyes = 0.4 + 0.1 * torch.rand(30, 1, 3, 8, 8).expand(30, 2, 3, 8, 8)
-        found = change_light(eyes, torch.ones(3), torch.ones(30, dtype=torch.bool))
+        found = change_light(eyes, True, torch.ones(30, dtype=torch.bool))
         torch.testing.assert_close(found[:, 0], found[:, 1])
         contrast = found.std(dim=(1, 2, 3, 4)) / eyes.std(dim=(1, 2, 3, 4))
         brightness = found.mean(dim=(1, 2, 3, 4)) / eyes.mean(dim=(1, 2, 3, 4))

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.depth_files import read_pfm
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -454,32 +455,6 @@ def _read_png(path: Path) -> npt.NDArray[Any]:
 def _read_npy(path: Path) -> npt.NDArray[Any]:
     stored: npt.NDArray[Any] = np.load(path, allow_pickle=False)
     return stored.reshape(stored.shape[-3:-1]) if stored.shape[-1:] == (1,) else stored
-
-
-def read_pfm(path: Path) -> npt.NDArray[np.float32]:
-    """Read a portable float map, top row first, ``[H, W]`` or ``[H, W, 3]``.
-
-    The format (Debevec's HDRShop): ``Pf`` or ``PF``, width and height, a scale whose sign gives
-    the byte order (negative: little-endian), then rows of float32 from the bottom to the top.
-
-    Raises:
-        OSError: There is no such file.
-        ValueError: It is not of that format, or too short.
-    """
-    content = path.read_bytes()
-    header = re.match(rb'(P[fF])\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)\s', content)
-    if header is None:
-        raise ValueError('expected a portable float map, Pf')
-    channels = 3 if header[1] == b'PF' else 1
-    width, height = int(header[2]), int(header[3])
-    order = '<' if float(header[4]) < 0 else '>'
-    expected = width * height * channels * 4
-    found = len(content) - header.end()
-    if found < expected:
-        raise ValueError(f'{found} bytes of {width} x {height} floats, expected {expected}')
-    values = np.frombuffer(content, f'{order}f4', width * height * channels, header.end())
-    image = values.astype(np.float32).reshape(height, width, channels)[::-1]
-    return image if channels == 3 else image[:, :, 0]
 
 
 def _read_exr(path: Path) -> npt.NDArray[Any]:

@@ -53,7 +53,7 @@ def augment(batch: Batch) -> Batch:
     )
 
 
-def change_light(eyes: Tensor, planes_per_bin: Tensor, chosen: Tensor) -> Tensor:
+def change_light(eyes: Tensor, colours: bool, chosen: Tensor) -> Tensor:
     """Change the light of some pairs, in both eyes alike, by torch's global generator.
 
     Shen et al., section 4.2: contrast and brightness. Of spikes it is the brightness alone: they
@@ -61,7 +61,7 @@ def change_light(eyes: Tensor, planes_per_bin: Tensor, chosen: Tensor) -> Tensor
 
     Args:
         eyes: Counts, uint8 or float, or colours from 0 to 1, float: ``[B, 2, C, H, W]``.
-        planes_per_bin: Planes of each bin, ``[C]``; ones: colours.
+        colours: True if these are colours, False if they are counts.
         chosen: Which pairs, ``[B]`` bool.
 
     Returns:
@@ -70,7 +70,7 @@ def change_light(eyes: Tensor, planes_per_bin: Tensor, chosen: Tensor) -> Tensor
     found, each = eyes.float(), eyes[chosen].float()
     shape = (len(each), 1, 1, 1, 1)
     darker = 1 - (1 - LEAST_GAIN) * torch.rand(shape, device=eyes.device)
-    if int(planes_per_bin.max()) > 1:
+    if not colours:
         changed = torch.binomial(each, darker.expand_as(each).contiguous())
     else:
         low, high = LEAST_GAIN, 1 / LEAST_GAIN

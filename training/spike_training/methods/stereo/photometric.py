@@ -46,11 +46,13 @@ class Eyes(NamedTuple):
         images: Counts, or colours from 0 to 1: ``[B, 2, C, H, W]``, the left eye first.
         planes_per_bin: Planes of each bin, ``[C]``; ones for colours.
         baseline_m: Distance of the eyes, ``[B]`` metres.
+        colours: True if the images are colours, False if they are counts.
     """
 
     images: Tensor
     planes_per_bin: Tensor
     baseline_m: Tensor
+    colours: bool = False
 
 
 class Disparities(NamedTuple):
@@ -110,7 +112,7 @@ class Photometric(Stage[Any]):
         left, right = pictures_of(eyes, self.config.picture)
         if phase == 'train' and self.config.light:
             chosen = torch.rand(len(eyes.images), device=eyes.images.device) < self.config.light
-            eyes = eyes._replace(images=change_light(eyes.images, eyes.planes_per_bin, chosen))
+            eyes = eyes._replace(images=change_light(eyes.images, eyes.colours, chosen))
         found = self.disparities(eyes)
         terms = photometric_loss(
             left, right, found.of_left, found.of_right, self.config.photometric
@@ -201,7 +203,7 @@ def eyes_of(batch: Batch | Unlabelled) -> Eyes:
         assert batch.right.rgb is not None
         images = torch.stack([batch.rgb, batch.right.rgb], dim=1)
         ones = torch.ones(3, dtype=torch.int32, device=images.device)
-        return Eyes(images, ones, batch.baseline_m)
+        return Eyes(images, ones, batch.baseline_m, colours=True)
     right = batch.right.counts if isinstance(batch.right, View) else batch.right
     return Eyes(torch.stack([batch.counts, right], dim=1), batch.planes_per_bin, batch.baseline_m)
 
@@ -220,7 +222,7 @@ def pictures_of(eyes: Eyes, part: str) -> tuple[Tensor, Tensor]:
         ``[B, C, H, W]`` each, C being 3 of colours and 1 of rates.
     """
     images = eyes.images.float()
-    if int(eyes.planes_per_bin.max()) == 1 and images.shape[2] == 3:
+    if eyes.colours:
         return images[:, 0], images[:, 1]
     weights = central_bin_weights(len(eyes.planes_per_bin), (PARTS[part],))[0].to(images.device)
     rates = torch.einsum('c,bechw->behw', weights / eyes.planes_per_bin, images)
