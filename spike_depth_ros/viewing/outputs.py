@@ -230,7 +230,7 @@ class _ViewerView:
         """
         status = self._viewer.process.poll()
         if status:
-            raise ViewError(f'the viewer ended: {self._viewer.last_line()}')
+            raise self._viewer.failure()
         return status is not None
 
     def close(self) -> None:
@@ -293,19 +293,21 @@ class _Viewer:
         until = time.monotonic() + READY_S
         while time.monotonic() < until:
             if self.process.poll() is not None:
-                raise ViewError(
-                    f'the viewer does not start: {self.last_line()}: try --web, or --save look.rrd'
-                )
+                raise self.failure()
             with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), _POLL_S):
                 return
             time.sleep(_POLL_S)
         raise ViewError(f'the viewer did not start within {READY_S:g} s: try --save look.rrd')
 
-    def last_line(self) -> str:
-        """Return the last line of its output."""
+    def failure(self) -> ViewError:
+        """Return the error of a viewer that ended by itself, with the last line of its output.
+
+        Without a display it may end before it listens, or just after.
+        """
         self._output.seek(0)
         lines = self._output.read().decode(errors='replace').strip().splitlines()
-        return lines[-1] if lines else f'status {self.process.poll()}'
+        reason = lines[-1] if lines else f'status {self.process.poll()}'
+        return ViewError(f'the viewer ended: {reason}: try --web, or --save look.rrd')
 
     def close(self) -> None:
         """End the process, also one that does not answer."""

@@ -268,7 +268,7 @@ class TestReal:
         assert (tmp_path / 'old.rrd').read_bytes() == b'old'
         assert {path.name for path in tmp_path.iterdir()} == {'old.rrd', 'a.rrd'}
         line = view(OFFICE, DISPLAY=':973').stderr.splitlines()[-1]
-        assert 'the viewer does not start: ' in line
+        assert 'the viewer ended: ' in line
         assert '--web' in line
 
     def test_a_browser_is_served_on_the_loopback_alone(self, tmp_path):
