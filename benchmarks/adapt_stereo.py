@@ -144,7 +144,6 @@ def windows(style: str, numbers: Sequence[int], baseline_m: float) -> Iterator[W
 
 def record(style: str, factor: float, folder: Path, bins: int) -> Recording:
     """Record scenes of a style, whose sizes are ``factor`` times those of generated ones."""
-    torch.set_num_threads(1)
     baseline_m, fx = BASELINES_M.get(style, BASELINE_M), FOCAL * WIDTH
     left, right = folder / 'left.dat', folder / 'right.dat'
     held_back: list[Batch] = []

@@ -300,10 +300,7 @@ class UpsampleLiteSettings:
     factors: tuple[int, ...] = FACTORS
 
     def __post_init__(self) -> None:
-        for name in ('width', 'blocks'):
-            size = getattr(self, name)
-            if type(size) is not int or size < 1:
-                raise ValueError(f'{name} is {size!r}: expected 1 or more')
+        _check_sizes(self, 'width', 'blocks')
         given = self.factors
         if (
             not isinstance(given, (tuple, list))
@@ -320,11 +317,55 @@ class UpsampleLiteSettings:
         return 2 * (PATCH // 2) + 2 * self.blocks
 
 
+@dataclasses.dataclass(frozen=True)
+class DsrSettings:
+    """Settings of ``dsr_net``, as a checkpoint stores them.
+
+    A network of the input ``depth`` is DSRNet, one of ``rgb`` is DENet.
+
+    Attributes:
+        width: Channels.
+        blocks: Blocks: of back-projection in DSRNet, of residuals in DENet.
+        factors: The factor by which DSRNet enlarges height and width, one of ``FACTORS``.
+        residual: True: its map is a change of the bilinearly interpolated one.
+
+    Raises:
+        ValueError: A setting is out of its range.
+    """
+
+    width: int = 64
+    blocks: int = 5
+    factors: tuple[int, ...] = (8,)
+    residual: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, 'width', 'blocks')
+        given = self.factors
+        if not isinstance(given, (tuple, list)) or len(given) != 1 or given[0] not in FACTORS:
+            raise ValueError(
+                f'factors is {given!r}: expected one of {", ".join(map(str, FACTORS))} in a list'
+            )
+        if type(self.residual) is not bool:
+            raise ValueError(f'residual is {self.residual!r}: expected true or false')
+
+
+def _check_sizes(settings: Any, *names: str) -> None:
+    """Check that sizes are whole numbers.
+
+    Raises:
+        ValueError: One is not, or below 1.
+    """
+    for name in names:
+        size = getattr(settings, name)
+        if type(size) is not int or size < 1:
+            raise ValueError(f'{name} is {size!r}: expected 1 or more')
+
+
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
     'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid', 'dpn'),
     'image': ('recon_lite', 'ssml', 'blind_spot'),
     'stereo': ('stereo_lite',),
-    'upsample': ('upsample_lite',),
+    'upsample': ('upsample_lite', 'dsr_net'),
 }
 """Architectures by the task of a checkpoint."""
 
@@ -338,6 +379,7 @@ SETTINGS: dict[str, type[Any]] = {
     'blind_spot': BlindSpotSettings,
     'stereo_lite': StereoLiteSettings,
     'upsample_lite': UpsampleLiteSettings,
+    'dsr_net': DsrSettings,
 }
 """Class of the settings of each architecture."""
 

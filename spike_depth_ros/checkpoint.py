@@ -386,7 +386,8 @@ class UpsampleInfo(CheckpointInfo):
     """Metadata of a checkpoint of the task ``upsample``: a depth map enlarged, without spikes.
 
     Attributes:
-        inputs: ``depth``, the small map; with ``rgb`` also a picture of the enlarged size.
+        inputs: ``depth``, the small map; with ``rgb`` also a picture of the enlarged size; or
+            ``rgb`` alone, of a network that only training uses.
         factors: Factors by which the network enlarges height and width, some of ``FACTORS``.
 
     Raises:
@@ -826,7 +827,10 @@ _STEREO_FIELDS: dict[str, _Check] = {
 }
 
 _UPSAMPLE_FIELDS: dict[str, _Check] = {
-    'inputs': (lambda value: value in (('depth',), ('depth', 'rgb')), 'depth, or depth and rgb'),
+    'inputs': (
+        lambda value: value in (('depth',), ('depth', 'rgb'), ('rgb',)),
+        'depth, or depth and rgb, or rgb',
+    ),
     'outputs': (lambda value: value == ('depth',), 'depth'),
     'factors': (_factors, f'ascending factors of {", ".join(map(str, FACTORS))}'),
 }

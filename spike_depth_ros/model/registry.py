@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, overload
 
@@ -12,7 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS, UpsampleLiteSettings
+from spike_depth_ros.architectures import (
+    ARCHITECTURES,
+    SETTINGS,
+    DsrSettings,
+    UpsampleLiteSettings,
+)
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     CheckpointInfo,
@@ -33,6 +38,7 @@ from spike_depth_ros.model import (
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_depth_ros.model.dpn import dpn
 from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
+from spike_depth_ros.model.dsr_net import DeNet, DsrNet
 from spike_depth_ros.model.reconstruction import recon_lite
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite
@@ -55,14 +61,29 @@ def _of_bins(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], Spi
 
 
 def _upsample_lite(info: UpsampleInfo, settings: UpsampleLiteSettings) -> UpsampleLite:
-    if info.factors != tuple(settings.factors):
-        raise CheckpointError(
-            f'field factors is {list(info.factors)}, expected {list(settings.factors)} as in '
-            'settings.factors'
-        )
+    _check_factors(info, settings.factors)
     if info.inputs != ('depth',):
         raise CheckpointError(f"field inputs is {list(info.inputs)}, expected ['depth']")
     return UpsampleLite(settings)
+
+
+def _dsr_net(info: UpsampleInfo, settings: DsrSettings) -> DsrNet | DeNet:
+    _check_factors(info, settings.factors)
+    if info.inputs == ('rgb',):
+        return DeNet(settings)
+    if info.inputs != ('depth',):
+        raise CheckpointError(
+            f"field inputs is {list(info.inputs)}, expected ['depth'] or ['rgb']"
+        )
+    return DsrNet(settings)
+
+
+def _check_factors(info: UpsampleInfo, expected: Sequence[int]) -> None:
+    if info.factors != tuple(expected):
+        raise CheckpointError(
+            f'field factors is {list(info.factors)}, expected {list(expected)} as in '
+            'settings.factors'
+        )
 
 
 BUILDERS: dict[str, Callable[[Any, Any], nn.Module]] = {
@@ -77,6 +98,7 @@ BUILDERS: dict[str, Callable[[Any, Any], nn.Module]] = {
     'blind_spot': _of_bins(BlindSpotNet),
     'stereo_lite': _of_bins(StereoLite),
     'upsample_lite': _upsample_lite,
+    'dsr_net': _dsr_net,
 }
 """Builder of each architecture from a checkpoint's metadata and its settings."""
 

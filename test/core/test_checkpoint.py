@@ -430,9 +430,8 @@ def test_a_task_without_spikes_has_no_field_of_theirs(saved_upsample, changes):
 @pytest.mark.parametrize(
     ('name', 'value', 'expected'),
     [
-        ('inputs', ['rgb'], 'depth, or depth and rgb'),
-        ('inputs', ['rgb', 'depth'], 'depth, or depth and rgb'),
-        ('inputs', ['spikes'], 'depth, or depth and rgb'),
+        ('inputs', ['rgb', 'depth'], 'depth, or depth and rgb, or rgb'),
+        ('inputs', ['spikes'], 'depth, or depth and rgb, or rgb'),
         ('outputs', ['depth', 'uncertainty'], 'depth'),
         ('factors', [], 'ascending factors of 2, 4, 8, 16'),
         ('factors', 4, 'ascending factors of 2, 4, 8, 16'),

@@ -12,6 +12,7 @@ from spike_training.engine.optim import (
     learning_rates,
     lr_factor,
     set_learning_rate,
+    stepped_lr_factor,
 )
 
 
@@ -108,3 +109,8 @@ class TestSchedule:
 
     def test_all_warm_up_is_no_division_by_zero(self):
         assert lr_factor(9, 10, 10, 0.0) == 1.0
+
+    def test_steps_drop_to_a_tenth_of_the_peak(self):
+        found = [stepped_lr_factor(step, 4, 10) for step in (0, 3, 9, 10, 19, 20, 39)]
+        assert found == pytest.approx([0.25, 1, 1, 0.1, 0.1, 0.01, 0.001])
+        assert stepped_lr_factor(0, 0, 1) == 1.0

@@ -25,6 +25,7 @@ from spike_training.methods.bicross.settings import (
 )
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage
+from spike_training.runs.dry_run import dry_run
 from spike_training.runs.memory import estimate_memory, noise, saved_bytes
 from spike_training.runs.recordings import focal_lengths
 from spike_training.runs.sources import make_source, make_target, target_parts
@@ -133,6 +134,16 @@ def test_all_that_is_missing_or_wrong_is_told_at_once(tmp_path, capsys):
     with pytest.raises(ConfigError, match=r'dry run, 5 problems:\n.*batch_size is 0') as caught:
         pipeline.run(config)
     assert f'{tmp_path}/list.txt is missing' in str(caught.value)
+
+
+def test_a_data_set_without_a_reader_is_told(tmp_path):
+    config = tiny_run(tmp_path / 'run')
+    config.data.recordings = {'mine': f'{tmp_path}', 'tum': f'{tmp_path},size=3'}
+    with pytest.raises(ConfigError) as caught:
+        dry_run(config)
+    message = str(caught.value)
+    assert "data.recordings.mine: data set 'mine': expected one of" in message
+    assert 'data.recordings.tum: data set tum: option size is unknown' in message
 
 
 def test_mixed_data_sets_are_told_or_named_where_missing(tmp_path, capsys):

@@ -152,6 +152,22 @@ def test_two_cameras_are_scored_where_the_settings_say_so(file):
     assert len([*StereoConfig(mean_rates=[0.2, 0.2], disparities=0).problems()]) == 2
 
 
+@pytest.mark.parametrize(
+    ('changes', 'problems'),
+    [
+        ({}, 0),
+        ({'schedule': 'steps', 'drop_every': 9}, 0),
+        ({'schedule': 'steps'}, 1),
+        ({'drop_every': 9}, 1),
+        ({'schedule': 'steps', 'drop_every': 0}, 1),
+    ],
+)
+def test_a_schedule_of_steps_has_their_number_and_no_other_has(changes, problems):
+    found = [*TrainConfig(tensorboard=False, picture_every=0, **changes).problems()]
+    assert len(found) == problems
+    assert all('drop_every' in problem for problem in found)
+
+
 def test_a_missing_package_is_named_with_its_way_out(monkeypatch):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     problems = list(TrainConfig().problems())

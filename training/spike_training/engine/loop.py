@@ -28,6 +28,7 @@ from spike_training.engine.optim import (
     learning_rates,
     lr_factor,
     set_learning_rate,
+    stepped_lr_factor,
 )
 from spike_training.engine.record import Clock, Mean, Record
 from spike_training.engine.stage import Stage
@@ -260,8 +261,7 @@ class _Loop(Generic[AnyBatch]):
     def _update(self, step: int) -> None:
         """Update the weights by their gradients, and what depends on the weights."""
         config = self.config
-        factor = lr_factor(step, config.steps, config.warmup_steps, config.min_lr_ratio)
-        self.learning_rate = config.learning_rate * factor
+        self.learning_rate = config.learning_rate * self._lr_factor(step)
         for name, optimizer in zip(self.optimizers, self.wrapped, strict=True):
             set_learning_rate(optimizer, self.learning_rate)
             if not self.stage.waits(name, step):
@@ -269,6 +269,12 @@ class _Loop(Generic[AnyBatch]):
             optimizer.zero_grad(set_to_none=True)
         self.stage.after_step(step)
         self.ema.update(self.stage.deployable)
+
+    def _lr_factor(self, step: int) -> float:
+        config = self.config
+        if config.drop_every is not None:
+            return stepped_lr_factor(step, config.warmup_steps, config.drop_every)
+        return lr_factor(step, config.steps, config.warmup_steps, config.min_lr_ratio)
 
     def _log(self, done: int) -> None:
         metrics = _average(self.fabric, self.mean.take())

@@ -144,6 +144,19 @@ def lr_factor(step: int, steps: int, warmup_steps: int, final: float) -> float:
     return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
 
 
+def stepped_lr_factor(step: int, warmup_steps: int, drop_every: int) -> float:
+    """Return the learning rate of a step over the peak: linear warm-up, then drops to a tenth.
+
+    Args:
+        step: Number of the step, from 0.
+        warmup_steps: Length of the warm-up, as for :func:`lr_factor`.
+        drop_every: Steps between two drops, the first one ``drop_every`` after step 0.
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    return float(10.0 ** -(step // drop_every))
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     """Set the learning rate of every parameter group, multiplied by its scale."""
     for group in optimizer.param_groups:

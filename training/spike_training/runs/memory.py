@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import torch
@@ -102,13 +103,10 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
 
 def _activations(here: Context, stage: Stage[Any]) -> float:
     """Return bytes of a whole batch, extrapolated from small batches of two and three images."""
-    train, data = here.config.train, here.config.data
+    train, size = here.config.train, here.config.stage.image_size(here.config.data)
     # Networks without spikes enlarge small maps, whose size is a fraction of the image's.
     multiple = here.info.multiple if isinstance(here.info, SpikeInfo) else max(FACTORS)
-    height, width = (
-        max(2 * multiple, min(size, SMALL) // multiple * multiple)
-        for size in (data.height, data.width)
-    )
+    height, width = (max(2 * multiple, min(side, SMALL) // multiple * multiple) for side in size)
     if train.checkpoint_activations:
         for network in stage.networks:
             checkpoint_activations(network)
@@ -119,7 +117,7 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
         for images in (2, 3)
     )
     # The part that is independent of the images, such as weights in bfloat16, counts once.
-    scale = train.batch_size * (data.height * data.width) / (height * width)
+    scale = train.batch_size * math.prod(size) / (height * width)
     return max(0, 3 * two - 2 * three) + (three - two) * scale
 
 

@@ -224,6 +224,9 @@ class TrainConfig:
             a step learns from batch_size * accumulate images on each process.
         learning_rate: Peak of the learning rate, reached after the warm-up.
         warmup_steps: Steps over which the learning rate rises from 0.
+        schedule: Learning rate after the warm-up: cosine, or steps: a tenth after each drop_every
+            steps.
+        drop_every: Steps between two drops, of schedule steps; null: cosine.
         min_lr_ratio: Share of the peak at which the cosine ends; 1: no cosine.
         weight_decay: Weight decay of matrices and kernels; biases, norms and scales have none.
         betas: Betas of AdamW.
@@ -252,6 +255,8 @@ class TrainConfig:
     accumulate: int = 1
     learning_rate: float = 4e-3
     warmup_steps: int = 100
+    schedule: Literal['cosine', 'steps'] = 'cosine'
+    drop_every: int | None = None
     min_lr_ratio: float = 0.01
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
@@ -275,6 +280,13 @@ class TrainConfig:
         yield from at_least(self, 0, 'warmup_steps', 'prefetch', 'validate_every', 'picture_every')
         yield from above(self, 0, 'learning_rate', 'clip_norm')
         yield from share(self, 'ema_decay')
+        if (self.schedule == 'steps') != (self.drop_every is not None):
+            yield (
+                f'schedule is {self.schedule}, drop_every {self.drop_every}: expected drop_every '
+                'with schedule steps, and with no other'
+            )
+        elif self.drop_every is not None:
+            yield from at_least(self, 1, 'drop_every')
         if not 0 <= self.min_lr_ratio <= 1:
             yield f'min_lr_ratio is {self.min_lr_ratio:g}: expected 0 to 1'
         yield from at_least(self, 0, 'weight_decay')
@@ -396,6 +408,10 @@ class StageConfig:
     def inputs(self) -> tuple[str, ...]:
         """Inputs of the network, as its checkpoints name them."""
         return (self.input,)
+
+    def image_size(self, data: DataConfig) -> tuple[int, int]:
+        """Return rows and columns of the images that the network sees in training."""
+        return data.height, data.width
 
     def result(self, selection: Mapping[str, Any] | None) -> str:
         """Describe the resulting weights of the stage, for the page of a run.

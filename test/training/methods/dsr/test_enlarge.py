@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from depth_batches import batch_of, boxes
 from tiny_runs import tiny_run
 
 from spike_depth_ros.architectures import UpsampleLiteSettings
@@ -21,7 +22,6 @@ from spike_training.runs import pipeline
 from spike_training.runs.dry_run import dry_run
 from spike_training.sampling import procedural
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.sampling.sample import Batch
 from spike_training.settings.config import check
 
 NAN = float('nan')
@@ -36,27 +36,6 @@ def network(**changes):
 def stage_of(net=None, **changes):
     given = {'factors': [2, 4], 'crop': 32, 'crops': 4} | changes
     return Enlarge(net or network(), EnlargeConfig(**given))
-
-
-def batch_of(depth):
-    number, _, *size = depth.shape
-    return Batch(
-        counts=torch.zeros(number, 1, *size, dtype=torch.uint8),
-        planes_per_bin=torch.ones(1, dtype=torch.int32),
-        rgb=None,
-        depth=depth,
-        fx=torch.full((number,), 100.0),
-        index=torch.arange(number),
-    )
-
-
-def boxes(number=2, height=48, width=64):
-    """Return walls at 4 m with boxes at 1 and 2 m before them, and sky."""
-    depth = torch.full((number, 1, height, width), 4.0)
-    depth[:, :, 10:30, 5:31] = 1.0
-    depth[:, :, 7:40, 37:50] = 2.0
-    depth[:, :, :6] = float('inf')
-    return depth
 
 
 def run_of(out, **changes):
@@ -193,7 +172,7 @@ def test_a_run_ends_in_a_checkpoint_and_a_report_of_its_task(trained):
             (condition, factor, method)
             for condition in ('cubic', 'sensor')
             for factor in (2, 4)
-            for method in ('network', 'nearest', 'bilinear')
+            for method in ('network', 'nearest', 'bilinear', 'bicubic')
         ]
         for row in scores['rows']:
             assert row['maps'] == 2
@@ -249,7 +228,7 @@ def test_a_dry_run_finds_nothing_missing(tmp_path, capsys):
         ({'crops': 0}, 'crops is 0'),
         ({'noise': -0.1}, 'noise is -0.1'),
         ({'holes': 1.0}, 'holes is 1'),
-        ({'input': 'rgb'}, 'input is rgb: expected none, the network takes depth'),
+        ({'input': 'rgb'}, 'input is rgb: expected none, the kind says what the network takes'),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_in_one_line(tmp_path, stage, message):

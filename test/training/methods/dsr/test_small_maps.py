@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from depth_batches import batch_of
 
 from spike_training.evaluation.small_maps import disturb, grey_levels, metres, shrink
 from spike_training.methods.dsr.degradation import draw_pairs
@@ -71,7 +72,7 @@ def test_pairs_belong_together_and_are_drawn_for_each_batch():
     config = EnlargeConfig(
         factors=[2, 4], low='mixed', noise=0.1, holes=0.4, crop=32, crops=3
     )  # fmt: skip
-    drawn = [draw_pairs(depth, config, generator(seed)) for seed in range(30)]
+    drawn = [draw_pairs(batch_of(depth), config, generator(seed)) for seed in range(30)]
     assert {one.factor for one in drawn} == {2, 4}
     for one in drawn:
         assert one.truth.shape == (6, 1, 32, 32)
@@ -79,13 +80,13 @@ def test_pairs_belong_together_and_are_drawn_for_each_batch():
         assert 0 <= one.truth.min() <= one.truth.max() <= 255
     shares = torch.tensor([(one.small == 0).float().mean() for one in drawn])
     assert shares.min() < 0.1 < 0.3 < shares.max() < 0.4
-    again = draw_pairs(depth, config, generator(7))
+    again = draw_pairs(batch_of(depth), config, generator(7))
     assert torch.equal(again.small, drawn[7].small)
     assert torch.equal(again.truth, drawn[7].truth)
     places = {float(truth[0, 0, 0]) for one in drawn for truth in one.truth}
     assert len(places) > 20
 
-    plain = draw_pairs(depth, EnlargeConfig(factors=[4], crop=32, crops=3), generator())
+    plain = draw_pairs(batch_of(depth), EnlargeConfig(factors=[4], crop=32, crops=3), generator())
     for small, truth in zip(plain.small[:, 0], plain.truth[:, 0], strict=True):
         expected = cv2.resize(
             truth.numpy().astype(np.uint8), (8, 8), interpolation=cv2.INTER_CUBIC
@@ -94,5 +95,7 @@ def test_pairs_belong_together_and_are_drawn_for_each_batch():
 
 
 def test_maps_that_are_smaller_than_a_crop_give_smaller_ones():
-    pairs = draw_pairs(torch.ones(1, 1, 96, 112), EnlargeConfig(factors=[16]), generator())
+    pairs = draw_pairs(
+        batch_of(torch.ones(1, 1, 96, 112)), EnlargeConfig(factors=[16]), generator()
+    )
     assert pairs.truth.shape == (16, 1, 96, 96)

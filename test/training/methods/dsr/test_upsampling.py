@@ -1,13 +1,20 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pytest
 import torch
+from map_folders import levels
+from PIL import Image
 
 from spike_training.evaluation.upsampling import (
+    MAPS,
     Scores,
+    bicubic,
     bilinear,
     mad,
+    metrics_by_name,
     nearest,
+    show_maps,
     show_upsampling,
     upsampling_metrics,
 )
@@ -31,6 +38,77 @@ def test_bilinear_interpolates_and_holes_weigh_nothing():
     holed = bilinear(image([10, 0, 30]), 2)[0, 0, 0]
     expected = torch.tensor([10.0, 10.0, NAN, NAN, 30.0, 30.0])
     torch.testing.assert_close(holed, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize('factor', [2, 4, 8, 16])
+def test_bicubic_is_that_of_pillow(factor):
+    small = levels(3, 24, 20)
+    found = bicubic(torch.from_numpy(small).float()[None, None], factor)[0, 0].numpy()
+    size = 20 * factor, 24 * factor
+    expected = np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC))
+    differs = np.abs(found - expected)
+    assert differs.max() <= 1  # of halves, which lack a bit in float32
+    assert (differs > 0).mean() < 1e-4
+
+
+def test_bicubic_beside_holes_is_bilinear():
+    small = torch.from_numpy(levels(3, 12, 20)).float()[None, None]
+    whole = bicubic(small, 2)
+    small[..., 4, 6] = 0
+    found, expected = bicubic(small, 2), bilinear(small, 2)
+    near = (..., slice(4, 14), slice(8, 18))  # two small pixels around it
+    torch.testing.assert_close(found[near], expected[near], equal_nan=True)
+    assert found[..., 8:10, 12:14].isnan().all()
+    found[near] = whole[near] = 0
+    assert torch.equal(found, whole)
+
+
+def test_the_lowest_mad_of_a_factor_is_marked(capsys):
+    rows = [
+        {
+            'condition': MAPS, 'factor': factor, 'method': method, 'maps': 2,
+            'mad': (one + other) / 2, 'by_map': {'Art': one, 'Dolls': other},
+        }
+        for factor, method, one, other in (
+            (2, 'network', 0.25, 0.5), (2, 'nearest', 0.25, 0.75), (4, 'network', 2.0, 1.0),
+            (4, 'nearest', 1.0, 1.5),
+        )
+    ]  # fmt: skip
+    scores = {'title': 'maps: 2 maps', 'rows': rows, 'factors_left_out': [8]}
+    show_maps({'sets': {MAPS: scores}})
+    text = capsys.readouterr().out
+    lines = [line.replace('│', ' ').split() for line in text.splitlines() if '│' in line]
+    assert lines == [
+        ['x2', 'network', '*0.375', '*0.250', '*0.500'],
+        ['x2', 'nearest', '0.500', '*0.250', '0.750'],
+        ['x4', 'network', '1.500', '2.000', '*1.000'],
+        ['x4', 'nearest', '*1.250', '*1.000', '1.500'],
+    ]
+    assert 'not scored: x8, not of the network' in text
+    found = metrics_by_name({'sets': {MAPS: scores}})
+    assert found == {
+        'mad_maps_x2': 0.375, 'mad_Art_x2': 0.25, 'mad_Dolls_x2': 0.5,
+        'mad_maps_x4': 1.5, 'mad_Art_x4': 2.0, 'mad_Dolls_x4': 1.0,
+    }  # fmt: skip
+
+
+def test_metrics_of_generated_scenes_are_means_over_maps_of_all_styles():
+    def scores(maps, mad_, flying):
+        return {
+            'rows': [
+                {
+                    'condition': 'cubic', 'factor': 8, 'method': method, 'maps': maps,
+                    'mad': mad_ + k, 'abs_rel': 0.5, 'flying_pixels': flying, 'edges_seen': 1.0,
+                }
+                for k, method in enumerate(('network', 'nearest'))
+            ]
+        }  # fmt: skip
+
+    report = {'sets': {'home': scores(3, 1.0, 0.25), 'road': scores(1, 2.0, None)}}
+    assert metrics_by_name(report) == {
+        'mad_cubic_x8': 1.25, 'abs_rel_cubic_x8': 0.5, 'edges_seen_cubic_x8': 1.0,
+    }  # fmt: skip
+    assert metrics_by_name(report, 'nearest')['mad_cubic_x8'] == 2.25
 
 
 def test_mad_is_of_rounded_maps_and_of_pixels_that_both_know():

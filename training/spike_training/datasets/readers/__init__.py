@@ -47,13 +47,6 @@ def read(name: str, where: str) -> list[Clip] | list[SpikeClip]:
     Raises:
         DataSetError: There is no such reader or option, or the data set cannot be used.
     """
-    named, _, rest = where.partition(':')
-    if named in READERS:
-        name, where = named, rest
-    if name not in READERS:
-        raise DataSetError(
-            f'data set {name!r}: expected one of {", ".join(READERS)}, or READER:PATH'
-        )
     reader, root, options = _parsed(name, where)
     clips: list[Clip] | list[SpikeClip] = reader(root, **options)
     return clips
@@ -63,19 +56,30 @@ def missing_paths(name: str, where: str) -> list[Path]:
     """Return the missing ones of a data set's folder and of the paths in its options.
 
     Args:
-        name: One of ``READERS``.
-        where: As for :func:`read`.
-
-    Raises:
-        DataSetError: There is no such option.
+        name: As for :func:`read`.
+        where: As there; none is missing of one that has no such reader or option.
     """
-    _, root, options = _parsed(name, where)
+    try:
+        _, root, options = _parsed(name, where)
+    except DataSetError:
+        return []
     named = [root, *(value for value in options.values() if isinstance(value, Path))]
     return [path for path in named if not path.exists()]
 
 
 def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
-    """Parse a data set's location: its reader, its folder or file, and its options."""
+    """Parse a data set's location: its reader, its folder or file, and its options.
+
+    Raises:
+        DataSetError: There is no such reader or option.
+    """
+    named, _, rest = where.partition(':')
+    if named in READERS:
+        name, where = named, rest
+    if name not in READERS:
+        raise DataSetError(
+            f'data set {name!r}: expected one of {", ".join(READERS)}, or READER:PATH'
+        )
     reader = importlib.import_module(f'{__name__}.{name}').read
     path, *options = re.split(r',(?=[a-z_]+=)', where)
     given = dict(option.split('=', 1) for option in options)

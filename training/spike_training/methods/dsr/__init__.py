@@ -7,7 +7,7 @@ Knowledge Transfer for Single Depth Super-Resolution".
 """
 
 from spike_training.methods.dsr.charts import CHARTS
-from spike_training.methods.dsr.settings import EnlargeConfig
+from spike_training.methods.dsr.settings import EnlargeConfig, EstimateConfig, RestoreConfig
 from spike_training.settings.method import Method
 
-METHOD = Method((EnlargeConfig,), CHARTS)
+METHOD = Method((EnlargeConfig, EstimateConfig, RestoreConfig), CHARTS)

@@ -8,9 +8,13 @@ CHARTS = (
     ScalarChart(
         title='Difference from the full-size map',
         axis='grey levels',
-        names={'loss': 'network', 'nearest': 'repeated pixels'},
-        text='Mean absolute difference of inverse depth from 0 to 255 (Eq. 10), at the factors '
-        'that were drawn.',
+        names={
+            'enlarged': 'enlarged',
+            'estimated': 'estimated from colours',
+            'nearest': 'repeated pixels',
+        },
+        text='Mean absolute difference of inverse depth from 0 to 255 (Eq. 1 and 2), at the '
+        'factors that were drawn. Estimates are fitted by scale and shift.',
     ),
     ScalarChart(
         title='Weight of the middle neighbour',
@@ -26,5 +30,24 @@ CHARTS = (
         names={'holes': ''},
         limits=(0.0, 1.0),
         text='With sky.',
+    ),
+    ScalarChart(
+        title='Which network teaches',
+        axis='1: that of small maps, 0: that of colours',
+        names={'enlarger_teaches': ''},
+        limits=(0.0, 1.0),
+        text='The one with the smaller error in the round before (Algorithm 1).',
+    ),
+    ScalarChart(
+        title='Differences of the networks',
+        axis='grey levels; affinities: sum of a row',
+        names={'outputs': 'side outputs', 'affinities': 'affinities'},
+        text='Eq. 3 and 5, before their weights.',
+    ),
+    ScalarChart(
+        title='Difference of the structure map',
+        axis='grey levels',
+        names={'structure': ''},
+        text='Eq. 12, before its weight.',
     ),
 )

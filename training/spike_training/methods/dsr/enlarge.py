@@ -9,24 +9,18 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 
 from spike_training.engine.stage import Context, Phase, Stage
-from spike_training.evaluation.small_maps import MOST_LEVEL
 from spike_training.evaluation.upsampling import bilinear, nearest
-from spike_training.methods.dsr.degradation import Pairs, draw_pairs
+from spike_training.methods.dsr.degradation import Pairs, draw_pairs, generator_of
 from spike_training.methods.dsr.losses import l1_loss, middle_weight
+from spike_training.methods.dsr.picture import draw_maps
 from spike_training.methods.dsr.settings import EnlargeConfig
 from spike_training.sampling.sample import Batch
 
 COLLAPSED = 0.95
 """Mean weight of the middle neighbour above which a network has collapsed: it repeats pixels."""
-
-DRAWN_ERROR = 16.0
-"""Error that pictures draw white, grey levels."""
-
-_DRAWN = 3  # crops of a picture
 
 
 @runtime_checkable
@@ -63,14 +57,15 @@ class Enlarge(Stage[Batch]):
 
     def pairs(self, batch: Batch, phase: Phase) -> Pairs:
         """Draw the pairs of a batch; those of a validation depend on the batch alone."""
-        seed = batch.index[0] if phase == 'val' else torch.randint(1 << 62, ())
-        return draw_pairs(batch.depth, self.config, torch.Generator().manual_seed(int(seed)))
+        return draw_pairs(batch, self.config, generator_of(batch, phase))
 
     def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         """Implement :meth:`Stage.forward`; ``middle`` in validations alone."""
-        small, truth, factor = self.pairs(batch, phase)
+        small, truth, factor, _ = self.pairs(batch, phase)
+        loss = l1_loss(self.network(small, factor), truth).mean()
         scalars = {
-            'loss': l1_loss(self.network(small, factor), truth).mean(),
+            'loss': loss,
+            'enlarged': loss.detach(),
             'nearest': l1_loss(nearest(small, factor), truth).mean(),
             'holes': (small == 0).float().mean(),
         }
@@ -92,14 +87,6 @@ class Enlarge(Stage[Batch]):
 
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw crops: bilinear and learnt enlargement, the truth, and the errors of both."""
-        small, truth, factor = self.pairs(batch, 'val')
-        small, truth = small[:_DRAWN], truth[:_DRAWN]
-        interpolated, learnt = bilinear(small, factor), self.network(small, factor)
-        maps = [one.nan_to_num(0.0) / MOST_LEVEL for one in (interpolated, learnt, truth)]
-        errors = [
-            (one - truth).abs().nan_to_num(0.0) * (truth > 0) / DRAWN_ERROR
-            for one in (interpolated, learnt)
-        ]
-        rows = torch.cat([*maps, *errors], dim=3).flatten(0, 2)
-        grey = (255 * rows.clamp(0, 1)).round().to(torch.uint8).cpu().numpy()
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        pairs = self.pairs(batch, 'val')
+        maps = [enlarge(pairs.small, pairs.factor) for enlarge in (bilinear, self.network)]
+        return draw_maps(maps, pairs.truth)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of stages that enlarge depth maps; without torch."""
+"""Settings of stages that enlarge or estimate depth maps; without torch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,66 @@ from typing import Literal
 
 from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
 from spike_depth_ros.checkpoint import FACTORS
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, DataConfig, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, at_least, share
 
 LEAST_SMALL = 3
 """Rows and columns of a small map, at least."""
 
+LEAST_CROP = 16
+"""Rows and columns of a crop whose picture is looked at, at least."""
+
 
 @dataclass
-class EnlargeConfig(StageConfig):
-    """Kind enlarge: a network learns to enlarge small depth maps, made of those of scenes.
+class CropsConfig(StageConfig):
+    """Settings of stages that learn from crops of full-size maps.
 
     Inverse depth is scaled into grey levels from 0 to 255, the nearest pixel of a scene being 255
-    and sky 0, a hole. Each batch draws its own factor, way to make small maps, noise and holes.
+    and sky 0, which is unknown.
 
     Attributes:
+        crop: Rows and columns of the crops that are learnt from, pixels of the full size.
+        crops: Random crops of each scene of a batch: scenes cost more than crops of them.
+    """
+
+    task = 'upsample'
+
+    crop: int = 256
+    crops: int = 16
+
+    def image_size(self, data: DataConfig) -> tuple[int, int]:
+        """Return rows and columns of the crops, see :meth:`StageConfig.image_size`."""
+        return self.crop, self.crop
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 1, 'crops')
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        data = self.resolve(config).data
+        if self.crop > min(data.height, data.width):
+            yield (
+                f'crop is {self.crop}: expected {min(data.height, data.width)} at most, images '
+                f'are {data.height} x {data.width}'
+            )
+        if self.input != 'spikes':
+            yield f'input is {self.input}: expected none, the kind says what the network takes'
+        if config.model.architecture == 'dsr_net' and config.evaluate.export:
+            yield 'evaluate.export is true: expected false, dsr_net has no .onnx file'
+
+
+@dataclass
+class EnlargeConfig(CropsConfig):
+    """Kind enlarge: a network learns to enlarge small depth maps, made of those of scenes.
+
+    Each batch draws its own factor, way to make small maps, noise and holes.
+
+    Attributes:
+        crop: Rows and columns of the crops that are learnt from, pixels of the full size; a
+            multiple of all factors.
         factors: Factors by which height and width are enlarged, some of 2, 4, 8 and 16; each
             batch has one of them.
         low: How small maps are made: cubic, as those published of Middlebury (OpenCV's cubic
@@ -34,22 +79,16 @@ class EnlargeConfig(StageConfig):
             for each batch.
         holes: Largest share of its pixels that are holes, half of them in patches, half single
             ones; drawn for each batch.
-        crop: Rows and columns of the crops that are learnt from, pixels of the full size; a
-            multiple of all factors.
-        crops: Random crops of each scene of a batch: scenes cost more than crops of them.
     """
 
     implementation = 'spike_training.methods.dsr.enlarge:Enlarge'
     summary = 'learns to enlarge small depth maps'
-    task = 'upsample'
 
     kind: str = 'enlarge'
     factors: list[int] = field(default_factory=lambda: [*FACTORS])
     low: Literal['cubic', 'area', 'point', 'mixed'] = 'cubic'
     noise: float = 0.0
     holes: float = 0.0
-    crop: int = 256
-    crops: int = 16
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -66,7 +105,6 @@ class EnlargeConfig(StageConfig):
         yield from super().problems()
         yield from at_least(self, 0, 'noise')
         yield from share(self, 'holes')
-        yield from at_least(self, 1, 'crops')
         if not _are_factors(self.factors):
             known = ', '.join(map(str, FACTORS))
             yield f'factors is {self.factors}: expected one or more of {known}, each once'
@@ -81,12 +119,6 @@ class EnlargeConfig(StageConfig):
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
         yield from super().problems_in_run(config, before)
-        data = self.resolve(config).data
-        if self.crop > min(data.height, data.width):
-            yield (
-                f'crop is {self.crop}: expected {min(data.height, data.width)} at most, images '
-                f'are {data.height} x {data.width}'
-            )
         model = self.resolve(config).model
         fits = model.architecture in ARCHITECTURES[self.task] and not [*model.problems()]
         if fits and _are_factors(self.factors):
@@ -96,8 +128,121 @@ class EnlargeConfig(StageConfig):
                     f'factors is {self.factors}: expected those of the network, '
                     f'model.settings.factors, which is {built}'
                 )
-        if self.input != 'spikes':
-            yield f'input is {self.input}: expected none, the network takes depth'
+
+
+@dataclass
+class EstimateConfig(CropsConfig):
+    """Kind estimate: a network of colours learns to estimate the map, up to scale and shift.
+
+    It is DENet of Sun et al., for stages of kind restore.
+
+    Attributes:
+        ssim_share: Share of SSIM in the loss, lambda of Eq. 11; the rest is L1.
+    """
+
+    implementation = 'spike_training.methods.dsr.estimate:Estimate'
+    summary = 'learns to estimate depth maps from colours, for a later stage'
+
+    kind: str = 'estimate'
+    ssim_share: float = 0.2
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Inputs of the network, as its checkpoints name them."""
+        return ('rgb',)
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Contents of the batches that the stage trains on."""
+        return BatchSpec(rgb=True, spikes=False)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, LEAST_CROP, 'crop')
+        yield from share(self, 'ssim_share')
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        yield from _problems_of_network(config)
+        if config.stages[-1].name == self.name:
+            yield 'it is the last stage: expected one of kind restore after it'
+
+
+Roles = Literal['mutual', 'student', 'paper_exact']
+"""Which network learns what in a round, see :class:`RestoreConfig`."""
+
+
+@dataclass
+class RestoreConfig(EnlargeConfig):
+    """Kind restore: DSRNet and DENet learn from each other, and to predict structure.
+
+    It is the second step of Sun et al., Algorithm 1; DSRNet alone is the result. In each round
+    the network with the smaller error in the round before is the teacher.
+
+    Attributes:
+        estimator: Name of the earlier stage of kind estimate that DENet starts from.
+        roles: mutual: both learn their own loss and from each other; student: both learn their
+            own loss, the student from the teacher, too; paper_exact: as printed, the teacher is
+            fixed, so that DSRNet does not learn while it is the better one.
+        round_steps: Steps of a round; the paper's are epochs.
+        ssim_share: Share of SSIM in the loss of DENet, lambda of Eq. 11.
+        output_weight: Weight of the side outputs' difference in Eq. 6; 1 as printed.
+        affinity_weight: Weight of the affinities' difference, gamma of Eq. 6.
+        distillation_weight: Weight of Eq. 6 in Eq. 13, rho2.
+        structure_weight: Weight of Eq. 12 in Eq. 13, rho1; 0: without SPNet.
+        error_weights: True: features are weighted by the errors of both maps (Eq. 7 to 9); False:
+            they are concatenated.
+    """
+
+    implementation = 'spike_training.methods.dsr.restore:Restore'
+    summary = 'teaches two networks by each other, one of small maps and one of colours'
+
+    kind: str = 'restore'
+    estimator: str = 'estimate'
+    roles: Roles = 'mutual'
+    round_steps: int = 100
+    ssim_share: float = 0.2
+    output_weight: float = 1.0
+    affinity_weight: float = 0.5
+    distillation_weight: float = 0.1
+    structure_weight: float = 0.1
+    error_weights: bool = True
+
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """Earlier stages, that of DENet included; see :attr:`StageConfig.builds_on`."""
+        return (self.estimator, *super().builds_on)
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Contents of the batches that the stage trains on."""
+        return BatchSpec(rgb=True, spikes=False)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 1, 'round_steps')
+        yield from share(self, 'ssim_share')
+        yield from at_least(self, 0, 'output_weight', 'affinity_weight', 'distillation_weight')
+        yield from at_least(self, 0, 'structure_weight')
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        yield from _problems_of_network(config)
+        earlier = {stage.name: stage for stage in before}.get(self.estimator)
+        if not isinstance(earlier, EstimateConfig):
+            yield f'estimator is {self.estimator!r}: expected an earlier stage of kind estimate'
+        elif earlier.settings != self.settings:
+            yield f'settings are not those of {self.estimator}: expected features of one size'
+
+
+def _problems_of_network(config: RunConfig) -> Problems:
+    architecture = config.model.architecture
+    if architecture != 'dsr_net':
+        yield f'model.architecture is {architecture}: expected dsr_net'
 
 
 def _are_factors(factors: Sequence[int]) -> bool:

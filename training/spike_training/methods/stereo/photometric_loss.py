@@ -15,19 +15,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from spike_training.learning.appearance import appearance_loss, masked_mean
 from spike_training.methods.stereo.settings import PhotometricSettings
-from spike_training.methods.stereo.warp import (
-    BLOCK,
-    left_from_right,
-    picture_pyramid,
-    right_from_left,
-)
-
-SSIM_CONSTANTS = (0.01**2, 0.03**2)
-"""Constants of SSIM for brightness from 0 to 1 (Wang et al., "Image Quality Assessment")."""
+from spike_training.methods.stereo.warp import left_from_right, picture_pyramid, right_from_left
 
 
 class PhotometricTerms(NamedTuple):
@@ -84,50 +76,6 @@ def photometric_loss(
     return PhotometricTerms(total, appearance, smoothness, consistency, levels[0].counted)
 
 
-def appearance_loss(
-    picture: Tensor, warped: Tensor, counts: Tensor, alpha: float = 0.85
-) -> Tensor:
-    """Compute the difference of a picture and the one made of the other eye's (Eq. 3).
-
-    Mean of ``alpha (1 - SSIM) / 2`` over the blocks all of whose pixels count, plus that of
-    ``(1 - alpha) |difference|`` over the pixels that count.
-
-    Args:
-        picture: ``[B, C, H, W]``, 0 to 1.
-        warped: The one made of the other eye's, same shape.
-        counts: Mask of the pixels that count, ``[B, 1, H, W]`` bool; they are known in both.
-        alpha: Share of SSIM, 0 to 1.
-
-    Returns:
-        ``[B]``, 0 or more.
-    """
-    one, other = (torch.where(counts, values, 0.0) for values in (picture, warped))
-    whole = F.max_pool2d((~counts).float(), BLOCK, 1) == 0
-    structure = (1 - ssim(one, other)) / 2
-    return alpha * _mean(structure, whole) + (1 - alpha) * _mean((one - other).abs(), counts)
-
-
-def ssim(one: Tensor, other: Tensor) -> Tensor:
-    """Compute the structural similarity of blocks of 3x3 pixels, of equal weight.
-
-    Args:
-        one: ``[B, C, H, W]``, 0 to 1.
-        other: Same shape.
-
-    Returns:
-        -1 to 1, ``[B, C, H - 2, W - 2]``.
-    """
-    mean_one, mean_other, square_one, square_other, product = (
-        F.avg_pool2d(values, BLOCK, 1)
-        for values in (one, other, one.square(), other.square(), one * other)
-    )
-    c1, c2 = SSIM_CONSTANTS
-    means = mean_one * mean_other
-    squares = mean_one.square() + mean_other.square()
-    likeness = (2 * means + c1) * (2 * (product - means) + c2)
-    return likeness / ((squares + c1) * (square_one + square_other - squares + c2))
-
-
 def smoothness_loss(disparity: Tensor, picture: Tensor) -> Tensor:
     """Compute the slope of disparity, less where the picture has edges (Eq. 4).
 
@@ -149,7 +97,7 @@ def smoothness_loss(disparity: Tensor, picture: Tensor) -> Tensor:
         pairs = known.shape[dim] - 1
         both = known.narrow(dim, 1, pairs) & known.narrow(dim, 0, pairs)
         edge = shown.diff(dim=dim).abs().mean(dim=1, keepdim=True)
-        total = total + _mean(share.diff(dim=dim).abs() * torch.exp(-edge), both)
+        total = total + masked_mean(share.diff(dim=dim).abs() * torch.exp(-edge), both)
     return total
 
 
@@ -195,7 +143,7 @@ def left_right_loss(apart: tuple[Tensor, Tensor], width: int) -> Tensor:
     Returns:
         ``[B]``, 0 or more.
     """
-    one, other = (_mean(each, each.isfinite()) for each in apart)
+    one, other = (masked_mean(each, each.isfinite()) for each in apart)
     return (one + other) / width
 
 
@@ -245,9 +193,3 @@ def _apart(disparity: Tensor, other: Tensor, inside: Tensor) -> Tensor:
 def _known(picture: Tensor) -> Tensor:
     """Return the mask of the pixels that are known in all channels, ``[B, 1, H, W]``."""
     return picture.isfinite().all(dim=1, keepdim=True)
-
-
-def _mean(values: Tensor, counts: Tensor) -> Tensor:
-    """Return the mean of each image's values that count, ``[B]``; 0 where none does."""
-    kept = torch.where(counts, values, 0.0).mean(dim=1).sum(dim=(1, 2))
-    return kept / counts.sum(dim=(1, 2, 3)).clamp(min=1)

@@ -14,14 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spike_training.learning.appearance import BLOCK
+
 NEAREST_M = 1e-3
 """Depth below which nothing is a depth, metres; it keeps gradients finite."""
 
 LEAST_PX = 1e-6
 """Disparity below which depth has no gradient, pixels."""
-
-BLOCK = 3
-"""Rows and columns of the smallest picture that is compared."""
 
 
 def disparity_of(depth: Tensor, baseline_m: Tensor, canonical_fx: float) -> Tensor:

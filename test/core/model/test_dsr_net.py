@@ -1,0 +1,100 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+
+from spike_depth_ros.architectures import DsrSettings
+from spike_depth_ros.checkpoint import CheckpointError, UpsampleInfo
+from spike_depth_ros.model.dsr_net import BackProjection, DeNet, DsrNet
+from spike_depth_ros.model.registry import build
+
+
+def settings(**changes):
+    return DsrSettings(**({'width': 6, 'blocks': 2, 'factors': (4,)} | changes))
+
+
+def info_of(**changes):
+    given = {
+        'architecture': 'dsr_net', 'settings': {'width': 6, 'blocks': 2, 'factors': [4]},
+        'factors': (4,), 'stage': 'x', 'package_version': '0',
+    }  # fmt: skip
+    return UpsampleInfo(**(given | changes))
+
+
+@pytest.mark.parametrize('factor', [2, 4, 8, 16])
+def test_every_factor_fits_exactly(factor):
+    network = DsrNet(settings(factors=(factor,)))
+    small = 255 * torch.rand(2, 1, 5, 7) + 1
+    features = network.features(small)
+    assert [each.shape for each in features] == [(2, 6, 5 * factor, 7 * factor)] * 2
+    assert network(small, factor).shape == (2, 1, 5 * factor, 7 * factor)
+
+
+def test_it_is_the_interpolated_map_before_training_if_it_is_a_change_of_it():
+    small = 200 * torch.rand(1, 1, 6, 5) + 20
+    large = DsrNet(settings(residual=True))(small, 4)
+    expected = torch.nn.functional.interpolate(small, scale_factor=4, mode='bilinear')
+    torch.testing.assert_close(large, expected, atol=2.0, rtol=0)
+    assert DsrNet(settings())(small, 4).abs().max() < 10
+
+
+def test_a_hole_stays_a_hole_and_no_other_pixel_becomes_one():
+    small = 100 * torch.rand(1, 1, 4, 5) + 1
+    small[..., 1, 2] = 0
+    large = DsrNet(settings())(small, 4)
+    assert large[..., 4:8, 8:12].isnan().all()
+    assert large.isnan().sum() == 16
+
+
+def test_back_projection_is_its_equation():
+    torch.manual_seed(0)
+    block, small = BackProjection(3, 2), torch.rand(1, 3, 4, 4)
+    with torch.no_grad():
+        first = block.first(small)
+        residual = block.down(first) - small
+        expected = first + block.second(residual)
+    torch.testing.assert_close(block(small), expected)
+    kernel = block.first[0]
+    assert (kernel.kernel_size, kernel.stride, kernel.padding) == ((6, 6), (2, 2), (2, 2))
+
+
+def test_every_parameter_has_a_gradient():
+    # One hole would leave out its pixels: none.
+    for network, given in (
+        (DsrNet(settings()), (torch.rand(1, 1, 5, 5) + 1, 4)),
+        (DeNet(settings()), (torch.rand(1, 3, 12, 12),)),
+    ):
+        for layer in network.output:
+            if isinstance(layer, torch.nn.Conv2d):
+                torch.nn.init.normal_(layer.weight)
+        network(*given).square().sum().backward()
+        without = [k for k, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+        assert without == []
+
+
+def test_the_input_says_which_network_it_is():
+    assert isinstance(build(info_of()), DsrNet)
+    assert isinstance(build(info_of(inputs=('rgb',))), DeNet)
+    for changes, message in (
+        ({'inputs': ('depth', 'rgb')}, "field inputs is ['depth', 'rgb'], expected ['depth'] or"),
+        ({'factors': (8,)}, 'field factors is [8], expected [4] as in settings.factors'),
+    ):
+        with pytest.raises(CheckpointError) as caught:
+            build(info_of(**changes))
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'width': 0}, 'width is 0: expected 1 or more'),
+        ({'blocks': 1.5}, 'blocks is 1.5: expected 1 or more'),
+        ({'factors': (2, 4)}, r'factors is \(2, 4\): expected one of 2, 4, 8, 16 in a list'),
+        ({'factors': (3,)}, r'factors is \(3,\): expected one of'),
+        ({'factors': 4}, 'factors is 4: expected one of'),
+        ({'residual': 1}, 'residual is 1: expected true or false'),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**changes)
