@@ -146,6 +146,53 @@ def test_metres_from_the_height_are_measured_and_missing_data_is_named(
 
 
 @pytest.mark.timeout(300)
+def test_flying_pixels_are_counted_with_and_without_their_filter(tmp_path, capsys):
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks import flying_filter
+
+    path = tmp_path / 'flying.json'
+    options = ['--scenes', '2', '--styles', 'home', '--seed', '7', '--json', str(path)]
+    assert flying_filter.main(options) == 0
+    result = json.loads(path.read_text())
+    assert result['machine'].keys() == MACHINE
+    assert result['settings'] == {'styles': ['home'], 'scenes': 2, 'split': 'test', 'seed': 7}
+    (home,) = result['styles']
+    assert (home['name'], home['maps']) == ('home', 2)
+    assert 0 < home['after'] < home['before'] < 1
+    assert 0.1 < home['removed'] <= 1
+    assert 0 <= home['outside_far'] <= home['outside'] < home['outside_plain'] < 0.2
+    assert home['ms'] > 0
+    assert '| home ' in capsys.readouterr().out
+
+
+def test_pixels_of_edges_and_planes_are_told_apart():
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks.flying_filter import masks, missed, on_plane
+
+    truth = np.full((40, 60), 2.0, np.float32)
+    truth[:, 30:] = 4.0
+    truth[:5] = np.inf
+    predicted = np.full_like(truth, 2.0)
+    predicted[:, 30:] = 4.0
+    predicted[:, 29:32] = 2.8
+    found = masks(predicted, truth)
+    assert np.flatnonzero(found['edges'][20]).tolist() == [28, 29, 30, 31]
+    assert np.flatnonzero(found['flying'][20]).tolist() == [29, 30, 31]
+    assert not found['outside'][20, 28:32].any()
+    assert found['outside'][20, :28].all()
+    assert not found['outside'][2].any()  # sky
+    down, right = np.indices((40, 60))
+    plane = (1 / (0.1 + 0.01 * down + 0.002 * right)).astype(np.float32)
+    assert on_plane(plane).all()
+    assert not on_plane(truth)[20, 28:32].any()
+    assert on_plane(truth)[20, 5:20].all()
+    assert missed({'removed': 0.5, 'outside': 0.02}) == []
+    assert missed({'removed': 0.49, 'outside': 0.021}) == ['removed', 'outside']
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.long
 def test_two_cameras_measure_metres_and_missing_data_is_named(tmp_path, monkeypatch, capsys):
     for module in ('torch', 'timm', 'lightning_fabric'):

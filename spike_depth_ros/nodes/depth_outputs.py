@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from rclpy.event_handler import PublisherEventCallbacks, UnsupportedEventTypeError
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
@@ -18,6 +19,7 @@ from std_msgs.msg import Header
 
 from spike_depth_ros.depth_colours import DepthColours
 from spike_depth_ros.estimator import Observation, Prediction
+from spike_depth_ros.flying_pixels import find_flying_pixels
 from spike_depth_ros.nodes import conversions
 from spike_depth_ros.stream.window import Window
 
@@ -43,6 +45,7 @@ class DepthOutputs(abc.ABC):
         self._node = node
         self._publishers: list[Any] = []
         self._limits = {name: settings[name] for name in _LIMITS}
+        self._without_flying: bool = settings['filter.flying']
         self._colours = DepthColours(settings['colour.min_depth'], settings['colour.max_depth'])
         self._depth = self._publisher(Image, 'depth/image')
         self._camera_info = self._publisher(CameraInfo, 'depth/camera_info')
@@ -105,6 +108,8 @@ class DepthOutputs(abc.ABC):
         """Use another value of a parameter that may change while the node runs."""
         if name in self._limits:
             self._limits[name] = value
+        elif name == 'filter.flying':
+            self._without_flying = value
         elif name == 'colour.min_depth':
             self._colours.near_m = value
         elif name == 'colour.max_depth':
@@ -115,6 +120,8 @@ class DepthOutputs(abc.ABC):
         window = observation.window
         header = self._header(window)
         depth = prediction.published_depth(*self._limits.values())
+        if self._without_flying:
+            depth[find_flying_pixels(prediction.depth)] = np.nan
         self._depth.publish(conversions.depth_msg(depth, header))
         self._camera_info.publish(
             conversions.camera_info_msg(

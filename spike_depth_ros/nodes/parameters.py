@@ -178,6 +178,12 @@ DEPTH_PARAMETERS = (
         live=True,
     ),
     Parameter(
+        'filter.flying',
+        False,
+        'Depth is NaN at pixels that hang between foreground and background; planes stay.',
+        live=True,
+    ),
+    Parameter(
         'filter.min_depth', 0.0, 'Depth below this is -Inf, m (REP 117).', 0.0, 1000.0, live=True
     ),
     Parameter(

@@ -128,6 +128,7 @@ STEREO_PARAMETERS = (
     *_of_depth(
         'uncertainty.max_relative',
         'filter.temporal',
+        'filter.flying',
         'filter.min_depth',
         'filter.max_depth',
         'colour.min_depth',

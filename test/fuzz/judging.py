@@ -35,6 +35,7 @@ TARGETS = {
     'resume': 'targets.training:RESUME',
     'adapt_folder': 'targets.adaptations:TARGET',
     'rendered_rooms': 'targets.rendered:TARGET',
+    'depth_maps': 'targets.depth_maps:TARGET',
 }
 """Import path by name; another target may be given by its path."""
 

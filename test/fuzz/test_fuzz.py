@@ -33,6 +33,7 @@ CASES = {
     'resume': 30,
     'adapt_folder': 300,
     'rendered_rooms': 200,
+    'depth_maps': 300,
 }
 NEEDS = {
     'parameters': ('rclpy',),
@@ -43,6 +44,7 @@ NEEDS = {
     'rectify': ('cv2',),
     'adapt_folder': ('torch', 'lightning_fabric', 'cv2'),
     'rendered_rooms': ('torch', 'cv2'),
+    'depth_maps': ('torch', 'cv2'),
 }
 
 

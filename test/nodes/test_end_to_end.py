@@ -35,6 +35,7 @@ from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.depth_colours import TOO_NEAR
 from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.conversions import array_from_msg, depth_msg, spikes_msg
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
@@ -396,6 +397,21 @@ def test_uncertain_depth_can_be_masked_while_the_node_runs(
     spin(lambda: np.isnan(array_from_msg(listener.depth[-1])).all(), what='masked depth')
     refused = set_parameter(ros_node, spin, 'uncertainty.max_relative', -1.0)
     assert not refused.successful
+
+
+def test_flying_pixels_are_masked_while_the_node_runs(
+    ros_node, processes, depth_node, listener, spin
+):
+    depth_node()
+    processes.start('player', process.asset('office.npz'), '--loop')
+    spin(lambda: len(listener.depth) > 1)
+    assert not np.isnan(array_from_msg(listener.depth[-1])).any()
+    assert set_parameter(ros_node, spin, 'filter.flying', True).successful
+    spin(lambda: np.isnan(array_from_msg(listener.depth[-1])).any(), what='masked depth')
+    assert np.isnan(array_from_msg(listener.depth[-1])).mean() < 0.1
+    assert np.isfinite(array_from_msg(listener.uncertainty[-1])).all()
+    assert set_parameter(ros_node, spin, 'filter.flying', False).successful
+    spin(lambda: not np.isnan(array_from_msg(listener.depth[-1])).any(), what='all depth')
 
 
 def test_depth_is_shown_in_colours_and_its_range_changes_while_the_node_runs(

@@ -190,7 +190,7 @@ def test_a_checkpoint_rebuilds_it(network):
     [
         ({'factors': (2, 4)}, 'field factors is [2, 4], expected [2, 4, 8, 16]'),
         ({'inputs': ('depth', 'rgb')}, "field inputs is ['depth', 'rgb'], expected ['depth']"),
-        ({'architecture': 'unet_lite'}, "expected one of upsample_lite for task 'upsample'"),
+        ({'architecture': 'unet_lite'}, 'expected one of upsample_lite, dsr_net for task'),
         ({'settings': {'width': 0}}, 'width is 0: expected 1 or more'),
         ({'settings': {'blocks': 2.0}}, 'blocks is 2.0: expected 1 or more'),
         ({'settings': {'factors': (4, 2)}}, 'factors is (4, 2): expected some of 2, 4, 8, 16'),

@@ -50,7 +50,9 @@ def test_commands_of_depth_refuse_a_task_without_spikes(command, upsample, tmp_p
 def test_an_unknown_network_is_not_exported(upsample, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         export.export(tmp_path / 'o.safetensors', checkpoint=upsample)
-    expected = "field architecture is 'any', expected one of upsample_lite for task 'upsample'"
+    expected = (
+        "field architecture is 'any', expected one of upsample_lite, dsr_net for task 'upsample'"
+    )
     assert str(caught.value) == expected
 
 

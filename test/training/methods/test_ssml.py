@@ -438,6 +438,7 @@ def test_a_table_of_pictures_compares_stages_with_estimates(tmp_path, capsys):
         'reference': 'exact',
         'stages': {'mutual': {'kind': 'mutual', 'blind_features': 4}},
         'rows': [{'name': 'exact', 'stage': 'exact'}, {'name': 'mutual', 'stage': 'mutual'}],
+        'claims': [{'row': 'exact', 'above': ['mutual'], 'metric': 'psnr'}],
     }
     (tmp_path / 'table.yaml').write_text(yaml.safe_dump(settings))
     table(tmp_path / 'table.yaml', tmp_path / 'out')
@@ -448,6 +449,9 @@ def test_a_table_of_pictures_compares_stages_with_estimates(tmp_path, capsys):
     text = (tmp_path / 'out' / 'table.md').read_text()
     assert '| mutual | - | 1 of 1 |' in text
     assert '| intervals over 8 | without learning |' in text
+    margin = rows['exact']['psnr']['mean'] - rows['mutual']['psnr']['mean']
+    verdict = 'holds, in 1' if margin > 0 else 'does not hold, in 0'
+    assert f'exact above mutual (PSNR, dB): {verdict} of 1 seeds ({margin:+.3f})' in text
     assert 'intervals over 8' in capsys.readouterr().out
     settings['rows'].append({'name': 'none'})
     settings['claims'] = [{'row': 'exact', 'below': ['mutual']}]
@@ -455,7 +459,7 @@ def test_a_table_of_pictures_compares_stages_with_estimates(tmp_path, capsys):
     with pytest.raises(ConfigError, match='2 settings') as refused:
         table(tmp_path / 'table.yaml', tmp_path / 'out')
     assert 'rows[2].stage is null: expected a stage' in str(refused.value)
-    assert 'claims is given: expected none' in str(refused.value)
+    assert "claims[0].metric is 'abs_rel': expected one of psnr, ssim" in str(refused.value)
 
 
 def test_held_out_planes_are_neither_seen_nor_missed():

@@ -299,6 +299,16 @@ def test_results_are_rounded_and_absent_ones_null(tmp_path):
         ({'row': 'pre_src', 'below': ['pre_src']}, False, '(+0.000, +0.000, +0.000)'),
         ({'row': 'pre_src', 'below': ['median_depth'], 'domain': 'source'}, None, 'AbsRel, sour'),
         ({'row': 'bicross', 'below': ['pre_src', 'rgb_only']}, None, 'open, no seed is done'),
+        ({'row': 'pre_src', 'above': ['pre_src_adabn'], 'metric': 'delta1', 'by': 0.2}, False,
+         'pre_src above pre_src_adabn by 0.2 or more (delta1, target): does not hold, in 1 of 3 '
+         'seeds (+0.100, +0.100, +0.300)'),
+        ({'row': 'bicross', 'above': ['pre_src', 'pre_src_adabn'], 'metric': 'delta1'}, False,
+         'bicross above the best of pre_src, pre_src_adabn (delta1, target): does not hold, in 0 '
+         'of 2 seeds (-0.150, -0.100)'),
+        ({'row': 'pre_src_adabn', 'below': ['pre_src'], 'metric': 'scaled_rmse', 'by': 0.05}, True,
+         'by 0.05 or more (scaled RMSE, m, target): holds, in 3 of 3 seeds (-0.050, '),
+        ({'row': 'pre_src', 'below': ['median_depth'], 'metric': 'rmse', 'domain': 'source'}, None,
+         '(RMSE, m, source): open, in 1 of 1 seeds'),
     ],
 )  # fmt: skip
 def test_claims(tmp_path, claim, holds, says):

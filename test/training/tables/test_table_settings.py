@@ -154,9 +154,13 @@ MISTAKES = (
         'claims[0].by is -1',
     ),
     (
+        {'claims': [{'row': 'c', 'below': ['c'], 'above': ['c']}]},
+        'claims[1] has below and above: expected one of the two',
+    ),
+    (
         {'claims': [{'row': 'p', 'below': ['cc']}]},
-        "claims[1] has 'p': expected the name of a row",
-        "claims[1] has 'cc': expected the name of a row; did you mean c?",
+        "claims[2] has 'p': expected the name of a row",
+        "claims[2] has 'cc': expected the name of a row; did you mean c?",
     ),
 )
 
@@ -297,8 +301,8 @@ def test_rows_of_pictures_and_of_depth_do_not_compare(file):
     with pytest.raises(ConfigError) as caught:
         load_table(path)
     assert str(caught.value).endswith(
-        'a setting is wrong:\n  rows are of the tasks depth and image: expected depth or image, '
-        'one of them'
+        'a setting is wrong:\n  rows are of the tasks depth and image: expected depth or image or '
+        'upsample, one of them'
     )
 
 
@@ -406,6 +410,35 @@ def test_all_mistakes_are_named_at_once(file):
     text = str(caught.value)
     assert [one for _, *texts in MISTAKES for one in texts if one not in text] == [], text
     assert text.count('stages.ex1.distil.weight') == 1  # though two rows have that stage
+
+
+@pytest.mark.parametrize(
+    ('claim', 'message'),
+    [
+        (
+            {'below': ['b'], 'metric': 'psnr'},
+            "metric is 'psnr': expected one of abs_rel, sq_rel, rmse, rmse_log, delta1, delta2, d",
+        ),
+        (
+            {'below': ['b'], 'metric': 'scaled_abs_re'},
+            ', scaled_delta3; did you mean scaled_abs_rel?',
+        ),
+        (
+            {'below': ['b'], 'metric': 'delta2'},
+            'below is given: expected above, delta2 is better if higher',
+        ),
+        ({'above': ['b']}, 'above is given: expected below, abs_rel is better if lower'),
+    ],
+)
+def test_claims_of_metrics_that_a_task_does_not_have(file, claim, message):
+    rows = [{'name': name, 'stage': 'teacher'} for name in 'ab']
+    path = file(rows=rows, reference='a', claims=[{'row': 'a', **claim}])
+    with pytest.raises(ConfigError) as caught:
+        load_table(path)
+    text = str(caught.value)
+    assert 'a setting is wrong' in text
+    assert 'claims[0].' in text
+    assert message in text
 
 
 def test_mistakes_of_the_base_are_named_with_those_of_the_table(tmp_path):

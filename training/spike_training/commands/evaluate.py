@@ -23,6 +23,7 @@ def evaluate(
     checkpoint: Path | None = None,
     predictions: Path | None = None,
     inputs_only: bool = False,
+    maps: Path | None = None,
     data: dict[str, str] | None = None,
     samples: int | None = None,
     planes: int | Sequence[int] = (),
@@ -46,6 +47,9 @@ def evaluate(
     Third-party depth maps are of the samples that inputs_only writes with the same config, data,
     samples, planes and mean_rate: see docs/predictions.md.
 
+    A network that enlarges depth maps (task upsample) is scored on a folder of maps, beside
+    enlargement without learning.
+
     A config with evaluate.stereo scores depth from two cameras on data sets of pairs: matching,
     one camera, matching that one camera fills, and a network that matches: docs/stereo.md.
 
@@ -62,6 +66,9 @@ def evaluate(
             along the optical axis, or NAME.png of uint16.
         inputs_only: Score nothing; write the samples without their truth: the spikes of each in
             NAME.npz, their names and sizes in index.csv, and config.yaml.
+        maps: With a checkpoint of the task upsample: folder of full-size maps, test_gt/NAME.png,
+            with their small maps, testx8/NAME.png for a factor of 8; PNG of 8 bits. See
+            docs/data_sets.md. No scenes are generated.
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
             readers follow the path: --data.tum PATH,per_metre=5000. A set with another name than
             its reader also gives the reader: --data.office folder:PATH. See docs/data_sets.md.
@@ -80,8 +87,14 @@ def evaluate(
     Raises:
         ConfigError: The settings are wrong, or the folder of inputs is not empty.
         CheckpointError: The checkpoint cannot be used.
-        DataSetError: A data set cannot be used, or none of the depth maps.
+        DataSetError: A data set or the folder of maps cannot be used, or none of the depth maps.
     """
+    if maps is not None:
+        _check_maps(
+            checkpoint, predictions=predictions, inputs_only=inputs_only or None,
+            data=data or None, samples=samples, planes=planes or None, per_metre=per_metre,
+            mean_rate=None if mean_rate == MEAN_RATE else mean_rate,
+        )  # fmt: skip
     chosen = sum((checkpoint is not None, predictions is not None, inputs_only))
     if chosen > 1:
         raise ConfigError(ONE_OF_THREE)
@@ -89,6 +102,8 @@ def evaluate(
         raise ConfigError('per_metre is given: expected it with predictions alone')
     planes = [planes] if isinstance(planes, int) else [*planes]
     settings = with_changes(config, planes, None if data else samples, threads)
+    if maps is not None and settings.evaluate.stereo is not None:
+        raise ConfigError('maps is given: expected a config without evaluate.stereo')
     if settings.evaluate.stereo is not None:
         _check_stereo(data or {}, predictions is not None or inputs_only, mean_rate)
     elif not chosen:
@@ -97,9 +112,21 @@ def evaluate(
     from spike_training.runs.scoring import score
 
     score(
-        settings, out, checkpoint=checkpoint, predictions=predictions, data=data or {},
+        settings, out, checkpoint=checkpoint, predictions=predictions, maps=maps, data=data or {},
         samples=samples, planes=planes, mean_rate=mean_rate, per_metre=per_metre, device=device,
     )  # fmt: skip
+
+
+def _check_maps(checkpoint: Path | None, **others: object) -> None:
+    """Refuse options that do not fit the evaluation on a folder of maps.
+
+    Raises:
+        ConfigError: They are refused.
+    """
+    if given := [name for name, value in others.items() if value is not None]:
+        raise ConfigError(f'maps is given with {", ".join(given)}: expected checkpoint alone')
+    if checkpoint is None:
+        raise ConfigError('maps is given without checkpoint: expected a network to score')
 
 
 def _check_stereo(data: Mapping[str, str], of_others: bool, mean_rate: float) -> None:

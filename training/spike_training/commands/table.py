@@ -25,6 +25,7 @@ def table(
     scheduler: str = '',
     cache: Path | None = None,
     train: bool = True,
+    maps: Path | None = None,
 ) -> None:
     """Train the rows of a table with its seeds, and print them side by side.
 
@@ -46,22 +47,23 @@ def table(
         cache: Folder of stages and scores; OUT/stages if not given. Tables with the same cache
             share their stages.
         train: false: train nothing, print existing results.
+        maps: Folder of depth maps that networks of the task upsample are scored on, too, as for
+            evaluate. Existing scores without it are not used.
 
     Raises:
         ConfigError: The settings are wrong, dask is missing or cannot be used, or the folder
             cannot be made.
-        DataSetError: Recordings cannot be used.
+        DataSetError: Recordings or maps cannot be used.
         TrainingError: At least one stage or scoring failed.
     """
     from spike_training.evaluation.report import to_json
-    from spike_training.tables.metrics import claims_of, collect
-    from spike_training.tables.page import Page, TablePage
-    from spike_training.tables.picture_page import PicturePage
+    from spike_training.tables.metrics import collect
+    from spike_training.tables.pages import page_of
     from spike_training.tables.plan import load_table
     from spike_training.tables.results import encode, results_of
     from spike_training.tables.work import select_units, work, work_on_cluster
 
-    planned = load_table(config)
+    planned = load_table(config, maps)
     chosen = _chosen(planned.settings, rows, seeds, jobs, scheduler)
     make_folder(out)
     cache = (cache or out / CACHE).absolute()
@@ -76,12 +78,7 @@ def table(
             work(left)
     finally:
         # Also after an interruption.
-        found = collect(planned, cache)
-        page: TablePage
-        if planned.task == 'image':
-            page = PicturePage(planned, found)
-        else:
-            page = Page(planned, found, claims_of(planned, found))
+        page = page_of(planned, collect(planned, cache))
         write_atomically(out / 'table.md', page.markdown().encode())
         write_atomically(out / 'table.json', to_json(page.to_json()))
         write_atomically(out / 'results.json', encode(results_of(page)))

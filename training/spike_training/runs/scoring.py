@@ -14,6 +14,7 @@ import torch
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     ImageInfo,
+    UpsampleInfo,
     find_checkpoint,
     load,
     load_info,
@@ -29,6 +30,7 @@ from spike_training.evaluation.inputs import write_inputs
 from spike_training.evaluation.predictions import Predictions, warn
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import show, to_json
+from spike_training.evaluation.upsampling import show_maps
 from spike_training.runs.evaluation import (
     DataSets,
     check_size,
@@ -39,6 +41,7 @@ from spike_training.runs.evaluation import (
 )
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.stereo_evaluation import evaluate_stereo, show_stereo
+from spike_training.runs.upsampling_evaluation import evaluate_maps
 from spike_training.settings.config import RunConfig, to_yaml
 
 
@@ -48,6 +51,7 @@ def score(
     *,
     checkpoint: Path | None,
     predictions: Path | None,
+    maps: Path | None,
     data: Mapping[str, str],
     samples: int | None,
     planes: Sequence[int],
@@ -60,6 +64,10 @@ def score(
     The arguments are those of :func:`spike_training.commands.evaluate.evaluate`.
     """
     place = choose_device(device)
+    if maps is not None:
+        assert checkpoint is not None  # commands/evaluate.py checks it
+        _score_maps(maps, checkpoint, out, place)
+        return
     lengths = planes or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
     number = settings.evaluate.scenes if samples is None else samples
     if settings.evaluate.stereo is not None:
@@ -113,6 +121,15 @@ def _score_predictions(sets: DataSets, maps: Predictions, out: Path, device: tor
     warn(report['predictions'])
     write_atomically(out, to_json(report))
     show(report)
+
+
+def _score_maps(maps: Path, checkpoint: Path, out: Path, device: torch.device) -> None:
+    """Score a checkpoint that enlarges depth maps on a folder of them."""
+    info, weights = load(find_checkpoint(checkpoint), UpsampleInfo)
+    report = evaluate_maps(maps, info, weights, device)
+    make_folder(out.parent)
+    write_atomically(out, to_json(report))
+    show_maps(report)
 
 
 def _score_depth(

@@ -12,14 +12,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_training.evaluation.report import BASELINE, domain_sets
+from spike_training.evaluation.upsampling import MAPS, metrics_by_name
 from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
+from spike_training.tables.tasks import SCALED, TASKS
 from spike_training.tables.units import Scoring, units_of
 from spike_training.tables.work import failure
 
@@ -86,6 +88,23 @@ class RowMetrics:
         """Key of the row's predictor in a report."""
         return NETWORK if self.row.config.stages else BASELINE
 
+    def metric(self, name: str, domain: Domain | None = None, estimate: str = '') -> Summary:
+        """Return a metric by its name in OUT/results.json; empty where the row lacks it.
+
+        Args:
+            name: Name of the metric.
+            domain: Domain of the test scenes of depth; None: the target, or the source where
+                there is none.
+            estimate: Name of an estimate without learning in the row's reports, of the tasks
+                ``image`` and ``upsample``; empty: the network.
+        """
+        read = _READ[self.row.task]
+        values = {
+            seed: read(self, report, name, domain, estimate or self.predictor)
+            for seed, report in self.reports.items()
+        }
+        return Summary({seed: value for seed, value in values.items() if value is not None})
+
     def summary(
         self, metric: str, scale: Scale = 'raw', domain: Domain | None = None, style: str = ''
     ) -> Summary:
@@ -98,14 +117,15 @@ class RowMetrics:
             style: Style of the scenes; empty: the mean over all styles.
         """
         values = {
-            seed: self._value(report, metric, scale, domain or self.row.domain, style)
+            seed: self.value(report, metric, scale, domain or self.row.domain, style)
             for seed, report in self.reports.items()
         }
         return Summary({seed: value for seed, value in values.items() if value is not None})
 
-    def _value(
-        self, report: Mapping[str, Any], metric: str, scale: Scale, domain: Domain, style: str
+    def value(
+        self, report: Mapping[str, Any], metric: str, scale: Scale, domain: Domain, style: str = ''
     ) -> float | None:
+        """Return a metric of a report of depth; see :meth:`summary`."""
         sets = domain_sets(report, domain)
         parts = [sets[name] for name in ([style] if style else sets) if name in sets]
         found = [self._of_style(part, metric, scale) for part in parts]
@@ -124,6 +144,32 @@ class RowMetrics:
         else:
             value = scores['tables'][self.predictor][scale]['mean_over_images'][metric]
         return value
+
+
+def _of_depth(
+    row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
+) -> float | None:
+    scale: Scale = 'median_scaled' if name.startswith(SCALED) else 'raw'
+    return row.value(report, name.removeprefix(SCALED), scale, domain or row.row.domain)
+
+
+def _of_images(
+    row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
+) -> float | None:
+    return statistics.fmean(scores['rows'][method][name] for scores in report['sets'].values())
+
+
+def _of_enlarged(
+    row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
+) -> float | None:
+    return metrics_by_name(report, method).get(name)
+
+
+_READ: dict[
+    str,
+    Callable[[RowMetrics, Mapping[str, Any], str, Domain | None, str], float | None],
+] = {'depth': _of_depth, 'image': _of_images, 'upsample': _of_enlarged}
+"""Functions that read a metric of a method from a report, by task."""
 
 
 def collect(table: Table, cache: Path) -> list[RowMetrics]:
@@ -146,13 +192,17 @@ class Claim:
 
     Attributes:
         settings: The expected result.
-        margins: AbsRel of the row minus that of the best of the other rows, by seed.
+        margins: Metric of the row minus that of the best of the others, by seed.
         seeds: Number of seeds of the table.
+        measured: Metric and data, for sentences.
+        lacking: Reason why there are no margins, for sentences.
     """
 
     settings: ClaimConfig
     margins: Mapping[int, float]
     seeds: int
+    measured: str
+    lacking: str = 'no seed is done'
 
     @property
     def holds(self) -> bool | None:
@@ -162,19 +212,21 @@ class Claim:
         return True if len(self.margins) == self.seeds else None
 
     def _fits(self, margin: float) -> bool:
-        return margin < 0 and margin <= -self.settings.by
+        better = margin if self.settings.above else -margin
+        return better > 0 and better >= self.settings.by
 
     def sentence(self) -> str:
         """Return the claim, its outcome and its margins as one line of text."""
         claim = self.settings
-        others = claim.below[0]
-        if len(claim.below) > 1:
-            others = f'the best of {", ".join(claim.below)}'
+        others = claim.others[0]
+        if len(claim.others) > 1:
+            others = f'the best of {", ".join(claim.others)}'
+        side = 'above' if claim.above else 'below'
         by = f' by {claim.by:g} or more' if claim.by else ''
         verdict = {True: 'holds', False: 'does not hold', None: 'open'}[self.holds]
-        text = f'{claim.row} below {others}{by} (AbsRel, {claim.domain}): {verdict}'
+        text = f'{claim.row} {side} {others}{by} ({self.measured}): {verdict}'
         if not self.margins:
-            return f'{text}, no seed is done'
+            return f'{text}, {self.lacking}'
         margins = ', '.join(f'{margin:+.3f}' for margin in self.margins.values())
         holds = sum(self._fits(margin) for margin in self.margins.values())
         return f'{text}, in {holds} of {len(self.margins)} seeds ({margins})'
@@ -190,14 +242,29 @@ class Claim:
 
 def claims_of(table: Table, rows: Sequence[RowMetrics]) -> list[Claim]:
     """Evaluate the claims of a table."""
-    weighed = []
-    for claim in table.settings.claims:
-        abs_rel = {row.name: row.summary('abs_rel', domain=claim.domain).values for row in rows}
-        margins = {}
-        for seed, value in abs_rel[claim.row].items():
-            others = [abs_rel[name].get(seed, math.nan) for name in claim.below]
-            # Undecided while one of the others is missing: it might be the best.
-            if not any(math.isnan(other) for other in others):
-                margins[seed] = value - min(others)
-        weighed.append(Claim(claim, margins, len(table.settings.seeds)))
-    return weighed
+    return [_claim(table, {row.name: row for row in rows}, one) for one in table.settings.claims]
+
+
+def _claim(table: Table, rows: Mapping[str, RowMetrics], claim: ClaimConfig) -> Claim:
+    row = rows[claim.row]
+    compared = [
+        # Estimates are in the reports of the row itself.
+        rows[name].metric(claim.metric, claim.domain).values
+        if name in rows
+        else row.metric(claim.metric, estimate=name).values
+        for name in claim.others
+    ]
+    best = max if claim.above else min
+    margins = {}
+    for seed, value in row.metric(claim.metric, claim.domain).values.items():
+        others = [values.get(seed, math.nan) for values in compared]
+        # Undecided while one of the others is missing: it might be the best.
+        if not any(math.isnan(other) for other in others):
+            margins[seed] = value - best(others)
+    measured = TASKS[table.task].metrics(row.row.config)[claim.metric].title
+    if table.task == 'depth':
+        measured += f', {claim.domain}'
+    found = Claim(claim, margins, len(table.settings.seeds), measured)
+    if table.maps is None and f'_{MAPS}_' in claim.metric and row.reports:
+        return dataclasses.replace(found, lacking='not scored without --maps')
+    return found

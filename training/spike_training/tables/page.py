@@ -14,6 +14,7 @@ from spike_training.tables.metrics import RANK, Claim, RowMetrics, Scale, Summar
 from spike_training.tables.paper import METRICS, Printed
 from spike_training.tables.plan import Table
 from spike_training.tables.settings import Domain
+from spike_training.tables.tasks import DEPTH
 from spike_training.tables.units import Training
 
 NOTHING = '-'
@@ -93,17 +94,60 @@ class TablePage(ABC):
     def _seeds(self, row: RowMetrics) -> str:
         return f'{len(row.reports)} of {len(row.scorings)}'
 
+    def _data(self) -> str:
+        """Return the data that rows are trained and scored on."""
+        config = self.reference.row.config
+        domains = [data for data in (config.data, config.target_data) if data is not None]
+        return ' to '.join(
+            f'{"" if data.recordings else "procedural "}{" and ".join(data.parts)}'
+            for data in domains
+        )
+
     @abstractmethod
     def _headline(self) -> Iterator[list[str]]:
         """Yield the rows of the main columns, the first of which is their header."""
 
     def _note(self) -> str:
-        """Return a paragraph on results that are printed elsewhere; empty without any."""
-        return ''
+        """Describe data and networks of the paper's results and of these; empty without paper."""
+        paper = self.table.paper
+        if paper is None:
+            return ''
+        numbers: dict[str, list[str]] = {}
+        for number in self._numbers():
+            numbers.setdefault(paper.table(number).caption, []).append(number)
+        theirs = '; '.join(f'{caption} (Table {", ".join(of)})' for caption, of in numbers.items())
+        return (
+            f'*Paper*: what {paper.cited} print **of their data**: {theirs}, with '
+            f'{paper.network}. **Here**: {self._data()}, with '
+            f'{self.reference.row.config.model.architecture}. '
+            'Where data or network are others, compare the order of rows, not the metrics.'
+        )
 
     def _sections(self) -> Iterator[tuple[str, Iterator[list[str]]]]:
         """Yield title and rows of further tables."""
         yield from ()
+
+    def _rows(self) -> Iterator[list[str]]:
+        yield ['row', 'is', 'stages (steps)', 'steps in all', 'seconds a step']
+        for row in self.rows:
+            trainings = trainings_of(row)
+            stages = ' > '.join(f'{unit.stage.name} ({unit.steps})' for unit in trainings)
+            yield [
+                row.name,
+                row.row.settings.about or NOTHING,
+                ' + '.join([stages or NOTHING, *row.row.settings.preparation.describe()]),
+                str(sum(unit.steps for unit in trainings)),
+                ' > '.join(_speed(unit) for unit in trainings) or NOTHING,
+            ]
+
+    def _numbers(self) -> Sequence[str]:
+        """Return the numbers of the paper's tables that rows are looked up in."""
+        return [] if self.table.settings.paper is None else self.table.settings.paper.tables
+
+    def _found(self, row: RowMetrics) -> Printed | None:
+        """Return what the paper prints of a row; None if nothing."""
+        name, paper = row.row.settings.paper, self.table.paper
+        return None if name is None or paper is None else paper.find(self._numbers(), name)
 
     @abstractmethod
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
@@ -115,7 +159,7 @@ class TablePage(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """Return the complete table, for table.json."""
-        settings = self.table.settings
+        settings, paper = self.table.settings, self.table.paper
         rows = [
             {
                 'name': row.name,
@@ -133,6 +177,8 @@ class TablePage(ABC):
             'seeds': settings.seeds,
             'reference': settings.reference,
             'rows': rows,
+            'paper': None if paper is None else {'authors': paper.authors, 'title': paper.title},
+            'claims': [claim.to_json() for claim in self.claims],
         }
 
 
@@ -166,27 +212,6 @@ class Page(TablePage):
             self._beside(),
         )
         yield '## Rows', self._rows()
-
-    def _note(self) -> str:
-        """Describe the data and networks of the paper's results and of these."""
-        paper = self.table.paper
-        if paper is None:
-            return ''
-        numbers: dict[str, list[str]] = {}
-        for number in self._numbers():
-            numbers.setdefault(paper.table(number).caption, []).append(number)
-        theirs = '; '.join(f'{caption} (Table {", ".join(of)})' for caption, of in numbers.items())
-        config = self.reference.row.config
-        domains = [data for data in (config.data, config.target_data) if data is not None]
-        ours = ' to '.join(
-            f'{"" if data.recordings else "procedural "}{" and ".join(data.parts)}'
-            for data in domains
-        )
-        return (
-            f'*Paper*: what {paper.cited} print **of their data**: {theirs}, with '
-            f'{paper.network}. **Here**: {ours}, with {config.model.architecture}. '
-            'Where data or network are others, compare the order of rows, not the metrics.'
-        )
 
     def _headline(self) -> Iterator[list[str]]:
         yield [
@@ -239,19 +264,6 @@ class Page(TablePage):
                 cell(row.summary(RANK)),
             ]
 
-    def _rows(self) -> Iterator[list[str]]:
-        yield ['row', 'is', 'stages (steps)', 'steps in all', 'seconds a step']
-        for row in self.rows:
-            trainings = _trainings(row)
-            stages = ' > '.join(f'{unit.stage.name} ({unit.steps})' for unit in trainings)
-            yield [
-                row.name,
-                row.row.settings.about or NOTHING,
-                ' + '.join([stages or NOTHING, *row.row.settings.preparation.describe()]),
-                str(sum(unit.steps for unit in trainings)),
-                ' > '.join(_speed(unit) for unit in trainings) or NOTHING,
-            ]
-
     def _styles(self) -> Sequence[str]:
         """Return the styles of the scenes that rows are compared on."""
         domain = self.table.domain
@@ -270,7 +282,7 @@ class Page(TablePage):
         found = self._found(row)
         if found is None:
             return [NOTHING, NOTHING]
-        abs_rel, delta1 = (_printed(found, metric) for metric in HEADLINE)
+        abs_rel, delta1 = (printed_cell(found, metric) for metric in HEADLINE)
         return [abs_rel if abs_rel == NOTHING else f'{abs_rel} ({found.number})', delta1]
 
     def _printed(self) -> Iterator[list[str]]:
@@ -286,7 +298,7 @@ class Page(TablePage):
                 yield [
                     row.name,
                     f'{row.row.settings.paper} ({found.number})',
-                    *(_printed(found, name) for name in titles),
+                    *(printed_cell(found, name) for name in titles),
                     remarks,
                 ]
 
@@ -297,36 +309,16 @@ class Page(TablePage):
             one.notes or one.metrics.keys() - {*HEADLINE} for one in found if one is not None
         )
 
-    def _numbers(self) -> Sequence[str]:
-        """Return the numbers of the paper's tables that rows are looked up in."""
-        return [] if self.table.settings.paper is None else self.table.settings.paper.tables
-
-    def _found(self, row: RowMetrics) -> Printed | None:
-        """Return what the paper prints of a row; None if nothing."""
-        name, paper = row.row.settings.paper, self.table.paper
-        return None if name is None or paper is None else paper.find(self._numbers(), name)
-
     def to_json(self) -> dict[str, Any]:
         """Return the complete table, for table.json."""
-        claims, paper = [claim.to_json() for claim in self.claims], self.table.paper
-        return {
-            **super().to_json(),
-            'mean_over': 'images',
-            'paper': None if paper is None else {'authors': paper.authors, 'title': paper.title},
-            'claims': claims,
-        }
+        return {**super().to_json(), 'mean_over': 'images'}
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Return the metrics on the scenes compared, and median-scaled ones as ``scaled_``."""
-        prefixes: dict[Scale, str] = {'raw': '', 'median_scaled': 'scaled_'}
-        return {
-            f'{prefix}{metric}': row.summary(metric, scale)
-            for scale, prefix in prefixes.items()
-            for metric in METRICS
-        }
+        return {name: row.metric(name) for name in DEPTH}
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
-        trainings, found = _trainings(row), self._found(row)
+        trainings, found = trainings_of(row), self._found(row)
         metrics: dict[str, Any] = {}
         for domain in get_args(Domain) if self._has_target else (self.table.domain,):
             metrics[domain] = {
@@ -384,14 +376,14 @@ def cell(summary: Summary, signed: bool = False) -> str:
     return f'{summary.mean:{sign}.3f}{spread}'
 
 
-def _printed(found: Printed, metric: str) -> str:
+def printed_cell(found: Printed, metric: str) -> str:
     """Format a printed metric as a table cell; an asterisk marks one with a remark."""
     if metric not in found.metrics:
         return NOTHING
     return f'{found.metrics[metric]:.3f}{"*" if metric in found.notes else ""}'
 
 
-def _trainings(row: RowMetrics) -> Sequence[Training]:
+def trainings_of(row: RowMetrics) -> Sequence[Training]:
     """Return the training stages of a row's first seed; none for the median-depth baseline."""
     if not row.row.config.stages:
         return ()

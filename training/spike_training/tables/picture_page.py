@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_training.tables.metrics import RowMetrics, Summary
 from spike_training.tables.page import NOTHING, TablePage, cell
-
-METRICS = {'psnr': 'PSNR, dB', 'ssim': 'SSIM'}
-"""Metrics of a table, with their column titles."""
+from spike_training.tables.tasks import IMAGE
 
 
 class PicturePage(TablePage):
@@ -29,35 +27,23 @@ class PicturePage(TablePage):
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Implement :meth:`TablePage.metrics_of`."""
-        return {metric: _summary(row, metric) for metric in METRICS}
+        return {metric: row.metric(metric) for metric in IMAGE}
 
     def _headline(self) -> Iterator[list[str]]:
-        titles = [title for name in METRICS.values() for title in (name, 'difference')]
+        titles = [title for metric in IMAGE.values() for title in (metric.title, 'difference')]
         yield ['row', 'is', 'seeds', *titles]
         reference = self.reference
         for row in self.rows:
             cells = [row.name, row.row.settings.about or NOTHING, self._seeds(row)]
-            for metric in METRICS:
-                own = _summary(row, metric)
-                differs = own.minus(_summary(reference, metric))
+            for metric in IMAGE:
+                own = row.metric(metric)
+                differs = own.minus(reference.metric(metric))
                 cells.append(cell(own))
                 cells.append(NOTHING if row is reference else cell(differs, signed=True))
             yield cells
         for name in _estimates(reference):
-            found = [cell(_summary(reference, metric, name)) for metric in METRICS]
+            found = [cell(reference.metric(metric, estimate=name)) for metric in IMAGE]
             yield [name, 'without learning', '', found[0], '', found[1], '']
-
-
-def _summary(row: RowMetrics, metric: str, predictor: str = NETWORK) -> Summary:
-    """Return a metric of a row's reports, the mean over their sets, by seed."""
-    return Summary(
-        {seed: _mean(report, metric, predictor) for seed, report in row.reports.items()}
-    )
-
-
-def _mean(report: Mapping[str, Any], metric: str, predictor: str) -> float:
-    sets = report['sets'].values()
-    return sum(float(scores['rows'][predictor][metric]) for scores in sets) / len(sets)
 
 
 def _estimates(row: RowMetrics) -> list[str]:

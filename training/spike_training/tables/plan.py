@@ -21,6 +21,7 @@ import torch
 from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.registry import build
+from spike_training.datasets.depth_maps import MapFolder, open_maps, read_maps
 from spike_training.errors import ConfigError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.recordings import check_places
@@ -37,6 +38,7 @@ from spike_training.tables.settings import (
     problems_of_paper,
     unknown,
 )
+from spike_training.tables.tasks import TASKS, TableTask, factors_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +49,17 @@ class Row:
         settings: Settings of the row.
         config: Config of a run with the stages of the row and no others, in their order; its
             folder and seed are not used. That of the median-depth baseline has no stage.
+        maps: Folder of maps that it is scored on, beside the test scenes; None: none.
     """
 
     settings: RowConfig
     config: RunConfig
+    maps: MapFolder | None = None
+
+    @property
+    def task(self) -> str:
+        """Task of the network, a key of ``TASKS``; the median-depth baseline is of depth."""
+        return self.config.stages[-1].task if self.config.stages else 'depth'
 
     @property
     def domain(self) -> Domain:
@@ -67,12 +76,14 @@ class Table:
         settings: Settings of the file.
         rows: Rows in the order of the file.
         paper: Paper whose results are printed beside; None: there is none.
+        maps: Folder of maps that rows are scored on, beside the test scenes; None: none.
     """
 
     path: Path
     settings: TableConfig
     rows: list[Row]
     paper: Paper | None
+    maps: MapFolder | None = None
 
     @property
     def domain(self) -> Domain:
@@ -82,15 +93,19 @@ class Table:
     @property
     def task(self) -> str:
         """Task of the networks, a key of :data:`spike_depth_ros.checkpoint.TASKS`."""
-        return next(row.config.stages[-1].task for row in self.rows if row.config.stages)
+        return next(row.task for row in self.rows if row.config.stages)
 
 
-def load_table(path: Path) -> Table:
+def load_table(path: Path, maps: Path | None = None) -> Table:
     """Read the settings of a table and of its base.
+
+    Args:
+        path: File of the settings.
+        maps: Folder of maps that rows are scored on, beside the test scenes; None: none.
 
     Raises:
         ConfigError: The settings are invalid; the message lists all problems.
-        DataSetError: Recordings cannot be used, or source and target share places.
+        DataSetError: Recordings or maps cannot be used, or source and target share places.
     """
     problems: list[str] = []
     content = read_tree(path, problems)
@@ -119,33 +134,83 @@ def load_table(path: Path) -> Table:
         rows.append(Row(row, config))
     if len({row.domain for row in rows}) > 1:
         problems.append('some rows have a target: expected it in all of them, or in none')
-    tasks = sorted({row.config.stages[-1].task for row in rows if row.config.stages})
-    if tasks not in ([], ['depth'], ['image']):
-        named = ' and '.join(tasks)
-        problems.append(f'rows are of the tasks {named}: expected depth or image, one of them')
-    elif tasks == ['image']:
-        problems += _problems_of_pictures(settings)
+    tasks = sorted({row.task for row in rows if row.config.stages}) or ['depth']
+    if len(tasks) > 1 or tasks[0] not in TASKS:
+        problems.append(
+            f'rows are of the tasks {" and ".join(tasks)}: expected {" or ".join(TASKS)}, one of '
+            'them'
+        )
+        tasks = ['depth']
+    valid = not problems
+    problems += _problems_of_task(settings, TASKS[tasks[0]])
+    if maps is not None and not TASKS[tasks[0]].maps:
+        problems.append(f'maps is given: expected none, rows are of the task {tasks[0]}')
+    problems += _problems_of_claims(settings, rows, TASKS[tasks[0]], valid)
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
     for config in (row.config for row in rows if row.config.stages):
         check_places(config.data, config.target_data)
-    counted = [dataclasses.replace(row, config=with_steps(row.config, 1)) for row in rows]
-    return Table(path, settings, counted, paper)
+    folder = None if maps is None else _open_maps(maps, rows)
+    counted = [
+        dataclasses.replace(row, config=with_steps(row.config, 1), maps=folder) for row in rows
+    ]
+    return Table(path, settings, counted, paper, folder)
 
 
-def _problems_of_pictures(settings: TableConfig) -> Problems:
-    """Yield the settings that a table of images does not have."""
+def _open_maps(root: Path, rows: Sequence[Row]) -> MapFolder:
+    """Check the maps for the factors of all rows, before any of them is trained.
+
+    Raises:
+        DataSetError: They cannot be used.
+    """
+    for factors in dict.fromkeys(factors_of(row.config) for row in rows):
+        read_maps(root, factors)
+    return open_maps(root)
+
+
+def _problems_of_task(settings: TableConfig, task: TableTask) -> Problems:
+    """Yield the settings that a table of a task does not have."""
     for i, row in enumerate(settings.rows):
-        if row.stage is None:
+        if row.stage is None and not task.baseline:
             yield f'rows[{i}].stage is null: expected a stage; estimates are listed by themselves'
-        if row.adabn:
+        if row.name in task.estimates:
+            yield (
+                f'rows[{i}].name is {row.name}: expected another one; estimates are listed by '
+                'themselves'
+            )
+        if row.adabn and not task.prepared:
             yield f'rows[{i}].adabn is true: expected false, these networks have no batch norm'
         for name in ('matched_scale', 'post_process'):
-            if getattr(row, name):
+            if getattr(row, name) and not task.prepared:
                 yield f'rows[{i}].{name} is true: expected false, it is of depth'
-    for name in ('claims', 'paper'):
-        if getattr(settings, name):
-            yield f'{name} is given: expected none, they are of depth'
+    if settings.paper and not task.paper:
+        yield 'paper is given: expected none for pictures'
+
+
+def _problems_of_claims(
+    settings: TableConfig, rows: Sequence[Row], task: TableTask, valid: bool
+) -> Problems:
+    """Yield the problems of the claims of a table.
+
+    Args:
+        settings: Settings of the table.
+        rows: Its rows.
+        task: Their task.
+        valid: True if the runs of all rows are, so that their metrics are known.
+    """
+    names = [row.settings.name for row in rows]
+    for i, claim in enumerate(settings.claims):
+        problems = [*claim.problems(names, task.estimates)]
+        compared = [row for row in rows if row.settings.name in (claim.row, *claim.others)]
+        if valid and not problems and all(row.config.stages or task.baseline for row in compared):
+            first, *others = (task.metrics(row.config) for row in compared)
+            shared = {
+                name: metric
+                for name, metric in first.items()
+                if all(name in metrics for metrics in others)
+            }
+            problems += claim.problems_of_metric(shared)
+        yield from (f'claims[{i}]{problem}' for problem in problems)
 
 
 def _with(

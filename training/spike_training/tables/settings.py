@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from spike_training.settings.ranges import Problems, at_least
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
+
+if TYPE_CHECKING:  # it imports torch
+    from spike_training.tables.tasks import Metric
 
 ELSEWHERE = {
     'stages': 'the stages of the table',
@@ -48,7 +51,7 @@ class RowConfig:
         about: Description of the row or of what it changes; printed below the table.
         stage: Last training stage of the row, of the base or of the table; the stages before it
             follow from it. A network of RGB is scored on firing rates converted to RGB. null: the
-            median-depth baseline, the source's median depth of each pixel.
+            median-depth baseline, the source's median depth of each pixel, of tables of depth.
         adabn: Estimate its batch-norm statistics anew, on unlabelled scenes of the target.
         matched_scale: Multiply its depth by one factor, the median over pairs of training scenes
             of depth by semi-global matching, without labels, over predicted depth.
@@ -75,19 +78,61 @@ class RowConfig:
 
 @dataclass
 class ClaimConfig:
-    """Expected result: AbsRel of a row, as predicted, is below that of others in each seed.
+    """Expected result: a metric of a row is better than that of others in each seed.
 
     Attributes:
         row: Name of the row.
-        below: Names of other rows; in each seed the best of them is compared.
+        below: Names of other rows, or of estimates without learning, for a metric that is better
+            if lower; in each seed the best of them is compared.
+        above: The same, for a metric that is better if higher.
         by: Smallest difference.
-        domain: Domain of the test scenes; source where there is no target.
+        domain: Domain of the test scenes of depth; source where there is no target.
+        metric: Name of a metric in OUT/results.json, or another one of the task's reports:
+            :mod:`spike_training.tables.tasks`.
     """
 
     row: str = ''
     below: list[str] = field(default_factory=list)
+    above: list[str] = field(default_factory=list)
     by: float = 0.0
     domain: Domain = 'target'
+    metric: str = 'abs_rel'
+
+    @property
+    def others(self) -> list[str]:
+        """Names that the row is compared with."""
+        return self.below or self.above
+
+    def problems(self, names: Sequence[str], estimates: Sequence[str]) -> Problems:
+        """Yield the problems of the settings, by the setting's name.
+
+        Args:
+            names: Names of the table's rows.
+            estimates: Names of the task's estimates without learning.
+        """
+        for name in (self.row, *self.below, *self.above):
+            if name not in names and (name == self.row or name not in estimates):
+                expected = unknown(name, names, 'the name of a row')
+                yield f' has {name!r}: {expected}'
+        if self.below and self.above:
+            yield ' has below and above: expected one of the two'
+        elif not self.others:
+            yield '.below is []: expected names of rows'
+        yield from (f'.{problem}' for problem in at_least(self, 0, 'by'))
+
+    def problems_of_metric(self, metrics: Mapping[str, Metric]) -> Problems:
+        """Yield the problems of metric and direction.
+
+        Args:
+            metrics: Metrics that all rows of the claim have.
+        """
+        if self.metric not in metrics:
+            expected = unknown(self.metric, metrics, f'one of {", ".join(metrics)}')
+            yield f'.metric is {self.metric!r}: {expected}'
+        elif self.above and metrics[self.metric].lower:
+            yield f'.above is given: expected below, {self.metric} is better if lower'
+        elif self.below and not metrics[self.metric].lower:
+            yield f'.below is given: expected above, {self.metric} is better if higher'
 
 
 @dataclass
@@ -165,14 +210,6 @@ class TableConfig:
         if self.rows and self.reference not in trained:
             expected = unknown(self.reference, trained, 'the name of a row with a stage')
             yield f'reference is {self.reference!r}: {expected}'
-        for i, claim in enumerate(self.claims):
-            for name in (claim.row, *claim.below):
-                if name not in names:
-                    expected = unknown(name, names, 'the name of a row')
-                    yield f'claims[{i}] has {name!r}: {expected}'
-            if not claim.below:
-                yield f'claims[{i}].below is []: expected names of rows'
-            yield from (f'claims[{i}].{problem}' for problem in at_least(claim, 0, 'by'))
 
     def _row(self, where: str, row: RowConfig) -> Problems:
         if not row.name.isidentifier():

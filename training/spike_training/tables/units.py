@@ -15,7 +15,7 @@ import hashlib
 import json
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,13 @@ from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     DepthInfo,
     ImageInfo,
+    UpsampleInfo,
     load,
     load_info,
     write_atomically,
 )
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
+from spike_training.datasets.depth_maps import MapFolder
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.matched_depth import Scaled, fit_metres
@@ -46,6 +48,7 @@ from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
 from spike_training.runs.sources import make_source
+from spike_training.runs.upsampling_evaluation import evaluate_maps, evaluate_upsampling
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
     NOT_THE_RUN,
@@ -171,9 +174,11 @@ class Scoring(Unit):
 
     Attributes:
         before: What is done with it before.
+        maps: Folder of maps that it is evaluated on, too; None: none.
     """
 
     before: Preparation
+    maps: MapFolder | None = None
 
     @property
     def training(self) -> Training:
@@ -183,7 +188,7 @@ class Scoring(Unit):
     @property
     def settings_hash(self) -> str:
         """Hash of all settings that the result depends on, without the package's version."""
-        return _digest({**_settings(self.config), **_scored(self.before)})
+        return _digest({**_settings(self.config), **_scored(self.before, self.maps)})
 
     @property
     def report(self) -> dict[str, Any]:
@@ -196,26 +201,45 @@ class Scoring(Unit):
         return ' + '.join([how, *self.before.describe()])
 
     def _work(self, config: RunConfig) -> dict[str, Any]:
-        device = choose_device(config.device)
-        path = self.training.checkpoint
-        if self.training.stage.task == 'image':
-            image_info, weights = load(path, ImageInfo)
-            report = evaluate_images(config, image_info, weights, device)
-            write_atomically(self.folder / REPORT, to_json(report))
-            return {'commit': image_info.commit}
-        info, weights = load(path)
-        network, info = of_spikes(build_for_evaluation(info, weights, device), info)
-        if self.before.adabn:
-            windows = target_batches(config, ADABN_BATCHES, ADABN_BATCH_SIZE, device)
-            info = adapt_statistics(network, info, windows)
-        if self.before.matched_scale:
-            factor = fit_metres(network, info.canonical_fx, training_pairs(config, device))
-            network = Scaled(network, factor).eval()
-        if self.before.post_process:
-            network = PostProcessed(network).eval()
-        report = evaluate_network(config, info, network, device)
+        evaluate = _EVALUATE[self.training.stage.task]
+        report = evaluate(self, config, choose_device(config.device))
         write_atomically(self.folder / REPORT, to_json(report))
-        return {'commit': info.commit}
+        return {'commit': load_info(self.training.checkpoint, CheckpointInfo).commit}
+
+
+def _evaluate_depth(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
+    info, weights = load(unit.training.checkpoint)
+    network, info = of_spikes(build_for_evaluation(info, weights, device), info)
+    if unit.before.adabn:
+        windows = target_batches(config, ADABN_BATCHES, ADABN_BATCH_SIZE, device)
+        info = adapt_statistics(network, info, windows)
+    if unit.before.matched_scale:
+        factor = fit_metres(network, info.canonical_fx, training_pairs(config, device))
+        network = Scaled(network, factor).eval()
+    if unit.before.post_process:
+        network = PostProcessed(network).eval()
+    return evaluate_network(config, info, network, device)
+
+
+def _evaluate_images(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
+    info, weights = load(unit.training.checkpoint, ImageInfo)
+    return evaluate_images(config, info, weights, device)
+
+
+def _evaluate_enlarged(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
+    info, weights = load(unit.training.checkpoint, UpsampleInfo)
+    report = evaluate_upsampling(config, info, weights, device)
+    if unit.maps is not None:
+        report['sets'] |= evaluate_maps(unit.maps.root, info, weights, device)['sets']
+    return report
+
+
+_EVALUATE: dict[str, Callable[[Scoring, RunConfig, torch.device], dict[str, Any]]] = {
+    'depth': _evaluate_depth,
+    'image': _evaluate_images,
+    'upsample': _evaluate_enlarged,
+}
+"""Functions that return the report of a trained network, by task."""
 
 
 def of_spikes(network: nn.Module, info: DepthInfo) -> tuple[nn.Module, DepthInfo]:
@@ -249,10 +273,12 @@ def units_of(row: Row, seed: int, cache: Path) -> Scoring:
             tuple(trainings[earlier.name] for earlier in stages),
         )
     last = [*trainings.values()][-1]
-    key = _hash({**_settings(last.config), **_scored(row.settings.preparation), 'format': FORMAT})
+    scored = _scored(row.settings.preparation, row.maps)
+    key = _hash({**_settings(last.config), **scored, 'format': FORMAT})
     name = f'{last.stage.name}_adabn' if row.settings.adabn else last.stage.name
     folder = cache / f'figures_of_{name}_{seed}_{key}'
-    return Scoring(folder, last.config, (*last.needs, last), row.settings.preparation)
+    needs = (*last.needs, last)
+    return Scoring(folder, last.config, needs, row.settings.preparation, row.maps)
 
 
 def training_pairs(config: RunConfig, device: torch.device) -> Iterator[Batch]:
@@ -263,11 +289,13 @@ def training_pairs(config: RunConfig, device: torch.device) -> Iterator[Batch]:
         yield source.batch(step, sizes.batch_size)
 
 
-def _scored(before: Preparation) -> dict[str, Any]:
+def _scored(before: Preparation, maps: MapFolder | None) -> dict[str, Any]:
     """Return what a scoring depends on beside the settings of the run."""
     # What is not done is left out: it changes nothing.
     done = {name: True for name in ('matched_scale', 'post_process') if getattr(before, name)}
-    return {'adabn': [ADABN_BATCHES, ADABN_BATCH_SIZE] if before.adabn else None, **done}
+    given = {} if maps is None else {'maps': maps.sha256}
+    adabn = [ADABN_BATCHES, ADABN_BATCH_SIZE] if before.adabn else None
+    return {'adabn': adabn, **done, **given}
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
@@ -275,6 +303,8 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     tree = dataclasses.asdict(config)
     if not config.data.mixed_recordings:  # what is not used changes nothing
         tree['data'] = {k: v for k, v in tree['data'].items() if not k.startswith('mixed_')}
+    if config.train.schedule == 'cosine':  # the only one there was
+        del tree['train']['schedule'], tree['train']['drop_every']
     del tree['evaluate']['stereo']  # of the command evaluate alone
     return {name: value for name, value in tree.items() if name not in NOT_THE_RUN}
 

@@ -1,0 +1,29 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Output of a table by the task of its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spike_training.tables.metrics import RowMetrics, claims_of
+from spike_training.tables.page import Page, TablePage
+from spike_training.tables.picture_page import PicturePage
+from spike_training.tables.plan import Table
+from spike_training.tables.upsampling_page import UpsamplingPage
+
+PAGES: dict[str, type[TablePage]] = {
+    'depth': Page,
+    'image': PicturePage,
+    'upsample': UpsamplingPage,
+}
+
+
+def page_of(table: Table, rows: Sequence[RowMetrics]) -> TablePage:
+    """Return the output of a table with its claims evaluated.
+
+    Args:
+        table: The table.
+        rows: Results of each row, see :func:`.metrics.collect`.
+    """
+    return PAGES[table.task](table, rows, claims_of(table, rows))

@@ -1,0 +1,99 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics of rows by the task of their networks, under the names that OUT/results.json has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from spike_depth_ros.architectures import SETTINGS
+from spike_training.evaluation.upsampling import BASELINES, COLUMNS, CONDITIONS, MAPS
+from spike_training.settings.config import RunConfig
+from spike_training.tables.paper import METRICS, SHARES
+
+SCALED = 'scaled_'
+"""Start of the names of metrics of depth that is scaled by each image's median."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """Metric of a row.
+
+    Attributes:
+        title: Title in tables and sentences.
+        lower: True if lower values are better.
+    """
+
+    title: str
+    lower: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class TableTask:
+    """What tables of a task have.
+
+    Attributes:
+        metrics: Function from the config of a row, valid and with a stage, to its metrics that
+            claims may be of, by name. Those of depth and pictures need no config.
+        baseline: True if rows may have no stage.
+        prepared: True if networks may be prepared before they are scored, see
+            :class:`.settings.Preparation`.
+        paper: True if a paper's results may be printed beside.
+        estimates: Names of estimates without learning that claims may compare rows with.
+        maps: True if a folder of maps may be scored.
+    """
+
+    metrics: Callable[[RunConfig], Mapping[str, Metric]]
+    baseline: bool = False
+    prepared: bool = False
+    paper: bool = True
+    estimates: tuple[str, ...] = ()
+    maps: bool = False
+
+
+DEPTH = {
+    f'{prefix}{name}': Metric(f'{words}{title}', name not in SHARES)
+    for prefix, words in (('', ''), (SCALED, 'scaled '))
+    for name, title in METRICS.items()
+}
+"""Metrics of depth."""
+
+IMAGE = {'psnr': Metric('PSNR, dB', lower=False), 'ssim': Metric('SSIM', lower=False)}
+"""Metrics of pictures."""
+
+HIGHER = ('edges_seen',)
+"""Metrics of enlarged maps of which higher values are better."""
+
+
+def factors_of(config: RunConfig) -> tuple[int, ...]:
+    """Return the factors by which the network of a row enlarges, ascending.
+
+    Args:
+        config: Valid config with a stage of the task ``upsample``.
+    """
+    model = config.stages[-1].resolve(config).model
+    return tuple(sorted(SETTINGS[model.architecture](**model.settings).factors))
+
+
+def upsample_metrics(config: RunConfig) -> dict[str, Metric]:
+    """Return the metrics of enlarged maps: means over maps, by condition and factor."""
+    return {
+        f'{name}_{condition}_x{factor}': Metric(
+            f'{title}, {condition} x{factor}', name not in HIGHER
+        )
+        for condition, columns in (
+            (MAPS, {'mad': COLUMNS['mad']}),
+            *((one.name, COLUMNS) for one in CONDITIONS),
+        )
+        for factor in factors_of(config)
+        for name, title in columns.items()
+    }
+
+
+TASKS = {
+    'depth': TableTask(lambda config: DEPTH, baseline=True, prepared=True),
+    'image': TableTask(lambda config: IMAGE, paper=False),
+    'upsample': TableTask(upsample_metrics, estimates=tuple(BASELINES), maps=True),
+}
+"""Tasks that tables may be of."""
