@@ -19,14 +19,15 @@ from spike_depth_ros.checkpoint import (
     load_info,
     onnx_path,
 )
-from spike_depth_ros.evaluation.controls import NETWORK, control_name
-from spike_depth_ros.evaluation.report.page import number, render_page
+from spike_depth_ros.evaluation.controls import control_name
+from spike_depth_ros.evaluation.report.page import render_page
 from spike_training.engine.record import SCALARS, WARNINGS
-from spike_training.evaluation.report import ALIGNMENTS, BASELINE, domain_sets
+from spike_training.evaluation.report import ALIGNMENTS, domain_sets
 from spike_training.reports.run_page import Kept
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.reports.run_page.health_checks import health_warnings, state
 from spike_training.reports.run_page.settings import differences
+from spike_training.reports.run_page.tasks import TASK_PAGES, Results, page_of
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT
 
 TEMPLATE = Path(__file__).with_name('run_page.html.j2')
@@ -41,14 +42,6 @@ DOMAINS = {
     'source': 'Source: the labelled domain',
     'target': 'Target: the domain without labels',
 }
-
-WHAT = {
-    'depth': 'Depth from spikes',
-    'image': 'Pictures from spikes',
-    'stereo': 'Disparity from spikes',
-    'upsample': 'Enlarged maps of depth',
-}
-"""What networks make, by their task."""
 
 LARGE = 1 << 31
 """Size from which a file is not hashed, bytes."""
@@ -70,6 +63,7 @@ def render(run: RunFolder, kept: Kept) -> str:
         warnings=health_warnings(run),
         run=run,
         domains=_domains(run),
+        results=_results(run),
         alignments=[*ALIGNMENTS.values()],
         control_name=control_name,
         selection=_selection(run),
@@ -92,7 +86,7 @@ def _subtitle(run: RunFolder) -> str:
     names = ' → '.join(
         f'{stage.name}{sees.get(stage.settings.get("input", ""), "")}' for stage in run.stages
     )
-    what = WHAT[run.stages[0].config.task]
+    what = TASK_PAGES[run.stages[0].config.task].title
     return f'{what}, stage by stage: {names}; seed {run.config.get("seed", 0)}.'
 
 
@@ -102,29 +96,17 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
     if run.sessions:
         seconds = sum(session['seconds'] for session in run.sessions)
         tiles.append(('time, all in all', duration(seconds)))
-    if run.report is not None and run.report.get('task') == 'image':
-        for scores in run.report['sets'].values():
-            own = scores['rows'][NETWORK]['psnr']
-            tiles.append((f'PSNR, dB, {scores["title"]}', f'{own:.2f}'))
-    elif run.report is not None and run.report.get('task') == 'stereo':
-        for scores in run.report['sets'].values():
-            own, *others = scores['rows']
-            title = ', '.join(f'{row["method"]} {row["bad2"]:.3f}' for row in others)
-            tiles.append((f'bad-2, {scores["title"]}; {title}', f'{own["bad2"]:.3f}'))
-    elif run.report is not None and run.report.get('task') == 'upsample':
-        for scores in run.report['sets'].values():
-            rows = [row for row in scores['rows'] if row['method'] == NETWORK]
-            told = ', '.join(f'{number(row["mad"])} x{row["factor"]}' for row in rows)
-            tiles.append((f'MAD, {scores["title"]}', told))
-    elif run.report is not None:
-        # A target whose recordings have no depth is not evaluated.
-        domain = 'target' if domain_sets(run.report, 'target') else 'source'
-        for part, scores in domain_sets(run.report, domain).items():
-            own, baseline = (
-                number(scores['predictors'][name]['abs_rel']) for name in (NETWORK, BASELINE)
-            )
-            tiles.append((f'Abs Rel, {domain}, {part}; {control_name(BASELINE)} {baseline}', own))
+    if run.report is not None:
+        tiles += page_of(run.report).tiles(run.report)
     return tiles
+
+
+def _results(run: RunFolder) -> Results | None:
+    """Return the table of the results; None: there are none, or they are of depth."""
+    if run.report is None:
+        return None
+    results = page_of(run.report).results
+    return None if results is None else results(run.report)
 
 
 def _domains(run: RunFolder) -> dict[str, Mapping[str, Any]]:
