@@ -11,6 +11,8 @@ end in two convolutions, and the map may be a change of the interpolated one.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +25,12 @@ LEVELS = 255.0
 
 KERNELS = {2: 6, 4: 8, 8: 12, 16: 20}
 """Side of the kernels that change the size by a factor (Haris et al., section 4.1)."""
+
+SLOPE = 0.25
+"""Slope of PReLU for negative values before training."""
+
+ADDED = 0.1
+"""Initial size of what is added to features, over theirs."""
 
 PADDING = 2
 """Padding of these kernels: their stride is the factor, and sizes fit exactly."""
@@ -52,6 +60,7 @@ class DsrNet(nn.Module):
         # Features of the last block are large: nothing follows them at the small size.
         self.downs = nn.ModuleList(_down(self.width, factor) for _ in range(self.blocks - 1))
         self.output = _output(self.width)
+        _initialise(self)
 
     def forward(self, depth: Tensor, factor: int) -> Tensor:
         """Enlarge maps.
@@ -113,6 +122,7 @@ class DeNet(nn.Module):
             nn.Sequential(Residual(self.width), Residual(self.width)) for _ in range(self.blocks)
         )
         self.output = _output(self.width)
+        _initialise(self)
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Map colours ``[B, 3, H, W]``, 0 to 1, to maps ``[B, 1, H, W]`` float32."""
@@ -180,12 +190,39 @@ def _shallow(channels: int, width: int) -> nn.Sequential:
 
 
 def _output(width: int) -> nn.Sequential:
-    """Build the block that ends both networks; it begins near 0."""
-    last = nn.Conv2d(width, 1, 3, padding=1)
-    nn.init.normal_(last.weight, std=1e-3)
-    assert last.bias is not None
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.PReLU(), last)
+    """Build the block that ends both networks."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.PReLU(),
+        nn.Conv2d(width, 1, 3, padding=1),
+    )
+
+
+def _initialise(network: DsrNet | DeNet) -> None:
+    """Draw weights that keep the size of activations through all layers; the map begins as 0.
+
+    It is the initialisation of He et al., "Delving Deep into Rectifiers", which Haris et al. use:
+    with smaller weights the features of dozens of layers without a norm are those of their biases.
+    What is added to features begins small, so that they do not grow from block to block.
+    """
+    added = {
+        module.second[0] if isinstance(module, BackProjection) else module.body[-1]
+        for module in network.modules()
+        if isinstance(module, (BackProjection, Residual))
+    }
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            pixels = math.prod(layer.kernel_size)
+            if isinstance(layer, nn.ConvTranspose2d):  # of which a stride apart meet in a place
+                pixels //= math.prod(layer.stride)
+            gain = nn.init.calculate_gain('leaky_relu', SLOPE)
+            gain *= ADDED if layer in added else 1.0
+            nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_channels * pixels))
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    last = network.output[-1]
+    assert isinstance(last, nn.Conv2d)
+    nn.init.zeros_(last.weight)
 
 
 def _up(width: int, factor: int) -> nn.Sequential:
