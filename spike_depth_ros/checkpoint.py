@@ -422,6 +422,15 @@ SHIPPED = ('unet_lite',)
 IMAGE_MODEL = 'recon_lite'
 """Name of the shipped model of pictures: docs/reconstruction.md."""
 
+UPSAMPLE_MODEL = 'upsample_lite'
+"""Name of the shipped model that enlarges depth maps: docs/dsr.md."""
+
+SHIPPED_BY_TASK = {'depth': SHIPPED, 'image': (IMAGE_MODEL,), 'upsample': (UPSAMPLE_MODEL,)}
+"""Names of all shipped models."""
+
+ALL_SHIPPED = tuple(name for names in SHIPPED_BY_TASK.values() for name in names)
+"""Names of all shipped models, those of depth first."""
+
 
 def default_checkpoint() -> Path:
     """Return the path of the default checkpoint."""
@@ -432,12 +441,12 @@ def find_checkpoint(name: str | os.PathLike[str] | None) -> Path:
     """Return the path of a checkpoint, which may be missing.
 
     Args:
-        name: One of ``SHIPPED`` or ``IMAGE_MODEL``; a .safetensors file; empty or None: the
-            default model of depth.
+        name: One of ``ALL_SHIPPED``; a .safetensors file; empty or None: the default model of
+            depth.
     """
     text = os.fspath(name or '')
     text = SHIPPED[0] if text in ('', '.') else text  # Path('') is .
-    if text not in (*SHIPPED, IMAGE_MODEL):
+    if text not in ALL_SHIPPED:
         return Path(text)
     folder = importlib.resources.files('spike_depth_ros') / 'assets'
     return Path(str(folder / f'{text}.safetensors'))
@@ -617,9 +626,11 @@ def _read(
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
+        tasks = [task for task, info in TASKS.items() if issubclass(info, kind)]
+        known = [name for task in tasks for name in SHIPPED_BY_TASK.get(task, ())]
         raise CheckpointError(
-            f'{path}: no such checkpoint; expected a .safetensors file or one of '
-            f'{", ".join(SHIPPED if kind is DepthInfo else (*SHIPPED, IMAGE_MODEL))}'
+            f'{path}: no such checkpoint; expected a .safetensors file'
+            + (f' or one of {", ".join(known)}' if known else '')
         )
     _check_size_of_metadata(Path(path))
     try:

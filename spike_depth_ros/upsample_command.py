@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spike_depth_ros.arguments import DefaultsFormatter, count, positive
-from spike_depth_ros.checkpoint import FACTORS
+from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.depth_files import SUFFIXES, DepthFileError, read_depth, write_depth
 from spike_depth_ros.errors import check_utf8
@@ -25,8 +25,7 @@ def argument_parser() -> argparse.ArgumentParser:
         prog='spike_upsample',
         description='Enlarge depth maps: .png of 16 bits, .npy or .pfm; 0, NaN and infinity are '
         'holes. A .png file keeps its unit, the others are written as metres.',
-        epilog='For example: spike_upsample small.png --factor 4 --per-metre 1000 --checkpoint '
-        'upsample.safetensors --out large.png',
+        epilog='For example: spike_upsample small.png --factor 4 --per-metre 1000 --out large.png',
         formatter_class=DefaultsFormatter,
     )
     add = parser.add_argument
@@ -34,7 +33,8 @@ def argument_parser() -> argparse.ArgumentParser:
     add('--factor', type=int, required=True, choices=FACTORS, help='of height and width')
     add('--per-metre', type=positive, metavar='N', help='stored value of one metre. Default: 1, '
         'of floats alone')  # fmt: skip
-    add('--checkpoint', type=Path, required=True, help='network, with its .onnx file beside it')
+    add('--checkpoint', type=Path, default=UPSAMPLE_MODEL, help='network, with its .onnx file '
+        'beside it, or the shipped one')  # fmt: skip
     add('--out', type=Path, required=True, help='file of the same suffix, or folder, to write')
     add('--fill', action='store_true', help='fill holes from the pixels around them')
     add('--overwrite', action='store_true', help='replace existing files')

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from spike_depth_ros.architectures import SETTINGS, UpsampleLiteSettings
 from spike_depth_ros.checkpoint import (
     FACTORS,
+    UPSAMPLE_MODEL,
     CheckpointError,
     FloatImage,
     UpsampleInfo,
@@ -61,11 +62,13 @@ class Upsampler:
         self._radius = _settings(info).radius
 
     @classmethod
-    def from_checkpoint(cls, path: str | os.PathLike[str], threads: int = 0) -> Upsampler:
+    def from_checkpoint(
+        cls, path: str | os.PathLike[str] | None = None, threads: int = 0
+    ) -> Upsampler:
         """Load a checkpoint with its .onnx export, and enlarge a trial map.
 
         Args:
-            path: The .safetensors file.
+            path: The .safetensors file; empty or None: the shipped model.
             threads: CPU threads; 0: one per core.
 
         Raises:
@@ -75,7 +78,7 @@ class Upsampler:
         # Not before: metadata and camera matrices need no runtime.
         from spike_depth_ros.backends.onnx import EXPORT_AGAIN, check_weights, open_session
 
-        found = find_checkpoint(path)
+        found = find_checkpoint(path or UPSAMPLE_MODEL)
         info = load_info(found, UpsampleInfo)
         export = onnx_path(found)
         session = open_session(export, info, threads, EXPORT_AGAIN)

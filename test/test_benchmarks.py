@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import named_commit, packing, rectification
+from benchmarks import named_commit, packing, rectification, upsampling
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}
@@ -36,6 +36,15 @@ def test_packing_compares_and_writes_its_figures(tmp_path, capsys):
     assert split.keys() == {'planes', 'total_ms', 'binning_ms', 'network_ms', 'rest_ms'}
     assert 'against' not in result
     assert '| bin_counts       | 128 ' in capsys.readouterr().out
+
+
+def test_upsampling_writes_its_figures(tmp_path, capsys):
+    path = tmp_path / 'upsampling.json'
+    assert upsampling.main(['--repetitions', '1', '--threads', '1', '--json', str(path)]) == 0
+    result = json.loads(path.read_text())
+    for row in result['maps']:
+        assert row['ratio'] == pytest.approx(row['network_ms'] / row['bilinear_ms'])
+    assert '160x120' in capsys.readouterr().out
 
 
 def test_rectification_writes_its_figures(tmp_path, capsys):

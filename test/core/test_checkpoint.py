@@ -16,8 +16,8 @@ from safetensors import safe_open
 from safetensors.numpy import save as serialise
 
 from spike_depth_ros.checkpoint import (
+    ALL_SHIPPED,
     FORMAT_VERSION,
-    IMAGE_MODEL,
     MAX_METADATA_BYTES,
     METADATA_KEY,
     OPTIONAL,
@@ -501,7 +501,7 @@ def metadata_of(path):
         return file.metadata()[METADATA_KEY]
 
 
-@pytest.mark.parametrize('name', [*SHIPPED, IMAGE_MODEL])
+@pytest.mark.parametrize('name', ALL_SHIPPED)
 def test_the_shipped_metadata_are_written_as_they_were_read(name):
     path = find_checkpoint(name)
     for file in (path, onnx_path(path)):
@@ -510,7 +510,7 @@ def test_the_shipped_metadata_are_written_as_they_were_read(name):
         assert (type(info), info.to_json()) == (TASKS[info.task], text)
 
 
-@pytest.mark.parametrize('name', [*SHIPPED, IMAGE_MODEL])
+@pytest.mark.parametrize('name', ALL_SHIPPED)
 def test_a_shipped_file_is_saved_with_the_bytes_it_has(name, tmp_path):
     path = find_checkpoint(name)
     info, weights, correction = load_with_correction(path, CheckpointInfo)

@@ -315,3 +315,44 @@ def test_an_unknown_factor_and_another_task(tmp_path, capsys):
     assert 'invalid choice: 3' in capsys.readouterr().err
     assert run(find_checkpoint('unet_lite'), tmp_path / 'a.npy', '--out', tmp_path / 'b.npy') == 1
     assert "field task is 'depth', expected 'upsample'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope='module')
+def shipped():
+    return Upsampler.from_checkpoint(threads=1)
+
+
+class TestShipped:
+    def test_it_is_small_and_says_what_it_learnt_from(self, shipped):
+        path = find_checkpoint('upsample_lite')
+        assert shipped.info == load_info(path, UpsampleInfo)
+        assert shipped.info.factors == (2, 4, 8, 16)
+        assert set(shipped.info.datasets.values()) == {'Apache-2.0'}
+        for file in (path, onnx_path(path)):
+            assert file.stat().st_size <= 500_000
+
+    def test_a_step_stays_sharp(self, shipped):
+        small = np.full((30, 40), 4.0)
+        small[:, 17:] = 1.0
+        small[12:20, 5:15] = 2.0
+        large = shipped.upsample(small, 8)
+        between = ~np.isclose(large[..., None], [1, 2, 4], rtol=0.05).any(axis=-1)
+        interpolated = cv2.resize(small, (320, 240), interpolation=cv2.INTER_LINEAR)
+        hanging = ~np.isclose(interpolated[..., None], [1, 2, 4], rtol=0.05).any(axis=-1)
+        assert between.sum() < 0.3 * hanging.sum()
+
+    @pytest.mark.parametrize('factor', [2, 4, 8, 16])
+    def test_published_maps_are_nearer_than_repeated_pixels(self, shipped, factor, real_data):
+        root = real_data / 'middlebury_full'
+        for number in range(1, 7):
+            truth, small = (
+                cv2.imread(str(root / folder / f'{number}.png'), cv2.IMREAD_UNCHANGED)
+                for folder in ('test_gt', f'testx{factor}')
+            )
+            large = shipped.upsample(small.astype(np.float32), factor)
+            known = (truth > 0) & np.isfinite(large)
+            repeated = small.repeat(factor, axis=0).repeat(factor, axis=1)
+            own, bar = (
+                np.abs(np.rint(one[known]) - truth[known]).mean() for one in (large, repeated)
+            )
+            assert own < bar, number

@@ -19,6 +19,8 @@ from spike_training.errors import ConfigError
 from spike_training.evaluation.upsampling import BASELINES
 from spike_training.runs.export import random_checkpoint
 from spike_training.sampling.procedural import ProceduralSource
+from spike_training.settings.config import to_yaml
+from spike_training.settings.reading import load_config
 
 CONFIG = Path(__file__).resolve().parents[3] / 'training' / 'configs' / 'dsr.yaml'
 
@@ -154,3 +156,36 @@ def test_the_published_maps_of_middlebury(command, tmp_path, real_data):
     ):
         found = [row['mad'] for row in rows if row['method'] == method]
         assert found == pytest.approx(expected, abs=6e-4)
+
+
+def evaluate_scenes(checkpoint, out, **options):
+    config = load_config(CONFIG)
+    config.data.height, config.data.width, config.data.styles = 64, 96, ['home', 'road']
+    config.out, config.stages[0].crop = out, 64
+    path = out / 'config.yaml'
+    path.write_text(to_yaml(config))
+    evaluate(path, out / 'r.json', checkpoint, samples=2, device='cpu', **options)
+    return json.loads((out / 'r.json').read_text())
+
+
+def test_without_maps_generated_scenes_are_scored(checkpoint, tmp_path, capsys):
+    report = evaluate_scenes(checkpoint, tmp_path)
+    assert (report['task'], [*report['sets']]) == ('upsample', ['home', 'road'])
+    rows = report['sets']['home']['rows']
+    assert {(row['factor'], row['maps']) for row in rows} == {(2, 2), (4, 2)}
+    assert 'home, generated' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('options', 'named'),
+    [
+        ({'planes': 64}, 'planes given'),
+        ({'mean_rate': 0.3, 'planes': [32]}, 'planes, mean_rate given'),
+        ({'data': {'tum': 'x'}}, 'data given'),
+    ],
+)
+def test_options_of_spikes_are_refused_in_one_line(checkpoint, tmp_path, options, named):
+    with pytest.raises(ConfigError) as caught:
+        evaluate_scenes(checkpoint, tmp_path, **options)
+    expected = f'{named}: expected none for a network that enlarges depth maps'
+    assert str(caught.value) == expected

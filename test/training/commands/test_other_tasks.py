@@ -30,9 +30,6 @@ COMMANDS = {
     'adabn': lambda file, out: adabn.adabn(file, out / 'o.safetensors', CONFIGS / 'smoke.yaml'),
     'adapt': lambda file, out: prepare(CONFIGS / 'adapt.yaml', file, out / 'o.safetensors'),
     'curves': lambda file, out: curves.curves(CONFIGS / 'smoke.yaml', out / 'curves', file),
-    'evaluate': lambda file, out: evaluate.evaluate(
-        CONFIGS / 'smoke.yaml', out / 'o.json', file, device='cpu'
-    ),
     'evaluate_pairs': lambda file, out: evaluate.evaluate(
         CONFIGS / 'stereo.yaml', out / 'o.json', file, data={'middlebury': str(out)}, device='cpu'
     ),

@@ -310,8 +310,21 @@ def test_help_explains_every_setting(command, monkeypatch):
 def test_help_explains_the_settings_of_a_stage(command):
     text = ' '.join(command('bicross', '--stages.help').stdout.split())
     for name in ('kind', 'teacher', 'distil.fine', 'adapt.source_weight', 'adapt.views.gamma'):
-        assert f'--stages.{name}' in text or f'--{name}' in text
+        assert f'--stages.NAME.{name}' in text or f'--{name}' in text
     assert 'Labels that train the uncertainty' in text
+
+
+def test_an_option_changes_a_stage_by_its_name(file):
+    path = file(stages=[{'name': 'a'}, {'name': 'b', 'kind': 'cross_domain', 'init_from': 'a'}])
+    options = ('--stages.b.adapt.threshold', '0.2', '--stages.b.steps=7', '--stages.a.steps=5')
+    config = parse('--config', path, '--out', 'x', *options)
+    assert [stage.steps for stage in config.stages] == [5, 7]
+    assert config.stages[1].adapt.threshold == 0.2
+    for option in ('--stages.c.steps', '--stages.steps', '--stages.b'):
+        text = mistakes('--config', path, '--out', 'x', option, '7')
+        assert f'{option}: expected --stages.NAME.SETTING, NAME being a or b' in text
+    text = mistakes('--config', path, '--out', 'x', '--stages.b.stpes', '7')
+    assert 'stages[1].stpes is unknown: did you mean steps?' in text
 
 
 def test_settings_within_settings_are_read_and_checked(file):

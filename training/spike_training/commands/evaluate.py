@@ -47,8 +47,8 @@ def evaluate(
     Third-party depth maps are of the samples that inputs_only writes with the same config, data,
     samples, planes and mean_rate: see docs/predictions.md.
 
-    A network that enlarges depth maps (task upsample) is scored on a folder of maps, beside
-    enlargement without learning.
+    A network that enlarges depth maps (task upsample) is scored on generated scenes, or on a
+    folder of maps, beside enlargement without learning: docs/dsr.md.
 
     A config with evaluate.stereo scores depth from two cameras on data sets of pairs: matching,
     one camera, matching that one camera fills, and a network that matches: docs/stereo.md.

@@ -30,7 +30,7 @@ from spike_training.evaluation.inputs import write_inputs
 from spike_training.evaluation.predictions import Predictions, warn
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import show, to_json
-from spike_training.evaluation.upsampling import show_maps
+from spike_training.evaluation.upsampling import show_maps, show_upsampling
 from spike_training.runs.evaluation import (
     DataSets,
     check_size,
@@ -41,7 +41,7 @@ from spike_training.runs.evaluation import (
 )
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.stereo_evaluation import evaluate_stereo, show_stereo
-from spike_training.runs.upsampling_evaluation import evaluate_maps
+from spike_training.runs.upsampling_evaluation import evaluate_maps, evaluate_upsampling
 from spike_training.settings.config import RunConfig, to_yaml
 
 
@@ -86,23 +86,47 @@ def score(
         return
     make_folder(out.parent)
     path = find_checkpoint(checkpoint)
-    if not isinstance(load_info(path, CheckpointInfo), ImageInfo):
+    info = load_info(path, CheckpointInfo)
+    unused = {'planes': bool(planes), 'mean_rate': mean_rate != MEAN_RATE}
+    if isinstance(info, ImageInfo):
+        unused['samples'] = bool(data) and samples is not None
+        _refuse(unused, f'a network of pictures{" and recordings" if data else ""}')
+        _score_images(settings, data, path, out, place)
+    elif isinstance(info, UpsampleInfo):
+        _refuse({**unused, 'data': bool(data)}, 'a network that enlarges depth maps')
+        _score_enlarged(settings, path, out, place)
+    else:
         _score_depth(sets, path, bool(planes), out, place)
-        return
-    unused = {
-        'planes': bool(planes),
-        'mean_rate': mean_rate != MEAN_RATE,
-        'samples': bool(data) and samples is not None,
-    }
+
+
+def _refuse(unused: Mapping[str, bool], whose: str) -> None:
+    """Refuse options that are not used.
+
+    Args:
+        unused: True by the name of each option that is given.
+        whose: What does not use them.
+
+    Raises:
+        ConfigError: Some are given.
+    """
     if given := [name for name, is_given in unused.items() if is_given]:
-        raise ConfigError(
-            f'{", ".join(given)} given: expected none for a network of pictures'
-            f'{" and recordings" if data else ""}'
-        )
-    info, weights = load(path, ImageInfo)
-    report = evaluate_images(settings, info, weights, place, data)
+        raise ConfigError(f'{", ".join(given)} given: expected none for {whose}')
+
+
+def _score_images(
+    settings: RunConfig, data: Mapping[str, str], path: Path, out: Path, device: torch.device
+) -> None:
+    """Score a checkpoint of pictures on the test scenes of the config, or on recordings."""
+    report = evaluate_images(settings, *load(path, ImageInfo), device, data)
     write_atomically(out, to_json(report))
     show_images(report)
+
+
+def _score_enlarged(settings: RunConfig, path: Path, out: Path, device: torch.device) -> None:
+    """Score a checkpoint that enlarges depth maps on the test scenes of the config."""
+    report = evaluate_upsampling(settings, *load(path, UpsampleInfo), device)
+    write_atomically(out, to_json(report))
+    show_upsampling(report)
 
 
 def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:

@@ -66,5 +66,5 @@ def print_stage_help(config: RunConfig) -> None:
         for settings in method.stages:
             name = f'{prefix}{settings.kind}'
             parser = ArgumentParser(prog=f'stages of kind {name}', add_help=False)
-            parser.add_class_arguments(settings, 'stages')
+            parser.add_class_arguments(settings, 'stages.NAME')
             parser.print_help()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 import yaml
 
 from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
-from spike_depth_ros.checkpoint import IMAGE_MODEL, SHIPPED, find_checkpoint
+from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
 from spike_training.choices import MEAN_RATE, Device, Transform
 from spike_training.datasets.readers import READERS
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 50
 """Largest number of listed problems; an unrelated file may have thousands."""
-
-SHIPPED_NAMES = (*SHIPPED, IMAGE_MODEL)
-"""Names of the shipped models, which stages may start from."""
 
 Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
@@ -333,7 +330,7 @@ class BatchSpec:
 
 def is_file_of_weights(name: str) -> bool:
     """Check that a name is a file of weights or a shipped model, not the name of a stage."""
-    return name.endswith('.safetensors') or name in SHIPPED_NAMES
+    return name.endswith('.safetensors') or name in ALL_SHIPPED
 
 
 @dataclass
@@ -500,7 +497,7 @@ class StageConfig:
         if self.name in ('scratch', 'previous', 'imagenet'):
             yield f'name is {self.name!r}: expected another one, init_from uses it as a keyword'
         for name in self.builds_on:
-            if name in SHIPPED_NAMES and name in inputs:
+            if name in ALL_SHIPPED and name in inputs:
                 yield f'{name} is the name of an earlier stage and of a shipped model: rename it'
         if self.init_from == 'previous':
             if not before:

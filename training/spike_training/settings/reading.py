@@ -161,13 +161,38 @@ def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
             merge(given, read_tree(value, problems))
         else:
             *parents, key = without_dashes(name)[2:].split('.')
-            tree = given
-            for parent in parents:
-                if not isinstance(tree.get(parent), dict):
-                    tree[parent] = {}
-                tree = tree[parent]
+            tree = _tree_of(given, parents, key, problems)
             tree[key] = value if name == '--out' else _parsed(value)
     return given
+
+
+def _tree_of(
+    given: dict[str, Any], parents: Sequence[str], key: str, problems: list[str]
+) -> dict[str, Any]:
+    """Return the tree that holds a setting, which is made if missing.
+
+    Args:
+        given: Tree of all settings.
+        parents: Names before that of the setting. A stage of a list is found by its own name.
+        key: Name of the setting.
+        problems: List to which a stage that is not there is appended.
+    """
+    tree = given
+    for k, parent in enumerate(parents):
+        found = tree.get(parent)
+        if parent == 'stages' and isinstance(found, list):
+            name, *more = *parents[k + 1 :], key
+            for stage in found:
+                if more and isinstance(stage, dict) and stage.get('name') == name:
+                    return _tree_of(stage, more[:-1], more[-1], problems)
+            named = ' or '.join(str(one.get('name')) for one in found if isinstance(one, dict))
+            option = '.'.join((*parents, key))
+            problems.append(f'--{option}: expected --stages.NAME.SETTING, NAME being {named}')
+            return {}
+        if not isinstance(found, dict):
+            tree[parent] = {}
+        tree = tree[parent]
+    return tree
 
 
 def _parsed(text: str) -> Any:
