@@ -337,20 +337,31 @@ def main(args: list[str] | None = None) -> int:
     os.environ.setdefault('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 99)))
     for warning in warnings:
         _CONSOLE.print(f'warning: {warning}', soft_wrap=True)
+    requests = None
     try:
         with _handling(*((number, signal.SIG_IGN) for number in _ENDING)):
             raised: dict[int, type[BaseException]] = {signal.SIGTERM: _Terminated}
-            EndRequests(raised | {signal.SIGINT: KeyboardInterrupt}).raise_them()
+            requests = EndRequests(raised | {signal.SIGINT: KeyboardInterrupt})
+            requests.raise_them()
             return Demo(options).run(_plan(options))
     except (process.UserError, OSError) as error:
         print(f'spike_demo: error: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        return 128 + signal.SIGINT
+        return _ended(signal.SIGINT)
     except _Terminated:
-        print('spike_demo: ended by a signal', file=sys.stderr)
-        return 128 + signal.SIGTERM
+        return _ended(signal.SIGTERM)
+    except RuntimeError:
+        if requests is None or not requests.raised:
+            raise
+        return _ended(requests.raised)  # rclpy's native code has put its error in place of ours
+
+
+def _ended(number: int) -> int:
+    """Tell that a signal ended the demo; return the exit status."""
+    how = 'interrupted' if number == signal.SIGINT else 'spike_demo: ended by a signal'
+    print(how, file=sys.stderr)
+    return 128 + number
 
 
 if __name__ == '__main__':

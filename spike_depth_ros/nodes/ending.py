@@ -31,12 +31,13 @@ class EndRequests:
         exceptions: Exceptions to raise in the main thread, by signal; others raise none.
 
     Attributes:
-        raised: True once such an exception was raised.
+        raised: Signal whose exception was raised; 0: none was. Native code may have put an error
+            of its own in its place.
     """
 
     def __init__(self, exceptions: Mapping[int, type[BaseException]]) -> None:
         self._exceptions = exceptions
-        self.raised = False
+        self.raised = 0
         self._asked = False
         self._raising = False
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -60,7 +61,7 @@ class EndRequests:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         first, self._asked = not self._asked, True
         if first and self._raising and number in self._exceptions:
-            self.raised = True
+            self.raised = number
             raise self._exceptions[number]
 
 

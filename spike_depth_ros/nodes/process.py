@@ -247,7 +247,7 @@ def run(
     internal_errors.guard_executor(
         rclpy.get_global_executor(),
         ends=(ExternalShutdownException, UserError),
-        interrupted=lambda: requests.raised,
+        interrupted=lambda: bool(requests.raised),
     )
     internal_errors.count_failed_threads()
     node = None

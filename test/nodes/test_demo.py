@@ -326,3 +326,23 @@ def test_a_depth_node_that_does_not_show_up_ends_the_demo(tmp_path, monkeypatch,
     assert str(tmp_path / 'depth.log') in error
     assert error.count('\n') == 1
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)] == handlers
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_within_native_code_ends_it_alike(tmp_path, monkeypatch, capsys, number):
+    def run(self, plan):
+        try:
+            signal.raise_signal(number)
+        except BaseException:  # as rclpy's conversions of arguments do
+            raise RuntimeError('Unable to convert call argument') from None
+
+    monkeypatch.setattr(demo_command.Demo, 'run', run)
+    assert demo_command.main(['spike_demo', '--out', str(tmp_path)]) == 128 + number
+    assert 'Traceback' not in capsys.readouterr().err
+
+    def fail(self, plan):
+        raise RuntimeError('another one')
+
+    monkeypatch.setattr(demo_command.Demo, 'run', fail)
+    with pytest.raises(RuntimeError, match='another one'):
+        demo_command.main(['spike_demo', '--out', str(tmp_path)])

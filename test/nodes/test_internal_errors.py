@@ -165,7 +165,7 @@ def test_an_interrupt_that_native_code_turned_into_an_error_stays_one(ros_node):
         signal.signal(signal.SIGUSR1, requests._handle)
         requests.raise_them()
         executor = Interrupted()
-        guard_executor(executor, (), lambda: requests.raised)
+        guard_executor(executor, (), lambda: bool(requests.raised))
         with pytest.raises(KeyboardInterrupt):
             executor.spin_once()
         executor.shutdown()
