@@ -33,6 +33,11 @@ def shared_files(pids):
     return found
 
 
+def all_files():
+    """Names of all files of segments."""
+    return {path.name for path in FOLDER.iterdir()}
+
+
 def left_of(names):
     """Those of some names whose files are still there."""
     return [name for name in names if (FOLDER / name).exists()]
