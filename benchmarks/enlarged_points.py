@@ -23,6 +23,7 @@ import torch
 from spike_depth_ros.upsampling import Upsampler
 from spike_training.evaluation.small_maps import grey_levels, metres, shrink
 from spike_training.sampling.procedural import ProceduralSource
+from spike_training.scenes.generator import STYLES
 
 HEIGHT, WIDTH, FACTOR = 960, 1280, 8
 SIDE, PART_ROWS, TITLE_ROWS = 430, 320, 28
@@ -81,10 +82,12 @@ def draw(style: str, index: int) -> Picture:
 
 def main(args: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.enlarged_points')
-    parser.add_argument('--style', default='indoor', help='of the scene; default: indoor')
+    parser.add_argument('--style', default='indoor', choices=STYLES, help='default: indoor')
     parser.add_argument('--scene', type=int, default=2, help='number of the scene; default: 2')
     parser.add_argument('--out', type=Path, required=True, help='PNG to write')
     options = parser.parse_args(args)
+    if options.out.suffix != '.png':
+        parser.error(f'--out {options.out}: expected a .png file')
     torch.set_num_threads(1)
     if not cv2.imwrite(str(options.out), draw(options.style, options.scene)):
         parser.error(f'--out {options.out}: it cannot be written')

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks import named_commit, packing, rectification, upsampling
+from benchmarks import enlarged_points, named_commit, packing, rectification, upsampling
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}
@@ -45,6 +46,19 @@ def test_upsampling_writes_its_figures(tmp_path, capsys):
     for row in result['maps']:
         assert row['ratio'] == pytest.approx(row['network_ms'] / row['bilinear_ms'])
     assert '160x120' in capsys.readouterr().out
+
+
+def test_enlarged_points_are_drawn(tmp_path, capsys):
+    out = tmp_path / 'points.png'
+    assert enlarged_points.main(['--out', str(out)]) == 0
+    picture = cv2.imread(str(out), cv2.IMREAD_GRAYSCALE)
+    below = picture[-enlarged_points.SIDE :].reshape(enlarged_points.SIDE, 3, -1)
+    bilinear, network, true = np.count_nonzero(below, axis=(0, 2))
+    assert true < network < bilinear  # of places with points: some hang in the air
+    for wrong in (['--out', str(tmp_path / 'points.txt')], ['--out', str(out), '--style', 'moon']):
+        with pytest.raises(SystemExit, match='2'):
+            enlarged_points.main(wrong)
+        assert capsys.readouterr().err.count('error: ') == 1
 
 
 def test_rectification_writes_its_figures(tmp_path, capsys):

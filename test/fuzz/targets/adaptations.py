@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -13,6 +12,7 @@ from typing import Any
 
 import mutations
 import numpy as np
+from case_files import write_files
 from judging import Target, check_text
 from safetensors.numpy import save
 
@@ -78,15 +78,7 @@ def make(random: Random) -> dict[str, Any]:
 
 def use(case: dict[str, Any], folder: Path) -> None:
     """Read the folder, as ``run.py adapt`` does when it goes on."""
-    for name, data in case.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        if isinstance(data, bytes):
-            path.write_bytes(data)
-        elif data == 'pipe':
-            os.mkfifo(path)
-        else:
-            path.symlink_to(path.name if data == 'loop' else data)
+    write_files(folder, case)
     refused: list[Exception] = []
     for step in _steps(folder):
         try:

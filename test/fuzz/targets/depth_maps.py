@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import functools
-import os
 import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import mutations
+from case_files import write_files
 from judging import Target
 from map_folders import write_maps
 
@@ -49,15 +49,7 @@ def make(random: Random) -> dict[str, Any]:
 def use(case: dict[str, Any], folder: Path) -> None:
     """Read the maps and hash them."""
     root = folder / 'maps'
-    for name, data in case.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(data, bytes):
-            path.write_bytes(data)
-        elif data == 'pipe':
-            os.mkfifo(path)
-        else:
-            path.symlink_to(path.name if data == 'loop' else data)
+    write_files(root, case)
     read_maps(root, (2, 4))
     open_maps(root)
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import mutations
+from case_files import write_files
 from judging import Target
 from rendered_rooms import write_rooms
 
@@ -63,15 +63,7 @@ def _with_size(view: Any, name: str, size: int) -> Any:
 def use(case: dict[str, Any], folder: Path) -> None:
     """Read the set, and the frames and depth of each view."""
     root = folder / 'rooms'
-    for name, data in case.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(data, bytes):
-            path.write_bytes(data)
-        elif data == 'pipe':
-            os.mkfifo(path)
-        else:
-            path.symlink_to(path.name if data == 'loop' else data)
+    write_files(root, case)
     refused: list[FrameError] = []
     for clip in read(root):
         for number in range(len(clip)):

@@ -172,10 +172,6 @@ COLUMNS = {
 """Scores that are printed, with their column titles."""
 
 
-METRICS = tuple(COLUMNS)
-"""Scores of generated scenes; those of maps of a folder have ``mad`` alone."""
-
-
 def _rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [
         [row['condition'], str(row['factor']), row['method'], *(cell(row[key]) for key in COLUMNS)]
@@ -243,8 +239,8 @@ def metrics_by_name(report: Mapping[str, Any], method: str = NETWORK) -> dict[st
     for scores in report['sets'].values():
         for row in scores['rows']:
             if row['method'] == method:
-                for metric in METRICS:
-                    if metric in row:
+                for metric in COLUMNS:
+                    if metric in row:  # of maps of a folder there is mad alone
                         name = f'{metric}_{row["condition"]}_x{row["factor"]}'
                         parts.setdefault(name, []).append((row[metric], row['maps']))
                 for one, value in row.get('by_map', {}).items():

@@ -125,8 +125,9 @@ class Restore(Stage[Batch]):
 
     def waits(self, optimizer: str, step: int) -> bool:
         """Fix the teacher with the roles ``paper_exact``, see :meth:`Stage.waits`."""
-        teacher = 'sr' if self.enlarger_teaches else 'de'
-        return self.config.roles == 'paper_exact' and optimizer == teacher
+        if self.config.roles != 'paper_exact':
+            return False  # without asking the device who teaches
+        return optimizer == ('sr' if self.enlarger_teaches else 'de')
 
     def after_step(self, step: int) -> None:
         """Choose the teacher after each round."""
