@@ -327,7 +327,8 @@ class DsrSettings:
         width: Channels.
         blocks: Blocks: of back-projection in DSRNet, of residuals in DENet.
         factors: The factor by which DSRNet enlarges height and width, one of ``FACTORS``.
-        residual: True: its map is a change of the bilinearly interpolated one.
+        residual: True: it sees depths over their range in 3x3 pixels, and its map is a change of
+            the bilinearly interpolated one, over that range.
 
     Raises:
         ValueError: A setting is out of its range.

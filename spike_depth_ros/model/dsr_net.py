@@ -6,7 +6,9 @@ They are those of Sun et al., "Learning Scene Structure Guidance via Cross-Task 
 for Single Depth Super-Resolution", section 3.1. Blocks of back-projection, their kernels and
 activations are those of Haris et al., "Deep Back-Projection Networks for Super-Resolution", to
 which it refers. Where the paper is silent: each block of DENet is two residual ones, both networks
-end in two convolutions, and the map may be a change of the interpolated one.
+end in two convolutions, and the map may be a change of the interpolated one. That change is in
+ranges of the depth around a place: one in grey levels would be driven to 0 by the even places that
+fill most maps, before steps of depth are learnt.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.architectures import DsrSettings
 from spike_depth_ros.model.heads import to_float32
+from spike_depth_ros.model.upsampling import Neighbours, neighbours
 
 LEVELS = 255.0
 """Largest value of the maps that DSRNet enlarges, which is 1 within the networks."""
@@ -77,7 +80,7 @@ class DsrNet(nn.Module):
 
     def features(self, depth: Tensor) -> list[Tensor]:
         """Map ``[B, 1, h, w]`` to the features of each block, ``[B, width, H, W]`` (F_sr^n)."""
-        small = self.shallow(depth / LEVELS)
+        small = self.shallow(self._described(depth))
         found: list[Tensor] = []
         for k, projection in enumerate(self.projections):
             if found:
@@ -95,10 +98,31 @@ class DsrNet(nn.Module):
         Returns:
             ``[B, 1, H, W]`` float32, about 0 to 255.
         """
-        large = LEVELS * to_float32(self.output(features[-1]))
-        if self.residual:
-            large = large + F.interpolate(depth, large.shape[-2:], mode='bilinear')
-        return large
+        return self.placed(depth, self.output(features[-1]))
+
+    def placed(self, depth: Tensor, output: Tensor) -> Tensor:
+        """Compute the map that the output of a last convolution stands for.
+
+        Args:
+            depth: The small map.
+            output: ``[B, 1, H, W]``.
+
+        Returns:
+            As :meth:`combine`.
+        """
+        if not self.residual:
+            return LEVELS * to_float32(output)
+        size = output.shape[-2:]
+        change = F.interpolate(_extent(neighbours(depth)), size) * to_float32(output)
+        return change + F.interpolate(depth, size, mode='bilinear')
+
+    def _described(self, depth: Tensor) -> Tensor:
+        """Return what the network sees of a map, ``[B, 1, h, w]``, -1 to 1; 0 at holes."""
+        if not self.residual:
+            return depth / LEVELS
+        near = neighbours(depth)
+        middle = (near.lowest + near.highest) / 2
+        return torch.where(depth > 0, 2 * (depth - middle) / (_extent(near) + 1), 0.0)
 
 
 class DeNet(nn.Module):
@@ -137,7 +161,12 @@ class DeNet(nn.Module):
 
     def combine(self, features: list[Tensor]) -> Tensor:
         """Compute the map of the features from :meth:`features`, ``[B, 1, H, W]`` float32."""
-        return LEVELS * to_float32(self.output(features[-1]))
+        return self.placed(self.output(features[-1]))
+
+    @staticmethod
+    def placed(output: Tensor) -> Tensor:
+        """Compute the map that the output of a last convolution stands for, ``[B, 1, H, W]``."""
+        return LEVELS * to_float32(output)
 
 
 class BackProjection(nn.Module):
@@ -179,6 +208,11 @@ class Residual(nn.Module):
         """Refine ``[B, C, H, W]``."""
         refined: Tensor = x + self.body(x)
         return refined
+
+
+def _extent(near: Neighbours) -> Tensor:
+    """Return the range of the known depths around each place, ``[B, 1, h, w]``."""
+    return near.highest - near.lowest
 
 
 def _shallow(channels: int, width: int) -> nn.Sequential:

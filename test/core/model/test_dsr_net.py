@@ -38,6 +38,24 @@ def test_it_is_the_interpolated_map_before_training_if_it_is_a_change_of_it():
     assert DsrNet(settings())(small, 4).abs().max() < 10
 
 
+def test_a_change_follows_the_sizes_of_steps_and_even_places_keep_theirs():
+    network = DsrNet(settings(residual=True))
+    torch.nn.init.normal_(network.output[-1].weight)
+    small = torch.full((1, 1, 9, 9), 50.0)
+    small[..., 5:] += 8
+    interpolated = [
+        torch.nn.functional.interpolate(each, scale_factor=4, mode='bilinear')
+        for each in (small, small + 100)
+    ]
+    changes = [
+        network(each, 4) - plain
+        for each, plain in zip((small, small + 100), interpolated, strict=True)
+    ]
+    assert changes[0].abs().max() > 0.01
+    assert changes[0][..., :16].abs().max() == changes[0][..., 24:].abs().max() == 0
+    torch.testing.assert_close(*changes, atol=1e-4, rtol=0)
+
+
 def test_a_hole_stays_a_hole_and_no_other_pixel_becomes_one():
     small = 100 * torch.rand(1, 1, 4, 5) + 1
     small[..., 1, 2] = 0
@@ -62,6 +80,7 @@ def test_every_parameter_has_a_gradient():
     # One hole would leave out its pixels: none.
     for network, given in (
         (DsrNet(settings()), (torch.rand(1, 1, 5, 5) + 1, 4)),
+        (DsrNet(settings(residual=True)), (torch.rand(1, 1, 5, 5) + 1, 4)),
         (DeNet(settings()), (torch.rand(1, 3, 12, 12),)),
     ):
         for layer in network.output:

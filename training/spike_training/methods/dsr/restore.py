@@ -155,7 +155,7 @@ class Restore(Stage[Batch]):
             'enlarger_teaches': self.enlarger_teaches.float(),
         }
         total = errors[0] + estimation_loss(estimated.map, truth, config.ssim_share)
-        total = total + self.side_loss(enlarged, estimated, truth)
+        total = total + self.side_loss(enlarged, estimated, pairs.small, truth)
         for student, teacher in self.lessons(enlarged, estimated):
             outputs = output_loss(student.sides, teacher.sides, truth)
             affinities = affinity_loss(student.affinities, teacher.affinities)
@@ -180,27 +180,30 @@ class Restore(Stage[Batch]):
     def enlarged(self, small: Tensor) -> View:
         """Return what DSRNet has of small maps."""
         features = self.enlarger.features(small)
-        sides = self.enlarger_sides(features)
+        sides = self._enlarged_sides(small, features)
         affinities = [affinity(each) for each in features]
         return View(self.enlarger.combine(small, features), features, sides, affinities)
 
     def estimated(self, rgb: Tensor, truth: Tensor) -> View:
         """Return what DENet has of colours; all its maps are fitted to the truth."""
         features = self.estimator.features(rgb)
-        maps = [self.estimator.combine(features), *self.estimator_sides(features)]
-        found, *sides = (fit_to_truth(each, truth) for each in maps)
+        found = fit_to_truth(self.estimator.combine(features), truth)
+        sides = self._estimated_sides(features, truth)
         return View(found, features, sides, [affinity(each) for each in features])
 
-    def side_loss(self, enlarged: View, estimated: View, truth: Tensor) -> Tensor:
+    def _enlarged_sides(self, small: Tensor, features: list[Tensor]) -> list[Tensor]:
+        return [self.enlarger.placed(small, each) for each in self.enlarger_sides(features)]
+
+    def _estimated_sides(self, features: list[Tensor], truth: Tensor) -> list[Tensor]:
+        outputs = self.estimator_sides(features)
+        return [fit_to_truth(self.estimator.placed(each), truth) for each in outputs]
+
+    def side_loss(self, enlarged: View, estimated: View, small: Tensor, truth: Tensor) -> Tensor:
         """Return the loss by which side outputs are maps, ``[B]``; features do not learn by it."""
-        fixed = (view.detached().features for view in (enlarged, estimated))
-        of_enlarger, of_estimator = (
-            layers(features)
-            for layers, features in zip(
-                (self.enlarger_sides, self.estimator_sides), fixed, strict=True
-            )
-        )
-        maps = [*of_enlarger, *(fit_to_truth(each, truth) for each in of_estimator)]
+        maps = [
+            *self._enlarged_sides(small, enlarged.detached().features),
+            *self._estimated_sides(estimated.detached().features, truth),
+        ]
         return torch.stack([l1_loss(each, truth) for each in maps]).mean(dim=0)
 
     def predicted_structure(self, enlarged: View, estimated: View, truth: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ LAYERS = 5
 
 
 class SideOutputs(nn.Module):
-    """A map from the features of each block, by two convolutions (before Eq. 3).
+    """What stands for a map, from the features of each block, by two convolutions (before Eq. 3).
 
     Args:
         blocks: Number of blocks.
@@ -39,10 +39,14 @@ class SideOutputs(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Map features, each ``[B, width, H, W]``, to maps ``[B, 1, H, W]`` of grey levels."""
-        return [
-            MOST_LEVEL * layer(each) for layer, each in zip(self.layers, features, strict=True)
-        ]
+        """Map features, each ``[B, width, H, W]``, to outputs of the two networks' kind.
+
+        See :meth:`DsrNet.placed`.
+
+        Returns:
+            Of each block ``[B, 1, H, W]``.
+        """
+        return [layer(each) for layer, each in zip(self.layers, features, strict=True)]
 
 
 class StructureNet(nn.Module):
