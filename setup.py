@@ -79,6 +79,7 @@ setup(
             'jinja2',
             'matplotlib',
         ],
+        'teacher': ['peft', 'transformers'],
         # Without this entry `colcon test` would run nothing and still succeed.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+from spike_training.datasets.labels import Labels
 
 Matrix = npt.NDArray[np.float64]
 Times = npt.NDArray[np.float64]
@@ -83,6 +84,7 @@ class Clip(ABC):
         mean_rate: Firing rate that simulated spikes aim at, spikes per plane, above 0 to 1; None:
             that of the settings.
         right: Right eye; None: there is none.
+        labels: Origin of depth that a foundation model has made; None: it is measured or rendered.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Clip(ABC):
     goes_on: bool = False
     mean_rate: float | None = None
     right: RightFrames | None = None
+    labels: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -144,6 +147,7 @@ class SpikeClip:
         rectification: Rectification of the lens, for samples: planes, depth and images are those
             of the sensor. None: none.
         right: Right eye, with the left one's geometry and planes; None: there is none.
+        labels: As in :class:`Clip`.
     """
 
     name: str
@@ -160,6 +164,7 @@ class SpikeClip:
     white_rate: float = 1.0
     rectification: Rectification | None = None
     right: RightSpikes | None = None
+    labels: Labels | None = None
 
     def between(self, first: int, last: int) -> SpikeClip:
         """Return the recording of some of the planes, with what belongs to them.
