@@ -28,7 +28,7 @@ _Doubles = npt.NDArray[np.float64]
 _Reduce = Callable[[npt.NDArray[Any]], np.floating[Any]]
 
 Crop = Literal['none', 'garg']
-Alignment = Literal['none', 'median', 'scale_shift']
+Alignment = Literal['none', 'median', 'scale_shift', 'disparity']
 Mean = Literal['pixels', 'images']
 
 FLOOR_M = 1e-3
@@ -158,7 +158,9 @@ class EvalProtocol:
             ``none``: none. ``median``: times the ratio of the medians, truth over prediction.
             ``scale_shift``: ``a * depth + b`` with the least squared error in depth (not in
             inverse depth: the networks here predict depth itself, not a disparity known up to a
-            shift). Metrics of different alignments are not comparable.
+            shift). ``disparity``: that fit in inverse depth, for truth or predictions known up to
+            scale and shift of it; its scale is 0 or more, and no depth exceeds the largest truth.
+            Metrics of different alignments are not comparable.
 
     Raises:
         ValueError: The cap is not positive.
@@ -180,6 +182,7 @@ class EvalProtocol:
             'none': 'not aligned',
             'median': 'scaled by the median of each image',
             'scale_shift': 'scale and shift fitted to each image',
+            'disparity': 'scale and shift of inverse depth fitted to each image',
         }[self.alignment]
         return f'{crop}, {cap}, {alignment}'
 
@@ -423,15 +426,25 @@ def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubl
     if alignment == 'median':
         return prediction * float(np.median(truth) / np.median(prediction))
     if alignment == 'scale_shift':
-        centred = prediction - prediction.mean()
-        variance = float(centred @ centred)
-        # A constant prediction has no best scale; the shift alone is fitted then. Both are
-        # centred, as a rounded mean leaves a constant not quite 0.
-        covariance = float(centred @ (truth - truth.mean()))
-        scale = covariance / variance if variance > 0 else 0.0
-        aligned: _Doubles = truth.mean() + scale * centred
+        return _fitted(prediction, truth)
+    if alignment == 'disparity':
+        inverse = 1 / truth
+        fitted = _fitted(1 / np.maximum(prediction, FLOOR_M), inverse, least_scale=0.0)
+        aligned: _Doubles = 1 / np.maximum(fitted, inverse.min())
         return aligned
     return prediction
+
+
+def _fitted(values: _Doubles, wanted: _Doubles, least_scale: float = -math.inf) -> _Doubles:
+    """Scale and shift values with the least squared error, by a scale not below a given one."""
+    centred = values - values.mean()
+    variance = float(centred @ centred)
+    # Constant values have no best scale; the shift alone is fitted then. Both are centred, as a
+    # rounded mean leaves a constant not quite 0.
+    covariance = float(centred @ (wanted - wanted.mean()))
+    scale = max(covariance / variance, least_scale) if variance > 0 else 0.0
+    fitted: _Doubles = wanted.mean() + scale * centred
+    return fitted
 
 
 @dataclasses.dataclass

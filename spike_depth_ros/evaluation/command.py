@@ -173,7 +173,7 @@ def _add_scoring(add: Callable[..., Any]) -> None:
     add('--cap', type=positive, metavar='M', help='farthest truth. Default: none')
     add(
         '--align',
-        choices=('none', 'median', 'scale_shift'),
+        choices=('none', 'median', 'scale_shift', 'disparity'),
         help='to the truth of each image. Default: none',
     )
     add('--mean', choices=('pixels', 'images'), help='default: pixels')

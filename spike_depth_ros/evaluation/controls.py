@@ -110,13 +110,14 @@ class Comparison:
         AbsRel counts as beaten; a model without AbsRel beats none.
 
         Raw AbsRel is compared for ``median_depth``, as one number scaled to each image would be
-        another baseline, and median-scaled AbsRel for the others.
+        another baseline, and median-scaled AbsRel for the others; of relative depth the aligned
+        one.
         """
         metrics = self.metrics()
         found = {}
         for name in self.scores:
             if name != NETWORK:
-                key = _compared(name)
+                key = _compared(name, without_nan(metrics[NETWORK]))
                 model, control = metrics[NETWORK][key], metrics[name][key]
                 if not (model < (1 - MARGIN) * control or math.isnan(control)):
                     found[name] = (model, control)
@@ -152,7 +153,7 @@ def comparison_sentence(label: str, report: Mapping[str, Any]) -> str:
     predictors, of = report['predictors'], f'on {report["windows"]} windows'
     lost = []
     for name in report['not_beaten']:
-        key = _compared(name)
+        key = _compared(name, predictors[NETWORK])
         values = [predictors[one][key] for one in (NETWORK, name)]
         model, control = ('none' if value is None else f'{value:.3f}' for value in values)
         lost.append(f'{control_name(name)} ({_NAMES[key]} {model}, control {control})')
@@ -172,11 +173,21 @@ def control_name(key: str) -> str:
     return CONTROLS.get(key, key)
 
 
-_NAMES = {'abs_rel': 'AbsRel', 'abs_rel_median_scaled': 'median-scaled AbsRel'}
+ALIGNED = 'abs_rel_aligned'
+"""AbsRel after a fit of scale and shift of inverse depth to each image: all of relative depth."""
+
+_NAMES = {
+    'abs_rel': 'AbsRel',
+    'abs_rel_median_scaled': 'median-scaled AbsRel',
+    ALIGNED: 'aligned AbsRel',
+}
 
 
-def _compared(name: str) -> str:
-    return 'abs_rel' if name == 'median_depth' else 'abs_rel_median_scaled'
+def _compared(name: str, of_network: Mapping[str, float | None]) -> str:
+    """Return the metric by which a control is compared, given the metrics of the network."""
+    key = 'abs_rel' if name == 'median_depth' else 'abs_rel_median_scaled'
+    relative = of_network[key] is None and of_network.get(ALIGNED) is not None
+    return ALIGNED if relative else key
 
 
 class ControlWindows:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,7 @@ from spike_depth_ros.evaluation.results import (
 )
 from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
-from spike_depth_ros.metrics import PUBLISHED, EvalProtocol
+from spike_depth_ros.metrics import PUBLISHED, Alignment, EvalProtocol
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.conversions import array_from_msg
@@ -94,8 +94,8 @@ EVALUATION_PARAMETERS = (
     Parameter(
         'alignment',
         'none',
-        'To the truth of each image: none, median, scale_shift.',
-        choices=('none', 'median', 'scale_shift'),
+        f'To the truth of each image: {", ".join(get_args(Alignment))}.',
+        choices=get_args(Alignment),
     ),
     Parameter(
         'mean',

@@ -305,6 +305,21 @@ def test_scale_and_shift_are_found() -> None:
     assert errors(prediction, truth, alignment='median').abs_rel > 0.1
 
 
+def test_disparity_is_fitted_with_a_scale_of_0_or_more():
+    truth = np.array([1.0, 2.0, 4.0, 10.0])
+    relative = 1 / (0.3 / truth + 0.05)
+    np.testing.assert_allclose(align(relative, truth, 'disparity'), truth)
+    # Inside out: the mean disparity is left.
+    inside_out = 1 / (1.1 - 1 / truth)
+    np.testing.assert_allclose(
+        align(inside_out, truth, 'disparity'), np.full(4, 1 / (1 / truth).mean())
+    )
+    # A fit that crosses 0 is no farther than the farthest truth.
+    found = align(np.array([1.0, 1e6, 1e6]), np.array([1.0, 5.0, 2.5]), 'disparity')
+    assert found.max() <= 5
+    assert (found > 0).all()
+
+
 def test_scale_and_shift_are_least_squares_in_depth() -> None:
     # Points (1, 2), (2, 2), (3, 5): slope 1.5, through their centre (2, 3).
     aligned = align(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 5.0]), 'scale_shift')

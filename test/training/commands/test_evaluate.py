@@ -167,7 +167,10 @@ def test_damaged_pairs_are_counted_and_named(command, middlebury, tmp_path):
     [
         ({}, 'no data set: expected one of pairs with evaluate.stereo, such as --data.middlebury'),
         ({'data': {'npz': 'x'}, 'inputs_only': True}, 'inputs_only given: expected none with'),
-        ({'data': {'npz': 'x'}, 'predictions': Path('x')}, 'predictions or inputs_only given'),
+        (
+            {'data': {'npz': 'x'}, 'predictions': Path('x')},
+            'predictions, teacher or inputs_only given',
+        ),
         ({'data': {'npz': 'x'}, 'mean_rate': 0.1}, 'expected evaluate.stereo.mean_rates of the'),
     ],
 )
@@ -187,8 +190,8 @@ def test_images_that_the_network_cannot_take_are_refused(files):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({}, 'checkpoint, predictions or inputs_only: expected one of the three'),
-        ({'checkpoint': Path('m'), 'inputs_only': True}, 'expected one of the three'),
+        ({}, 'checkpoint, predictions, teacher or inputs_only: expected one of the four'),
+        ({'checkpoint': Path('m'), 'inputs_only': True}, 'expected one of the four'),
         ({'checkpoint': Path('m'), 'per_metre': 1000.0}, 'per_metre is given: expected it with'),
     ],
 )

@@ -75,7 +75,8 @@ import spike_training.runs.pipeline
 def test_a_process_ends_with_one_line():
     done = run_training('evaluate', '--config', 'training/configs/smoke.yaml', '--out', 'x')
     expected = (
-        'training/run.py: checkpoint, predictions or inputs_only: expected one of the three\n'
+        'training/run.py: checkpoint, predictions, teacher or inputs_only: expected one of the '
+        'four\n'
     )
     assert (done.returncode, done.stderr) == (2, expected)
 

@@ -299,7 +299,7 @@ class TestWhatIsWrongWithMaps:
 
     def test_one_of_two_things_is_scored(self, folder, tmp_path):
         for both in ({}, {'checkpoint': tmp_path, 'predictions': tmp_path}):
-            with pytest.raises(ConfigError, match='predictions or inputs_only: expected one'):
+            with pytest.raises(ConfigError, match='teacher or inputs_only: expected one'):
                 run_evaluate(folder / 'c.yaml', tmp_path / 'r.json', **both)
 
 

@@ -8,6 +8,7 @@ import torch
 from spike_training.learning.adversarial import domain_loss
 from spike_training.learning.losses import (
     OFFSET,
+    affine_loss,
     gradient_loss,
     si_loss,
     si_loss_absolute,
@@ -274,3 +275,57 @@ class TestDomainLoss:
         found.sum().backward()
         assert found.tolist() == [1e4, 1e4]
         assert logit.grad.isfinite().all()
+
+
+class TestAffineLoss:
+    @staticmethod
+    def depths():
+        """Two images of depth, and some relative depth of theirs: disparity times 3, plus 0.2."""
+        depth = 1 + 9 * torch.rand(2, 1, 6, 7, generator=torch.Generator().manual_seed(0)).double()
+        return depth, 1 / (3 / depth + 0.2)
+
+    @pytest.mark.parametrize('gradient_weight', [0.0, 0.5])
+    def test_scale_and_shift_of_the_label_cost_nothing(self, gradient_weight):
+        depth, relative = self.depths()
+        for factor in (1.0, 0.01, 50.0):
+            found = affine_loss(factor * depth, relative, everywhere(depth), gradient_weight)
+            close(found, [0.0, 0.0])
+
+    def test_a_constant_costs_1_and_the_negative_more(self):
+        depth, relative = self.depths()
+        close(affine_loss(torch.full_like(depth, 3), relative, everywhere(depth)), [1.0, 1.0])
+        inside_out = 1 / (1.1 - 1 / depth)
+        assert (affine_loss(inside_out, relative, everywhere(depth)) > 1.05).all()
+
+    def test_by_hand(self):
+        # Disparities 1, 2, 3 and label 0, 0, 3 (+ 1): fitted by 1.5 x - 2, off by .5, 1, .5;
+        # the label is off its mean by 1, 1, 2.
+        pred, label = image([[1, 1 / 2, 1 / 3]]), image([[1, 1, 1 / 4]])
+        close(affine_loss(pred, label, everywhere(pred)), [2 / 4])
+
+    def test_a_prediction_that_is_inside_out_learns(self):
+        label = image([[1, 1 / 2, 1 / 3]])
+        pred = image([[1 / 3, 1 / 2, 1]], requires_grad=True)
+        affine_loss(pred, label, everywhere(pred)).sum().backward()
+        assert pred.grad[0, 0, 0, 0] < 0 < pred.grad[0, 0, 0, 2]  # farther; nearer
+
+    @pytest.mark.parametrize('weight', [0.0, 0.5])
+    def test_unknown_pixels_and_those_of_weight_0_do_not_count(self, weight):
+        depth, relative = self.depths()
+        wrong, holes = depth.clone(), relative.clone()
+        wrong[..., 0, 0], holes[..., 0, 0] = 77.0, math.nan
+        wrong[..., 1, 1] = math.nan
+        weights = torch.ones_like(depth)
+        weights[..., 1, 1] = 0
+        wrong.requires_grad_()
+        loss = affine_loss(wrong, holes, weights, weight)
+        close(loss.detach(), [0.0, 0.0])
+        loss.sum().backward()
+        assert wrong.grad.isfinite().all()
+
+    def test_an_image_without_labels_costs_nothing(self):
+        pred = torch.full((1, 1, 2, 3), 2.0, requires_grad=True)
+        loss = affine_loss(pred, torch.full((1, 1, 2, 3), math.nan), everywhere(pred), 1.0)
+        loss.sum().backward()
+        assert loss.item() == 0
+        assert not pred.grad.any()

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from rendered_rooms import HEIGHT, WIDTH, write_rooms
+from trees import write_dat
 
 from spike_training.datasets.readers import read
+from spike_training.errors import DataSetError
 from spike_training.runs.sources import datasets_of, fx_range, make_source
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
@@ -111,6 +113,42 @@ def test_a_config_mixes_and_scores_the_views_separately(tmp_path) -> None:
     assert len(rooms) == 4  # two of ten rooms
     assert 'rendered' in datasets_of([run.data])
     assert TargetConfig().data(run.data).mixed_recordings == {}
+
+
+def recorded(root: Path, **changes) -> RunConfig:
+    """Scenes mixed with recorded spikes of 64x32 pixels at 1,280 planes a second."""
+    where = f'{write_dat(root / "dat", clips=4, depth=2.0)},size=64x32,rate_hz=1280,fx=60'
+    sizes = {'height': 32, 'width': 64, 'planes': [32, 64], 'rate_hz': 1280.0} | changes
+    return RunConfig(
+        data=DataConfig(styles=['home', 'road'], mixed_recordings={'dat': where}, **sizes)
+    )
+
+
+def test_recorded_spikes_are_mixed_in(tmp_path) -> None:
+    run, cpu = recorded(tmp_path, mixed_share=1.0), torch.device('cpu')
+    for split in ('train', 'calibration'):
+        batch = make_source(run, split, cpu).batch(0, 4)
+        assert [bool((depth == 2).all()) for depth in batch.depth] == [True, False] * 2
+        assert batch.fx[::2].tolist() == [60, 60]
+        assert batch.counts.dtype == torch.uint8
+    assert len(make_source(run, 'test', cpu, ['dat'])) == 1
+
+
+@pytest.mark.parametrize(
+    ('changes', 'told'),
+    [
+        (
+            {'height': 48},
+            r'data.height is 48 and data.width 64, but 32 rows and 64 columns of 1x1',
+        ),
+        ({'height': 16, 'width': 32}, r'but 16 rows and 32 columns of 2x2 pixels are left'),
+        ({'rate_hz': 2560.0}, '1280 planes a second, the settings say 2560'),
+        ({'rates_hz': [640.0]}, '1280 planes a second, the settings say 640'),
+    ],
+)
+def test_recorded_spikes_that_are_unlike_the_scenes_are_refused(tmp_path, changes, told) -> None:
+    with pytest.raises(DataSetError, match=told):
+        make_source(recorded(tmp_path, **changes), 'train', torch.device('cpu'))
 
 
 def test_unused_settings_of_the_mix_are_left_out_of_the_hashes_of_units(tmp_path) -> None:

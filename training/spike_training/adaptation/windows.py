@@ -173,7 +173,8 @@ def _with_depth(
     clips: Sequence[SpikeClip], info: DepthInfo, device: torch.device, number: int
 ) -> list[Batch]:
     """Return windows with depth of a part; none if they are too few to measure with."""
-    clips = [clip for clip in clips if clip.depths]
+    # Relative depth measures nothing.
+    clips = [clip for clip in clips if clip.depths and not (clip.labels and clip.labels.relative)]
     try:
         source = SpikeSource(
             clips, info.planes, info.bins, info.multiple, size=LARGEST, device=device,

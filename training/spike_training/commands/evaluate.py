@@ -12,9 +12,10 @@ from spike_training.choices import MEAN_RATE, Device
 from spike_training.errors import ConfigError
 from spike_training.settings.config import RunConfig, check
 from spike_training.settings.reading import load_config
+from spike_training.teacher import find_teacher
 from spike_training.threads import limit_threads
 
-ONE_OF_THREE = 'checkpoint, predictions or inputs_only: expected one of the three'
+ONE_OF_FOUR = 'checkpoint, predictions, teacher or inputs_only: expected one of the four'
 
 
 def evaluate(
@@ -22,6 +23,7 @@ def evaluate(
     out: Path,
     checkpoint: Path | None = None,
     predictions: Path | None = None,
+    teacher: Path | None = None,
     inputs_only: bool = False,
     maps: Path | None = None,
     data: dict[str, str] | None = None,
@@ -64,6 +66,9 @@ def evaluate(
         predictions: Folder of depth maps, one for each sample: NAME.npy or .npz (depth and, if
             there is one, uncertainty: the half-width of the 68 % interval) of floats in metres
             along the optical axis, or NAME.png of uint16.
+        teacher: Folder of a foundation model, as label takes it: a control, which sees pictures of
+            the spikes (interval). One of relative depth is scored after a fit of scale and shift
+            of 1 / depth to each image.
         inputs_only: Score nothing; write the samples without their truth: the spikes of each in
             NAME.npz, their names and sizes in index.csv, and config.yaml.
         maps: With a checkpoint of the task upsample: folder of full-size maps, test_gt/NAME.png,
@@ -91,13 +96,14 @@ def evaluate(
     """
     if maps is not None:
         _check_maps(
-            checkpoint, predictions=predictions, inputs_only=inputs_only or None,
+            checkpoint, predictions=predictions, teacher=teacher, inputs_only=inputs_only or None,
             data=data or None, samples=samples, planes=planes or None, per_metre=per_metre,
             mean_rate=None if mean_rate == MEAN_RATE else mean_rate,
         )  # fmt: skip
-    chosen = sum((checkpoint is not None, predictions is not None, inputs_only))
+    given = (checkpoint, predictions, teacher, inputs_only or None)
+    chosen = sum(one is not None for one in given)
     if chosen > 1:
-        raise ConfigError(ONE_OF_THREE)
+        raise ConfigError(ONE_OF_FOUR)
     if per_metre is not None and predictions is None:
         raise ConfigError('per_metre is given: expected it with predictions alone')
     planes = [planes] if isinstance(planes, int) else [*planes]
@@ -105,15 +111,17 @@ def evaluate(
     if maps is not None and settings.evaluate.stereo is not None:
         raise ConfigError('maps is given: expected a config without evaluate.stereo')
     if settings.evaluate.stereo is not None:
-        _check_stereo(data or {}, predictions is not None or inputs_only, mean_rate)
+        _check_stereo(data or {}, any(one is not None for one in given[1:]), mean_rate)
     elif not chosen:
-        raise ConfigError(ONE_OF_THREE)
+        raise ConfigError(ONE_OF_FOUR)
+    files = None if teacher is None else find_teacher(teacher, 'used for a score alone')
     limit_threads(settings.threads)
     from spike_training.runs.scoring import score
 
     score(
-        settings, out, checkpoint=checkpoint, predictions=predictions, maps=maps, data=data or {},
-        samples=samples, planes=planes, mean_rate=mean_rate, per_metre=per_metre, device=device,
+        settings, out, checkpoint=checkpoint, predictions=predictions, teacher=files, maps=maps,
+        data=data or {}, samples=samples, planes=planes, mean_rate=mean_rate, per_metre=per_metre,
+        device=device,
     )  # fmt: skip
 
 
@@ -137,8 +145,8 @@ def _check_stereo(data: Mapping[str, str], of_others: bool, mean_rate: float) ->
     """
     if of_others:
         raise ConfigError(
-            'predictions or inputs_only given: expected none with evaluate.stereo, which scores '
-            'two cameras'
+            'predictions, teacher or inputs_only given: expected none with evaluate.stereo, which '
+            'scores two cameras'
         )
     if mean_rate != MEAN_RATE:
         raise ConfigError(

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from spike_depth_ros.checkpoint import write_atomically
 from spike_training.errors import DataSetError, one_line
 
 FILE = 'labels.json'
@@ -32,6 +34,13 @@ class Labels:
     sha256: str
     relative: bool
 
+    def __post_init__(self) -> None:
+        texts = (self.teacher, self.licence, self.sha256)
+        if type(self.relative) is not bool or not all(
+            isinstance(text, str) and text.strip() and text.isprintable() for text in texts
+        ):
+            raise ValueError(f'{self}: expected printable texts, and true or false')
+
     @property
     def data_set(self) -> str:
         """Name for the metadata of a network that learns from them."""
@@ -52,14 +61,38 @@ def read_labels(folder: Path) -> Labels | None:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f'over {_LARGEST} bytes')
         content = json.loads(path.read_bytes())
-        given = {one.name: content[one.name] for one in dataclasses.fields(Labels)}
-    except (OSError, ValueError, RecursionError) as error:
+        return Labels(**{one.name: content[one.name] for one in dataclasses.fields(Labels)})
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataSetError(f'{path}: {one_line(error)}: expected {expected}') from error
-    except (KeyError, TypeError) as error:
-        raise DataSetError(f'{path}: expected {expected}') from error
-    relative = given.pop('relative')
-    if type(relative) is not bool or not all(
-        isinstance(text, str) and text.strip() and text.isprintable() for text in given.values()
-    ):
-        raise DataSetError(f'{path}: expected {expected}')
-    return Labels(**given, relative=relative)
+
+
+def find_labels(folder: Path, root: Path) -> Labels | None:
+    """Read the origin of a recording's labels, beside it or in a folder above, up to a root.
+
+    Args:
+        folder: Folder of the recording, the root or one below it.
+        root: Root of the data set.
+
+    Raises:
+        DataSetError: The file is damaged.
+    """
+    while (labels := read_labels(folder)) is None and folder not in (root, folder.parent):
+        folder = folder.parent
+    return labels
+
+
+def write_labels(
+    folder: Path, labels: Labels, settings: Mapping[str, object] | None = None
+) -> None:
+    """Write the origin of a folder's labels.
+
+    Args:
+        folder: Existing folder.
+        labels: Their origin.
+        settings: What else is to be kept of their making, of JSON's types.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    content = dataclasses.asdict(labels) | dict(settings or {})
+    write_atomically(folder / FILE, json.dumps(content, indent=2).encode() + b'\n')

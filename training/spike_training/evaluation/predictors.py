@@ -67,14 +67,23 @@ def predict(network: nn.Module, batch: Batch | Unlabelled, inputs: str) -> Depth
 def canonical_depth(batch: Batch, canonical_fx: float) -> Tensor:
     """Convert true depth to the canonical focal length, metres, ``[B, 1, H, W]``.
 
-    +Inf and NaN stay.
+    +Inf and NaN stay. Relative depth is NaN: it has no metres.
     """
-    return batch.depth * (canonical_fx / batch.fx)[:, None, None, None]
+    depth = batch.depth * (canonical_fx / batch.fx)[:, None, None, None]
+    if batch.relative is None:
+        return depth
+    return depth.masked_fill(batch.relative[:, None, None, None], torch.nan)
+
+
+def scored_depth(batch: Batch, canonical_fx: float) -> Tensor:
+    """Return canonical depth as :func:`canonical_depth`, and relative depth as it is."""
+    metres = canonical_depth(batch, canonical_fx)
+    return metres if batch.relative is None else torch.where(metres.isnan(), batch.depth, metres)
 
 
 def median_depth_map(scenes: Scenes, canonical_fx: float) -> FloatImage:
     """Compute the median-depth baseline: median canonical depth per pixel, metres, ``[H, W]``."""
-    depths = [canonical_depth(batch, canonical_fx)[:, 0] for batch in scenes]
+    depths = [scored_depth(batch, canonical_fx)[:, 0] for batch in scenes]
     median: FloatImage = torch.cat(depths).nanmedian(dim=0).values.cpu().numpy()
     return median
 

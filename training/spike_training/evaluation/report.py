@@ -13,7 +13,12 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
+from spike_depth_ros.evaluation.controls import (
+    ALIGNED,
+    NETWORK,
+    comparison_sentence,
+    control_name,
+)
 from spike_depth_ros.evaluation.results import INTERVAL
 from spike_depth_ros.metrics import STRUCTURE_METRICS
 from spike_training.errors import ConfigError
@@ -48,6 +53,9 @@ COLUMNS = {
 }
 """Metrics of a predictor that are printed, with their column titles."""
 
+OF_RELATIVE = {ALIGNED: 'AbsRel, aligned', 'delta1_aligned': 'delta1, aligned'}
+"""The same for relative depth."""
+
 
 def read_report(path: Path) -> dict[str, Any]:
     """Read a report from a file.
@@ -78,7 +86,8 @@ def checkpoint_metrics(report: Mapping[str, Any]) -> dict[str, float]:
         part = '' if scores['domain'] == 'source' else f'{scores["domain"]}_'
         for predictor, infix in ((NETWORK, ''), (BASELINE, f'{BASELINE}_')):
             own = scores['predictors'][predictor]
-            for name in ('abs_rel', 'delta1', 'abs_rel_median_scaled', 'delta1_median_scaled'):
+            stored = ('abs_rel', 'delta1', 'abs_rel_median_scaled', 'delta1_median_scaled')
+            for name in OF_RELATIVE if scores.get('relative') else stored:
                 metrics[f'{part}{scores["part"]}_{infix}{name}'] = own[name]
         covered = scores['uncertainty']['interval_coverage']
         metrics[f'{part}{scores["part"]}_interval_coverage'] = covered
@@ -94,6 +103,8 @@ def show(report: Mapping[str, Any]) -> None:
         f'{report["stage"]}: AbsRel and delta1, means over pixels; then with one scale for each '
         'recording, and scaled for each image: both borrow from the truth.'
     )
+    if any(scores.get('relative') for scores in report['sets'].values()):
+        print('Relative depth: after a fit of scale and shift of 1 / depth to each image.')
     for scores in report['sets'].values():
         _show_set(scores, who)
 
@@ -105,13 +116,17 @@ def _show_set(scores: Mapping[str, Any], who: str) -> None:
         f'{scores["title"]}, {scores["role"]}: {scores["windows"]} windows of '
         f'{len(scores["scales"])} recordings, {left_out} left out'
     )
+    relative = scores.get('relative')
+    columns = OF_RELATIVE if relative else COLUMNS
     rows = []
     for predictor, metrics in scores['predictors'].items():
-        raw = scores['tables'][predictor]['raw']
+        raw = scores['tables'][predictor]['aligned' if relative else 'raw']
         name = who if predictor == NETWORK else control_name(predictor)
         mark = '' if raw['complete'] else f', INCOMPLETE: coverage {cell(raw["coverage"])}'
-        rows.append([name + mark, *(cell(metrics[key]) for key in COLUMNS)])
-    print_rows(title, ['', *COLUMNS.values()], rows)
+        rows.append([name + mark, *(cell(metrics[key]) for key in columns)])
+    print_rows(title, ['', *columns.values()], rows)
+    if relative:
+        return
     found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
     print(
         f'68 % interval holds {coverage_cell(found["interval_coverage"])}, AUSE '

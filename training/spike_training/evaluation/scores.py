@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from spike_depth_ros.evaluation.controls import (
+    ALIGNED,
     NETWORK,
     Comparison,
     PredictorScore,
@@ -41,6 +42,7 @@ from spike_training.evaluation.predictors import (
     Predictor,
     Scenes,
     canonical_depth,
+    scored_depth,
 )
 from spike_training.sampling.labelled import LabelledSource
 
@@ -95,19 +97,24 @@ class SampleScore(PredictorScore):
 
     Attributes:
         recording: Depth errors after scaling each recording by one factor.
+        aligned: Depth errors after a fit of scale and shift of inverse depth to each image: the
+            only ones of relative depth.
         scales: Factor of each recording.
     """
 
     recording: DepthErrors
+    aligned: DepthErrors
     scales: Mapping[str, float]
 
     def metrics(self, mean: Mean) -> dict[str, float]:
-        """Extend the metrics of the base class by AbsRel and delta1 with one scale a recording."""
-        recording = self.recording.metrics(mean)
+        """Extend the metrics of the base class by AbsRel and delta1 of other alignments."""
+        recording, aligned = self.recording.metrics(mean), self.aligned.metrics(mean)
         return {
             **super().metrics(mean),
             'abs_rel_recording_scaled': recording['abs_rel'],
             'delta1_recording_scaled': recording['delta1'],
+            ALIGNED: aligned['abs_rel'],
+            'delta1_aligned': aligned['delta1'],
         }
 
     def tables(self) -> dict[str, Any]:
@@ -116,6 +123,7 @@ class SampleScore(PredictorScore):
             'raw': self.raw.report(),
             'recording_scaled': self.recording.report(),
             'median_scaled': self.median.report(),
+            'aligned': self.aligned.report(),
             'structure': self.structure.report(),
         }
 
@@ -126,6 +134,7 @@ class Predicted(NamedTuple):
     Attributes:
         depth: Predictions, finite or NaN, ``[N, H, W]``.
         truth: True depth, ``[N, H, W]``; +Inf is sky, NaN unknown.
+        relative: True if the truth is relative depth, at the true focal lengths.
         numbers: Numbers of the samples in their source.
         fx: Focal lengths of the samples, pixels.
         uncertainty: Errors of the predicted half-widths.
@@ -134,6 +143,7 @@ class Predicted(NamedTuple):
 
     depth: FloatImage
     truth: FloatImage
+    relative: bool
     numbers: list[int]
     fx: list[float]
     uncertainty: UncertaintyErrors
@@ -157,23 +167,32 @@ def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) ->
     fx: list[float] = []
     uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
     breakdown = ErrorBreakdown((limits.min_depth, limits.max_depth))
+    relative = False
     for batch in one.samples:
-        if not batch.fx.isfinite().all():
+        relative |= batch.relative is not None
+        if batch.relative is None and not batch.fx.isfinite().all():
             where = one.recording(int(batch.index[0]))
             raise DataSetError(f'{where}: no focal length is known; give it with the option fx')
         depth, half_width = predictor(batch)
-        truth = canonical_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy()
-        uncertainty.add(depth, half_width, truth)
-        for image in zip(depth, half_width, truth, strict=True):
+        # Of relative depth nothing is known in metres.
+        known = canonical_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy()
+        uncertainty.add(depth, half_width, known)
+        for image in zip(depth, half_width, known, strict=True):
             breakdown.add(*image)
         depths.append(finite_depth(depth, limits.min_depth, limits.max_depth))
-        truths.append(truth)
+        truths.append(scored_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy())
         numbers += batch.index.tolist()
         fx += batch.fx.tolist()
     if len(numbers) < 2:
         raise DataSetError(f'{one.name}: {len(numbers)} labelled samples, expected 2 or more')
     return Predicted(
-        np.concatenate(depths), np.concatenate(truths), numbers, fx, uncertainty, breakdown
+        np.concatenate(depths),
+        np.concatenate(truths),
+        relative,
+        numbers,
+        fx,
+        uncertainty,
+        breakdown,
     )
 
 
@@ -182,6 +201,7 @@ def evaluate_set(
     limits: DepthRange,
     one: EvaluationSet,
     baselines: Mapping[str, FloatImage],
+    relative: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a predictor and its controls on a set.
 
@@ -190,6 +210,8 @@ def evaluate_set(
         limits: Depth range and focal length for scoring.
         one: The set.
         baselines: Median-depth maps, canonical metres, ``[H, W]``, by their key in the report.
+        relative: True if the predictor knows 1 / depth up to scale and shift alone: metrics are
+            those after a fit of both, as of samples whose truth is relative.
 
     Returns:
         Report for JSON, see docs/training.md.
@@ -198,6 +220,7 @@ def evaluate_set(
         DataSetError: Too many of the samples cannot be used, or a focal length is unknown.
     """
     found = predict_set(predictor, limits, one)
+    found = found._replace(relative=relative or found.relative)
     recordings = [one.recording(number) for number in found.numbers]
     predictors = {NETWORK: found.depth}
     for name, baseline in baselines.items():
@@ -229,12 +252,19 @@ def evaluate_set(
         'sparsification': found.breakdown.sparsification(),
         'planes': [*one.planes],
         'rate_hz': one.rate_hz,
-        'fx': [min(found.fx), max(found.fx)],
+        'fx': _ends(found.fx),
         'truth_share': float(known.mean()),
         'scales': scores[NETWORK].scales,
+        'relative': found.relative,
         'skipped': getattr(one.samples.source, 'skipped', {}),
         'left_out_by_reader': dict(one.left_out),
     }
+
+
+def _ends(fx: Sequence[float]) -> list[float] | None:
+    """Return the shortest and the longest of the known focal lengths; None: none is known."""
+    known = [one for one in fx if math.isfinite(one)]
+    return [min(known), max(known)] if known else None
 
 
 def score_depth(
@@ -254,8 +284,12 @@ def score_depth(
         DepthErrors(*ends, EvalProtocol(alignment='median')),
         StructureErrors(*ends),
         DepthErrors(*ends),
+        DepthErrors(*ends, EvalProtocol(alignment='disparity')),
         recording_scales(depths, scored.truth, recordings),
     )
+    found.aligned.add(depths, scored.truth)
+    if scored.relative:
+        return found
     factors = np.array([found.scales[name] for name in recordings], np.float32)
     found.raw.add(depths, scored.truth)
     found.median.add(depths, scored.truth)

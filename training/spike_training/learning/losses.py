@@ -17,6 +17,15 @@ from torch import Tensor
 OFFSET = 0.1
 """Offset of both depths before the logarithm in the authors' code, metres."""
 
+SCALES = 4
+"""Scales of the loss of gradients; the distance between neighbours doubles at each."""
+
+LEAST_SCALE = 0.1
+"""Least scale of a disparity that is fitted to a label, in ratios of their deviations."""
+
+LEAST_DEVIATION = 1e-6
+"""Deviation of a disparity, 1/m, below which it is a constant."""
+
 
 def si_loss(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.5) -> Tensor:
     """Compute the scale-invariant log loss without a root (Liu et al., BiCross, Eq. 5).
@@ -88,7 +97,7 @@ def si_loss_absolute(pred: Tensor, reference: Tensor, weight: Tensor, lam: float
     return _mean((difference - lam * mean).abs(), weight)
 
 
-def gradient_loss(pred: Tensor, reference: Tensor, weight: Tensor, scales: int = 4) -> Tensor:
+def gradient_loss(pred: Tensor, reference: Tensor, weight: Tensor, scales: int = SCALES) -> Tensor:
     """Compute the multi-scale gradient loss of log depth (after Ranftl et al., MiDaS, Eq. 11).
 
     Not in BiCross: it sharpens depth edges, which the scale-invariant loss alone does not learn
@@ -108,14 +117,52 @@ def gradient_loss(pred: Tensor, reference: Tensor, weight: Tensor, scales: int =
         ValueError: The shapes differ.
     """
     difference, weight = _log_difference_map(pred, reference, weight, offset=0.0)
-    total = torch.zeros_like(difference[:, 0, 0, 0])
-    for step in (2**scale for scale in range(scales)):
-        d, w = difference[..., ::step, ::step], weight[..., ::step, ::step]
-        for dim in (2, 3):
-            pairs = d.shape[dim] - 1
-            both = torch.minimum(w.narrow(dim, 1, pairs), w.narrow(dim, 0, pairs))
-            total = total + _mean(d.diff(dim=dim).abs(), both)
-    return total
+    return _gradients(difference, weight, scales)
+
+
+def affine_loss(
+    pred: Tensor, reference: Tensor, weight: Tensor, gradient_weight: float = 0.0
+) -> Tensor:
+    """Compute the loss of labels whose 1 / depth is known up to scale and shift; not in BiCross.
+
+    The disparity of each image, 1 / ``pred``, is fitted to that of its label by scale and shift,
+    with the least squared error. The loss is the mean absolute difference over that of the label
+    from its own mean, and the loss of its gradients as in :func:`gradient_loss`: after Ranftl et
+    al., MiDaS, Eq. 5, 7 and 11, with another norm. The scale has no gradient, and is at least
+    ``LEAST_SCALE`` times that of equal deviations: at 0, an image that is predicted inside out
+    would teach nothing.
+
+    Args:
+        pred: Depth, ``[B, 1, H, W]``.
+        reference: Relative depth, same shape: 1 / it is a disparity up to scale and shift. NaN
+            where unknown.
+        weight: Weight of each pixel, same shape: bool, or 0 and more.
+        gradient_weight: Weight of the gradients; 0: none.
+
+    Returns:
+        ``[B]``: 0 for a perfect prediction, about 1 for a constant one, more for the negative.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    weight = _usable(pred, reference, weight)
+    use = weight > 0
+    own, label = (torch.where(use, one, 1.0).reciprocal() for one in (pred, reference))
+    own, label = (one - _mean(one, weight)[:, None, None, None] for one in (own, label))
+    # Without a gradient: through it, an image that is inside out would be a stationary point.
+    with torch.no_grad():
+        deviation, wanted = (
+            _mean(one.square(), weight).sqrt().clamp_min(LEAST_DEVIATION) for one in (own, label)
+        )
+        correlation = _mean(own * label, weight) / (deviation * wanted)
+        scale = correlation.clamp_min(LEAST_SCALE) * wanted / deviation
+        spread = _mean(label.abs(), weight).clamp_min(LEAST_DEVIATION)
+    fitted = scale[:, None, None, None] * own
+    difference = torch.where(use, fitted - label, 0.0) / spread[:, None, None, None]
+    loss = _mean(difference.abs(), weight)
+    if gradient_weight:
+        loss = loss + gradient_weight * _gradients(difference, weight, SCALES)
+    return loss
 
 
 def soft_error(pred: Tensor, reference: Tensor) -> Tensor:
@@ -156,6 +203,18 @@ def uncertainty_loss(
     use = weight > 0
     label = soft_error(pred, reference)
     return _mean(torch.where(use, uncertainty - label, 0.0).abs(), weight)
+
+
+def _gradients(difference: Tensor, weight: Tensor, scales: int) -> Tensor:
+    """Return the loss of gradients of a map of differences, see :func:`gradient_loss`."""
+    total = torch.zeros_like(difference[:, 0, 0, 0])
+    for step in (2**scale for scale in range(scales)):
+        d, w = difference[..., ::step, ::step], weight[..., ::step, ::step]
+        for dim in (2, 3):
+            pairs = d.shape[dim] - 1
+            both = torch.minimum(w.narrow(dim, 1, pairs), w.narrow(dim, 0, pairs))
+            total = total + _mean(d.diff(dim=dim).abs(), both)
+    return total
 
 
 def _log_difference(

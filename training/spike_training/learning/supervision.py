@@ -14,6 +14,7 @@ from spike_training.engine.optim import ParameterGroup, groups_of
 from spike_training.evaluation.predictors import canonical_depth
 from spike_training.learning.backbone import backbone_of
 from spike_training.learning.losses import (
+    affine_loss,
     gradient_loss,
     si_loss,
     si_loss_absolute,
@@ -69,6 +70,9 @@ class Supervision:
     trained as the largest depth with a separate weight, to limit its effect on the scale of the
     other pixels. The uncertainty is not trained on sky.
 
+    Relative depth, of labels that a foundation model has made, has a loss of its own
+    (:func:`affine_loss`), which tells nothing of metres, and does not train the uncertainty.
+
     Args:
         config: Settings of the stage.
         model: Depth range and canonical focal length.
@@ -80,10 +84,10 @@ class Supervision:
 
     def label(self, batch: Batch) -> Label:
         """Return the label of a batch."""
-        depth = canonical_depth(batch, self.model.canonical_fx)
+        depth = canonical_depth(batch, self.model.canonical_fx)  # NaN where it is relative
         weight = torch.where(batch.depth.isinf(), self.config.sky_weight, 1.0)
         clamped = depth.clamp(self.model.min_depth, self.model.max_depth)
-        return Label(clamped, weight, batch.depth.isfinite())
+        return Label(clamped, weight, depth.isfinite())
 
     def si(self, pred: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
         """Compute the scale-invariant loss of each image, ``[B]``, in the stage's form."""
@@ -98,6 +102,10 @@ class Supervision:
         if self.config.gradient_weight:
             edges = gradient_loss(output.depth, target, weight).mean()
             sup = sup + self.config.gradient_weight * edges
+        if batch.relative is not None:
+            labelled = batch.relative[:, None, None, None].expand_as(target)
+            affine = affine_loss(output.depth, batch.depth, labelled, self.config.gradient_weight)
+            sup = sup + affine.mean()
         return Supervised(
             sup=sup,
             unc=uncertainty_loss(output.uncertainty, output.depth, target, measured).mean(),

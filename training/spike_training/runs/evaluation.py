@@ -18,6 +18,7 @@ from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.calibration import calibrate
+from spike_training.evaluation.foundation import foundation_predictor
 from spike_training.evaluation.predictions import Predictions
 from spike_training.evaluation.predictors import (
     DepthRange,
@@ -30,6 +31,7 @@ from spike_training.evaluation.predictors import (
 from spike_training.evaluation.report import BASELINE, FORMAT
 from spike_training.evaluation.scores import Domain, EvaluationSet, evaluate_set
 from spike_training.runs.sources import (
+    has_metres,
     make_source,
     make_target,
     sample_frames,
@@ -42,6 +44,7 @@ from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.config import BatchSpec, DataConfig, ModelConfig, RunConfig
+from spike_training.teacher import Teacher
 
 DEVELOPMENT = ('sevenscenes', 'kitti', 'tum_office', 'tartanair')
 """Data sets used to develop scenes and networks: results on them are optimistic."""
@@ -285,10 +288,50 @@ def evaluate_predictions(
     }
 
 
+def evaluate_teacher(
+    config: RunConfig, teacher: Teacher, device: torch.device, data_sets: DataSets | None = None
+) -> dict[str, Any]:
+    """Evaluate a foundation model on pictures of the spikes and return the report.
+
+    Args:
+        config: As for :func:`evaluate_predictions`.
+        teacher: The model.
+        device: Device of the samples.
+        data_sets: As there.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
+    limits, files = output_limits(config), teacher.files
+    sets = config_sets(config, device, limits.canonical_fx)
+    if data_sets is not None:
+        sets = data_sets.sets(device)
+    baselines = Baselines(config, limits.canonical_fx, device)
+    scored = {}
+    for one in sets:
+        predictor = foundation_predictor(teacher, files.relative, one, limits.canonical_fx)
+        scored[one.name] = evaluate_set(
+            predictor, limits, one, baselines.of(one), relative=files.relative
+        )
+    return {
+        'format': FORMAT,
+        'stage': files.folder.name,
+        'weights_sha256': files.sha256(),
+        'seed': config.seed,
+        'sets': scored,
+    }
+
+
 def calibrated(
     config: RunConfig, info: DepthInfo, weights: Tensors, device: torch.device
 ) -> DepthInfo:
-    """Fit the 68 % interval on calibration scenes and return the metadata with it."""
+    """Fit the 68 % interval on calibration scenes and return the metadata with it.
+
+    Where all labels are relative there are no metres to fit it to.
+    """
+    if not has_metres(config.data):
+        print('the uncertainty is not calibrated: all labels are relative depth')
+        return info
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     rgb = info.inputs == ('rgb',)

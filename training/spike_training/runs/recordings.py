@@ -16,6 +16,7 @@ import torch
 
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
+from spike_training.datasets.labels import Labels
 from spike_training.datasets.splits import Split, Splits, assign_splits, select_split
 from spike_training.datasets.suitability import check_suitable
 from spike_training.errors import DataSetError, FrameError
@@ -122,6 +123,16 @@ def check_places(source: DataConfig, target: DataConfig | None) -> None:
 def has_depth(clips: Clips) -> bool:
     """Check for true depth in any of some recordings."""
     return any(clip.labelled if isinstance(clip, Clip) else clip.depths for clip in clips)
+
+
+def labels_of(data: DataConfig) -> list[Labels]:
+    """Return the origins of labels that models have made, of all recordings that settings name.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
+    clips = [clip for one in look_up(data) for clip in (*one.clips, *(one.tests or ()))]
+    return [*dict.fromkeys(clip.labels for clip in clips if clip.labels is not None)]
 
 
 def recorded_source(

@@ -37,12 +37,14 @@ from spike_training.runs.evaluation import (
     config_sets,
     evaluate_network,
     evaluate_predictions,
+    evaluate_teacher,
     output_limits,
 )
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.stereo_evaluation import evaluate_stereo, show_stereo
 from spike_training.runs.upsampling_evaluation import evaluate_maps, evaluate_upsampling
 from spike_training.settings.config import RunConfig, to_yaml
+from spike_training.teacher import Teacher, TeacherFiles
 
 
 def score(
@@ -51,6 +53,7 @@ def score(
     *,
     checkpoint: Path | None,
     predictions: Path | None,
+    teacher: TeacherFiles | None,
     maps: Path | None,
     data: Mapping[str, str],
     samples: int | None,
@@ -59,7 +62,7 @@ def score(
     per_metre: float | None,
     device: Device,
 ) -> None:
-    """Score a checkpoint or third-party depth maps, or, without either, write the samples.
+    """Score a checkpoint, third-party depth maps or a model, or, without any, write the samples.
 
     The arguments are those of :func:`spike_training.commands.evaluate.evaluate`.
     """
@@ -80,6 +83,13 @@ def score(
     if predictions is not None:
         make_folder(out.parent)
         _score_predictions(sets, Predictions(predictions, per_metre), out, place)
+        return
+    if teacher is not None:
+        make_folder(out.parent)
+        given = sets if sets.places else None
+        found = evaluate_teacher(settings, Teacher(teacher, place), place, given)
+        write_atomically(out, to_json(found))
+        show(found)
         return
     if checkpoint is None:
         _write_samples(sets, out, place)

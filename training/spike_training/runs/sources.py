@@ -21,14 +21,15 @@ from spike_training.runs.recordings import (
     Frames,
     focal_lengths,
     has_depth,
+    labels_of,
     look_up,
     recorded_source,
 )
-from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.shifted import Optics, ShiftedSource
+from spike_training.sampling.spike_source import SpikeSource
 from spike_training.scenes.generator import SceneGenerator
 from spike_training.sensor.parameters import SENSORS, Sensor
 from spike_training.settings.config import (
@@ -111,16 +112,21 @@ def _mix(
 ) -> MixedSource:
     """Return scenes of which a share is replaced, as set in the config."""
     data, model = config.data, config.model
-    views: dict[float, ClipSource] = {}
+    views: dict[float, LabelledSource] = {}
     for rate_hz in {*scenes.rates_hz, scenes.rate_hz}:
         own = dataclasses.replace(mixed_alone(data), rate_hz=rate_hz)
         source = recorded_source(
             own, split, model.bins, size_multiple(model), torch.device('cpu'), config.seed,
             spec=spec,
         )  # fmt: skip
-        if not isinstance(source, ClipSource):
+        if isinstance(source, SpikeSource) and (
+            source.binning > 1 or (source.height, source.width) != (data.height, data.width)
+        ):
             raise DataSetError(
-                f'{source.recording(0)}: holds spikes, expected frames as data.mixed_recordings'
+                f'{source.recording(0)}: data.height is {data.height} and data.width {data.width}, '
+                f'but {source.height} rows and {source.width} columns of {source.binning}x'
+                f'{source.binning} pixels are left of its sensor: expected its size, down to '
+                f'multiples of {size_multiple(model)}'
             )
         views[rate_hz] = source
     flip = data.flip and split == 'train'
@@ -232,15 +238,32 @@ def sample_frames(
 
 
 def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
-    """Return the licence of each training data set."""
+    """Return the licence of each training data set, and of models that have labelled them.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
     found: dict[str, str] = {}
     for data in domains:
-        if data.recordings:
-            found |= {name: LICENCES[name] for name in data.recordings}
-        else:
+        recorded = data
+        if not data.recordings:
             found['procedural scenes of this package'] = 'Apache-2.0'
-            found |= {name: LICENCES[name] for name in data.mixed_recordings}
+            recorded = mixed_alone(data)
+        found |= {name: LICENCES[name] for name in recorded.recordings}
+        found |= {labels.data_set: labels.licence for labels in labels_of(recorded)}
     return found
+
+
+def has_metres(data: DataConfig) -> bool:
+    """Check whether any depth of settings is in metres, not relative.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
+    if not data.recordings:
+        return True
+    clips = (clip for one in look_up(data) for clip in one.clips)
+    return any(clip.labels is None or not clip.labels.relative for clip in clips)
 
 
 def fx_range(config: ResolvedStage) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from spike_training.choices import MEAN_RATE, Transform
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, RightFrames
 from spike_training.datasets.readers.pairs import pairs_of
 from spike_training.errors import DataSetError, FrameError
-from spike_training.sampling.labelled import LabelledSource, PlaneWindow
+from spike_training.sampling.labelled import LabelledSource, PlaneWindow, relative_label
 from spike_training.sampling.procedural import exposure_gain
 from spike_training.sampling.sample import Batch, View
 from spike_training.sampling.transforms import TRANSFORMS
@@ -151,6 +151,7 @@ class ClipSource(LabelledSource):
             depth=depth,
             fx=torch.tensor([self._camera(clip, placement)[0, 0]], dtype=torch.float32),
             index=torch.tensor([number]),
+            relative=relative_label(clip),
         )
         if self.with_right:
             assert clip.right is not None  # checked with the frames

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from spike_depth_ros.stream.chunk import PackedPlanes
-from spike_training.datasets.clip import Matrix
+from spike_training.datasets.clip import Clip, Matrix, SpikeClip
 from spike_training.datasets.readers.files import check_share, note_skipped
 from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.sample import Batch, collate
@@ -39,6 +40,12 @@ class PlaneWindow(NamedTuple):
     camera: Matrix | None
 
 
+def relative_label(clip: Clip | SpikeClip) -> Tensor | None:
+    """Return the mark of a sample of relative depth, ``[1]``; None: its depth is metres."""
+    relative = clip.labels is not None and clip.labels.relative
+    return torch.ones(1, dtype=torch.bool) if relative else None
+
+
 class LabelledSource(ABC):
     """Source of a known number of samples, some of which may be damaged.
 
@@ -60,6 +67,7 @@ class LabelledSource(ABC):
 
     height: int
     width: int
+    bins: int
 
     def __init__(
         self,

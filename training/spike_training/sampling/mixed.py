@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from spike_training.errors import DataSetError
-from spike_training.sampling.clip_source import ClipSource
+from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Batch, collate
 from spike_training.sampling.transforms import flip_batch
@@ -48,7 +48,7 @@ class MixedSource:
     def __init__(
         self,
         scenes: ProceduralSource,
-        views: Mapping[float, ClipSource],
+        views: Mapping[float, LabelledSource],
         styles: Sequence[str],
         replaced: Collection[str],
         share: float,

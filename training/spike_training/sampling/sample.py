@@ -63,6 +63,8 @@ class Batch:
         right: The same scenes from the right eye of a rig, whose rows are those of the left one;
             None: one eye.
         baseline_m: Distance of the eyes, ``[B]`` float32 metres; None: one eye.
+        relative: True where depth is known up to scale and shift of 1 / depth alone, ``[B]`` bool;
+            None: nowhere.
     """
 
     counts: Tensor
@@ -74,6 +76,7 @@ class Batch:
     image: Tensor | None = None
     right: View | None = None
     baseline_m: Tensor | None = None
+    relative: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
@@ -200,7 +203,17 @@ def collate(parts: Sequence[Batch]) -> Batch:
         if rights
         else None,
         baseline_m=_concatenate([part.baseline_m for part in parts]),
+        relative=_relative(parts),
     )
+
+
+def _relative(parts: Sequence[Batch]) -> Tensor | None:
+    """Return which samples of some batches have relative depth; None: none of them."""
+    if all(part.relative is None for part in parts):
+        return None
+    nowhere = (torch.zeros_like(part.index, dtype=torch.bool) for part in parts)
+    marks = zip((part.relative for part in parts), nowhere, strict=True)
+    return torch.cat([none if mark is None else mark for mark, none in marks])
 
 
 def _concatenate(tensors: Sequence[Tensor | None]) -> Tensor | None:

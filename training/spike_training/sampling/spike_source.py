@@ -21,7 +21,7 @@ from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers.pairs import pairs_of
 from spike_training.errors import DataSetError, FrameError
-from spike_training.sampling.labelled import LabelledSource, PlaneWindow
+from spike_training.sampling.labelled import LabelledSource, PlaneWindow, relative_label
 from spike_training.sampling.sample import Batch, View
 
 Floats = npt.NDArray[np.float32]
@@ -175,6 +175,7 @@ class SpikeSource(LabelledSource):
             depth=torch.from_numpy(np.ascontiguousarray(depth[cut]))[None],
             fx=torch.tensor([fx], dtype=torch.float32),
             index=torch.tensor([number]),
+            relative=relative_label(clip),
         )
         if self.with_right:
             right = clip.right

@@ -277,9 +277,15 @@ def frame_clips(name: str, where: str) -> list[Clip]:
         where: Its path, and options of its reader: see :func:`.readers.read`.
 
     Raises:
-        DataSetError: It cannot be used, or has no recordings of frames.
+        DataSetError: It cannot be used, has no recordings of frames, or has relative depth.
     """
     clips = [clip for clip in readers.read(name, where) if isinstance(clip, Clip)]
     if not clips:
         raise DataSetError(f'{where}: no recordings of frames, expected at least one')
+    for clip in clips:
+        if clip.labels is not None and clip.labels.relative:
+            raise DataSetError(
+                f'{clip.name}: its depth is relative (labels by {clip.labels.teacher}), expected '
+                'metres, which are written as true depth'
+            )
     return clips

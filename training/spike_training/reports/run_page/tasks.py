@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
+from spike_depth_ros.evaluation.controls import (
+    ALIGNED,
+    NETWORK,
+    comparison_sentence,
+    control_name,
+)
 from spike_depth_ros.evaluation.report.page import number, percent
 from spike_training.evaluation.report import BASELINE, domain_sets
 
@@ -65,15 +70,16 @@ def _depth_tiles(report: Report) -> Iterator[tuple[str, str]]:
     # A target whose recordings have no depth is not evaluated.
     domain = 'target' if domain_sets(report, 'target') else 'source'
     for part, scores in domain_sets(report, domain).items():
-        own, baseline = (
-            number(scores['predictors'][name]['abs_rel']) for name in (NETWORK, BASELINE)
-        )
-        yield f'Abs Rel, {domain}, {part}; {control_name(BASELINE)} {baseline}', own
+        key, title = 'abs_rel', 'Abs Rel'
+        if scores.get('relative'):
+            key, title = ALIGNED, 'Abs Rel, aligned'
+        own, baseline = (number(scores['predictors'][name][key]) for name in (NETWORK, BASELINE))
+        yield f'{title}, {domain}, {part}; {control_name(BASELINE)} {baseline}', own
 
 
 def _depth_weaknesses(scores: Scores) -> Iterator[str]:
     where = f'{scores["domain"]}, {scores["part"]}'
-    raw = scores['tables'][NETWORK]['raw']
+    raw = scores['tables'][NETWORK]['aligned' if scores.get('relative') else 'raw']
     if not raw['complete']:
         share = raw['coverage']
         yield f'{where}: INCOMPLETE, {100 * (share or 0):.2f} % of the pixels have a prediction.'

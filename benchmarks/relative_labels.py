@@ -1,0 +1,173 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network taught true depth in metres, and one taught the same as relative labels.
+
+    PYTHONPATH=training python -m benchmarks.relative_labels --json labels.json
+
+from the repository's root. Pictures of generated scenes are written twice, as reader ``folder``
+reads them: with depth in metres, and with relative depth as ``run.py label`` writes it, each
+picture's disparity with another scale and shift. ``unet_lite`` learns from each, in the same
+steps, and is scored on 1 / depth of unseen scenes after a fit of scale and shift.
+
+The JSON holds ``machine``, ``settings`` and ``styles``: AbsRel by name, ``metres``, ``relative``
+and ``ratio`` (relative over metres), and ``mean``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks import report
+from spike_depth_ros.checkpoint import DepthInfo, load
+from spike_training.datasets.labels import Labels, write_labels
+from spike_training.evaluation.predictors import build_for_evaluation, canonical_depth
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.runs import pipeline
+from spike_training.runs.evaluation import evaluate_network
+from spike_training.sampling.procedural import ProceduralSource
+from spike_training.sampling.sample import Batch
+from spike_training.scenes.generator import STYLES
+from spike_training.settings.config import (
+    DataConfig,
+    EvaluateConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+)
+from spike_training.threads import limit_threads
+
+KINDS = ('metres', 'relative')
+SIZE = (128, 192)
+FX = 200.0
+SEED = 41  # scenes of training have 0
+SETTINGS = {
+    'pool': 1, 'picture': 'three_rates', 'features2': 16, 'head': 16, 'upsampling': 'convex',
+}  # fmt: skip
+TOGETHER = 6
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark; return the exit status."""
+    parser = argparse.ArgumentParser(prog='relative_labels', description=__doc__.split('\n')[0])
+    parser.add_argument('--pictures', type=int, default=1200, help='in each folder')
+    parser.add_argument('--steps', type=int, default=600, help='of 16 pictures')
+    parser.add_argument('--scenes', type=int, default=60, help='unseen ones of each style')
+    parser.add_argument('--styles', nargs='+', choices=STYLES, default=[*STYLES])
+    parser.add_argument('--json', type=Path, help='file to write')
+    options = parser.parse_args(argv)
+    if min(options.pictures, options.scenes) < 10 or options.steps < 1:
+        parser.error('expected 10 pictures and scenes, and a step, or more')
+    machine = report.machine()
+    limit_threads(1)
+    with tempfile.TemporaryDirectory(prefix='relative_labels_') as folder:
+        found = measure(Path(folder), options)
+    print(f'AbsRel, aligned; {options.steps} steps, {options.scenes} scenes of each style')
+    for name, row in found.items():
+        print(f'{name:8s} ' + '  '.join(f'{key} {value:.3f}' for key, value in row.items()))
+    if options.json is not None:
+        settings = {name: value for name, value in vars(options).items() if name != 'json'}
+        content = {'machine': machine, 'settings': settings, 'styles': found}
+        options.json.write_text(json.dumps(content, indent=2))
+    return 0
+
+
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Write both folders, train both networks and score them."""
+    write_pictures(folder, options.pictures, options.styles)
+    errors = {}
+    for kind in KINDS:
+        config = settings(folder, kind, options)
+        pipeline.run(config)
+        info, weights = load(config.out / 'model.safetensors', DepthInfo)
+        config.data = dataclasses.replace(config.data, recordings={}, styles=options.styles)
+        config.seed = SEED
+        device = torch.device('cpu')
+        network = build_for_evaluation(info, weights, device)
+        scored = evaluate_network(config, info, network, device)
+        errors[kind] = {
+            one['part']: one['predictors']['network']['abs_rel_aligned']
+            for one in scored['sets'].values()
+        }
+    rows = {style: {kind: errors[kind][style] for kind in KINDS} for style in options.styles}
+    rows['mean'] = {kind: float(np.mean([*errors[kind].values()])) for kind in KINDS}
+    for row in rows.values():
+        row['ratio'] = row['relative'] / row['metres']
+    return rows
+
+
+def write_pictures(folder: Path, number: int, styles: Sequence[str]) -> None:
+    """Write pictures of training scenes in both folders."""
+    source = ProceduralSource(tuple(styles), SEED, *SIZE, with_rgb=True, with_spikes=False)
+    height, width = SIZE
+    camera = np.array([[FX, 0, (width - 1) / 2], [0, FX, (height - 1) / 2], [0, 0, 1]])
+    for kind in KINDS:
+        for name in ('images', 'depth'):
+            (folder / kind / name).mkdir(parents=True)
+        np.savetxt(folder / kind / 'K.txt', camera)
+    origin = Labels('true depth', 'Apache-2.0', 64 * '0', relative=True)
+    write_labels(folder / 'relative', origin)
+    for step in range(-(-number // TOGETHER)):
+        for place, (picture, depth) in enumerate(pictures(source.batch(step, TOGETHER))):
+            name = f'{TOGETHER * step + place:06d}'
+            for kind in KINDS:
+                cv2.imwrite(str(folder / kind / 'images' / f'{name}.png'), picture[..., ::-1])
+            np.save(folder / 'metres' / 'depth' / f'{name}.npy', depth)
+            np.save(folder / 'relative' / 'depth' / f'{name}.npy', relative(depth))
+
+
+def pictures(batch: Batch) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return colours and depth, at one focal length and without sky, of a batch."""
+    assert batch.rgb is not None
+    colours = (255 * batch.rgb).round().byte().permute(0, 2, 3, 1).numpy()
+    depths = canonical_depth(batch, FX)[:, 0].numpy()
+    return [*zip(colours, np.where(np.isfinite(depths), depths, np.nan), strict=True)]
+
+
+def relative(depth: np.ndarray) -> np.ndarray:
+    """Map depth to relative depth of 1 to 100: another scale and shift for each picture."""
+    disparity = 1 / depth
+    low, high = np.nanmin(disparity), np.nanmax(disparity)
+    share = (disparity - low) / max(high - low, 1e-6)
+    return (1 / (0.01 + 0.99 * share)).astype(np.float32)
+
+
+def settings(folder: Path, kind: str, options: argparse.Namespace) -> RunConfig:
+    """Return the settings of a training."""
+    stage = PretrainConfig(
+        name=kind, init_from='imagenet', imagenet='package', backbone_lr_scale=0, si='absolute',
+        gradient_weight=1.0,
+    )  # fmt: skip
+    # Pictures of other scenes follow one another: so slowly that nothing moves.
+    recordings = {'folder': f'{folder / kind},frame_hz=0.001'}
+    height, width = SIZE
+    return RunConfig(
+        out=folder / f'run_{kind}',
+        stages=[stage],
+        model=ModelConfig(architecture='unet_lite', bins=9, settings=SETTINGS, canonical_fx=FX),
+        data=DataConfig(height=height, width=width, planes=[128], recordings=recordings),
+        train=TrainConfig(
+            steps=options.steps, batch_size=16, learning_rate=2e-3, warmup_steps=50,
+            ema_decay=0.99, validate_every=0, picture_every=0, prefetch=1, tensorboard=False,
+            log_every=50,
+        ),
+        evaluate=EvaluateConfig(
+            scenes=options.scenes, baseline_scenes=10, calibration_scenes=10, batch_size=10,
+            export=False,
+        ),
+        device='cpu',
+        threads=1,
+    )  # fmt: skip
+
+
+if __name__ == '__main__':
+    sys.exit(main())
