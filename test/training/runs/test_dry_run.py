@@ -28,7 +28,7 @@ from spike_training.runs.build import context, make_stage
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.memory import estimate_memory, noise, saved_bytes
 from spike_training.runs.recordings import focal_lengths
-from spike_training.runs.sources import make_source, make_target, target_parts
+from spike_training.runs.sources import make_source, make_target, scored_parts
 from spike_training.settings.config import DataConfig, TargetConfig
 from spike_training.settings.reading import load_config
 
@@ -344,7 +344,7 @@ def test_the_papers_configs_find_their_data(paper_sets, monkeypatch, name, sampl
         assert {(side.height, side.width) for side in sides} == {size[1:]}
     # Of the target one sample: a window of a second is eleven frames of KITTI.
     assert sides[0].batch(0, 1).counts.shape[1:] == size
-    assert target_parts(config.target_data) == config.target_data.parts
+    assert scored_parts(config.target_data) == config.target_data.parts
     # What is seen is near to the canonical focal length, so that depth stays what it is.
     focal = focal_lengths(config.data)
     assert focal[0] - 2 <= config.model.canonical_fx <= focal[1] + 2

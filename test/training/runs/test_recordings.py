@@ -30,7 +30,7 @@ from spike_training.runs.sources import (
     make_source,
     make_target,
     sample_frames,
-    target_parts,
+    scored_parts,
     with_steps,
 )
 from spike_training.sampling.clip_source import ClipSource, shift_placement
@@ -316,7 +316,7 @@ class TestRuns:
         config.data = data_of(streets)
         bare = write_dat(tmp_path / 'dat')
         config.target = TargetConfig(recordings={'dat': f'{bare},size=64x32,rate_hz=1280'})
-        assert target_parts(config.target_data) == []
+        assert scored_parts(config.target_data) == []
         # So all but one of the recordings train, with windows that overlap.
         source = make_target(config, 'train', CPU, labels=False)
         assert {source.recording(k) for k in range(len(source))} < {'dat/0', 'dat/1', 'dat/2'}

@@ -96,6 +96,9 @@ def checkpoint_metrics(report: Mapping[str, Any]) -> dict[str, float]:
 
 def show(report: Mapping[str, Any]) -> None:
     """Print whether each control is beaten, then the metrics and omissions of each set."""
+    if not report['sets']:
+        print('nothing is scored: no test recordings have depth')
+        return
     who = 'prediction' if 'predictions' in report else NETWORK
     for scores in report['sets'].values():
         print(comparison_sentence(f'{scores["title"]}: the {who}', scores))

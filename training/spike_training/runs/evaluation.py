@@ -35,8 +35,8 @@ from spike_training.runs.sources import (
     make_source,
     make_target,
     sample_frames,
+    scored_parts,
     size_multiple,
-    target_parts,
 )
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
@@ -63,6 +63,8 @@ def config_sets(
 ) -> Iterator[EvaluationSet]:
     """Yield the test sets of a config: each style or data set of the source, and of the target.
 
+    Recordings without depth are left out.
+
     Labels of the target are read only here, and in stages with ``domain: target``.
 
     Args:
@@ -83,12 +85,12 @@ def config_sets(
         size = (source.height, source.width)
         return EvaluationSet(domain, part, samples, *size, source.planes, data.rate_hz)
 
-    for part in config.data.parts:
+    for part in scored_parts(config.data):
         source = make_source(config, 'test', device, [part], BatchSpec(rgb=rgb))
         yield one('source', part, source, config.data)
     target = config.target_data
     if target is not None and not rgb:
-        for part in target_parts(target):
+        for part in scored_parts(target):
             source = make_target(config, 'test', device, [part])
             yield one('target', part, source, target)
 
@@ -327,10 +329,10 @@ def calibrated(
 ) -> DepthInfo:
     """Fit the 68 % interval on calibration scenes and return the metadata with it.
 
-    Where all labels are relative there are no metres to fit it to.
+    Without depth in metres there is nothing to fit it to.
     """
     if not has_metres(config.data):
-        print('the uncertainty is not calibrated: all labels are relative depth')
+        print('the uncertainty is not calibrated: no recording has depth in metres')
         return info
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def check_places(source: DataConfig, target: DataConfig | None) -> None:
             )
 
 
-def has_depth(clips: Clips) -> bool:
+def has_depth(clips: Iterable[Clip | SpikeClip]) -> bool:
     """Check for true depth in any of some recordings."""
     return any(clip.labelled if isinstance(clip, Clip) else clip.depths for clip in clips)
 

@@ -8,6 +8,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,7 +25,7 @@ from spike_depth_ros.checkpoint import (
 from spike_training.choices import MEAN_RATE, Device
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.images import show_images
 from spike_training.evaluation.inputs import write_inputs
 from spike_training.evaluation.predictions import Predictions, warn
@@ -88,6 +89,7 @@ def score(
         make_folder(out.parent)
         given = sets if sets.places else None
         found = evaluate_teacher(settings, Teacher(teacher, place), place, given)
+        _check_scored(found)
         write_atomically(out, to_json(found))
         show(found)
         return
@@ -107,6 +109,16 @@ def score(
         _score_enlarged(settings, path, out, place)
     else:
         _score_depth(sets, path, bool(planes), out, place)
+
+
+def _check_scored(report: Mapping[str, Any]) -> None:
+    """Refuse a report without samples.
+
+    Raises:
+        DataSetError: It has none.
+    """
+    if not report['sets']:
+        raise DataSetError('nothing to score: expected test recordings with depth')
 
 
 def _refuse(unused: Mapping[str, bool], whose: str) -> None:
@@ -152,6 +164,7 @@ def _score_predictions(sets: DataSets, maps: Predictions, out: Path, device: tor
     """Score third-party depth maps."""
     given = sets if sets.places else None
     report = evaluate_predictions(sets.config, maps, device, given)
+    _check_scored(report)
     warn(report['predictions'])
     write_atomically(out, to_json(report))
     show(report)
@@ -184,5 +197,6 @@ def _score_depth(
         sets = dataclasses.replace(sets, planes=info.planes)
     network = build_for_evaluation(info, weights, device)
     report = evaluate_network(config, info, network, device, sets if sets.places else None)
+    _check_scored(report)
     write_atomically(out, to_json(report))
     show(report)

@@ -123,10 +123,10 @@ def _mix(
             source.binning > 1 or (source.height, source.width) != (data.height, data.width)
         ):
             raise DataSetError(
-                f'{source.recording(0)}: data.height is {data.height} and data.width {data.width}, '
-                f'but {source.height} rows and {source.width} columns of {source.binning}x'
-                f'{source.binning} pixels are left of its sensor: expected its size, down to '
-                f'multiples of {size_multiple(model)}'
+                f'{source.recording(0)}: data.height is {data.height} and data.width '
+                f'{data.width}, but {source.height} rows and {source.width} columns of '
+                f'{source.binning}x{source.binning} pixels are left of its sensor: expected its '
+                f'size, down to multiples of {size_multiple(model)}'
             )
         views[rate_hz] = source
     flip = data.flip and split == 'train'
@@ -206,8 +206,8 @@ def _scaled(sensor: Sensor, scale: float) -> Sensor:
     return dataclasses.replace(sensor, **{name: getattr(sensor, name) * scale for name in flaws})
 
 
-def target_parts(data: DataConfig) -> list[str]:
-    """Return the styles or data sets of a target with labels, which can be scored.
+def scored_parts(data: DataConfig) -> list[str]:
+    """Return the styles or data sets whose tests have labels, which can be scored.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -255,7 +255,7 @@ def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
 
 
 def has_metres(data: DataConfig) -> bool:
-    """Check whether any depth of settings is in metres, not relative.
+    """Check whether any scenes or recordings that are trained on have depth in metres.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -263,7 +263,16 @@ def has_metres(data: DataConfig) -> bool:
     if not data.recordings:
         return True
     clips = (clip for one in look_up(data) for clip in one.clips)
-    return any(clip.labels is None or not clip.labels.relative for clip in clips)
+    return has_depth(clip for clip in clips if clip.labels is None or not clip.labels.relative)
+
+
+def is_relative(data: DataConfig) -> bool:
+    """Check whether all depth of settings is relative, so that nothing tells metres.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
+    return any(labels.relative for labels in labels_of(data)) and not has_metres(data)
 
 
 def fx_range(config: ResolvedStage) -> tuple[float, float]:

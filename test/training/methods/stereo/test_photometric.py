@@ -34,7 +34,7 @@ from spike_training.runs.recordings import focal_lengths
 from spike_training.runs.sources import samples_of
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Pair
-from spike_training.settings.config import ModelConfig, check
+from spike_training.settings.config import DataConfig, ModelConfig, check
 from spike_training.settings.reading import load_config
 
 LITE = {'dim': 8, 'features8': 8, 'features': 8, 'head': 4}
@@ -321,6 +321,30 @@ def test_a_whole_run_learns_and_exports(tmp_path, architecture, settings):
     assert (tmp_path / 'pairs' / 'pictures').is_dir()
     page = (tmp_path / 'index.html').read_text(encoding='utf-8')
     assert 'Median disparity of the left eye' in page
+
+
+def write_rig(root: Path) -> Path:
+    """Six recordings of 400 planes of both eyes, whose disparity is 4 pixels; no depth."""
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        spikes = rng.random((400, 64, 100)) < rng.random((64, 100)) / 2
+        for eye, first in (('left', 0), ('right', 4)):
+            (root / eye).mkdir(parents=True, exist_ok=True)
+            seen = spikes[:, ::-1, first : first + 96]
+            np.packbits(seen, axis=2, bitorder='little').tofile(root / eye / f'{number}.dat')
+    return root
+
+
+def test_pairs_without_depth_train_to_the_end(tmp_path, capsys):
+    rig, config = write_rig(tmp_path / 'rig'), run_of(tmp_path / 'run')
+    where = f'{rig / "left"},right={rig / "right"},size=96x64,baseline=0.1,fx=90'
+    data = DataConfig(height=64, width=96, planes=[64], recordings={'dat': where})
+    pipeline.run(dataclasses.replace(config, data=data), PageWriter())
+    info, _ = load(config.out / 'model.safetensors')
+    assert (info.scale, info.uncertainty_calibrated, info.metrics) == ('metric', False, {})
+    text = capsys.readouterr().out
+    assert 'the uncertainty is not calibrated: no recording has depth in metres' in text
+    assert 'nothing is scored: no test recordings have depth' in text
 
 
 class TestPaper:
