@@ -31,6 +31,7 @@ NETWORKS = (
     ('dpt_hybrid', 'spikes', 1280),
     ('dpt_hybrid', 'rgb', 3),
     ('dpn', 'spikes', 9),
+    ('depth_anything', 'spikes', 9),
 )
 """Architecture, input and its channels."""
 

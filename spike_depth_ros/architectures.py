@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from spike_depth_ros.checkpoint import FACTORS
@@ -176,6 +177,164 @@ class HybridSettings:
     depth: Literal['log', 'inverse'] = 'log'
     scale: float = 0.1
     shift: float = 0.0125
+
+
+@dataclasses.dataclass(frozen=True)
+class DepthAnythingSettings:
+    """Settings of ``depth_anything``, as a checkpoint stores them.
+
+    The defaults are the sizes of Depth Anything V2 Small (Yang et al., "Depth Anything V2").
+
+    Attributes:
+        hidden: Width of the tokens, a multiple of ``heads``.
+        layers: Transformer layers.
+        heads: Attention heads.
+        mlp_ratio: Hidden width of the transformer's MLP over ``hidden``.
+        patch: Side of the patches, pixels.
+        grid: Rows, and columns, of the position table; it is resized to the picture's patches.
+        taps: Layers whose tokens the decoder sees, four, counted from 1; the last is ``layers``.
+        reassemble: Factors by which the maps of these layers are resized: whole numbers, or one
+            over a whole number.
+        neck: Channels of these maps.
+        fusion: Channels of the decoder, even.
+        head: Channels within the two heads.
+        picture: Mapping from rates to RGB, as in ``unet_lite``.
+
+    Raises:
+        ValueError: A setting is out of its range, or the settings do not fit each other.
+    """
+
+    hidden: int = 384
+    layers: int = 12
+    heads: int = 6
+    mlp_ratio: int = 4
+    patch: int = 14
+    grid: int = 37
+    taps: tuple[int, ...] = (3, 6, 9, 12)
+    reassemble: tuple[float, ...] = (4, 2, 1, 0.5)
+    neck: tuple[int, ...] = (48, 96, 192, 384)
+    fusion: int = 64
+    head: int = 32
+    picture: str = 'three_rates'
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, 'hidden', 'layers', 'heads', 'mlp_ratio', 'patch', 'grid', 'head')
+        _check_sizes(self, 'fusion')
+        if self.hidden % self.heads:
+            raise ValueError(
+                f'hidden is {self.hidden}: expected a multiple of heads, {self.heads}'
+            )
+        if self.fusion % 2:
+            raise ValueError(f'fusion is {self.fusion}: expected an even number')
+        for name in ('taps', 'neck'):
+            given = getattr(self, name)
+            if not _are_four(given) or not all(type(n) is int and n >= 1 for n in given):
+                raise ValueError(f'{name} is {given!r}: expected four whole numbers of 1 or more')
+        taps = [*self.taps]
+        if taps != sorted({*taps}) or taps[-1] != self.layers:
+            raise ValueError(
+                f'taps is {taps}: expected ascending layers, the last of them {self.layers}'
+            )
+        if not _are_four(self.reassemble) or not all(map(_is_factor, self.reassemble)):
+            raise ValueError(
+                f'reassemble is {self.reassemble!r}: expected four factors such as 4, 2, 1 and 0.5'
+            )
+        _check_picture(self.picture)
+
+
+def _are_four(given: Any) -> bool:
+    return isinstance(given, (tuple, list)) and len(given) == 4
+
+
+def _is_factor(given: Any) -> bool:
+    """Check for a whole number above 0, or one over it."""
+    if type(given) not in (int, float) or not 0 < given < math.inf:
+        return False
+    return float(given).is_integer() or (1 / given).is_integer()
+
+
+_DINOV2 = {
+    'hidden_size': 768,
+    'num_hidden_layers': 12,
+    'num_attention_heads': 12,
+    'mlp_ratio': 4,
+    'patch_size': 14,
+    'image_size': 224,
+}
+"""Sizes of ``transformers`` where the config of a backbone does not name them."""
+
+_DEPTH_ANYTHING: dict[str, Any] = {
+    'reassemble_factors': [4, 2, 1, 0.5],
+    'neck_hidden_sizes': [48, 96, 192, 384],
+    'fusion_hidden_size': 64,
+    'head_hidden_size': 32,
+}
+"""Likewise of the rest of the model."""
+
+_BUILT_BACKBONE = {
+    'model_type': ('dinov2', 'dinov2'),
+    'hidden_act': ('gelu', 'gelu'),
+    'layer_norm_eps': (1e-6, 1e-6),
+    'num_channels': (3, 3),
+    'qkv_bias': (True, True),
+    'use_swiglu_ffn': (False, False),
+    'apply_layernorm': (True, True),
+    'reshape_hidden_states': (False, True),
+}
+"""What ``depth_anything`` has, and what ``transformers`` takes where a backbone names none."""
+
+_BUILT = {'head_in_index': (-1, -1), 'depth_estimation_type': ('relative', 'relative')}
+"""Likewise of the rest of the model."""
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Derive the settings of ``depth_anything`` from a model of ``transformers``.
+
+    Args:
+        config: Content of the model's ``config.json``.
+
+    Returns:
+        All settings but ``picture``, which the model has not.
+
+    Raises:
+        ValueError: ``depth_anything`` cannot have the model's weights.
+    """
+    backbone = config.get('backbone_config')
+    if not isinstance(backbone, Mapping):
+        raise ValueError('backbone_config is missing: expected the sizes of the backbone')
+    for part, built in ((backbone, _BUILT_BACKBONE), (config, _BUILT)):
+        for name, (value, default) in built.items():
+            if (found := part.get(name, default)) != value:
+                raise ValueError(f'{name} is {found!r}: expected {value!r}')
+    of_backbone, rest = _DINOV2 | {**backbone}, _DEPTH_ANYTHING | {**config}
+    side, patch, width = (
+        of_backbone[name] for name in ('image_size', 'patch_size', 'hidden_size')
+    )
+    if type(side) is not int or type(patch) is not int or patch < 1:
+        raise ValueError(f'image_size is {side!r}, patch_size {patch!r}: expected whole numbers')
+    for name, value in (('patch_size', patch), ('reassemble_hidden_size', width)):
+        if (found := config.get(name, value)) != value:
+            raise ValueError(f'{name} is {found!r}: expected {value!r} as in the backbone')
+    taps = backbone.get('out_indices')
+    if taps is None and isinstance(stages := backbone.get('out_features'), list):
+        taps = [
+            int(number) if (number := str(stage).removeprefix('stage')).isdecimal() else stage
+            for stage in stages
+        ]
+    found = DepthAnythingSettings(
+        hidden=width,
+        layers=of_backbone['num_hidden_layers'],
+        heads=of_backbone['num_attention_heads'],
+        mlp_ratio=of_backbone['mlp_ratio'],
+        patch=patch,
+        grid=side // patch,
+        taps=taps,  # type: ignore[arg-type]  # checked there, as all sizes are
+        reassemble=rest['reassemble_factors'],
+        neck=rest['neck_hidden_sizes'],
+        fusion=rest['fusion_hidden_size'],
+        head=rest['head_hidden_size'],
+    )
+    return {k: v for k, v in dataclasses.asdict(found).items() if k != 'picture'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -363,7 +522,7 @@ def _check_sizes(settings: Any, *names: str) -> None:
 
 
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
-    'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid', 'dpn'),
+    'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid', 'dpn', 'depth_anything'),
     'image': ('recon_lite', 'ssml', 'blind_spot'),
     'stereo': ('stereo_lite',),
     'upsample': ('upsample_lite', 'dsr_net'),
@@ -375,6 +534,7 @@ SETTINGS: dict[str, type[Any]] = {
     'unet_lite': LiteSettings,
     'dpt_hybrid': HybridSettings,
     'dpn': DpnSettings,
+    'depth_anything': DepthAnythingSettings,
     'recon_lite': ReconSettings,
     'ssml': SsmlSettings,
     'blind_spot': BlindSpotSettings,

@@ -48,7 +48,7 @@ _TICK_SIZE, _CAPTION_SIZE, _TITLE_SIZE = 12, 14, 17
 _MARGIN = 14
 
 
-def depth_panel(depth: FloatArray, vmin: float, vmax: float) -> Rgb:
+def depth_panel(depth: FloatArray, vmin: float, vmax: float, unit: str = 'm') -> Rgb:
     """Draw depth on a logarithmic scale, near bright and far dark, with ticks in metres.
 
     Args:
@@ -56,6 +56,7 @@ def depth_panel(depth: FloatArray, vmin: float, vmax: float) -> Rgb:
             colours, -Inf, +Inf and NaN (and what is not positive: NaN) colours of their own.
         vmin: Depth of the brightest colour, metres, above 0.
         vmax: Depth of the darkest colour, metres.
+        unit: Unit above the ticks; empty for depth that has none.
 
     Returns:
         Panel with a colour bar.
@@ -73,7 +74,7 @@ def depth_panel(depth: FloatArray, vmin: float, vmax: float) -> Rgb:
 
     shown = np.where(np.isfinite(depth) & (depth <= 0), np.nan, depth)
     ticks = [(tick, f'{tick:.3g}') for tick in depth_ticks(vmin, vmax)]
-    return _value_panel(shown, place, ticks, 'm', DEPTH_COLOURS)
+    return _value_panel(shown, place, ticks, unit, DEPTH_COLOURS)
 
 
 def uncertainty_panel(uncertainty: FloatArray, vmax: float, unit: str = 'm') -> Rgb:

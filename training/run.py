@@ -30,6 +30,7 @@ COMMANDS = {
     'evaluate': 'spike_training.commands.evaluate:evaluate',
     'export': 'spike_training.commands.export:export',
     'inspect': 'spike_training.commands.inspect_data:inspect_data',
+    'label': 'spike_training.commands.label:label',
     'page': 'spike_training.reports.run_page:page',
     'sample': 'spike_training.commands.sample:sample',
     'simulate': 'spike_training.commands.simulate:simulate',
@@ -82,7 +83,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         package = (error.name or '').partition('.')[0]
         if package in ('', 'spike_depth_ros', 'spike_training'):
             raise  # an error in this package, not a missing one
-        print(f'{program}: needs the Python module {package}: {GET_PACKAGES}', file=sys.stderr)
+        wanted = GET_PACKAGES
+        if package in ('peft', 'transformers'):
+            wanted = wanted.replace('[train]', '[train,teacher]')
+        print(f'{program}: needs the Python module {package}: {wanted}', file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -101,7 +105,7 @@ def _goes_on(name: str) -> str:
     return '; the same command goes on where it was' if name in _RESUMED else ''
 
 
-_RESUMED = ('adapt', 'simulate', 'table')
+_RESUMED = ('adapt', 'label', 'simulate', 'table')
 
 
 def _train(name: str, arguments: list[str]) -> None:

@@ -35,6 +35,7 @@ from spike_depth_ros.model import (
     upsampling,
     vit_hybrid,
 )
+from spike_depth_ros.model.depth_anything import depth_anything
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_depth_ros.model.dpn import dpn
 from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
@@ -93,6 +94,7 @@ BUILDERS: dict[str, Callable[[Any, Any], nn.Module]] = {
     'dpn': lambda info, settings: _depth(partial(dpn, canonical_fx=info.canonical_fx))(
         info, settings
     ),
+    'depth_anything': _depth(depth_anything),
     'recon_lite': _of_bins(ReconLite),
     'ssml': _of_bins(SsmlNet),
     'blind_spot': _of_bins(BlindSpotNet),

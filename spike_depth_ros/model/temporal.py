@@ -96,8 +96,9 @@ def central_bin_weights(bins: int, fractions: Sequence[float]) -> Tensor:
         ``[len(fractions), bins]`` float32, 0 and more; each row has the sum 1. A bin that lies
         partly within has a proportional weight.
     """
-    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
     half = torch.tensor(fractions, dtype=torch.float64)[:, None] / 2
+    # transformers can leave linspace without torch's default device.
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=half.device)
     overlap = (edges[1:].minimum(0.5 + half) - edges[:-1].maximum(0.5 - half)).clamp_min(0)
     return (overlap / (2 * half)).float()
 

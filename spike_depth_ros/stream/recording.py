@@ -71,6 +71,8 @@ class Recording:
         rate_hz: Planes a second; None: not in the file.
         camera_matrix: Camera matrix, ``[3, 3]`` pixels; None: not in the file.
         truth: True depth; None: not in the file, as that of the right eye.
+        relative_depth: Labels of which 1 / depth is known up to scale and shift, in place of true
+            depth; None: not in the file.
         baseline_m: Distance of the two eyes of the file, metres; None: it has one. The eyes are
             rectified: their rows are the same, and so are focal length and row of the principal
             point of their camera matrices.
@@ -83,6 +85,7 @@ class Recording:
     rate_hz: float | None = None
     camera_matrix: npt.NDArray[np.float64] | None = None
     truth: TrueDepth | None = None
+    relative_depth: TrueDepth | None = None
     baseline_m: float | None = None
     part: Callable[[int, int], PackedPlanes] | None = None
 
@@ -448,13 +451,18 @@ def _open_own(archive: Any, path: Path, eye: Eye = 'left') -> Recording:
             f'{path}: "{name}" is {list(packed.shape)}, expected [planes, {geometry.height}, '
             f'{geometry.row_bytes}] for a width of {geometry.width}'
         )
-    has_truth = eye == 'left' and 'depth' in archive.files
+    maps = {
+        name: _depth(archive, name, len(packed), geometry, path)
+        for name in ('depth', 'relative_depth')
+        if eye == 'left' and name in archive.files
+    }
     return Recording(
         packed,
         geometry,
         rate_hz=_rate(archive, path) if 'rate_hz' in archive.files else None,
         camera_matrix=_camera_matrix(archive, matrix, path) if matrix in archive.files else None,
-        truth=_truth(archive, len(packed), geometry, path) if has_truth else None,
+        truth=maps.get('depth'),
+        relative_depth=maps.get('relative_depth'),
     )
 
 
@@ -487,14 +495,14 @@ def _camera_matrix(archive: Any, name: str, path: Path) -> npt.NDArray[np.float6
     return matrix.astype(np.float64)
 
 
-def _truth(archive: Any, recorded: int, geometry: Geometry, path: Path) -> TrueDepth:
-    depth = _array(archive, 'depth', path)
+def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Path) -> TrueDepth:
+    depth = _array(archive, name, path)
     known_planes = 'depth_planes' in archive.files
     planes = _array(archive, 'depth_planes', path) if known_planes else np.zeros(1, np.int64)
     if planes.ndim != 1 or planes.size == 0 or planes.dtype.kind not in 'iu':
         raise RecordingError(
             f'{path}: "depth_planes" is {planes.dtype} {list(planes.shape)}; expected integers '
-            '[maps], the plane of each map in "depth"'
+            f'[maps], the plane of each map in "{name}"'
         )
     if planes.min() < 0 or planes.max() >= recorded or (planes[1:] <= planes[:-1]).any():
         raise RecordingError(
@@ -506,7 +514,7 @@ def _truth(archive: Any, recorded: int, geometry: Geometry, path: Path) -> TrueD
         or depth.dtype.kind not in 'fiu'
     ):
         raise RecordingError(
-            f'{path}: "depth" is {depth.dtype} {list(depth.shape)}, expected numbers '
+            f'{path}: "{name}" is {depth.dtype} {list(depth.shape)}, expected numbers '
             f'[{len(planes)}, {geometry.height}, {geometry.width}] for its "depth_planes"'
         )
     metres = depth * np.float32(0.001) if depth.dtype == np.uint16 else depth.astype(np.float32)

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spike_training.errors import ConfigError, DataSetError, one_line
+import numpy as np
+
+from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -168,14 +170,28 @@ class Teacher:
 
         Returns:
             ``[H, W]`` float32: disparity up to scale and shift, or metres; 0 and more, or NaN.
+
+        Raises:
+            FrameError: The picture is too narrow or too low for the model.
         """
         import torch
 
         with torch.inference_mode():
-            inputs = self.processor(images=image, return_tensors='pt').to(self.device)
+            try:
+                # Stated, as a picture of 1 or 3 rows looks like one with its channels first.
+                inputs = self.processor(
+                    images=np.require(image, requirements='W'),
+                    input_data_format='channels_last',
+                    return_tensors='pt',
+                ).to(self.device)
+            except ValueError as error:
+                height, width, _ = image.shape
+                raise FrameError(
+                    f'{width}x{height} pixels do not fit the model: {one_line(error)}'
+                ) from error
             (found,) = self.processor.post_process_depth_estimation(
                 self.model(**inputs), target_sizes=[image.shape[:2]]
             )
-        # Interpolation overshoots below 0.
+        # Interpolation overshoots below 0. Pictures of one row or column lose that dimension.
         values: Depth = found['predicted_depth'].float().clamp_min(0).cpu().numpy()
-        return values
+        return values.reshape(image.shape[:2])

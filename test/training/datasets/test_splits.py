@@ -28,6 +28,8 @@ SIDES = ('train', 'calibration', 'test')
         ('npz/vkitti/2.0.3/Scene01/fog/000012', '1'),
         ('npz/kitti/kitti_0926/000012', 'kitti/kitti_0926'),
         ('npz/lab', 'npz/lab'),
+        ('folder/labels/sevenscenes/chess/seq-03', 'sevenscenes/chess'),
+        ('folder/labels/lab', 'folder/labels/lab'),
     ],
 )
 def test_what_a_place_is(name, place):

@@ -10,7 +10,7 @@ from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_room
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.sensor.parameters import IDEAL, Sensor
 from spike_training.simulation.settings import CameraSettings, parse_size
 
@@ -68,6 +68,8 @@ def simulate(
 
     out = out.absolute()
     tasks, present, skipped = plan = plan_windows(data, camera, planes, out)
+    if not plan.missing + present:
+        raise DataSetError(f'{", ".join(data)}: no frame has depth, expected one or more')
     nbytes = plan.missing * (planes * Geometry(height, width).plane_bytes + 4 * height * width)
     print(
         f'{plan.missing} windows of {planes} planes of {size} at {rate:g} Hz, {nbytes / 1e6:.0f} '

@@ -55,6 +55,10 @@ def place_id(name: str) -> str:
     if kind == 'npz':  # windows that were simulated from a recording, in a folder of its name
         recording = rest.rpartition('/')[0]
         return place_id(recording) if recording else name
+    if kind == 'folder':  # labels of frames of a data set, in folders of their recordings' names
+        inner = rest.partition('/')[2]
+        if inner.partition('/')[0] in SINGLE_PLACES:
+            return place_id(inner)
     pattern = SINGLE_PLACES.get(kind)
     match = None if pattern is None else re.match(pattern, name)
     return name if match is None else match[1]

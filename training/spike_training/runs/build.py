@@ -27,7 +27,13 @@ from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.stage import Context, Stage
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.sessions import source_commit
-from spike_training.runs.sources import datasets_of, fx_range, make_source, make_target
+from spike_training.runs.sources import (
+    datasets_of,
+    fx_range,
+    is_relative,
+    make_source,
+    make_target,
+)
 from spike_training.sampling.sample import DomainPair, Source, Unlabelled
 from spike_training.settings.config import ResolvedStage, RunConfig
 from spike_training.settings.method import import_object
@@ -54,7 +60,7 @@ def context(config: ResolvedStage, trained: Mapping[str, Path], device: torch.de
     """Return the context of a stage of a run."""
     info = describe(config)
     built = Context(config, info, trained, device)
-    datasets = dict(info.datasets)
+    datasets = dict(info.datasets) | config.stage.data_sets()
     for name in config.stage.builds_on:
         # The data sets of earlier stages have contributed to the weights of this one, too.
         path = built.checkpoint_of(name)
@@ -192,5 +198,6 @@ def describe(config: ResolvedStage) -> CheckpointInfo:
         max_depth=model.max_depth,
         canonical_fx=model.canonical_fx,
         fx_range=fx_range(config),
-        scale='metric',
+        # A target beside the source has no labels.
+        scale='none' if is_relative(domains[0]) else stage.scale,
     )

@@ -100,8 +100,9 @@ class DataConfig:
         flip: Mirror half of the samples of recordings in training.
         mean_rate: Share of the planes in which a pixel fires, on average over an image of
             recorded frames.
-        mixed_recordings: Data sets of frames that replace a share of the procedural scenes of
-            mixed_styles, likewise, such as rendered rooms (docs/rooms.md). {}: none.
+        mixed_recordings: Data sets that replace a share of the procedural scenes of mixed_styles,
+            likewise, such as rendered rooms (docs/rooms.md) or labels of one's own recordings
+            (docs/labels.md). {}: none.
         mixed_share: This share, 0 to 1, of the samples of these styles.
         mixed_styles: Styles of which a share is replaced.
         workers: Threads that read recordings and simulate their spikes for a batch, and processes
@@ -377,6 +378,8 @@ class StageConfig:
     """Task of the stage's network, a key of :data:`spike_depth_ros.checkpoint.TASKS`."""
     validates_loss: ClassVar[bool] = True
     """True if the validation loss is the quantity that training minimises."""
+    scale: ClassVar[str] = 'metric'
+    """Scale of the resulting depth, as in :class:`spike_depth_ros.checkpoint.DepthInfo`."""
 
     name: str = 'pre_src'
     kind: str = ''
@@ -405,6 +408,14 @@ class StageConfig:
     def inputs(self) -> tuple[str, ...]:
         """Inputs of the network, as its checkpoints name them."""
         return (self.input,)
+
+    def data_sets(self) -> dict[str, str]:
+        """Return name -> licence of what the weights come from beside data and earlier stages.
+
+        Raises:
+            ConfigError: It cannot be read.
+        """
+        return {}
 
     def image_size(self, data: DataConfig) -> tuple[int, int]:
         """Return rows and columns of the images that the network sees in training."""
@@ -642,10 +653,10 @@ class RunConfig:
             and write nothing (also --dry-run true).
         resume: Continue the run in that folder from its newest checkpoint. Without it a folder
             that already contains a run is refused.
-        method: Training method: bicross (depth), dsr (enlarged depth maps), ssml (pictures),
-            stereo (two cameras), or the import path of a third-party method,
-            my_package.my_method:METHOD, see docs/training.md. Stages may name another one in
-            their kind.
+        method: Training method: bicross (depth), dsr (enlarged depth maps), fuse (features of a
+            foundation model), ssml (pictures), stereo (two cameras), or the import path of a
+            third-party method, my_package.my_method:METHOD, see docs/training.md. Stages may name
+            another one in their kind.
         stages: The stages in order; see --stages.help.
         model: Network.
         data: Scenes or recordings, and the spike camera.

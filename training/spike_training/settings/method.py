@@ -19,6 +19,7 @@ BUILT_IN = {
     'ssml': 'spike_training.methods.ssml:METHOD',
     'stereo': 'spike_training.methods.stereo:METHOD',
     'dsr': 'spike_training.methods.dsr:METHOD',
+    'fuse': 'spike_training.methods.fuse:METHOD',
 }
 """Import paths of the methods of this package."""
 

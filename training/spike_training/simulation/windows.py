@@ -18,6 +18,7 @@ from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.folder_lock import LOCK
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Clip, Matrix
+from spike_training.datasets.labels import write_labels
 from spike_training.datasets.readers.files import note_skipped
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
@@ -113,6 +114,8 @@ def run_task(task: Task) -> tuple[int, Skipped]:
     folder = task.out / camera.clip.name
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CAMERA_FILE).exists():
+        if camera.clip.labels is not None:
+            write_labels(folder, camera.clip.labels)
         settings = camera.settings
         content = calibration(camera.matrix, settings.width, settings.height, camera.clip.name)
         write_atomically(folder / CAMERA_FILE, content.encode())

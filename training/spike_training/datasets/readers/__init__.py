@@ -67,6 +67,20 @@ def missing_paths(name: str, where: str) -> list[Path]:
     return [path for path in named if not path.exists()]
 
 
+def root_of(name: str, where: str) -> Path:
+    """Return the folder or file of a data set, which may be missing.
+
+    Args:
+        name: As for :func:`read`.
+        where: As there.
+
+    Raises:
+        DataSetError: There is no such reader or option.
+    """
+    _, root, _ = _parsed(name, where)
+    return root
+
+
 def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
     """Parse a data set's location: its reader, its folder or file, and its options.
 

@@ -4,58 +4,102 @@
 
 An image and its depth have the same name but for the suffix. Recordings of
 ardaduz/deep-video-mvs, such as its HoloLens sample, have this layout: ``images``, ``depth``,
-``K.txt``.
+``K.txt``. The command ``label`` writes it, with ``labels.json`` beside.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import os
 from pathlib import Path
 
 import numpy as np
 
 from spike_training.datasets.clip import Clip
+from spike_training.datasets.labels import find_labels
 from spike_training.datasets.readers import files
+from spike_training.errors import DataSetError
 
 TREE = """\
   ROOT/images/00000.png   (or rgb/, color/, image/; .png, .jpg, .ppm)
-  ROOT/depth/00000.png    (uint16; or float .npy, .exr, .pfm in metres)
-  ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)"""
+  ROOT/depth/00000.png    (uint16; or float .npy, .exr, .pfm in metres; not with depth=none)
+  ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)
+  (or folders of such recordings below ROOT)"""
 
 IMAGE_FOLDERS = ('images', 'rgb', 'color', 'image')
 
 
 def read(
-    root: Path, per_metre: float = 0.0, frame_hz: float = 30.0, fx: float = 0.0
+    root: Path, per_metre: float = 0.0, frame_hz: float = 30.0, fx: float = 0.0, depth: str = ''
 ) -> list[Clip]:
-    """Read the recording in a folder.
+    """Read the recording in a folder, or those in the folders below it.
 
     Args:
-        root: Folder of the recording.
+        root: Folder of the recording, or of several.
         per_metre: Stored value of one metre; 0: 1000 for integers (millimetres), 1 for floats.
-        frame_hz: Frames a second; numbers missing between names are missing frames.
+        frame_hz: Frames a second; numbers missing between names are missing frames. 0: single
+            images, without motion between them.
         fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
             K.txt.
+        depth: ``none``: images alone, frames without depth.
 
     Raises:
         DataSetError: Files are missing, too many images and depth maps do not pair, or the unit
             is wrong.
     """
     files.folders(root, TREE)
-    chosen = [root / name for name in IMAGE_FOLDERS if (root / name).is_dir()]
-    images = files.list_files((chosen or [root / IMAGE_FOLDERS[0]])[0], files.IMAGE_SUFFIXES, TREE)
-    depths = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
-    name = f'folder/{root.name}'
-    pairs, skipped = files.pair(
-        {path.stem: path for path in images}, {path.stem: path for path in depths}, name
+    if depth not in ('', 'none'):
+        raise DataSetError(f'option depth is {depth!r}, expected none, or leave it out')
+    if not frame_hz >= 0:
+        raise DataSetError(f'option frame_hz is {frame_hz:g}, expected frames a second, or 0')
+    found = [root] if _images(root) else _recordings(root)
+    return [_read(one, root, per_metre, frame_hz, fx, bool(depth)) for one in found or [root]]
+
+
+def _images(folder: Path) -> Path | None:
+    """Return the folder of images of a recording; None: it is no recording."""
+    return next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
+
+
+def _recordings(root: Path) -> list[Path]:
+    """Return the folders of the recordings below a folder."""
+    found = []
+    for path, folders, _ in os.walk(root):
+        if _images(Path(path)):
+            found.append(Path(path))
+            folders.clear()
+    return sorted(found)
+
+
+def _read(
+    folder: Path, root: Path, per_metre: float, frame_hz: float, fx: float, without_depth: bool
+) -> Clip:
+    """Read one recording; see :func:`read`."""
+    images = files.list_files(
+        _images(folder) or folder / IMAGE_FOLDERS[0], files.IMAGE_SUFFIXES, TREE
     )
-    frames = [*pairs.values()]
+    name = '/'.join(['folder', root.name, *folder.relative_to(root).parts])
+    labels = None if without_depth else find_labels(folder, root)
+    encoding, skipped = files.DepthEncoding(), dict[str, list[str]]()
+    frames: list[tuple[Path, Path | None]] = [(image, None) for image in images]
+    if not without_depth:
+        depths = files.list_files(folder / 'depth', files.DEPTH_SUFFIXES, TREE)
+        pairs, skipped = files.pair(
+            {path.stem: path for path in images}, {path.stem: path for path in depths}, name
+        )
+        frames = [*pairs.values()]
+        encoding = files.stored_as(depths[0], per_metre)
+    if labels is not None and labels.relative:
+        encoding = dataclasses.replace(encoding, plausible_m=(0.0, math.inf))
     if fx > 0:
         camera = files.centred_camera(fx, files.read_rgb(frames[0][0]).shape)
     else:
-        camera = files.read_matrix(root / 'K.txt', TREE)
-    times = _numbers([image for image, _ in frames]) / frame_hz
-    encoding = files.stored_as(frames[0][1], per_metre)
-    return [files.FileClip.checked(name, camera, times, frames, encoding, skipped)]
+        camera = files.read_matrix(folder / 'K.txt', TREE)
+    times = _numbers([image for image, _ in frames]) / (frame_hz or 1.0)
+    clip = files.FileClip.checked(name, camera, times, frames, encoding, skipped)
+    clip.labels, clip.video = labels, frame_hz > 0
+    return clip
 
 
 def _numbers(images: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of windows of spikes in ``.npz`` archives, as the command ``simulate`` writes them.
+"""Reader of windows of spikes in ``.npz`` archives, as ``simulate`` and ``label`` write them.
 
 Each archive is a recording of its own, optionally with plane rate, camera matrix, depth and right
 eye; docs/wire_format.md describes the format. Archives and ``.npy`` files of only unpacked planes
@@ -17,6 +17,7 @@ from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.recording import Eye, Recording, RecordingError, open_recording
 from spike_training.datasets.clip import Depth, RightSpikes, SpikeClip
+from spike_training.datasets.labels import Labels, find_labels
 from spike_training.datasets.readers import files, recordings
 from spike_training.errors import DataSetError, FrameError
 
@@ -54,10 +55,11 @@ def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeCl
         if not found:
             raise files.missing(root / 'RECORDING/000000.npz', TREE)
     clips, damaged = [], []
+    labels = {folder: find_labels(folder, top) for folder in {path.parent for path in found}}
     for path in found:
         name = f'npz/{path.relative_to(top).with_suffix("").as_posix()}'
         try:
-            clips.append(_clip(path, name, rate_hz, fx))
+            clips.append(_clip(path, name, rate_hz, fx, labels[path.parent]))
         except (CalibrationError, RecordingError) as error:
             if len(found) == 1:
                 raise DataSetError(str(error)) from error
@@ -66,8 +68,9 @@ def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeCl
     files.check_share(reasons, len(found), f'npz/{root.name}')
     if labelled := [clip for clip in clips if clip.depth_planes]:
         clips = labelled
-        first = clips[0]
-        recordings.check_depth(first.name, first.depths[0], files.DepthEncoding().plausible_m)
+        first = next((one for one in clips if not (one.labels and one.labels.relative)), None)
+        if first is not None:
+            recordings.check_depth(first.name, first.depths[0], files.DepthEncoding().plausible_m)
     clips[0].skipped.update(reasons)
     return clips
 
@@ -76,7 +79,7 @@ def _is_recording(path: Path) -> bool:
     return path.suffix in SUFFIXES and not path.name.startswith('.') and path.is_file()
 
 
-def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
+def _clip(path: Path, name: str, rate_hz: float, fx: float, labels: Labels | None) -> SpikeClip:
     """Return the clip of one file, whose planes are not kept in memory.
 
     Raises:
@@ -92,6 +95,15 @@ def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
         return lambda start, stop: _again(path, eye).planes[start:stop]
 
     truth, right = opened.truth, None
+    if truth is None and opened.relative_depth is not None:
+        truth = opened.relative_depth
+        if labels is None or not labels.relative:
+            raise RecordingError(
+                f'{path}: has relative depth, expected labels.json of whoever made it beside it, '
+                'or in a folder above that is read'
+            )
+    elif labels is not None and labels.relative:
+        labels = None  # of other files
     if opened.baseline_m is not None:
         right = RightSpikes(planes_of('right'), _rig(path, opened))
     planes = () if truth is None else tuple(int(plane) for plane in truth.planes)
@@ -105,6 +117,7 @@ def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
         planes,
         tuple(_depth(path, number) for number in range(len(planes))),
         right=right,
+        labels=labels if planes else None,
     )
 
 
@@ -130,7 +143,8 @@ def _depth(path: Path, number: int) -> Callable[[], Depth]:
     """Return a function that reads one of a file's depth maps."""
 
     def read_map() -> Depth:
-        truth = _again(path).truth
+        found = _again(path)
+        truth = found.truth or found.relative_depth
         if truth is None or number >= len(truth.planes):
             raise FrameError(f'{path}: its depth is gone')
         depth: Depth = truth.depth[number]

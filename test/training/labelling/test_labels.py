@@ -1,0 +1,506 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of labels: what is written, what readers make of it, and how a run goes on."""
+
+import dataclasses
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
+from lenses import lens as make_lens
+
+from spike_depth_ros import preview
+from spike_depth_ros.folder_lock import FolderLockError, lock_folder
+from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.recording import open_recording
+from spike_training import teacher
+from spike_training.commands.label import label
+from spike_training.commands.simulate import simulate
+from spike_training.datasets import readers
+from spike_training.datasets.labels import FILE, Labels, find_labels, write_labels
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.labelling.pictures import SpikePictures, find_pictures
+from spike_training.labelling.run import label_all
+from spike_training.labelling.settings import LabelSettings, Video
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+RELATIVE = Labels('tiny', 'Apache-2.0', 'a' * 64, relative=True)
+METRIC = Labels('tiny', 'Apache-2.0', 'a' * 64, relative=False)
+
+
+def symmetric(picture):
+    """A model whose passes agree: disparity is brightness, of 1 and more."""
+    return 1 + picture.astype(np.float32).mean(axis=2) / 16
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    from teacher_folder import make_teacher
+
+    return make_teacher(tmp_path_factory.mktemp('model') / 'tiny')
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    write_folder(tmp_path / 'walk', Sliding(6))
+    shutil.rmtree(tmp_path / 'walk/depth')
+    return f'{tmp_path / "walk"},depth=none'
+
+
+@pytest.fixture
+def spikes(tmp_path):
+    """Return a folder with a recording of 600 planes."""
+    light = 0.02 + 0.4 * Sliding().image(0).mean(axis=2) / 255
+    planes = np.random.default_rng(0).random((600, HEIGHT, WIDTH)) < light
+    (tmp_path / 'lab').mkdir()
+    np.savez(
+        tmp_path / 'lab/a.npz', packed=packing.pack(planes), width=WIDTH, rate_hz=20e3, K=CAMERA
+    )
+    return tmp_path / 'lab'
+
+
+def run(out, data=None, labels=RELATIVE, model=symmetric, video=None, **settings):
+    """Label without the command; write the origin as it does."""
+    chosen = LabelSettings(**settings)
+    found = find_pictures(data or {}, video, chosen, out)
+    out.mkdir(exist_ok=True)
+    write_labels(out, labels)
+    return label_all(found, model, labels, chosen.agreement, lambda: None)
+
+
+def contents(out):
+    return {one.relative_to(out): one.read_bytes() for one in out.rglob('*') if one.is_file()}
+
+
+def test_labelled_pictures_read_back(pictures, tmp_path):
+    summary = run(tmp_path / 'out', {'folder': pictures})
+    assert (summary.labels, summary.kept, summary.useless) == (6, 1.0, False)
+    (clip,) = readers.read('folder', str(tmp_path / 'out'))
+    assert (clip.labels, clip.labelled) == (RELATIVE, tuple(range(6)))
+    np.testing.assert_array_equal(clip.camera, CAMERA)
+    for k in range(6):
+        np.testing.assert_array_equal(clip.image(k), Sliding().image(k))
+        depth = clip.depth(k)
+        assert (depth.min(), depth.max()) == (1, pytest.approx(100))
+        scale, shift = np.polyfit((1 / depth).ravel(), symmetric(clip.image(k)).ravel(), 1)
+        np.testing.assert_allclose(scale / depth + shift, symmetric(clip.image(k)), rtol=1e-3)
+
+
+def test_metres_read_back(pictures, tmp_path):
+    run(tmp_path / 'out', {'folder': pictures}, METRIC)
+    (clip,) = readers.read('folder', str(tmp_path / 'out'))
+    assert clip.labels == METRIC
+    np.testing.assert_array_equal(clip.depth(0), symmetric(clip.image(0)))
+
+
+def test_metres_that_are_none_are_refused_and_relative_depth_is_not(pictures, tmp_path):
+    far = {'folder': pictures}
+    run(tmp_path / 'out', far, METRIC, lambda picture: 1e4 * symmetric(picture))
+    with pytest.raises(DataSetError, match='is the unit right'):
+        readers.read('folder', str(tmp_path / 'out'))
+    write_labels(tmp_path / 'out', RELATIVE)
+    readers.read('folder', str(tmp_path / 'out'))
+
+
+def test_metres_of_windows_that_are_none_are_refused(spikes, tmp_path):
+    far = {'npz': str(spikes)}
+    run(tmp_path / 'out', far, METRIC, lambda picture: 1e4 * symmetric(picture))
+    with pytest.raises(DataSetError, match='is the unit right'):
+        readers.read('npz', str(tmp_path / 'out'))
+    write_labels(tmp_path / 'out/npz/a', RELATIVE)
+    with pytest.raises(DataSetError, match='is the unit right'):  # these are metres all the same
+        readers.read('npz', str(tmp_path / 'out'))
+
+
+def test_nothing_takes_relative_depth_of_windows_for_metres(spikes, tmp_path):
+    run(tmp_path / 'out', {'npz': str(spikes)}, every=200)
+    path = min((tmp_path / 'out').rglob('*.npz'))
+    opened = open_recording(path)
+    assert opened.truth is None
+    assert opened.relative_depth is not None
+    (first, *_) = readers.read('npz', str(tmp_path / 'out'))
+    np.testing.assert_array_equal(first.depths[0](), opened.relative_depth.depth[0])
+    for origin in (tmp_path / 'out').rglob(FILE):
+        origin.unlink()
+    with pytest.raises(DataSetError, match='has relative depth, expected labels'):
+        readers.read('npz', str(path))
+
+
+def test_several_recordings_lie_in_folders_of_their_names(tmp_path):
+    for name in ('a', 'b'):
+        write_folder(tmp_path / 'all' / name, Sliding(3))
+    run(tmp_path / 'out', {'folder': f'{tmp_path / "all"},depth=none'})
+    clips = readers.read('folder', str(tmp_path / 'out'))
+    assert [clip.name for clip in clips] == [f'folder/out/folder/all/{name}' for name in 'ab']
+    assert {clip.labels for clip in clips} == {RELATIVE}
+    (alone,) = readers.read('folder', str(tmp_path / 'out/folder/all/a'))
+    assert alone.labels == RELATIVE
+
+
+def test_every_third_frame_keeps_its_time(pictures, tmp_path):
+    run(tmp_path / 'out', {'folder': pictures}, every=3)
+    (clip,) = readers.read('folder', f'{tmp_path / "out"},frame_hz=10')
+    np.testing.assert_allclose(clip.times_s, [0, 0.3])
+
+
+def test_labelled_windows_read_back(spikes, tmp_path):
+    summary = run(tmp_path / 'out', {'npz': str(spikes)}, every=200, planes=64)
+    assert summary.labels == 3
+    clips = readers.read('npz', str(tmp_path / 'out'))
+    assert [clip.name for clip in clips] == [f'npz/npz/a/{k:06d}' for k in (32, 232, 432)]
+    (recorded,) = readers.read('npz', str(spikes))
+    for clip, plane in zip(clips, (32, 232, 432), strict=True):
+        assert (clip.labels, clip.planes, clip.depth_planes) == (RELATIVE, 64, (32,))
+        assert clip.rate_hz == 20e3
+        np.testing.assert_array_equal(clip.camera, CAMERA)
+        np.testing.assert_array_equal(clip.load(0, 64), recorded.load(plane - 32, plane + 32))
+        depth = clip.depths[0]()
+        assert np.isfinite(depth).all()
+        light = Sliding().image(0).mean(axis=2)
+        assert np.corrcoef((1 / depth).ravel(), light.ravel())[0, 1] > 0.15  # spikes are noise
+    (alone,) = readers.read('npz', str(tmp_path / 'out/npz/a/000232.npz'))
+    assert alone.labels == RELATIVE
+    assert (tmp_path / 'out/npz/a/camera.yaml').is_file()
+
+
+def test_the_picture_of_a_window_is_that_of_its_plane(spikes, tmp_path):
+    from spike_depth_ros.stream.window import Window
+
+    seen = []
+    run(
+        tmp_path / 'out', {'npz': str(spikes)}, every=500, planes=400,
+        model=lambda picture: seen.append(picture) or symmetric(picture),
+    )  # fmt: skip
+    (recorded,) = readers.read('npz', str(spikes))
+    planes = np.ascontiguousarray(recorded.load(0, 400))
+    expected = preview.render(Window(planes, recorded.geometry, 0, 50_000, 200, 0))
+    np.testing.assert_array_equal(seen[1][..., 0], expected)
+    np.testing.assert_array_equal(seen[0], seen[1][:, ::-1])
+
+
+def test_a_wide_lens_is_rectified_planes_too(spikes, tmp_path):
+    (recorded,) = readers.read('npz', str(spikes))
+    lens = Rectification(make_lens('plumb_bob', (-0.3, 0.1, 0, 0, 0), 60.0, 40.0, WIDTH, HEIGHT))
+    clip = dataclasses.replace(recorded, rectification=lens)
+    settings, out = LabelSettings(every=500, planes=64), tmp_path / 'out'
+    found = SpikePictures(clip, out, settings, preview.render, preview.MOST_PLANES)
+    assert label_all([found], symmetric, RELATIVE, 0.1, lambda: None).kept == 1.0
+    clip, _ = readers.read('npz', str(out))
+    row, column, known = lens.nearest(HEIGHT, WIDTH)
+    assert 0.3 < known.mean() < 1
+    before = packing.unpack(np.ascontiguousarray(recorded.load(0, 64)), WIDTH, 'little')
+    after = packing.unpack(np.ascontiguousarray(clip.load(0, 64)), WIDTH, 'little')
+    np.testing.assert_array_equal(after, before[:, row, column])
+    np.testing.assert_array_equal(np.isfinite(clip.depths[0]()), known)
+
+
+def test_without_a_camera_matrix_none_is_written(tmp_path):
+    planes = np.random.default_rng(0).random((200, HEIGHT, WIDTH)) < 0.2
+    (tmp_path / 'lab').mkdir()
+    np.save(tmp_path / 'lab/a.npy', planes)
+    run(tmp_path / 'out', {'npz': str(tmp_path / 'lab')})
+    (clip,) = readers.read('npz', str(tmp_path / 'out'))
+    assert clip.camera is None
+    assert not (tmp_path / 'out/npz/a/camera.yaml').exists()
+
+
+def test_the_learnt_picture(spikes, tmp_path):
+    assert run(tmp_path / 'out', {'npz': str(spikes)}, picture='learnt').labels == 1
+
+
+def test_its_own_registered_pictures(tmp_path):
+    planes = np.random.default_rng(0).random((300, HEIGHT, WIDTH)) < 0.2
+    (tmp_path / 'lab').mkdir()
+    packing.pack(planes)[:, ::-1].tofile(tmp_path / 'lab/a.dat')
+    for plane in (5, 100, 120, 295):
+        path = tmp_path / f'lab/image/a_{plane:06d}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), Sliding().image(1)[..., ::-1])
+    where = {'dat': f'{tmp_path / "lab"},size={WIDTH}x{HEIGHT}'}
+    (recorded,) = readers.read('dat', where['dat'])
+    assert recorded.image_planes == (5, 100, 120, 295)
+    run(tmp_path / 'out', where, picture='frame')
+    assert sorted(one.name for one in (tmp_path / 'out').rglob('*.npz')) == [
+        '000100.npz', '000120.npz',
+    ]  # fmt: skip
+    (clip, _) = readers.read('npz', str(tmp_path / 'out'))
+    expected = symmetric(np.repeat(Sliding().image(1).mean(axis=2, keepdims=True), 3, axis=2))
+    shades = 1 / clip.depths[0]()
+    assert np.corrcoef(shades.ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def write_video(path, frames):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 25, (96, 64))
+    for k in range(frames):
+        writer.write(np.full((64, 96, 3), (0, 0, 30 * (k % 7)), np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_video(tmp_path / 'walk.avi', 7)
+
+
+def test_a_video_becomes_a_folder(video, tmp_path):
+    found = find_pictures({}, Video(video, hfov_deg=90), LabelSettings(every=2), tmp_path / 'out')
+    seen = [(one.number, int(one.picture[..., 0].mean())) for one in found[0].see()]
+    assert [number for number, _ in seen] == [0, 2, 4, 6]
+    assert np.allclose([shade for _, shade in seen], [0, 60, 120, 180], atol=4)
+    run(tmp_path / 'out', video=Video(video, hfov_deg=90), every=2)
+    (clip,) = readers.read('folder', f'{tmp_path / "out"},frame_hz=25')
+    assert len(clip) == 4
+    assert clip.camera.tolist() == [
+        [pytest.approx(48), 0, 47.5],
+        [0, pytest.approx(48), 31.5],
+        [0, 0, 1],
+    ]
+
+
+def test_a_video_that_was_cut_is_labelled_up_to_there(tmp_path):
+    video = write_video(tmp_path / 'walk.avi', 30)
+    content = video.read_bytes()
+    video.write_bytes(content[: len(content) // 2])
+    summary = run(tmp_path / 'out', video=Video(video, fx_px=50))
+    assert 3 <= summary.labels < 20
+    ((reason, names),) = summary.skipped.items()
+    assert f'it ends after frame {summary.labels}, expected' in reason
+    assert names == [f'walk.avi, frame {summary.labels}']
+
+
+def command(weights, out, **options):
+    given = {'teacher': weights, 'licence': 'Apache-2.0', 'threads': 1} | options
+    label(out, **given)
+
+
+def test_random_weights_give_a_warning(weights, pictures, tmp_path, capsys):
+    command(weights, tmp_path / 'out', data={'folder': pictures})
+    printed = capsys.readouterr().out
+    assert 'warning: less than half of the pixels are kept: the labels are of no use' in printed
+    assert (tmp_path / 'out/labels.png').stat().st_size > 1000
+    (clip,) = readers.read('folder', str(tmp_path / 'out'))
+    assert (clip.labels.teacher, clip.labels.relative) == ('tiny', True)
+
+
+def test_agreeing_passes_do_not(weights, pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(teacher.Teacher, '__call__', lambda self, picture: symmetric(picture))
+    command(weights, tmp_path / 'out', data={'folder': pictures})
+    printed = capsys.readouterr().out
+    assert '6 labels, 100% of the pixels kept' in printed
+    assert 'warning' not in printed
+
+
+def test_a_run_goes_on(weights, pictures, tmp_path, capsys):
+    out = tmp_path / 'out'
+    command(weights, out, data={'folder': pictures})
+    whole = contents(out)
+    (out / 'depth/000002.npy').unlink()
+    (out / 'depth/.000002.npy.x.unfinished').write_bytes(b'half')
+    before = (out / 'depth/000001.npy').stat().st_mtime_ns
+    capsys.readouterr()
+    command(weights, out, data={'folder': pictures})
+    assert '1 labels by tiny' in capsys.readouterr().out
+    assert (out / 'depth/000001.npy').stat().st_mtime_ns == before
+    del whole[(out / 'labels.png').relative_to(out)]
+    assert {name: contents(out).get(name) for name in whole} == whole
+    assert not [*out.rglob('.*')]
+    command(weights, out, data={'folder': pictures})
+    assert '0 labels by tiny' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('changed', 'message'),
+    [
+        ({'agreement': 0.2}, r'agreement 0\.1 \(now 0\.2\)'),
+        ({'every': 2}, r'every 0 \(now 2\)'),
+        ({'licence': 'MIT'}, r'licence Apache-2\.0 \(now MIT\)'),
+    ],
+)
+def test_other_settings_are_refused(weights, pictures, tmp_path, changed, message):
+    command(weights, tmp_path / 'out', data={'folder': pictures})
+    whole = contents(tmp_path / 'out')
+    with pytest.raises(ConfigError, match=f'holds other labels: {message}'):
+        command(weights, tmp_path / 'out', data={'folder': pictures}, **changed)
+    assert contents(tmp_path / 'out') == whole
+
+
+def test_another_model_and_other_pictures_are_refused(weights, pictures, tmp_path):
+    from teacher_folder import make_teacher
+
+    command(weights, tmp_path / 'out', data={'folder': pictures})
+    other = make_teacher(tmp_path / 'tiny', seed=1)
+    with pytest.raises(ConfigError, match='holds other labels: sha256'):
+        command(other, tmp_path / 'out', data={'folder': pictures})
+    shutil.copytree(tmp_path / 'walk', tmp_path / 'other')
+    with pytest.raises(ConfigError, match='holds other labels: source'):
+        command(weights, tmp_path / 'out', data={'folder': f'{tmp_path / "other"},depth=none'})
+
+
+def test_a_folder_of_something_else_or_in_use_is_refused(weights, pictures, tmp_path):
+    out = tmp_path / 'out'
+    out.mkdir()
+    with lock_folder(out), pytest.raises(FolderLockError, match='another process works there'):
+        command(weights, out, data={'folder': pictures})
+    (out / 'thesis.tex').touch()
+    with pytest.raises(ConfigError, match='expected a new or empty folder'):
+        command(weights, out, data={'folder': pictures})
+
+
+def test_a_folder_inside_the_data_set_is_refused(weights, pictures, spikes, tmp_path):
+    for name, where in (('folder', pictures), ('npz', str(spikes))):
+        inside = readers.root_of(name, where) / 'labels'
+        with pytest.raises(ConfigError, match='lies in the data set'):
+            command(weights, inside, data={name: where})
+        assert not inside.exists()
+
+
+@pytest.mark.parametrize('content', ['{', '[]', '{"teacher": 3}', '[' * 9999])
+def test_a_damaged_origin_is_told(pictures, tmp_path, content):
+    run(tmp_path / 'out', {'folder': pictures})
+    (tmp_path / 'out/labels.json').write_text(content)
+    with pytest.raises(DataSetError, match=r'labels\.json: .*expected teacher, licence') as error:
+        readers.read('folder', str(tmp_path / 'out'))
+    assert '\n' not in str(error.value)
+
+
+def test_unreadable_pictures_are_named_and_too_many_end_it(weights, tmp_path, capsys):
+    write_folder(tmp_path / 'a', Sliding(6, damaged=(2,)))
+    command(weights, tmp_path / 'out', data={'folder': f'{tmp_path / "a"},depth=none'})
+    assert 'left out: folder/a, frame 2: ' in capsys.readouterr().out
+    assert len(readers.read('folder', str(tmp_path / 'out'))[0]) == 5
+    write_folder(tmp_path / 'b', Sliding(6, damaged=(2, 3)))
+    with pytest.raises(DataSetError, match='2 of 6 frames cannot be used'):
+        command(weights, tmp_path / 'out2', data={'folder': f'{tmp_path / "b"},depth=none'})
+
+
+def test_a_full_disk_leaves_no_half_file(pictures, tmp_path, monkeypatch):
+    import errno
+
+    from spike_training.labelling import files
+
+    write = files.write_atomically
+
+    def full(path, content, sync=True):
+        if path.name == '000003.npy':
+            raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+        write(path, content, sync)
+
+    monkeypatch.setattr(files, 'write_atomically', full)
+    with pytest.raises(OSError, match='No space left'):
+        run(tmp_path / 'out', {'folder': pictures})
+    monkeypatch.undo()
+    summary = run(tmp_path / 'out', {'folder': pictures})
+    assert 1 <= summary.labels <= 3
+
+
+def test_passes_that_are_not_numbers(pictures, tmp_path):
+    summary = run(
+        tmp_path / 'out', {'folder': pictures},
+        model=lambda picture: np.full(picture.shape[:2], np.nan, np.float32),
+    )  # fmt: skip
+    assert (summary.labels, summary.kept, summary.useless) == (6, 0.0, True)
+    (clip,) = readers.read('folder', str(tmp_path / 'out'))
+    assert np.isnan(clip.depth(0)).all()
+
+
+def test_simulated_windows_keep_the_origin(pictures, tmp_path):
+    run(tmp_path / 'out', {'folder': pictures}, METRIC)
+    where = {'folder': f'{tmp_path / "out"},frame_hz=10'}
+    simulate(where, tmp_path / 'windows', size='90x60', rate=1000.0, planes=24)
+    clips = readers.read('npz', str(tmp_path / 'windows'))
+    assert {clip.labels for clip in clips} == {METRIC}
+
+
+def test_pictures_without_depth(pictures, tmp_path):
+    (clip,) = readers.read('folder', pictures)
+    assert (len(clip), clip.labelled, clip.depth(0)) == (6, (), None)
+    with pytest.raises(DataSetError, match='folder: no frame has depth, expected one or more'):
+        simulate({'folder': pictures}, tmp_path / 'windows')
+    with pytest.raises(DataSetError, match="option depth is 'no', expected none"):
+        readers.read('folder', pictures.replace('=none', '=no'))
+
+
+def test_single_images_stand_still(pictures):
+    (clip,) = readers.read('folder', f'{pictures},frame_hz=0')
+    assert not clip.video
+    with pytest.raises(DataSetError, match='option frame_hz is -1'):
+        readers.read('folder', f'{pictures},frame_hz=-1')
+
+
+def test_origin_is_found_up_to_the_root_alone(tmp_path):
+    inner = tmp_path / 'a/b'
+    inner.mkdir(parents=True)
+    write_labels(tmp_path, RELATIVE)
+    assert find_labels(inner, tmp_path) == RELATIVE
+    assert find_labels(inner, tmp_path / 'a') is None
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        ({'agreement': 0.0}, 'agreement is 0: expected above 0, at most 1'),
+        ({'agreement': float('nan')}, 'agreement is nan'),
+        ({'agreement': 7.0}, 'agreement is 7'),
+        ({'every': -1}, 'every is -1: expected 1 or more'),
+        ({'planes': 0}, 'planes is 0: expected 1 to'),
+        ({'planes': 10**9}, 'planes is 1000000000'),
+        ({'threads': -1}, 'threads is -1'),
+        ({'fx': 100.0}, 'fx and hfov: expected them with a video'),
+        ({'data': None}, 'expected either data sets'),
+        ({'video': 'walk.mp4'}, 'expected either data sets'),
+        ({'picture': 'learnt'}, "picture is 'learnt': expected it with recordings of spikes"),
+        ({'licence': ''}, 'licence is not given'),
+    ],
+)
+def test_wrong_settings_are_named(weights, pictures, tmp_path, wrong, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        command(weights, tmp_path / 'out', **({'data': {'folder': pictures}} | wrong))
+    assert '\n' not in str(error.value)
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(
+    ('lens', 'message'),
+    [
+        ({}, 'a video has no camera matrix'),
+        ({'fx': 100.0, 'hfov': 60.0}, 'a video has no camera matrix'),
+        ({'fx': -5.0}, 'fx is -5'),
+        ({'fx': float('nan')}, 'fx is nan'),
+        ({'hfov': 180.0}, 'hfov is 180: expected 1 to 175 degrees'),
+    ],
+)
+def test_a_video_without_a_lens(weights, video, tmp_path, lens, message):
+    with pytest.raises(ConfigError, match=message):
+        command(weights, tmp_path / 'out', video=video, **lens)
+
+
+@pytest.mark.parametrize('content', [None, b'no video'])
+def test_no_video(weights, tmp_path, content):
+    path = tmp_path / 'a.mp4'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataSetError, match=r'a\.mp4: '):
+        command(weights, tmp_path / 'out', video=path, fx=50.0)
+
+
+def test_recordings_that_are_too_short(weights, spikes, tmp_path):
+    with pytest.raises(DataSetError, match='windows of 700 planes, the longest recording has 600'):
+        command(weights, tmp_path / 'out', data={'npz': str(spikes)}, planes=700)
+    with pytest.raises(DataSetError, match='expected pictures of its own'):
+        command(weights, tmp_path / 'out', data={'npz': str(spikes)}, picture='frame')
+
+
+def test_frames_and_spikes_are_not_mixed(weights, pictures, spikes, tmp_path):
+    with pytest.raises(DataSetError, match='expected data sets of one kind'):
+        command(weights, tmp_path / 'out', data={'folder': pictures, 'npz': str(spikes)})
+
+
+def test_the_origin_is_json_that_people_can_read(weights, pictures, tmp_path):
+    command(weights, tmp_path / 'out', data={'folder': pictures}, licence='CC-BY-NC-4.0')
+    kept = json.loads((tmp_path / 'out/labels.json').read_text())
+    assert kept['licence'] == 'CC-BY-NC-4.0'
+    assert (kept['picture'], kept['every'], kept['agreement']) == ('interval', 0, 0.1)

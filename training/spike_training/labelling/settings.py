@@ -1,0 +1,97 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of labels, and what is labelled; without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from spike_training.errors import ConfigError
+
+Picture = Literal['interval', 'learnt', 'frame']
+"""What the model sees of a recording of spikes: ``interval``, inter-spike intervals; ``learnt``,
+the shipped network of pictures; ``frame``, the recording's own registered pictures."""
+
+WINDOW_STEP = 1000
+"""Planes between two labelled windows of a recording, if not given: 50 ms at 20 kHz."""
+
+LONGEST = 1 << 16
+"""Planes of a window, at most."""
+
+MAX_FX_PX = 1e6
+"""Largest focal length, pixels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSettings:
+    """Settings of labels.
+
+    Attributes:
+        picture: See :data:`Picture`.
+        every: Step between two labels, in planes of a recording of spikes or in frames; 0:
+            :data:`WINDOW_STEP` planes, every registered picture, or every frame.
+        planes: Planes of the window that is written around a label of a recording.
+        agreement: Largest difference of the passes of a pixel: of the range of disparity, or
+            relative of metres.
+
+    Raises:
+        ConfigError: A value is out of its range.
+    """
+
+    picture: Picture = 'interval'
+    every: int = 0
+    planes: int = 128
+    agreement: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.every < 0:
+            raise ConfigError(f'every is {self.every}: expected 1 or more, or 0 for the default')
+        if not 1 <= self.planes <= LONGEST:
+            raise ConfigError(f'planes is {self.planes}: expected 1 to {LONGEST}')
+        if not 0 < self.agreement <= 1:
+            raise ConfigError(f'agreement is {self.agreement:g}: expected above 0, at most 1')
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """Video to label, and its lens.
+
+    Attributes:
+        path: The file.
+        fx_px: Focal length, pixels; 0: from ``hfov_deg``.
+        hfov_deg: Horizontal field of view, degrees; 0: from ``fx_px``.
+
+    Raises:
+        ConfigError: Neither or both are given, or they are out of range.
+    """
+
+    path: Path
+    fx_px: float = 0.0
+    hfov_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.fx_px != 0) == (self.hfov_deg != 0):
+            raise ConfigError(
+                'a video has no camera matrix: expected its focal length, --fx PIXELS, or its '
+                'horizontal field of view, --hfov DEGREES'
+            )
+        if self.fx_px and not 0 < self.fx_px <= MAX_FX_PX:
+            raise ConfigError(f'fx is {self.fx_px:g}: expected pixels, up to {MAX_FX_PX:g}')
+        if self.hfov_deg and not 1 <= self.hfov_deg <= 175:
+            raise ConfigError(f'hfov is {self.hfov_deg:g}: expected 1 to 175 degrees')
+
+    def focal_length(self, width: int) -> float:
+        """Return the focal length in pixels for frames of a width."""
+        return self.fx_px or width / 2 / math.tan(math.radians(self.hfov_deg) / 2)
+
+
+def name_source(data: Mapping[str, str], video: Video | None) -> list[str]:
+    """Return the names of what is labelled, to find other sources in the same folder."""
+    if video is not None:
+        lens = f'fx {video.fx_px:g}' if video.fx_px else f'hfov {video.hfov_deg:g}'
+        return [f'{video.path.name}, {lens}']
+    return [f'{name} {where}' for name, where in data.items()]

@@ -1,0 +1,13 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""FUSE: features of a foundation model of depth for spikes.
+
+Sun et al., "FUSE: Label-Free Image-Event Joint Monocular Depth Estimation via Frequency-Decoupled
+Alignment and Degradation-Robust Fusion", stage 1.
+"""
+
+from spike_training.methods.fuse.charts import CHARTS
+from spike_training.methods.fuse.settings import AlignConfig
+from spike_training.settings.method import Method
+
+METHOD = Method((AlignConfig,), CHARTS)

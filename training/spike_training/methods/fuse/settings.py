@@ -1,0 +1,121 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of stages that learn from a foundation model's features; without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spike_depth_ros.architectures import SETTINGS, settings_of
+from spike_training.errors import ConfigError
+from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.ranges import Problems, at_least
+from spike_training.teacher import TeacherFiles, find_teacher
+
+ARCHITECTURE = 'depth_anything'
+"""Architecture that can have a teacher's weights."""
+
+NEEDED = ('transformers', 'peft')
+"""Packages of a stage that aligns."""
+
+
+@dataclass
+class AlignConfig(StageConfig):
+    """Kind align: Depth Anything learns to see spikes as it sees colours (Sun et al., stage 1).
+
+    A frozen model sees the colours of a scene, its copy the spikes. Adapters of low rank (Hu et
+    al., "LoRA: Low-Rank Adaptation of Large Language Models") in the backbone's linear layers, its
+    biases, patch and position embeddings and class token learn; no depth is read. The result has
+    no scale: a stage that learns from depth follows, such as bicross.pretrain.
+
+    Attributes:
+        teacher: Folder with config.json, preprocessor_config.json and model.safetensors of a
+            relative Depth Anything model; nothing is downloaded.
+        licence: Licence of its weights, such as Apache-2.0; it is kept with all that learns from
+            them.
+        rank: Rank of the adapters.
+        token_weight: Weight of the loss of tokens; that of disparity has 1.
+        largest_cosine: Cosine of a student's and a teacher's token above which it does not count;
+            nor does it below 0.
+    """
+
+    implementation = 'spike_training.methods.fuse.align:Align'
+    summary = "learns a foundation model's features from spikes"
+    scale = 'none'
+
+    kind: str = 'align'
+    teacher: str = ''
+    licence: str = ''
+    rank: int = 8
+    token_weight: float = 1.0
+    largest_cosine: float = 0.85
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Spikes and colours of the source."""
+        return BatchSpec('source', rgb=True)
+
+    def find_teacher(self) -> TeacherFiles:
+        """Find the teacher's files.
+
+        Raises:
+            ConfigError: They are missing, of another model or without a licence.
+        """
+        return find_teacher(Path(self.teacher), self.licence)
+
+    def data_sets(self) -> dict[str, str]:
+        """Name the teacher's weights and their licence."""
+        files = self.find_teacher()
+        name = f'Depth Anything weights {files.sha256()[:12]}, {files.folder.resolve().name}'
+        return {name: files.licence}
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 1, 'rank')
+        yield from at_least(self, 0, 'token_weight')
+        if not 0 < self.largest_cosine <= 1:
+            yield f'largest_cosine is {self.largest_cosine:g}: expected above 0 and up to 1'
+        if self.input != 'spikes':
+            yield f'input is {self.input!r}: expected spikes, the teacher sees the colours'
+        if self.init_from != 'scratch':
+            yield f'init_from is {self.init_from!r}: expected scratch, it starts as the teacher'
+        if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+            yield f'kind is {self.kind!r}: pip install {" ".join(missing)}'
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it.
+
+        As with recordings, a folder that is missing is told when the stage starts.
+        """
+        yield from super().problems_in_run(config, before)
+        if config.model.architecture != ARCHITECTURE:
+            yield (
+                f'kind is {self.kind!r}: expected model.architecture {ARCHITECTURE}, it is '
+                f'{config.model.architecture}'
+            )
+            return
+        if not Path(self.teacher).expanduser().is_dir() and self.licence:
+            return
+        try:
+            files = self.find_teacher()
+            wanted = settings_of(files.config)
+            settings = SETTINGS[ARCHITECTURE](**self.resolve(config).model.settings)
+        except ConfigError as error:
+            yield str(error)
+        except ValueError as error:
+            yield f'teacher {files.folder}: {error}'
+        except TypeError:
+            return  # told with the model
+        else:
+            has = json.loads(json.dumps(dataclasses.asdict(settings)))
+            if any(has[name] != value for name, value in wanted.items()):
+                yield (
+                    f'teacher {files.folder} has other sizes than the network: expected '
+                    f'model.settings: {json.dumps(wanted)}'
+                )
