@@ -147,8 +147,7 @@ def settings(folder: Path, kind: str, options: argparse.Namespace) -> RunConfig:
         name=kind, init_from='imagenet', imagenet='package', backbone_lr_scale=0, si='absolute',
         gradient_weight=1.0,
     )  # fmt: skip
-    # Pictures of other scenes follow one another: so slowly that nothing moves.
-    recordings = {'folder': f'{folder / kind},frame_hz=0.001'}
+    recordings = {'folder': f'{folder / kind},frame_hz=0'}  # single images
     height, width = SIZE
     return RunConfig(
         out=folder / f'run_{kind}',

@@ -1,0 +1,195 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A small stand-in for a foundation model, and its copy that sees spikes (kind align).
+
+    PYTHONPATH=training python -m benchmarks.align --json align.json
+
+from the repository's root. The stand-in, of the architecture of Depth Anything with 0.2 million
+parameters, learns the depth of generated colour pictures. Written as a folder, it teaches its
+features to spikes without depth. All are scored on 1 / depth of unseen scenes after a fit of scale
+and shift.
+
+The JSON holds ``machine``, ``settings``, ``parameters`` and ``styles``: AbsRel by name of
+
+- ``colours``: the stand-in on colours
+- ``frozen``: the stand-in on pictures of the spikes (``interval``)
+- ``aligned``: its copy on spikes
+- ``ratio``: aligned over frozen
+
+and ``mean``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import report
+from spike_depth_ros.checkpoint import DepthInfo, load
+from spike_depth_ros.model.depth_anything import PARTS, weights_of_transformers
+from spike_depth_ros.model.registry import build_with_weights
+from spike_training.evaluation.predictors import build_for_evaluation
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.methods.fuse.settings import AlignConfig
+from spike_training.runs import pipeline
+from spike_training.runs.evaluation import evaluate_network, evaluate_teacher
+from spike_training.scenes.generator import STYLES
+from spike_training.settings.config import (
+    DataConfig,
+    EvaluateConfig,
+    ModelConfig,
+    RunConfig,
+    StageConfig,
+    TrainConfig,
+)
+from spike_training.teacher import Teacher, find_teacher
+from spike_training.threads import limit_threads
+
+ROWS = ('colours', 'frozen', 'aligned')
+HEIGHT, WIDTH = 128, 192
+PATCH = 14
+SETTINGS = {
+    'hidden': 48, 'layers': 4, 'heads': 4, 'mlp_ratio': 2, 'patch': PATCH, 'grid': 12,
+    'taps': [1, 2, 3, 4], 'neck': [16, 24, 24, 24], 'fusion': 24, 'head': 16,
+}  # fmt: skip
+CPU = torch.device('cpu')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark; return the exit status."""
+    parser = argparse.ArgumentParser(prog='align', description=__doc__.split('\n')[0])
+    parser.add_argument('--steps', type=int, default=2400, help='of the stand-in')
+    parser.add_argument('--align-steps', type=int, default=1200, help='of its copy')
+    parser.add_argument('--scenes', type=int, default=40, help='unseen ones of each style')
+    parser.add_argument('--styles', nargs='+', choices=STYLES, default=[*STYLES])
+    parser.add_argument('--json', type=Path, help='file to write')
+    options = parser.parse_args(argv)
+    if options.scenes < 10 or min(options.steps, options.align_steps) < 1:
+        parser.error('expected 10 scenes, and a step, or more')
+    machine = report.machine()
+    limit_threads(1)
+    with tempfile.TemporaryDirectory(prefix='align_') as folder:
+        parameters, found = measure(Path(folder), options)
+    print(f'AbsRel, aligned; {parameters / 1e6:.2f} million parameters')
+    for name, row in found.items():
+        print(f'{name:8s} ' + '  '.join(f'{key} {value:.3f}' for key, value in row.items()))
+    if options.json is not None:
+        settings = {name: value for name, value in vars(options).items() if name != 'json'}
+        content = {
+            'machine': machine, 'settings': settings, 'parameters': parameters, 'styles': found,
+        }  # fmt: skip
+        options.json.write_text(json.dumps(content, indent=2))
+    return 0
+
+
+def measure(folder: Path, options: argparse.Namespace) -> tuple[int, dict[str, dict[str, float]]]:
+    """Train the stand-in and its copy, and score them; return the parameters and the rows."""
+    taught = PretrainConfig(
+        name='stand_in', kind='bicross.pretrain', input='rgb', si='absolute', gradient_weight=1.0
+    )
+    config = settings(folder / 'stand_in', taught, options, steps=options.steps, rate=2e-3)
+    pipeline.run(config)
+    stand_in = load(config.out / 'model.safetensors', DepthInfo)
+    parameters = write_teacher(folder / 'teacher', *stand_in)
+    copied = AlignConfig(name='copy', teacher=str(folder / 'teacher'), licence='Apache-2.0')
+    config = settings(folder / 'copy', copied, options, steps=options.align_steps, rate=5e-4)
+    pipeline.run(config)
+    copy = load(config.out / 'model.safetensors', DepthInfo)
+    teacher = Teacher(find_teacher(folder / 'teacher', 'Apache-2.0'), CPU)
+    reports = (
+        evaluate_network(config, stand_in[0], build_for_evaluation(*stand_in, CPU), CPU),
+        evaluate_teacher(config, teacher, CPU),
+        evaluate_network(config, copy[0], build_for_evaluation(*copy, CPU), CPU),
+    )
+    rows: dict[str, dict[str, float]] = {style: {} for style in options.styles}
+    for name, scored in zip(ROWS, reports, strict=True):
+        for one in scored['sets'].values():
+            rows[one['part']][name] = one['predictors']['network']['abs_rel_aligned']
+    rows['mean'] = {
+        name: float(np.mean([rows[style][name] for style in options.styles])) for name in ROWS
+    }
+    for row in rows.values():
+        row['ratio'] = row['aligned'] / row['frozen']
+    return parameters, rows
+
+
+def write_teacher(folder: Path, info: DepthInfo, weights: dict[str, np.ndarray]) -> int:
+    """Write a network as a folder of ``transformers``; return the number of its parameters."""
+    import transformers
+
+    network = build_with_weights(info, weights)
+    backbone = transformers.Dinov2Config(
+        hidden_size=info.settings['hidden'],
+        num_hidden_layers=info.settings['layers'],
+        num_attention_heads=info.settings['heads'],
+        mlp_ratio=info.settings['mlp_ratio'],
+        image_size=info.settings['grid'] * PATCH,
+        patch_size=PATCH,
+        out_indices=[*info.settings['taps']],
+        reshape_hidden_states=False,
+    )
+    config = transformers.DepthAnythingConfig(
+        backbone_config=backbone,
+        patch_size=PATCH,
+        reassemble_hidden_size=info.settings['hidden'],
+        neck_hidden_sizes=[*info.settings['neck']],
+        fusion_hidden_size=info.settings['fusion'],
+        head_hidden_size=info.settings['head'],
+    )
+    model = transformers.DepthAnythingForDepthEstimation(config)
+    own, names = network.state_dict(), {new: old for old, new in PARTS.items()}
+    given = {
+        names[new] + name.removeprefix(new): own[name]
+        for name in weights_of_transformers(network)
+        for new in names
+        if name.startswith(new)
+    }
+    model.load_state_dict(model.state_dict() | given)
+    model.save_pretrained(folder)
+    # To the nearest whole patches, as the network does.
+    rows, columns = ((size + PATCH // 2) // PATCH * PATCH for size in (HEIGHT, WIDTH))
+    transformers.DPTImageProcessor(
+        size={'height': rows, 'width': columns},
+        keep_aspect_ratio=False,
+        ensure_multiple_of=PATCH,
+        image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+        do_pad=False,
+    ).save_pretrained(folder)
+    return sum(value.numel() for value in given.values())
+
+
+def settings(
+    out: Path, stage: StageConfig, options: argparse.Namespace, steps: int, rate: float
+) -> RunConfig:
+    """Return the settings of a training of one stage."""
+    return RunConfig(
+        out=out,
+        method='fuse',
+        stages=[stage],
+        model=ModelConfig(
+            architecture='depth_anything', bins=9, settings=SETTINGS, canonical_fx=200.0
+        ),
+        data=DataConfig(styles=options.styles, height=HEIGHT, width=WIDTH, planes=[128]),
+        train=TrainConfig(
+            steps=steps, batch_size=12, learning_rate=rate, warmup_steps=50, ema_decay=0.99,
+            validate_every=0, picture_every=0, prefetch=1, tensorboard=False, log_every=50,
+        ),
+        evaluate=EvaluateConfig(
+            scenes=options.scenes, baseline_scenes=10, calibration_scenes=10, batch_size=10,
+            export=False,
+        ),
+        device='cpu',
+        threads=1,
+    )  # fmt: skip
+
+
+if __name__ == '__main__':
+    sys.exit(main())
