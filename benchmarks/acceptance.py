@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, write_atomically
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.adaptation.acceptance import Comparison
@@ -735,7 +736,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--calibration', action='store_true', help='use the calibration targets')
     parser.add_argument('--only', nargs='*', help='names of targets')
-    parser.add_argument('--steps', type=int, default=60, help='of the first candidate')
+    parser.add_argument('--steps', type=count, default=60, help='of the first candidate')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--harmless', action='store_true', help='leave harmful candidates out')
     parser.add_argument('--no-sensor', action='store_true', help='leave candidate sensor out')

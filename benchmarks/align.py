@@ -22,16 +22,17 @@ and ``mean``.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks import report
+from benchmarks.relative_labels import tens
+from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_depth_ros.model.depth_anything import PARTS, weights_of_transformers
 from spike_depth_ros.model.registry import build_with_weights
@@ -62,31 +63,21 @@ SETTINGS = {
 CPU = torch.device('cpu')
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser(prog='align', description=__doc__.split('\n')[0])
-    parser.add_argument('--steps', type=int, default=2400, help='of the stand-in')
-    parser.add_argument('--align-steps', type=int, default=1200, help='of its copy')
-    parser.add_argument('--scenes', type=int, default=40, help='unseen ones of each style')
-    parser.add_argument('--styles', nargs='+', choices=STYLES, default=[*STYLES])
-    parser.add_argument('--json', type=Path, help='file to write')
-    options = parser.parse_args(argv)
-    if options.scenes < 10 or min(options.steps, options.align_steps) < 1:
-        parser.error('expected 10 scenes, and a step, or more')
-    machine = report.machine()
+def run(options: argparse.Namespace) -> dict[str, Any]:
     limit_threads(1)
     with tempfile.TemporaryDirectory(prefix='align_') as folder:
         parameters, found = measure(Path(folder), options)
-    print(f'AbsRel, aligned; {parameters / 1e6:.2f} million parameters')
-    for name, row in found.items():
-        print(f'{name:8s} ' + '  '.join(f'{key} {value:.3f}' for key, value in row.items()))
-    if options.json is not None:
-        settings = {name: value for name, value in vars(options).items() if name != 'json'}
-        content = {
-            'machine': machine, 'settings': settings, 'parameters': parameters, 'styles': found,
-        }  # fmt: skip
-        options.json.write_text(json.dumps(content, indent=2))
-    return 0
+    settings = report.settings(options, 'steps', 'align_steps', 'scenes', 'styles')
+    return {'settings': settings, 'parameters': parameters, 'styles': found}
+
+
+def text(result: dict[str, Any]) -> str:
+    rows = [
+        [style, *(f'{row[name]:.3f}' for name in (*ROWS, 'ratio'))]
+        for style, row in result['styles'].items()
+    ]
+    table = report.table(['AbsRel, aligned', *ROWS, 'ratio'], rows)
+    return f'{result["parameters"] / 1e6:.2f} million parameters\n\n{table}'
 
 
 def measure(folder: Path, options: argparse.Namespace) -> tuple[int, dict[str, dict[str, float]]]:
@@ -189,6 +180,16 @@ def settings(
         device='cpu',
         threads=1,
     )  # fmt: skip
+
+
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser('align', 'A stand-in for a foundation model, and its copy for spikes.')
+    add = parser.add_argument
+    add('--steps', type=count, default=2400, help='of the stand-in; default: 2400')
+    add('--align-steps', type=count, default=1200, help='of its copy; default: 1200')
+    add('--scenes', type=tens, default=40, help='unseen ones of each style, tens; default: 40')
+    add('--styles', nargs='+', choices=STYLES, default=[*STYLES], help='default: all')
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

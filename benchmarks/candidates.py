@@ -30,6 +30,7 @@ from typing import Any
 import torch
 
 from benchmarks import named_commit, network_size, packing, report
+from spike_depth_ros.arguments import count
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.checkpoint import DepthInfo, onnx_path, save
 from spike_depth_ros.model.registry import build, weights_of
@@ -162,9 +163,9 @@ def main(args: list[str] | None = None) -> int:
     add('--against', metavar='COMMIT', default='f6a607d', help='default: f6a607d')
     add('--candidates', nargs='+', default=[*CANDIDATES], choices=CANDIDATES, metavar='NAME',
         help=f'default: all of {"; ".join(CANDIDATES)}')  # fmt: skip
-    add('--planes', type=int, default=128, help='of the window; default: 128')
-    add('--repetitions', type=int, default=30, help='default: 30')
-    add('--threads', type=int, default=2, help='of one inference; default: 2')
+    add('--planes', type=count, default=128, help='of the window; default: 128')
+    add('--repetitions', type=count, default=30, help='default: 30')
+    add('--threads', type=count, default=2, help='of one inference; default: 2')
     return report.run_command(parser, args, run, text)
 
 

@@ -39,6 +39,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks import report
+from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load
 from spike_depth_ros.flying_pixels import find_flying_pixels
 from spike_depth_ros.metrics import (
@@ -221,7 +222,7 @@ def text(result: dict[str, Any]) -> str:
 def main(args: list[str] | None = None) -> int:
     parser = report.parser('flying_filter', 'Flying pixels before and after their filter.')
     add = parser.add_argument
-    add('--scenes', type=int, default=60, help='of each style; default: 60')
+    add('--scenes', type=count, default=60, help='of each style; default: 60')
     add('--split', choices=[*SPLITS], default='test', help='default: test')
     add('--seed', type=int, default=SEED, help=f'of the scenes; default: {SEED}')
     add('--styles', nargs='+', default=[*STYLES], choices=[*STYLES], metavar='STYLE',

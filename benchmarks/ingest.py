@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.packing import SAMPLE
+from spike_depth_ros.arguments import count
 from spike_depth_ros.stream.decode import PACKED
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.plane_clock import NANOSECONDS, PLANES_PER_PACKET, PlaneClock
@@ -120,8 +121,8 @@ def text(result: dict[str, Any]) -> str:
 def argument_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     made = report.parser('ingest', 'Packets into the ring of windows, beside a copy.')
-    made.add_argument('--packets', type=int, default=100, help='of 40 planes. Default: 100')
-    made.add_argument('--repetitions', type=int, default=50, help='default: 50')
+    made.add_argument('--packets', type=count, default=100, help='of 40 planes. Default: 100')
+    made.add_argument('--repetitions', type=count, default=50, help='default: 50')
     return made
 
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
+from spike_depth_ros.arguments import count
 from spike_depth_ros.video.light import Light
 from spike_training.sensor.interpolation import Blend, FlowInterpolator
 from spike_training.simulation.clip_camera import ClipCamera, frame_clips
@@ -107,8 +108,8 @@ def text(result: dict[str, Any]) -> str:
 def main(args: list[str] | None = None) -> int:
     parser = report.parser('interpolation', 'How near interpolated frames come to real ones.')
     parser.add_argument('data', nargs='+', metavar='NAME=PATH', help='data sets of frames')
-    parser.add_argument('--frames', type=int, default=30, help='of each recording; default: 30')
-    parser.add_argument('--gaps', type=int, nargs='+', default=[2, 4], help='default: 2 4')
+    parser.add_argument('--frames', type=count, default=30, help='of each recording; default: 30')
+    parser.add_argument('--gaps', type=count, nargs='+', default=[2, 4], help='default: 2 4')
     return report.run_command(parser, args, run, text)
 
 

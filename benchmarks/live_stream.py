@@ -29,6 +29,7 @@ from std_msgs.msg import UInt64
 
 from benchmarks import report
 from benchmarks.named_commit import worktree
+from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.process import OF_WHEELS
@@ -487,7 +488,7 @@ def argument_parser(name: str, description: str, rounds: int) -> argparse.Argume
     add = parser.add_argument
     add('--seconds', type=float, default=8.0, help='measured time of a side. Default: 8')
     add('--warm-up', type=float, default=2.0, help='before it, seconds. Default: 2')
-    add('--rounds', type=int, default=rounds, help=f'default: {rounds}')
+    add('--rounds', type=count, default=rounds, help=f'default: {rounds}')
     add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
     add('--against', metavar='COMMIT', help='measure the node and player of this commit as well')
     return parser

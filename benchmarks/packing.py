@@ -50,6 +50,7 @@ import numpy as np
 
 from benchmarks import named_commit, report
 from spike_depth_ros import preview
+from spike_depth_ros.arguments import count
 from spike_depth_ros.backends import Layout, has_cuda
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path
@@ -360,8 +361,8 @@ def argument_parser() -> argparse.ArgumentParser:
         'packing', 'Packed planes to arrays, counts and a preview, against plain numpy.'
     )
     add = made.add_argument
-    add('--planes', type=int, nargs='+', default=[128, 1280], help='default: 128 1280')
-    add('--repetitions', type=int, default=100, help='default: 100')
+    add('--planes', type=count, nargs='+', default=[128, 1280], help='default: 128 1280')
+    add('--repetitions', type=count, default=100, help='default: 100')
     add('--against', metavar='COMMIT', help='compare predict with that of this commit, too')
     return made
 

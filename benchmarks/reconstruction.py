@@ -25,6 +25,7 @@ import torch
 
 from benchmarks import packing, report
 from spike_depth_ros import preview
+from spike_depth_ros.arguments import count
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.model.reconstruction.ssml_net import SsmlNet, SsmlSettings
 from spike_depth_ros.stream.packing import unpack
@@ -95,14 +96,14 @@ def main(args: list[str] | None = None) -> int:
     parser = report.parser('reconstruction', 'Time of a picture, by method.')
     add = parser.add_argument
     add('--checkpoint', type=Path, help='default: the shipped network')
-    add('--repetitions', type=int, default=30, help='default: 30')
+    add('--repetitions', type=count, default=30, help='default: 30')
     add(
         '--paper',
         type=int,
         default=3,
         help='repetitions of the paper network, 0: none; default: 3',
     )
-    add('--threads', type=int, default=2, help='of one inference; default: 2')
+    add('--threads', type=count, default=2, help='of one inference; default: 2')
     return report.run_command(parser, args, run, text)
 
 

@@ -42,6 +42,7 @@ from benchmarks.live_stream import (
     session,
     spike_depth,
 )
+from spike_depth_ros.arguments import count
 from spike_depth_ros.nodes import process
 from spike_depth_ros.stream.recording import open_recording
 
@@ -223,7 +224,7 @@ def argument_parser() -> argparse.ArgumentParser:
     made = report.parser('recording', 'Planes lost by spike_record.')
     add = made.add_argument
     add('--seconds', type=float, default=8.0, help='duration of the stream. Default: 8')
-    add('--rounds', type=int, default=3, help='default: 3')
+    add('--rounds', type=count, default=3, help='default: 3')
     add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
     add('--node', action='store_true', help='with the depth node on the same topic')
     return made

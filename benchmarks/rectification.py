@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.packing import sample_window
+from spike_depth_ros.arguments import count
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.rectification import Rectification
@@ -98,7 +99,7 @@ def argument_parser() -> argparse.ArgumentParser:
         prog='python -m benchmarks.rectification',
         description='Time that rectifying a wide lens adds to a window, on one core.',
     )
-    parser.add_argument('--repetitions', type=int, default=300, help='default: 300')
+    parser.add_argument('--repetitions', type=count, default=300, help='default: 300')
     parser.add_argument('--json', type=Path, help='file for the result')
     return parser
 

@@ -17,17 +17,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
 from benchmarks import report
+from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_training.datasets.labels import Labels, write_labels
 from spike_training.evaluation.predictors import build_for_evaluation, canonical_depth
@@ -56,29 +57,28 @@ SETTINGS = {
 TOGETHER = 6
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser(prog='relative_labels', description=__doc__.split('\n')[0])
-    parser.add_argument('--pictures', type=int, default=1200, help='in each folder')
-    parser.add_argument('--steps', type=int, default=600, help='of 16 pictures')
-    parser.add_argument('--scenes', type=int, default=60, help='unseen ones of each style')
-    parser.add_argument('--styles', nargs='+', choices=STYLES, default=[*STYLES])
-    parser.add_argument('--json', type=Path, help='file to write')
-    options = parser.parse_args(argv)
-    if min(options.pictures, options.scenes) < 10 or options.steps < 1:
-        parser.error('expected 10 pictures and scenes, and a step, or more')
-    machine = report.machine()
+def run(options: argparse.Namespace) -> dict[str, Any]:
     limit_threads(1)
     with tempfile.TemporaryDirectory(prefix='relative_labels_') as folder:
         found = measure(Path(folder), options)
-    print(f'AbsRel, aligned; {options.steps} steps, {options.scenes} scenes of each style')
-    for name, row in found.items():
-        print(f'{name:8s} ' + '  '.join(f'{key} {value:.3f}' for key, value in row.items()))
-    if options.json is not None:
-        settings = {name: value for name, value in vars(options).items() if name != 'json'}
-        content = {'machine': machine, 'settings': settings, 'styles': found}
-        options.json.write_text(json.dumps(content, indent=2))
-    return 0
+    names = ('pictures', 'steps', 'scenes', 'styles')
+    return {'settings': report.settings(options, *names), 'styles': found}
+
+
+def text(result: dict[str, Any]) -> str:
+    names = (*KINDS, 'ratio')
+    rows = [
+        [style, *(f'{row[name]:.3f}' for name in names)] for style, row in result['styles'].items()
+    ]
+    return report.table(['AbsRel, aligned', *names], rows)
+
+
+def tens(text: str) -> int:
+    """Parse a number of scenes, which are rendered and predicted ten at a time."""
+    value = count(text)
+    if value % 10:
+        raise argparse.ArgumentTypeError(f'{text}: expected a multiple of 10')
+    return value
 
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, float]]:
@@ -166,6 +166,16 @@ def settings(folder: Path, kind: str, options: argparse.Namespace) -> RunConfig:
         device='cpu',
         threads=1,
     )  # fmt: skip
+
+
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser('relative_labels', 'Metres and relative labels as teachers.')
+    add = parser.add_argument
+    add('--pictures', type=tens, default=1200, help='in each folder, tens; default: 1200')
+    add('--steps', type=count, default=600, help='of 16 pictures; default: 600')
+    add('--scenes', type=tens, default=60, help='unseen ones of each style, tens; default: 60')
+    add('--styles', nargs='+', choices=STYLES, default=[*STYLES], help='default: all')
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

@@ -45,6 +45,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks import report
+from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.results import INTERVAL
@@ -378,7 +379,7 @@ def main(args: list[str] | None = None) -> int:
     add = parser.add_argument
     default = os.environ.get('SPIKE_DEPTH_DATA')
     add('--data', type=Path, default=default, help='folder; default: SPIKE_DEPTH_DATA')
-    add('--scenes', type=int, default=100, help='of each style; default: 100')
+    add('--scenes', type=count, default=100, help='of each style; default: 100')
     add('--split', choices=('test', 'calibration'), default='test',
         help='scenes to judge by, or to fit the uncertainty on; default: test')  # fmt: skip
     add('--styles', nargs='+', default=[*STYLES], choices=STYLES, metavar='STYLE',

@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.packing import interleaved, sample_window
+from spike_depth_ros.arguments import count
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path
@@ -93,9 +94,9 @@ def main(args: list[str] | None = None) -> int:
         'sensor_correction', 'Time of the correction of a sensor, beside that of a prediction.'
     )
     add = parser.add_argument
-    add('--planes', type=int, nargs='+', default=[128], help='default: 128')
+    add('--planes', type=count, nargs='+', default=[128], help='default: 128')
     add('--faulty', type=float, default=0.005, help='share of faulty pixels; default: 0.005')
-    add('--repetitions', type=int, default=100, help='default: 100')
+    add('--repetitions', type=count, default=100, help='default: 100')
     return report.run_command(parser, args, run, text)
 
 

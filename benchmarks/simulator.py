@@ -41,6 +41,7 @@ import numpy as np
 import torch
 
 from benchmarks import report
+from spike_depth_ros.arguments import count
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.spiking import QUANTA
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
@@ -226,9 +227,11 @@ def main(args: list[str] | None = None) -> int:
         'simulator', 'Simulated planes per second against real time and a plain loop.'
     )
     add = parser.add_argument
-    add('--planes', type=int, default=128, help='window length, 4 or more; default: 128')
-    add('--batches', type=int, nargs='+', default=[1, 8], help='recordings at once; default: 1 8')
-    add('--rounds', type=int, default=15, help='default: 15')
+    add('--planes', type=count, default=128, help='window length, 4 or more; default: 128')
+    add(
+        '--batches', type=count, nargs='+', default=[1, 8], help='recordings at once; default: 1 8'
+    )
+    add('--rounds', type=count, default=15, help='default: 15')
     return report.run_command(parser, args, run, text)
 
 

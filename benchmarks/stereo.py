@@ -42,6 +42,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks import report
+from spike_depth_ros.arguments import count
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.results import INTERVAL
 from spike_depth_ros.stereo.estimator import (
@@ -233,7 +234,7 @@ def main(args: list[str] | None = None) -> int:
     add = parser.add_argument
     default = os.environ.get('SPIKE_DEPTH_DATA')
     add('--data', type=Path, default=default, help='folder; default: SPIKE_DEPTH_DATA')
-    add('--pairs', type=int, default=100, help='of each style; default: 100')
+    add('--pairs', type=count, default=100, help='of each style; default: 100')
     add('--split', choices=('test', 'calibration'), default='test',
         help='scenes to judge by, or to fit the uncertainty on; default: test')  # fmt: skip
     add('--styles', nargs='*', default=[*STYLES], choices=[*STYLES], metavar='STYLE',

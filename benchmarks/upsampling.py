@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from benchmarks import report
+from spike_depth_ros.arguments import count
 from spike_depth_ros.upsampling import Upsampler
 
 MAPS = ((120, 160, 4), (60, 80, 8), (120, 160, 8), (240, 320, 2))
@@ -97,8 +98,8 @@ def text(result: dict[str, Any]) -> str:
 
 def main(args: list[str] | None = None) -> int:
     parser = report.parser('upsampling', 'Time to enlarge a depth map.')
-    parser.add_argument('--threads', type=int, default=2, help='of the CPU; default: 2')
-    parser.add_argument('--repetitions', type=int, default=50, help='default: 50')
+    parser.add_argument('--threads', type=count, default=2, help='of the CPU; default: 2')
+    parser.add_argument('--repetitions', type=count, default=50, help='default: 50')
     return report.run_command(parser, args, run, text)
 
 

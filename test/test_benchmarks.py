@@ -13,7 +13,15 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import enlarged_points, named_commit, packing, rectification, upsampling
+from benchmarks import (
+    align,
+    enlarged_points,
+    named_commit,
+    packing,
+    rectification,
+    relative_labels,
+    upsampling,
+)
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}
@@ -59,6 +67,33 @@ def test_enlarged_points_are_drawn(tmp_path, capsys):
         with pytest.raises(SystemExit, match='2'):
             enlarged_points.main(wrong)
         assert capsys.readouterr().err.count('error: ') == 1
+
+
+def test_relative_labels_are_compared_with_metres(tmp_path, capsys):
+    path = tmp_path / 'labels.json'
+    options = ['--pictures', '20', '--steps', '1', '--scenes', '10', '--styles', 'indoor']
+    assert relative_labels.main([*options, '--json', str(path)]) == 0
+    result = json.loads(path.read_text())
+    assert result['styles'].keys() == {'indoor', 'mean'}
+    for row in result['styles'].values():
+        assert row['ratio'] == row['relative'] / row['metres'] > 0
+    assert '| mean ' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='2'):
+        relative_labels.main(['--pictures', '15'])
+
+
+def test_a_stand_in_teaches_its_copy(tmp_path, capsys):
+    path = tmp_path / 'align.json'
+    options = ['--steps', '1', '--align-steps', '1', '--scenes', '10', '--styles', 'indoor']
+    assert align.main([*options, '--json', str(path)]) == 0
+    result = json.loads(path.read_text())
+    assert 200_000 < result['parameters'] < 250_000
+    for row in result['styles'].values():
+        assert row.keys() == {*align.ROWS, 'ratio'}
+        assert row['ratio'] == row['aligned'] / row['frozen'] > 0
+    assert '| mean ' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='2'):
+        align.main(['--steps', '0'])
 
 
 def test_rectification_writes_its_figures(tmp_path, capsys):
