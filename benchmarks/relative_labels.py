@@ -30,7 +30,7 @@ import torch
 from benchmarks import report
 from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, load
-from spike_training.datasets.labels import Labels, write_labels
+from spike_training.datasets.labels import RELATIVE, Labels, write_labels
 from spike_training.evaluation.predictors import build_for_evaluation, canonical_depth
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.runs import pipeline
@@ -47,7 +47,8 @@ from spike_training.settings.config import (
 )
 from spike_training.threads import limit_threads
 
-KINDS = ('metres', 'relative')
+DEPTH = {'metres': 'depth', 'relative': RELATIVE}
+KINDS = (*DEPTH,)
 SIZE = (128, 192)
 FX = 200.0
 SEED = 41  # scenes of training have 0
@@ -111,7 +112,7 @@ def write_pictures(folder: Path, number: int, styles: Sequence[str]) -> None:
     height, width = SIZE
     camera = np.array([[FX, 0, (width - 1) / 2], [0, FX, (height - 1) / 2], [0, 0, 1]])
     for kind in KINDS:
-        for name in ('images', 'depth'):
+        for name in ('images', DEPTH[kind]):
             (folder / kind / name).mkdir(parents=True)
         np.savetxt(folder / kind / 'K.txt', camera)
     origin = Labels('true depth', 'Apache-2.0', 64 * '0', relative=True)
@@ -121,8 +122,8 @@ def write_pictures(folder: Path, number: int, styles: Sequence[str]) -> None:
             name = f'{TOGETHER * step + place:06d}'
             for kind in KINDS:
                 cv2.imwrite(str(folder / kind / 'images' / f'{name}.png'), picture[..., ::-1])
-            np.save(folder / 'metres' / 'depth' / f'{name}.npy', depth)
-            np.save(folder / 'relative' / 'depth' / f'{name}.npy', relative(depth))
+            np.save(folder / 'metres' / DEPTH['metres'] / f'{name}.npy', depth)
+            np.save(folder / 'relative' / DEPTH['relative'] / f'{name}.npy', relative(depth))
 
 
 def pictures(batch: Batch) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -107,7 +107,7 @@ class Comparison:
         """Return the controls that the model does not beat: name -> AbsRel of model and control.
 
         The model beats a control if its AbsRel is less by ``MARGIN`` or more. A control without
-        AbsRel counts as beaten; a model without AbsRel beats none.
+        AbsRel counts as beaten, but by a model without AbsRel, which beats none.
 
         Raw AbsRel is compared for ``median_depth``, as one number scaled to each image would be
         another baseline, and median-scaled AbsRel for the others; of relative depth the aligned
@@ -117,9 +117,10 @@ class Comparison:
         found = {}
         for name in self.scores:
             if name != NETWORK:
-                key = _compared(name, without_nan(metrics[NETWORK]))
+                key = _compared(name, without_nan(metrics))
                 model, control = metrics[NETWORK][key], metrics[name][key]
-                if not (model < (1 - MARGIN) * control or math.isnan(control)):
+                beaten = model < (1 - MARGIN) * control or math.isnan(control)
+                if math.isnan(model) or not beaten:
                     found[name] = (model, control)
         return found
 
@@ -153,7 +154,7 @@ def comparison_sentence(label: str, report: Mapping[str, Any]) -> str:
     predictors, of = report['predictors'], f'on {report["windows"]} windows'
     lost = []
     for name in report['not_beaten']:
-        key = _compared(name, predictors[NETWORK])
+        key = _compared(name, predictors)
         values = [predictors[one][key] for one in (NETWORK, name)]
         model, control = ('none' if value is None else f'{value:.3f}' for value in values)
         lost.append(f'{control_name(name)} ({_NAMES[key]} {model}, control {control})')
@@ -183,11 +184,13 @@ _NAMES = {
 }
 
 
-def _compared(name: str, of_network: Mapping[str, float | None]) -> str:
-    """Return the metric by which a control is compared, given the metrics of the network."""
+def _compared(name: str, predictors: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Return the metric by which a control is compared, given the metrics of all predictors."""
     key = 'abs_rel' if name == 'median_depth' else 'abs_rel_median_scaled'
-    relative = of_network[key] is None and of_network.get(ALIGNED) is not None
-    return ALIGNED if relative else key
+    aligned_alone = any(one.get(ALIGNED) is not None for one in predictors.values()) and all(
+        one[key] is None for one in predictors.values()
+    )
+    return ALIGNED if aligned_alone else key
 
 
 class ControlWindows:

@@ -166,6 +166,25 @@ def without_a_tensor(folder):
     save_file(tensors, folder / 'model.safetensors', {'format': 'pt'})
 
 
+def without_numbers(folder):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / 'model.safetensors')
+    nothing = {name: torch.full_like(value, torch.nan) for name, value in tensors.items()}
+    save_file(nothing, folder / 'model.safetensors', {'format': 'pt'})
+
+
+def of_backbone(folder, **changes):
+    backbone = json.loads((folder / 'config.json').read_text())['backbone_config']
+    change(folder, backbone_config=backbone | changes)
+
+
+def of_pictures(folder, **changes):
+    path = folder / 'preprocessor_config.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
 def of_another_size(folder):
     backbone = json.loads((folder / 'config.json').read_text())['backbone_config']
     change(folder, backbone_config=backbone | {'num_hidden_layers': 5})
@@ -174,13 +193,24 @@ def of_another_size(folder):
 @pytest.mark.parametrize(
     ('spoil', 'message'),
     [
-        (cut, 'cannot be read'),
-        (lambda folder: (folder / 'model.safetensors').write_bytes(b''), 'cannot be read'),
-        (lambda folder: (folder / 'preprocessor_config.json').write_text('{'), 'cannot be read'),
+        (cut, 'cannot be used'),
+        (lambda folder: (folder / 'model.safetensors').write_bytes(b''), 'cannot be used'),
+        (lambda folder: (folder / 'preprocessor_config.json').write_text('{'), 'cannot be used'),
         (without_a_tensor, r'weights do not fit config\.json: missing'),
         (of_another_size, r'weights do not fit config\.json: missing'),
-        (lambda folder: change(folder, head_hidden_size=9), 'do not fit|cannot be read'),
-        (lambda folder: change(folder, head_hidden_size='wide'), 'cannot be read'),
+        (lambda folder: change(folder, head_hidden_size=9), 'do not fit|cannot be used'),
+        (lambda folder: change(folder, head_hidden_size='wide'), 'cannot be used'),
+        (lambda folder: change(folder, head_in_index=99), 'cannot be used'),
+        (lambda folder: change(folder, patch_size=0), 'cannot be used'),
+        (without_numbers, 'its predictions are not finite, expected trained weights'),
+        (
+            lambda folder: of_backbone(folder, num_hidden_layers=10**6),
+            r'num_hidden_layers is 1000000, expected at most \d+ for these weights',
+        ),
+        (lambda folder: of_pictures(folder, image_mean=[0.5, 0.5]), 'expected three numbers each'),
+        (lambda folder: of_pictures(folder, image_std=[0, 1, 1]), 'the last ones above 0'),
+        (lambda folder: of_pictures(folder, size={'height': 0, 'width': 0}), 'cannot be used'),
+        (lambda folder: of_pictures(folder, ensure_multiple_of=0), 'cannot be used'),
     ],
 )
 def test_damaged_models(folder, spoil, message):
@@ -189,3 +219,15 @@ def test_damaged_models(folder, spoil, message):
     with pytest.raises(DataSetError, match=message) as error:
         Teacher(files, CPU)
     assert '\n' not in str(error.value)
+
+
+def test_no_code_of_the_folder_is_run(folder, tmp_path):
+    (folder / 'evil.py').write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    of_pictures(
+        folder,
+        auto_map={'AutoImageProcessor': 'evil.Evil'},
+        image_processor_type='Evil',
+    )
+    change(folder, auto_map={'AutoModelForDepthEstimation': 'evil.Evil'})
+    Teacher(find_teacher(folder, 'Apache-2.0'), CPU)
+    assert not (tmp_path / 'ran').exists()

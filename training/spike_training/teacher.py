@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -89,7 +90,7 @@ def find_teacher(folder: Path, licence: str) -> TeacherFiles:
             'licence is not given: expected that of the weights, such as Apache-2.0; it is kept '
             'with all that learns from them'
         )
-    if not folder.is_dir():
+    if folder == Path() or not folder.is_dir():
         raise ConfigError(
             f'teacher is {str(folder)!r}: expected {wanted}; nothing is downloaded by name'
         )
@@ -139,28 +140,47 @@ class Teacher:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         try:
-            self.processor = transformers.AutoImageProcessor.from_pretrained(
+            _check_layers(files)
+            # By their classes, never by what the folder names: that could be code of its own.
+            self.processor = transformers.DPTImageProcessor.from_pretrained(
                 files.folder, local_files_only=True
             )
             model, report = transformers.DepthAnythingForDepthEstimation.from_pretrained(
-                files.folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-            )
+                files.folder, local_files_only=True, use_safetensors=True,
+                output_loading_info=True, ignore_mismatched_sizes=True,
+            )  # fmt: skip
+            for name in ('missing_keys', 'mismatched_keys', 'unexpected_keys'):
+                if report[name]:
+                    first = sorted(map(str, report[name]))[0]
+                    raise ValueError(
+                        f'weights do not fit {CONFIG}: {name.partition("_")[0]} {first}'
+                    )
             self.mean, self.deviation = (
                 tuple(map(float, values))
                 for values in (self.processor.image_mean, self.processor.image_std)
             )
+            self.model = model.float().eval().requires_grad_(False).to(device)
+            self._try()
         except Exception as error:  # of many kinds and libraries, for damaged files
             raise DataSetError(
-                f'teacher {files.folder}: cannot be read: {one_line(error)}'
+                f'teacher {files.folder}: cannot be used: {one_line(error)}'
             ) from error
-        for name in ('missing_keys', 'mismatched_keys', 'unexpected_keys'):
-            if report[name]:
-                first = sorted(map(str, report[name]))[0]
-                raise DataSetError(
-                    f'teacher {files.folder}: weights do not fit {CONFIG}: '
-                    f'{name.partition("_")[0]} {first}'
-                )
-        self.model = model.float().eval().requires_grad_(False).to(device)
+
+    def _try(self) -> None:
+        """Predict a picture of noise.
+
+        Raises:
+            Exception: The model cannot; of many kinds.
+        """
+        finite = all(map(math.isfinite, (*self.mean, *self.deviation)))
+        if {len(self.mean), len(self.deviation)} != {3} or not finite or min(self.deviation) <= 0:
+            raise ValueError(
+                f'{PROCESSOR}: image_mean is {list(self.mean)} and image_std '
+                f'{list(self.deviation)}, expected three numbers each, the last ones above 0'
+            )
+        noise = np.random.default_rng(0).integers(0, 256, (140, 210, 3), np.uint8)
+        if not np.isfinite(self(noise)).all():
+            raise ValueError('its predictions are not finite, expected trained weights')
 
     def __call__(self, image: Rgb) -> Depth:
         """Predict a map for a picture.
@@ -195,3 +215,23 @@ class Teacher:
         # Interpolation overshoots below 0. Pictures of one row or column lose that dimension.
         values: Depth = found['predicted_depth'].float().clamp_min(0).cpu().numpy()
         return values.reshape(image.shape[:2])
+
+
+def _check_layers(files: TeacherFiles) -> None:
+    """Refuse more layers than the weights can be of, before a network is built.
+
+    Raises:
+        ValueError: There are more.
+    """
+    from safetensors import safe_open
+
+    tensors = 0
+    for path in files.weights:
+        with safe_open(path, framework='np') as content:
+            tensors += len(content.keys())
+    layers = files.config['backbone_config'].get('num_hidden_layers', 0)
+    if not isinstance(layers, int) or layers > tensors:
+        raise ValueError(
+            f'{CONFIG}: backbone_config.num_hidden_layers is {layers!r}, expected at most '
+            f'{tensors} for these weights'
+        )

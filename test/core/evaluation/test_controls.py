@@ -143,6 +143,13 @@ def test_a_model_that_looks_at_nothing_does_not_beat_the_mean_prediction():
     assert f'mean prediction (median-scaled AbsRel {scaled:.3f}, control {scaled:.3f})' in text
 
 
+def test_a_model_without_a_prediction_beats_nothing():
+    truths = [[[1.0, 4.0]], [[4.0, 1.0]], [[2.0, 7.0]]]
+    found = windows(*((np.full((1, 2), np.nan), truth) for truth in truths)).compare()
+    assert len(found.not_beaten()) == 4
+    assert 'blind DOES NOT BEAT 4 of its controls' in found.sentence('blind')
+
+
 def test_a_control_is_not_beaten_by_rounding():
     # The depth follows the truth by 0.01 %: scaled errors of 0.24999 against 0.25001.
     truths = [[[2.0, 2.0, 4.0]], [[4.0, 2.0, 2.0]]]

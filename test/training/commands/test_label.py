@@ -81,7 +81,7 @@ def test_an_interrupted_run_goes_on(command, given, sent, status):
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     run = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 90
-    while len([*given['out'].glob('depth/0*.npy')]) < 3:
+    while len([*given['out'].glob('relative_depth/0*.npy')]) < 3:
         assert time.monotonic() < end
         assert run.poll() is None
         time.sleep(0.005)

@@ -97,13 +97,28 @@ def test_metres_read_back(pictures, tmp_path):
     np.testing.assert_array_equal(clip.depth(0), symmetric(clip.image(0)))
 
 
-def test_metres_that_are_none_are_refused_and_relative_depth_is_not(pictures, tmp_path):
+def test_metres_that_are_none_are_refused(pictures, tmp_path):
     far = {'folder': pictures}
     run(tmp_path / 'out', far, METRIC, lambda picture: 1e4 * symmetric(picture))
     with pytest.raises(DataSetError, match='is the unit right'):
         readers.read('folder', str(tmp_path / 'out'))
     write_labels(tmp_path / 'out', RELATIVE)
-    readers.read('folder', str(tmp_path / 'out'))
+    with pytest.raises(DataSetError, match='is the unit right'):  # these are metres all the same
+        readers.read('folder', str(tmp_path / 'out'))
+
+
+@pytest.mark.parametrize('left', ['nothing', 'a dangling link', 'a folder'])
+def test_relative_depth_of_unknown_origin_is_refused(pictures, tmp_path, left):
+    run(tmp_path / 'out', {'folder': pictures})
+    assert not (tmp_path / 'out/depth').exists()
+    origin = tmp_path / 'out' / FILE
+    origin.unlink()
+    if left == 'a dangling link':
+        origin.symlink_to(tmp_path / 'gone')
+    elif left == 'a folder':
+        origin.mkdir()
+    with pytest.raises(DataSetError, match=r'expected (labels|teacher, licence)'):
+        readers.read('folder', str(tmp_path / 'out'))
 
 
 def test_metres_of_windows_that_are_none_are_refused(spikes, tmp_path):
@@ -139,6 +154,29 @@ def test_several_recordings_lie_in_folders_of_their_names(tmp_path):
     assert {clip.labels for clip in clips} == {RELATIVE}
     (alone,) = readers.read('folder', str(tmp_path / 'out/folder/all/a'))
     assert alone.labels == RELATIVE
+
+
+def test_gaps_between_frames_stay(pictures, tmp_path):
+    folder = tmp_path / 'walk/images'
+    for number in (5, 4, 3, 2, 1):  # 0, 2, 4, 8, 12, 14
+        (folder / f'{number:05d}.png').rename(folder / f'{(0, 2, 4, 8, 12, 14)[number]:05d}.png')
+    (recording,) = find_pictures(
+        {'folder': f'{pictures},frame_hz=10'}, None, LabelSettings(), tmp_path / 'out'
+    )
+    assert recording.frame_hz == pytest.approx(5)
+    run(tmp_path / 'out', {'folder': f'{pictures},frame_hz=10'})
+    (clip,) = readers.read('folder', f'{tmp_path / "out"},frame_hz=5')
+    np.testing.assert_allclose(clip.times_s, [0, 0.2, 0.4, 0.8, 1.2, 1.4])
+
+
+def test_pictures_of_another_size_are_left_out(pictures, tmp_path, capsys, weights):
+    for number in range(6, 40):
+        shutil.copy(tmp_path / 'walk/images/00000.png', tmp_path / f'walk/images/{number:05d}.png')
+    cv2.imwrite(str(tmp_path / 'walk/images/00003.png'), np.zeros((20, 30, 3), np.uint8))
+    summary = run(tmp_path / 'out', {'folder': pictures})
+    assert summary.labels == 39
+    (reason,) = summary.skipped
+    assert reason == f'pictures of 30x20 and {WIDTH}x{HEIGHT} pixels: expected one size'
 
 
 def test_every_third_frame_keeps_its_time(pictures, tmp_path):
@@ -298,13 +336,13 @@ def test_a_run_goes_on(weights, pictures, tmp_path, capsys):
     out = tmp_path / 'out'
     command(weights, out, data={'folder': pictures})
     whole = contents(out)
-    (out / 'depth/000002.npy').unlink()
-    (out / 'depth/.000002.npy.x.unfinished').write_bytes(b'half')
-    before = (out / 'depth/000001.npy').stat().st_mtime_ns
+    (out / 'relative_depth/000002.npy').unlink()
+    (out / 'relative_depth/.000002.npy.x.unfinished').write_bytes(b'half')
+    before = (out / 'relative_depth/000001.npy').stat().st_mtime_ns
     capsys.readouterr()
     command(weights, out, data={'folder': pictures})
     assert '1 labels by tiny' in capsys.readouterr().out
-    assert (out / 'depth/000001.npy').stat().st_mtime_ns == before
+    assert (out / 'relative_depth/000001.npy').stat().st_mtime_ns == before
     del whole[(out / 'labels.png').relative_to(out)]
     assert {name: contents(out).get(name) for name in whole} == whole
     assert not [*out.rglob('.*')]

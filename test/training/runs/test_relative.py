@@ -17,7 +17,7 @@ from tiny_stage import INFO
 
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_training.commands.evaluate import evaluate
-from spike_training.datasets.labels import FILE, Labels, read_labels, write_labels
+from spike_training.datasets.labels import FILE, RELATIVE, Labels, read_labels, write_labels
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import Scenes, canonical_depth, network_predictor
 from spike_training.evaluation.report import show
@@ -25,7 +25,8 @@ from spike_training.evaluation.scores import EvaluationSet, evaluate_set
 from spike_training.learning.supervision import Supervision
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.runs import pipeline
-from spike_training.runs.build import describe
+from spike_training.runs.build import context, describe
+from spike_training.runs.recordings import _read_once
 from spike_training.sampling.sample import collate
 from spike_training.settings.config import ModelConfig, to_yaml
 from spike_training.simulation.clip_camera import frame_clips
@@ -135,6 +136,7 @@ class TestRun:
     @pytest.fixture
     def run(self, tmp_path):
         write_folder(tmp_path / 'office', Sliding(40))
+        (tmp_path / 'office' / 'depth').rename(tmp_path / 'office' / RELATIVE)
         write_labels(tmp_path / 'office', LABELS)
         run = tiny_run(tmp_path / 'run')
         run.data.planes = [32]
@@ -153,7 +155,20 @@ class TestRun:
         }
         report = json.loads((run.out / 'report.json').read_text())
         assert report['sets']['source_folder']['relative']
-        assert 'the uncertainty is not calibrated' in capsys.readouterr().out
+        assert (
+            'the uncertainty is not calibrated: the scenes hold no depth in metres'
+            in capsys.readouterr().out
+        )
+
+    def test_a_resumed_training_names_what_it_has_learnt_from_before(self, run, tmp_path):
+        pipeline.run(run)
+        other = dataclasses.replace(LABELS, sha256=64 * 'b', licence='Apache-2.0')
+        write_labels(tmp_path / 'office', other)
+        _read_once.cache_clear()
+        (stage,) = run.stages
+        found = context(stage.resolve(run), {}, torch.device('cpu')).info.datasets
+        assert found['labels by small, weights aaaaaaaaaaaa'] == 'CC-BY-NC-4.0'
+        assert found['labels by small, weights bbbbbbbbbbbb'] == 'Apache-2.0'
 
     def test_beside_metres_the_scale_is_metric(self, run):
         mixed = dataclasses.replace(

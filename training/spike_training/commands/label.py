@@ -135,9 +135,14 @@ def label(
             'warning: less than half of the pixels are kept: the labels are of no use. Are these '
             'trained weights, and pictures that show something?'
         )
-    rates = {one.frame_hz if one.frame_hz is None else f'{one.frame_hz:.4g}' for one in recordings}
-    if None in rates:
+    rates = {
+        one.folder: '' if one.frame_hz is None else f'{one.frame_hz:.4g}' for one in recordings
+    }
+    if '' in rates.values():
         print(f'{out}: written, for --data.npz {out}')
+    elif len({*rates.values()}) == 1:
+        print(f'{out}: written, for --data.folder {out},frame_hz={next(iter(rates.values()))}')
     else:
-        options = ''.join(f',frame_hz={rate}' for rate in rates if len(rates) == 1)
-        print(f'{out}: written, for --data.folder {out}{options}')
+        print(f'{out}: written; recordings of different frame rates, to be read one by one:')
+        for folder, rate in rates.items():
+            print(f'  folder:{folder},frame_hz={rate}')

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from spike_training.errors import DataSetError, one_line
 
 FILE = 'labels.json'
 """File in a folder of labels, or in the folder of its recordings."""
+
+RELATIVE = 'relative_depth'
+"""Name of relative depth, of folders and in archives, where metres are ``depth``."""
 
 _LARGEST = 1 << 16  # bytes of such a file
 
@@ -54,7 +58,7 @@ def read_labels(folder: Path) -> Labels | None:
         DataSetError: The file is damaged.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not os.path.lexists(path):  # a link to nothing is no reason to take its labels for true
         return None
     expected = 'teacher, licence, sha256 (texts) and relative (true or false), as label writes it'
     try:

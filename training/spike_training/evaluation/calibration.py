@@ -34,6 +34,10 @@ LEAST, MOST = (-1.0, 0.25), (1.0, 2.0)
 Values = npt.NDArray[np.float64]
 
 
+class NoTruthError(TrainingError):
+    """No pixel of the scenes has a true depth in metres."""
+
+
 @torch.inference_mode()
 def calibrate(network: nn.Module, info: DepthInfo, scenes: Iterable[Batch]) -> DepthInfo:
     """Fit the interval ``depth * (1 +- factor * depth^a * error^b)`` to hold 68 % of pixels.
@@ -52,7 +56,8 @@ def calibrate(network: nn.Module, info: DepthInfo, scenes: Iterable[Batch]) -> D
         The metadata with factor and powers.
 
     Raises:
-        TrainingError: No pixel has a truth, or the uncertainty is 0 on most pixels.
+        NoTruthError: No pixel has a truth.
+        TrainingError: The uncertainty is 0 on most pixels.
     """
     wrong, depths, errors, some = [], [], [], []
     for batch in scenes:
@@ -68,6 +73,8 @@ def calibrate(network: nn.Module, info: DepthInfo, scenes: Iterable[Batch]) -> D
         some.append(few[known].cpu().numpy())
     pixels = (np.concatenate(parts) if parts else np.empty(0) for parts in (wrong, depths, errors))
     ratio, depth, error = (values.astype(np.float32) for values in pixels)
+    if not len(ratio):
+        raise NoTruthError('the scenes hold no depth in metres to fit the uncertainty to')
     if some:
         chosen = np.concatenate(some) & (error > 0)
         powers = fit_powers(ratio[chosen], depth[chosen], error[chosen])

@@ -99,7 +99,7 @@ def show(report: Mapping[str, Any]) -> None:
     if not report['sets']:
         print('nothing is scored: no test recordings have depth')
         return
-    who = 'prediction' if 'predictions' in report else NETWORK
+    who = report.get('scored', 'prediction' if 'predictions' in report else NETWORK)
     for scores in report['sets'].values():
         print(comparison_sentence(f'{scores["title"]}: the {who}', scores))
     print(

@@ -150,13 +150,16 @@ class Predicted(NamedTuple):
     breakdown: ErrorBreakdown
 
 
-def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) -> Predicted:
+def predict_set(
+    predictor: Predictor, limits: DepthRange, one: EvaluationSet, relative: bool = False
+) -> Predicted:
     """Predict all samples of a set and hold them in memory.
 
     Args:
         predictor: Depth of a batch.
         limits: Depth range and focal length for scoring.
         one: The set.
+        relative: True if the predictor knows no metres, so that no focal length is needed.
 
     Raises:
         DataSetError: Too many of the samples cannot be used, or a focal length is unknown.
@@ -167,9 +170,11 @@ def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) ->
     fx: list[float] = []
     uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
     breakdown = ErrorBreakdown((limits.min_depth, limits.max_depth))
-    relative = False
+    some_relative = relative
     for batch in one.samples:
-        relative |= batch.relative is not None
+        if relative:
+            batch = dataclasses.replace(batch, fx=batch.fx.nan_to_num(limits.canonical_fx))
+        some_relative |= batch.relative is not None
         if batch.relative is None and not batch.fx.isfinite().all():
             where = one.recording(int(batch.index[0]))
             raise DataSetError(f'{where}: no focal length is known; give it with the option fx')
@@ -188,7 +193,7 @@ def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) ->
     return Predicted(
         np.concatenate(depths),
         np.concatenate(truths),
-        relative,
+        some_relative,
         numbers,
         fx,
         uncertainty,
@@ -219,8 +224,7 @@ def evaluate_set(
     Raises:
         DataSetError: Too many of the samples cannot be used, or a focal length is unknown.
     """
-    found = predict_set(predictor, limits, one)
-    found = found._replace(relative=relative or found.relative)
+    found = predict_set(predictor, limits, one, relative)
     recordings = [one.recording(number) for number in found.numbers]
     predictors = {NETWORK: found.depth}
     for name, baseline in baselines.items():

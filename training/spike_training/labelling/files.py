@@ -17,7 +17,7 @@ from spike_depth_ros.checkpoint import UNFINISHED, write_atomically
 from spike_depth_ros.folder_lock import LOCK
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_training.datasets.clip import Depth, Matrix, Rgb
-from spike_training.datasets.labels import FILE, Labels, write_labels
+from spike_training.datasets.labels import FILE, RELATIVE, Labels, write_labels
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
 from spike_training.simulation.windows import CAMERA_FILE, calibration
@@ -67,7 +67,7 @@ def prepare_frames(folder: Path, camera: Matrix | None, labels: Labels) -> None:
         camera: Camera matrix, ``[3, 3]`` pixels; None: unknown.
         labels: Origin of the labels; readers of this folder alone need it.
     """
-    for one in (folder / 'images', folder / 'depth'):
+    for one in (folder / 'images', folder / name_depth(labels)):
         one.mkdir(parents=True, exist_ok=True)
     if not (folder / FILE).exists():
         write_labels(folder, labels)
@@ -76,19 +76,25 @@ def prepare_frames(folder: Path, camera: Matrix | None, labels: Labels) -> None:
         write_atomically(folder / 'K.txt', f'{rows}\n'.encode())
 
 
-def frame_label(folder: Path, number: int) -> Path:
-    """Return the path of a frame's label."""
-    return folder / 'depth' / f'{number:06d}.npy'
+def name_depth(labels: Labels) -> str:
+    """Return the name of the depth of labels; nothing takes that of relative depth for metres."""
+    return RELATIVE if labels.relative else 'depth'
 
 
-def write_frame(folder: Path, number: int, picture: Rgb, depth: Depth) -> None:
+def has_frame_label(folder: Path, number: int) -> bool:
+    """Check whether a frame has a label."""
+    return any((folder / name / f'{number:06d}.npy').exists() for name in ('depth', RELATIVE))
+
+
+def write_frame(folder: Path, number: int, picture: Rgb, depth: Depth, labels: Labels) -> None:
     """Write a frame and, after it, its label, which is what tells that both are there."""
     content = io.BytesIO()
     Image.fromarray(picture).save(content, 'PNG', compress_level=_COMPRESSION)
     write_atomically(folder / 'images' / f'{number:06d}.png', content.getvalue(), sync=False)
     content = io.BytesIO()
     np.save(content, depth)
-    write_atomically(frame_label(folder, number), content.getvalue(), sync=False)
+    path = folder / name_depth(labels) / f'{number:06d}.npy'
+    write_atomically(path, content.getvalue(), sync=False)
 
 
 def prepare_windows(
@@ -116,18 +122,15 @@ def write_window(
     camera: Matrix | None,
     depth: Depth,
     plane: int,
-    relative: bool,
+    labels: Labels,
 ) -> None:
-    """Write a window with the label of one of its planes, as docs/wire_format.md describes it.
-
-    Relative depth has a name of its own, so that nothing takes it for metres.
-    """
+    """Write a window with the label of one of its planes, as docs/wire_format.md describes it."""
     arrays: dict[str, Any] = {
         'packed': planes,
         'width': np.array(geometry.width),
         'bit_order': np.array(geometry.bit_order),
         'rate_hz': np.array(rate_hz),
-        'relative_depth' if relative else 'depth': depth[None],
+        name_depth(labels): depth[None],
         'depth_planes': np.array([plane]),
     }
     if camera is not None:

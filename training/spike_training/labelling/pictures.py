@@ -27,7 +27,7 @@ from spike_training.datasets.labels import Labels
 from spike_training.datasets.readers.files import centred_camera
 from spike_training.errors import ConfigError, DataSetError, FrameError
 from spike_training.labelling.files import (
-    frame_label,
+    has_frame_label,
     prepare_frames,
     prepare_windows,
     window_label,
@@ -115,10 +115,10 @@ class _Frames(Pictures):
 
     def write(self, seen: Seen, depth: Depth, labels: Labels) -> None:
         """Implement :meth:`Pictures.write`."""
-        write_frame(self.folder, seen.number, seen.picture, depth)
+        write_frame(self.folder, seen.number, seen.picture, depth, labels)
 
     def _missing(self, number: int) -> bool:
-        return not frame_label(self.folder, number).exists()
+        return not has_frame_label(self.folder, number)
 
 
 class ClipPictures(_Frames):
@@ -133,31 +133,45 @@ class ClipPictures(_Frames):
     def __init__(self, clip: Clip, folder: Path, settings: LabelSettings) -> None:
         self.name, self.folder, self.camera = clip.name, folder, clip.camera
         self.skipped, self._clip = clip.skipped, clip
-        self.frame_hz = 0.0
+        self.frame_hz, names = 0.0, np.arange(len(clip))
         if clip.video and len(clip) > 1:
-            self.frame_hz = 1 / float(np.median(np.diff(clip.times_s)))
-        numbers = range(0, len(clip), settings.every or 1)
-        self._numbers = [number for number in numbers if self._missing(number)]
-        self.planned = len(numbers)
-        self.present = self.planned - len(self._numbers)
+            # Numbers by which, and this rate, readers find the times again, gaps too.
+            step_s = float(np.diff(clip.times_s).min())
+            self.frame_hz, names = 1 / step_s, np.rint((clip.times_s - clip.times_s[0]) / step_s)
+        chosen = range(0, len(clip), settings.every or 1)
+        names_of = {index: int(names[index]) for index in chosen}
+        self._names = {k: name for k, name in names_of.items() if self._missing(name)}
+        self.planned = len(chosen)
+        self.present = self.planned - len(self._names)
 
     @cached_property
     def nbytes(self) -> int:  # type: ignore[override]
         """Approximate size of a label, by the first frame that can be read."""
-        for number in self._numbers:
+        return _frame_bytes(self._size or (0, 0))
+
+    @cached_property
+    def _size(self) -> tuple[int, ...] | None:
+        """Rows and columns of the first frame that can be read."""
+        for index in range(len(self._clip)):
             try:
-                return _frame_bytes(self._clip.image(number).shape[:2])
+                return self._clip.image(index).shape[:2]
             except FrameError:
                 continue
-        return 0
+        return None
 
     def see(self) -> Iterator[Seen | Unseen]:
         """Implement :meth:`Pictures.see`."""
-        for number in self._numbers:
+        for index, name in self._names.items():
             try:
-                yield Seen(number, self._clip.image(number))
+                image = self._clip.image(index)
+                if image.shape[:2] != self._size:
+                    sizes = ' and '.join(
+                        f'{size[1]}x{size[0]}' for size in (image.shape, self._size or ())
+                    )
+                    raise FrameError(f'pictures of {sizes} pixels: expected one size')
+                yield Seen(name, image)
             except FrameError as error:
-                yield Unseen(number, str(error))
+                yield Unseen(name, str(error))
 
 
 class VideoPictures(_Frames):
@@ -270,7 +284,7 @@ class SpikePictures(Pictures):
         path, clip = window_label(self.folder, seen.number), self._clip
         write_window(
             path, seen.planes, clip.geometry, clip.rate_hz, clip.camera, depth, self._before,
-            labels.relative,
+            labels,
         )  # fmt: skip
 
     def _seen(self, number: int) -> Seen:

@@ -41,13 +41,15 @@ def measure_samples(source: LabelledSource, frames: int) -> tuple[dict[str, Any]
     chosen = source.spread(frames)
     wanted = {chosen[k * len(chosen) // _PICTURES] for k in range(_PICTURES)}
     metres, rates, known, sky = [], [], [], []
-    shown = []
+    shown, relative = [], False
     for number in chosen:
         batch = source.usable([number])
         if batch is None:
             continue
         depth = batch.depth.numpy()
-        metres.append(depth[np.isfinite(depth)])
+        relative |= batch.relative is not None
+        if batch.relative is None:
+            metres.append(depth[np.isfinite(depth)])
         known.append(float(np.isfinite(depth).mean()))
         sky.append(float(np.isposinf(depth).mean()))
         rates.append(firing_rates(batch)[0])
@@ -56,12 +58,13 @@ def measure_samples(source: LabelledSource, frames: int) -> tuple[dict[str, Any]
     source.check()
     if not rates:
         raise DataSetError(f'{source.recording(0)}: none of {len(chosen)} frames can be used')
-    depths, rate = np.concatenate(metres), np.stack(rates)
+    depths, rate = np.concatenate([np.empty(0, np.float32), *metres]), np.stack(rates)
     marks = (1, 5, 50, 95, 99)
     return {
         'samples': len(rates),
         'skipped': source.skipped,
         'depth': {
+            'relative': relative,
             'known_share': float(np.mean(known)),
             'sky_share': float(np.mean(sky)),
             'percentiles_m': _percentiles(depths, marks),
@@ -120,8 +123,11 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
         f'{rates["95"]:.3f}; never {rate["never_share"]:.1%}, always {rate["always_share"]:.1%}'
     )
     metres = depth['percentiles_m']
-    if not metres:
+    if depth['relative']:
+        print(f'  depth: relative, without metres; known {depth["known_share"]:.1%}')
+    elif not metres:
         print('  depth: none')
+    if not metres:
         return
     print(
         f'  depth: known {depth["known_share"]:.1%}, sky {depth["sky_share"]:.1%}; median '

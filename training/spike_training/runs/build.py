@@ -23,7 +23,7 @@ from spike_depth_ros.checkpoint import (
     load_info,
 )
 from spike_training.datasets.splits import Split
-from spike_training.engine.checkpoints import has_checkpoint
+from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.stage import Context, Stage
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.sessions import source_commit
@@ -61,6 +61,9 @@ def context(config: ResolvedStage, trained: Mapping[str, Path], device: torch.de
     info = describe(config)
     built = Context(config, info, trained, device)
     datasets = dict(info.datasets) | config.stage.data_sets()
+    if has_checkpoint(config.folder):
+        # Of a resumed training, whose data may have changed meanwhile.
+        datasets |= load_info(newest_model(config.folder), CheckpointInfo).datasets
     for name in config.stage.builds_on:
         # The data sets of earlier stages have contributed to the weights of this one, too.
         path = built.checkpoint_of(name)

@@ -17,7 +17,7 @@ from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.evaluation.calibration import calibrate
+from spike_training.evaluation.calibration import NoTruthError, calibrate
 from spike_training.evaluation.foundation import foundation_predictor
 from spike_training.evaluation.predictions import Predictions
 from spike_training.evaluation.predictors import (
@@ -31,7 +31,6 @@ from spike_training.evaluation.predictors import (
 from spike_training.evaluation.report import BASELINE, FORMAT
 from spike_training.evaluation.scores import Domain, EvaluationSet, evaluate_set
 from spike_training.runs.sources import (
-    has_metres,
     make_source,
     make_target,
     sample_frames,
@@ -318,6 +317,7 @@ def evaluate_teacher(
     return {
         'format': FORMAT,
         'stage': files.folder.name,
+        'scored': 'foundation model',
         'weights_sha256': files.sha256(),
         'seed': config.seed,
         'sets': scored,
@@ -331,15 +331,16 @@ def calibrated(
 
     Without depth in metres there is nothing to fit it to.
     """
-    if not has_metres(config.data):
-        print('the uncertainty is not calibrated: no recording has depth in metres')
-        return info
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     rgb = info.inputs == ('rgb',)
     source = make_source(config, 'calibration', device, spec=BatchSpec(rgb=rgb, spikes=not rgb))
     scenes = sample_frames(source, number, config.evaluate.batch_size, info.canonical_fx)
-    return calibrate(network, info, scenes)
+    try:
+        return calibrate(network, info, scenes)
+    except NoTruthError as error:
+        print(f'the uncertainty is not calibrated: {error}')
+        return info
 
 
 def check_size(config: RunConfig, info: DepthInfo) -> None:

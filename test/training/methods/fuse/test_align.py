@@ -432,6 +432,7 @@ class TestBadInput:
         ('settings', 'named'),
         [
             ({'rank': 0}, 'rank'),
+            ({'rank': 100}, 'rank is 100: expected at most 48, as hidden'),
             ({'token_weight': -1.0}, 'token_weight'),
             ({'largest_cosine': 1.5}, 'largest_cosine'),
             ({'init_from': 'imagenet'}, 'init_from'),

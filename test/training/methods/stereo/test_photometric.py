@@ -343,7 +343,7 @@ def test_pairs_without_depth_train_to_the_end(tmp_path, capsys):
     info, _ = load(config.out / 'model.safetensors')
     assert (info.scale, info.uncertainty_calibrated, info.metrics) == ('metric', False, {})
     text = capsys.readouterr().out
-    assert 'the uncertainty is not calibrated: no recording has depth in metres' in text
+    assert 'the uncertainty is not calibrated: the scenes hold no depth in metres' in text
     assert 'nothing is scored: no test recordings have depth' in text
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from spike_training.datasets.clip import Clip
-from spike_training.datasets.labels import find_labels
+from spike_training.datasets.labels import RELATIVE, Labels, find_labels
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError
 
 TREE = """\
   ROOT/images/00000.png   (or rgb/, color/, image/; .png, .jpg, .ppm)
   ROOT/depth/00000.png    (uint16; or float .npy, .exr, .pfm in metres; not with depth=none)
+  ROOT/relative_depth/    (in place of depth/: labels, as the command label writes them)
   ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)
   (or folders of such recordings below ROOT)"""
 
@@ -72,6 +73,23 @@ def _recordings(root: Path) -> list[Path]:
     return sorted(found)
 
 
+def _labels(folder: Path, root: Path) -> tuple[Labels | None, str]:
+    """Return the origin of a recording's depth, None if it is true, and the name of its folder.
+
+    Raises:
+        DataSetError: Relative depth is of unknown origin.
+    """
+    labels = find_labels(folder, root)
+    if (folder / 'depth').is_dir() or not (folder / RELATIVE).is_dir():
+        return (None if labels is None or labels.relative else labels), 'depth'
+    if labels is None or not labels.relative:
+        raise DataSetError(
+            f'{folder / RELATIVE}: expected labels.json of whoever made it beside it, or in a '
+            'folder above that is read'
+        )
+    return labels, RELATIVE
+
+
 def _read(
     folder: Path, root: Path, per_metre: float, frame_hz: float, fx: float, without_depth: bool
 ) -> Clip:
@@ -80,11 +98,13 @@ def _read(
         _images(folder) or folder / IMAGE_FOLDERS[0], files.IMAGE_SUFFIXES, TREE
     )
     name = '/'.join(['folder', root.name, *folder.relative_to(root).parts])
-    labels = None if without_depth else find_labels(folder, root)
+    labels, depth_name = None, 'depth'
+    if not without_depth:
+        labels, depth_name = _labels(folder, root)
     encoding, skipped = files.DepthEncoding(), dict[str, list[str]]()
     frames: list[tuple[Path, Path | None]] = [(image, None) for image in images]
     if not without_depth:
-        depths = files.list_files(folder / 'depth', files.DEPTH_SUFFIXES, TREE)
+        depths = files.list_files(folder / depth_name, files.DEPTH_SUFFIXES, TREE)
         pairs, skipped = files.pair(
             {path.stem: path for path in images}, {path.stem: path for path in depths}, name
         )

@@ -98,7 +98,7 @@ def _clip(path: Path, name: str, rate_hz: float, fx: float, labels: Labels | Non
     if truth is None and opened.relative_depth is not None:
         truth = opened.relative_depth
         if labels is None or not labels.relative:
-            raise RecordingError(
+            raise DataSetError(
                 f'{path}: has relative depth, expected labels.json of whoever made it beside it, '
                 'or in a folder above that is read'
             )

@@ -113,6 +113,8 @@ class AlignConfig(StageConfig):
         except TypeError:
             return  # told with the model
         else:
+            if self.rank > settings.hidden:
+                yield f'rank is {self.rank}: expected at most {settings.hidden}, as hidden'
             has = json.loads(json.dumps(dataclasses.asdict(settings)))
             if any(has[name] != value for name, value in wanted.items()):
                 yield (
