@@ -432,7 +432,6 @@ class TestBadInput:
         ('settings', 'named'),
         [
             ({'rank': 0}, 'rank'),
-            ({'rank': 100}, 'rank is 100: expected at most 48, as hidden'),
             ({'token_weight': -1.0}, 'token_weight'),
             ({'largest_cosine': 1.5}, 'largest_cosine'),
             ({'init_from': 'imagenet'}, 'init_from'),
@@ -441,6 +440,10 @@ class TestBadInput:
     def test_settings_out_of_range(self, tmp_path, folder, settings, named):
         found = problems_of(run_of(tmp_path, folder, **settings))
         assert any(f'stages[0].{named} is' in one for one in found)
+
+    def test_a_rank_beyond_the_tokens_is_refused(self, tmp_path, folder):
+        config = run_of(tmp_path, folder, rank=100)
+        assert 'rank is 100: expected at most 48, as hidden' in self.problem(config)
 
     def test_another_architecture_is_refused(self, tmp_path, folder):
         config = run_of(tmp_path, folder)
