@@ -185,10 +185,10 @@ def settings(
 def main(args: list[str] | None = None) -> int:
     parser = report.parser('align', 'A stand-in for a foundation model, and its copy for spikes.')
     add = parser.add_argument
-    add('--steps', type=count, default=2400, help='of the stand-in; default: 2400')
-    add('--align-steps', type=count, default=1200, help='of its copy; default: 1200')
+    add('--steps', type=count, default=4800, help='of the stand-in; default: 4800')
+    add('--align-steps', type=count, default=1600, help='of its copy; default: 1600')
     add('--scenes', type=tens, default=40, help='unseen ones of each style, tens; default: 40')
-    add('--styles', nargs='+', choices=STYLES, default=[*STYLES], help='default: all')
+    add('--styles', nargs='+', choices=STYLES, default=['home', 'indoor'], help='default: rooms')
     return report.run_command(parser, args, run, text)
 
 
