@@ -359,6 +359,8 @@ def main(args: list[str] | None = None) -> int:
 
 def _ended(number: int) -> int:
     """Tell that a signal ended the demo; return the exit status."""
+    for each in _ENDING:  # another one, while Python closes, would replace this status
+        signal.signal(each, signal.SIG_IGN)
     how = 'interrupted' if number == signal.SIGINT else 'spike_demo: ended by a signal'
     print(how, file=sys.stderr)
     return 128 + number

@@ -62,7 +62,18 @@ class EndRequests:
         first, self._asked = not self._asked, True
         if first and self._raising and number in self._exceptions:
             self.raised = number
+            sys.unraisablehook = _tell_unless_half_built
             raise self._exceptions[number]
+
+
+def _tell_unless_half_built(unraisable: sys.UnraisableHookArgs) -> None:
+    """Tell of an exception in a destructor, but for an attribute that is not there.
+
+    An object that a signal's exception has left half built, such as a task of rclpy, has a
+    destructor that misses attributes.
+    """
+    if not isinstance(unraisable.exc_value, AttributeError):
+        sys.__unraisablehook__(unraisable)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 """Exceptions of callbacks and threads are logged and counted, and the node goes on."""
 
 import signal
+import sys
 
 import pytest
 from depth_node import QUEUE, SENSOR, Driver, call, set_parameter
@@ -151,7 +152,7 @@ def test_the_same_line_is_logged_once_and_counted_each_time():
     assert INTERNAL_ERRORS.count == 0
 
 
-def test_an_interrupt_that_native_code_turned_into_an_error_stays_one(ros_node):
+def test_an_interrupt_that_native_code_turned_into_an_error_stays_one(ros_node, monkeypatch):
     class Interrupted(SingleThreadedExecutor):
         def spin_once(self, timeout_sec=None):
             try:
@@ -160,6 +161,7 @@ def test_an_interrupt_that_native_code_turned_into_an_error_stays_one(ros_node):
                 raise RuntimeError('Unable to convert call argument') from None
 
     before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, *SIGNALS)}
+    monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)
     try:
         requests = EndRequests({signal.SIGUSR1: KeyboardInterrupt})
         signal.signal(signal.SIGUSR1, requests._handle)
