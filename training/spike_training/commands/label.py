@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spike_training.choices import Device
 from spike_training.errors import ConfigError
 from spike_training.labelling.settings import LabelSettings, Picture, Video, name_source
 from spike_training.threads import limit_threads
+
+if TYPE_CHECKING:
+    from spike_training.labelling.pictures import Pictures
+    from spike_training.labelling.run import Summary
 
 
 def label(
@@ -122,6 +128,11 @@ def label(
         summary = label_all(recordings, model, labels, agreement, lambda: progress.advance(bar))
         if summary.shown:
             write_sheet(out, summary, labels)
+    _tell(out, summary, recordings)
+
+
+def _tell(out: Path, summary: Summary, recordings: Sequence[Pictures]) -> None:
+    """Print what was labelled and left out, and how the labels are read."""
     for reason, names in summary.skipped.items():
         print(f'left out: {", ".join(names)}: {reason}')
     if summary.labels:
