@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from benchmarks import report
-from benchmarks.relative_labels import tens
+from benchmarks.relative_labels import short_run, tens
 from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_depth_ros.model.depth_anything import PARTS, weights_of_transformers
@@ -44,7 +44,6 @@ from spike_training.runs.evaluation import evaluate_network, evaluate_teacher
 from spike_training.scenes.generator import STYLES
 from spike_training.settings.config import (
     DataConfig,
-    EvaluateConfig,
     ModelConfig,
     RunConfig,
     StageConfig,
@@ -161,25 +160,16 @@ def settings(
     out: Path, stage: StageConfig, options: argparse.Namespace, steps: int, rate: float
 ) -> RunConfig:
     """Return the settings of a training of one stage."""
-    return RunConfig(
-        out=out,
-        method='fuse',
-        stages=[stage],
-        model=ModelConfig(
-            architecture='depth_anything', bins=9, settings=SETTINGS, canonical_fx=200.0
-        ),
-        data=DataConfig(styles=options.styles, height=HEIGHT, width=WIDTH, planes=[128]),
-        train=TrainConfig(
-            steps=steps, batch_size=12, learning_rate=rate, warmup_steps=50, ema_decay=0.99,
-            validate_every=0, picture_every=0, prefetch=1, tensorboard=False, log_every=50,
-        ),
-        evaluate=EvaluateConfig(
-            scenes=options.scenes, baseline_scenes=10, calibration_scenes=10, batch_size=10,
-            export=False,
-        ),
-        device='cpu',
-        threads=1,
-    )  # fmt: skip
+    config = short_run(
+        out,
+        stage,
+        ModelConfig(architecture='depth_anything', bins=9, settings=SETTINGS, canonical_fx=200.0),
+        DataConfig(styles=options.styles, height=HEIGHT, width=WIDTH, planes=[128]),
+        TrainConfig(steps=steps, batch_size=12, learning_rate=rate),
+        options.scenes,
+    )
+    config.method = 'fuse'
+    return config
 
 
 def main(args: list[str] | None = None) -> int:

@@ -32,6 +32,7 @@ from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_training.datasets.labels import RELATIVE, Labels, write_labels
 from spike_training.evaluation.predictors import build_for_evaluation, canonical_depth
+from spike_training.labelling.agreement import relative_depth
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.runs import pipeline
 from spike_training.runs.evaluation import evaluate_network
@@ -43,6 +44,7 @@ from spike_training.settings.config import (
     EvaluateConfig,
     ModelConfig,
     RunConfig,
+    StageConfig,
     TrainConfig,
 )
 from spike_training.threads import limit_threads
@@ -123,7 +125,7 @@ def write_pictures(folder: Path, number: int, styles: Sequence[str]) -> None:
             for kind in KINDS:
                 cv2.imwrite(str(folder / kind / 'images' / f'{name}.png'), picture[..., ::-1])
             np.save(folder / 'metres' / DEPTH['metres'] / f'{name}.npy', depth)
-            np.save(folder / 'relative' / DEPTH['relative'] / f'{name}.npy', relative(depth))
+            np.save(folder / 'relative' / RELATIVE / f'{name}.npy', relative_depth(1 / depth))
 
 
 def pictures(batch: Batch) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -134,14 +136,6 @@ def pictures(batch: Batch) -> list[tuple[np.ndarray, np.ndarray]]:
     return [*zip(colours, np.where(np.isfinite(depths), depths, np.nan), strict=True)]
 
 
-def relative(depth: np.ndarray) -> np.ndarray:
-    """Map depth to relative depth of 1 to 100: another scale and shift for each picture."""
-    disparity = 1 / depth
-    low, high = np.nanmin(disparity), np.nanmax(disparity)
-    share = (disparity - low) / max(high - low, 1e-6)
-    return (1 / (0.01 + 0.99 * share)).astype(np.float32)
-
-
 def settings(folder: Path, kind: str, options: argparse.Namespace) -> RunConfig:
     """Return the settings of a training."""
     stage = PretrainConfig(
@@ -150,22 +144,35 @@ def settings(folder: Path, kind: str, options: argparse.Namespace) -> RunConfig:
     )  # fmt: skip
     recordings = {'folder': f'{folder / kind},frame_hz=0'}  # single images
     height, width = SIZE
+    return short_run(
+        folder / f'run_{kind}',
+        stage,
+        ModelConfig(architecture='unet_lite', bins=9, settings=SETTINGS, canonical_fx=FX),
+        DataConfig(height=height, width=width, planes=[128], recordings=recordings),
+        TrainConfig(steps=options.steps, batch_size=16, learning_rate=2e-3),
+        options.scenes,
+    )
+
+
+def short_run(
+    out: Path,
+    stage: StageConfig,
+    model: ModelConfig,
+    data: DataConfig,
+    train: TrainConfig,
+    scenes: int,
+) -> RunConfig:
+    """Return the settings of a short training of one stage, tested on some scenes a style."""
+    train = dataclasses.replace(
+        train, warmup_steps=50, ema_decay=0.99, validate_every=0, picture_every=0, prefetch=1,
+        tensorboard=False, log_every=50,
+    )  # fmt: skip
+    tests = EvaluateConfig(
+        scenes=scenes, baseline_scenes=10, calibration_scenes=10, batch_size=10, export=False
+    )
     return RunConfig(
-        out=folder / f'run_{kind}',
-        stages=[stage],
-        model=ModelConfig(architecture='unet_lite', bins=9, settings=SETTINGS, canonical_fx=FX),
-        data=DataConfig(height=height, width=width, planes=[128], recordings=recordings),
-        train=TrainConfig(
-            steps=options.steps, batch_size=16, learning_rate=2e-3, warmup_steps=50,
-            ema_decay=0.99, validate_every=0, picture_every=0, prefetch=1, tensorboard=False,
-            log_every=50,
-        ),
-        evaluate=EvaluateConfig(
-            scenes=options.scenes, baseline_scenes=10, calibration_scenes=10, batch_size=10,
-            export=False,
-        ),
-        device='cpu',
-        threads=1,
+        out=out, stages=[stage], model=model, data=data, train=train, evaluate=tests,
+        device='cpu', threads=1,
     )  # fmt: skip
 
 
