@@ -5,18 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spike_training.choices import Device
 from spike_training.errors import ConfigError
 from spike_training.labelling.settings import LabelSettings, Picture, Video, name_source
 from spike_training.threads import limit_threads
-
-if TYPE_CHECKING:
-    from spike_training.labelling.pictures import Pictures
-    from spike_training.labelling.run import Summary
 
 
 def label(
@@ -90,7 +84,7 @@ def label(
     from spike_training.engine.fabric import choose_device
     from spike_training.labelling.files import prepare_folder
     from spike_training.labelling.pictures import find_pictures
-    from spike_training.labelling.run import label_all, write_sheet
+    from spike_training.labelling.run import label_all, print_summary, write_sheet
     from spike_training.progress import progress_bar
 
     if device == 'cuda' and not has_cuda():
@@ -128,32 +122,4 @@ def label(
         summary = label_all(recordings, model, labels, agreement, lambda: progress.advance(bar))
         if summary.shown:
             write_sheet(out, summary, labels)
-    _tell(out, summary, recordings)
-
-
-def _tell(out: Path, summary: Summary, recordings: Sequence[Pictures]) -> None:
-    """Print what was labelled and left out, and how the labels are read."""
-    for reason, names in summary.skipped.items():
-        print(f'left out: {", ".join(names)}: {reason}')
-    if summary.labels:
-        print(
-            f'{summary.labels} labels, {summary.kept:.0%} of the pixels kept, '
-            f'{2 * summary.labels / summary.seconds:.3g} pictures/s (two for a label), '
-            f'{summary.in_model:.0%} of the time in the model'
-        )
-    if summary.useless:
-        print(
-            'warning: less than half of the pixels are kept: the labels are of no use. Are these '
-            'trained weights, and pictures that show something?'
-        )
-    rates = {
-        one.folder: '' if one.frame_hz is None else f'{one.frame_hz:.4g}' for one in recordings
-    }
-    if '' in rates.values():
-        print(f'{out}: written, for --data.npz {out}')
-    elif len({*rates.values()}) == 1:
-        print(f'{out}: written, for --data.folder {out},frame_hz={next(iter(rates.values()))}')
-    else:
-        print(f'{out}: written; recordings of different frame rates, to be read one by one:')
-        for folder, rate in rates.items():
-            print(f'  folder:{folder},frame_hz={rate}')
+    print_summary(out, summary, recordings)

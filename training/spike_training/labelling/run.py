@@ -155,6 +155,34 @@ def write_sheet(out: Path, summary: Summary, labels: Labels) -> None:
     drawing.save_png(sheet.draw(summary.shown, heading, unit), out / SHEET)
 
 
+def print_summary(out: Path, summary: Summary, recordings: Sequence[Pictures]) -> None:
+    """Print what was labelled and left out, and how the labels are read."""
+    for reason, names in summary.skipped.items():
+        print(f'left out: {", ".join(names)}: {reason}')
+    if summary.labels:
+        print(
+            f'{summary.labels} labels, {summary.kept:.0%} of the pixels kept, '
+            f'{2 * summary.labels / summary.seconds:.3g} pictures/s (two for a label), '
+            f'{summary.in_model:.0%} of the time in the model'
+        )
+    if summary.useless:
+        print(
+            'warning: less than half of the pixels are kept: the labels are of no use. Are these '
+            'trained weights, and pictures that show something?'
+        )
+    rates = {
+        one.folder: '' if one.frame_hz is None else f'{one.frame_hz:.4g}' for one in recordings
+    }
+    if '' in rates.values():
+        print(f'{out}: written, for --data.npz {out}')
+    elif len({*rates.values()}) == 1:
+        print(f'{out}: written, for --data.folder {out},frame_hz={next(iter(rates.values()))}')
+    else:
+        print(f'{out}: written; recordings of different frame rates, to be read one by one:')
+        for folder, rate in rates.items():
+            print(f'  folder:{folder},frame_hz={rate}')
+
+
 def _see(
     recordings: Sequence[Pictures], labels: Labels
 ) -> Generator[tuple[Pictures, Seen | Unseen], None, None]:
