@@ -118,9 +118,13 @@ class Window(NamedTuple):
     depth: torch.Tensor
 
 
-def windows(style: str, numbers: Sequence[int], baseline_m: float) -> Iterator[Window]:
+def windows(
+    style: str, numbers: Sequence[int], baseline_m: float, device: str
+) -> Iterator[Window]:
     """Yield the windows of scenes, all of each one after the other, while its camera moves."""
-    source = ProceduralSource((style,), SEED, HEIGHT, WIDTH, (PLANES,), RATE_HZ, split='test')
+    source = ProceduralSource(
+        (style,), SEED, HEIGHT, WIDTH, (PLANES,), RATE_HZ, device=device, split='test'
+    )
     scenes = without_illumination(generate(source.generators, numbers))
     scenes = dataclasses.replace(scenes, focal=np.full_like(scenes.focal, FOCAL))
     found: list[list[Window]] = [[] for _ in numbers]
@@ -129,20 +133,22 @@ def windows(style: str, numbers: Sequence[int], baseline_m: float) -> Iterator[W
         now = scenes.later(step * PLANES / RATE_HZ)
         now = dataclasses.replace(now, seed=scenes.seed + step)
         other = second_eye(now, np.full(len(numbers), baseline_m))
-        left, right = (render(eye, HEIGHT, WIDTH, 'cpu') for eye in (now, other))
+        left, right = (render(eye, HEIGHT, WIDTH, device) for eye in (now, other))
         # One exposure of a scene, as a spike camera has no control of it.
         metered = left.luminance if metered is None else metered
         both = (
             source._windows(eye, seen, PLANES, RATE_HZ, metered)
             for eye, seen in ((now, left), (other, right))
         )
-        for own, planes, depth in zip(found, zip(*both, strict=True), left.depth, strict=True):
+        for own, planes, depth in zip(
+            found, zip(*both, strict=True), left.depth.cpu(), strict=True
+        ):
             own.append(Window(*planes, depth))
     for own in found:
         yield from own
 
 
-def record(style: str, factor: float, folder: Path, bins: int) -> Recording:
+def record(style: str, factor: float, folder: Path, bins: int, device: str) -> Recording:
     """Record scenes of a style, whose sizes are ``factor`` times those of generated ones."""
     baseline_m, fx = BASELINES_M.get(style, BASELINE_M), FOCAL * WIDTH
     left, right = folder / 'left.dat', folder / 'right.dat'
@@ -150,7 +156,7 @@ def record(style: str, factor: float, folder: Path, bins: int) -> Recording:
     with left.open('wb') as of_left, right.open('wb') as of_right:
         for first in range(0, SCENES, TOGETHER):
             numbers = range(first, min(first + TOGETHER, SCENES))
-            for k, window in enumerate(windows(style, numbers, baseline_m / factor)):
+            for k, window in enumerate(windows(style, numbers, baseline_m / factor, device)):
                 of_left.write(window.left[:, ::-1].tobytes())  # bottom row first
                 of_right.write(window.right[:, ::-1].tobytes())
                 number, step = first + k // STEPS, k % STEPS
@@ -192,18 +198,18 @@ def missed(old: dict[str, Any], new: dict[str, Any], factor: float) -> list[str]
 
 
 def run_one(
-    style: str, factor: float, minutes: float, sizes: Sizes, folder: Path
+    style: str, factor: float, options: argparse.Namespace, sizes: Sizes, folder: Path
 ) -> dict[str, Any]:
     """Return an entry of ``runs``."""
     old = find_checkpoint(SHIPPED)
-    recording = record(style, factor, folder, load_info(old).bins)
+    recording = record(style, factor, folder, load_info(old).bins, options.device)
     eye = SecondEye((str(recording.right),), recording.baseline_m, recording.fx_px)
     given = adaptation.Arguments(
-        [recording.left], Path(SHIPPED), STEREO_CONFIG, minutes, f'{WIDTH}x{HEIGHT}', RATE_HZ,
-        'spikes', None, None, eye,
+        [recording.left], Path(SHIPPED), STEREO_CONFIG, options.minutes, f'{WIDTH}x{HEIGHT}',
+        RATE_HZ, 'spikes', None, None, eye,
     )  # fmt: skip
     out, begin = folder / 'adapted.safetensors', time.monotonic()
-    adaptation.run(given, out, 'cpu', sizes=sizes)
+    adaptation.run(given, out, options.device, sizes=sizes)
     seconds, adapted = time.monotonic() - begin, out.with_suffix('')
     told = json.loads((adapted / 'adapt.json').read_text())
     paths = {'old': old, SCALE: adapted / f'{SCALE}.safetensors'}
@@ -233,16 +239,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for factor in options.factor:
             with tempfile.TemporaryDirectory(prefix='adapt_stereo.', dir=options.folder) as place:
                 print(f'{style}, sizes times {factor:g}', file=sys.stderr, flush=True)
-                runs.append(run_one(style, factor, options.minutes, sizes, Path(place)))
+                runs.append(run_one(style, factor, options, sizes, Path(place)))
                 if options.pages is not None:
                     page = options.pages / f'{style}_{factor:g}.html'
                     options.pages.mkdir(parents=True, exist_ok=True)
                     shutil.copy(Path(place) / 'adapted' / 'adapt.html', page)
                 print(text({'runs': runs[-1:]}), file=sys.stderr, flush=True)
-    return {
-        'settings': report.settings(options, 'styles', 'minutes', 'factor', 'quick'),
-        'runs': runs,
-    }
+    settings = report.settings(options, 'styles', 'minutes', 'factor', 'quick')
+    settings['device'] = report.device_name(options.device)
+    return {'settings': settings, 'runs': runs}
 
 
 CELLS = {
@@ -281,6 +286,7 @@ def main(args: list[str] | None = None) -> int:
     add('--quick', action='store_true', help='few windows and scenes: to try it')
     add('--folder', type=Path, help='where recordings are made; default: that of the system')
     add('--pages', type=Path, help='folder for the page of each adaptation')
+    report.add_device(parser)
     return report.run_command(parser, args, run, text)
 
 

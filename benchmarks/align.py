@@ -59,7 +59,6 @@ SETTINGS = {
     'hidden': 48, 'layers': 4, 'heads': 4, 'mlp_ratio': 2, 'patch': PATCH, 'grid': 12,
     'taps': [1, 2, 3, 4], 'neck': [16, 24, 24, 24], 'fusion': 24, 'head': 16,
 }  # fmt: skip
-CPU = torch.device('cpu')
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -67,6 +66,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix='align_') as folder:
         parameters, found = measure(Path(folder), options)
     settings = report.settings(options, 'steps', 'align_steps', 'scenes', 'styles')
+    settings['device'] = report.device_name(options.device)
     return {'settings': settings, 'parameters': parameters, 'styles': found}
 
 
@@ -81,6 +81,7 @@ def text(result: dict[str, Any]) -> str:
 
 def measure(folder: Path, options: argparse.Namespace) -> tuple[int, dict[str, dict[str, float]]]:
     """Train the stand-in and its copy, and score them; return the parameters and the rows."""
+    device = torch.device(options.device)
     taught = PretrainConfig(
         name='stand_in', kind='bicross.pretrain', input='rgb', si='absolute', gradient_weight=1.0
     )
@@ -92,11 +93,11 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[int, dict[str, d
     config = settings(folder / 'copy', copied, options, steps=options.align_steps, rate=5e-4)
     pipeline.run(config)
     copy = load(config.out / 'model.safetensors', DepthInfo)
-    teacher = Teacher(find_teacher(folder / 'teacher', 'Apache-2.0'), CPU)
+    teacher = Teacher(find_teacher(folder / 'teacher', 'Apache-2.0'), device)
     reports = (
-        evaluate_network(config, stand_in[0], build_for_evaluation(*stand_in, CPU), CPU),
-        evaluate_teacher(config, teacher, CPU),
-        evaluate_network(config, copy[0], build_for_evaluation(*copy, CPU), CPU),
+        evaluate_network(config, stand_in[0], build_for_evaluation(*stand_in, device), device),
+        evaluate_teacher(config, teacher, device),
+        evaluate_network(config, copy[0], build_for_evaluation(*copy, device), device),
     )
     rows: dict[str, dict[str, float]] = {style: {} for style in options.styles}
     for name, scored in zip(ROWS, reports, strict=True):
@@ -166,7 +167,7 @@ def settings(
         ModelConfig(architecture='depth_anything', bins=9, settings=SETTINGS, canonical_fx=200.0),
         DataConfig(styles=options.styles, height=HEIGHT, width=WIDTH, planes=[128]),
         TrainConfig(steps=steps, batch_size=12, learning_rate=rate),
-        options.scenes,
+        options,
     )
     config.method = 'fuse'
     return config
@@ -179,6 +180,7 @@ def main(args: list[str] | None = None) -> int:
     add('--align-steps', type=count, default=1600, help='of its copy; default: 1600')
     add('--scenes', type=tens, default=40, help='unseen ones of each style, tens; default: 40')
     add('--styles', nargs='+', choices=STYLES, default=['home', 'indoor'], help='default: rooms')
+    report.add_device(parser)
     return report.run_command(parser, args, run, text)
 
 

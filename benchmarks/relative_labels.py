@@ -65,7 +65,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix='relative_labels_') as folder:
         found = measure(Path(folder), options)
     names = ('pictures', 'steps', 'scenes', 'styles')
-    return {'settings': report.settings(options, *names), 'styles': found}
+    settings = report.settings(options, *names)
+    settings['device'] = report.device_name(options.device)
+    return {'settings': settings, 'styles': found}
 
 
 def text(result: dict[str, Any]) -> str:
@@ -94,7 +96,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, fl
         info, weights = load(config.out / 'model.safetensors', DepthInfo)
         config.data = dataclasses.replace(config.data, recordings={}, styles=options.styles)
         config.seed = SEED
-        device = torch.device('cpu')
+        device = torch.device(options.device)
         network = build_for_evaluation(info, weights, device)
         scored = evaluate_network(config, info, network, device)
         errors[kind] = {
@@ -150,7 +152,7 @@ def settings(folder: Path, kind: str, options: argparse.Namespace) -> RunConfig:
         ModelConfig(architecture='unet_lite', bins=9, settings=SETTINGS, canonical_fx=FX),
         DataConfig(height=height, width=width, planes=[128], recordings=recordings),
         TrainConfig(steps=options.steps, batch_size=16, learning_rate=2e-3),
-        options.scenes,
+        options,
     )
 
 
@@ -160,19 +162,26 @@ def short_run(
     model: ModelConfig,
     data: DataConfig,
     train: TrainConfig,
-    scenes: int,
+    options: argparse.Namespace,
 ) -> RunConfig:
-    """Return the settings of a short training of one stage, tested on some scenes a style."""
+    """Return the settings of a short training of one stage, tested on some scenes a style.
+
+    ``options`` has ``scenes`` and ``device``.
+    """
     train = dataclasses.replace(
         train, warmup_steps=50, ema_decay=0.99, validate_every=0, picture_every=0, prefetch=1,
         tensorboard=False, log_every=50,
     )  # fmt: skip
     tests = EvaluateConfig(
-        scenes=scenes, baseline_scenes=10, calibration_scenes=10, batch_size=10, export=False
+        scenes=options.scenes,
+        baseline_scenes=10,
+        calibration_scenes=10,
+        batch_size=10,
+        export=False,
     )
     return RunConfig(
         out=out, stages=[stage], model=model, data=data, train=train, evaluate=tests,
-        device='cpu', threads=1,
+        device=options.device, threads=1,
     )  # fmt: skip
 
 
@@ -183,6 +192,7 @@ def main(args: list[str] | None = None) -> int:
     add('--steps', type=count, default=600, help='of 16 pictures; default: 600')
     add('--scenes', type=tens, default=60, help='unseen ones of each style, tens; default: 60')
     add('--styles', nargs='+', choices=STYLES, default=[*STYLES], help='default: all')
+    report.add_device(parser)
     return report.run_command(parser, args, run, text)
 
 

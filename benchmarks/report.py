@@ -106,6 +106,20 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     return made
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the option of the device that networks are trained on."""
+    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='default: cpu')
+
+
+def device_name(device: str) -> str:
+    """Name a device: the GPU's own name, or ``cpu``."""
+    if device != 'cuda':
+        return device
+    import torch  # most benchmarks need none
+
+    return torch.cuda.get_device_name()
+
+
 def run_command(
     parser: argparse.ArgumentParser,
     args: list[str] | None,

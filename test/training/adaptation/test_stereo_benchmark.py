@@ -25,7 +25,7 @@ def test_true_depth_is_that_of_the_stated_baseline(tmp_path, monkeypatch, factor
         'WIDTH': 192,
     }.items():
         monkeypatch.setattr(adapt_stereo, name, value)
-    found = adapt_stereo.record('indoor', factor, tmp_path, 9)
+    found = adapt_stereo.record('indoor', factor, tmp_path, 9, 'cpu')
     (truth,) = found.held_back
     assert len(truth.counts) == 1  # of the last of four scenes
     pictures, size = [], Geometry(128, 192)

@@ -309,6 +309,14 @@ class TestAffineLoss:
         affine_loss(pred, label, everywhere(pred)).sum().backward()
         assert pred.grad[0, 0, 0, 0] < 0 < pred.grad[0, 0, 0, 2]  # farther; nearer
 
+    def test_a_factor_on_the_prediction_gains_nothing(self):
+        # Else the deviation of a prediction that is not perfect would grow without end.
+        depth, relative = self.depths()
+        noise = torch.rand(depth.shape, generator=torch.Generator().manual_seed(1)).double()
+        factor = torch.ones((), dtype=torch.float64, requires_grad=True)
+        affine_loss(factor * (depth + noise), relative, everywhere(depth), 0.5).sum().backward()
+        assert abs(factor.grad) < 1e-6
+
     @pytest.mark.parametrize('weight', [0.0, 0.5])
     def test_unknown_pixels_and_those_of_weight_0_do_not_count(self, weight):
         depth, relative = self.depths()

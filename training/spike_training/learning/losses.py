@@ -20,7 +20,7 @@ OFFSET = 0.1
 SCALES = 4
 """Scales of the loss of gradients; the distance between neighbours doubles at each."""
 
-LEAST_SCALE = 0.1
+LEAST_SCALE = 0.5
 """Least scale of a disparity that is fitted to a label, in ratios of their deviations."""
 
 LEAST_DEVIATION = 1e-6
@@ -128,9 +128,8 @@ def affine_loss(
     The disparity of each image, 1 / ``pred``, is fitted to that of its label by scale and shift,
     with the least squared error. The loss is the mean absolute difference over that of the label
     from its own mean, and the loss of its gradients as in :func:`gradient_loss`: after Ranftl et
-    al., MiDaS, Eq. 5, 7 and 11, with another norm. The scale has no gradient, and is at least
-    ``LEAST_SCALE`` times that of equal deviations: at 0, an image that is predicted inside out
-    would teach nothing.
+    al., MiDaS, Eq. 5, 7 and 11, with another norm. The scale is at least ``LEAST_SCALE`` times
+    that of equal deviations: at 0, an image that is predicted inside out would teach nothing.
 
     Args:
         pred: Depth, ``[B, 1, H, W]``.
@@ -149,14 +148,11 @@ def affine_loss(
     use = weight > 0
     own, label = (torch.where(use, one, 1.0).reciprocal() for one in (pred, reference))
     own, label = (one - _mean(one, weight)[:, None, None, None] for one in (own, label))
-    # Without a gradient: through it, an image that is inside out would be a stationary point.
-    with torch.no_grad():
-        deviation, wanted = (
-            _mean(one.square(), weight).sqrt().clamp_min(LEAST_DEVIATION) for one in (own, label)
-        )
-        correlation = _mean(own * label, weight) / (deviation * wanted)
-        scale = correlation.clamp_min(LEAST_SCALE) * wanted / deviation
-        spread = _mean(label.abs(), weight).clamp_min(LEAST_DEVIATION)
+    # The scale has a gradient: without one, the loss would fall as the deviation grows.
+    deviation, wanted = (_deviation(one, weight) for one in (own, label))
+    correlation = _mean(own * label, weight) / (deviation * wanted)
+    scale = correlation.clamp_min(LEAST_SCALE) * wanted / deviation
+    spread = _mean(label.abs(), weight).clamp_min(LEAST_DEVIATION)
     fitted = scale[:, None, None, None] * own
     difference = torch.where(use, fitted - label, 0.0) / spread[:, None, None, None]
     loss = _mean(difference.abs(), weight)
@@ -250,6 +246,11 @@ def _mean(value: Tensor, weight: Tensor) -> Tensor:
     total = weight.sum(dim=(1, 2, 3))
     # Tiny, not 1: the sum of the weights may be below 1.
     return (value * weight).sum(dim=(1, 2, 3)) / total.clamp_min(torch.finfo(total.dtype).tiny)
+
+
+def _deviation(centred: Tensor, weight: Tensor) -> Tensor:
+    # Clamped before the root, whose slope is infinite at 0.
+    return _mean(centred.square(), weight).clamp_min(LEAST_DEVIATION**2).sqrt()
 
 
 def _check(one: Tensor, other: Tensor) -> None:
