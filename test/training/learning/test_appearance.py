@@ -40,6 +40,14 @@ class TestSsim:
         torch.testing.assert_close(ssim(one, one), torch.ones(1, 1, 4, 4))
         assert (ssim(one, 1 - one) < 0.9).all()
 
+    def test_it_is_that_of_float32_in_half_precision(self):
+        # In bfloat16 itself, flat pictures had an SSIM of -20 and 10.
+        one = (0.7 + 0.02 * pictures(1, 1, 9, 9)).bfloat16()
+        other = (0.7 + 0.02 * pictures(1, 1, 9, 9)).bfloat16()
+        found = ssim(one, other)
+        assert found.dtype == torch.float32
+        np.testing.assert_allclose(found, ssim_by_hand(one.float(), other.float()), atol=1e-3)
+
 
 class TestAppearance:
     def test_it_is_the_sum_of_both_parts(self):

@@ -48,8 +48,10 @@ def ssim(one: Tensor, other: Tensor) -> Tensor:
         other: Same shape.
 
     Returns:
-        -1 to 1, ``[B, C, H - 2, W - 2]``.
+        -1 to 1, ``[B, C, H - 2, W - 2]``, float32 or more.
     """
+    # Variances are small differences of squares: in bfloat16 the result would be -20 to 20.
+    one, other = (one.to(torch.promote_types(one.dtype, torch.float32)) for one in (one, other))
     mean_one, mean_other, square_one, square_other, product = (
         F.avg_pool2d(values, BLOCK, 1)
         for values in (one, other, one.square(), other.square(), one * other)

@@ -165,6 +165,13 @@ class TestPictures:
         left, _ = pictures_of(Eyes(counts, torch.ones(3), torch.tensor([0.1])), 'rate')
         torch.testing.assert_close(left, torch.full((1, 1, 4, 4), 0.5))
 
+    def test_they_are_not_rounded_in_mixed_precision(self):
+        counts = torch.randint(0, 11, (1, 2, 9, 4, 4)).float()
+        eyes = Eyes(counts, torch.full((9,), 10), torch.tensor([0.1]))
+        with torch.autocast('cpu', torch.bfloat16):
+            rounded = pictures_of(eyes, 'rate')
+        assert all(map(torch.equal, rounded, pictures_of(eyes, 'rate')))
+
     def test_darkness_is_finite(self):
         eyes = Eyes(torch.zeros(2, 2, 9, 4, 4), torch.full((9,), 10), torch.ones(2))
         assert all(not one.any() for one in pictures_of(eyes, 'rate'))

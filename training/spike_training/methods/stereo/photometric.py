@@ -225,7 +225,8 @@ def pictures_of(eyes: Eyes, part: str) -> tuple[Tensor, Tensor]:
     if eyes.colours:
         return images[:, 0], images[:, 1]
     weights = central_bin_weights(len(eyes.planes_per_bin), (PARTS[part],))[0].to(images.device)
-    rates = torch.einsum('c,bechw->behw', weights / eyes.planes_per_bin, images)
+    # No product of matrices, which would be rounded to bfloat16 in mixed precision.
+    rates = (images * (weights / eyes.planes_per_bin)[:, None, None]).sum(dim=2)
     mean = rates.mean(dim=(1, 2, 3), keepdim=True).clamp_min(MIN_RATE)
     brightness = (LEVEL * rates / mean).clamp(max=1).sqrt()
     return brightness[:, :1], brightness[:, 1:]
