@@ -205,7 +205,7 @@ def run_one(
     recording = record(style, factor, folder, load_info(old).bins, options.device)
     eye = SecondEye((str(recording.right),), recording.baseline_m, recording.fx_px)
     given = adaptation.Arguments(
-        [recording.left], Path(SHIPPED), STEREO_CONFIG, options.minutes, f'{WIDTH}x{HEIGHT}',
+        [recording.left], Path(SHIPPED), options.config, options.minutes, f'{WIDTH}x{HEIGHT}',
         RATE_HZ, 'spikes', None, None, eye,
     )  # fmt: skip
     out, begin = folder / 'adapted.safetensors', time.monotonic()
@@ -247,6 +247,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 print(text({'runs': runs[-1:]}), file=sys.stderr, flush=True)
     settings = report.settings(options, 'styles', 'minutes', 'factor', 'quick')
     settings['device'] = report.device_name(options.device)
+    settings['config'] = options.config.name
     return {'settings': settings, 'runs': runs}
 
 
@@ -280,6 +281,8 @@ def main(args: list[str] | None = None) -> int:
     add = parser.add_argument
     add('--styles', nargs='*', default=[*STYLES], choices=[*STYLES], metavar='STYLE',
         help=f'default: all of {", ".join(STYLES)}')  # fmt: skip
+    add('--config', type=Path, default=STEREO_CONFIG,
+        help='candidates; default: training/configs/adapt_stereo.yaml')  # fmt: skip
     add('--minutes', type=float, default=12.0, help='of each adaptation; default: 12')
     add('--factor', type=float, nargs='*', default=[1.3, 1.0],
         help='sizes of the places over those of generated ones; default: 1.3 and 1')  # fmt: skip

@@ -50,6 +50,8 @@ pytestmark = pytest.mark.timeout(300)
 FEW = Sizes(
     matched=12, match_scenes=2, corrected=12, compared=8, tested=6, moving=2, scenes=4, paired=6
 )
+PHOTOMETRIC = STEREO_CONFIG.with_name('adapt_photometric.yaml')
+
 SIZE = ('96x64', 400.0)
 HEIGHT, WIDTH, RATE_HZ, SECONDS, STEP = 64, 96, 400.0, 6, 20
 BASELINE, FX = 0.12, 100.0
@@ -94,7 +96,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope='session')
 def config(tmp_path_factory):
     """Settings with one style and small batches, which take less time."""
-    text = re.sub(r'styles: .*', 'styles: [home]', STEREO_CONFIG.read_text())
+    text = re.sub(r'styles: .*', 'styles: [home]', PHOTOMETRIC.read_text())
     path = tmp_path_factory.mktemp('settings') / 'adapt.yaml'
     path.write_text(text.replace('batch_size: 8', 'batch_size: 2'))
     return path
@@ -307,6 +309,16 @@ def test_the_scale_is_measured_and_kept_in_file_and_page(
     assert re.search(r'scale: improved \(metres -[0-9.]+%\)', printed)
 
 
+def test_scale_alone_is_offered(tmp_path, pair, checkpoint, without_onnx):
+    config = tmp_path / 'adapt.yaml'
+    config.write_text(re.sub(r'styles: .*', 'styles: [home]', STEREO_CONFIG.read_text()))
+    out = tmp_path / 'mine.safetensors'
+    assert adapt_to(out, pair[0], eye_of(pair[1]), checkpoint, config) == 'improved'
+    told = json.loads((tmp_path / 'mine' / 'adapt.json').read_text())
+    assert told['kept'] == 'scale'
+    assert [rung['name'] for rung in told['rungs']] == ['scale']
+
+
 @pytest.fixture(scope='session')
 def begun(pair, checkpoint, config, tmp_path_factory):
     """Folder of an adaptation to the pair, without report and output."""
@@ -505,14 +517,15 @@ def test_options_of_two_eyes_go_together(pair, checkpoint, tmp_path):
         ({'right_camera_info': Path('a')}, 'right_camera_info without right'),
         ({**right, 'flat': pair[0]}, r'flat is .*left\.dat: expected none with right'),
         ({**right, 'dark': pair[0]}, r'dark is .*left\.dat: expected none with right'),
-        ({'config': STEREO_CONFIG}, r"stages\[0\]\.kind is 'stereo\.photometric', of two eyes"),
+        ({'config': STEREO_CONFIG}, 'stages is empty: expected one or more'),
+        ({'config': PHOTOMETRIC}, r"stages\[0\]\.kind is 'stereo\.photometric', of two eyes"),
         ({'right': str(pair[1])}, 'two cameras with no calibration'),
     ):
         with pytest.raises(ConfigError, match=words) as caught:
             adapt(**{**given, **changes})
-        assert '\n' not in str(caught.value).removeprefix('a setting is wrong:\n')
+        assert '\n' not in str(caught.value).replace('a setting is wrong:\n', '')
     config = tmp_path / 'pairs.yaml'
-    text = STEREO_CONFIG.read_text()
+    text = PHOTOMETRIC.read_text()
     config.write_text(text.replace('source_weight: 1.0', 'source_weight: 0'))
     with pytest.raises(
         ConfigError, match=r'kind is .*: expected stages .* labelled spikes of the'

@@ -57,11 +57,20 @@ def test_there_are_configs():
     assert {path.stem for path in CONFIGS} >= {'smoke', 'unet_lite'}
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'path', [path for path in CONFIGS if path.stem != 'adapt_stereo'], ids=lambda path: path.stem
+)
 def test_shipped_configs_are_good(path, tmp_path):
     config = parse('--config', path, '--out', tmp_path)
     check(config)
     assert dataclasses.replace(load_config(path), out=tmp_path) == config
+
+
+def test_an_adaptation_to_two_eyes_needs_no_stage():
+    (path,) = [path for path in CONFIGS if path.stem == 'adapt_stereo']
+    assert load_config(path, least_stages=0).stages == []
+    with pytest.raises(ConfigError, match='stages is empty: expected one or more'):
+        load_config(path)
 
 
 def test_options_win_over_the_file(file):

@@ -290,7 +290,8 @@ def prepare(
         CheckpointError: The checkpoint cannot be adapted.
     """
     _check_folder(out)
-    settings = load_config(config)
+    # With a second eye, the old network in its metres is a candidate without a stage.
+    settings = load_config(config, least_stages=int(eye is None))
     _check_stages(settings, two_eyes=eye is not None)
     return settings, *_load_old(checkpoint)
 

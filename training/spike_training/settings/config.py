@@ -699,8 +699,13 @@ NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'thread
 """Settings that may differ when a run is continued: those of where and how it is executed."""
 
 
-def problems_of(config: RunConfig) -> list[str]:
-    """List all problems of settings of the right types, by their full names."""
+def problems_of(config: RunConfig, least_stages: int = 1) -> list[str]:
+    """List all problems of settings of the right types, by their full names.
+
+    Args:
+        config: The settings.
+        least_stages: Number of stages that are needed, 0 or 1.
+    """
     problems = list(at_least(config, 0, 'seed', 'threads'))
     problems += at_least(config, 1, 'devices', 'nodes')
     parts: dict[str, Any] = {
@@ -732,7 +737,7 @@ def problems_of(config: RunConfig) -> list[str]:
     styles = config.data.styles
     if len({*styles}) < len(styles):
         problems.append(f'data.styles is {styles}: expected each once (stages may repeat some)')
-    if not config.stages:
+    if len(config.stages) < least_stages:
         problems.append('stages is empty: expected one or more')
     for i, stage in enumerate(config.stages):
         found = stage.problems_in_run(config, config.stages[:i])

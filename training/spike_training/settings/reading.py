@@ -76,15 +76,19 @@ def check_run(config: RunConfig) -> None:
             raise ConfigError(listed([NO_OUT]))
 
 
-def load_config(path: Path) -> RunConfig:
+def load_config(path: Path, least_stages: int = 1) -> RunConfig:
     """Read the config.yaml of a run.
+
+    Args:
+        path: The file.
+        least_stages: Number of stages that are needed, 0 or 1.
 
     Raises:
         ConfigError: The settings are invalid; the message lists all problems.
     """
     problems: list[str] = []
     config = read_run({'out': '', **read_tree(path, problems)}, '', problems)
-    if problems := problems + problems_of(config):
+    if problems := problems + problems_of(config, least_stages):
         raise ConfigError(f'{path}: {listed(problems)}')
     return config
 
