@@ -109,6 +109,43 @@ class LiteSettings:
 _LEAST = {'pool': 1, 'dim': 1, 'features8': 1, 'features': 1, 'features2': 0, 'head': 1}
 
 
+FUSIONS = ('pyramids', 'attention', 'concatenation')
+"""Values of the setting ``fusion``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FuseLiteSettings(LiteSettings):
+    """Settings of ``fuse_lite``, as a checkpoint stores them, beyond those of ``unet_lite``.
+
+    Attributes:
+        dim: A multiple of 8 and of twice ``heads``.
+        fusion: Fusion at strides 16 and 8: ``pyramids``, by frequency; ``attention``, without
+            pyramids; or ``concatenation``. The last two are controls.
+        heads: Heads of the attention; 40 channels at stride 8 are shared out among them.
+        paper_exact: Whether attention is added to the normed query, as in the code of the paper;
+            False: to the query.
+
+    Raises:
+        ValueError: A setting is out of its range.
+    """
+
+    picture: str = 'three_rates'
+    fusion: str = 'pyramids'
+    heads: int = 4
+    paper_exact: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.heads not in (1, 2, 4, 5, 10, 20):
+            raise ValueError(f'heads is {self.heads!r}: expected 1, 2, 4, 5, 10 or 20')
+        if self.dim % 8 or self.dim % (2 * self.heads):
+            raise ValueError(f'dim is {self.dim}: expected a multiple of 8 and {2 * self.heads}')
+        if self.fusion not in FUSIONS:
+            raise ValueError(f'fusion is {self.fusion!r}: expected {" or ".join(FUSIONS)}')
+        if type(self.paper_exact) is not bool:
+            raise ValueError(f'paper_exact is {self.paper_exact!r}: expected true or false')
+
+
 @dataclasses.dataclass(frozen=True)
 class DpnSettings:
     """Settings of ``dpn``, as a checkpoint stores them.
@@ -526,6 +563,7 @@ ARCHITECTURES: dict[str, tuple[str, ...]] = {
     'image': ('recon_lite', 'ssml', 'blind_spot'),
     'stereo': ('stereo_lite',),
     'upsample': ('upsample_lite', 'dsr_net'),
+    'fused': ('fuse_lite',),
 }
 """Architectures by the task of a checkpoint."""
 
@@ -534,6 +572,7 @@ SETTINGS: dict[str, type[Any]] = {
     'unet_lite': LiteSettings,
     'dpt_hybrid': HybridSettings,
     'dpn': DpnSettings,
+    'fuse_lite': FuseLiteSettings,
     'depth_anything': DepthAnythingSettings,
     'recon_lite': ReconSettings,
     'ssml': SsmlSettings,

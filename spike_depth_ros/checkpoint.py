@@ -48,6 +48,9 @@ MAX_BINS = 4096
 MAX_SETTING = 4096
 """Largest whole number among the settings of an architecture, such as sizes and heads."""
 
+MAX_AGE_S = 10.0
+"""Largest age of a frame beside the spikes, seconds."""
+
 MAX_POOL = 16
 """Image pixels per side of a pixel that the network works on, at most."""
 
@@ -315,6 +318,26 @@ class DepthInfo(SpikeInfo):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class FusedInfo(DepthInfo):
+    """Metadata of a checkpoint of the task ``fused``: depth from spikes and a frame beside them.
+
+    Attributes:
+        max_age_s: Largest age of a frame in training, seconds before the reference plane.
+
+    Raises:
+        CheckpointError: The value of a field is invalid; the message names it.
+    """
+
+    task: str = 'fused'
+    inputs: tuple[str, ...] = ('spikes', 'rgb')
+    max_age_s: float
+
+    @classmethod
+    def _checks(cls) -> Mapping[str, _Check]:
+        return {**super()._checks(), **_FUSED_FIELDS}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageInfo(SpikeInfo):
     """Metadata of a checkpoint of the task ``image``: the firing rate at the middle plane.
 
@@ -409,6 +432,7 @@ TASKS: dict[str, type[CheckpointInfo]] = {
     'image': ImageInfo,
     'stereo': StereoInfo,
     'upsample': UpsampleInfo,
+    'fused': FusedInfo,
 }
 """Class of the metadata of each task."""
 
@@ -818,6 +842,14 @@ _DEPTH_FIELDS: dict[str, _Check] = {
     ),
     'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
     'scale': _one_of('metric', 'inherited', 'none'),
+}
+
+_FUSED_FIELDS: dict[str, _Check] = {
+    'inputs': (lambda value: value == ('spikes', 'rgb'), 'spikes and rgb'),
+    'max_age_s': (
+        lambda value: _is_number(value) and 0 <= value <= MAX_AGE_S,
+        f'seconds from 0 to {MAX_AGE_S:g}',
+    ),
 }
 
 _IMAGE_FIELDS: dict[str, _Check] = {

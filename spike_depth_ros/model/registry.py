@@ -40,6 +40,7 @@ from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_depth_ros.model.dpn import dpn
 from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
 from spike_depth_ros.model.dsr_net import DeNet, DsrNet
+from spike_depth_ros.model.fuse_lite import FuseLite
 from spike_depth_ros.model.reconstruction import recon_lite
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite
@@ -95,6 +96,9 @@ BUILDERS: dict[str, Callable[[Any, Any], nn.Module]] = {
         info, settings
     ),
     'depth_anything': _depth(depth_anything),
+    'fuse_lite': lambda info, settings: FuseLite(
+        info.bins, (info.min_depth, info.max_depth), settings
+    ),
     'recon_lite': _of_bins(ReconLite),
     'ssml': _of_bins(SsmlNet),
     'blind_spot': _of_bins(BlindSpotNet),
@@ -109,6 +113,7 @@ IMAGES: dict[str, tuple[str, ...]] = {
     'image': recon_lite.IMAGES,
     'stereo': stereo_lite.IMAGES,
     'upsample': upsampling.IMAGES,
+    'fused': depth_net.IMAGES,
 }
 """Names that the ``outputs`` of a checkpoint may have, by its task."""
 

@@ -1,0 +1,188 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from spike_depth_ros.architectures import FuseLiteSettings
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, FusedInfo
+from spike_depth_ros.model.fuse_lite import (
+    FuseLite,
+    Join,
+    Seen,
+    gaussian_pyramid,
+    laplacian_pyramid,
+)
+from spike_depth_ros.model.registry import build
+
+SMALL = {'dim': 16, 'features8': 8, 'features': 8, 'features2': 8, 'head': 8, 'heads': 2}
+PLANES = torch.full((8,), 16, dtype=torch.int32)
+
+
+def info_of(**changes):
+    given = {
+        'architecture': 'fuse_lite', 'settings': SMALL, 'stage': 'x', 'package_version': '0',
+        'planes': 128, 'planes_range': (128, 128), 'bins': 8, 'rate_hz_range': (2e4, 2e4),
+        'min_depth': 0.3, 'max_depth': 80.0, 'canonical_fx': 400.0, 'fx_range': (300.0, 500.0),
+        'max_age_s': 0.1,
+    }  # fmt: skip
+    return FusedInfo(**(given | changes))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    made = build(info_of()).eval()
+    for vectors in made.missing:
+        torch.nn.init.normal_(vectors)
+    return made
+
+
+def inputs(number=2, height=32, width=48):
+    counts = torch.randint(0, 16, (number, 8, height, width))
+    return counts, torch.rand(number, 3, height, width)
+
+
+def seen(spikes, frame):
+    return Seen(torch.tensor(spikes), torch.tensor(frame))
+
+
+@torch.no_grad()
+def depth(network, counts, frame=None, has=None):
+    return network(counts, PLANES, frame, has).depth
+
+
+@pytest.mark.parametrize('size', [(8, 12), (7, 5), (1, 1), (13, 16)])
+def test_levels_of_the_laplacian_pyramid_sum_to_the_map(size):
+    x = torch.randn(2, 3, *size)
+    levels = gaussian_pyramid(x)
+    assert [level.shape[2] for level in levels] == [
+        size[0], math.ceil(size[0] / 2), math.ceil(math.ceil(size[0] / 2) / 2),
+    ]  # fmt: skip
+    total = torch.zeros(1)
+    for level in reversed(laplacian_pyramid(levels)):
+        if total.ndim > 1:
+            total = torch.nn.functional.interpolate(
+                total, level.shape[2:], mode='bilinear', align_corners=False
+            )
+        total = total + level
+    torch.testing.assert_close(total, x)
+
+
+def test_blur_keeps_a_constant_and_removes_a_checkerboard():
+    _, constant, _ = gaussian_pyramid(torch.full((1, 2, 8, 8), 3.0))
+    torch.testing.assert_close(constant, torch.full((1, 2, 4, 4), 3.0))
+    board = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(4, 4)[None, None]
+    _, blurred, _ = gaussian_pyramid(board)
+    assert blurred[..., 1:-1, 1:-1].abs().max() < 1e-6
+
+
+def test_each_group_of_a_join_has_channels_of_both_maps():
+    join = Join(16)
+    first = torch.randn(1, 16, 2, 2, requires_grad=True)
+    second = torch.randn(1, 16, 2, 2, requires_grad=True)
+    both = torch.stack([first, second], dim=2).flatten(1, 2)
+    join.grouped(both)[:, 0].sum().backward()
+    for one in (first, second):
+        assert one.grad[0, :2].any()  # the first of 8 groups of 4 channels
+        assert not one.grad[0, 2:].any()
+
+
+@pytest.mark.parametrize('pool', [1, 2])
+@pytest.mark.parametrize('fusion', ['pyramids', 'attention', 'concatenation'])
+def test_outputs_have_the_size_of_the_input(fusion, pool):
+    network = build(info_of(settings={**SMALL, 'fusion': fusion, 'pool': pool})).eval()
+    counts, frame = inputs(1, 32 * pool, 48 * pool)
+    output = network(counts, PLANES, frame)
+    assert output.depth.shape == output.uncertainty.shape == (1, 1, 32 * pool, 48 * pool)
+    assert output.depth.isfinite().all()
+
+
+@pytest.mark.parametrize('missing', ['spikes', 'frame'])
+def test_what_is_missing_may_hold_anything(network, missing):
+    counts, frame = inputs()
+    has = seen([missing != 'spikes'] * 2, [missing != 'frame'] * 2)
+    expected = depth(network, counts, frame, has)
+    if missing == 'spikes':
+        other = depth(network, 15 - counts, frame, has)
+    else:
+        other = depth(network, counts, torch.full_like(frame, math.nan), has)
+    assert torch.equal(other, expected)
+    assert not torch.equal(depth(network, counts, frame), expected)
+
+
+def test_without_a_frame_its_branch_is_not_computed(network):
+    counts, frame = inputs()
+    masked = depth(network, counts, frame, seen([True] * 2, [False] * 2))
+    torch.testing.assert_close(depth(network, counts), masked)
+    sizes = []
+    network.encoder.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
+    depth(network, counts)
+    depth(network, counts, frame)
+    assert sizes == [2, 4]
+
+
+def test_each_sample_has_its_own_mask(network):
+    counts, frame = inputs()
+    both = depth(network, counts, frame, seen([True, False], [True, True]))
+    torch.testing.assert_close(both[:1], depth(network, counts[:1], frame[:1]))
+    alone = depth(network, counts[1:], frame[1:], seen([False], [True]))
+    torch.testing.assert_close(both[1:], alone)
+
+
+def test_the_residual_of_the_paper_is_another():
+    torch.manual_seed(0)
+    plain = build(info_of())
+    exact = build(info_of(settings={**SMALL, 'paper_exact': True}))
+    exact.load_state_dict(plain.state_dict())
+    counts, frame = inputs()
+    assert not torch.equal(depth(plain.eval(), counts, frame), depth(exact.eval(), counts, frame))
+
+
+@pytest.mark.parametrize('paper_exact', [False, True])
+def test_every_parameter_has_a_gradient(paper_exact):
+    network = build(info_of(settings={**SMALL, 'paper_exact': paper_exact}))
+    counts, frame = inputs(3)
+    output = network(counts, PLANES, frame, seen([True, False, True], [True, True, False]))
+    (output.depth.log().square().sum() + output.uncertainty.square().sum()).backward()
+    without = [
+        name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()
+    ]
+    assert without == []
+
+
+def test_its_metadata_are_those_of_depth_and_the_age_of_frames():
+    info = info_of()
+    assert isinstance(info, DepthInfo)
+    assert (info.task, info.inputs) == ('fused', ('spikes', 'rgb'))
+    assert FusedInfo.from_json(info.to_json()) == info
+    assert isinstance(build(info), FuseLite)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'told'),
+    [
+        ({'max_age_s': -1.0}, 'field max_age_s is -1.0, expected seconds from 0 to 10'),
+        ({'max_age_s': math.nan}, 'field max_age_s is nan'),
+        ({'max_age_s': '0.1'}, "field max_age_s is '0.1'"),
+        ({'inputs': ('spikes',)}, 'field inputs is'),
+        ({'architecture': 'unet_lite'}, "expected one of fuse_lite for task 'fused'"),
+        ({'settings': {**SMALL, 'fusion': 'x'}}, "fusion is 'x': expected pyramids or"),
+        ({'settings': {**SMALL, 'heads': 3}}, 'heads is 3: expected 1, 2, 4, 5, 10 or 20'),
+        ({'settings': {**SMALL, 'dim': 20}}, 'dim is 20: expected a multiple of 8 and 4'),
+        ({'settings': {**SMALL, 'paper_exact': 1}}, 'paper_exact is 1: expected true or false'),
+    ],
+)
+def test_metadata_out_of_range_are_refused(changes, told):
+    with pytest.raises(CheckpointError) as caught:
+        build(info_of(**changes))
+    assert told in str(caught.value)
+
+
+def test_weights_are_at_most_8_mib():
+    settings = dataclasses.asdict(FuseLiteSettings(pool=2, features2=16, head=16))
+    network = build(info_of(settings=settings, bins=9))
+    values = sum(value.numel() for value in network.state_dict().values())
+    assert 2 * values <= 8 * 2**20
