@@ -17,6 +17,13 @@ from torch import Tensor
 
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import reference_index
+from spike_training.sampling.frames import (
+    INSTANTS,
+    Shot,
+    draw_shot,
+    expose_frames,
+    lose_bins,
+)
 from spike_training.sampling.sample import Batch, View, collate
 from spike_training.scenes.building.sampler import cos_sin
 from spike_training.scenes.generator import SceneGenerator
@@ -69,6 +76,9 @@ class ProceduralSource:
             then has more knots, without double edges where things move fast.
         with_right: Whether batches have a right eye, at the distance of each style
             (``second_eye.BASELINES_M``); its exposure is that of the left one.
+        with_frame: Whether batches have the frame of a camera beside the spikes.
+        condition: What goes wrong with frame or spikes, one of ``frames.CONDITIONS``; None: it is
+            drawn for each sample.
         baseline_factors: Least and largest factor on this distance, drawn for each sample with a
             uniform logarithm.
         rates_hz: Plane rates of batches, one drawn for each; empty: ``rate_hz``.
@@ -101,6 +111,8 @@ class ProceduralSource:
         with_right: bool = False,
         baseline_factors: tuple[float, float] = (1.0, 1.0),
         with_spikes: bool = True,
+        with_frame: bool = False,
+        condition: str | None = None,
     ) -> None:
         if with_image and not with_spikes:
             raise ValueError('true images without spikes: expected both, or spikes alone')
@@ -118,6 +130,7 @@ class ProceduralSource:
         self.rates_hz = rates_hz or (rate_hz,)
         self.with_rgb, self.with_image, self.with_right = with_rgb, with_image, with_right
         self.with_spikes = with_spikes
+        self.with_frame, self.condition = with_frame, condition
         if not 0 < baseline_factors[0] <= baseline_factors[1]:
             raise ValueError(
                 f'baseline_factors is {list(baseline_factors)}: expected two above 0, the larger '
@@ -293,8 +306,23 @@ class ProceduralSource:
     def _part(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
         if self.with_right:
             scenes = without_illumination(scenes)
-        rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
+        shots = [draw_shot(self.seed, k, self.condition) for k in indices if self.with_frame]
+        if shots:
+            light = np.array([shot.light for shot in shots], np.float32)
+            scenes = dataclasses.replace(scenes, rate=scenes.rate * light)
+        colours = self.with_rgb or self.with_frame
+        rendering = render(scenes, self.height, self.width, self.device, colours)
         left = self._eye(indices, scenes, rendering, planes, rate_hz)
+        if shots:
+            left = dataclasses.replace(
+                left,
+                counts=lose_bins(left.counts, shots),
+                rgb=left.rgb if self.with_rgb else None,
+                frame=self._frames_of(scenes, shots),
+                seen=torch.tensor(
+                    [[shot.has_spikes, shot.has_frame] for shot in shots], device=self.device
+                ),
+            )
         if not self.with_right:
             return left
         baseline_m = self._baselines_m(indices)
@@ -355,6 +383,32 @@ class ProceduralSource:
             fx=focal * self.width,
             index=torch.as_tensor(list(indices), dtype=torch.int64, device=self.device),
         )
+
+    def _frames_of(self, scenes: Scenes, shots: Sequence[Shot]) -> Tensor:
+        """Return the frames of some scenes; the exposure of each is metered on itself."""
+        before = np.array([shot.age_s for shot in shots], np.float32)
+        lasting = np.array([shot.exposure_s for shot in shots], np.float32)
+        blurred = np.flatnonzero(lasting)
+        total = self._seen_at(scenes, -before)
+        for instant in range(1, INSTANTS if len(blurred) else 1):
+            # From half an exposure before the middle of the frame to half of one after it.
+            share = (instant - 1) / (INSTANTS - 2) - 0.5
+            some = scenes.take(blurred)
+            shown = self._seen_at(some, (share * lasting - before)[blurred])
+            total[torch.from_numpy(blurred).to(self.device)] += shown
+        numbers = torch.ones(len(shots), device=self.device)
+        numbers[torch.from_numpy(blurred).to(self.device)] = INSTANTS
+        light = total / numbers[:, None, None, None]
+        level = np.full(len(shots), _RGB_LEVEL, np.float32)
+        gain = exposure_gain(light.mean(dim=1), level)
+        frames = expose_frames(light * gain[:, None], shots)
+        return frames.roll(1, dims=0) if self.condition == 'other_scene' else frames
+
+    def _seen_at(self, scenes: Scenes, seconds: Array) -> Tensor:
+        """Render linear colours of scenes at times, ``[B]`` seconds after the reference plane."""
+        seen = render(scenes.later(seconds), self.height, self.width, self.device, True).rgb
+        assert seen is not None
+        return seen
 
     def _parts(self, number: int) -> list[slice]:
         """Divide a batch into parts that the memory holds."""

@@ -63,6 +63,9 @@ class Batch:
         right: The same scenes from the right eye of a rig, whose rows are those of the left one;
             None: one eye.
         baseline_m: Distance of the eyes, ``[B]`` float32 metres; None: one eye.
+        frame: Frame of a camera beside the spikes, registered to them, ``[B, 3, H, W]`` float32
+            from 0 to 1, gamma encoded; None unless asked for.
+        seen: Whether there are spikes, and a frame, ``[B, 2]`` bool; None without ``frame``.
         relative: True where depth is known up to scale and shift of 1 / depth alone, ``[B]`` bool;
             None: nowhere.
     """
@@ -77,6 +80,8 @@ class Batch:
     right: View | None = None
     baseline_m: Tensor | None = None
     relative: Tensor | None = None
+    frame: Tensor | None = None
+    seen: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
@@ -204,6 +209,8 @@ def collate(parts: Sequence[Batch]) -> Batch:
         else None,
         baseline_m=_concatenate([part.baseline_m for part in parts]),
         relative=_relative(parts),
+        frame=_concatenate([part.frame for part in parts]),
+        seen=_concatenate([part.seen for part in parts]),
     )
 
 

@@ -72,8 +72,10 @@ def flip_batch(batch: Batch, chosen: Tensor) -> Batch:
         return View(**mirrored)
 
     flipped = exchanged(left, right)
+    frame = batch.frame
     return dataclasses.replace(
         batch,
         **vars(flipped),
+        frame=None if frame is None else torch.where(where, frame.flip(-1), frame),
         right=None if batch.right is None else exchanged(right, left),
     )

@@ -132,23 +132,26 @@ class Scenes:
             parts[name] = parts[name][:, :most]
         return Scenes(**parts)
 
-    def later(self, seconds: float) -> Scenes:
+    def later(self, seconds: float | Array) -> Scenes:
         """Return the scenes after a time: camera and solids have moved, light has not.
+
+        The time is one for all, or ``[B]``; negative: before.
 
         Rotation is exact for one axis at a time, and to the second order of small angles for
         several together.
         """
         right, up, forward = (self.axes[:, k] for k in range(3))
+        after = np.broadcast_to(seconds, len(self.eye))[:, None]
         pitch, yaw, roll = (
-            (self.angular_velocity[:, k, None] * seconds).astype(np.float64) for k in range(3)
+            (self.angular_velocity[:, k, None] * after).astype(np.float64) for k in range(3)
         )
         up, forward = _rotate(up, forward, -pitch)
         right, forward = _rotate(right, forward, -yaw)
         right, up = _rotate(right, up, -roll)
         return dataclasses.replace(
             self,
-            centre=(self.centre + self.velocity * seconds).astype(np.float32),
-            eye=(self.eye + self.linear_velocity * seconds).astype(np.float32),
+            centre=(self.centre + self.velocity * after[:, None]).astype(np.float32),
+            eye=(self.eye + self.linear_velocity * after).astype(np.float32),
             axes=np.stack([right, up, forward], 1).astype(np.float32),
         )
 
