@@ -122,6 +122,7 @@ class FuseLiteSettings(LiteSettings):
         fusion: Fusion at strides 16 and 8: ``pyramids``, by frequency; ``attention``, without
             pyramids; or ``concatenation``. The last two are controls.
         heads: Heads of the attention; 40 channels at stride 8 are shared out among them.
+        uses: ``both``; or ``spikes`` or ``frame`` alone, as if the other were missing: controls.
         paper_exact: Whether attention is added to the normed query, as in the code of the paper;
             False: to the query.
 
@@ -132,10 +133,13 @@ class FuseLiteSettings(LiteSettings):
     picture: str = 'three_rates'
     fusion: str = 'pyramids'
     heads: int = 4
+    uses: str = 'both'
     paper_exact: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.uses not in ('both', 'spikes', 'frame'):
+            raise ValueError(f'uses is {self.uses!r}: expected both, spikes or frame')
         if self.heads not in (1, 2, 4, 5, 10, 20):
             raise ValueError(f'heads is {self.heads!r}: expected 1, 2, 4, 5, 10 or 20')
         if self.dim % 8 or self.dim % (2 * self.heads):
@@ -583,5 +587,5 @@ SETTINGS: dict[str, type[Any]] = {
 }
 """Class of the settings of each architecture."""
 
-IMAGENET = ('unet_lite', 'dpt_hybrid')
+IMAGENET = ('unet_lite', 'fuse_lite', 'dpt_hybrid')
 """Architectures whose encoder has ImageNet weights to start from."""

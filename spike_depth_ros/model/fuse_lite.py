@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spike_depth_ros.architectures import FuseLiteSettings
-from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_depth_ros.model.encoder import EncoderOutput
 from spike_depth_ros.model.heads import UncertaintyHead
 from spike_depth_ros.model.lite_encoder import (
@@ -51,7 +50,7 @@ class Seen(NamedTuple):
     frame: Tensor
 
 
-class FuseLite(SpikeNet):
+class FuseLite(SpikeDepthNet):
     """Network from spikes and a frame to depth, either of which may be missing.
 
     A learnt vector at each stride stands in for the features of what is missing, so that the
@@ -69,25 +68,29 @@ class FuseLite(SpikeNet):
     def __init__(
         self, bins: int, depth_range: tuple[float, float], settings: FuseLiteSettings
     ) -> None:
-        super().__init__()
         s = settings
-        self.pool = s.pool
         features, stride = (s.features2, 2) if s.features2 else (s.features, 4)
-        self.temporal = colours_of(s.picture, bins, 'spikes')
-        self.encoder = LiteEncoder(s.dim, finest=s.features2 > 0)
+        heads = (
+            DEPTH_HEADS[s.upsampling](features, s.head, stride, *depth_range, pool=s.pool),
+            UncertaintyHead(features, s.head, stride, s.pool),
+        )
+        for head in heads:
+            nn.init.xavier_normal_(head.conv3.weight, gain=0.5)
+            assert head.conv3.bias is not None
+            nn.init.zeros_(head.conv3.bias)
+        super().__init__(
+            temporal=colours_of(s.picture, bins, 'spikes'),
+            encoder=LiteEncoder(s.dim, finest=s.features2 > 0),
+            decoder=LiteDecoder(s.dim, s.features8, s.features, s.features2),
+            depth_head=heads[0],
+            uncertainty_head=heads[1],
+            pool=s.pool,
+        )
+        self.uses = s.uses
         channels = [*([FINEST_CHANNELS] if s.features2 else []), *LEVEL_CHANNELS[:2], s.dim]
         self.missing = nn.ParameterList(nn.Parameter(torch.zeros(2, c)) for c in channels)
         joins = [Join(c) for c in channels[:-2]] + [_fusion(c, s) for c in channels[-2:]]
         self.joins = nn.ModuleList(joins)
-        self.decoder = LiteDecoder(s.dim, s.features8, s.features, s.features2)
-        self.depth_head = DEPTH_HEADS[s.upsampling](
-            features, s.head, stride, *depth_range, pool=s.pool
-        )
-        self.uncertainty_head = UncertaintyHead(features, s.head, stride, s.pool)
-        for head in (self.depth_head, self.uncertainty_head):
-            nn.init.xavier_normal_(head.conv3.weight, gain=0.5)
-            assert head.conv3.bias is not None
-            nn.init.zeros_(head.conv3.bias)
 
     def forward(
         self,
@@ -121,6 +124,9 @@ class FuseLite(SpikeNet):
         if seen is None:
             every = torch.ones(len(counts), dtype=torch.bool, device=counts.device)
             seen = Seen(every, every if frame is not None else ~every)
+        if self.uses != 'both':
+            none = torch.zeros_like(seen.spikes)
+            seen = seen._replace(**{'frame' if self.uses == 'spikes' else 'spikes': none})
         if frame is None:
             # The frame's branch is not computed: a picture of nothing has no say anyway.
             of_spikes = of_frame = self.encoder(picture)
@@ -235,7 +241,8 @@ class FreDFuse(nn.Module):
         low = self.low(_tokens(low_frame), _tokens(low_spikes))
         high = self.high(_tokens(high_spikes), _tokens(high_frame))
         x = self.norms[1](self.mixed(self.norms[0](low + high)))
-        return x.transpose(1, 2).reshape(spikes.shape)
+        fused: Tensor = x.transpose(1, 2).reshape(spikes.shape)
+        return fused
 
 
 class Concatenation(nn.Module):

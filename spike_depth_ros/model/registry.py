@@ -122,6 +122,7 @@ DEPTHS = ('blocks', 'layers', 'temporal_blocks')
 
 IMAGENET: dict[str, tuple[str, Callable[[Any, str], None]]] = {
     'unet_lite': (lite_encoder.HUB_NAME, lite_encoder.load_imagenet),
+    'fuse_lite': (lite_encoder.HUB_NAME, lite_encoder.load_imagenet),
     'dpt_hybrid': (vit_hybrid.HUB_NAME, vit_hybrid.load_imagenet),
 }
 """Hub repository of the encoder's ImageNet weights, and their loader, by architecture."""

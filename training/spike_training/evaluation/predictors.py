@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo, Tensors
 from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.model.fuse_lite import FuseLite, Seen
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.sampling.sample import Batch, Source, Unlabelled
 
@@ -60,7 +61,13 @@ def predict(network: nn.Module, batch: Batch | Unlabelled, inputs: str) -> Depth
     else:
         image, planes = batch.counts, batch.planes_per_bin
     # Convolutions are fastest in this layout; converting is cheapest while values are bytes.
-    output: DepthOutput = network(image.contiguous(memory_format=torch.channels_last), planes)
+    image = image.contiguous(memory_format=torch.channels_last)
+    if isinstance(network, FuseLite) and isinstance(batch, Batch) and batch.frame is not None:
+        assert batch.seen is not None  # as there are frames
+        frame = batch.frame.contiguous(memory_format=torch.channels_last)
+        fused: DepthOutput = network(image, planes, frame, Seen(*batch.seen.unbind(dim=1)))
+        return fused
+    output: DepthOutput = network(image, planes)
     return output
 
 

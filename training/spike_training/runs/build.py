@@ -17,6 +17,7 @@ from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     DepthInfo,
+    FusedInfo,
     ImageInfo,
     StereoInfo,
     UpsampleInfo,
@@ -34,6 +35,7 @@ from spike_training.runs.sources import (
     make_source,
     make_target,
 )
+from spike_training.sampling.frames import MAX_AGE_S
 from spike_training.sampling.sample import DomainPair, Source, Unlabelled
 from spike_training.settings.config import ResolvedStage, RunConfig
 from spike_training.settings.method import import_object
@@ -195,12 +197,14 @@ def describe(config: ResolvedStage) -> CheckpointInfo:
         return ImageInfo(**common)
     if stage.task == 'stereo':
         return StereoInfo(**common)
-    return DepthInfo(
-        **common,
-        min_depth=model.min_depth,
-        max_depth=model.max_depth,
-        canonical_fx=model.canonical_fx,
-        fx_range=fx_range(config),
+    common |= {
+        'min_depth': model.min_depth,
+        'max_depth': model.max_depth,
+        'canonical_fx': model.canonical_fx,
+        'fx_range': fx_range(config),
         # A target beside the source has no labels.
-        scale='none' if is_relative(domains[0]) else stage.scale,
-    )
+        'scale': 'none' if is_relative(domains[0]) else stage.scale,
+    }
+    if stage.task == 'fused':
+        return FusedInfo(**common, max_age_s=MAX_AGE_S)
+    return DepthInfo(**common)

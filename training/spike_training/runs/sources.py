@@ -90,6 +90,7 @@ def make_source(
         with_rgb=spec.rgb,
         with_spikes=spec.spikes,
         with_image=spec.image,
+        with_frame=spec.frame,
         with_right=spec.right,
         baseline_factors=spec.baseline_factors,
         device=device,

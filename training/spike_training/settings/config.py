@@ -314,6 +314,8 @@ class BatchSpec:
         held_out: Planes by which windows of raw planes are longer than the network's input.
         raw_pixels: True if pixels of recorded spikes are never summed; training crops them at
             random positions.
+        frame: True if procedural samples of the source have the frame of a camera beside the
+            spikes.
         right: True if samples, of the target where there are both domains, have a right eye.
         baseline_factors: Least and largest factor on the distance of the eyes of procedural
             samples, drawn for each.
@@ -325,6 +327,7 @@ class BatchSpec:
     image: bool = False
     held_out: int = 0
     raw_pixels: bool = False
+    frame: bool = False
     right: bool = False
     baseline_factors: tuple[float, float] = (1.0, 1.0)
 

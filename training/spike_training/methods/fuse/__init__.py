@@ -1,13 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""FUSE: features of a foundation model of depth for spikes.
+"""FUSE: features of a foundation model for spikes, and depth from a frame beside them.
 
 Sun et al., "FUSE: Label-Free Image-Event Joint Monocular Depth Estimation via Frequency-Decoupled
-Alignment and Degradation-Robust Fusion", stage 1.
+Alignment and Degradation-Robust Fusion".
 """
 
 from spike_training.methods.fuse.charts import CHARTS
-from spike_training.methods.fuse.settings import AlignConfig
+from spike_training.methods.fuse.settings import AlignConfig, FuseConfig
 from spike_training.settings.method import Method
 
-METHOD = Method((AlignConfig,), CHARTS)
+METHOD = Method((AlignConfig, FuseConfig), CHARTS)

@@ -13,9 +13,45 @@ from pathlib import Path
 
 from spike_depth_ros.architectures import SETTINGS, settings_of
 from spike_training.errors import ConfigError
+from spike_training.learning.settings import SupervisedConfig
 from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, at_least
 from spike_training.teacher import TeacherFiles, find_teacher
+
+
+@dataclass
+class FuseConfig(SupervisedConfig):
+    """Kind fuse: depth from spikes and a frame, either of which may be missing or damaged.
+
+    It learns from labels of generated scenes, whose frames and spikes are damaged, and missing,
+    by chance (``sampling/frames.py``).
+    """
+
+    implementation = 'spike_training.methods.fuse.fuse:Fuse'
+    summary = 'learns depth from spikes and a frame beside them'
+    task = 'fused'
+
+    kind: str = 'fuse'
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Inputs of the network, as its checkpoints name them."""
+        return ('spikes', 'rgb')
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Spikes and frames of the source."""
+        return BatchSpec(frame=True)
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        if self.input != 'spikes':
+            yield f'input is {self.input!r}: expected spikes, frames are always beside them'
+        for name in ('recordings', 'mixed_recordings'):
+            if getattr(config.data, name):
+                yield f'data.{name} is given: expected none, generated scenes alone have frames'
+
 
 ARCHITECTURE = 'depth_anything'
 """Architecture that can have a teacher's weights."""
