@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -38,23 +37,11 @@ GROUPS = 8
 """Groups of the first convolution that fuses two levels."""
 
 
-class Seen(NamedTuple):
-    """What a sample has of the two inputs.
-
-    Attributes:
-        spikes: ``[B]`` bool.
-        frame: ``[B]`` bool.
-    """
-
-    spikes: Tensor
-    frame: Tensor
-
-
 class FuseLite(SpikeDepthNet):
     """Network from spikes and a frame to depth, either of which may be missing.
 
-    A learnt vector at each stride stands in for the features of what is missing, so that the
-    result does not depend on what a missing input holds.
+    A learnt vector at each stride stands in for the features of places where either is missing,
+    so that the result does not depend on what a missing input holds.
 
     Args:
         bins: Channels of counts.
@@ -97,56 +84,56 @@ class FuseLite(SpikeDepthNet):
         image: Tensor,
         planes_per_bin: Tensor,
         frame: Tensor | None = None,
-        seen: Seen | None = None,
+        has_spikes: Tensor | None = None,
     ) -> DepthOutput:
         """Predict from full-size input.
 
         Args:
             image: As in :meth:`SpikeNet.forward`.
             planes_per_bin: As there.
-            frame: Frame registered to the spikes, ``[B, 3, H, W]``, 0 to 1, gamma encoded; None:
-                no sample has one.
-            seen: What each sample has; None: all that is given.
+            frame: Frame registered to the spikes, ``[B, 3, H, W]``, 0 to 1, gamma encoded; NaN
+                where it is missing, in parts or as a whole. None: no sample has one.
+            has_spikes: Whether each sample has spikes, ``[B]`` bool; None: all have. Only training
+                is without.
         """
         pooled = average_pool(image, self.pool)
         small = None if frame is None else average_pool(frame, self.pool)
-        return self.from_pooled(pooled, planes_per_bin, small, seen)
+        return self.from_pooled(pooled, planes_per_bin, small, has_spikes)
 
     def from_pooled(
         self,
         counts: Tensor,
         planes_per_bin: Tensor,
         frame: Tensor | None = None,
-        seen: Seen | None = None,
+        has_spikes: Tensor | None = None,
     ) -> DepthOutput:
         """Predict from input at the network's internal size; see :meth:`forward`."""
         picture = self.temporal(counts, planes_per_bin)
-        if seen is None:
-            every = torch.ones(len(counts), dtype=torch.bool, device=counts.device)
-            seen = Seen(every, every if frame is not None else ~every)
-        if self.uses != 'both':
-            none = torch.zeros_like(seen.spikes)
-            seen = seen._replace(**{'frame' if self.uses == 'spikes' else 'spikes': none})
+        spikes = torch.ones_like(picture[:, :1], dtype=torch.bool)
+        if has_spikes is not None:
+            spikes = spikes & has_spikes[:, None, None, None]
+        known = torch.zeros_like(spikes) if frame is None else frame.isfinite().all(1, True)
+        if self.uses == 'frame':
+            spikes = torch.zeros_like(spikes)
+        elif self.uses == 'spikes':
+            known = torch.zeros_like(known)
         if frame is None:
-            # The frame's branch is not computed: a picture of nothing has no say anyway.
+            # The frame's branch is not computed: what is unknown has no say anyway.
             of_spikes = of_frame = self.encoder(picture)
         else:
-            colours = (2 * frame - 1).to(picture.dtype)
-            # What is missing may hold anything, NaN too.
-            colours = torch.where(_wide(seen.frame), colours, 0.0)
-            both = self.encoder(
-                torch.cat([torch.where(_wide(seen.spikes), picture, 0.0), colours])
-            )
-            of_spikes, of_frame = _halves(both)
+            colours = torch.where(known, 2 * frame - 1, 0.0).to(picture.dtype)
+            picture = torch.where(spikes, picture, 0.0)
+            of_spikes, of_frame = _halves(self.encoder(torch.cat([picture, colours])))
         joined = []
-        for join, missing, spikes, given in zip(
+        for join, missing, one, other in zip(
             self.joins, self.missing, _levels(of_spikes), _levels(of_frame), strict=True
         ):
-            instead = missing.to(spikes.dtype)[:, None, :, None, None]
+            instead = missing.to(one.dtype)[:, None, :, None, None]
+            stride = picture.shape[2] // one.shape[2]
             joined.append(
                 join(
-                    torch.where(_wide(seen.spikes), spikes, instead[0]),
-                    torch.where(_wide(seen.frame), given, instead[1]),
+                    torch.where(_all_known(spikes, stride), one, instead[0]),
+                    torch.where(_all_known(known, stride), other, instead[1]),
                 )
             )
         *pyramid, f_enc = joined
@@ -324,6 +311,6 @@ def _tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-def _wide(chosen: Tensor) -> Tensor:
-    """Reshape ``[B]`` to ``[B, 1, 1, 1]``."""
-    return chosen[:, None, None, None]
+def _all_known(known: Tensor, stride: int) -> Tensor:
+    """Return the places of a map all of whose pixels are known, ``[B, 1, h, w]`` bool."""
+    return F.max_pool2d((~known).float(), stride) == 0

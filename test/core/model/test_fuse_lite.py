@@ -11,7 +11,6 @@ from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, FusedInfo
 from spike_depth_ros.model.fuse_lite import (
     FuseLite,
     Join,
-    Seen,
     gaussian_pyramid,
     laplacian_pyramid,
 )
@@ -45,13 +44,9 @@ def inputs(number=2, height=32, width=48):
     return counts, torch.rand(number, 3, height, width)
 
 
-def seen(spikes, frame):
-    return Seen(torch.tensor(spikes), torch.tensor(frame))
-
-
 @torch.no_grad()
-def depth(network, counts, frame=None, has=None):
-    return network(counts, PLANES, frame, has).depth
+def depth(network, counts, frame=None, has_spikes=None):
+    return network(counts, PLANES, frame, has_spikes).depth
 
 
 @pytest.mark.parametrize('size', [(8, 12), (7, 5), (1, 1), (13, 16)])
@@ -100,23 +95,19 @@ def test_outputs_have_the_size_of_the_input(fusion, pool):
     assert output.depth.isfinite().all()
 
 
-@pytest.mark.parametrize('missing', ['spikes', 'frame'])
-def test_what_is_missing_may_hold_anything(network, missing):
+def test_without_spikes_they_may_hold_anything(network):
     counts, frame = inputs()
-    has = seen([missing != 'spikes'] * 2, [missing != 'frame'] * 2)
-    expected = depth(network, counts, frame, has)
-    if missing == 'spikes':
-        other = depth(network, 15 - counts, frame, has)
-    else:
-        other = depth(network, counts, torch.full_like(frame, math.nan), has)
-    assert torch.equal(other, expected)
+    none = torch.tensor([False, False])
+    expected = depth(network, counts, frame, none)
+    assert torch.equal(depth(network, 15 - counts, frame, none), expected)
     assert not torch.equal(depth(network, counts, frame), expected)
 
 
 def test_without_a_frame_its_branch_is_not_computed(network):
     counts, frame = inputs()
-    masked = depth(network, counts, frame, seen([True] * 2, [False] * 2))
+    masked = depth(network, counts, torch.full_like(frame, math.nan))
     torch.testing.assert_close(depth(network, counts), masked)
+    assert not torch.equal(depth(network, counts, frame), masked)
     sizes = []
     network.encoder.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
     depth(network, counts)
@@ -126,10 +117,24 @@ def test_without_a_frame_its_branch_is_not_computed(network):
 
 def test_each_sample_has_its_own_mask(network):
     counts, frame = inputs()
-    both = depth(network, counts, frame, seen([True, False], [True, True]))
-    torch.testing.assert_close(both[:1], depth(network, counts[:1], frame[:1]))
-    alone = depth(network, counts[1:], frame[1:], seen([False], [True]))
-    torch.testing.assert_close(both[1:], alone)
+    frame[1] = math.nan
+    both = depth(network, counts, frame, torch.tensor([False, True]))
+    alone = depth(network, counts[:1], frame[:1], torch.tensor([False]))
+    torch.testing.assert_close(both[:1], alone)
+    torch.testing.assert_close(both[1:], depth(network, counts[1:]))
+
+
+def test_a_frame_may_cover_a_part(network):
+    counts, frame = inputs(1, 64, 96)
+    half = frame.clone()
+    half[..., 48:] = math.nan
+    wrong = half.clone()
+    wrong[:, :2, :, 48:] = frame[:, :2, :, 48:]  # one of three colours is missing
+    found = depth(network, counts, half)
+    assert found.isfinite().all()
+    assert torch.equal(depth(network, counts, wrong), found)
+    assert not torch.equal(found, depth(network, counts, frame))
+    assert not torch.equal(found, depth(network, counts))
 
 
 def test_the_residual_of_the_paper_is_another():
@@ -145,7 +150,8 @@ def test_the_residual_of_the_paper_is_another():
 def test_every_parameter_has_a_gradient(paper_exact):
     network = build(info_of(settings={**SMALL, 'paper_exact': paper_exact}))
     counts, frame = inputs(3)
-    output = network(counts, PLANES, frame, seen([True, False, True], [True, True, False]))
+    frame[2] = math.nan
+    output = network(counts, PLANES, frame, torch.tensor([True, False, True]))
     (output.depth.log().square().sum() + output.uncertainty.square().sum()).backward()
     without = [
         name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()

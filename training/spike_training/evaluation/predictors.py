@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo, Tensors
 from spike_depth_ros.model.depth_net import DepthOutput
-from spike_depth_ros.model.fuse_lite import FuseLite, Seen
+from spike_depth_ros.model.fuse_lite import FuseLite
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.sampling.sample import Batch, Source, Unlabelled
 
@@ -63,9 +63,8 @@ def predict(network: nn.Module, batch: Batch | Unlabelled, inputs: str) -> Depth
     # Convolutions are fastest in this layout; converting is cheapest while values are bytes.
     image = image.contiguous(memory_format=torch.channels_last)
     if isinstance(network, FuseLite) and isinstance(batch, Batch) and batch.frame is not None:
-        assert batch.seen is not None  # as there are frames
         frame = batch.frame.contiguous(memory_format=torch.channels_last)
-        fused: DepthOutput = network(image, planes, frame, Seen(*batch.seen.unbind(dim=1)))
+        fused: DepthOutput = network(image, planes, frame, batch.has_spikes)
         return fused
     output: DepthOutput = network(image, planes)
     return output

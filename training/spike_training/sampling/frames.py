@@ -147,12 +147,12 @@ def expose_frames(light: Tensor, shots: Sequence[Shot]) -> Tensor:
         shots: Of each sample.
 
     Returns:
-        Same shape, 0 to 1, gamma encoded; 0 where there is no frame.
+        Same shape, 0 to 1, gamma encoded; NaN where there is no frame.
     """
     frames = []
     for one, shot in zip(light, shots, strict=True):
         if not shot.has_frame:
-            frames.append(torch.zeros_like(one))
+            frames.append(torch.full_like(one, torch.nan))
             continue
         generator = torch.Generator(one.device).manual_seed(shot.noise)
         noise = torch.randn(one.shape, generator=generator, device=one.device)

@@ -319,9 +319,7 @@ class ProceduralSource:
                 counts=lose_bins(left.counts, shots),
                 rgb=left.rgb if self.with_rgb else None,
                 frame=self._frames_of(scenes, shots),
-                seen=torch.tensor(
-                    [[shot.has_spikes, shot.has_frame] for shot in shots], device=self.device
-                ),
+                has_spikes=torch.tensor([one.has_spikes for one in shots], device=self.device),
             )
         if not self.with_right:
             return left

@@ -64,8 +64,8 @@ class Batch:
             None: one eye.
         baseline_m: Distance of the eyes, ``[B]`` float32 metres; None: one eye.
         frame: Frame of a camera beside the spikes, registered to them, ``[B, 3, H, W]`` float32
-            from 0 to 1, gamma encoded; None unless asked for.
-        seen: Whether there are spikes, and a frame, ``[B, 2]`` bool; None without ``frame``.
+            from 0 to 1, gamma encoded; NaN where there is none; None unless asked for.
+        has_spikes: Whether there are spikes, ``[B]`` bool; None: all samples have them.
         relative: True where depth is known up to scale and shift of 1 / depth alone, ``[B]`` bool;
             None: nowhere.
     """
@@ -81,7 +81,7 @@ class Batch:
     baseline_m: Tensor | None = None
     relative: Tensor | None = None
     frame: Tensor | None = None
-    seen: Tensor | None = None
+    has_spikes: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
@@ -210,7 +210,7 @@ def collate(parts: Sequence[Batch]) -> Batch:
         baseline_m=_concatenate([part.baseline_m for part in parts]),
         relative=_relative(parts),
         frame=_concatenate([part.frame for part in parts]),
-        seen=_concatenate([part.seen for part in parts]),
+        has_spikes=_concatenate([part.has_spikes for part in parts]),
     )
 
 

@@ -64,7 +64,7 @@ class Fuse(Stage[Batch]):
         return show.sheet(
             [
                 show.spikes(batch.counts),
-                show.images(batch.frame, 'frame'),
+                show.images(batch.frame.nan_to_num(0), 'frame'),
                 show.depth(self.supervision.label(batch).depth, 'truth'),
                 show.depth(output.depth, 'depth'),
                 show.uncertainty(output.uncertainty, 'uncertainty'),
