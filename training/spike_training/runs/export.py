@@ -21,6 +21,7 @@ from spike_depth_ros.checkpoint import (
     CheckpointError,
     CheckpointInfo,
     DepthInfo,
+    FusedInfo,
     SpikeInfo,
     StereoInfo,
     Tensors,
@@ -235,24 +236,44 @@ class _Outputs(nn.Module):
         return {name: getattr(output, name) for name in self.names}
 
 
+class _FusedOutputs(nn.Module):
+    """Network of spikes and a frame, with chosen outputs."""
+
+    def __init__(self, network: SpikeNet, names: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.names = network, tuple(names)
+
+    def forward(self, counts: Tensor, planes_per_bin: Tensor, frame: Tensor) -> tuple[Tensor, ...]:
+        output = self.network.from_pooled(counts, planes_per_bin, frame)  # type: ignore[call-arg]
+        return tuple(getattr(output, name) for name in self.names)
+
+
 def to_onnx(network: SpikeNet, info: SpikeInfo) -> bytes:
     """Export a network as ONNX: counts of cells (uint16) and their maxima (int32) to images.
+
+    A network of spikes and a frame also takes the frame, at the size of the counts: float32
+    ``[1, 3, H, W]``, 0 to 1, NaN where there is none.
 
     Args:
         network: Network in eval mode, its weights representable in float16.
         info: Metadata, written into the file; with ``weights_sha256``, without ``onnx_sha256``.
     """
     size = [rows * MULTIPLE for rows in SAMPLE_SIZE]
-    counts = torch.ones((len(info.inputs), info.bins, *size), dtype=torch.uint16)
-    planes_per_bin = torch.ones(info.bins, dtype=torch.int32)
+    counts = torch.ones((eyes_of(info), info.bins, *size), dtype=torch.uint16)
+    given = {'counts': counts, 'planes_per_bin': torch.ones(info.bins, dtype=torch.int32)}
     rows, columns = torch.export.Dim('rows', max=1024), torch.export.Dim('columns', max=1024)
-    return onnx_content(
-        _Outputs(network, info.outputs).eval(),
-        {'counts': counts, 'planes_per_bin': planes_per_bin},
-        ({2: MULTIPLE * rows, 3: MULTIPLE * columns}, None),
-        info.outputs,
-        info,
-    )
+    free = {2: MULTIPLE * rows, 3: MULTIPLE * columns}
+    if isinstance(info, FusedInfo):
+        given['frame'] = torch.rand(1, 3, *size)
+        fused = _FusedOutputs(network, info.outputs).eval()
+        return onnx_content(fused, given, (free, None, free), info.outputs, info)
+    outputs = _Outputs(network, info.outputs).eval()
+    return onnx_content(outputs, given, (free, None), info.outputs, info)
+
+
+def eyes_of(info: SpikeInfo) -> int:
+    """Return the number of cameras whose spikes a network takes."""
+    return sum(name in ('spikes', 'right') for name in info.inputs)
 
 
 def relative_difference(content: bytes, network: SpikeNet, info: SpikeInfo) -> float:
@@ -276,14 +297,16 @@ def relative_difference(content: bytes, network: SpikeNet, info: SpikeInfo) -> f
         size = [rows * MULTIPLE for rows in tokens]
         several = generator.integers(4, 6, info.bins) if info.planes > info.bins else 1
         planes_per_bin = np.full(info.bins, several * info.pool**2, np.int32)
-        light = generator.uniform(0.02, 0.6, (len(info.inputs), 1, *size))
+        light = generator.uniform(0.02, 0.6, (eyes_of(info), 1, *size))
         counts = generator.binomial(planes_per_bin[None, :, None, None], light).astype(np.uint16)
         feeds = {'counts': counts, 'planes_per_bin': planes_per_bin}
+        if isinstance(info, FusedInfo):
+            frame = generator.random((1, 3, *size), np.float32)
+            frame[..., : size[1] // 3] = np.nan
+            feeds['frame'] = frame
         found = session.run(list(info.outputs), feeds)
         with torch.inference_mode():
-            wanted = network.from_pooled(
-                torch.from_numpy(counts), torch.from_numpy(planes_per_bin)
-            )
+            wanted = network.from_pooled(*map(torch.from_numpy, feeds.values()))
         for name, mine in zip(info.outputs, found, strict=True):
             expected = getattr(wanted, name).numpy()
             differs = info.architecture == 'dpn' and name == 'uncertainty'

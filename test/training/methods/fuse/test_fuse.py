@@ -4,6 +4,8 @@
 
 import dataclasses
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from tiny_runs import tiny_run
@@ -122,12 +124,23 @@ class TestStage:
 
     def test_a_whole_run(self, tmp_path):
         config = run_of(tmp_path / 'run')
+        config.evaluate.export = True
         config.train.picture_every = config.train.validate_every = 3
         pipeline.run(config)
         info, _ = load(config.out / 'model.safetensors', FusedInfo)
         assert (info.task, info.scale, info.max_age_s) == ('fused', 'metric', 0.1)
         assert info.uncertainty_calibrated
         assert [*(config.out / 'fuse' / 'pictures').iterdir()]
+        session = onnxruntime.InferenceSession(str(config.out / 'model.onnx'))
+        counts = np.ones((1, 9, 32, 64), np.uint16)
+        feeds = {'counts': counts, 'planes_per_bin': np.full(9, 14, np.int32)}
+        seen, missing = (np.full((1, 3, 32, 64), value, np.float32) for value in (0.5, np.nan))
+        with_frame, without = (
+            session.run(['depth'], feeds | {'frame': frame})[0] for frame in (seen, missing)
+        )
+        assert with_frame.shape == without.shape == (1, 1, 32, 64)
+        assert np.isfinite(without).all()
+        assert not np.array_equal(with_frame, without)
 
     @pytest.mark.parametrize(
         ('changes', 'told'),
