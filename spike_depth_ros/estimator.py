@@ -14,11 +14,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.backends import Backend, FloatImage, Layout, choose
+from spike_depth_ros.backends import Backend, FloatImage, FrameInput, Layout, choose
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,
     CheckpointError,
     DepthInfo,
+    FusedInfo,
     ImageInfo,
     SpikeInfo,
     Tensors,
@@ -26,6 +27,7 @@ from spike_depth_ros.checkpoint import (
     load_with_correction,
     onnx_path,
 )
+from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.metrics import BEYOND
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.rig import StereoRig
@@ -78,6 +80,7 @@ class Observation:
         right: Packed planes of the right camera at the same time; None: one camera, or the right
             one has stopped.
         rig: Calibrations of both cameras; None: one camera, or not calibrated.
+        image: Frame of a camera beside the spikes, for networks that take one; None: none.
 
     Raises:
         TypeError: A window is not a :class:`Window`.
@@ -89,6 +92,7 @@ class Observation:
     fx_px: float | None = None
     right: Window | None = None
     rig: StereoRig | None = None
+    image: Frame | None = None
 
     def __post_init__(self) -> None:
         for window in self._windows:
@@ -331,12 +335,16 @@ class DepthEstimator:
             packed = packing.pack(spikes.astype(np.uint8))[np.arange(planes) % len(spikes)]
             period_ns = round(1e9 / plane_rate_hz)
             window = Window(packed, Geometry(height, width), 0, period_ns, 0, 0)
-            problem = _problem_of(self.predict(Observation(window)))
-            if problem:
-                raise CheckpointError(
-                    f'in a trial window of {width}x{height} pixels with {rate:g} spikes per pixel '
-                    f'and plane {problem}: choose another checkpoint'
-                )
+            pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+            images = (None, Frame(pixels)) if isinstance(info, FusedInfo) else (None,)
+            for image in images:
+                problem = _problem_of(self.predict(Observation(window, image=image)))
+                if problem:
+                    beside = '' if image is None else ' and a frame'
+                    raise CheckpointError(
+                        f'in a trial window of {width}x{height} pixels with {rate:g} spikes per '
+                        f'pixel and plane{beside} {problem}: choose another checkpoint'
+                    )
         self._used = None  # the stream has another plane rate
 
     @property
@@ -356,12 +364,13 @@ class DepthEstimator:
         canonical camera space of Yin et al., Metric3D).
 
         Args:
-            observation: Window and focal length.
+            observation: Window and focal length, and the frame of a network that takes one.
 
         Raises:
             TypeError: ``observation`` is not an :class:`Observation`.
             ValueError: The window is too small or too long for the network, or of another sensor
-                size than the checkpoint, or its correction of the sensor, requires.
+                size than the checkpoint, or its correction of the sensor, requires; or the frame
+                is of another size than the sensor, and not registered.
         """
         if not isinstance(observation, Observation):
             raise TypeError(
@@ -382,8 +391,9 @@ class DepthEstimator:
         notes += outside('window', window.planes, info.planes_range, 'planes')
         notes += outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
         notes += _light_notes(window)
+        frame = self._frame(observation.image, layout, notes)
         with self._lock:
-            images = self._backend.run(window.data, layout)
+            images = self._backend.run(window.data, layout, frame)
         ratio = fx / info.canonical_fx
         unknown = layout.unknown
         # Crop and scale in one pass, to arrays of their own.
@@ -406,6 +416,16 @@ class DepthEstimator:
         """Free device memory; the estimator cannot predict afterwards."""
         with self._lock:
             self._backend.close()
+
+    def _frame(self, image: Frame | None, layout: Layout, notes: list[str]) -> FrameInput | None:
+        """Return the frame as the network takes it, and add notes on it."""
+        if image is None:
+            return None
+        if not isinstance(self.info, FusedInfo):
+            notes.append('the frame is not used: the network takes spikes alone')
+            return None
+        notes += outside('age of the frame', image.age_s, (0, self.info.max_age_s), 's')
+        return image.image(layout)
 
     def _layout(self, window: Window) -> Layout:
         sensor = window.geometry
@@ -537,7 +557,7 @@ def _open(
         ValueError: The device or backend is not available on this machine.
     """
     info, tensors, correction = load_with_correction(path, kind)
-    if info.inputs != ('spikes',):
+    if info.inputs != ('spikes',) and not isinstance(info, FusedInfo):
         raise CheckpointError(
             f'{path}: field inputs is {list(info.inputs)}, expected spikes: choose a network '
             'of spikes, others are for training only'

@@ -92,16 +92,39 @@ class Rectification:
             x and y, each ``[rows, columns]``, in cells of the sensor; NaN: behind the last angle
             that the lens shows.
         """
+        x, y = self.sources_of(self._target(cell), self._rotation, rows, columns)
+        x, y = ((one + np.float32(0.5)) / np.float32(cell) - np.float32(0.5) for one in (x, y))
+        return x, y
+
+    def sources_of(
+        self,
+        matrix: npt.NDArray[np.float64],
+        rotation: npt.NDArray[np.float64],
+        rows: int,
+        columns: int,
+    ) -> tuple[Floats, Floats]:
+        """Compute where the pixels of any pinhole camera at the same place lie on the sensor.
+
+        Args:
+            matrix: Its camera matrix, ``[3, 3]``.
+            rotation: Rotation from the axes of the sensor to its own, ``[3, 3]``.
+            rows: Its rows.
+            columns: Its columns.
+
+        Returns:
+            x and y, each ``[rows, columns]``, in pixels of the sensor, of which they may be beyond
+            the edge; NaN: behind the last angle that the lens shows.
+        """
         cv2 = _cv2()
         k = np.array(self.calibration.k).reshape(3, 3)
-        target = self._target(cell)
         make = cv2.fisheye.initUndistortRectifyMap if self._is_fisheye else (
             cv2.initUndistortRectifyMap
         )  # fmt: skip
         d = np.array(self.calibration.d)
-        x, y = make(k, d, self._rotation, target, (columns, rows), cv2.CV_32FC1)
-        x, y = ((one + np.float32(0.5)) / np.float32(cell) - np.float32(0.5) for one in (x, y))
-        beyond = ~(self._angles(target, rows, columns) < self._last_angle)
+        x, y = make(k, d, rotation, matrix, (columns, rows), cv2.CV_32FC1)
+        rays = _rays(matrix, rows, columns) @ rotation
+        angles = np.arctan2(np.hypot(rays[..., 0], rays[..., 1]), rays[..., 2])
+        beyond = ~(angles < self._last_angle)
         x[beyond] = y[beyond] = np.nan
         return x, y
 
@@ -267,16 +290,6 @@ class Rectification:
                 'camera_calibration writes it'
             )
         return np.hstack([chosen, np.zeros((3, 1))])
-
-    def _angles(
-        self, matrix: npt.NDArray[np.float64], rows: int, columns: int
-    ) -> npt.NDArray[np.float64]:
-        """Return the angle of each pixel's ray from the optical axis of the sensor, radians."""
-        rays = _rays(matrix, rows, columns) @ self._rotation
-        found: npt.NDArray[np.float64] = np.arctan2(
-            np.hypot(rays[..., 0], rays[..., 1]), rays[..., 2]
-        )
-        return found
 
 
 class NewestLens:

@@ -298,6 +298,9 @@ class PairLayout:
             counts[eye] *= np.uint16(most // one.remap_scale)
 
 
+FrameInput = npt.NDArray[np.float32]
+"""Frame beside the spikes, ``[3, *layout.input_size]``, 0 to 1; NaN where it shows nothing."""
+
 AnyLayout = Layout | PairLayout
 """Layout of one window, or of a pair."""
 
@@ -376,7 +379,7 @@ class Backend(Protocol):
     name: BackendName
     device: DeviceName
 
-    def run(self, packed: Planes, layout: AnyLayout) -> Images:
+    def run(self, packed: Planes, layout: AnyLayout, frame: FrameInput | None = None) -> Images:
         """Predict from the packed planes of a window, or of a pair of windows.
 
         The backend bins the planes, so that those of one window are copied to its device as bits.
@@ -384,6 +387,7 @@ class Backend(Protocol):
         Args:
             packed: ``[planes, height, row_bytes]`` uint8, contiguous; of a pair two of them.
             layout: Their layout.
+            frame: Of networks that take one; None: there is none.
 
         Returns:
             The outputs that the checkpoint names, each ``[layout.height, layout.width]`` float32,

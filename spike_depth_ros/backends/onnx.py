@@ -15,6 +15,7 @@ from spike_depth_ros.backends import (
     AnyLayout,
     BackendName,
     DeviceName,
+    FrameInput,
     Images,
     Planes,
     check_size,
@@ -54,6 +55,7 @@ class OnnxBackend:
         remedy = f'{EXPORT_AGAIN} or choose backend torch'
         self._session = open_session(path, info, threads, remedy)
         self._outputs = info.outputs
+        self._takes_frames = 'rgb' in info.inputs
         self._layout: AnyLayout | None = None
         try:
             self._check(info)
@@ -99,17 +101,17 @@ class OnnxBackend:
         layout = smallest_layout(info)
         counts = layout.new_counts()
         counts[:] = 0
-        for image in self._predict(counts, layout.planes_per_bin):
+        for image in self._predict(counts, layout.planes_per_bin, None):
             check_size(info, layout, image.shape[2:])
 
-    def run(self, packed: Planes, layout: AnyLayout) -> Images:
+    def run(self, packed: Planes, layout: AnyLayout, frame: FrameInput | None = None) -> Images:
         """Implement :class:`spike_depth_ros.backends.Backend`."""
         if layout != self._layout:
             self._layout = layout
             self._counts = layout.new_counts()
             self._planes_per_bin = layout.planes_per_bin
         count(packed, layout, self._counts)
-        found = self._predict(self._counts, self._planes_per_bin)
+        found = self._predict(self._counts, self._planes_per_bin, frame)
         height, width = layout.height, layout.width
         return {
             name: image[0, 0, :height, :width]
@@ -117,11 +119,16 @@ class OnnxBackend:
         }
 
     def _predict(
-        self, counts: npt.NDArray[np.uint16], planes_per_bin: npt.NDArray[np.int32]
+        self,
+        counts: npt.NDArray[np.uint16],
+        planes_per_bin: npt.NDArray[np.int32],
+        frame: FrameInput | None,
     ) -> list[npt.NDArray[np.float32]]:
-        found: list[npt.NDArray[np.float32]] = self._session.run(
-            self._outputs, {'counts': counts, 'planes_per_bin': planes_per_bin}
-        )
+        given: dict[str, npt.NDArray[Any]] = {'counts': counts, 'planes_per_bin': planes_per_bin}
+        if self._takes_frames:
+            shape = (3, *counts.shape[2:])
+            given['frame'] = (np.full(shape, np.nan, np.float32) if frame is None else frame)[None]
+        found: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, given)
         return found
 
     def close(self) -> None:

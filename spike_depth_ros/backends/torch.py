@@ -17,6 +17,7 @@ from spike_depth_ros.backends import (
     AnyLayout,
     BackendName,
     DeviceName,
+    FrameInput,
     Images,
     Layout,
     Planes,
@@ -27,6 +28,7 @@ from spike_depth_ros.backends import (
 from spike_depth_ros.checkpoint import CheckpointError, SpikeInfo, Tensors
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.model import to_channels_last
+from spike_depth_ros.model.fuse_lite import FuseLite
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
 from spike_depth_ros.rectification import CountRemap
@@ -38,7 +40,7 @@ MAX_GRAPHS = 4
 # torch captures one graph at a time in a process; depth and previews have threads of their own.
 _CAPTURING = threading.Lock()
 
-_Run = Callable[[Planes], Tensor]
+_Run = Callable[[Planes, FrameInput | None], Tensor]
 
 
 class TorchBackend:
@@ -67,7 +69,7 @@ class TorchBackend:
         self._network = network.to(device=device)
         to_channels_last(self._network)
         self._outputs = info.outputs
-        self._runs: dict[AnyLayout, _Run] = {}
+        self._runs: dict[tuple[AnyLayout, bool], _Run] = {}
         self._trial_run(info)
 
     def _trial_run(self, info: SpikeInfo) -> None:
@@ -86,17 +88,18 @@ class TorchBackend:
             raise CheckpointError(f'the network does not run ({one_line(error)})') from None
         check_size(info, layout, images.shape[1:])
 
-    def run(self, packed: Planes, layout: AnyLayout) -> Images:
+    def run(self, packed: Planes, layout: AnyLayout, frame: FrameInput | None = None) -> Images:
         """Implement :class:`spike_depth_ros.backends.Backend`."""
+        key = (layout, frame is not None)
         with torch.inference_mode():
-            if layout not in self._runs:
+            if key not in self._runs:
                 while len(self._runs) >= MAX_GRAPHS:
                     del self._runs[next(iter(self._runs))]
                 if self.device == 'cuda' and isinstance(layout, Layout):
-                    self._runs[layout] = self._prepare_cuda(layout)
+                    self._runs[key] = self._prepare_cuda(layout, frame is not None)
                 else:
-                    self._runs[layout] = self._prepare_counted(layout)
-            images = self._runs[layout](packed).cpu().numpy()
+                    self._runs[key] = self._prepare_counted(layout)
+            images = self._runs[key](packed, frame).cpu().numpy()
         return {
             name: np.ascontiguousarray(image)
             for name, image in zip(self._outputs, images, strict=True)
@@ -109,16 +112,25 @@ class TorchBackend:
         if self.device == 'cuda':
             torch.cuda.empty_cache()
 
-    def _forward(self, counts: Tensor, planes_per_bin: Tensor, layout: AnyLayout) -> Tensor:
+    def _forward(
+        self, counts: Tensor, planes_per_bin: Tensor, layout: AnyLayout, frame: Tensor | None
+    ) -> Tensor:
         """Return the checkpoint's outputs, ``[outputs, height, width]``."""
-        return self._images(counts, planes_per_bin)[:, : layout.height, : layout.width]
+        return self._images(counts, planes_per_bin, frame)[:, : layout.height, : layout.width]
 
-    def _images(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
+    def _images(
+        self, counts: Tensor, planes_per_bin: Tensor, frame: Tensor | None = None
+    ) -> Tensor:
         """Return the outputs with padding, ``[outputs, *layout.input_size]`` times ``pool``."""
         # The layout is changed while the numbers are still small.
         counts = counts.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == 'cuda'):
-            output = self._network.from_pooled(counts, planes_per_bin)
+            if frame is None:
+                output = self._network.from_pooled(counts, planes_per_bin)
+            else:
+                assert isinstance(self._network, FuseLite)  # by the metadata's inputs
+                frame = frame.contiguous(memory_format=torch.channels_last)
+                output = self._network.from_pooled(counts, planes_per_bin, frame)
         return torch.cat([getattr(output, name).float() for name in self._outputs], dim=1)[0]
 
     def _prepare_counted(self, layout: AnyLayout) -> _Run:
@@ -127,15 +139,16 @@ class TorchBackend:
         counts = torch.from_numpy(array)
         planes_per_bin = torch.from_numpy(layout.planes_per_bin).to(self.device)
 
-        def run(packed: Planes) -> Tensor:
+        def run(packed: Planes, frame: FrameInput | None) -> Tensor:
             count(packed, layout, array)
             # Few kernels of a GPU know 16 bits without a sign.
             given = counts if self.device == 'cpu' else counts.int().to(self.device)
-            return self._forward(given, planes_per_bin, layout)
+            shown = None if frame is None else torch.from_numpy(frame)[None].to(self.device)
+            return self._forward(given, planes_per_bin, layout, shown)
 
         return run
 
-    def _prepare_cuda(self, layout: Layout) -> _Run:
+    def _prepare_cuda(self, layout: Layout, with_frame: bool) -> _Run:
         """Capture everything from packed planes to depth as one CUDA graph.
 
         The network is dozens of small kernels, whose launches take several times as long as
@@ -148,6 +161,7 @@ class TorchBackend:
         shape = (1, layout.planes, sensor.height, sensor.row_bytes)
         staging = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
         planes = staging.to(self.device)
+        frame = torch.zeros((1, 3, *layout.input_size), device=self.device) if with_frame else None
         maps = []
         if layout.maps is not None:
             maps = [
@@ -163,7 +177,7 @@ class TorchBackend:
                 counts = counts * count_factors(counts.sum(dim=1, keepdim=True), *maps)
             if grid is not None:
                 counts = remap_counts(counts.float() * layout.remap_scale, grid)
-            return self._forward(counts, planes_per_bin, layout)
+            return self._forward(counts, planes_per_bin, layout, frame)
 
         # The first calls allocate and tune, which a capture must not; on a stream of their own.
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -177,7 +191,7 @@ class TorchBackend:
         with _CAPTURING, torch.cuda.graph(graph, capture_error_mode='thread_local'):
             result = compute()
         reads = binning, planes_per_bin, grid, *maps
-        return _Replay(layout, graph, staging, planes, result, reads)
+        return _Replay(layout, graph, staging, planes, frame, result, reads)
 
 
 @dataclasses.dataclass
@@ -189,6 +203,7 @@ class _Replay:
         graph: From ``planes`` to ``result``.
         staging: Packed planes on the host, pinned, ``[1, planes, height, row bytes]``.
         planes: The same on the device.
+        frame: Frame on the device, ``[1, 3, *layout.input_size]``; None: there is none.
         result: Output of the network, ``[outputs, height, width]``, on the device.
         reads: Other objects that the graph reads.
     """
@@ -197,14 +212,18 @@ class _Replay:
     graph: torch.cuda.CUDAGraph
     staging: Tensor
     planes: Tensor
+    frame: Tensor | None
     result: Tensor
     reads: tuple[object, ...]
 
-    def __call__(self, packed: Planes) -> Tensor:
+    def __call__(self, packed: Planes, frame: FrameInput | None) -> Tensor:
         assert not isinstance(packed, tuple)  # pairs are counted on the host
         # The previous run ended with a copy to the host, so that the staging area is free.
         self.staging.numpy()[0] = self.layout.replace_faulty(packed)
         self.planes.copy_(self.staging, non_blocking=True)
+        if self.frame is not None:
+            assert frame is not None  # runs with and without a frame are apart
+            self.frame[0].copy_(torch.from_numpy(frame))
         self.graph.replay()
         return self.result
 

@@ -46,6 +46,7 @@ def argument_parser() -> argparse.ArgumentParser:
         help='true depth, 32FC1 metres or 16UC1 millimetres. Default: depth/truth beside it, if '
         'there is one; none: leave it out',
     )
+    _add_frames(parser.add_argument_group('frames, of models that take them').add_argument)
     _add_stream(parser.add_argument_group('stream').add_argument)
     _add_stereo(parser.add_argument_group('two cameras').add_argument)
     _add_pose(parser.add_argument_group('metres from the height of the camera').add_argument)
@@ -69,6 +70,35 @@ def argument_parser() -> argparse.ArgumentParser:
         help='also write a new bag with depth, uncertainty and their camera_info: DIR/bag',
     )
     return parser
+
+
+def _add_frames(add: Callable[..., Any]) -> None:
+    add(
+        '--image',
+        metavar='TOPIC',
+        help='frames of a camera beside the spikes. Default: image beside them, if there is one; '
+        'none: leave them out',
+    )
+    add(
+        '--image-max-age-s',
+        type=not_negative,
+        default=0.0,
+        metavar='S',
+        help='largest age of a frame. Default: as the model was trained',
+    )
+    add(
+        '--image-delay-s',
+        type=float,
+        default=0.0,
+        metavar='S',
+        help='delay of the stamps of frames, which is subtracted. Default: 0',
+    )
+    add(
+        '--image-flip',
+        choices=('none', 'horizontal', 'vertical'),
+        default='none',
+        help='mirroring of frames, before their calibration applies. Default: none',
+    )
 
 
 def _add_stream(add: Callable[..., Any]) -> None:

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint
+from spike_depth_ros.checkpoint import DepthInfo, FusedInfo, find_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.evaluation.extremes import LargestDifferences
+from spike_depth_ros.evaluation.frames import FrameTopic, FrameTopics
 from spike_depth_ros.evaluation.lockstep import Replay, Topics, TruthTopic, WindowSample
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.pairs import MatcherInfo, PairReplay, PairScores, measured_range
@@ -49,6 +50,7 @@ class Options:
     Attributes:
         topics: Topics to read.
         right: Topics of the right camera; None: there is one camera.
+        frames: Topics of frames beside the spikes, for networks that take them; None: none.
         window: Planes in a window; 0: as the first model was trained.
         hop: Planes between the starts of windows; 0: the window length.
         rate_hz: Planes a second; 0: by the stamps.
@@ -66,6 +68,7 @@ class Options:
 
     topics: Topics
     right: Topics | None = None
+    frames: FrameTopics | None = None
     window: int = 0
     hop: int = 0
     rate_hz: float = 0.0
@@ -108,8 +111,9 @@ class _ModelEvaluator:
         # That of a pair's prediction follows the factor of the fill.
         measured = None if rig is None else measured_range(rig, self._min_depth_m)
         started = time.perf_counter()
+        image = sample.image if _takes_frames(self.estimator) else None
         prediction = self.estimator.predict(
-            Observation(window, window.camera.fx_px, sample.right, rig)
+            Observation(window, window.camera.fx_px, sample.right, rig, image)
         )
         prediction = self._temporal.apply(prediction, window)
         self._range = measured or prediction.depth_range
@@ -212,6 +216,25 @@ def info_of(estimator: Estimator) -> DepthInfo | MatcherInfo:
     return MatcherInfo() if network is None else network.info
 
 
+def _takes_frames(estimator: Estimator) -> bool:
+    network = network_of(estimator)
+    return network is not None and isinstance(network.info, FusedInfo)
+
+
+def _frame_topic(
+    bag: Bag, options: Options, evaluators: Sequence[_ModelEvaluator]
+) -> FrameTopic | None:
+    """Return the reader of frames; None: there are none, or no network takes them."""
+    ages_s = [
+        one.estimator.info.max_age_s
+        for one in evaluators
+        if isinstance(one.estimator, DepthEstimator) and isinstance(one.estimator.info, FusedInfo)
+    ]
+    if options.frames is None or not ages_s:
+        return None
+    return FrameTopic(bag, options.frames, max(ages_s))
+
+
 def _replay(bag: Bag, options: Options, info: DepthInfo | MatcherInfo) -> Replay:
     window, settings = options.window or info.planes, (options.hop, info.reference_plane)
     stamps = options.rate_hz, options.stamp_tolerance
@@ -240,6 +263,7 @@ class _Evaluation:
         self._evaluators = evaluators
         self._output_bag = output_bag
         self._truth: TruthTopic | None = None
+        self._frames = _frame_topic(bag, options, evaluators)
         self._first_ns = 0
 
     def evaluate(self, sample: WindowSample) -> None:
@@ -256,6 +280,8 @@ class _Evaluation:
             )
             self._first_ns = window.reference_ns
         truth = self._truth.take(window.reference_ns)
+        if self._frames is not None:
+            sample = dataclasses.replace(sample, image=self._frames.take(window))
         scored = []
         for evaluator in self._evaluators:
             prediction = evaluator.predict(sample)
@@ -295,6 +321,10 @@ class _Evaluation:
             }
             texts += replay.warnings_of_pairs()
             texts += [f'right: {text}' for text in _warnings(replay.right)]
+        if self._frames is not None and options.frames is not None:
+            topics['image'] = options.frames.image
+            topics['image_camera_info'] = options.frames.camera_info
+            texts += self._frames.describe()
         stream = Stream(
             source=self._bag.path.resolve().name,
             mode='lockstep',

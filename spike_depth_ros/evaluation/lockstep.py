@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
+from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
@@ -144,12 +145,14 @@ class WindowSample:
         recorded_ns: Recording time of the packet that completed the window, nanoseconds.
         right: Planes of the right camera; None: one camera.
         rig: Calibrations of both cameras; None: one camera.
+        image: Frame of a camera beside the spikes; None: there is none.
     """
 
     window: Window
     recorded_ns: int
     right: Window | None = None
     rig: StereoRig | None = None
+    image: Frame | None = None
 
 
 class Replay:

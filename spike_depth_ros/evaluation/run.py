@@ -21,8 +21,9 @@ from rich.table import Table
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
+from spike_depth_ros.evaluation.frames import choose_frames
 from spike_depth_ros.evaluation.intervals import LEVEL
-from spike_depth_ros.evaluation.lockstep import choose_pair, choose_topics
+from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_pair, choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.report.page import FIGURES, STRUCTURE, number
 from spike_depth_ros.evaluation.report.render import compared, render, warnings
@@ -38,6 +39,7 @@ from spike_depth_ros.evaluation.results import (
 )
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.floor import CameraPose
+from spike_depth_ros.fusion.frames import FrameSettings
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.result_files import old_results, replace_results
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
@@ -198,6 +200,13 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
         topics, right = choose_pair(bag, options.spikes, options.truth)
     else:
         topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
+    image = '' if options.image == NO_TRUTH or options.stereo else options.image
+    frames = choose_frames(
+        bag,
+        topics.spikes,
+        image,
+        FrameSettings(options.image_max_age_s, options.image_delay_s, options.image_flip),
+    )
     mask = read_mask(options.mask)
     if mask is not None and topics.truth is None:
         raise BagError('--mask without true depth: name its topic with --truth')
@@ -205,6 +214,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
     return Options(
         topics=topics,
         right=right,
+        frames=frames,
         window=options.window,
         hop=options.hop,
         rate_hz=options.rate,

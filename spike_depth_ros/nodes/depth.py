@@ -3,8 +3,9 @@
 """Lifecycle node ``spike_depth``: spike topics in, depth and uncertainty out.
 
 Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire_format.md),
-``camera_info``. Publishes: ``depth/image`` (32FC1, metres along the optical axis), its
-``depth/camera_info``, ``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval),
+``camera_info``; of models that take frames also ``image``, ``image/camera_info``. Publishes:
+``depth/image`` (32FC1, metres along the optical axis), its ``depth/camera_info``,
+``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval),
 ``depth/colour`` (rgb8),
 ``spikes/image`` (mono8 preview), ``spikes/image_rect`` (the same, rectified), ``/diagnostics``.
 Parameters: ``parameters.DEPTH_PARAMETERS``.
@@ -25,13 +26,20 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 
-from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load_info
+from spike_depth_ros.checkpoint import (
+    IMAGE_MODEL,
+    FusedInfo,
+    ImageInfo,
+    find_checkpoint,
+    load_info,
+)
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.floor import CameraPose
+from spike_depth_ros.fusion.source import FusedSource
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.inference import WindowSource
+from spike_depth_ros.nodes.frame_inputs import FrameInputs
 from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
 from spike_depth_ros.nodes.spike_topics import several_publishers
@@ -55,6 +63,7 @@ class SpikeDepthNode(PerceptionNode):
         self._estimator: DepthEstimator | None = None
         self._scale: ScaleFromHeight | None = None
         self._ingest: Ingest | None = None
+        self._frames: FrameInputs | None = None
         self._swap_problem = ''
         # A model is loaded beside the running one; the node's state may change meanwhile.
         self._model_lock = threading.Lock()
@@ -96,9 +105,11 @@ class SpikeDepthNode(PerceptionNode):
         self._ingest = Ingest(self._stream_settings(), self._warn)
         self._inputs = TopicInputs(self, {'': self._ingest}, self._settings, self._warn)
         self._inference_task = diagnostics.InferenceTask()
+        frames = FrameInputs(self, self._settings, self._frame_age_s, self._warn)
+        self._frames = frames
         with self._model_lock:
             assert self._estimator is not None
-            source = WindowSource(self._ingest)
+            source = FusedSource(self._ingest, lambda: frames.frames)
             self._inference = self._make_inference(self._estimator, source, self._scale)
         self._inputs.start()
         self._inference.start()
@@ -117,7 +128,16 @@ class SpikeDepthNode(PerceptionNode):
             self._requests.put(None)
             self._loader.join()
 
+    def _frame_age_s(self) -> float | None:
+        """Return the largest age of frames of the model in use; None: it takes none."""
+        estimator = self._estimator
+        info = None if estimator is None else estimator.info
+        return info.max_age_s if isinstance(info, FusedInfo) else None
+
     def _forget_streams(self) -> None:
+        if self._frames is not None:
+            self._frames.stop()
+        self._frames = None
         with self._model_lock:
             self._ingest = self._inference = None
 
@@ -274,6 +294,7 @@ class SpikeDepthNode(PerceptionNode):
         return [
             inputs.cameras[''].status(start + keys.STREAM, *others),
             self._inference_task.status(start + keys.INFERENCE, frame, self._inference),
+            *(self._frames.status(start + keys.FRAMES) if self._frames is not None else []),
             diagnostics.model_status(
                 start + keys.MODEL,
                 frame,

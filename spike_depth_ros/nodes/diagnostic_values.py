@@ -17,6 +17,7 @@ from spike_depth_ros.stream.accounting import PlaneAccounting
 STREAM, INFERENCE, MODEL = 'stream', 'inference', 'model'
 LEFT_STREAM, RIGHT_STREAM, STEREO = 'left stream', 'right stream', 'stereo'
 EVALUATION, PROCESS = 'evaluation', 'process'
+FRAMES = 'frames'
 
 # Stream.
 RELIABILITY, RESUBSCRIPTIONS = 'reliability', 'resubscriptions'
@@ -59,6 +60,11 @@ WINDOWS, WINDOWS_WITH_TRUTH = 'windows', 'windows_with_truth'
 WINDOWS_INCOMPLETE, WINDOWS_LEFT_OUT = 'windows_incomplete', 'windows_left_out'
 IMAGES_REFUSED, TRUTH_RECEIVED = 'images_refused', 'truth_received'
 TRUTH_UNMATCHED, TRUTH_WITHIN_MS = 'truth_unmatched', 'truth_within_ms'
+
+# Frames beside the spikes.
+FRAMES_PER_S, FRAMES_RECEIVED, FRAMES_REFUSED = 'frames_per_s', 'frames_received', 'frames_refused'
+WINDOWS_WITH_FRAME, WINDOWS_WITHOUT_FRAME = 'windows_with_frame', 'windows_without_frame'
+WINDOWS_WITH_STALE_FRAME, FRAME_OFFSET_PX = 'windows_with_stale_frame', 'frame_offset_px'
 
 # Process.
 INTERNAL_ERRORS = 'internal_errors'

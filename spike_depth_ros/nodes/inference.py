@@ -17,7 +17,6 @@ from spike_depth_ros.estimator import Observation, Prediction
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stereo.rig import StereoRig
-from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.temporal_filter import TemporalFilter
 
@@ -49,36 +48,6 @@ class Observations(Protocol):
 
     def has_depth(self, observation: Observation) -> bool:
         """Return True if depth can be predicted, and not only pictures published."""
-
-
-class WindowSource:
-    """Source of the windows of one camera.
-
-    Args:
-        ingest: Ingest of its stream.
-    """
-
-    def __init__(self, ingest: Ingest) -> None:
-        self._ingest = ingest
-
-    def is_ready(self) -> bool:
-        """Return True once there is a ring."""
-        return self._ingest.ring is not None
-
-    def discard(self) -> None:
-        """Skip the planes so far."""
-        if self._ingest.ring is not None:
-            self._ingest.ring.discard()
-
-    def take(self, timeout_s: float) -> Observation | None:
-        """Return the next window with its focal length."""
-        ring = self._ingest.ring
-        window = ring.take(timeout_s) if ring is not None else None
-        return Observation(window, window.camera.fx_px) if window is not None else None
-
-    def has_depth(self, observation: Observation) -> bool:
-        """Return True: each window gives depth."""
-        return True
 
 
 class Outputs(Protocol):

@@ -267,6 +267,36 @@ DEPTH_PARAMETERS = (
         'Network of the preview learnt (.safetensors); empty: the shipped one.',
     ),
     Parameter('preview.max_hz', 10.0, 'Pictures a second of the preview learnt.', 0.1, 1000.0),
+    Parameter(
+        'image.max_age_s',
+        0.0,
+        'Largest age of a frame beside the spikes, s, of models that take frames; 0: as the model '
+        'was trained.',
+        0.0,
+        10.0,
+    ),
+    Parameter(
+        'image.delay_s',
+        0.0,
+        'Delay of the stamps of frames, which is subtracted, s.',
+        -10.0,
+        10.0,
+    ),
+    Parameter(
+        'image.flip',
+        'none',
+        'Mirroring of arriving frames, before their calibration applies: none, horizontal, '
+        'vertical (a beam splitter mirrors one path).',
+        choices=('none', 'horizontal', 'vertical'),
+    ),
+    Parameter(
+        'image.max_offset_px',
+        2.0,
+        'Frames are refused where their median offset from the spikes is above this, pixels; 0: '
+        'it is not measured.',
+        0.0,
+        100.0,
+    ),
     Parameter('input_timeout_s', 2.0, 'Without spikes for this long: an error, s.', 0.1, 3600.0),
     Parameter('autostart', True, 'Configure and activate at start.'),
 )

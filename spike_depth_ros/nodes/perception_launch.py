@@ -59,6 +59,15 @@ OTHERS = {
 }
 """Default and description of further arguments."""
 
+FRAMES = {
+    'image': (
+        '',
+        'topic of frames beside the spikes, for models that take them; its camera_info is beside '
+        'it, or below a topic without a namespace; empty: image and image/camera_info',
+    )
+}
+"""Default and description of the argument of nodes that may take frames."""
+
 PACKAGES = {'rviz': ['rviz2'], 'pointcloud': ['rclcpp_components', 'depth_image_proc']}
 """What must be installed for an argument that is true."""
 
@@ -71,12 +80,14 @@ class PerceptionLaunch(NamedTuple):
         publishers: Publishing processes on this machine, with the drivers.
         picture: Topic of the picture beside the depth in RViz.
         overrides: As :data:`OVERRIDES`, of this node alone.
+        frames: Whether the node may subscribe to frames beside the spikes.
     """
 
     node: str
     publishers: int
     picture: str
     overrides: Mapping[str, tuple[str, str]] = {}
+    frames: bool = False
 
     def description(self) -> LaunchDescription:
         """Return arguments, the DDS profile for large messages, and the nodes."""
@@ -86,6 +97,7 @@ class PerceptionLaunch(NamedTuple):
         arguments = {
             'params_file': (own, 'YAML file of node parameters'),
             **{name: ('', text) for name, (_, text) in self._overrides.items()},
+            **(FRAMES if self.frames else {}),
             **OTHERS,
         }
         actions = [
@@ -141,6 +153,7 @@ class PerceptionLaunch(NamedTuple):
             name=self.node,
             namespace=given['namespace'],
             parameters=files,
+            remappings=_remappings(given.get('image', '')),
             arguments=['--ros-args', '--log-level', given['log_level']],
             output='screen',
         )
@@ -161,6 +174,15 @@ class PerceptionLaunch(NamedTuple):
             remappings=[('spikes/image', self.picture)],
             parameters=[{'use_sim_time': sim_time}],
         )
+
+
+def _remappings(image: str) -> list[tuple[str, str]]:
+    """Return the topics of frames, as a camera's driver names them; empty: none are changed."""
+    if not image:
+        return []
+    # Without a namespace, camera_info beside it is that of the spikes.
+    start = image.rpartition('/')[0] if '/' in image.strip('/') else image
+    return [('image', image), ('image/camera_info', f'{start}/camera_info')]
 
 
 def _sources(given: dict[str, str], parameters: NodeParameters, node: str) -> list[Action]:

@@ -349,7 +349,7 @@ def test_a_task_that_is_unknown_here_is_refused_before_its_fields_are_judged(sav
         load_info(saved)
     assert str(caught.value) == (
         f'{saved}: field task is {task!r}, expected one of depth, image, stereo, '
-        'upsample in this version of spike_depth_ros'
+        'upsample, fused in this version of spike_depth_ros'
     )
 
 
@@ -394,7 +394,7 @@ def test_another_task_has_the_common_fields_and_its_own(saved_flow):
 def test_a_checkpoint_of_another_task_is_refused_where_depth_is_wanted(saved_flow, read):
     with pytest.raises(CheckpointError) as caught:
         read(saved_flow)
-    assert str(caught.value) == f"{saved_flow}: field task is 'flow', expected 'depth'"
+    assert str(caught.value) == f"{saved_flow}: field task is 'flow', expected 'depth' or 'fused'"
 
 
 UPSAMPLE = UpsampleInfo(
@@ -472,12 +472,12 @@ def test_a_task_without_spikes_has_no_sensor_correction(saved_upsample):
 @pytest.mark.parametrize(
     ('read', 'expected'),
     [
-        (load_info, "'depth'"),
-        (load, "'depth'"),
-        (DepthEstimator.from_checkpoint, "'depth'"),
+        (load_info, "'depth' or 'fused'"),
+        (load, "'depth' or 'fused'"),
+        (DepthEstimator.from_checkpoint, "'depth' or 'fused'"),
         (ImageEstimator.from_checkpoint, "'image'"),
         (StereoNetwork.from_checkpoint, "'stereo'"),
-        (lambda path: load(path, SpikeInfo), "'depth' or 'image' or 'stereo'"),
+        (lambda path: load(path, SpikeInfo), "'depth' or 'image' or 'stereo' or 'fused'"),
     ],
 )
 def test_a_task_without_spikes_is_refused_where_spikes_are_wanted(saved_upsample, read, expected):

@@ -12,8 +12,9 @@ pytest.importorskip('rclpy')
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
+from spike_depth_ros.fusion.source import FusedSource
 from spike_depth_ros.nodes import depth_outputs
-from spike_depth_ros.nodes.inference import Inference, WindowSource
+from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 
@@ -43,7 +44,7 @@ class Unwanted:
 def started(idle_s):
     outputs = Unwanted()
     stream = types.SimpleNamespace(ring=types.SimpleNamespace(discard=lambda: None))
-    inference = Inference(None, WindowSource(stream), outputs, pytest.fail, idle_s=idle_s)
+    inference = Inference(None, FusedSource(stream), outputs, pytest.fail, idle_s=idle_s)
     inference.start()
     return inference, outputs
 

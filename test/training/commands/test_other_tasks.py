@@ -41,7 +41,8 @@ COMMANDS = {
 def test_commands_of_depth_refuse_a_task_without_spikes(command, upsample, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         COMMANDS[command](upsample, tmp_path)
-    assert str(caught.value) == f"{upsample}: field task is 'upsample', expected 'depth'"
+    expected = f"{upsample}: field task is 'upsample', expected 'depth' or 'fused'"
+    assert str(caught.value) == expected
 
 
 def test_an_unknown_network_is_not_exported(upsample, tmp_path):

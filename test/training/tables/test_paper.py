@@ -121,6 +121,35 @@ def test_dsr_says_nearly_the_same_of_the_same_twice():
     )
 
 
+def test_fuse_has_every_number_of_its_tables():
+    paper = read_paper(FOLDER / 'fuse.yaml', [])
+    counts = {
+        table.number: sum(value is not None for row in table.rows for value in row.values)
+        for table in paper.tables
+    }
+    assert counts == {'1': 47, '2': 47, '3': 18, '4': 15}
+    # Sums of the columns of the README.
+    sums = {
+        '1': [5.273, 6.667, 7.344, 2.096, 51.885, 2.753],
+        '2': [3.955, 5.553, 6.536, 3.066, 69.147, 4.142],
+        '3': [1.874, 2.465, 2.770, 0.798, 19.817, 1.051],
+        '4': [1.134, 1.415, 3.716, 11.992, 19.667],
+    }
+    for number, expected in sums.items():
+        columns = zip(*(row.values for row in paper.table(number).rows), strict=True)
+        assert [sum(filter(None, one)) for one in columns] == pytest.approx(expected)
+
+
+def test_fuse_says_the_same_of_the_same_twice():
+    paper = read_paper(FOLDER / 'fuse.yaml', [])
+    night, large = paper.find(['2'], 'FUSE'), paper.find(['3'], 'LARGE')
+    assert (night.metrics, night.notes) == (large.metrics, large.notes)
+    # Figures picked on the test sequence.
+    noted = [(t.number, row.name) for t in paper.tables for row in t.rows if row.notes]
+    assert noted == [('2', 'FUSE'), ('3', 'SMALL'), ('3', 'BASE'), ('3', 'LARGE')]
+    assert paper.titles(['4'])['error_10m'] == '10m, unit not printed, lower is better'
+
+
 def test_metrics_of_a_paper_have_unit_and_direction():
     titles = read_paper(FOLDER / 'dsr.yaml', []).titles(['4'])
     assert titles == {
@@ -308,7 +337,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, text):
     [
         (
             PaperConfig('shenn', ['1']),
-            "paper.file is 'shenn': expected one of bicross, dsr, shen; d",
+            "paper.file is 'shenn': expected one of bicross, dsr, fuse, shen; d",
         ),
         (PaperConfig('../paper', ['1']), "paper.file is '../paper': expected one of bicross, ds"),
         (PaperConfig('shen', ['1', '2']), "paper.tables is ['1', '2']: expected some of 1"),

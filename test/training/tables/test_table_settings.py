@@ -120,7 +120,7 @@ MISTAKES = (
     ),
     (
         {'rows': [{'name': 'median_depth', 'adabn': True}]},
-        'rows[5] has adabn, matched_scale, post_process or override: expected a stage',
+        'rows[5] has adabn, matched_scale, post_process, mean_with or override: expected ',
     ),
     (
         {
@@ -302,7 +302,7 @@ def test_rows_of_pictures_and_of_depth_do_not_compare(file):
         load_table(path)
     assert str(caught.value).endswith(
         'a setting is wrong:\n  rows are of the tasks depth and image: expected depth or image or '
-        'upsample, one of them'
+        'fused or upsample, one of them'
     )
 
 
@@ -324,7 +324,7 @@ def test_rows_of_a_paper_that_the_table_does_not_name(file):
     with pytest.raises(ConfigError) as caught:
         load_table(file(rows=[row], reference='a', paper={'file': 'nope', 'tables': ['I']}))
     assert str(caught.value).endswith(
-        "a setting is wrong:\n  paper.file is 'nope': expected one of bicross, dsr, shen"
+        "a setting is wrong:\n  paper.file is 'nope': expected one of bicross, dsr, fuse, shen"
     )
 
 

@@ -49,6 +49,9 @@ def evaluate(
     Third-party depth maps are of the samples that inputs_only writes with the same config, data,
     samples, planes and mean_rate: see docs/predictions.md.
 
+    A network of spikes and a frame (task fused) is scored on generated scenes by what is wrong
+    with either of them.
+
     A network that enlarges depth maps (task upsample) is scored on generated scenes, or on a
     folder of maps, beside enlargement without learning: docs/dsr.md.
 

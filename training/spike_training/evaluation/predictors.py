@@ -22,6 +22,7 @@ from spike_depth_ros.checkpoint import DepthInfo, Tensors
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_depth_ros.model.fuse_lite import FuseLite
 from spike_depth_ros.model.registry import build_with_weights
+from spike_training.evaluation.mean_depth import MeanDepth
 from spike_training.sampling.sample import Batch, Source, Unlabelled
 
 FloatImage = npt.NDArray[np.float32]
@@ -62,7 +63,11 @@ def predict(network: nn.Module, batch: Batch | Unlabelled, inputs: str) -> Depth
         image, planes = batch.counts, batch.planes_per_bin
     # Convolutions are fastest in this layout; converting is cheapest while values are bytes.
     image = image.contiguous(memory_format=torch.channels_last)
-    if isinstance(network, FuseLite) and isinstance(batch, Batch) and batch.frame is not None:
+    if (
+        isinstance(network, FuseLite | MeanDepth)
+        and isinstance(batch, Batch)
+        and batch.frame is not None
+    ):
         frame = batch.frame.contiguous(memory_format=torch.channels_last)
         fused: DepthOutput = network(image, planes, frame, batch.has_spikes)
         return fused

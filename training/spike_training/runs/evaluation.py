@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo, Tensors
+from spike_depth_ros.checkpoint import DepthInfo, FusedInfo, Tensors
 from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
@@ -31,6 +31,7 @@ from spike_training.evaluation.predictors import (
 from spike_training.evaluation.report import BASELINE, FORMAT
 from spike_training.evaluation.scores import Domain, EvaluationSet, evaluate_set
 from spike_training.runs.sources import (
+    make_frames,
     make_source,
     make_target,
     sample_frames,
@@ -38,6 +39,7 @@ from spike_training.runs.sources import (
     size_multiple,
 )
 from spike_training.sampling.clip_source import ClipSource
+from spike_training.sampling.frames import CONDITIONS
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
@@ -256,6 +258,39 @@ def evaluate_network(
     }
 
 
+def evaluate_fused(
+    config: RunConfig, info: FusedInfo, network: nn.Module, device: torch.device
+) -> dict[str, Any]:
+    """Evaluate a network of spikes and a frame; each set has a condition of them.
+
+    Args:
+        config: Config with the test scenes and those of the baseline.
+        info: Metadata of the network.
+        network: Network in eval mode.
+        device: Device of the network.
+
+    Returns:
+        The report; ``part`` of a set is one of :data:`~.frames.CONDITIONS`. Each has scenes of all
+        styles, the same in all of them.
+    """
+    predictor, sizes = network_predictor(network, info), config.evaluate
+    baselines, scored = Baselines(config, info.canonical_fx, device), {}
+    for condition in CONDITIONS:
+        source = make_frames(config, 'test', device, condition)
+        samples = sample_frames(source, sizes.scenes, sizes.batch_size, info.canonical_fx)
+        size, rate_hz = (source.height, source.width), config.data.rate_hz
+        one = EvaluationSet('source', condition, samples, *size, source.planes, rate_hz)
+        scored[one.name] = evaluate_set(predictor, info, one, baselines.of(one))
+    return {
+        'format': FORMAT,
+        'task': 'fused',
+        'stage': info.stage,
+        'weights_sha256': info.weights_sha256,
+        'seed': config.seed,
+        'sets': scored,
+    }
+
+
 def evaluate_predictions(
     config: RunConfig,
     predictions: Predictions,
@@ -329,12 +364,18 @@ def calibrated(
 ) -> DepthInfo:
     """Fit the 68 % interval on calibration scenes and return the metadata with it.
 
-    Without depth in metres there is nothing to fit it to.
+    Without depth in metres there is nothing to fit it to. Frames and spikes of the task ``fused``
+    are undamaged.
     """
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     rgb = info.inputs == ('rgb',)
-    source = make_source(config, 'calibration', device, spec=BatchSpec(rgb=rgb, spikes=not rgb))
+    spec = BatchSpec(rgb=rgb, spikes=not rgb)
+    source = (
+        make_frames(config, 'calibration', device, 'clean')
+        if isinstance(info, FusedInfo)
+        else make_source(config, 'calibration', device, spec=spec)
+    )
     scenes = sample_frames(source, number, config.evaluate.batch_size, info.canonical_fx)
     try:
         return calibrate(network, info, scenes)

@@ -17,6 +17,7 @@ import torch
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     DepthInfo,
+    FusedInfo,
     ImageInfo,
     StereoInfo,
     Tensors,
@@ -34,13 +35,14 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.stage import Context
 from spike_training.errors import ConfigError
+from spike_training.evaluation.fused import fused_metrics, show_fused
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import checkpoint_metrics, show, to_json
 from spike_training.evaluation.upsampling import show_upsampling, upsampling_metrics
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
-from spike_training.runs.evaluation import calibrated, evaluate_network
+from spike_training.runs.evaluation import calibrated, evaluate_fused, evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
@@ -240,8 +242,12 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
         assert isinstance(info, DepthInfo)
         info = calibrated(config, info, weights, device)
         network = build_for_evaluation(info, weights, device)
-        report = evaluate_network(config, info, network, device)
-        metrics, show_report = checkpoint_metrics(report), show
+        if isinstance(info, FusedInfo):
+            report = evaluate_fused(config, info, network, device)
+            metrics, show_report = fused_metrics(report), show_fused
+        else:
+            report = evaluate_network(config, info, network, device)
+            metrics, show_report = checkpoint_metrics(report), show
     model = config.out / MODEL
     save(model, weights, dataclasses.replace(info, metrics=metrics))
     write_atomically(config.out / REPORT, to_json(report))

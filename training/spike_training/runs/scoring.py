@@ -14,6 +14,7 @@ import torch
 
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
+    FusedInfo,
     ImageInfo,
     UpsampleInfo,
     find_checkpoint,
@@ -26,6 +27,7 @@ from spike_training.choices import MEAN_RATE, Device
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.fused import show_fused
 from spike_training.evaluation.images import show_images
 from spike_training.evaluation.inputs import write_inputs
 from spike_training.evaluation.predictions import Predictions, warn
@@ -36,6 +38,7 @@ from spike_training.runs.evaluation import (
     DataSets,
     check_size,
     config_sets,
+    evaluate_fused,
     evaluate_network,
     evaluate_predictions,
     evaluate_teacher,
@@ -107,6 +110,9 @@ def score(
     elif isinstance(info, UpsampleInfo):
         _refuse({**unused, 'data': bool(data)}, 'a network that enlarges depth maps')
         _score_enlarged(settings, path, out, place)
+    elif isinstance(info, FusedInfo):
+        _refuse({**unused, 'data': bool(data)}, 'a network of spikes and a frame')
+        _score_fused(settings, path, out, place)
     else:
         _score_depth(sets, path, bool(planes), out, place)
 
@@ -149,6 +155,26 @@ def _score_enlarged(settings: RunConfig, path: Path, out: Path, device: torch.de
     report = evaluate_upsampling(settings, *load(path, UpsampleInfo), device)
     write_atomically(out, to_json(report))
     show_upsampling(report)
+
+
+def _score_fused(settings: RunConfig, path: Path, out: Path, device: torch.device) -> None:
+    """Score a checkpoint of spikes and a frame on the test scenes of the config, by condition.
+
+    Raises:
+        ConfigError: The config has recordings, or images of a size that the network cannot take.
+    """
+    if settings.data.recordings or settings.data.mixed_recordings:
+        raise ConfigError(
+            'the config has recordings: expected generated scenes alone for a network of spikes '
+            'and a frame'
+        )
+    info, weights = load(path, FusedInfo)
+    settings.model.bins = info.bins
+    check_size(settings, info)
+    network = build_for_evaluation(info, weights, device)
+    report = evaluate_fused(settings, info, network, device)
+    write_atomically(out, to_json(report))
+    show_fused(report)
 
 
 def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:

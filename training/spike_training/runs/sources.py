@@ -91,6 +91,7 @@ def make_source(
         with_spikes=spec.spikes,
         with_image=spec.image,
         with_frame=spec.frame,
+        dropped=spec.dropped,
         with_right=spec.right,
         baseline_factors=spec.baseline_factors,
         device=device,
@@ -99,6 +100,23 @@ def make_source(
     if styles or not data.mixed_recordings:
         return scenes
     return _mix(config, split, scenes, spec)
+
+
+def make_frames(
+    config: RunConfig, split: Split, device: torch.device, condition: str
+) -> ProceduralSource:
+    """Return generated scenes of all styles with frames beside the spikes.
+
+    Args:
+        config: Settings of a run without recordings.
+        split: Split of the scenes.
+        device: Device of the batches.
+        condition: What is wrong with frame or spikes, one of :data:`~.frames.CONDITIONS`.
+    """
+    source = make_source(config, split, device, spec=BatchSpec(frame=True))
+    assert isinstance(source, ProceduralSource)  # by the settings of stages with frames
+    source.condition = condition
+    return source
 
 
 def mixed_alone(data: DataConfig) -> DataConfig:

@@ -28,9 +28,6 @@ MISSING = ('frame_missing', 'spikes_missing')
 CONDITIONS = ('clean', *DAMAGES, *MISSING, 'other_scene')
 """Conditions of samples that are scored; ``other_scene``: the frame of another sample."""
 
-DROPPED = 0.15
-"""Share of the samples of training without a frame, and of those without spikes."""
-
 CLEAN = 0.3
 """Share of the other samples of training without damage."""
 
@@ -94,19 +91,20 @@ class Shot:
     noise: int = 0
 
 
-def draw_shot(seed: int, index: int, condition: str | None = None) -> Shot:
+def draw_shot(seed: int, index: int, condition: str | None = None, dropped: float = 0.0) -> Shot:
     """Draw the shot of a sample, a function of the arguments.
 
     Args:
         seed: Of the source.
         index: Number of the sample.
         condition: One of :data:`CONDITIONS`; None: one is drawn, as for training.
+        dropped: Share of the drawn samples without a frame, and of those without spikes.
     """
     rng = np.random.default_rng([seed, _SHOTS, index])
     drawn, clean, damage = rng.random(), rng.random(), DAMAGES[int(rng.integers(len(DAMAGES)))]
     if condition is None:
-        if drawn < 2 * DROPPED:
-            condition = MISSING[drawn < DROPPED]
+        if drawn < 2 * dropped:
+            condition = MISSING[drawn < dropped]
         else:
             condition = 'clean' if clean < CLEAN else damage
     shot = Shot(noise=int(rng.integers(1 << 62)))

@@ -77,6 +77,8 @@ class ProceduralSource:
         with_right: Whether batches have a right eye, at the distance of each style
             (``second_eye.BASELINES_M``); its exposure is that of the left one.
         with_frame: Whether batches have the frame of a camera beside the spikes.
+        dropped: Share of samples without a frame, and of those without spikes, where there is no
+            condition.
         condition: What goes wrong with frame or spikes, one of ``frames.CONDITIONS``; None: it is
             drawn for each sample.
         baseline_factors: Least and largest factor on this distance, drawn for each sample with a
@@ -112,6 +114,7 @@ class ProceduralSource:
         baseline_factors: tuple[float, float] = (1.0, 1.0),
         with_spikes: bool = True,
         with_frame: bool = False,
+        dropped: float = 0.0,
         condition: str | None = None,
     ) -> None:
         if with_image and not with_spikes:
@@ -130,7 +133,7 @@ class ProceduralSource:
         self.rates_hz = rates_hz or (rate_hz,)
         self.with_rgb, self.with_image, self.with_right = with_rgb, with_image, with_right
         self.with_spikes = with_spikes
-        self.with_frame, self.condition = with_frame, condition
+        self.with_frame, self.condition, self.dropped = with_frame, condition, dropped
         if not 0 < baseline_factors[0] <= baseline_factors[1]:
             raise ValueError(
                 f'baseline_factors is {list(baseline_factors)}: expected two above 0, the larger '
@@ -306,7 +309,11 @@ class ProceduralSource:
     def _part(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
         if self.with_right:
             scenes = without_illumination(scenes)
-        shots = [draw_shot(self.seed, k, self.condition) for k in indices if self.with_frame]
+        shots = [
+            draw_shot(self.seed, k, self.condition, self.dropped)
+            for k in indices
+            if self.with_frame
+        ]
         if shots:
             light = np.array([shot.light for shot in shots], np.float32)
             scenes = dataclasses.replace(scenes, rate=scenes.rate * light)
@@ -318,7 +325,7 @@ class ProceduralSource:
                 left,
                 counts=lose_bins(left.counts, shots),
                 rgb=left.rgb if self.with_rgb else None,
-                frame=self._frames_of(scenes, shots),
+                frame=self._frames_of(self._seen_by_frames(indices, scenes), shots),
                 has_spikes=torch.tensor([one.has_spikes for one in shots], device=self.device),
             )
         if not self.with_right:
@@ -382,6 +389,12 @@ class ProceduralSource:
             index=torch.as_tensor(list(indices), dtype=torch.int64, device=self.device),
         )
 
+    def _seen_by_frames(self, indices: Sequence[int], scenes: Scenes) -> Scenes:
+        """Return the scenes that frames are of: their own, or those of the next samples."""
+        if self.condition != 'other_scene':
+            return scenes
+        return generate(self.generators, [index + 1 for index in indices])
+
     def _frames_of(self, scenes: Scenes, shots: Sequence[Shot]) -> Tensor:
         """Return the frames of some scenes; the exposure of each is metered on itself."""
         before = np.array([shot.age_s for shot in shots], np.float32)
@@ -399,8 +412,7 @@ class ProceduralSource:
         light = total / numbers[:, None, None, None]
         level = np.full(len(shots), _RGB_LEVEL, np.float32)
         gain = exposure_gain(light.mean(dim=1), level)
-        frames = expose_frames(light * gain[:, None], shots)
-        return frames.roll(1, dims=0) if self.condition == 'other_scene' else frames
+        return expose_frames(light * gain[:, None], shots)
 
     def _seen_at(self, scenes: Scenes, seconds: Array) -> Tensor:
         """Render linear colours of scenes at times, ``[B]`` seconds after the reference plane."""

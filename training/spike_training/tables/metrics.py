@@ -159,6 +159,14 @@ def _of_images(
     return statistics.fmean(scores['rows'][method][name] for scores in report['sets'].values())
 
 
+def _of_fused(
+    row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
+) -> float | None:
+    scale: Scale = 'median_scaled' if name.startswith(SCALED) else 'raw'
+    metric, condition = name.removeprefix(SCALED).split('abs_rel_')
+    return row.value(report, f'{metric}abs_rel', scale, 'source', condition)
+
+
 def _of_enlarged(
     row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
 ) -> float | None:
@@ -168,7 +176,12 @@ def _of_enlarged(
 _READ: dict[
     str,
     Callable[[RowMetrics, Mapping[str, Any], str, Domain | None, str], float | None],
-] = {'depth': _of_depth, 'image': _of_images, 'upsample': _of_enlarged}
+] = {
+    'depth': _of_depth,
+    'fused': _of_fused,
+    'image': _of_images,
+    'upsample': _of_enlarged,
+}
 """Functions that read a metric of a method from a report, by task."""
 
 

@@ -149,6 +149,23 @@ class TablePage(ABC):
         name, paper = row.row.settings.paper, self.table.paper
         return None if name is None or paper is None else paper.find(self._numbers(), name)
 
+    def _printed(self) -> Iterator[list[str]]:
+        """Yield all metrics that the paper prints of these rows, with the remarks on them."""
+        assert self.table.paper is not None  # or nothing is printed
+        titles = METRICS | self.table.paper.titles(self._numbers())
+        yield ['row', 'of the paper', *titles.values(), 'remarks']
+        for row in self.rows:
+            if (found := self._found(row)) is not None:
+                remarks = '; '.join(
+                    f'{titles[name]}: {text}' for name, text in found.notes.items()
+                )
+                yield [
+                    row.name,
+                    f'{row.row.settings.paper} ({found.number})',
+                    *(printed_cell(found, name) for name in titles),
+                    remarks,
+                ]
+
     @abstractmethod
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         """Return metrics of a row."""
@@ -284,23 +301,6 @@ class Page(TablePage):
             return [NOTHING, NOTHING]
         abs_rel, delta1 = (printed_cell(found, metric) for metric in HEADLINE)
         return [abs_rel if abs_rel == NOTHING else f'{abs_rel} ({found.number})', delta1]
-
-    def _printed(self) -> Iterator[list[str]]:
-        """Yield all metrics that the paper prints of these rows, with the remarks on them."""
-        assert self.table.paper is not None  # or nothing is printed
-        titles = METRICS | self.table.paper.titles(self._numbers())
-        yield ['row', 'of the paper', *titles.values(), 'remarks']
-        for row in self.rows:
-            if (found := self._found(row)) is not None:
-                remarks = '; '.join(
-                    f'{titles[name]}: {text}' for name, text in found.notes.items()
-                )
-                yield [
-                    row.name,
-                    f'{row.row.settings.paper} ({found.number})',
-                    *(printed_cell(found, name) for name in titles),
-                    remarks,
-                ]
 
     def _printed_needs_table(self) -> bool:
         """Return True if the main columns lack metrics that the paper prints, or remarks."""

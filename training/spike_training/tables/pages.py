@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from spike_training.tables.fused_page import FusedPage
 from spike_training.tables.metrics import RowMetrics, claims_of
 from spike_training.tables.page import Page, TablePage
 from spike_training.tables.picture_page import PicturePage
@@ -14,6 +15,7 @@ from spike_training.tables.upsampling_page import UpsamplingPage
 
 PAGES: dict[str, type[TablePage]] = {
     'depth': Page,
+    'fused': FusedPage,
     'image': PicturePage,
     'upsample': UpsamplingPage,
 }

@@ -50,11 +50,13 @@ class Row:
         config: Config of a run with the stages of the row and no others, in their order; its
             folder and seed are not used. That of the median-depth baseline has no stage.
         maps: Folder of maps that it is scored on, beside the test scenes; None: none.
+        second: The same of the network whose depth is averaged with that of the row; None: none.
     """
 
     settings: RowConfig
     config: RunConfig
     maps: MapFolder | None = None
+    second: RunConfig | None = None
 
     @property
     def task(self) -> str:
@@ -127,11 +129,17 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
         own = _with(tree, row.override, f'rows[{i}].override', problems)
         config: RunConfig = read_settings(RunConfig, {'out': '', **own}, '', [])
         config.stages = [] if row.stage is None else stages.chain(row.stage, f'rows[{i}].stage')
+        second = None
+        if row.mean_with is not None:
+            chain = stages.chain(row.mean_with, f'rows[{i}].mean_with')
+            second = dataclasses.replace(config, stages=chain)
         if config.stages:
             found = _problems_of_run(config, row)
+            if second is not None and second.stages:
+                found += _problems_of_second(second, config, row, f'rows[{i}]')
             where = f'row {row.name}: ' if row.override else ''
             problems += (where + text for text in found if text not in problems)
-        rows.append(Row(row, config))
+        rows.append(Row(row, config, second=second))
     if len({row.domain for row in rows}) > 1:
         problems.append('some rows have a target: expected it in all of them, or in none')
     tasks = sorted({row.task for row in rows if row.config.stages}) or ['depth']
@@ -152,7 +160,13 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
         check_places(config.data, config.target_data)
     folder = None if maps is None else _open_maps(maps, rows)
     counted = [
-        dataclasses.replace(row, config=with_steps(row.config, 1), maps=folder) for row in rows
+        dataclasses.replace(
+            row,
+            config=with_steps(row.config, 1),
+            maps=folder,
+            second=None if row.second is None else with_steps(row.second, 1),
+        )
+        for row in rows
     ]
     return Table(path, settings, counted, paper, folder)
 
@@ -183,6 +197,10 @@ def _problems_of_task(settings: TableConfig, task: TableTask) -> Problems:
         for name in ('matched_scale', 'post_process'):
             if getattr(row, name) and not task.prepared:
                 yield f'rows[{i}].{name} is true: expected false, it is of depth'
+        if row.mean_with is not None and not task.averaged:
+            yield (
+                f'rows[{i}].mean_with is {row.mean_with!r}: expected none, it is of the task fused'
+            )
     if settings.paper and not task.paper:
         yield 'paper is given: expected none for pictures'
 
@@ -251,6 +269,19 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
         )
         for problem in problems
     ]
+
+
+def _problems_of_second(
+    second: RunConfig, config: RunConfig, row: RowConfig, where: str
+) -> list[str]:
+    """Return the problems of the run of the network that a row is averaged with."""
+    if row.stage in [stage.name for stage in second.stages]:
+        expected = f'a stage other than {row.stage} that does not build on it'
+    elif (task := second.stages[-1].task) != (own := config.stages[-1].task):
+        expected = f'one of the task {own}, as {row.stage}, it is of {task}'
+    else:
+        return _problems_of_run(second, row)
+    return [f'{where}.mean_with is {row.mean_with!r}: expected {expected}']
 
 
 def _no_statistics(config: RunConfig) -> str | None:

@@ -35,10 +35,12 @@ class Preparation(NamedTuple):
     adabn: bool = False
     matched_scale: bool = False
     post_process: bool = False
+    mean_with: str | None = None
 
     def describe(self) -> list[str]:
         """Return what is done, in words."""
-        words = ('AdaBN', 'factor by matching', 'post-processing')
+        mean = f'mean with {self.mean_with}'
+        words = ('AdaBN', 'factor by matching', 'post-processing', mean)
         return [name for name, is_done in zip(words, self, strict=True) if is_done]
 
 
@@ -57,6 +59,8 @@ class RowConfig:
             of depth by semi-global matching, without labels, over predicted depth.
         post_process: Combine the depth of each window with that of its mirror image (Shen et al.,
             section 4.2).
+        mean_with: In tables of the task ``fused``: last stage of a second network. The row's depth
+            is exp of the mean of the logarithms of both depths. null: no second one.
         override: Settings that replace those of the base in all stages of this row.
         paper: The paper's name of this row; null: none.
     """
@@ -67,13 +71,14 @@ class RowConfig:
     adabn: bool = False
     matched_scale: bool = False
     post_process: bool = False
+    mean_with: str | None = None
     override: dict[str, Any] = field(default_factory=dict)
     paper: str | None = None
 
     @property
     def preparation(self) -> Preparation:
         """What is done with the trained network before it is scored."""
-        return Preparation(self.adabn, self.matched_scale, self.post_process)
+        return Preparation(self.adabn, self.matched_scale, self.post_process, self.mean_with)
 
 
 @dataclass
@@ -217,8 +222,8 @@ class TableConfig:
         yield from _misplaced(f'{where}.override', row.override)
         if row.stage is None and (any(row.preparation) or row.override):
             yield (
-                f'{where} has adabn, matched_scale, post_process or override: expected a stage; '
-                'baselines have none of them'
+                f'{where} has adabn, matched_scale, post_process, mean_with or override: expected '
+                'a stage; baselines have none of them'
             )
 
 

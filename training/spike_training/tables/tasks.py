@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from spike_depth_ros.architectures import SETTINGS
 from spike_training.evaluation.upsampling import BASELINES, COLUMNS, CONDITIONS, MAPS
+from spike_training.sampling.frames import CONDITIONS as FRAME_CONDITIONS
 from spike_training.settings.config import RunConfig
 from spike_training.tables.paper import METRICS, SHARES
 
@@ -39,6 +40,7 @@ class TableTask:
         baseline: True if rows may have no stage.
         prepared: True if networks may be prepared before they are scored, see
             :class:`.settings.Preparation`.
+        averaged: True if a row may be the mean of two networks.
         paper: True if a paper's results may be printed beside.
         estimates: Names of estimates without learning that claims may compare rows with.
         maps: True if a folder of maps may be scored.
@@ -47,6 +49,7 @@ class TableTask:
     metrics: Callable[[RunConfig], Mapping[str, Metric]]
     baseline: bool = False
     prepared: bool = False
+    averaged: bool = False
     paper: bool = True
     estimates: tuple[str, ...] = ()
     maps: bool = False
@@ -91,9 +94,17 @@ def upsample_metrics(config: RunConfig) -> dict[str, Metric]:
     }
 
 
+FUSED = {
+    f'{prefix}abs_rel_{condition}': Metric(f'{words}AbsRel, {condition.replace("_", " ")}')
+    for prefix, words in (('', ''), (SCALED, 'scaled '))
+    for condition in FRAME_CONDITIONS
+}
+"""Metrics of networks of spikes and a frame, by what is wrong with these."""
+
 TASKS = {
     'depth': TableTask(lambda config: DEPTH, baseline=True, prepared=True),
     'image': TableTask(lambda config: IMAGE, paper=False),
+    'fused': TableTask(lambda config: FUSED, averaged=True),
     'upsample': TableTask(upsample_metrics, estimates=tuple(BASELINES), maps=True),
 }
 """Tasks that tables may be of."""

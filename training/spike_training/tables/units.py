@@ -26,6 +26,7 @@ import spike_depth_ros
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     DepthInfo,
+    FusedInfo,
     ImageInfo,
     UpsampleInfo,
     load,
@@ -37,13 +38,14 @@ from spike_training.datasets.depth_maps import MapFolder
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.matched_depth import Scaled, fit_metres
+from spike_training.evaluation.mean_depth import MeanDepth
 from spike_training.evaluation.post_processing import PostProcessed
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import RateToGrey
 from spike_training.evaluation.report import FORMAT, read_report, to_json
 from spike_training.runs.adabn import adapt_statistics
 from spike_training.runs.build import target_batches
-from spike_training.runs.evaluation import evaluate_network
+from spike_training.runs.evaluation import evaluate_fused, evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
@@ -175,10 +177,12 @@ class Scoring(Unit):
     Attributes:
         before: What is done with it before.
         maps: Folder of maps that it is evaluated on, too; None: none.
+        second: Training of the network whose depth is averaged with its own; None: none.
     """
 
     before: Preparation
     maps: MapFolder | None = None
+    second: Training | None = None
 
     @property
     def training(self) -> Training:
@@ -188,7 +192,7 @@ class Scoring(Unit):
     @property
     def settings_hash(self) -> str:
         """Hash of all settings that the result depends on, without the package's version."""
-        return _digest({**_settings(self.config), **_scored(self.before, self.maps)})
+        return _digest({**_settings(self.config), **_scored(self.before, self.maps, self.second)})
 
     @property
     def report(self) -> dict[str, Any]:
@@ -234,8 +238,18 @@ def _evaluate_enlarged(unit: Scoring, config: RunConfig, device: torch.device) -
     return report
 
 
+def _evaluate_fused(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
+    info, weights = load(unit.training.checkpoint, FusedInfo)
+    network = build_for_evaluation(info, weights, device)
+    if unit.second is not None:
+        other = build_for_evaluation(*load(unit.second.checkpoint, FusedInfo), device)
+        network = MeanDepth(network, other).eval()
+    return evaluate_fused(config, info, network, device)
+
+
 _EVALUATE: dict[str, Callable[[Scoring, RunConfig, torch.device], dict[str, Any]]] = {
     'depth': _evaluate_depth,
+    'fused': _evaluate_fused,
     'image': _evaluate_images,
     'upsample': _evaluate_enlarged,
 }
@@ -257,7 +271,21 @@ def units_of(row: Row, seed: int, cache: Path) -> Scoring:
         seed: Seed of scenes and initial weights.
         cache: Folder of the units' folders.
     """
-    config = dataclasses.replace(row.config, seed=seed, out=Path(), resume=True)
+    last = _training_of(row.config, seed, cache)
+    second = None if row.second is None else _training_of(row.second, seed, cache)
+    scored = _scored(row.settings.preparation, row.maps, second)
+    key = _hash({**_settings(last.config), **scored, 'format': FORMAT})
+    name = f'{last.stage.name}_adabn' if row.settings.adabn else last.stage.name
+    folder = cache / f'figures_of_{name}_{seed}_{key}'
+    chains = [] if second is None else [*second.needs, second]
+    needs = {unit.folder: unit for unit in (*chains, *last.needs, last)}
+    before = row.settings.preparation
+    return Scoring(folder, last.config, (*needs.values(),), before, row.maps, second)
+
+
+def _training_of(config: RunConfig, seed: int, cache: Path) -> Training:
+    """Return the training of the last stage of a run; its ``needs`` are those before."""
+    config = dataclasses.replace(config, seed=seed, out=Path(), resume=True)
     trainings: dict[str, Training] = {}
     for i, stage in enumerate(config.stages):
         # All stages that a stage builds on, directly or not, determine it.
@@ -272,13 +300,7 @@ def units_of(row: Row, seed: int, cache: Path) -> Scoring:
             own,
             tuple(trainings[earlier.name] for earlier in stages),
         )
-    last = [*trainings.values()][-1]
-    scored = _scored(row.settings.preparation, row.maps)
-    key = _hash({**_settings(last.config), **scored, 'format': FORMAT})
-    name = f'{last.stage.name}_adabn' if row.settings.adabn else last.stage.name
-    folder = cache / f'figures_of_{name}_{seed}_{key}'
-    needs = (*last.needs, last)
-    return Scoring(folder, last.config, needs, row.settings.preparation, row.maps)
+    return [*trainings.values()][-1]
 
 
 def training_pairs(config: RunConfig, device: torch.device) -> Iterator[Batch]:
@@ -289,11 +311,15 @@ def training_pairs(config: RunConfig, device: torch.device) -> Iterator[Batch]:
         yield source.batch(step, sizes.batch_size)
 
 
-def _scored(before: Preparation, maps: MapFolder | None) -> dict[str, Any]:
+def _scored(
+    before: Preparation, maps: MapFolder | None, second: Training | None
+) -> dict[str, Any]:
     """Return what a scoring depends on beside the settings of the run."""
     # What is not done is left out: it changes nothing.
     done = {name: True for name in ('matched_scale', 'post_process') if getattr(before, name)}
-    given = {} if maps is None else {'maps': maps.sha256}
+    given: dict[str, Any] = {} if maps is None else {'maps': maps.sha256}
+    if second is not None:
+        given['mean_with'] = _settings(second.config)
     adabn = [ADABN_BATCHES, ADABN_BATCH_SIZE] if before.adabn else None
     return {'adabn': adabn, **done, **given}
 

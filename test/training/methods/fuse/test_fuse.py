@@ -3,21 +3,30 @@
 """Kind fuse: what is drawn, what it learns, and what its checkpoints are."""
 
 import dataclasses
+import json
+import re
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+import yaml
 from tiny_runs import tiny_run
 
-from spike_depth_ros.checkpoint import FusedInfo, load
-from spike_training.evaluation.predictors import predict
+from spike_depth_ros.checkpoint import FusedInfo, load, save
+from spike_training.commands.evaluate import evaluate
+from spike_training.errors import ConfigError
+from spike_training.evaluation.calibration import calibrate
+from spike_training.evaluation.predictors import Scenes, build_for_evaluation, predict
 from spike_training.methods.fuse.settings import FuseConfig
+from spike_training.reports.run_page import PageWriter
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage, make_work
-from spike_training.sampling.frames import CONDITIONS, DROPPED, MISSING, Shot, draw_shot
+from spike_training.sampling.frames import CONDITIONS, MISSING, Shot, draw_shot
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import ModelConfig, problems_of
+from spike_training.settings.reading import load_config
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 CPU = torch.device('cpu')
@@ -35,17 +44,33 @@ def source(condition=None, **changes):
     return ProceduralSource(('road', 'home'), condition=condition, **given)
 
 
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """The folder of a complete run."""
+    config = run_of(tmp_path_factory.mktemp('runs') / 'run')
+    config.data.width = 64
+    config.evaluate.export = True
+    config.train.picture_every = config.train.validate_every = 3
+    pipeline.run(config, PageWriter().write)
+    return config.out
+
+
 class TestShots:
     def test_they_are_functions_of_seed_and_sample(self):
         assert draw_shot(1, 2) == draw_shot(1, 2)
         assert len({draw_shot(1, k).noise for k in range(50)}) == 50
 
-    def test_shares_of_what_is_missing(self):
-        shots = [draw_shot(0, k) for k in range(2000)]
+    @pytest.mark.parametrize('dropped', [0.0, 0.15, 0.5])
+    def test_dropped_is_a_share_of_frames_and_one_of_spikes(self, dropped):
+        shots = [draw_shot(0, k, dropped=dropped) for k in range(2000)]
         for has in ('has_frame', 'has_spikes'):
             share = sum(not getattr(shot, has) for shot in shots) / len(shots)
-            assert share == pytest.approx(DROPPED, abs=0.03)
+            assert share == pytest.approx(dropped, abs=0.03)
         assert all(shot.has_frame or shot.has_spikes for shot in shots)
+
+    def test_nothing_is_dropped_where_a_condition_is_given(self):
+        shots = [draw_shot(0, k, 'blurred', dropped=0.5) for k in range(50)]
+        assert all(shot.has_frame and shot.has_spikes and shot.exposure_s for shot in shots)
 
     @pytest.mark.parametrize('condition', CONDITIONS)
     def test_each_condition_changes_what_it_says(self, condition):
@@ -93,6 +118,12 @@ class TestFrames:
         assert damaged.counts.sum() < 0.9 * clean.counts.sum()
         assert torch.equal(damaged.frame, clean.frame)
 
+    def test_what_is_dropped_is_missing_in_batches(self):
+        batch = source(dropped=0.5).batch(0, 8)
+        assert torch.equal(batch.frame.isnan().all(3).all(2).all(1), batch.has_spikes)
+        assert 0 < batch.has_spikes.sum() < 8
+        assert source(dropped=0.0).batch(0, 8).has_spikes.all()
+
     def test_what_is_missing_is_marked(self):
         frame_missing, spikes_missing = (source(condition).batch(0, 2) for condition in MISSING)
         assert frame_missing.frame.isnan().all()
@@ -122,16 +153,38 @@ class TestStage:
             one, two = (predict(network, each, 'spikes').depth for each in (batch, other))
         assert torch.equal(one, two)
 
-    def test_a_whole_run(self, tmp_path):
-        config = run_of(tmp_path / 'run')
-        config.evaluate.export = True
-        config.train.picture_every = config.train.validate_every = 3
-        pipeline.run(config)
-        info, _ = load(config.out / 'model.safetensors', FusedInfo)
+    def test_a_checkpoint_names_its_frames(self, trained):
+        info, _ = load(trained / 'model.safetensors', FusedInfo)
         assert (info.task, info.scale, info.max_age_s) == ('fused', 'metric', 0.1)
+        assert [*(trained / 'fuse' / 'pictures').iterdir()]
+
+    def test_the_uncertainty_is_calibrated_on_undamaged_scenes(self, trained):
+        config = load_config(trained / 'config.yaml')
+        info, weights = load(trained / 'model.safetensors', FusedInfo)
         assert info.uncertainty_calibrated
-        assert [*(config.out / 'fuse' / 'pictures').iterdir()]
-        session = onnxruntime.InferenceSession(str(config.out / 'model.onnx'))
+        network = build_for_evaluation(info, weights, CPU)
+        source = ProceduralSource(
+            tuple(config.data.styles), height=32, width=64, planes=(32, 64), bins=9,
+            split='calibration', with_frame=True, condition='clean',
+        )  # fmt: skip
+        again = calibrate(network, info, Scenes(source, 2 * len(config.data.styles), 2))
+        assert again.uncertainty_factor == pytest.approx(info.uncertainty_factor)
+        assert again.uncertainty_powers == pytest.approx(info.uncertainty_powers)
+
+    def test_a_run_is_scored_by_condition(self, trained):
+        report = json.loads((trained / 'report.json').read_text())
+        assert report['task'] == 'fused'
+        assert [scores['part'] for scores in report['sets'].values()] == [*CONDITIONS]
+        metrics = load(trained / 'model.safetensors', FusedInfo)[0].metrics
+        for condition in CONDITIONS:
+            own = report['sets'][f'source_{condition}']['predictors']['network']
+            assert metrics[f'{condition}_abs_rel'] == pytest.approx(own['abs_rel'], abs=1e-4)
+        page = (trained / 'index.html').read_text()
+        assert 'Depth from spikes and a frame' in page
+        assert 'frame missing' in page
+
+    def test_the_export_takes_a_frame_or_none(self, trained):
+        session = onnxruntime.InferenceSession(str(trained / 'model.onnx'))
         counts = np.ones((1, 9, 32, 64), np.uint16)
         feeds = {'counts': counts, 'planes_per_bin': np.full(9, 14, np.int32)}
         seen, missing = (np.full((1, 3, 32, 64), value, np.float32) for value in (0.5, np.nan))
@@ -145,6 +198,8 @@ class TestStage:
     @pytest.mark.parametrize(
         ('changes', 'told'),
         [
+            ({'dropped': 0.6}, 'dropped is 0.6: expected 0 to 0.5'),
+            ({'dropped': -0.1}, 'dropped is -0.1: expected 0 to 0.5'),
             ({'input': 'rgb'}, "input is 'rgb': expected spikes"),
         ],
     )
@@ -156,3 +211,53 @@ class TestStage:
         config.data.recordings = {'kitti': 'x'}
         told = 'data.recordings is given: expected none, generated scenes alone have frames'
         assert any(told in one for one in problems_of(config))
+
+
+class TestEvaluate:
+    def score(self, trained, out, **options):
+        evaluate(
+            trained / 'config.yaml', out / 'r.json', trained / 'model.safetensors', device='cpu',
+            **options,
+        )  # fmt: skip
+        return json.loads((out / 'r.json').read_text())
+
+    def test_a_checkpoint_is_scored_by_condition(self, trained, tmp_path, capsys):
+        assert self.score(trained, tmp_path) == json.loads((trained / 'report.json').read_text())
+        printed = capsys.readouterr().out
+        for condition in CONDITIONS:
+            assert re.search(f'^│ {condition.replace("_", " ")} +│', printed, re.MULTILINE)
+        assert 'median-depth baseline, per pixel' in printed
+
+    @pytest.mark.parametrize(
+        ('options', 'named'),
+        [
+            ({'planes': [32]}, 'planes'),
+            ({'mean_rate': 0.3}, 'mean_rate'),
+            ({'data': {'tum': 'x'}}, 'data'),
+        ],
+    )
+    def test_options_of_spikes_alone_are_refused(self, trained, tmp_path, options, named):
+        with pytest.raises(ConfigError) as caught:
+            self.score(trained, tmp_path, **options)
+        expected = f'{named} given: expected none for a network of spikes and a frame'
+        assert str(caught.value) == expected
+
+    def test_recordings_of_a_config_are_refused(self, trained, tmp_path):
+        tree = yaml.safe_load(Path('training/configs/smoke.yaml').read_text())
+        tree['data']['recordings'] = {'kitti': 'x'}
+        tree['target'] = None
+        tree['stages'] = tree['stages'][:1]
+        (tmp_path / 'config.yaml').write_text(yaml.safe_dump(tree))
+        with pytest.raises(ConfigError, match='has recordings: expected generated scenes alone'):
+            evaluate(
+                tmp_path / 'config.yaml', tmp_path / 'r.json', trained / 'model.safetensors',
+                device='cpu',
+            )  # fmt: skip
+
+    def test_a_size_that_the_network_cannot_take_is_refused(self, trained, tmp_path):
+        info, weights = load(trained / 'model.safetensors', FusedInfo)
+        pooled = dataclasses.replace(info, settings={**info.settings, 'pool': 4})
+        save(tmp_path / 'pooled.safetensors', weights, pooled)
+        files = tmp_path / 'r.json', tmp_path / 'pooled.safetensors'
+        with pytest.raises(ConfigError, match=r'height is 32 and .* 64: expected multiples of 64'):
+            evaluate(trained / 'config.yaml', *files, device='cpu')

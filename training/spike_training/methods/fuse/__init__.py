@@ -7,7 +7,7 @@ Alignment and Degradation-Robust Fusion".
 """
 
 from spike_training.methods.fuse.charts import CHARTS
-from spike_training.methods.fuse.settings import AlignConfig, FuseConfig
+from spike_training.methods.fuse.settings import AlignConfig, FuseConfig, RobustConfig
 from spike_training.settings.method import Method
 
-METHOD = Method((AlignConfig, FuseConfig), CHARTS)
+METHOD = Method((AlignConfig, FuseConfig, RobustConfig), CHARTS)

@@ -25,6 +25,9 @@ class FuseConfig(SupervisedConfig):
 
     It learns from labels of generated scenes, whose frames and spikes are damaged, and missing,
     by chance (``sampling/frames.py``).
+
+    Attributes:
+        dropped: Share of the samples without a frame, and of those without spikes, 0 to 0.5.
     """
 
     implementation = 'spike_training.methods.fuse.fuse:Fuse'
@@ -32,6 +35,7 @@ class FuseConfig(SupervisedConfig):
     task = 'fused'
 
     kind: str = 'fuse'
+    dropped: float = 0.15
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -41,7 +45,13 @@ class FuseConfig(SupervisedConfig):
     @property
     def batches(self) -> BatchSpec:
         """Spikes and frames of the source."""
-        return BatchSpec(frame=True)
+        return BatchSpec(frame=True, dropped=self.dropped)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        if not 0 <= self.dropped <= 0.5:
+            yield f'dropped is {self.dropped:g}: expected 0 to 0.5'
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
@@ -51,6 +61,62 @@ class FuseConfig(SupervisedConfig):
         for name in ('recordings', 'mixed_recordings'):
             if getattr(config.data, name):
                 yield f'data.{name} is given: expected none, generated scenes alone have frames'
+
+
+@dataclass
+class RobustConfig(FuseConfig):
+    """Kind robust: the fusion of damaged frames and spikes gives what a teacher sees (stage 2).
+
+    The teacher, a network of frames, sees them undamaged. The fusion alone learns, from the
+    teacher's depth and features in place of labels (Sun et al., degradation-robust fusion).
+
+    Attributes:
+        teacher: Name of the earlier stage of this method with ``uses: frame``. ``init_from`` is to
+            name it, too: backbone, decoder and heads stay those of the teacher.
+        token_weight: Weight of the loss of features; that of depth has 1.
+        largest_cosine: Cosine of features above which they do not count; nor do they below 0.
+    """
+
+    implementation = 'spike_training.methods.fuse.robust:Robust'
+    summary = 'learns to fuse, from a teacher that sees undamaged frames'
+
+    kind: str = 'robust'
+    teacher: str | None = None
+    token_weight: float = 1.0
+    largest_cosine: float = 0.85
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Spikes and frames of the source, and undamaged colours."""
+        return dataclasses.replace(super().batches, rgb=True)
+
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """Earlier stages, the teacher's included; see :attr:`StageConfig.builds_on`."""
+        return (*([] if self.teacher is None else [self.teacher]), *super().builds_on)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 0, 'token_weight')
+        if not 0 < self.largest_cosine <= 1:
+            yield f'largest_cosine is {self.largest_cosine:g}: expected above 0 and up to 1'
+        if self.teacher is None:
+            yield f'teacher is None: expected the name of a stage in one of kind {self.kind}'
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        of_frames = {
+            one.name for one in before if one.resolve(config).model.settings.get('uses') == 'frame'
+        }
+        if self.teacher is not None and self.teacher not in of_frames:
+            yield (
+                f'teacher is {self.teacher!r}: expected the name of an earlier stage with '
+                'settings: {uses: frame}'
+            )
+        if self.teacher is not None and self.init_from != self.teacher:
+            yield f'init_from is {self.init_from!r}: expected {self.teacher!r}, as teacher'
 
 
 ARCHITECTURE = 'depth_anything'

@@ -78,7 +78,7 @@ def render(run: RunFolder, kept: Kept) -> str:
 
 
 def _shows_depth(stage: StageFolder) -> bool:
-    return bool(stage.pictures) and stage.config.task == 'depth'
+    return bool(stage.pictures) and stage.config.task in ('depth', 'fused')
 
 
 def _subtitle(run: RunFolder) -> str:

@@ -15,7 +15,9 @@ from spike_depth_ros.evaluation.controls import (
     control_name,
 )
 from spike_depth_ros.evaluation.report.page import number, percent
+from spike_training.evaluation.fused import COLUMNS
 from spike_training.evaluation.report import BASELINE, domain_sets
+from spike_training.sampling.frames import MISSING
 
 HELD = (0.58, 0.78)
 """Accepted range of the share of true depth within the 68 % interval."""
@@ -88,6 +90,31 @@ def _depth_weaknesses(scores: Scores) -> Iterator[str]:
     held = scores['uncertainty']['interval_coverage']
     if held is not None and not HELD[0] <= held <= HELD[1]:
         yield f'{where}: the 68 % interval holds {100 * held:.0f} % of the truth.'
+
+
+def _fused_tiles(report: Report) -> Iterator[tuple[str, str]]:
+    for part, scores in domain_sets(report, 'source').items():
+        if part in ('clean', *MISSING):
+            yield f'Abs Rel, {part.replace("_", " ")}', number(_own(scores)['abs_rel'])
+
+
+def _fused_results(report: Report) -> Results:
+    rows = [
+        [
+            scores['part'].replace('_', ' '),
+            *(number(_own(scores)[name]) for name in COLUMNS),
+            percent(scores['uncertainty']['interval_coverage']),
+        ]
+        for scores in report['sets'].values()
+    ]
+    columns = ['', *COLUMNS.values(), '68 % interval holds']
+    note = 'Rows: what is wrong with spikes or frame. Scaled: by the median of each image.'
+    return Results('Depth from spikes and a frame', columns, rows, note)
+
+
+def _own(scores: Scores) -> Mapping[str, float | None]:
+    found: Mapping[str, float | None] = scores['predictors'][NETWORK]
+    return found
 
 
 def _image_tiles(report: Report) -> Iterator[tuple[str, str]]:
@@ -179,6 +206,9 @@ def _upsample_weaknesses(scores: Scores) -> Iterator[str]:
 
 TASK_PAGES = {
     'depth': TaskPage('Depth from spikes', _depth_tiles, _depth_weaknesses),
+    'fused': TaskPage(
+        'Depth from spikes and a frame', _fused_tiles, _depth_weaknesses, _fused_results
+    ),
     'image': TaskPage('Pictures from spikes', _image_tiles, _image_weaknesses, _image_results),
     'stereo': TaskPage(
         'Disparity from spikes', _stereo_tiles, _stereo_weaknesses, _stereo_results

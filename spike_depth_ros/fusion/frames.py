@@ -1,0 +1,166 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames of a camera beside a stream of spikes: stored, registered to windows, counted."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from spike_depth_ros import preview
+from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.fusion.images import check_image, pixels_from_msg
+from spike_depth_ros.fusion.offset import OffsetCheck
+from spike_depth_ros.fusion.pairing import FrameStore
+from spike_depth_ros.fusion.registration import Registration
+from spike_depth_ros.stream.decode import ImageMessage, PacketError, stamp_ns
+from spike_depth_ros.stream.window import Window
+
+KEPT = 64
+"""Frames kept for windows that wait: two seconds at 30 frames/s."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameSettings:
+    """Settings of frames; see the node's parameters ``image.*``.
+
+    Attributes:
+        max_age_s: Largest age of a frame, seconds; 0: that of the network's training.
+        delay_s: Delay of the stamps of frames, which is subtracted, seconds.
+        flip: Mirroring of arriving frames, one of ``registration.FLIPS``.
+        max_offset_px: Median offset of frames from the spikes from which they are refused,
+            pixels; 0: it is not measured.
+    """
+
+    max_age_s: float = 0.0
+    delay_s: float = 0.0
+    flip: str = 'none'
+    max_offset_px: float = 2.0
+
+
+class Frames:
+    """Frames of a camera beside a stream, for the windows of it.
+
+    Messages come from one thread, windows from another one.
+
+    Args:
+        settings: Settings.
+        max_age_s: Largest age of frames in the network's training, seconds.
+        warn: Called with kind and text of each warning.
+
+    Attributes:
+        max_age_s: Largest age of a frame, seconds.
+        store: Frames that may still be used.
+        received: Frames received.
+        refused: Frames that were not used though in time, and messages refused, by cause.
+        problem: Reason that the newest frame in time was refused, one line; empty: it was used.
+        offset: Offset of frames from the spikes.
+    """
+
+    def __init__(
+        self,
+        settings: FrameSettings,
+        max_age_s: float,
+        warn: Callable[[str, str], object] = lambda kind, text: None,
+    ) -> None:
+        self.settings = settings
+        self.max_age_s = settings.max_age_s or max_age_s
+        self.store: FrameStore[ImageMessage] = FrameStore(self.max_age_s, KEPT)
+        self.received = 0
+        self.refused: collections.Counter[str] = collections.Counter()
+        self.problem = ''
+        self.offset = OffsetCheck(settings.max_offset_px)
+        self._warn = warn
+        self._info: Any = None
+        self._calibrations: tuple[Calibration, Calibration] | None = None
+        self._registration: Registration | CalibrationError | None = None
+
+    def on_camera_info(self, msg: Any) -> None:
+        """Handle a CameraInfo of the frames."""
+        self._info = msg
+
+    def on_image(self, msg: ImageMessage) -> None:
+        """Handle an Image; one that is no frame is refused and counted."""
+        self.received += 1
+        try:
+            check_image(msg)
+        except PacketError as error:
+            self._refuse('encoding', str(error))
+            return
+        self.store.add(stamp_ns(msg.header.stamp) - round(1e9 * self.settings.delay_s), msg)
+
+    def observe(self, window: Window) -> Frame | None:
+        """Return the frame of a window: the last one before its reference plane; None: none."""
+        found = self.store.find(window.reference_ns)
+        if found is None:
+            return None
+        msg, age_s = found
+        try:
+            registration = self._register(window)
+            registration.check_size(msg.height, msg.width)
+        except CalibrationError as error:
+            self._refuse('calibration', str(error))
+            return None
+        frame = Frame(pixels_from_msg(msg), age_s, registration)
+        if self.settings.max_offset_px and self.offset.wants(age_s):
+            self._measure_offset(frame, registration, window)
+        if self.offset.problem:
+            self._refuse('offset', self.offset.problem)
+            return None
+        self.problem = ''
+        return frame
+
+    def _refuse(self, cause: str, text: str) -> None:
+        self.refused[cause] += 1
+        self.problem = text
+        self._warn(f'image {cause}', f'image: {text}')
+
+    def _register(self, window: Window) -> Registration:
+        """Return the mapping of the newest calibrations.
+
+        Raises:
+            CalibrationError: There is none.
+        """
+        camera = window.camera
+        missing = [
+            name
+            for name, info in (('camera_info', camera.info), ('image/camera_info', self._info))
+            if info is None
+        ]
+        if missing:
+            raise CalibrationError(
+                f'no {" and no ".join(missing)}: expected the calibrations of both cameras, made '
+                'together: publish them'
+            )
+        calibrations = (
+            Calibration.from_message(camera.info), Calibration.from_message(self._info),
+        )  # fmt: skip
+        if any(calibrations[0].d) and camera.rectification is None:
+            raise CalibrationError(
+                'the spikes are not rectified (parameter rectify), but their lens has a '
+                'distortion: expected rectify true where frames are used'
+            )
+        if calibrations != self._calibrations:
+            self._calibrations = calibrations
+            self.offset = OffsetCheck(self.settings.max_offset_px)
+            try:
+                self._registration = Registration(*calibrations, self.settings.flip)
+            except CalibrationError as error:
+                self._registration = error
+        if isinstance(self._registration, CalibrationError):
+            raise CalibrationError(str(self._registration))
+        assert self._registration is not None
+        return self._registration
+
+    def _measure_offset(self, frame: Frame, registration: Registration, window: Window) -> None:
+        """Measure the offset of a frame of little age from the spikes."""
+        sensor = window.geometry
+        seen = registration.apply(frame.pixels, sensor.height, sensor.width).mean(axis=0)
+        picture, lens = preview.render(window), window.camera.rectification
+        shown = picture if lens is None else lens.remap_picture(picture)
+        self.offset.add(seen, shown.astype(np.float32) / np.float32(255), frame.age_s)

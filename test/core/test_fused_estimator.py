@@ -1,0 +1,127 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth from spikes and a frame: library and backends."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('timm')
+import fused_files
+
+from spike_depth_ros.backends import Layout
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.window import Window
+
+HEIGHT, WIDTH = 40, 60
+RNG = np.random.default_rng(3)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    settings = {**fused_files.SMALL, 'pool': 2}
+    return fused_files.export_to(tmp_path_factory.mktemp('fused'), settings=settings)
+
+
+@pytest.fixture(scope='module', params=['onnx', 'torch'])
+def estimator(request, checkpoint):
+    with_backend = DepthEstimator.from_checkpoint(checkpoint, 'cpu', request.param, threads=1)
+    yield with_backend
+    with_backend.close()
+
+
+@pytest.fixture(scope='module')
+def window():
+    spikes = RNG.random((128, HEIGHT, WIDTH)) < RNG.random((HEIGHT, WIDTH))
+    return Window.from_planes(spikes.astype(np.uint8), 20_000)
+
+
+def pixels(height=HEIGHT, width=WIDTH):
+    return RNG.integers(0, 256, (height, width, 3), np.uint8)
+
+
+class TestFrame:
+    @pytest.mark.parametrize(('binning', 'pool'), [(1, 1), (1, 2), (2, 2), (1, 3)])
+    def test_cells_are_means_and_the_edge_is_repeated(self, binning, pool):
+        height, width = 35, 51
+        frame = pixels(height, width)
+        layout = Layout(Geometry(height, width), 128, 8, binning, pool)
+        found, cell = Frame(frame).image(layout), layout.cell
+        assert found.shape == (3, *layout.input_size)
+        assert found.dtype == np.float32
+        whole = height // cell, width // cell
+        for row, column in ((0, 0), (whole[0] - 1, whole[1] - 1)):
+            part = frame[cell * row : cell * (row + 1), cell * column : cell * (column + 1)]
+            np.testing.assert_allclose(
+                found[:, row, column], part.mean(axis=(0, 1)) / 255, atol=1e-6
+            )
+        used = -(-layout.height // pool), -(-layout.width // pool)
+        assert (found[:, used[0] :] == found[:, used[0] - 1 : used[0]]).all()
+        assert (found[:, :, used[1] :] == found[:, :, used[1] - 1 : used[1]]).all()
+
+    def test_grey_is_that_colour(self):
+        layout = Layout(Geometry(32, 32), 128, 8)
+        grey = pixels(32, 32)[..., 0]
+        colours = np.repeat(grey[..., None], 3, axis=2)
+        np.testing.assert_array_equal(Frame(grey).image(layout), Frame(colours).image(layout))
+
+    @pytest.mark.parametrize(
+        ('given', 'error', 'words'),
+        [
+            ([[1]], TypeError, 'frame of list: expected an array of uint8'),
+            (np.zeros((4, 4), np.float32), TypeError, 'frame of float32: expected'),
+            (np.zeros((4, 4, 4), np.uint8), ValueError, r'shape \[4, 4, 4\]: expected \[height'),
+            (np.zeros((0, 4), np.uint8), ValueError, r'shape \[0, 4\]'),
+            (np.zeros(4, np.uint8), ValueError, r'shape \[4\]'),
+        ],
+    )
+    def test_other_arrays_are_refused(self, given, error, words):
+        with pytest.raises(error, match=words):
+            Frame(given)
+
+    @pytest.mark.parametrize('age', [-0.1, np.nan, np.inf])
+    def test_ages_that_cannot_be_are_refused(self, age):
+        with pytest.raises(ValueError, match=r'age_s is .*: expected seconds, 0 or more'):
+            Frame(pixels(), age)
+
+    def test_another_size_needs_a_registration(self):
+        with pytest.raises(ValueError, match='frame of 30x20 pixels: expected 60x40'):
+            Frame(pixels(20, 30)).image(Layout(Geometry(HEIGHT, WIDTH), 128, 8))
+
+
+class TestDepth:
+    def test_the_frame_changes_depth_and_its_absence_is_no_black_frame(self, estimator, window):
+        given = [None, Frame(pixels()), Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8))]
+        depths = [estimator.predict(Observation(window, image=image)).depth for image in given]
+        assert all(depth.shape == (HEIGHT, WIDTH) for depth in depths)
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            assert np.abs(depths[one] / depths[other] - 1).max() > 1e-3
+        again = estimator.predict(Observation(window)).depth
+        np.testing.assert_array_equal(again, depths[0])
+
+    def test_backends_agree(self, checkpoint, window):
+        frame = Frame(pixels(), 0.02)
+        for image in (None, frame):
+            found = []
+            for backend in ('onnx', 'torch'):
+                estimator = DepthEstimator.from_checkpoint(checkpoint, 'cpu', backend, threads=1)
+                found.append(estimator.predict(Observation(window, image=image)).depth)
+                estimator.close()
+            np.testing.assert_allclose(*found, rtol=2e-3)
+
+    def test_an_old_frame_is_noted(self, estimator, window):
+        notes = estimator.predict(Observation(window, image=Frame(pixels(), 0.2))).notes
+        assert 'age of the frame 0.2 s, trained for 0 to 0.1' in notes
+        notes = estimator.predict(Observation(window, image=Frame(pixels(), 0.1))).notes
+        assert not any('age' in note for note in notes)
+
+    def test_a_network_of_spikes_alone_does_not_use_it(self, window):
+        estimator = DepthEstimator.from_checkpoint(device='cpu', threads=1)
+        plain = estimator.predict(Observation(window))
+        beside = estimator.predict(Observation(window, image=Frame(pixels())))
+        np.testing.assert_array_equal(beside.depth, plain.depth)
+        note = 'the frame is not used: the network takes spikes alone'
+        assert set(beside.notes) - set(plain.notes) == {note}
+        estimator.close()

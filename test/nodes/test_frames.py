@@ -1,0 +1,151 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames beside the spikes, over DDS: what windows get, what is refused, other models."""
+
+import fused_files
+import numpy as np
+import pytest
+from depth_node import HEIGHT, QUEUE, RATE, T0, WIDTH, Driver, moving_bars, set_parameter
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.checkpoint import default_checkpoint
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.stream.window import Window
+
+pytestmark = pytest.mark.dds
+
+FX = 80.0
+HOP = 40
+MS = 1_000_000
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    return fused_files.export_to(
+        tmp_path_factory.mktemp('fused'), planes=40, planes_range=(40, 40)
+    )
+
+
+@pytest.fixture
+def rig(ros_node, depth_node, listener, spin, checkpoint):
+    return Rig(ros_node, depth_node, listener, spin, checkpoint)
+
+
+class Rig:
+    """A node of windows of 40 planes, and the drivers of both cameras."""
+
+    def __init__(self, node, start, listener, spin, checkpoint):
+        self.node, self.start, self.listener, self.spin = node, start, listener, spin
+        self.checkpoint = checkpoint
+        self.cameras, self.infos = (
+            node.create_publisher(CameraInfo, topic, QUEUE)
+            for topic in ('camera_info', 'image/camera_info')
+        )
+        self.images = node.create_publisher(Image, 'image', QUEUE)
+        self.driver = Driver(node)
+
+    def begin(self, **values):
+        given = {'policy': 'every', 'window': 40, 'checkpoint': self.checkpoint,
+                 'spike_rate_hz': float(RATE), 'image.max_offset_px': 0.0}  # fmt: skip
+        self.start(**(given | values))
+        self.driver.connect(self.spin)
+        calibration = Calibration.from_focal_length(FX, WIDTH, HEIGHT)
+        self.calibration = CameraInfo(
+            height=HEIGHT, width=WIDTH, k=calibration.k, r=calibration.r, p=calibration.p,
+            d=calibration.d, distortion_model='plumb_bob',
+        )  # fmt: skip
+
+        def known():
+            self.cameras.publish(self.calibration)
+            return self.listener.values('stream').get('sensor', 'unknown') != 'unknown'
+
+        self.driver.send(0, planes=1)
+        self.spin(known, what='a camera_info')
+
+    def connect_frames(self):
+        self.spin(lambda: self.images.get_subscription_count() > 0, what='a subscriber of frames')
+
+        def heard():
+            self.infos.publish(self.calibration)
+            return self.listener.count('frames_received', 'frames') > 0
+
+        self.send_frame(-1000 * MS, 0)
+        self.spin(heard, what='the first frame')
+
+    def send_frame(self, after_ns, grey, **changes):
+        """Publish a frame of one grey, a time after the first plane."""
+        at = T0 + after_ns
+        msg = Image(height=HEIGHT, width=WIDTH, encoding='mono8', step=WIDTH)
+        msg.header.stamp.sec, msg.header.stamp.nanosec = divmod(at, 10**9)
+        msg.data = np.full(HEIGHT * WIDTH, grey, np.uint8).tobytes()
+        for name, value in changes.items():
+            setattr(msg, name, value)
+        self.images.publish(msg)
+
+    def count(self, name):
+        return self.listener.count(name, 'frames')
+
+
+def expected(checkpoint, first, grey, age_s):
+    estimator = DepthEstimator.from_checkpoint(checkpoint)
+    window = Window.from_planes(moving_bars(40), RATE)
+    image = None if grey is None else Frame(np.full((HEIGHT, WIDTH), grey, np.uint8), age_s)
+    return estimator.predict(Observation(window, FX, image=image)).depth
+
+
+def test_windows_get_the_last_frame_before_their_reference_plane(rig, listener, spin, checkpoint):
+    rig.begin()
+    rig.connect_frames()
+    spin(lambda: rig.count('windows_without_frame') + len(listener.depth) >= 0)
+    # The reference plane is the 20th of a window, 1 ms after its first one.
+    for number, grey in enumerate((30, 220)):
+        rig.send_frame(2 * MS * number + MS // 2, grey)
+    rig.send_frame(2 * MS * 2, 128)  # decides on the window before
+    rig.driver.send(1, planes=39)
+    rig.driver.send(40, planes=40)
+    spin(lambda: len(listener.depth) == 2, what='two depth images')
+    for depth, grey in zip(listener.depth, (30, 220), strict=True):
+        found = array_from_msg(depth)
+        wanted = [expected(checkpoint, 0, g, 0.0005) for g in (30, 220, None)]
+        errors = [np.abs(found / one - 1).max() for one in wanted]
+        assert min(errors) == errors[(30, 220).index(grey)] < 1e-3, errors
+    spin(lambda: rig.count('windows_with_frame') == 2, what='both counted')
+
+
+def test_what_cannot_be_used_is_counted_by_cause_and_depth_goes_on(rig, listener, spin):
+    rig.begin(**{'image.max_age_s': 0.01})
+    rig.connect_frames()
+    rig.send_frame(0, 1, encoding='32FC1')
+    spin(lambda: rig.count('frames_refused_encoding') == 1, what='the encoding')
+    small = CameraInfo(**{name: getattr(rig.calibration, name) for name in ('k', 'r', 'p', 'd')})
+    small.height, small.width, small.distortion_model = HEIGHT, 2 * WIDTH, 'plumb_bob'
+    rig.infos.publish(small)
+    rig.send_frame(MS // 2, 1)
+    rig.send_frame(60 * MS, 1)
+    rig.driver.send(1, planes=39)
+    spin(lambda: rig.count('frames_refused_calibration') == 1, what='the calibration')
+    assert f'expected {2 * WIDTH}x{HEIGHT}, the size of its calibration' in (
+        listener.status['frames'].message
+    )
+    # 20 ms later: older than the largest age.
+    rig.driver.send(400, planes=40)
+    spin(lambda: rig.count('windows_with_stale_frame') == 1, what='a stale frame')
+    spin(lambda: len(listener.depth) == 2, what='depth of the spikes alone')
+
+
+def test_a_model_of_spikes_does_not_subscribe_until_it_is_changed(
+    rig, listener, spin, ros_node, processes, checkpoint
+):
+    rig.begin(checkpoint=default_checkpoint())
+    said = 'image is published, but the model takes spikes alone: frames are not used'
+    spin(lambda: said in processes.log('depth'), what='the line')
+    assert rig.images.get_subscription_count() == 0
+    assert 'frames' not in listener.status
+    assert set_parameter(ros_node, spin, 'checkpoint', str(checkpoint)).successful
+    spin(lambda: rig.images.get_subscription_count() == 1, what='a subscriber of frames')
+    assert set_parameter(ros_node, spin, 'checkpoint', '').successful
+    spin(lambda: rig.images.get_subscription_count() == 0, what='the end of it')
+    assert processes.log('depth').count(said) == 1
