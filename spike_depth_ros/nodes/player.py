@@ -15,7 +15,7 @@ from pathlib import Path
 import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from spike_depth_ros.arguments import (
@@ -29,7 +29,7 @@ from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
-from spike_depth_ros.nodes.player_packets import Packet, TrueDepth
+from spike_depth_ros.nodes.player_packets import Frame, Packet, TrueDepth
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.nodes.spike_topics import SpikeTopics
 from spike_depth_ros.stereo import EYES
@@ -85,6 +85,14 @@ class SpikePlayer(Node):
             if self._source.has_truth
             else None
         )
+        self.frames_sent = 0
+        self._frame_publishers = [
+            self.create_publisher(
+                kind, topic, self._topics.qos, qos_overriding_options=self._topics.overriding
+            )
+            for kind, topic in ((CameraInfo, 'image/camera_info'), (Image, 'image'))
+            if self._source.frames is not None
+        ]
 
     def play(self) -> int:
         """Publish the whole stream at its rate; return the exit status."""
@@ -102,8 +110,10 @@ class SpikePlayer(Node):
             for item in self._source.items:
                 if isinstance(item, Packet):
                     self._publish_when_due(item)
-                else:
+                elif isinstance(item, TrueDepth):
                     self._publish_truth(item)
+                else:
+                    self._publish_frame(item)
                 if not rclpy.ok():
                     break
         except (TruncatedError, OSError) as error:
@@ -134,6 +144,21 @@ class SpikePlayer(Node):
             frame_id=self._cameras[0].header.frame_id,
         )
         self._truth_publisher.publish(image_msg(truth.message, header))
+
+    def _publish_frame(self, frame: Frame) -> None:
+        """Publish a frame and its camera_info, as true depth."""
+        camera = self._source.frames
+        assert camera is not None
+        infos, images = self._frame_publishers
+        header = Header(
+            stamp=stamp_msg(self.first_stamp_ns + frame.at_ns),
+            frame_id=frame.message.header.frame_id,
+        )
+        if camera.width:
+            camera.header = header
+            infos.publish(camera)
+        images.publish(image_msg(frame.message, header))
+        self.frames_sent += 1
 
     def _wait_until_due(self, since_start_ns: int) -> None:
         """Sleep until a time of the stream, at the speed of playback."""
@@ -226,6 +251,8 @@ class SpikePlayer(Node):
         }
         if right:
             (report['right'],) = right
+        if self._source.frames is not None:
+            report['frames_sent'] = self.frames_sent
         # A stream does not wait for the disk.
         write_atomically(path, (json.dumps(report) + '\n').encode(), sync=False)
 
@@ -267,6 +294,12 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar='TOPIC',
         help='true depth in a bag, published as depth/truth. Default: depth/truth beside it, if '
         'there is one; none: leave it out',
+    )
+    add(
+        '--image',
+        metavar='TOPIC',
+        help='frames in a bag, published as image. Default: image beside the spikes, if there is '
+        'one; none: leave them out',
     )
     add(
         '--with-truth',

@@ -12,10 +12,19 @@ from typing import Any
 from sensor_msgs.msg import CameraInfo
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
+from spike_depth_ros.evaluation.frames import FrameTopics, choose_frames
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
+from spike_depth_ros.fusion.frames import FrameSettings
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import camera_info_from_matrix
-from spike_depth_ros.nodes.player_packets import Packet, Source, TrueDepth, same_geometry
+from spike_depth_ros.nodes.player_packets import (
+    Frame,
+    Item,
+    Packet,
+    Source,
+    TrueDepth,
+    same_geometry,
+)
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, stamp_ns
 from spike_depth_ros.stream.plane_clock import NANOSECONDS
@@ -54,7 +63,8 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
         ]
         names = [f'{path}: topic {eye.topic}' for eye in eyes]
         geometry = same_geometry(names, [eye.geometry for eye in eyes])
-        stream = _BagStream(bag, eyes, topics[0].truth)
+        frames = _bag_frames(bag, topics, options)
+        stream = _BagStream(bag, eyes, topics[0].truth, frames)
     except BagError as error:
         raise process.UserError(str(error)) from error
     for camera, eye in zip(cameras, eyes, strict=True):
@@ -66,6 +76,7 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
         cameras,
         stream.ahead_ns,
         has_truth=topics[0].truth is not None,
+        frames=None if frames is None else _bag_info(bag, frames.camera_info),
         damage=bag.damage,
         warnings=_other_rates(eyes),
     )
@@ -85,6 +96,16 @@ def _bag_topics(bag: Any, options: argparse.Namespace) -> list[Any]:
     return [choose_topics(bag, options.topic, None, options.truth)]
 
 
+def _bag_frames(
+    bag: Any, topics: Sequence[Any], options: argparse.Namespace
+) -> FrameTopics | None:
+    """Return the topics of frames beside the only camera; None: there are none."""
+    if len(topics) > 1:
+        return None
+    image = '' if options.image == NO_TRUTH else options.image
+    return choose_frames(bag, topics[0].spikes, image, FrameSettings())
+
+
 def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> CameraInfo:
     """Return the first camera_info of a bag; an uncalibrated one if there is none."""
     first = next(bag.messages([topic]), None) if topic is not None else None
@@ -95,13 +116,24 @@ def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> Cam
                 'for example --size 400x250'
             )
         return camera_info_from_matrix(None, *options.size)
-    message = decode(first.data, CAMERA_INFO)
-    found = (message.width, message.height)
+    camera = _camera_info(decode(first.data, CAMERA_INFO))
+    found = (camera.width, camera.height)
     if options.size not in (None, found):
         raise process.UserError(
             f'{bag.path}: its camera_info has {found[0]}x{found[1]}; expected '
             f'{options.size[0]}x{options.size[1]} as given: leave out --size'
         )
+    return camera
+
+
+def _bag_info(bag: Any, topic: str | None) -> CameraInfo:
+    """Return the first camera_info of frames; one without a size if there is none."""
+    first = next(bag.messages([topic]), None) if topic is not None else None
+    return CameraInfo() if first is None else _camera_info(decode(first.data, CAMERA_INFO))
+
+
+def _camera_info(message: Any) -> CameraInfo:
+    """Return a camera_info of a bag as a message to publish."""
     return CameraInfo(
         height=message.height,
         width=message.width,
@@ -175,12 +207,13 @@ def _other_rates(eyes: Sequence[_BagEye]) -> list[str]:
 
 
 class _BagStream:
-    """Packets and true depth of a bag, with times since its first plane.
+    """Packets, true depth and frames of a bag, with times since its first plane.
 
     Args:
         bag: The bag.
         eyes: Its only camera, or its left and its right one.
         truth: Topic of true depth of the first camera; None: none.
+        frames: Topics of frames beside it; None: none.
 
     Attributes:
         ahead_ns: See :class:`Source`.
@@ -189,10 +222,17 @@ class _BagStream:
         process.UserError: Two cameras begin too far apart to be played together.
     """
 
-    def __init__(self, bag: Any, eyes: Sequence[_BagEye], truth: str | None) -> None:
+    def __init__(
+        self,
+        bag: Any,
+        eyes: Sequence[_BagEye],
+        truth: str | None,
+        frames: FrameTopics | None,
+    ) -> None:
         self._bag = bag
         self._eyes = eyes
         self._truth = truth
+        self._image = None if frames is None else frames.image
         self._start_ns = min(eye.first_ns for eye in eyes)
         self._first_ns = [eye.first_ns - self._start_ns for eye in eyes]
         recorded_ns = min(eye.recorded_ns for eye in eyes)
@@ -208,7 +248,7 @@ class _BagStream:
                 f'{MAX_JUMP_S} s: stamp both by one clock, or play one with --topic'
             )
 
-    def items(self, loop: bool) -> Iterator[Packet | TrueDepth]:
+    def items(self, loop: bool) -> Iterator[Item]:
         """Yield the items of the bag in order; with ``loop`` repeatedly, with continued times."""
         offset_ns = 0
         while True:
@@ -220,20 +260,20 @@ class _BagStream:
                         start_ns=item.start_ns + offset_ns, end_ns=item.end_ns + offset_ns
                     )
                 else:
-                    yield TrueDepth(item.message, item.at_ns + offset_ns)
+                    yield item._replace(at_ns=item.at_ns + offset_ns)
             if not loop or not length_ns:
                 return
             offset_ns += length_ns
 
-    def _once(self) -> Iterator[Packet | TrueDepth]:
+    def _once(self) -> Iterator[Item]:
         numbers = {eye.topic: number for number, eye in enumerate(self._eyes)}
-        wanted = [*numbers, *([] if self._truth is None else [self._truth])]
+        wanted = [*numbers, *(one for one in (self._truth, self._image) if one is not None)]
         last_ns, jumped = list(self._first_ns), False
         for entry in self._bag.messages(wanted):
             message = _image(self._bag, entry)
             if message is None:
                 continue
-            number = numbers.get(entry.topic, 0)  # true depth is of the first camera
+            number = numbers.get(entry.topic, 0)  # true depth and frames are of the first camera
             at_ns = stamp_ns(message.header.stamp) - self._start_ns
             step_s = (at_ns - last_ns[number]) / NANOSECONDS
             if abs(step_s) > MAX_JUMP_S:
@@ -248,6 +288,9 @@ class _BagStream:
                 continue
             if entry.topic == self._truth:
                 yield TrueDepth(message, at_ns)
+                continue
+            if entry.topic == self._image:
+                yield Frame(message, at_ns)
                 continue
             eye = self._eyes[number]
             try:

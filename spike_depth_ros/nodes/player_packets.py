@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the player sends: packets and true depth with their times, and where they come from."""
+"""What the player sends, packets, true depth and frames, with times; and where it is from."""
 
 from __future__ import annotations
 
@@ -45,12 +45,28 @@ class TrueDepth(NamedTuple):
     at_ns: int
 
 
+class Frame(NamedTuple):
+    """Frame of a camera beside the spikes, of a bag.
+
+    Attributes:
+        message: Its message.
+        at_ns: Its time since the stream's first plane, nanoseconds.
+    """
+
+    message: ImageMessage
+    at_ns: int
+
+
+Item = Packet | TrueDepth | Frame
+"""What a source gives."""
+
+
 @dataclasses.dataclass
 class Source:
     """Opened source of planes, of one camera or of a left and a right one.
 
     Attributes:
-        items: Packets and true depth, in the order to send.
+        items: Packets, true depth and frames, in the order to send.
         geometry: Sensor size and bit order of each camera.
         rate_hz: Planes a second.
         cameras: Camera info of each camera; its frame is that of the camera's messages.
@@ -58,17 +74,19 @@ class Source:
             nanoseconds; not 0 for one of two clocks.
         pipe: The pipe; None: a file or bag.
         has_truth: True if items may be true depth.
+        frames: Camera info of frames that items may be; None: there are none.
         damage: Parts that could not be read so far, one line each.
         warnings: What the user should know before the start, one line each.
     """
 
-    items: Iterator[Packet | TrueDepth]
+    items: Iterator[Item]
     geometry: Geometry
     rate_hz: float
     cameras: Sequence[CameraInfo]
     ahead_ns: Sequence[int] = (0, 0)
     pipe: WaitingPipe | None = None
     has_truth: bool = False
+    frames: CameraInfo | None = None
     damage: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
 

@@ -21,9 +21,9 @@ from spike_depth_ros.nodes.calibration import (
     set_fields,
 )
 from spike_depth_ros.nodes.player_packets import (
+    Item,
     Packet,
     Source,
-    TrueDepth,
     same_geometry,
 )
 from spike_depth_ros.stereo import EYES
@@ -270,9 +270,7 @@ def _counted(blocks: Iterable[Sequence[PackedPlanes]], rate_hz: float) -> Iterat
             yield Packet(block, start_ns, end_ns, eye)
 
 
-def _limited(
-    items: Iterator[Packet | TrueDepth], planes: int, cameras: int
-) -> Iterator[Packet | TrueDepth]:
+def _limited(items: Iterator[Item], planes: int, cameras: int) -> Iterator[Item]:
     """Yield the items up to a number of planes of each camera; the last packet is cut."""
     remaining = [planes] * cameras
     for item in items:

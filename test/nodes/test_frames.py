@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames beside the spikes, over DDS: what windows get, what is refused, other models."""
 
+import bags
 import fused_files
 import numpy as np
 import pytest
@@ -24,9 +25,9 @@ MS = 1_000_000
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    return fused_files.export_to(
-        tmp_path_factory.mktemp('fused'), planes=40, planes_range=(40, 40)
-    )
+    # Without an export, which takes longer than all tests: the node runs it by torch.
+    path = tmp_path_factory.mktemp('fused') / 'fused.safetensors'
+    return fused_files.write(path, planes=40, planes_range=(40, 40))
 
 
 @pytest.fixture
@@ -134,6 +135,29 @@ def test_what_cannot_be_used_is_counted_by_cause_and_depth_goes_on(rig, listener
     rig.driver.send(400, planes=40)
     spin(lambda: rig.count('windows_with_stale_frame') == 1, what='a stale frame')
     spin(lambda: len(listener.depth) == 2, what='depth of the spikes alone')
+
+
+def test_frames_of_a_bag_are_played_and_reach_the_windows(
+    play, depth_node, listener, spin, tmp_path, checkpoint
+):
+    start, grey = bags.START, np.full((bags.HEIGHT, bags.WIDTH), 99, np.uint8)
+    frames = [
+        (f'/{name}', start + at, message)
+        for at in range(0, 40 * MS, 4 * MS)
+        for name, message in (
+            ('image', bags.image(start + at, grey, 'mono8')),
+            ('image/camera_info', bags.camera(start + at)),
+        )
+    ]
+    spikes = [(f'/{topic.rsplit("/", 1)[-1]}', at, one) for topic, at, one in bags.stream(800)]
+    bag = bags.write(tmp_path / 'bag', sorted(spikes + frames, key=lambda one: one[1]))
+    depth_node(policy='every', window=40, checkpoint=checkpoint, **{'image.max_offset_px': 0.0})
+    report = play(bag, '--speed', '0.02')
+    assert (report['planes_sent'], report['frames_sent']) == (800, 10)
+    spin(lambda: len(listener.depth) == 20, what='depth of each window')
+    spin(lambda: listener.count('frames_received', 'frames') == 10, what='each frame')
+    spin(lambda: listener.count('windows_with_frame', 'frames') == 20, what='each window')
+    assert listener.count('frames_refused', 'frames') == 0
 
 
 def test_a_model_of_spikes_does_not_subscribe_until_it_is_changed(

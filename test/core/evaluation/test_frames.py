@@ -99,7 +99,7 @@ def test_topics_are_chosen_or_refused_in_one_line(tmp_path):
 
 
 def test_a_bag_is_evaluated_with_its_frames_and_repeats(tmp_path):
-    model = fused_files.export_to(tmp_path, planes=40, planes_range=(40, 40))
+    model = fused_files.write(tmp_path / 'fused.safetensors', planes=40, planes_range=(40, 40))
     recording(tmp_path / 'bag', [frame(k * MS, 20 * k) for k in range(10)])
     given = [str(tmp_path / 'bag'), '--model', str(model), '--device', 'cpu', '--threads', '1']
     depths = {}

@@ -137,7 +137,7 @@ def test_batches_have_damaged_and_undamaged_colours(work):
         ),
         (
             {'uses': 'spikes'},
-            "teacher is 'frame': expected the name of an earlier stage with settings: {uses: fram",
+            "teacher is 'frame': expected the name of an earlier stage with settings: {uses: f",
         ),
         ({'init_from': 'scratch'}, "init_from is 'scratch': expected 'frame', as teacher"),
         ({'largest_cosine': 0.0}, 'largest_cosine is 0: expected above 0 and up to 1'),
