@@ -25,6 +25,10 @@ KEPT = 64
 """Frames kept for windows that wait: two seconds at 30 frames/s."""
 
 
+RESTART_NS = 1_000_000_000
+"""Time by which a stamp is before the newest one from which frames have begun again, ns."""
+
+
 @dataclasses.dataclass(frozen=True)
 class FrameSettings:
     """Settings of frames; see the node's parameters ``image.*``.
@@ -76,6 +80,7 @@ class Frames:
         self.problem = ''
         self.offset = OffsetCheck(settings.max_offset_px)
         self._warn = warn
+        self._newest_ns = 0
         self._info: Any = None
         self._calibrations: tuple[Calibration, Calibration] | None = None
         self._registration: Registration | CalibrationError | None = None
@@ -92,7 +97,13 @@ class Frames:
         except PacketError as error:
             self._refuse('encoding', str(error))
             return
-        self.store.add(stamp_ns(msg.header.stamp) - round(1e9 * self.settings.delay_s), msg)
+        at_ns = stamp_ns(msg.header.stamp) - round(1e9 * self.settings.delay_s)
+        if at_ns < self._newest_ns - RESTART_NS:
+            # A clock that was set back: what is kept would push out each frame from now on.
+            self.store.reset()
+            self._newest_ns = at_ns
+        self._newest_ns = max(self._newest_ns, at_ns)
+        self.store.add(at_ns, msg)
 
     def observe(self, window: Window) -> Frame | None:
         """Return the frame of a window: the last one before its reference plane; None: none."""
