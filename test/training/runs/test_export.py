@@ -67,7 +67,7 @@ def small_dpt_tiny(monkeypatch):
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
     """What the command line gives for a seed; test_adapt exports a ``dpt_tiny``."""
-    path = tmp_path_factory.mktemp('export') / 'model.safetensors'
+    path = tmp_path_factory.mktemp('export') / 'made' / 'model.safetensors'
     arguments = ['run.py', 'export', '--architecture', 'unet_lite', '--seed', '3', '--out']
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as told:
         patch.setitem(RANDOM_INFO, 'unet_lite', LITE)

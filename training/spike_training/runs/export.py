@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import spike_depth_ros
-from spike_depth_ros.architectures import StereoLiteSettings, TinySettings
+from spike_depth_ros.architectures import FuseLiteSettings, StereoLiteSettings, TinySettings
 from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     CheckpointError,
@@ -37,9 +37,11 @@ from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_training.disk import make_folder
 from spike_training.evaluation.statistics import fresh_statistics
 from spike_training.runs import export_upsampling
 from spike_training.runs.onnx_file import onnx_content
+from spike_training.sampling.frames import MAX_AGE_S
 from spike_training.settings.reading import load_config
 from spike_training.threads import limit_threads
 
@@ -69,6 +71,23 @@ RANDOM_INFO: dict[str, SpikeInfo] = {
         stage='random',
         package_version=spike_depth_ros.__version__,
     ),
+    'fuse_lite': FusedInfo(
+        architecture='fuse_lite',
+        settings=dataclasses.asdict(
+            FuseLiteSettings(pool=2, features2=16, head=16, upsampling='convex')
+        ),
+        planes=128,
+        planes_range=(16, 1280),
+        bins=9,
+        rate_hz_range=(10_000.0, 40_000.0),
+        min_depth=0.3,
+        max_depth=80.0,
+        canonical_fx=400.0,
+        fx_range=(200.0, 800.0),
+        max_age_s=MAX_AGE_S,
+        stage='random',
+        package_version=spike_depth_ros.__version__,
+    ),
     'stereo_lite': StereoInfo(
         architecture='stereo_lite',
         settings=dataclasses.asdict(StereoLiteSettings()),
@@ -93,6 +112,7 @@ def export(
     """Write a checkpoint with its .onnx export; see :mod:`spike_training.commands.export`."""
     info: CheckpointInfo
     correction = None
+    make_folder(out.parent)
     if checkpoint is not None:
         info, weights, correction = load_with_correction(checkpoint, CheckpointInfo)
     elif architecture in export_upsampling.RANDOM_INFO:
