@@ -40,7 +40,7 @@ class Ramp:
     name, device = 'onnx', 'cpu'
     busy = False
 
-    def run(self, packed, layout):
+    def run(self, packed, layout, frame=None):
         assert not self.busy
         self.busy = True
         rows = np.linspace(1, 2, layout.height, dtype=np.float32)
@@ -370,7 +370,7 @@ def test_dark_current_and_response_are_removed_at_any_plane_rate():
     seen = []
 
     class Counting(Ramp):
-        def run(self, packed, layout):
+        def run(self, packed, layout, frame=None):
             counts = layout.new_counts()
             layout.count(packed, counts)
             seen.append(counts.sum() / layout.planes_per_bin.sum() / counts[0, 0].size)
@@ -397,7 +397,7 @@ class Faulty(Ramp):
     def __init__(self, above, **changes):
         self.above, self.changes, self.layouts = above, changes, []
 
-    def run(self, packed, layout):
+    def run(self, packed, layout, frame=None):
         images = super().run(packed, layout)
         self.layouts.append(layout)
         if np.unpackbits(packed).mean() > self.above:

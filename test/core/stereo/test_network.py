@@ -223,13 +223,13 @@ def test_windows_unlike_those_of_the_training_are_said(checkpoint):
 @pytest.mark.parametrize('kind', [DepthEstimator, StereoEstimator])
 def test_a_checkpoint_of_another_task_is_one_clear_line(checkpoint, kind):
     path, found, expected = (
-        (checkpoint, 'stereo', 'depth')
+        (checkpoint, 'stereo', "'depth' or 'fused'")
         if kind is DepthEstimator
-        else (default_checkpoint(), 'depth', 'stereo')
+        else (default_checkpoint(), 'depth', "'stereo'")
     )
     with pytest.raises(CheckpointError) as caught:
         kind.from_checkpoint(path)
-    assert str(caught.value) == f"{path}: field task is '{found}', expected '{expected}'"
+    assert str(caught.value) == f"{path}: field task is '{found}', expected {expected}"
 
 
 def test_a_missing_checkpoint_and_a_wrong_depth_are_refused(tmp_path, checkpoint):

@@ -76,7 +76,8 @@ class TestLoss:
     def test_scale_and_shift_of_the_labels_change_nothing(self):
         batch = Relative().batch(0, 2)
         other = dataclasses.replace(batch, depth=1 / (0.1 / batch.depth + 0.3))
-        torch.testing.assert_close(self.losses(batch)[0].sup, self.losses(other)[0].sup)
+        one, changed = (self.losses(each)[0].sup for each in (batch, other))
+        torch.testing.assert_close(one, changed, rtol=1e-4, atol=0)  # of float32 near a constant
 
     def test_in_a_mixed_batch_each_image_has_its_own_loss(self):
         parts = metres(2), Relative().batch(1, 2)

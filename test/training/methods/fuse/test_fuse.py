@@ -28,7 +28,8 @@ from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import ModelConfig, problems_of
 from spike_training.settings.reading import load_config
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+# One run trains and is exported, which takes a minute on a busy machine.
+pytestmark = [pytest.mark.usefixtures('one_thread'), pytest.mark.timeout(300)]
 CPU = torch.device('cpu')
 SMALL = {'dim': 16, 'features8': 8, 'features': 8, 'features2': 8, 'head': 8, 'heads': 2}
 
