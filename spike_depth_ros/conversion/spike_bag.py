@@ -44,6 +44,9 @@ TOPICS = {'spikes': IMAGE, 'camera_info': CAMERA_INFO, 'depth/truth': IMAGE}
 TimedMessage = tuple[int, str, Any]
 """When a message is recorded, nanoseconds; its topic, without a slash before it; the message."""
 
+FRAME_TOPICS = {'image': IMAGE, 'image/camera_info': CAMERA_INFO}
+"""Topics of frames beside the spikes, and their types."""
+
 _CAMERA_INFO_EVERY_NS = 100_000_000
 _MESSAGE_BYTES = 512
 _LONGEST_S = 2e9  # stamps have 32 bits of seconds
@@ -96,6 +99,27 @@ class PacketStream:
 def depth_message(sent_ns: int, stamp_ns: int, depth: npt.NDArray[np.float32]) -> TimedMessage:
     """Return a message of true depth, ``[height, width]`` metres."""
     return sent_ns, 'depth/truth', make_image(depth, METRES, make_header(stamp_ns, FRAME_ID))
+
+
+def frame_messages(
+    sent_ns: int, stamp_ns: int, pixels: npt.NDArray[np.uint8], calibration: Calibration
+) -> list[TimedMessage]:
+    """Return the messages of a frame beside the spikes: its camera_info, and the frame itself.
+
+    Args:
+        sent_ns: When they are recorded, nanoseconds.
+        stamp_ns: Time of the frame, nanoseconds.
+        pixels: ``[height, width, 3]`` RGB.
+        calibration: Calibration of its camera.
+    """
+    header = make_header(stamp_ns, FRAME_ID)
+    height, width, _ = pixels.shape
+    image = make_image(pixels.reshape(height, 3 * width), 'rgb8', header)
+    image.width = width
+    return [
+        (sent_ns, 'image/camera_info', make_camera_info(calibration, header)),
+        (sent_ns, 'image', image),
+    ]
 
 
 def write_messages(

@@ -58,6 +58,7 @@ class Recording:
 
     def __init__(self, graph: Graph, options: argparse.Namespace) -> None:
         self._names = [_find_topics(graph, *given, options.timeout) for given in _asked(options)]
+        frames = _find_frames(graph, options)
         self.topics = ' and '.join(spikes for spikes, _ in self._names)
         _check_distinct(self._names)
         self._graph, self._options, self.report = graph, options, ''
@@ -79,7 +80,7 @@ class Recording:
                 self._place.parent.rmdir()
             raise UserError(one_line(error)) from None
         try:
-            self.stream = StreamRecorder(graph, self._names, self._bag)
+            self.stream = StreamRecorder(graph, self._names, self._bag, frames)
         except BaseException:
             self._bag.close()
             _put(self._place, self.out, recorded=False, disk_failed=False)
@@ -164,6 +165,22 @@ def _find_topics(graph: Graph, name: str, camera_name: str, timeout_s: float) ->
     if kind != IMAGE:
         raise UserError(f'{topic} is {kind}, expected {IMAGE} (docs/wire_format.md)')
     return topic, graph.full_name(camera_name or f'{topic.rpartition("/")[0]}/camera_info')
+
+
+def _find_frames(graph: Graph, options: argparse.Namespace) -> tuple[str, str] | None:
+    """Wait for a topic of frames; return its full name and that of its camera_info; None: none.
+
+    Raises:
+        UserError: There is none in that time, or it is of another type.
+    """
+    if options.image is None:
+        return None
+    topic, kind = graph.find_topic(options.image, options.timeout)
+    if kind != IMAGE:
+        raise UserError(f'{topic} is {kind}, expected frames, {IMAGE}')
+    below = f'{topic}/camera_info'
+    is_below = topic.rpartition('/')[2] == 'image' or graph.publishers(below)
+    return topic, below if is_below else f'{topic.rpartition("/")[0]}/camera_info'
 
 
 def _check_distinct(names: Sequence[tuple[str, str]]) -> None:
@@ -403,6 +420,12 @@ def argument_parser() -> argparse.ArgumentParser:
         help='begin the next file of the bag before this size is exceeded, as -b',
     )
     add('--camera-info', metavar='TOPIC', help='default: camera_info beside TOPIC')
+    add(
+        '--image',
+        metavar='TOPIC',
+        help='also record frames of a camera beside the spikes and their camera_info, below the '
+        'topic or beside it',
+    )
     for former, kind in (('--max_gb', positive), ('--camera_info', str)):
         add(former, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     add('--timeout', type=positive, default=5.0, metavar='S', help='longest wait. Default: 5')
@@ -440,6 +463,10 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error(
             f'{given}: with --stereo the topics are left/spikes and so on: leave it out, or remap '
             'them (--ros-args -r left/spikes:=/your/topic)'
+        )
+    if options.stereo and options.image:
+        parser.error(
+            f'--image {options.image}: expected none with --stereo, frames are of one camera'
         )
     if not (options.stereo or options.topic):
         parser.error('expected a topic of spikes, such as /spikes, or --stereo')

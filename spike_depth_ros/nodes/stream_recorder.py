@@ -199,16 +199,64 @@ class _Stream:
         self._ingest.on_spikes(message, cause)
 
 
+class _Beside:
+    """Topic that is recorded as it is, beside the spikes.
+
+    Args:
+        graph: Node of the subscription.
+        topic: Full name of the topic.
+        message: Its type.
+        kind: Name of the type.
+        bag: Where messages are written.
+        group: Callback group of the subscription.
+
+    Attributes:
+        topic: Full name of the topic.
+        messages: Number of recorded messages.
+        input: What the reader reads.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        topic: str,
+        message: Any,
+        kind: str,
+        bag: BagRecorder,
+        group: CallbackGroup,
+    ) -> None:
+        self.topic, self.messages = topic, 0
+        self._kind, self._bag = kind, bag
+        qos = QoSProfile(depth=ANY_PUBLISHER.depth, reliability=ANY_PUBLISHER.reliability)
+        if best_reliability(graph.publishers(topic), False):
+            qos.reliability = QoSReliabilityPolicy.RELIABLE
+        subscription = graph.create_subscription(
+            message, topic, lambda _: None, qos, callback_group=group, raw=True
+        )
+        self.input = Input(subscription, self._on_message)
+
+    def _on_message(self, data: bytes, _: int | None) -> None:
+        self.messages += self._bag.write(self.topic, self._kind, time.time_ns(), data)
+
+
 class StreamRecorder:
-    """Thread that writes the messages of one or two cameras.
+    """Thread that writes the messages of one or two cameras, and of frames beside one.
 
     Args:
         graph: Node of the subscriptions.
         topics: Of each camera the full names of spikes, which have a publisher, and camera_info.
         bag: Where messages are written.
+        frames: Full names of the topics of frames beside the spikes and of their camera_info;
+            None: none are recorded.
     """
 
-    def __init__(self, graph: Graph, topics: Sequence[tuple[str, str]], bag: BagRecorder) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        topics: Sequence[tuple[str, str]],
+        bag: BagRecorder,
+        frames: tuple[str, str] | None = None,
+    ) -> None:
         self._graph, self._bag, self._looked_s = graph, bag, 0.0
         packets, warning = process.queue_depth(len(topics) * process.QUEUE_PACKETS)
         if warning:
@@ -216,7 +264,13 @@ class StreamRecorder:
         lacking = problem(graph)
         group, depth = reader_group(lacking), packets // len(topics)
         self._streams = [_Stream(graph, *names, bag, depth, group) for names in topics]
+        kinds = ((Image, IMAGE), (CameraInfo, CAMERA_INFO))
+        self._beside = [
+            _Beside(graph, name, *kind, bag, group)
+            for name, kind in zip(frames or (), kinds, strict=False)
+        ]
         self._inputs = [one for stream in self._streams for one in stream.inputs]
+        self._inputs += [one.input for one in self._beside]
         self._reader = make_reader(graph, self._inputs, INTERNAL_ERRORS.add, lacking)
         for stream in self._streams:
             stream.handle_events = self._reader.handle_events
@@ -266,8 +320,9 @@ class StreamRecorder:
         if self._bag.disk_failed:
             self._count_held()
         texts = [(stream.topic, stream.describe()) for stream in self._streams]
+        beside = ''.join(f'; {one.messages} messages of {one.topic}' for one in self._beside)
         if len(texts) == 1:
-            return texts[0][1]
+            return f'{texts[0][1]}{beside}'
         return ' | '.join(f'{topic}: {text}' for topic, text in texts)
 
     def _count_held(self) -> None:

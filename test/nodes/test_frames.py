@@ -9,6 +9,7 @@ import pytest
 from depth_node import HEIGHT, QUEUE, RATE, T0, WIDTH, Driver, moving_bars, set_parameter
 from sensor_msgs.msg import CameraInfo, Image
 
+from spike_depth_ros.bags.bag import Bag
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.checkpoint import default_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation
@@ -137,9 +138,9 @@ def test_what_cannot_be_used_is_counted_by_cause_and_depth_goes_on(rig, listener
     spin(lambda: len(listener.depth) == 2, what='depth of the spikes alone')
 
 
-def test_frames_of_a_bag_are_played_and_reach_the_windows(
-    play, depth_node, listener, spin, tmp_path, checkpoint
-):
+@pytest.fixture
+def bag(tmp_path):
+    """800 planes, and a frame with its camera_info every 4 ms."""
     start, grey = bags.START, np.full((bags.HEIGHT, bags.WIDTH), 99, np.uint8)
     frames = [
         (f'/{name}', start + at, message)
@@ -149,8 +150,13 @@ def test_frames_of_a_bag_are_played_and_reach_the_windows(
             ('image/camera_info', bags.camera(start + at)),
         )
     ]
-    spikes = [(f'/{topic.rsplit("/", 1)[-1]}', at, one) for topic, at, one in bags.stream(800)]
-    bag = bags.write(tmp_path / 'bag', sorted(spikes + frames, key=lambda one: one[1]))
+    messages = bags.stream(800) + frames
+    return bags.write(tmp_path / 'bag', sorted(messages, key=lambda one: one[1]))
+
+
+def test_frames_of_a_bag_are_played_and_reach_the_windows(
+    play, depth_node, listener, spin, bag, checkpoint
+):
     depth_node(policy='every', window=40, checkpoint=checkpoint, **{'image.max_offset_px': 0.0})
     report = play(bag, '--speed', '0.02')
     assert (report['planes_sent'], report['frames_sent']) == (800, 10)
@@ -158,6 +164,18 @@ def test_frames_of_a_bag_are_played_and_reach_the_windows(
     spin(lambda: listener.count('frames_received', 'frames') == 10, what='each frame')
     spin(lambda: listener.count('windows_with_frame', 'frames') == 20, what='each window')
     assert listener.count('frames_refused', 'frames') == 0
+
+
+def test_frames_are_recorded_beside_the_spikes(processes, bag, tmp_path):
+    processes.start('player', bag, '--loop', '--speed', '0.1')
+    out = tmp_path / 'recorded'
+    processes.start('recorder', '/spikes', '--image', 'image', '--out', out, '--seconds', 2)
+    status, output = processes.finish('recorder')
+    assert status == 0, output
+    recorded = {name: topic.messages for name, topic in Bag(out).topics.items()}
+    assert recorded['/image'] > 3
+    assert f'; {recorded["/image"]} messages of /image; ' in output
+    assert recorded['/image/camera_info'] > 3
 
 
 def test_a_model_of_spikes_does_not_subscribe_until_it_is_changed(

@@ -271,3 +271,19 @@ def test_a_link_laid_out_for_the_unfinished_bag_is_not_followed(recording, tmp_p
     assert read(tmp_path / 'made')
     assert not any(others.iterdir())
     assert {one.name for one in tmp_path.iterdir()} == {'.made.part', 'made', 'others'}
+
+
+def test_frames_lie_beside_the_spikes_pixel_for_pixel(recording, tmp_path):
+    out = tmp_path / 'made'
+    bag({'folder': str(recording)}, out, size=SIZE, rate=RATE, seconds=0.1, frames=True)
+    messages = read(out)
+    assert len(messages['/image']) == len(messages['/image/camera_info']) == 4
+    shown = Sliding(6)
+    for number, ((_, image), (_, info)) in enumerate(
+        zip(messages['/image'], messages['/image/camera_info'], strict=True)
+    ):
+        assert (image.height, image.width, image.encoding) == (HEIGHT, WIDTH, 'rgb8')
+        assert image.header.stamp == info.header.stamp
+        assert list(info.k) == list(messages['/camera_info'][0][1].k)
+        pixels = np.asarray(image.data).reshape(HEIGHT, WIDTH, 3)
+        np.testing.assert_array_equal(pixels, shown.image(number))

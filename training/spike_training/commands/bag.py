@@ -29,6 +29,7 @@ def bag(
     interpolation: Interpolation = 'flow',
     sensor: Sensor = IDEAL,
     seed: int = 0,
+    frames: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write a recording of frames as a rosbag2 with the spikes of a simulated camera.
@@ -54,6 +55,7 @@ def bag(
         sensor: Noise and mismatch of the pixels: a YAML file, or single values. The default is
             ideal.
         seed: Seed of the pixels' initial charge, noise and mismatch.
+        frames: Also write the frames, pixel for pixel, as image, with image/camera_info.
         overwrite: Replace an existing bag, once the new one is complete.
 
     Raises:
@@ -85,7 +87,7 @@ def bag(
     chosen = choose_clip(frame_clips(name, where), clip)
     span = choose_span(chosen.times_s, rate, start, seconds)
     camera = ClipCamera(chosen, settings)
-    recording = ClipBag(camera, span, planes_per_packet)
+    recording = ClipBag(camera, span, planes_per_packet, frames)
     print(recording.describe(), flush=True)
     make_folder(out.parent)
     check_room(out.parent, recording.nbytes, 'fewer --seconds, a lower --rate or a smaller --size')

@@ -16,10 +16,12 @@ import numpy.typing as npt
 from spike_depth_ros.bags.writing import Storage, replace_bag
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.conversion.spike_bag import (
+    FRAME_TOPICS,
     TOPICS,
     PacketStream,
     TimedMessage,
     depth_message,
+    frame_messages,
     write_messages,
 )
 from spike_depth_ros.result_files import UNFINISHED, move_to_new
@@ -103,17 +105,26 @@ class ClipBag:
         camera: Camera of the clip.
         span: Part of the clip.
         planes_per_packet: Planes in one message of spikes.
+        frames: Whether the clip's frames lie beside the spikes, as this camera's pixels.
     """
 
-    def __init__(self, camera: ClipCamera, span: Span, planes_per_packet: int) -> None:
+    def __init__(
+        self, camera: ClipCamera, span: Span, planes_per_packet: int, frames: bool = False
+    ) -> None:
         self._camera, self._span, self._planes_per_packet = camera, span, planes_per_packet
         clip, settings = camera.clip, camera.settings
         self._labelled = [
             i for i in clip.labelled if span.start_s <= clip.times_s[i] <= span.end_s
         ]
+        self._shown = [
+            i
+            for i, time_s in enumerate(clip.times_s)
+            if frames and span.start_s <= time_s <= span.end_s
+        ]
         self._geometry = Geometry(settings.height, settings.width)
-        calibration = Calibration.from_matrix(camera.matrix, settings.width, settings.height)
-        self._stream = PacketStream(self._geometry, settings.rate_hz, calibration, span.stamp_ns)
+        size = settings.width, settings.height
+        self._calibration = given = Calibration.from_matrix(camera.matrix, *size)
+        self._stream = PacketStream(self._geometry, settings.rate_hz, given, span.stamp_ns)
 
     @property
     def nbytes(self) -> float:
@@ -121,14 +132,17 @@ class ClipBag:
         geometry = self._geometry
         plane = geometry.plane_bytes + _MESSAGE_BYTES / self._planes_per_packet
         truth = 4 * geometry.height * geometry.width + _MESSAGE_BYTES
-        return self._span.planes * plane + len(self._labelled) * truth
+        frame = 3 * geometry.height * geometry.width + 2 * _MESSAGE_BYTES
+        of_frames = len(self._shown) * frame
+        return self._span.planes * plane + len(self._labelled) * truth + of_frames
 
     def describe(self) -> str:
         """Return a summary of the bag's content in one line."""
         planes, rate = self._span.planes, self._camera.settings.rate_hz
+        frames = f'{len(self._shown)} frames, ' if self._shown else ''
         return (
             f'{self._camera.clip.name}: {planes} planes of {self._geometry} at {rate:g} Hz '
-            f'({planes / rate:.2f} s), {len(self._labelled)} depth images, '
+            f'({planes / rate:.2f} s), {len(self._labelled)} depth images, {frames}'
             f'{self.nbytes / 1e6:.0f} MB'
         )
 
@@ -155,7 +169,9 @@ class ClipBag:
                 task = progress.add_task('planes', total=self._span.planes)
                 advance = functools.partial(progress.advance, task)
                 messages = self._stream.messages(packets, advance)
-                write_messages(unfinished, storage, TOPICS, self._truths(), messages)
+                topics = TOPICS | (FRAME_TOPICS if self._shown else {})
+                beside = self._truths(), self._frames()
+                write_messages(unfinished, storage, topics, *beside, messages)
             if not overwrite:
                 return move_to_new(unfinished, out)
             replace_bag(unfinished, out)
@@ -166,6 +182,18 @@ class ClipBag:
         for index in self._labelled:
             depth = self._camera.depth(index)
             if depth is not None:
-                since_start = float(self._camera.clip.times_s[index]) - self._span.start_s
-                stamp = self._span.stamp_ns + round(since_start * _SECOND)
-                yield depth_message(stamp, stamp, depth)
+                stamp_ns = self._stamp_ns(index)
+                yield depth_message(stamp_ns, stamp_ns, depth)
+
+    def _frames(self) -> Iterator[TimedMessage]:
+        """Yield frames at their stamps; unusable ones are left out."""
+        for index in self._shown:
+            pixels = self._camera.colours(index)
+            if pixels is not None:
+                stamp_ns = self._stamp_ns(index)
+                yield from frame_messages(stamp_ns, stamp_ns, pixels, self._calibration)
+
+    def _stamp_ns(self, index: int) -> int:
+        """Return the stamp of a frame of the clip, nanoseconds."""
+        since_start_s = float(self._camera.clip.times_s[index]) - self._span.start_s
+        return self._span.stamp_ns + round(since_start_s * _SECOND)

@@ -22,7 +22,7 @@ from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.video.light import Light, luminance
 from spike_depth_ros.video.spiking import cut
 from spike_training.datasets import readers
-from spike_training.datasets.clip import Clip, Depth, Matrix
+from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb
 from spike_training.datasets.readers.files import check_share, note_skipped
 from spike_training.errors import DataSetError, FrameError, one_line
 from spike_training.sampling.transforms import TRANSFORMS
@@ -93,6 +93,18 @@ class ClipCamera:
         except (FrameError, ValueError) as error:
             self._skip(index, error)
             return None
+
+    def colours(self, index: int) -> Rgb | None:
+        """Return a frame as this camera's pixels, ``[height, width, 3]`` uint8 RGB.
+
+        None where it cannot be used, which is noted.
+        """
+        try:
+            shown = self._placement.image(self.clip.image(index).astype(np.float32))
+        except (FrameError, ValueError) as error:
+            self._skip(index, error)
+            return None
+        return np.clip(np.rint(shown), 0, 255).astype(np.uint8)
 
     def light(self, index: int) -> Light | None:
         """Return the light of a frame on this camera, ``[height, width]`` thresholds per plane.
