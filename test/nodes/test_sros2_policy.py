@@ -27,8 +27,15 @@ RIGHTS = {
 }
 """Element and attribute of the policy -> the question to the graph."""
 
-SOMETIMES = {('subscribe', '/clock'), ('publish', '/depth/truth')}
-"""Allowed, but only there with simulated time, or when a bag is played."""
+FRAMES = {
+    (verb, f'/{topic}')
+    for verb in ('publish', 'subscribe')
+    for topic in ('image', 'image/camera_info')
+}
+"""Allowed, but only there where frames are taken, played or recorded."""
+
+SOMETIMES = {('subscribe', '/clock'), ('publish', '/depth/truth'), *FRAMES}
+"""Allowed, but only there with simulated time, or when a bag is played, or with frames."""
 
 OF_PAIRS = {
     (verb, f'/{topic}')
