@@ -94,6 +94,10 @@ class FrameStore(Generic[T]):
                 self.stale += 1
                 return None
             self.used += 1
+            # They are large, and too old for this window and later ones.
+            for stamp_ns in before:
+                if stamp_ns < reference_ns - self._max_age_ns:
+                    del self._frames[stamp_ns]
             return self._frames[max(before)], age_ns / 1e9
 
     def is_decided(self, reference_ns: int) -> bool:

@@ -147,7 +147,9 @@ class Registration:
         self.check_size(height, width)
         remap = self._remaps.get((rows, columns, cell))
         if remap is None:
-            self._remaps.clear()
+            # The network's cells, and the pixels whose offset is measured, take turns.
+            while len(self._remaps) >= 2:
+                del self._remaps[next(iter(self._remaps))]
             shrink = max(1, round(self._frame_pixels * cell))
             remap = _Remap(*self.sources(rows, columns, cell), (height, width), shrink)
             self._remaps[rows, columns, cell] = remap
@@ -182,7 +184,7 @@ class Registration:
 
     @functools.cached_property
     def _remaps(self) -> dict[tuple[int, int, int], _Remap]:
-        """The last remapping, by rows, columns and cell."""
+        """The last two remappings, by rows, columns and cell."""
         return {}
 
 

@@ -41,6 +41,8 @@ class FusedSource:
         self._waiting = None
         if self._ingest.ring is not None:
             self._ingest.ring.discard()
+            if (frames := self._frames()) is not None:
+                frames.store.reset()  # nobody needs them, and they are large
 
     def take(self, timeout_s: float) -> Observation | None:
         """Return the next window with its focal length and its frame."""
@@ -69,11 +71,14 @@ class FusedSource:
 
     def _is_decided(self, frames: Frames, window: Window, timeout_s: float) -> bool:
         """Return True once no frame can come that the window would get."""
-        reference_ns = window.reference_ns
-        if frames.store.wait(reference_ns, min(timeout_s, frames.max_age_s)):
+        # The spikes first: behind a backlog no window waits for a camera that is silent.
+        left_s = frames.max_age_s - self._ahead_s(window)
+        if left_s < 0 or frames.store.wait(window.reference_ns, min(timeout_s, left_s)):
             return True
         waited_s = time.monotonic() - self._since_s
+        return self._ahead_s(window) > frames.max_age_s or waited_s > frames.max_age_s + SILENT_S
+
+    def _ahead_s(self, window: Window) -> float:
+        """Return the time from a window's reference plane to the newest plane, seconds."""
         newest_ns = None if self._ingest.ring is None else self._ingest.ring.newest_ns
-        ahead_s = 0.0 if newest_ns is None else (newest_ns - reference_ns) / 1e9
-        longest_s = frames.max_age_s
-        return waited_s > longest_s + SILENT_S or min(waited_s, ahead_s) > longest_s
+        return 0.0 if newest_ns is None else (newest_ns - window.reference_ns) / 1e9

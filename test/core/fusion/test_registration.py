@@ -165,9 +165,10 @@ def test_maps_are_made_once_for_a_size(monkeypatch):
     monkeypatch.setattr(
         Registration, 'sources', lambda *given: made.append(given[1:]) or sources(*given)
     )
-    for size in [(250, 400, 1)] * 3 + [(125, 200, 2)] * 2 + [(250, 400, 1)]:
+    full, cells, coarse = (250, 400, 1), (125, 200, 2), (62, 100, 4)
+    for size in (full, full, cells, full, cells, full, coarse, full):
         assert registration.apply(pixels, *size).shape == (3, *size[:2])
-    assert made == [(250, 400, 1), (125, 200, 2), (250, 400, 1)]
+    assert made == [full, cells, coarse, full]  # two are kept
 
 
 def test_results_belong_to_the_caller():

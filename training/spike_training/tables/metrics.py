@@ -163,8 +163,8 @@ def _of_fused(
     row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
 ) -> float | None:
     scale: Scale = 'median_scaled' if name.startswith(SCALED) else 'raw'
-    metric, condition = name.removeprefix(SCALED).split('abs_rel_')
-    return row.value(report, f'{metric}abs_rel', scale, 'source', condition)
+    condition = name.removeprefix(SCALED).removeprefix('abs_rel_')
+    return row.value(report, 'abs_rel', scale, 'source', condition)
 
 
 def _of_enlarged(
