@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from fused_files import SMALL, info_of, network_of
 
 from spike_depth_ros.architectures import FuseLiteSettings
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, FusedInfo
@@ -16,27 +17,12 @@ from spike_depth_ros.model.fuse_lite import (
 )
 from spike_depth_ros.model.registry import build
 
-SMALL = {'dim': 16, 'features8': 8, 'features': 8, 'features2': 8, 'head': 8, 'heads': 2}
 PLANES = torch.full((8,), 16, dtype=torch.int32)
-
-
-def info_of(**changes):
-    given = {
-        'architecture': 'fuse_lite', 'settings': SMALL, 'stage': 'x', 'package_version': '0',
-        'planes': 128, 'planes_range': (128, 128), 'bins': 8, 'rate_hz_range': (2e4, 2e4),
-        'min_depth': 0.3, 'max_depth': 80.0, 'canonical_fx': 400.0, 'fx_range': (300.0, 500.0),
-        'max_age_s': 0.1,
-    }  # fmt: skip
-    return FusedInfo(**(given | changes))
 
 
 @pytest.fixture
 def network():
-    torch.manual_seed(0)
-    made = build(info_of()).eval()
-    for vectors in made.missing:
-        torch.nn.init.normal_(vectors)
-    return made
+    return network_of(info_of())
 
 
 def inputs(number=2, height=32, width=48):
