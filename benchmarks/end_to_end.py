@@ -8,7 +8,10 @@ depth node in another, and this process counts the depth images. Rounds of our n
 planes), each with fresh processes, each measured after a warm-up. ``--preview METHOD`` adds our
 node with a subscriber to its preview, ``--against COMMIT`` node and player of a named commit,
 ``--view .venv-view/bin/spike_view`` our node with a view of it beside, ``--stereo`` our node of
-two cameras, without and with its fill (a window is a pair there, planes are those of both).
+two cameras, without and with its fill (a window is a pair there, planes are those of both),
+``--frames FILE`` our node with a network that takes frames, without any and beside a camera of
+30 frames/s. ``python training/run.py export --architecture fuse_lite --out FILE`` makes one; its
+weights change no time.
 
     python -m benchmarks.end_to_end --against COMMIT --json end_to_end.json
 
@@ -27,8 +30,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
+from benchmarks.frame_camera import FrameCamera
 from benchmarks.live_stream import (
     Pipeline,
+    fused,
     measure_rounds,
     previewing,
     spike_depth,
@@ -61,6 +66,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if not options.network.exists():
             raise report.InputError(f'--network {options.network}: no such file')
         pipelines.append(spike_stereo('none', options.network.resolve()))
+    if options.frames is not None:
+        if not options.frames.exists():
+            raise report.InputError(f'--frames {options.frames}: no such file')
+        checkpoint = options.frames.resolve()
+        pipelines += (fused(checkpoint, camera) for camera in (None, FrameCamera.of_sample()))
     if options.view is not None:
         if not options.view.exists():
             raise report.InputError(
@@ -100,6 +110,7 @@ def text(result: dict[str, Any]) -> str:
         'planes/s': '{planes_per_s:.0f}',
         **{f'{who} CPU': f'{{{who}_cpu:.2f}}' for who in ('node', 'player', 'other')},
         'previews/s': '{previews_per_s:.1f}',
+        'with frame': '{framed:.0%}',
     }
     rows = []
     titled = [('median', result['medians'])]
@@ -132,6 +143,12 @@ def argument_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar='FILE',
         help='measure our node of two cameras also with this matching network',
+    )
+    made.add_argument(
+        '--frames',
+        type=Path,
+        metavar='FILE',
+        help='measure our node also with this network of spikes and frames, without and with them',
     )
     made.add_argument(
         '--view',

@@ -24,14 +24,16 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import UInt64
 
 from benchmarks import report
+from benchmarks.frame_camera import PER_S, FrameCamera
 from benchmarks.named_commit import worktree
 from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.nodes.process import OF_WHEELS
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import reference_index
@@ -74,6 +76,7 @@ class Pipeline:
         view: Command ``spike_view`` that writes a view of the node meanwhile; None: none does.
         recording: Sample that is played.
         spikes: Topic of the stream, or of that of the left camera.
+        camera: Camera whose frames this process publishes meanwhile; None: there is none.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Pipeline:
     view: Path | None = None
     recording: str = 'street.npz'
     spikes: str = 'spikes'
+    camera: FrameCamera | None = None
 
 
 def spike_depth(name: str, tree: Path = ROOT) -> Pipeline:
@@ -100,6 +104,18 @@ def previewing(method: str) -> Pipeline:
 def viewed(view: Path) -> Pipeline:
     """Return our player and depth node, with a view of them into a file beside it."""
     return dataclasses.replace(spike_depth('spike_view'), view=view)
+
+
+def fused(checkpoint: Path, camera: FrameCamera | None) -> Pipeline:
+    """Return our player and depth node with a network that takes frames, of this commit.
+
+    Args:
+        checkpoint: Its file.
+        camera: Camera beside the spikes; None: the spikes answer alone.
+    """
+    ours = spike_depth('spikes alone' if camera is None else 'with frames')
+    node = (*ours.node, '-p', f'checkpoint:={checkpoint}')
+    return dataclasses.replace(ours, node=node, camera=camera)
 
 
 def spike_stereo(fill: str, network: Path | None = None) -> Pipeline:
@@ -146,6 +162,7 @@ class Subscriber(Node):
         previews: Pictures that have arrived.
         planes_in: Planes that the node has received.
         streams: Newest values of the node's diagnostics of each stream; none for a naive node.
+        framed: Windows that had a frame, as the node counts them.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -165,6 +182,7 @@ class Subscriber(Node):
         self.previews = 0
         self.planes_in = 0
         self.streams: dict[str, dict[str, str]] = {}
+        self.framed = 0
 
     @contextlib.contextmanager
     def watching(self, shows: bool) -> Iterator[None]:
@@ -177,6 +195,32 @@ class Subscriber(Node):
             yield
         finally:
             self.destroy_subscription(subscription)
+
+    @contextlib.contextmanager
+    def filming(self, camera: FrameCamera | None) -> Iterator[None]:
+        """Publish the frames of a camera meanwhile, while this node spins."""
+        if camera is None:
+            yield
+            return
+        info = CameraInfo(width=camera.frame.width, height=camera.frame.height)
+        set_fields(info, camera.frame)
+        image = Image(width=info.width, height=info.height, encoding='rgb8', step=3 * info.width)
+        image.data = camera.pixels.tobytes()
+        infos = self.create_publisher(CameraInfo, 'image/camera_info', 5)
+        images = self.create_publisher(Image, 'image', 5)
+
+        def publish() -> None:
+            info.header.stamp = image.header.stamp = self.get_clock().now().to_msg()
+            infos.publish(info)
+            images.publish(image)
+
+        timer = self.create_timer(1 / PER_S, publish)
+        try:
+            yield
+        finally:
+            self.destroy_timer(timer)
+            self.destroy_publisher(infos)
+            self.destroy_publisher(images)
 
     def _on_preview(self, msg: Image) -> None:
         self.previews += 1
@@ -198,6 +242,7 @@ class Subscriber(Node):
             if 'planes_received' in values:
                 self.streams[status.name] = values
                 self.planes_in = self.planes('received')
+            self.framed = int(float(values.get('windows_with_frame', self.framed)))
 
     def _on_planes_in(self, msg: UInt64) -> None:
         self.planes_in = msg.data
@@ -238,6 +283,7 @@ def measure(
     Returns:
         - ``windows_per_s``: depth images that arrived, per second of the measured time;
           ``previews_per_s``: pictures;
+        - ``framed``: share of the round's windows that had a frame, as the node counts them;
         - ``latency_ms_p50``, ``latency_ms_p99``: from the time of a window's last plane to its
           arrival;
         - ``planes_sent``, ``planes_in``, ``planes_dropped``: of the whole round with its warm-up,
@@ -259,6 +305,7 @@ def measure(
     with (
         running(pipeline.name, pipeline.node, pipeline.tree, scratch) as node,
         subscriber.watching(pipeline.shows),
+        subscriber.filming(pipeline.camera),
         viewing(pipeline.view, subscriber, scratch),
     ):
         with playing(pipeline, subscriber, node, timing.rate, planes, scratch) as player:
@@ -272,6 +319,7 @@ def measure(
     unknown = sent - subscriber.planes_in - never_in
     return {
         **result,
+        'framed': subscriber.framed / len(subscriber.arrivals_s),
         'planes_sent': sent,
         'planes_per_s': report['planes_per_s'],
         'player_behind_s': report.get('behind_s_max', float('nan')),

@@ -22,6 +22,7 @@ from benchmarks import (
     relative_labels,
     upsampling,
 )
+from spike_depth_ros.checkpoint import default_checkpoint
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}
@@ -359,7 +360,7 @@ def test_candidates_are_compared_with_a_named_commit(tmp_path, capsys):
 
 
 SIDE = {
-    *('windows_per_s', 'previews_per_s', 'latency_ms_p50', 'latency_ms_p99'),
+    *('windows_per_s', 'previews_per_s', 'framed', 'latency_ms_p50', 'latency_ms_p99'),
     *('node_cpu', 'player_cpu', 'other_cpu'),
     *('planes_sent', 'planes_per_s', 'player_behind_s', 'planes_in', 'planes_dropped'),
     *('planes_lost_in_transport', 'planes_lost_in_queue', 'planes_missed_resubscribing'),
@@ -403,7 +404,11 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
     against = ('--against', 'HEAD') if (ROOT / '.git').exists() else ()
     view = ROOT / '.venv-view' / 'bin' / 'spike_view'
     views = ('--view', str(view)) if view.exists() else ()
-    others = (*against, *views, '--stereo')
+    pytest.importorskip('torch')
+    import fused_files
+
+    fused = fused_files.write(tmp_path / 'fused.safetensors')
+    others = (*against, *views, '--stereo', '--frames', str(fused))
     result, printed = run_benchmark('end_to_end', tmp_path / 'out.json', *SHORT, *others)
     assert result.keys() == {'machine', 'settings', 'rounds', 'medians', 'ours_over'}
     (only,) = result['rounds']
@@ -413,14 +418,36 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
         == {
             *('ours', 'naive', *against[1:]),
             *('spike_view' for _ in views[1:]),
-            *('stereo none', 'stereo mono'),
+            *('stereo none', 'stereo mono', 'spikes alone', 'with frames'),
         }
     )
+    assert only['spikes alone']['framed'] == 0 < only['with frames']['framed']
     for name, side in only.items():
         check_side(side, 8000 if name.startswith('stereo') else 4000)
     for name, ratio in result['ours_over'].items():
         assert ratio == only['ours']['windows_per_s'] / only[name]['windows_per_s']
     assert 'median, ours' in printed
+
+
+@pytest.mark.long
+def test_a_prediction_with_a_frame_is_timed_beside_the_shipped_one(tmp_path, capsys):
+    pytest.importorskip('torch')
+    import fused_files
+
+    from benchmarks import fusion
+
+    fused, path = fused_files.export_to(tmp_path), tmp_path / 'fusion.json'
+    options = ['--checkpoint', str(fused), '--repetitions', '1', '--json', str(path)]
+    assert fusion.main(options) == 0
+    result = json.loads(path.read_text())
+    assert result['bytes'] == fused.stat().st_size
+    *framed, without, shipped = result['predict']
+    assert (len(framed), without['name'], shipped['name']) == (2, 'no frame', 'shipped')
+    assert shipped['over_shipped'] == 1
+    assert '| times shipped' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='2'):
+        fusion.main(['--checkpoint', str(default_checkpoint())])
+    assert 'takes no frames' in capsys.readouterr().err
 
 
 @pytest.mark.dds

@@ -8,6 +8,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -85,7 +86,7 @@ class Frame:
         beyond = [(0, n * cell - m) for n, m in zip((rows, columns), (height, width), strict=True)]
         cut = [slice(0, max(0, n * cell)) for n in (rows, columns)]
         padded = np.pad(pixels, [*((0, max(0, n)) for _, n in beyond), (0, 0)], mode='edge')
-        cells = padded[cut[0], cut[1]].reshape(rows, cell, columns, cell, -1)
-        means = cells.mean(axis=(1, 3), dtype=np.float32) / np.float32(255)
-        found: npt.NDArray[np.float32] = means.transpose(2, 0, 1)
+        whole = padded[cut[0], cut[1]].astype(np.float32)
+        means = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA) / np.float32(255)
+        found = means.reshape(rows, columns, -1).transpose(2, 0, 1)
         return np.ascontiguousarray(np.broadcast_to(found, (3, rows, columns)))
