@@ -550,6 +550,25 @@ class DsrSettings:
             raise ValueError(f'residual is {self.residual!r}: expected true or false')
 
 
+@dataclasses.dataclass(frozen=True)
+class TranslatorSettings:
+    """Settings of ``translator``, as a checkpoint stores them.
+
+    Attributes:
+        width: Channels at full size; twice as many at half and four times at a quarter of it.
+        blocks: Residual blocks at a quarter of the size.
+
+    Raises:
+        ValueError: A setting is out of its range.
+    """
+
+    width: int = 16
+    blocks: int = 4
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, 'width', 'blocks')
+
+
 def _check_sizes(settings: Any, *names: str) -> None:
     """Check that sizes are whole numbers.
 
@@ -568,6 +587,7 @@ ARCHITECTURES: dict[str, tuple[str, ...]] = {
     'stereo': ('stereo_lite',),
     'upsample': ('upsample_lite', 'dsr_net'),
     'fused': ('fuse_lite',),
+    'translation': ('translator',),
 }
 """Architectures by the task of a checkpoint."""
 
@@ -584,6 +604,7 @@ SETTINGS: dict[str, type[Any]] = {
     'stereo_lite': StereoLiteSettings,
     'upsample_lite': UpsampleLiteSettings,
     'dsr_net': DsrSettings,
+    'translator': TranslatorSettings,
 }
 """Class of the settings of each architecture."""
 

@@ -427,12 +427,30 @@ class UpsampleInfo(CheckpointInfo):
         return {**super()._checks(), **_UPSAMPLE_FIELDS}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TranslationInfo(CheckpointInfo):
+    """Metadata of a checkpoint of the task ``translation``: a picture in another look.
+
+    Raises:
+        CheckpointError: The value of a field is invalid; the message names it.
+    """
+
+    task: str = 'translation'
+    inputs: tuple[str, ...] = ('rgb',)
+    outputs: tuple[str, ...] = ('picture',)
+
+    @classmethod
+    def _checks(cls) -> Mapping[str, _Check]:
+        return {**super()._checks(), **_TRANSLATION_FIELDS}
+
+
 TASKS: dict[str, type[CheckpointInfo]] = {
     'depth': DepthInfo,
     'image': ImageInfo,
     'stereo': StereoInfo,
     'upsample': UpsampleInfo,
     'fused': FusedInfo,
+    'translation': TranslationInfo,
 }
 """Class of the metadata of each task."""
 
@@ -867,6 +885,11 @@ _STEREO_FIELDS: dict[str, _Check] = {
     ),
     'uncertainty_factor': (_positive, 'a number above 0'),
     'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
+}
+
+_TRANSLATION_FIELDS: dict[str, _Check] = {
+    'inputs': (lambda value: value == ('rgb',), 'rgb'),
+    'outputs': (lambda value: value == ('picture',), 'picture'),
 }
 
 _UPSAMPLE_FIELDS: dict[str, _Check] = {

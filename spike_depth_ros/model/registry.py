@@ -32,6 +32,7 @@ from spike_depth_ros.model import (
     depth_net,
     lite_encoder,
     stereo_lite,
+    translator,
     upsampling,
     vit_hybrid,
 )
@@ -46,6 +47,7 @@ from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite
 from spike_depth_ros.model.reconstruction.ssml_net import SsmlNet
 from spike_depth_ros.model.stereo_lite import StereoLite
+from spike_depth_ros.model.translator import Translator
 from spike_depth_ros.model.unet_lite import unet_lite
 from spike_depth_ros.model.upsampling import UpsampleLite
 
@@ -105,6 +107,7 @@ BUILDERS: dict[str, Callable[[Any, Any], nn.Module]] = {
     'stereo_lite': _of_bins(StereoLite),
     'upsample_lite': _upsample_lite,
     'dsr_net': _dsr_net,
+    'translator': lambda info, settings: Translator(settings),
 }
 """Builder of each architecture from a checkpoint's metadata and its settings."""
 
@@ -114,6 +117,7 @@ IMAGES: dict[str, tuple[str, ...]] = {
     'stereo': stereo_lite.IMAGES,
     'upsample': upsampling.IMAGES,
     'fused': depth_net.IMAGES,
+    'translation': translator.IMAGES,
 }
 """Names that the ``outputs`` of a checkpoint may have, by its task."""
 

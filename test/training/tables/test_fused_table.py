@@ -199,7 +199,7 @@ def test_a_mean_is_scored_as_such(trained):
         ),
         (
             {'mean_with': 'both'},
-            'rows[3] has adabn, matched_scale, post_process, mean_with or override: expected a',
+            'rows[3] has adabn, matched_scale, post_process, mean_with, translate or override: ',
         ),
         ({'stage': 'both', 'adabn': True}, 'rows[3].adabn is true: expected false'),
         ({'stage': 'both', 'post_process': True}, 'rows[3].post_process is true: expected false'),

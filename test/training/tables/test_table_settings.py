@@ -120,7 +120,7 @@ MISTAKES = (
     ),
     (
         {'rows': [{'name': 'median_depth', 'adabn': True}]},
-        'rows[5] has adabn, matched_scale, post_process, mean_with or override: expected ',
+        'rows[5] has adabn, matched_scale, post_process, mean_with, translate or override: ',
     ),
     (
         {

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import DepthInfo, Tensors
+from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, Tensors
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_depth_ros.model.fuse_lite import FuseLite
 from spike_depth_ros.model.registry import build_with_weights
@@ -150,7 +150,9 @@ def network_predictor(network: nn.Module, info: DepthInfo) -> Predictor:
     return predictor
 
 
-def build_for_evaluation(info: DepthInfo, weights: Tensors, device: torch.device) -> nn.Module:
+def build_for_evaluation(
+    info: CheckpointInfo, weights: Tensors, device: torch.device
+) -> nn.Module:
     """Build the network of a checkpoint on a device, in eval mode."""
     network = build_with_weights(info, weights).eval().requires_grad_(False)
     moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -22,11 +22,12 @@ class RateToGrey(nn.Module):
 
     Args:
         network: Network for RGB.
+        translator: Module that gives such pictures another look first; None: none.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, translator: nn.Module | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.translator = network, translator
 
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
         """Predict depth from spikes.
@@ -35,9 +36,10 @@ class RateToGrey(nn.Module):
             counts: Spikes of each pixel in each bin, ``[B, C, H, W]``.
             planes_per_bin: Planes that each bin covers, ``[C]``.
         """
-        output: DepthOutput = self.network(
-            picture(counts, planes_per_bin), planes_per_bin.new_ones(3)
-        )
+        seen = picture(counts, planes_per_bin)
+        if self.translator is not None:
+            seen = self.translator(seen)
+        output: DepthOutput = self.network(seen, planes_per_bin.new_ones(3))
         return output
 
 

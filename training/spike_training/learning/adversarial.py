@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Adversarial alignment of two domains: reversed gradient, discriminator and its loss."""
+"""Adversarial alignment of two domains: reversed gradient, discriminators and their loss."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,21 +15,26 @@ from spike_depth_ros.model.heads import to_float32
 
 class _Reverse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
+    def forward(ctx: Any, features: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
         return features.view_as(features)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return -gradients[0]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.weight * gradients[0], None
 
 
-def reversed_gradient(features: Tensor) -> Tensor:
+def reversed_gradient(features: Tensor, weight: float = 1.0) -> Tensor:
     """Return the features unchanged; reverse their gradient (Ganin and Lempitsky).
 
     One backward pass then trains the discriminator after it to separate the domains and the
     network before it to make them indistinguishable: the minimax objective of Eq. 6.
+
+    Args:
+        features: Any tensor.
+        weight: Factor on the reversed gradient; 0: the discriminator alone learns.
     """
-    reverse: Tensor = _Reverse.apply(features)  # type: ignore[no-untyped-call]
+    reverse: Tensor = _Reverse.apply(features, weight)  # type: ignore[no-untyped-call]
     return reverse
 
 
@@ -41,11 +46,11 @@ def domain_loss(source: Tensor, target: Tensor) -> Tensor:
     between its features and the discriminator.
 
     Args:
-        source: Logits of the class "source" of tokens from the source, ``[B]``.
-        target: Logits of the same class of tokens from the target, ``[B]``.
+        source: Logits of the class "source" of tokens from the source, of any shape.
+        target: Logits of the same class of tokens from the target, of the same shape.
 
     Returns:
-        ``[B]``, 0 or more.
+        0 or more, of the same shape.
     """
     # log sigmoid z = -softplus(-z), and 1 - sigmoid z = sigmoid -z: finite for any logit.
     return F.softplus(-to_float32(source)) + F.softplus(to_float32(target))
@@ -64,3 +69,58 @@ class TokenDiscriminator(nn.Sequential):
             nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(),
             nn.Linear(hidden, 1), nn.Flatten(0),
         )  # fmt: skip
+
+
+class PatchDiscriminator(nn.Sequential):
+    """Convolutions that classify the domain of each patch of an image (Zhu et al., CycleGAN).
+
+    Its output is one logit for each patch, ``[B, 1, h, w]``. With three layers of stride 2 a patch
+    has 70x70 pixels, with two 34x34. Norms are over all channels, as in the translator.
+
+    Args:
+        channels: Channels of the images.
+        width: Channels of the first layer; each further one has twice as many, at most 8 times.
+        layers: Layers of stride 2.
+    """
+
+    def __init__(self, channels: int, width: int = 32, layers: int = 2) -> None:
+        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        before = width
+        for layer in range(1, layers + 1):
+            after, stride = width * min(2**layer, 8), 2 if layer < layers else 1
+            parts += [
+                nn.Conv2d(before, after, 4, stride, 1),
+                nn.GroupNorm(1, after),
+                nn.LeakyReLU(0.2),
+            ]
+            before = after
+        super().__init__(*parts, nn.Conv2d(before, 1, 4, 1, 1))
+
+
+class Alignment(NamedTuple):
+    """Loss and accuracy of discriminators on a batch.
+
+    Attributes:
+        loss: Scalar that the discriminators minimise and, through reversed gradients, the network
+            before them maximises.
+        accuracy: Share of features classified correctly, without a gradient; 0.5 is chance level.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+
+
+def align(
+    discriminator: nn.Module, source: Tensor, target: Tensor, weight: float = 1.0
+) -> Alignment:
+    """Classify the domain of features, whose gradient is reversed.
+
+    Args:
+        discriminator: Discriminator, or one of patches.
+        source: Features of the source.
+        target: Features of the target, of the same shape.
+        weight: Factor on the reversed gradient.
+    """
+    own, other = (discriminator(reversed_gradient(part, weight)) for part in (source, target))
+    accuracy = torch.cat([(own > 0).flatten(), (other < 0).flatten()]).float().mean()
+    return Alignment(domain_loss(own, other).mean(), accuracy)

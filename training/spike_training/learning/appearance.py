@@ -75,3 +75,28 @@ def masked_mean(values: Tensor, counts: Tensor) -> Tensor:
     """
     kept = torch.where(counts, values, 0.0).mean(dim=1).sum(dim=(1, 2))
     return kept / counts.sum(dim=(1, 2, 3)).clamp(min=1)
+
+
+def edge_aware_slope(values: Tensor, picture: Tensor) -> Tensor:
+    """Compute the slope of a map, less where its picture has edges (Shen et al., Eq. 4).
+
+    Mean of ``|dx v| exp(-|dx I|) + |dy v| exp(-|dy I|)`` over neighbours that are known; |dx I| is
+    the mean over the channels.
+
+    Args:
+        values: ``[B, 1, H, W]``; not finite: unknown.
+        picture: ``[B, C, H, W]``, 0 to 1; not finite: unknown.
+
+    Returns:
+        ``[B]``, 0 or more.
+    """
+    known = values.isfinite() & picture.isfinite().all(dim=1, keepdim=True)
+    sloped = torch.where(known, values, 0.0)
+    shown = torch.where(known, picture, 0.0)
+    total = torch.zeros_like(sloped[:, 0, 0, 0])
+    for dim in (2, 3):
+        pairs = known.shape[dim] - 1
+        both = known.narrow(dim, 1, pairs) & known.narrow(dim, 0, pairs)
+        edge = shown.diff(dim=dim).abs().mean(dim=1, keepdim=True)
+        total = total + masked_mean(sloped.diff(dim=dim).abs() * torch.exp(-edge), both)
+    return total

@@ -7,11 +7,12 @@ This module does not import torch, so that help and errors of the command line a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from spike_training.settings.config import StageConfig
-from spike_training.settings.ranges import Problems, at_least
+from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.ranges import Problems, above, at_least
 
 
 @dataclass
@@ -59,3 +60,44 @@ class SupervisedConfig(StageConfig):
         yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
         if self.input != 'spikes' and not self.may_take_rgb:
             yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
+
+
+@dataclass
+class PictureConfig(SupervisedConfig):
+    """Settings of stages whose network of RGB also learns from spikes of the target, as pictures.
+
+    Attributes:
+        source_look: Pictures of the labelled source: rgb, its colours; or spikes, the firing rates
+            of its simulated windows, as of the target.
+        discriminator_lr_scale: Learning rate of the discriminators over that of the network.
+    """
+
+    may_take_rgb = True
+
+    input: Literal['spikes', 'rgb'] = 'rgb'
+    source_look: Literal['rgb', 'spikes'] = 'rgb'
+    discriminator_lr_scale: float = 1.0
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Pictures of the source, spikes of the target; see :attr:`StageConfig.batches`."""
+        colours = self.source_look == 'rgb'
+        return BatchSpec('both', rgb=colours, spikes=not colours)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, each beginning with the setting's name."""
+        yield from super().problems()
+        yield from above(self, 0, 'discriminator_lr_scale')
+        if self.input != 'rgb':
+            yield f'input is {self.input!r}: expected rgb, spikes of the target enter as pictures'
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Implement :meth:`StageConfig.problems_in_run`."""
+        yield from super().problems_in_run(config, before)
+        if self.init_from in ('scratch', 'imagenet'):
+            yield (
+                f'init_from is {self.init_from!r}: expected previous or the name of an earlier '
+                'stage of RGB'
+            )
+        elif {one.name: one.input for one in before}.get(self.init_from, 'rgb') != 'rgb':
+            yield f'init_from is {self.init_from!r}: expected an earlier stage of RGB'

@@ -20,6 +20,7 @@ from spike_depth_ros.checkpoint import (
     FusedInfo,
     ImageInfo,
     StereoInfo,
+    TranslationInfo,
     UpsampleInfo,
     load_info,
 )
@@ -151,7 +152,7 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
             model=dataclasses.replace(model, bins=model.bins + spec.held_out),
         )
     if spec.domain == 'target':
-        return make_target(config, split, device, in_order=trains)
+        return make_target(config, split, device, in_order=trains, spec=spec)
     own = dataclasses.replace(spec, right=spec.right and spec.domain == 'source')
     source = make_source(config, split, device, spec=own, in_order=trains)
     if spec.domain == 'source':
@@ -185,6 +186,8 @@ def describe(config: ResolvedStage) -> CheckpointInfo:
     }
     if stage.task == 'upsample':
         return UpsampleInfo(**common, factors=tuple(settings.factors))
+    if stage.task == 'translation':
+        return TranslationInfo(**common)
     planes = sorted(length for data in domains for length in data.planes)
     rates = [rate for data in domains for rate in (data.rate_hz, *data.rates_hz)]
     common |= {

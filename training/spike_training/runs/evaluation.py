@@ -60,7 +60,11 @@ def output_limits(config: RunConfig) -> ModelConfig:
 
 
 def config_sets(
-    config: RunConfig, device: torch.device, canonical_fx: float, rgb: bool = False
+    config: RunConfig,
+    device: torch.device,
+    canonical_fx: float,
+    rgb: bool = False,
+    true_look: bool = False,
 ) -> Iterator[EvaluationSet]:
     """Yield the test sets of a config: each style or data set of the source, and of the target.
 
@@ -73,6 +77,7 @@ def config_sets(
         device: Device of the samples.
         canonical_fx: Focal length of recordings without one, pixels.
         rgb: True for colour images; a target has none and is then left out.
+        true_look: True for those of a generated target, too, in the colours of the source.
     """
 
     def one(
@@ -90,9 +95,10 @@ def config_sets(
         source = make_source(config, 'test', device, [part], BatchSpec(rgb=rgb))
         yield one('source', part, source, config.data)
     target = config.target_data
-    if target is not None and not rgb:
+    if target is not None and (true_look or not rgb):
+        spec = BatchSpec('target', rgb=true_look)
         for part in scored_parts(target):
-            source = make_target(config, 'test', device, [part])
+            source = make_target(config, 'test', device, [part], spec=spec)
             yield one('target', part, source, target)
 
 
@@ -233,6 +239,7 @@ def evaluate_network(
     network: nn.Module,
     device: torch.device,
     data_sets: DataSets | None = None,
+    true_look: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a network and return the report.
 
@@ -242,10 +249,11 @@ def evaluate_network(
         network: Network in eval mode; may wrap that of the checkpoint.
         device: Device of the network.
         data_sets: Data sets to evaluate in place of the config's test sets.
+        true_look: True to show a network of RGB a generated target in the source's colours.
     """
     predictor = network_predictor(network, info)
     rgb = info.inputs == ('rgb',)
-    sets = config_sets(config, device, info.canonical_fx, rgb)
+    sets = config_sets(config, device, info.canonical_fx, rgb, true_look)
     if data_sets is not None:
         sets = dataclasses.replace(data_sets, multiple=info.multiple, rgb=rgb).sets(device)
     baselines = Baselines(config, info.canonical_fx, device)

@@ -21,6 +21,7 @@ from spike_depth_ros.checkpoint import (
     ImageInfo,
     StereoInfo,
     Tensors,
+    TranslationInfo,
     UpsampleInfo,
     load,
     remove_unfinished,
@@ -39,6 +40,7 @@ from spike_training.evaluation.fused import fused_metrics, show_fused
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import checkpoint_metrics, show, to_json
+from spike_training.evaluation.translation import show_translation, translation_metrics
 from spike_training.evaluation.upsampling import show_upsampling, upsampling_metrics
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
@@ -49,6 +51,7 @@ from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECT
 from spike_training.runs.sources import with_steps
 from spike_training.runs.stereo_evaluation import show_stereo
 from spike_training.runs.stereo_scenes import calibrated_pairs, evaluate_scenes, stereo_metrics
+from spike_training.runs.translation_evaluation import evaluate_translation
 from spike_training.runs.upsampling_evaluation import evaluate_upsampling
 from spike_training.sampling.sample import Source
 from spike_training.settings.config import (
@@ -238,6 +241,9 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     elif isinstance(info, UpsampleInfo):
         report = evaluate_upsampling(config, info, weights, device)
         metrics, show_report = upsampling_metrics(report), show_upsampling
+    elif isinstance(info, TranslationInfo):
+        report = evaluate_translation(config, info, weights, device)
+        metrics, show_report = translation_metrics(report), show_translation
     else:
         assert isinstance(info, DepthInfo)
         info = calibrated(config, info, weights, device)

@@ -16,6 +16,7 @@ from spike_depth_ros.checkpoint import (
     CheckpointInfo,
     FusedInfo,
     ImageInfo,
+    TranslationInfo,
     UpsampleInfo,
     find_checkpoint,
     load,
@@ -33,6 +34,7 @@ from spike_training.evaluation.inputs import write_inputs
 from spike_training.evaluation.predictions import Predictions, warn
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import show, to_json
+from spike_training.evaluation.translation import show_translation
 from spike_training.evaluation.upsampling import show_maps, show_upsampling
 from spike_training.runs.evaluation import (
     DataSets,
@@ -46,6 +48,7 @@ from spike_training.runs.evaluation import (
 )
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.stereo_evaluation import evaluate_stereo, show_stereo
+from spike_training.runs.translation_evaluation import evaluate_translation
 from spike_training.runs.upsampling_evaluation import evaluate_maps, evaluate_upsampling
 from spike_training.settings.config import RunConfig, to_yaml
 from spike_training.teacher import Teacher, TeacherFiles
@@ -113,6 +116,9 @@ def score(
     elif isinstance(info, FusedInfo):
         _refuse({**unused, 'data': bool(data)}, 'a network of spikes and a frame')
         _score_fused(settings, path, out, place)
+    elif isinstance(info, TranslationInfo):
+        _refuse({**unused, 'data': bool(data)}, 'a translator of pictures')
+        _score_translation(settings, path, out, place)
     else:
         _score_depth(sets, path, bool(planes), out, place)
 
@@ -175,6 +181,23 @@ def _score_fused(settings: RunConfig, path: Path, out: Path, device: torch.devic
     report = evaluate_fused(settings, info, network, device)
     write_atomically(out, to_json(report))
     show_fused(report)
+
+
+def _score_translation(settings: RunConfig, path: Path, out: Path, device: torch.device) -> None:
+    """Score a translator on the generated test scenes of the config's target.
+
+    Raises:
+        ConfigError: The config has recordings, or no target.
+    """
+    target = settings.target
+    if target is None or target.recordings or settings.data.recordings:
+        raise ConfigError(
+            'a translator of pictures is scored on generated scenes of a target: expected a '
+            'config with one, and without recordings'
+        )
+    report = evaluate_translation(settings, *load(path, TranslationInfo), device)
+    write_atomically(out, to_json(report))
+    show_translation(report)
 
 
 def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:

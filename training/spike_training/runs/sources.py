@@ -175,7 +175,9 @@ def make_target(
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
         labels: True to read the depth of recordings and to centre windows of spikes on it.
         in_order: As for :func:`make_source`.
-        spec: Whether batches are pairs of eyes, and their baselines; the rest does not apply.
+        spec: Whether batches are pairs of eyes, and their baselines; of the domain ``target`` also
+            whether they have colours, of generated scenes as the source's camera sees them. The
+            rest does not apply.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -203,6 +205,7 @@ def make_target(
         bins=config.model.bins,
         device=device,
         workers=data.workers if in_order else 0,
+        with_rgb=spec.rgb and spec.domain == 'target',
         with_right=spec.right,
         baseline_factors=spec.baseline_factors,
     )

@@ -74,7 +74,8 @@ class ShiftedSource(ProceduralSource):
 
     Args:
         optics: Lens, light and sensor.
-        **arguments: Of :class:`ProceduralSource`. It renders no colour images.
+        **arguments: Of :class:`ProceduralSource`. Colours are those of its camera: neither lens
+            nor light changes them.
     """
 
     def __init__(self, optics: Optics, **arguments: object) -> None:

@@ -498,7 +498,7 @@ class StageConfig:
         except (CheckpointError, OSError) as error:
             yield f'{name} is {path!r}: {error}'
             return
-        found, expected = (info.architecture, info.inputs), config.model.architecture
+        found, expected = (info.architecture, info.inputs), self.resolve(config).model.architecture
         if found != (expected, self.inputs):
             yield (
                 f'{name} is {path!r}, {found[0]} of {", ".join(found[1])}: expected '
@@ -508,11 +508,11 @@ class StageConfig:
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
         inputs = {earlier.name: earlier.input for earlier in before}
-        known = ARCHITECTURES[self.task]
-        if config.model.architecture not in known:
+        known, own = ARCHITECTURES[self.task], self.resolve(config).model.architecture
+        if own not in known:
             yield (
                 f'kind is {self.kind!r}, of the task {self.task}: expected model.architecture '
-                f'{" or ".join(known)}, it is {config.model.architecture}'
+                f'{" or ".join(known)}, it is {own}'
             )
         if self.name in ('scratch', 'previous', 'imagenet'):
             yield f'name is {self.name!r}: expected another one, init_from uses it as a keyword'

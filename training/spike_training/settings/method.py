@@ -20,6 +20,8 @@ BUILT_IN = {
     'stereo': 'spike_training.methods.stereo:METHOD',
     'dsr': 'spike_training.methods.dsr:METHOD',
     'fuse': 'spike_training.methods.fuse:METHOD',
+    'align': 'spike_training.methods.align:METHOD',
+    'translate': 'spike_training.methods.translate:METHOD',
 }
 """Import paths of the methods of this package."""
 

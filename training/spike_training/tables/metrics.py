@@ -21,7 +21,7 @@ from spike_training.evaluation.report import BASELINE, domain_sets
 from spike_training.evaluation.upsampling import MAPS, metrics_by_name
 from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
-from spike_training.tables.tasks import SCALED, TASKS
+from spike_training.tables.tasks import PICTURES, SCALED, TASKS
 from spike_training.tables.units import Scoring, units_of
 from spike_training.tables.work import failure
 
@@ -149,6 +149,9 @@ class RowMetrics:
 def _of_depth(
     row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
 ) -> float | None:
+    if name in PICTURES:
+        pictures = report.get('pictures')
+        return None if pictures is None else statistics.fmean(of[name] for of in pictures.values())
     scale: Scale = 'median_scaled' if name.startswith(SCALED) else 'raw'
     return row.value(report, name.removeprefix(SCALED), scale, domain or row.row.domain)
 
@@ -274,8 +277,9 @@ def _claim(table: Table, rows: Mapping[str, RowMetrics], claim: ClaimConfig) -> 
         # Undecided while one of the others is missing: it might be the best.
         if not any(math.isnan(other) for other in others):
             margins[seed] = value - best(others)
-    measured = TASKS[table.task].metrics(row.row.config)[claim.metric].title
-    if table.task == 'depth':
+    known = TASKS[table.task].metrics(row.row.config, row.row.settings.preparation)
+    measured = known[claim.metric].title
+    if table.task == 'depth' and claim.metric not in PICTURES:
         measured += f', {claim.domain}'
     found = Claim(claim, margins, len(table.settings.seeds), measured)
     if table.maps is None and f'_{MAPS}_' in claim.metric and row.reports:

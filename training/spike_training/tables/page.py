@@ -13,8 +13,8 @@ from spike_training.evaluation.report import domain_sets, print_rows
 from spike_training.tables.metrics import RANK, Claim, RowMetrics, Scale, Summary
 from spike_training.tables.paper import METRICS, Printed
 from spike_training.tables.plan import Table
-from spike_training.tables.settings import Domain
-from spike_training.tables.tasks import DEPTH
+from spike_training.tables.settings import TRUE_LOOK, Domain
+from spike_training.tables.tasks import DEPTH, PICTURES
 from spike_training.tables.units import Training
 
 NOTHING = '-'
@@ -149,13 +149,20 @@ class TablePage(ABC):
         name, paper = row.row.settings.paper, self.table.paper
         return None if name is None or paper is None else paper.find(self._numbers(), name)
 
+    def _in_each_table(self, row: RowMetrics) -> list[Printed]:
+        """Return what the paper prints of a row in each of its tables."""
+        name, paper = row.row.settings.paper, self.table.paper
+        if name is None or paper is None:
+            return []
+        return [one for number in self._numbers() if (one := paper.find([number], name))]
+
     def _printed(self) -> Iterator[list[str]]:
         """Yield all metrics that the paper prints of these rows, with the remarks on them."""
         assert self.table.paper is not None  # or nothing is printed
         titles = METRICS | self.table.paper.titles(self._numbers())
         yield ['row', 'of the paper', *titles.values(), 'remarks']
         for row in self.rows:
-            if (found := self._found(row)) is not None:
+            for found in self._in_each_table(row):
                 remarks = '; '.join(
                     f'{titles[name]}: {text}' for name, text in found.notes.items()
                 )
@@ -224,6 +231,8 @@ class Page(TablePage):
             yield title, self._metrics(scale, differences=True)
         if self._printed_needs_table():
             yield '## Paper', self._printed()
+        if any(self._pictures(row) for row in self.rows):
+            yield "## Pictures of the target in the source's look", self._looks()
         yield (
             f'## {"Source, styles" if self._has_target else "Styles"}, uncertainty',
             self._beside(),
@@ -281,6 +290,19 @@ class Page(TablePage):
                 cell(row.summary(RANK)),
             ]
 
+    @staticmethod
+    def _pictures(row: RowMetrics) -> dict[str, Summary]:
+        """Return the metrics of the pictures that a row translates; none if it does not."""
+        if row.row.settings.translate in (None, TRUE_LOOK):
+            return {}
+        return {name: row.metric(name) for name in PICTURES}
+
+    def _looks(self) -> Iterator[list[str]]:
+        yield ['row', 'seeds', *(metric.title for metric in PICTURES.values())]
+        for row in self.rows:
+            if found := self._pictures(row):
+                yield [row.name, self._seeds(row), *map(cell, found.values())]
+
     def _styles(self) -> Sequence[str]:
         """Return the styles of the scenes that rows are compared on."""
         domain = self.table.domain
@@ -304,9 +326,10 @@ class Page(TablePage):
 
     def _printed_needs_table(self) -> bool:
         """Return True if the main columns lack metrics that the paper prints, or remarks."""
-        found = [self._found(row) for row in self.rows]
         return any(
-            one.notes or one.metrics.keys() - {*HEADLINE} for one in found if one is not None
+            len(found) > 1 or one.notes or one.metrics.keys() - {*HEADLINE}
+            for found in map(self._in_each_table, self.rows)
+            for one in found
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -315,7 +338,7 @@ class Page(TablePage):
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Return the metrics on the scenes compared, and median-scaled ones as ``scaled_``."""
-        return {name: row.metric(name) for name in DEPTH}
+        return {name: row.metric(name) for name in DEPTH} | self._pictures(row)
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         trainings, found = trainings_of(row), self._found(row)
@@ -341,6 +364,8 @@ class Page(TablePage):
             'adabn': row.row.settings.adabn,
             'matched_scale': row.row.settings.matched_scale,
             'post_process': row.row.settings.post_process,
+            'translate': row.row.settings.translate,
+            'pictures': {name: found.to_json() for name, found in self._pictures(row).items()},
             **metrics,
             'paper': None if found is None else found.to_json(),
             'folders': {seed: unit.folder.name for seed, unit in row.scorings.items()},

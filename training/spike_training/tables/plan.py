@@ -32,6 +32,8 @@ from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.paper import Paper
 from spike_training.tables.settings import (
+    LOOKS,
+    TRUE_LOOK,
     Domain,
     RowConfig,
     TableConfig,
@@ -50,7 +52,8 @@ class Row:
         config: Config of a run with the stages of the row and no others, in their order; its
             folder and seed are not used. That of the median-depth baseline has no stage.
         maps: Folder of maps that it is scored on, beside the test scenes; None: none.
-        second: The same of the network whose depth is averaged with that of the row; None: none.
+        second: The same of the network whose depth is averaged with that of the row, or which
+            translates its pictures; None: none.
     """
 
     settings: RowConfig
@@ -130,13 +133,16 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
         config: RunConfig = read_settings(RunConfig, {'out': '', **own}, '', [])
         config.stages = [] if row.stage is None else stages.chain(row.stage, f'rows[{i}].stage')
         second = None
-        if row.mean_with is not None:
-            chain = stages.chain(row.mean_with, f'rows[{i}].mean_with')
+        if row.second_stage is not None:
+            key, last = row.second_stage
+            chain = stages.chain(last, f'rows[{i}].{key}')
             second = dataclasses.replace(config, stages=chain)
         if config.stages:
             found = _problems_of_run(config, row)
             if second is not None and second.stages:
                 found += _problems_of_second(second, config, row, f'rows[{i}]')
+            if row.translate is not None:
+                found += _problems_of_look(config, row, f'rows[{i}]')
             where = f'row {row.name}: ' if row.override else ''
             problems += (where + text for text in found if text not in problems)
         rows.append(Row(row, config, second=second))
@@ -201,6 +207,8 @@ def _problems_of_task(settings: TableConfig, task: TableTask) -> Problems:
             yield (
                 f'rows[{i}].mean_with is {row.mean_with!r}: expected none, it is of the task fused'
             )
+        if row.translate is not None and not task.prepared:
+            yield f'rows[{i}].translate is {row.translate!r}: expected none, it is of depth'
     if settings.paper and not task.paper:
         yield 'paper is given: expected none for pictures'
 
@@ -221,7 +229,9 @@ def _problems_of_claims(
         problems = [*claim.problems(names, task.estimates)]
         compared = [row for row in rows if row.settings.name in (claim.row, *claim.others)]
         if valid and not problems and all(row.config.stages or task.baseline for row in compared):
-            first, *others = (task.metrics(row.config) for row in compared)
+            first, *others = (
+                task.metrics(row.config, row.settings.preparation) for row in compared
+            )
             shared = {
                 name: metric
                 for name, metric in first.items()
@@ -274,14 +284,33 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
 def _problems_of_second(
     second: RunConfig, config: RunConfig, row: RowConfig, where: str
 ) -> list[str]:
-    """Return the problems of the run of the network that a row is averaged with."""
-    if row.stage in [stage.name for stage in second.stages]:
+    """Return the problems of the run of a row's second network."""
+    assert row.second_stage is not None
+    key, last = row.second_stage
+    own = 'translation' if key == 'translate' else config.stages[-1].task
+    if (task := second.stages[-1].task) != own:
+        as_row = '' if key == 'translate' else f', as {row.stage}'
+        expected = f'one of the task {own}{as_row}, it is of {task}'
+    elif row.stage in [stage.name for stage in second.stages]:
         expected = f'a stage other than {row.stage} that does not build on it'
-    elif (task := second.stages[-1].task) != (own := config.stages[-1].task):
-        expected = f'one of the task {own}, as {row.stage}, it is of {task}'
     else:
-        return _problems_of_run(second, row)
-    return [f'{where}.mean_with is {row.mean_with!r}: expected {expected}']
+        return _problems_of_run(second, dataclasses.replace(row, adabn=False))
+    return [f'{where}.{key} is {last!r}: expected {expected}']
+
+
+def _problems_of_look(config: RunConfig, row: RowConfig, where: str) -> list[str]:
+    """Return the problems of pictures in another look."""
+    found = f'{where}.translate is {row.translate!r}'
+    problems = []
+    if (stage := config.stages[-1]).input != 'rgb':
+        problems.append(f'{found}: expected none, {stage.name} sees spikes and no pictures')
+    if config.target is None:
+        problems.append(f'{found}: expected a target, whose pictures are translated')
+    elif row.translate in (TRUE_LOOK, *LOOKS) and (
+        config.target.recordings or config.data.recordings
+    ):
+        problems.append(f'{found}: expected none, generated scenes alone have both looks')
+    return problems
 
 
 def _no_statistics(config: RunConfig) -> str | None:

@@ -28,6 +28,12 @@ ELSEWHERE = {
 
 Domain = Literal['target', 'source']
 
+LOOKS = ('moments', 'histogram')
+"""Values of ``translate`` of pictures that are matched without learning."""
+
+TRUE_LOOK = 'true_look'
+"""Value of ``translate`` of the same scenes in the colours of the source."""
+
 
 class Preparation(NamedTuple):
     """What is done with a trained network before it is scored; see :class:`RowConfig`."""
@@ -36,11 +42,12 @@ class Preparation(NamedTuple):
     matched_scale: bool = False
     post_process: bool = False
     mean_with: str | None = None
+    translate: str | None = None
 
     def describe(self) -> list[str]:
         """Return what is done, in words."""
-        mean = f'mean with {self.mean_with}'
-        words = ('AdaBN', 'factor by matching', 'post-processing', mean)
+        mean, look = f'mean with {self.mean_with}', f'look by {self.translate}'
+        words = ('AdaBN', 'factor by matching', 'post-processing', mean, look)
         return [name for name, is_done in zip(words, self, strict=True) if is_done]
 
 
@@ -61,6 +68,11 @@ class RowConfig:
             section 4.2).
         mean_with: In tables of the task ``fused``: last stage of a second network. The row's depth
             is exp of the mean of the logarithms of both depths. null: no second one.
+        translate: Of a network of RGB: what gives the target's spikes, as pictures, the look of
+            the source: the last stage of a translator (kinds cycle and paired of method
+            translate); moments or histogram, matched channel by channel over training scenes of
+            both domains; or true_look, the same scenes in the colours of the source. null:
+            nothing, they are seen as they are.
         override: Settings that replace those of the base in all stages of this row.
         paper: The paper's name of this row; null: none.
     """
@@ -72,13 +84,24 @@ class RowConfig:
     matched_scale: bool = False
     post_process: bool = False
     mean_with: str | None = None
+    translate: str | None = None
     override: dict[str, Any] = field(default_factory=dict)
     paper: str | None = None
 
     @property
     def preparation(self) -> Preparation:
         """What is done with the trained network before it is scored."""
-        return Preparation(self.adabn, self.matched_scale, self.post_process, self.mean_with)
+        names = Preparation._fields
+        return Preparation(**{name: getattr(self, name) for name in names})
+
+    @property
+    def second_stage(self) -> tuple[str, str] | None:
+        """Name of the setting that names a second network's last stage, and that stage."""
+        if self.mean_with is not None:
+            return 'mean_with', self.mean_with
+        if self.translate in (None, TRUE_LOOK, *LOOKS):
+            return None
+        return 'translate', str(self.translate)
 
 
 @dataclass
@@ -222,8 +245,8 @@ class TableConfig:
         yield from _misplaced(f'{where}.override', row.override)
         if row.stage is None and (any(row.preparation) or row.override):
             yield (
-                f'{where} has adabn, matched_scale, post_process, mean_with or override: expected '
-                'a stage; baselines have none of them'
+                f'{where} has {", ".join(Preparation._fields)} or override: expected a stage; '
+                'baselines have none of them'
             )
 
 

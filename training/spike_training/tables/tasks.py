@@ -12,6 +12,7 @@ from spike_training.evaluation.upsampling import BASELINES, COLUMNS, CONDITIONS,
 from spike_training.sampling.frames import CONDITIONS as FRAME_CONDITIONS
 from spike_training.settings.config import RunConfig
 from spike_training.tables.paper import METRICS, SHARES
+from spike_training.tables.settings import TRUE_LOOK, Preparation
 
 SCALED = 'scaled_'
 """Start of the names of metrics of depth that is scaled by each image's median."""
@@ -35,8 +36,8 @@ class TableTask:
     """What tables of a task have.
 
     Attributes:
-        metrics: Function from the config of a row, valid and with a stage, to its metrics that
-            claims may be of, by name. Those of depth and pictures need no config.
+        metrics: Function from the config of a row, valid and with a stage, and what is done with
+            its network, to its metrics that claims may be of, by name.
         baseline: True if rows may have no stage.
         prepared: True if networks may be prepared before they are scored, see
             :class:`.settings.Preparation`.
@@ -46,7 +47,7 @@ class TableTask:
         maps: True if a folder of maps may be scored.
     """
 
-    metrics: Callable[[RunConfig], Mapping[str, Metric]]
+    metrics: Callable[[RunConfig, Preparation], Mapping[str, Metric]]
     baseline: bool = False
     prepared: bool = False
     averaged: bool = False
@@ -79,7 +80,22 @@ def factors_of(config: RunConfig) -> tuple[int, ...]:
     return tuple(sorted(SETTINGS[model.architecture](**model.settings).factors))
 
 
-def upsample_metrics(config: RunConfig) -> dict[str, Metric]:
+PICTURES = {
+    'psnr': Metric('PSNR of pictures, dB', lower=False),
+    'ssim': Metric('SSIM of pictures', lower=False),
+    'edge_f1': Metric('F1 of edges', lower=False),
+    'changed': Metric('change of pictures'),
+}
+"""Metrics of translated pictures, of rows with ``translate``."""
+
+
+def depth_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
+    """Return the metrics of depth, and of the pictures that a row translates."""
+    translates = before.translate not in (None, TRUE_LOOK)
+    return DEPTH | (PICTURES if translates else {})
+
+
+def upsample_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
     """Return the metrics of enlarged maps: means over maps, by condition and factor."""
     return {
         f'{name}_{condition}_x{factor}': Metric(
@@ -102,9 +118,9 @@ FUSED = {
 """Metrics of networks of spikes and a frame, by what is wrong with these."""
 
 TASKS = {
-    'depth': TableTask(lambda config: DEPTH, baseline=True, prepared=True),
-    'image': TableTask(lambda config: IMAGE, paper=False),
-    'fused': TableTask(lambda config: FUSED, averaged=True),
+    'depth': TableTask(depth_metrics, baseline=True, prepared=True),
+    'image': TableTask(lambda config, before: IMAGE, paper=False),
+    'fused': TableTask(lambda config, before: FUSED, averaged=True),
     'upsample': TableTask(upsample_metrics, estimates=tuple(BASELINES), maps=True),
 }
 """Tasks that tables may be of."""

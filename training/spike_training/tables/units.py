@@ -28,6 +28,7 @@ from spike_depth_ros.checkpoint import (
     DepthInfo,
     FusedInfo,
     ImageInfo,
+    TranslationInfo,
     UpsampleInfo,
     load,
     load_info,
@@ -50,6 +51,7 @@ from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
 from spike_training.runs.sources import make_source
+from spike_training.runs.translation_evaluation import evaluate_looks, match_look
 from spike_training.runs.upsampling_evaluation import evaluate_maps, evaluate_upsampling
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
@@ -60,7 +62,7 @@ from spike_training.settings.config import (
     to_yaml,
 )
 from spike_training.tables.plan import Row
-from spike_training.tables.settings import Preparation
+from spike_training.tables.settings import TRUE_LOOK, Preparation
 from spike_training.threads import limit_threads
 
 DONE = 'done.json'
@@ -177,7 +179,8 @@ class Scoring(Unit):
     Attributes:
         before: What is done with it before.
         maps: Folder of maps that it is evaluated on, too; None: none.
-        second: Training of the network whose depth is averaged with its own; None: none.
+        second: Training of the network whose depth is averaged with its own, or which translates
+            its pictures; None: none.
     """
 
     before: Preparation
@@ -213,7 +216,11 @@ class Scoring(Unit):
 
 def _evaluate_depth(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
     info, weights = load(unit.training.checkpoint)
-    network, info = of_spikes(build_for_evaluation(info, weights, device), info)
+    network = build_for_evaluation(info, weights, device)
+    if unit.before.translate == TRUE_LOOK:
+        return evaluate_network(config, info, network, device, true_look=True)
+    translator = _translator_of(unit, config, device)
+    network, info = of_spikes(network, info, translator)
     if unit.before.adabn:
         windows = target_batches(config, ADABN_BATCHES, ADABN_BATCH_SIZE, device)
         info = adapt_statistics(network, info, windows)
@@ -222,7 +229,19 @@ def _evaluate_depth(unit: Scoring, config: RunConfig, device: torch.device) -> d
         network = Scaled(network, factor).eval()
     if unit.before.post_process:
         network = PostProcessed(network).eval()
-    return evaluate_network(config, info, network, device)
+    report = evaluate_network(config, info, network, device)
+    if translator is not None:
+        report['pictures'] = evaluate_looks(config, translator, device)
+    return report
+
+
+def _translator_of(unit: Scoring, config: RunConfig, device: torch.device) -> nn.Module | None:
+    """Return what translates the pictures that a network sees; None: nothing does."""
+    if unit.second is not None:
+        return build_for_evaluation(*load(unit.second.checkpoint, TranslationInfo), device)
+    if unit.before.translate is None:
+        return None
+    return match_look(config, unit.before.translate, device)
 
 
 def _evaluate_images(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
@@ -256,11 +275,19 @@ _EVALUATE: dict[str, Callable[[Scoring, RunConfig, torch.device], dict[str, Any]
 """Functions that return the report of a trained network, by task."""
 
 
-def of_spikes(network: nn.Module, info: DepthInfo) -> tuple[nn.Module, DepthInfo]:
-    """Return a network that takes spikes: one of RGB gets an adapter from rates to RGB."""
+def of_spikes(
+    network: nn.Module, info: DepthInfo, translator: nn.Module | None = None
+) -> tuple[nn.Module, DepthInfo]:
+    """Return a network that takes spikes: one of RGB gets an adapter from rates to RGB.
+
+    Args:
+        network: The network.
+        info: Its metadata.
+        translator: Module from pictures of rates to those that the network sees; None: none.
+    """
     if info.inputs != ('rgb',):
         return network, info
-    return RateToGrey(network).eval(), dataclasses.replace(info, inputs=('spikes',))
+    return RateToGrey(network, translator).eval(), dataclasses.replace(info, inputs=('spikes',))
 
 
 def units_of(row: Row, seed: int, cache: Path) -> Scoring:
@@ -319,7 +346,10 @@ def _scored(
     done = {name: True for name in ('matched_scale', 'post_process') if getattr(before, name)}
     given: dict[str, Any] = {} if maps is None else {'maps': maps.sha256}
     if second is not None:
-        given['mean_with'] = _settings(second.config)
+        name = 'mean_with' if before.translate is None else 'translate'
+        given[name] = _settings(second.config)
+    elif before.translate is not None:
+        given['translate'] = before.translate
     adabn = [ADABN_BATCHES, ADABN_BATCH_SIZE] if before.adabn else None
     return {'adabn': adabn, **done, **given}
 

@@ -209,7 +209,7 @@ class UpsamplingPage(TablePage):
         """Return the metrics that a row has or will have, maps of a folder only where scored."""
         return [
             name
-            for name in upsample_metrics(row.row.config)
+            for name in upsample_metrics(row.row.config, row.row.settings.preparation)
             if self.table.maps is not None or f'_{MAPS}_' not in name
         ]
 

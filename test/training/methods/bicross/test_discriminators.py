@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from spike_training.learning.adversarial import domain_loss
-from spike_training.methods.bicross.discriminators import (
-    DomainDiscriminators,
+from spike_training.learning.adversarial import (
     TokenDiscriminator,
+    domain_loss,
     reversed_gradient,
 )
+from spike_training.methods.bicross.discriminators import DomainDiscriminators
 
 DIM = 8
 

@@ -5,29 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from spike_training.learning.adversarial import (
-    TokenDiscriminator,
-    domain_loss,
-    reversed_gradient,
-)
-
-
-class Alignment(NamedTuple):
-    """Loss and accuracy of the discriminators on a batch.
-
-    Attributes:
-        loss: Scalar that the discriminators minimise and, through reversed gradients, the student
-            maximises: the mean of :func:`domain_loss` over images, summed over discriminators.
-        accuracy: Share of tokens classified correctly, without a gradient; 0.5 is chance level.
-    """
-
-    loss: Tensor
-    accuracy: Tensor
+from spike_training.learning.adversarial import Alignment, TokenDiscriminator, align
 
 
 class DomainDiscriminators(nn.ModuleDict):
@@ -52,10 +34,10 @@ class DomainDiscriminators(nn.ModuleDict):
         Args:
             tokens: For each kind of view, the student's class tokens of source and target, both
                 ``[B, dim]``.
+
+        Returns:
+            Sum of the losses, mean of the accuracies.
         """
-        losses, correct = [], []
-        for view, discriminator in self.items():
-            source, target = (discriminator(reversed_gradient(part)) for part in tokens[view])
-            losses.append(domain_loss(source, target).mean())
-            correct += [source > 0, target < 0]
-        return Alignment(torch.stack(losses).sum(), torch.cat(correct).float().mean())
+        found = [align(discriminator, *tokens[view]) for view, discriminator in self.items()]
+        losses, accuracies = (torch.stack(values) for values in zip(*found, strict=True))
+        return Alignment(losses.sum(), accuracies.mean())

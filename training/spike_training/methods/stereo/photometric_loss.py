@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from spike_training.learning.appearance import appearance_loss, masked_mean
+from spike_training.learning.appearance import appearance_loss, edge_aware_slope, masked_mean
 from spike_training.methods.stereo.settings import PhotometricSettings
 from spike_training.methods.stereo.warp import left_from_right, picture_pyramid, right_from_left
 
@@ -79,9 +79,6 @@ def photometric_loss(
 def smoothness_loss(disparity: Tensor, picture: Tensor) -> Tensor:
     """Compute the slope of disparity, less where the picture has edges (Eq. 4).
 
-    Mean of ``|dx d| exp(-|dx I|) + |dy d| exp(-|dy I|)`` over neighbours that are known; |dx I| is
-    the mean over the channels.
-
     Args:
         disparity: Pixels, ``[B, 1, H, W]``; its share of the width is compared.
         picture: ``[B, C, H, W]``, 0 to 1.
@@ -89,16 +86,7 @@ def smoothness_loss(disparity: Tensor, picture: Tensor) -> Tensor:
     Returns:
         ``[B]``, 0 or more.
     """
-    known = disparity.isfinite() & _known(picture)
-    share = torch.where(known, disparity, 0.0) / disparity.shape[-1]
-    shown = torch.where(known, picture, 0.0)
-    total = torch.zeros_like(share[:, 0, 0, 0])
-    for dim in (2, 3):
-        pairs = known.shape[dim] - 1
-        both = known.narrow(dim, 1, pairs) & known.narrow(dim, 0, pairs)
-        edge = shown.diff(dim=dim).abs().mean(dim=1, keepdim=True)
-        total = total + masked_mean(share.diff(dim=dim).abs() * torch.exp(-edge), both)
-    return total
+    return edge_aware_slope(disparity / disparity.shape[-1], picture)
 
 
 def disagreements(of_left: Tensor, of_right: Tensor) -> tuple[Tensor, Tensor]:

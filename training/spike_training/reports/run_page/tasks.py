@@ -17,6 +17,7 @@ from spike_depth_ros.evaluation.controls import (
 from spike_depth_ros.evaluation.report.page import number, percent
 from spike_training.evaluation.fused import COLUMNS
 from spike_training.evaluation.report import BASELINE, domain_sets
+from spike_training.evaluation.translation import COLUMNS as TRANSLATION
 from spike_training.sampling.frames import MISSING
 
 HELD = (0.58, 0.78)
@@ -139,6 +140,19 @@ def _image_weaknesses(scores: Scores) -> Iterator[str]:
             yield f'{scores["title"]}: {name} has a PSNR of {other:.2f}, the network {own:.2f}.'
 
 
+def _translation_results(report: Report) -> Results:
+    rows = [
+        [f'{scores["title"]}, {name}', *(f'{row[column]:.3f}' for column in TRANSLATION)]
+        for scores in report['sets'].values()
+        for name, row in scores['rows'].items()
+    ]
+    note = (
+        'Against the same scenes in the look of the source; edges against the picture before '
+        'translation. moments, histogram: matched without learning.'
+    )
+    return Results('Translated pictures', ['', *TRANSLATION.values()], rows, note)
+
+
 def _stereo_tiles(report: Report) -> Iterator[tuple[str, str]]:
     for scores in report['sets'].values():
         own, *others = scores['rows']
@@ -215,6 +229,9 @@ TASK_PAGES = {
     ),
     'upsample': TaskPage(
         'Enlarged maps of depth', _upsample_tiles, _upsample_weaknesses, _upsample_results
+    ),
+    'translation': TaskPage(
+        'Pictures in another look', _image_tiles, _image_weaknesses, _translation_results
     ),
 }
 """These parts by task."""

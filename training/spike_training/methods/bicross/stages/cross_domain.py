@@ -28,10 +28,11 @@ from spike_training.engine.record import Mean
 from spike_training.engine.stage import Context, Phase, Selection, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
+from spike_training.learning.adversarial import Alignment
 from spike_training.learning.backbone import freeze, share_backbone
 from spike_training.learning.losses import uncertainty_loss
 from spike_training.learning.supervision import Supervision, network_groups
-from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
+from spike_training.methods.bicross.discriminators import DomainDiscriminators
 from spike_training.methods.bicross.filter import Threshold
 from spike_training.methods.bicross.settings import CrossDomainConfig
 from spike_training.methods.bicross.views import half, mirrored, strong_view

@@ -1,0 +1,244 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Kinds residual and sequence: a network of RGB whose features become alike in both domains."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from networks import MODEL, SMALL
+from ramps import RampSource
+from tiny_runs import TARGET, tiny_run
+from training_files import equal
+
+from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_training.engine.optim import check_groups
+from spike_training.evaluation.predictors import predict
+from spike_training.evaluation.statistics import batch_norms
+from spike_training.learning.adversarial import align
+from spike_training.learning.looks import positions, see, source_picture, target_picture
+from spike_training.methods.align.residual import Residual
+from spike_training.methods.align.sequence import Sequence
+from spike_training.methods.align.settings import ResidualConfig, SequenceConfig
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.sampling.sample import DomainPair
+from spike_training.settings.config import problems_of
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+KINDS = [(Residual, ResidualConfig), (Sequence, SequenceConfig)]
+both = pytest.mark.parametrize(('kind', 'settings'), KINDS)
+WEIGHTS = {
+    Residual: ('feature_weight', 'depth_weight'),
+    Sequence: ('token_weight', 'position_weight'),
+}
+"""Settings of how much discriminators change the network."""
+
+
+def stage_of(kind, settings, **changes):
+    torch.manual_seed(0)
+    network = dpt_tiny(3, (0.3, 80.0), SMALL, 'rgb')
+    return kind(network, settings(init_from='teacher', **changes), MODEL, SMALL.dim)
+
+
+def pairs(target=RampSource, **changes):
+    return DomainPair(
+        RampSource(with_rgb=True, planes=(256,)),
+        target(**{'styles': ('indoor',), 'seed': 7, 'planes': (256,)} | changes),
+    )
+
+
+@pytest.fixture(scope='module')
+def batch():
+    return pairs().batch(0, 4)
+
+
+def learn(stage, batch, steps=3, rate=1e-3):
+    stage.train()
+    groups = stage.optimizers()
+    check_groups(stage, groups)
+    chosen = [p for part in groups.values() for group in part for p in group['params']]
+    optimizer = torch.optim.AdamW(chosen, rate, weight_decay=0)
+    for step in range(steps):
+        torch.manual_seed(step)
+        found = stage(batch, 'train')
+        optimizer.zero_grad()
+        found['loss'].backward()
+        optimizer.step()
+    return found
+
+
+def copied(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+class TestPictures:
+    def test_the_target_is_seen_as_it_is_scored(self, batch):
+        """As evaluation/rates.py shows it to a network of RGB; the source in its colours."""
+        assert target_picture(batch.target).shape == (4, 3, 32, 48)
+        assert torch.equal(source_picture(batch.source), batch.source.rgb)
+        network = dpt_tiny(3, (0.3, 80.0), SMALL, 'rgb').eval()
+        assert torch.equal(
+            see(network, batch.source.rgb).depth, predict(network, batch.source, 'rgb').depth
+        )
+
+    def test_a_twin_sees_spikes_of_the_source(self, batch):
+        spikes = dataclasses.replace(batch.source, rgb=None)
+        assert torch.equal(source_picture(spikes), target_picture(batch.source))
+        for look, wanted in (('rgb', (True, False)), ('spikes', (False, True))):
+            spec = SequenceConfig(source_look=look).batches
+            assert (spec.domain, spec.rgb, spec.spikes) == ('both', *wanted)
+
+
+@both
+def test_the_loss_is_that_of_labels_and_discriminators(kind, settings, batch):
+    stage = stage_of(kind, settings).train()
+    found = stage(batch, 'train')
+    assert not any(value.requires_grad for name, value in found.items() if name != 'loss')
+    seen = [see(stage.network, one) for one in (batch.source.rgb, target_picture(batch.target))]
+    sup, unc, _ = stage.supervision(seen[0], batch.source)
+    rest = found['loss'] - sup - unc - found.get('content', 0)
+    # Two discriminators that have learnt nothing are near chance level.
+    assert rest.item() == pytest.approx(4 * math.log(2), abs=0.3)
+
+
+@both
+def test_discriminators_learn_and_a_weight_of_zero_changes_the_network_in_nothing(
+    kind, settings, batch
+):
+    grads = {}
+    for value in (0.0, 1.0):
+        stage = stage_of(kind, settings, **dict.fromkeys(WEIGHTS[kind], value)).train()
+        stage(batch, 'train')['loss'].backward()
+        grads[value] = [p.grad for p in stage.network.parameters() if p.grad is not None]
+        matrices = [p for p in stage.discriminators.parameters() if p.ndim > 1]
+        assert all(p.grad.abs().sum() > 0 for p in matrices)
+    stage = stage_of(kind, settings).train()
+    pictures = batch.source.rgb, target_picture(batch.target)
+    source, target = (see(stage.network, one) for one in pictures)
+    sup, unc, _ = stage.supervision(source, batch.source)
+    terms = stage.terms(pictures, (source, target))
+    (sup + unc + sum(terms.values())).backward()
+    alone = [p.grad for p in stage.network.parameters() if p.grad is not None]
+    for found, wanted in zip(grads[0.0], alone, strict=True):
+        torch.testing.assert_close(found, wanted)
+    assert any(not torch.allclose(a, b) for a, b in zip(grads[1.0], grads[0.0], strict=True))
+
+
+@both
+def test_the_network_makes_it_harder_for_discriminators(kind, settings, batch):
+    """Their loss falls by a step of their own weights, and rises by a step of the network's."""
+    stage = stage_of(kind, settings, **dict.fromkeys(WEIGHTS[kind], 1.0)).train()
+
+    def adversarial():
+        pictures = source_picture(batch.source), target_picture(batch.target)
+        seen = stage.aligned(*(see(stage.network, one) for one in pictures))
+        return sum(align(stage.discriminators[name], *one).loss for name, one in seen.items())
+
+    before = adversarial()
+    before.backward()
+    found = {}
+    for name in ('discriminators', 'network'):
+        parameters = [p for p in getattr(stage, name).parameters() if p.grad is not None]
+        kept = [p.detach().clone() for p in parameters]
+        with torch.no_grad():
+            for p in parameters:
+                p -= 1e-3 * p.grad / (p.grad.norm() + 1e-9)
+            found[name] = adversarial().item()
+            for p, old in zip(parameters, kept, strict=True):
+                p.copy_(old)
+    assert found['discriminators'] < before.item() < found['network']
+
+
+@both
+def test_equal_domains_leave_discriminators_at_chance(kind, settings, batch):
+    same = dataclasses.replace(
+        batch, source=dataclasses.replace(batch.source, rgb=target_picture(batch.target))
+    )
+    stage = stage_of(kind, settings)
+    found = learn(stage, same, steps=20)
+    rates = [value for name, value in found.items() if name.endswith('_accuracy')]
+    assert len(rates) == 2
+    assert all(value == pytest.approx(0.5) for value in rates)
+
+
+class TestResidual:
+    def test_transformer_blocks_alone_learn(self, batch):
+        stage = stage_of(Residual, ResidualConfig)
+        before, kept = copied(stage.network), copied(stage.teacher)
+        learn(stage, batch)
+        changed = {
+            n for n, v in stage.network.state_dict().items() if not torch.equal(v, before[n])
+        }
+        assert changed
+        assert all(name.startswith('encoder.blocks.') for name in changed)
+        assert equal(stage.teacher.state_dict(), kept)
+
+    def test_content_is_zero_before_the_first_step_and_holds_the_features(self, batch):
+        stage = stage_of(Residual, ResidualConfig)
+        assert stage.train()(batch, 'train')['content'] == 0
+        ends = {}
+        for weight in (0.0, 100.0):
+            stage = stage_of(Residual, ResidualConfig, content_weight=weight)
+            learn(stage, batch, steps=10)
+            picture = target_picture(batch.target)
+            with torch.no_grad():
+                apart = see(stage.network, picture).f_enc - see(stage.teacher, picture).f_enc
+            ends[weight] = apart.abs().mean()
+        assert ends[100.0] < 0.7 * ends[0.0]
+
+
+class TestSequence:
+    def test_each_position_is_a_token(self):
+        features = torch.arange(2 * 3 * 2 * 2.0).reshape(2, 3, 2, 2)
+        assert positions(features).shape == (8, 3)
+        assert torch.equal(positions(features)[3], features[0, :, 1, 1])
+
+    def test_statistics_are_those_of_the_target(self, batch):
+        stage, alone = (stage_of(Sequence, SequenceConfig).train() for _ in range(2))
+        stage(batch, 'train')
+        see(alone.network, target_picture(batch.target))
+        for found, wanted in zip(
+            batch_norms(stage.network), batch_norms(alone.network), strict=True
+        ):
+            assert torch.equal(found.running_mean, wanted.running_mean)
+
+    def test_a_picture_shows_both_domains(self, batch):
+        stage = stage_of(Sequence, SequenceConfig).eval()
+        with torch.no_grad():
+            assert stage.picture(batch).ndim == 3
+
+
+class TestSettings:
+    def run_of(self, tmp_path, stage, **changes):
+        teacher = PretrainConfig(name='teacher', input='rgb')
+        return tiny_run(tmp_path, teacher, stage, **{'target': TARGET} | changes)
+
+    @both
+    def test_a_run_of_them_is_valid(self, tmp_path, kind, settings):
+        stage = settings(name='aligned', init_from='teacher')
+        assert problems_of(self.run_of(tmp_path, stage)) == []
+
+    @pytest.mark.parametrize(
+        ('changes', 'told'),
+        [
+            ({'input': 'spikes'}, 'spikes of the target enter as pictures'),
+            ({'init_from': 'scratch'}, 'expected previous or the name of an earlier stage of RGB'),
+            ({'feature_weight': -1.0}, 'feature_weight'),
+            ({'trainable': 'affine'}, 'the transformer blocks alone learn'),
+            ({'discriminator_lr_scale': 0.0}, 'discriminator_lr_scale'),
+        ],
+    )
+    def test_what_cannot_be_is_told(self, tmp_path, changes, told):
+        stage = ResidualConfig(**{'name': 'aligned', 'init_from': 'teacher'} | changes)
+        assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
+
+    def test_a_network_of_spikes_is_no_start(self, tmp_path):
+        stage = SequenceConfig(name='aligned', init_from='teacher')
+        config = self.run_of(tmp_path, stage)
+        config.stages[0].input = 'spikes'
+        assert 'expected an earlier stage of RGB' in '\n'.join(problems_of(config))
+
+    def test_without_a_target_there_is_nothing_to_align(self, tmp_path):
+        config = self.run_of(tmp_path, SequenceConfig(name='a', init_from='teacher'), target=None)
+        assert 'target' in '\n'.join(problems_of(config))

@@ -1,0 +1,391 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Kinds cycle, paired and translated: pictures in the look of the other domain."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from networks import MODEL, SMALL
+from ramps import RampSource
+from tiny_runs import TARGET, tiny_run
+from tiny_stage import train
+from torch import nn
+from training_files import equal, state_of
+
+from spike_depth_ros.architectures import TranslatorSettings
+from spike_depth_ros.checkpoint import TranslationInfo, load
+from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_depth_ros.model.translator import Translator
+from spike_training.engine.optim import check_groups
+from spike_training.errors import DataSetError
+from spike_training.evaluation.statistics import batch_norms
+from spike_training.learning.looks import see, target_picture
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.methods.translate.cycle import Cycle
+from spike_training.methods.translate.history import History
+from spike_training.methods.translate.losses import difference, discriminator_loss, look_loss
+from spike_training.methods.translate.paired import Paired
+from spike_training.methods.translate.pictures import check_varied, edge_warnings
+from spike_training.methods.translate.settings import (
+    BETAS,
+    CycleConfig,
+    GanConfig,
+    PairedConfig,
+    TranslatedConfig,
+)
+from spike_training.methods.translate.translated import Translated
+from spike_training.reports.run_page import PageWriter
+from spike_training.runs.pipeline import run
+from spike_training.sampling.sample import DomainPair
+from spike_training.settings.config import problems_of
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+SIZES = {'width': 4, 'blocks': 1}
+GAN = GanConfig(width=4, layers=1)
+
+
+def pairs(split='train', **changes):
+    given = {'styles': ('indoor',), 'seed': 7, 'split': split, 'planes': (256,)}
+    source = RampSource(with_rgb=True, planes=(256,), split=split)
+    return DomainPair(source, RampSource(**(given | changes)))
+
+
+@pytest.fixture(scope='module')
+def batch():
+    return pairs().batch(0, 4)
+
+
+def translator(seed=0, **changes):
+    """One that changes something: before training none does."""
+    torch.manual_seed(seed)
+    made = Translator(TranslatorSettings(**(SIZES | changes)))
+    nn.init.normal_(made.change.weight, std=0.02)
+    return made
+
+
+def cycle_of(**changes):
+    config = CycleConfig(**({'gan': GAN, 'history': 6} | changes))
+    torch.manual_seed(3)
+    return Cycle(translator(0), translator(1), config, MODEL, (32, 48))
+
+
+def translated_of(**changes):
+    config = TranslatedConfig(**({'gan': GAN, 'init_from': 'teacher'} | changes))
+    torch.manual_seed(3)
+    network = dpt_tiny(3, (0.3, 80.0), SMALL, 'rgb')
+    return Translated(network, translator(), config, MODEL, SMALL.dim)
+
+
+def grads(module):
+    return [p.grad for p in module.parameters() if p.grad is not None]
+
+
+class StoppedAt:
+    """Pairs, until Ctrl-C at a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def batch(self, step, *others):
+        if step == self.step:
+            raise KeyboardInterrupt
+        return pairs().batch(step, *others)
+
+
+class Fixed(nn.Module):
+    """Translator that mirrors brightness: applied twice it changes nothing."""
+
+    def forward(self, picture):
+        return 1 - picture
+
+
+class TestLosses:
+    def test_each_term_has_one_side(self, batch):
+        """A translator's term gives a discriminator no gradient, and the reverse."""
+        stage, picture = cycle_of(), target_picture(batch.target)
+        discriminator = stage.discriminators['source']
+        look_loss(discriminator, stage.translator(picture)).backward()
+        assert not grads(discriminator)
+        assert any(g.abs().sum() > 0 for g in grads(stage.translator))
+        stage.zero_grad(set_to_none=True)
+        made = stage.translator(picture)
+        discriminator_loss(discriminator, batch.source.rgb, made).loss.backward()
+        assert not grads(stage.translator)
+        assert all(g.abs().sum() > 0 for g in grads(discriminator))
+
+    def test_they_are_least_squares(self):
+        class Mean(nn.Module):
+            def forward(self, picture):
+                return picture.mean(dim=(1, 2, 3))
+
+        real, made = torch.full((2, 3, 4, 4), 0.8), torch.full((2, 3, 4, 4), 0.3)
+        assert look_loss(Mean(), made).item() == pytest.approx(0.49)
+        found = discriminator_loss(Mean(), real, made)
+        assert found.loss.item() == pytest.approx((0.04 + 0.09) / 2)
+        assert found.accuracy == 1
+        assert discriminator_loss(Mean(), made, real).accuracy == 0
+
+    def test_difference_is_exact_in_float32(self):
+        one = torch.full((1, 3, 2, 2), 0.5)
+        assert difference(one, one + 1 / 512).item() == pytest.approx(1 / 512)
+
+
+class TestCycle:
+    def test_fixed_maps_that_undo_each_other_cost_nothing(self, batch):
+        stage = cycle_of(identity_weight=0.0)
+        stage.translator = stage.back = Fixed()
+        found = stage.train()(batch, 'train')
+        assert found['cycle'] < 1e-6
+        assert 'identity' not in found
+        assert found['changed'] > 0.01
+
+    def test_before_training_nothing_is_changed(self, batch):
+        config = CycleConfig(gan=GAN)
+        sizes = TranslatorSettings(**SIZES)
+        stage = Cycle(Translator(sizes), Translator(sizes), config, MODEL, (32, 48))
+        found = stage.train()(batch, 'train')
+        assert found['cycle'] == found['identity'] == found['changed'] == 0
+        assert stage.eval()(batch, 'val')['edges'] == 1
+
+    def test_the_loss_is_the_weighted_sum(self, batch):
+        stage = cycle_of(cycle_weight=3.0, identity_weight=2.0, look_weight=0.5).eval()
+        found = stage(batch, 'val')
+        made = stage.translator(target_picture(batch.target)), stage.back(batch.source.rgb)
+        real = batch.source.rgb, target_picture(batch.target)
+        games = sum(
+            discriminator_loss(stage.discriminators[look], real[k], made[k]).loss
+            for k, look in enumerate(('source', 'target'))
+        )
+        expected = 3 * found['cycle'] + 2 * found['identity'] + 0.5 * found['look'] + games
+        torch.testing.assert_close(found['loss'], expected)
+
+    def test_discriminators_learn_without_changing_translators(self, batch):
+        stage = cycle_of(look_weight=0.0, cycle_weight=0.0, identity_weight=0.0).train()
+        check_groups(stage, stage.optimizers())
+        stage(batch, 'train')['loss'].backward()
+        assert all(g.abs().sum() == 0 for g in grads(stage.translator))
+        assert all(g.abs().sum() > 0 for g in grads(stage.discriminators))
+
+    def test_equal_looks_leave_discriminators_at_chance(self, batch):
+        same = target_picture(batch.target)
+        source = dataclasses.replace(batch.source, rgb=same)
+        equal_looks = dataclasses.replace(batch, source=source)
+        sizes = TranslatorSettings(**SIZES)
+        config = CycleConfig(gan=GAN, look_weight=0.0)
+        stage = Cycle(Translator(sizes), Translator(sizes), config, MODEL, (32, 48)).train()
+        found = stage(equal_looks, 'train')
+        for look in ('source', 'target'):
+            assert found[f'{look}_accuracy'] == pytest.approx(0.5)
+
+    def test_a_picture_of_one_value_has_finite_gradients(self, batch):
+        one = torch.full_like(batch.target.counts, 8)
+        stage = cycle_of().train()
+        optimizer = torch.optim.AdamW(stage.parameters(), 1e-3)
+        for _ in range(4):
+            optimizer.zero_grad()
+            target = dataclasses.replace(batch.target, counts=one)
+            stage(dataclasses.replace(batch, target=target), 'train')['loss'].backward()
+            norms = [g.norm() for g in grads(stage)]
+            assert torch.stack(norms).max() < 1e4
+            optimizer.step()
+
+    def test_nothing_has_weight_decay(self):
+        for groups in cycle_of().optimizers().values():
+            assert not any(group['decay'] for group in groups)
+
+    def test_the_history_survives_a_resume(self, tmp_path):
+        settings = {'steps': 8, 'save_every': 4, 'validation': pairs(), 'learning_rate': 1e-3}
+        whole = train(tmp_path / 'whole', pairs(), cycle_of(), **settings)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / 'again', StoppedAt(6), cycle_of(), **settings)
+        resumed = train(tmp_path / 'again', pairs(), cycle_of(), **settings)
+        assert whole.histories['source'].kept == 6
+        assert equal(whole.state_dict(), resumed.state_dict())
+
+
+class TestHistory:
+    def test_it_fills_then_returns_older_pictures(self):
+        history = History(3, 2, 2)
+        fresh = torch.arange(3.0)[:, None, None, None].expand(3, 3, 2, 2)
+        assert torch.equal(history.exchange(fresh), fresh)
+        assert torch.equal(history.pictures, fresh)
+        torch.manual_seed(0)
+        shown = history.exchange(torch.full((40, 3, 2, 2), 9.0))
+        older = [one for one in shown[:, 0, 0, 0].tolist() if one != 9]
+        assert sorted(older) == [0, 1, 2]  # each leaves once, and then only new ones do
+        assert (history.pictures == 9).all()
+
+    def test_about_half_are_replaced(self):
+        history = History(200, 1, 1)
+        history.exchange(torch.zeros(200, 3, 1, 1))
+        torch.manual_seed(0)
+        shown = history.exchange(torch.ones(100, 3, 1, 1))
+        assert 0.35 < 1 - shown[:, 0].mean().item() < 0.6
+
+    def test_another_size_begins_a_new_one(self):
+        history = History(2, 2, 2)
+        history.exchange(torch.ones(2, 3, 2, 2))
+        fresh = torch.full((1, 3, 4, 4), 2.0)
+        assert torch.equal(history.exchange(fresh), fresh)
+        assert (history.kept, history.pictures.shape) == (1, (2, 3, 4, 4))
+
+    def test_it_keeps_no_gradient(self):
+        fresh = torch.ones(1, 3, 1, 1, requires_grad=True)
+        assert not History(1, 1, 1).exchange(fresh).requires_grad
+
+
+class TestTranslated:
+    def test_the_loss_is_the_weighted_sum(self, batch):
+        weights = {
+            'identity_weight': 2.0, 'look_weight': 3.0, 'feature_weight': 4.0,
+            'smooth_weight': 5.0, 'uncertainty_weight': 6.0,
+        }  # fmt: skip
+        stage = translated_of(**weights).eval()
+        found = stage(batch, 'val')
+        expected = (
+            found['sup'] + 6 * found['unc'] + 2 * found['identity'] + 3 * found['look']
+            + 5 * found['slope']
+        )  # fmt: skip
+        other = target_picture(batch.target)
+        made = stage.translator(batch.source.rgb)
+        game = discriminator_loss(stage.discriminators['target'], other, made)
+        rest = found['loss'] - expected - game.loss
+        # The discriminator of features, which has learnt nothing: near 2 ln 2.
+        assert rest.item() == pytest.approx(1.386, abs=0.2)
+
+    def test_labels_teach_translator_and_network(self, batch):
+        nothing = dict.fromkeys(
+            ('identity_weight', 'look_weight', 'feature_weight', 'smooth_weight'), 0.0
+        )
+        stage = translated_of(**nothing).train()
+        check_groups(stage, stage.optimizers())
+        stage(batch, 'train')['loss'].backward()
+        for part in (stage.translator, stage.network):
+            assert any(g.abs().sum() > 0 for g in grads(part))
+
+    def test_discriminators_take_every_fifth_step(self):
+        stage = translated_of()
+        assert [step for step in range(11) if not stage.waits('discriminators', step)] == [
+            0,
+            5,
+            10,
+        ]
+        assert not any(stage.waits('main', step) for step in range(6))
+
+    def test_statistics_are_those_of_the_target(self, batch):
+        stage, alone = translated_of().train(), translated_of().train()
+        stage(batch, 'train')
+        see(alone.network, target_picture(batch.target))
+        layers = batch_norms(stage.network), batch_norms(alone.network)
+        for found, wanted in zip(*layers, strict=True):
+            assert torch.equal(found.running_mean, wanted.running_mean)
+
+    def test_a_picture_shows_both_looks(self, batch):
+        with torch.no_grad():
+            assert translated_of().eval().picture(batch).ndim == 3
+
+
+class TestPaired:
+    def test_it_learns_the_true_look(self):
+        config = PairedConfig()
+        source = RampSource(with_rgb=True, planes=(256,))
+        stage = Paired(translator(), config, MODEL).train()
+        optimizer = torch.optim.Adam(stage.parameters(), 3e-3)
+        losses = []
+        for step in range(40):
+            loss = stage(source.batch(step, 4), 'train')['loss']
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+class TestChecks:
+    def test_a_constant_domain_is_told_with_its_value(self, batch):
+        dark = dataclasses.replace(batch.target, counts=torch.zeros_like(batch.target.counts))
+        with pytest.raises(DataSetError, match=r'pictures of the target are all 0\.000: expected'):
+            cycle_of().begin(iter([dataclasses.replace(batch, target=dark)]))
+        with pytest.raises(DataSetError, match=r'of the source are all 0\.500'):
+            check_varied('source', torch.full((2, 3, 4, 4), 0.5))
+        for stage in (cycle_of(), translated_of()):
+            stage.begin(iter([batch]))
+
+    def test_edges_that_move_are_told_with_their_value(self):
+        assert edge_warnings({'edges': 0.8}) == ()
+        (told,) = cycle_of().warnings({'edges': 0.614})
+        assert 'F1 of 0.61, expected 0.8 or more' in told
+
+
+class TestSettings:
+    def run_of(self, tmp_path, *stages, **changes):
+        return tiny_run(tmp_path, *stages, **{'target': TARGET} | changes)
+
+    def test_a_translator_has_its_own_architecture_and_betas(self, tmp_path):
+        config = self.run_of(tmp_path, CycleConfig(name='look', settings=SIZES))
+        assert problems_of(config) == []
+        resolved = config.stages[0].resolve(config)
+        assert (resolved.model.architecture, resolved.model.settings) == ('translator', SIZES)
+        assert resolved.train.betas == BETAS
+
+    def test_a_network_behind_a_translator_keeps_that_of_the_run(self, tmp_path):
+        teacher = PretrainConfig(name='teacher', input='rgb')
+        stage = TranslatedConfig(name='t2net', init_from='teacher', translator=SIZES)
+        config = self.run_of(tmp_path, teacher, stage)
+        assert problems_of(config) == []
+        assert config.stages[1].resolve(config).model.architecture == 'dpt_tiny'
+        assert config.stages[1].resolve(config).train.betas == BETAS
+
+    @pytest.mark.parametrize(
+        ('stage', 'told'),
+        [
+            (CycleConfig(settings={'depth': 3}), 'settings.depth is unknown'),
+            (CycleConfig(settings={'width': 0}), 'settings.width is 0'),
+            (CycleConfig(history=0), 'history is 0'),
+            (CycleConfig(input='spikes'), 'enter as pictures'),
+            (CycleConfig(gan=GanConfig(layers=0)), 'gan.layers is 0'),
+            (PairedConfig(settings={'blocks': 0}), 'settings.blocks is 0'),
+            (TranslatedConfig(translator={'depth': 1}), 'expected some of width, blocks'),
+            (TranslatedConfig(discriminator_every=0), 'discriminator_every is 0'),
+        ],
+    )
+    def test_what_cannot_be_is_told(self, tmp_path, stage, told):
+        stage.name = 'look'
+        assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
+
+    def test_without_a_target_there_is_no_other_look(self, tmp_path):
+        for stage in (CycleConfig(name='look'), PairedConfig(name='look')):
+            config = self.run_of(tmp_path, stage, target=None)
+            assert 'trains on the target' in '\n'.join(problems_of(config))
+
+
+@pytest.mark.parametrize('kind', [CycleConfig, PairedConfig])
+def test_a_run_ends_with_scores_beside_matched_looks(tmp_path, kind, capsys):
+    gan = {'gan': GAN} if kind is CycleConfig else {}
+    config = tiny_run(tmp_path / 'run', kind(name='look', settings=SIZES, **gan), target=TARGET)
+    config.train.validate_every = config.train.picture_every = 3
+    run(config, PageWriter())
+    info, _ = load(config.out / 'model.safetensors', TranslationInfo)
+    assert (info.task, info.inputs, info.outputs) == ('translation', ('rgb',), ('picture',))
+    report = json.loads((config.out / 'report.json').read_text())
+    (scores,) = report['sets'].values()
+    assert scores['rows'].keys() == {'network', 'unchanged', 'moments', 'histogram'}
+    assert scores['rows']['unchanged']['edge_f1'] == 1
+    assert scores['rows']['unchanged']['changed'] == 0
+    assert info.metrics['indoor_psnr'] == pytest.approx(
+        scores['rows']['network']['psnr'], abs=1e-4
+    )
+    assert 'histogram' in capsys.readouterr().out
+    assert 'Translated pictures' in (config.out / 'index.html').read_text()
+
+
+def test_a_run_with_a_translated_source_ends_with_depth(tmp_path):
+    teacher = PretrainConfig(name='teacher', input='rgb')
+    stage = TranslatedConfig(name='t2net', init_from='teacher', translator=SIZES, gan=GAN)
+    config = tiny_run(tmp_path / 'run', teacher, stage, target=TARGET)
+    run(config)
+    info, _ = load(config.out / 'model.safetensors')
+    assert (info.task, info.inputs, info.stage) == ('depth', ('rgb',), 't2net')
+    assert state_of(config.out / 't2net')

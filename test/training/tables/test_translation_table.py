@@ -1,0 +1,150 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows whose pictures of the target get another look before a network of RGB sees them."""
+
+import json
+
+import pytest
+import yaml
+
+from spike_training.commands.table import table
+from spike_training.errors import ConfigError
+from spike_training.tables.plan import load_table
+from spike_training.tables.units import units_of
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+BASE = {
+    'stages': [{'name': 'teacher', 'kind': 'pretrain', 'input': 'rgb'}],
+    'model': {
+        'settings': {
+            'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1,
+            'features': 8, 'head': 4,
+        },
+    },
+    'data': {'styles': ['indoor'], 'height': 32, 'width': 48, 'planes': [64]},
+    'target': {'planes': [64]},
+    'train': {
+        'steps': 2, 'batch_size': 2, 'warmup_steps': 1, 'validate_every': 0, 'picture_every': 0,
+        'log_every': 1, 'tensorboard': False,
+    },
+    'evaluate': {'scenes': 2, 'baseline_scenes': 2, 'calibration_scenes': 2, 'batch_size': 2},
+    'device': 'cpu',
+    'threads': 1,
+}  # fmt: skip
+SIZES = {'settings': {'width': 4, 'blocks': 1}}
+TABLE = {
+    'base': 'base.yaml',
+    'seeds': [0],
+    'reference': 'plain',
+    'stages': {
+        'look': {'kind': 'translate.cycle', 'gan': {'width': 4, 'layers': 1}, **SIZES},
+        'spikes': {'like': 'teacher', 'input': 'spikes'},
+        'aligned': {'kind': 'align.sequence', 'init_from': 'teacher'},
+    },
+    'rows': [
+        {'name': 'plain', 'stage': 'teacher'},
+        {'name': 'sfa', 'stage': 'aligned'},
+        {'name': 'ctn', 'stage': 'teacher', 'translate': 'look'},
+        {'name': 'matched', 'stage': 'teacher', 'translate': 'moments'},
+        {'name': 'true_look', 'stage': 'teacher', 'translate': 'true_look'},
+        {'name': 'both', 'stage': 'teacher', 'translate': 'look', 'adabn': True},
+        {'name': 'spikes', 'stage': 'spikes'},
+    ],
+    'claims': [
+        {'row': 'ctn', 'below': ['plain', 'true_look']},
+        {'row': 'ctn', 'above': ['matched'], 'metric': 'psnr'},
+    ],
+}
+
+
+def write(folder, **settings):
+    (folder / 'base.yaml').write_text(yaml.safe_dump(BASE))
+    path = folder / 'table.yaml'
+    path.write_text(yaml.safe_dump(TABLE | settings))
+    return path
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """The table and its output."""
+    folder = tmp_path_factory.mktemp('table')
+    path = write(folder)
+    table(path, folder / 'out')
+    return path, folder / 'out'
+
+
+def test_each_row_is_scored_by_its_look(trained):
+    results = json.loads((trained[1] / 'results.json').read_text())['rows']
+    found = {name: row['0']['metrics'] for name, row in results.items()}
+    errors = {found[name]['abs_rel'] for name in ('plain', 'ctn', 'matched', 'true_look')}
+    assert len(errors) == 4
+    for name in ('ctn', 'matched', 'both'):
+        assert 0 < found[name]['edge_f1'] <= 1
+        assert found[name]['psnr'] > 5
+    assert 'psnr' not in found['plain'].keys() | found['true_look'].keys()
+    hashes = [row['0']['settings'] for row in results.values()]
+    assert len({*hashes}) == len(hashes)
+
+
+def test_the_translator_is_a_second_chain(trained):
+    rows = {row.settings.name: row for row in load_table(trained[0]).rows}
+    cache = trained[1] / 'stages'
+    scored = units_of(rows['ctn'], 0, cache)
+    assert [unit.stage.name for unit in scored.needs] == ['look', 'teacher']
+    assert scored.training.stage.name == 'teacher'
+    assert scored.second.stage.name == 'look'
+    assert [unit.stage.name for unit in units_of(rows['matched'], 0, cache).needs] == ['teacher']
+
+
+def test_looks_have_a_section_and_claims(trained):
+    text = (trained[1] / 'table.md').read_text()
+    section = text.split("## Pictures of the target in the source's look")[1].split('##')[0]
+    lines = [line.split(' | ')[0] for line in section.strip().splitlines()[2:]]
+    assert lines == ['| ctn', '| matched', '| both']
+    assert 'ctn above matched (PSNR of pictures, dB)' in text
+    assert 'ctn below the best of plain, true_look (AbsRel, target)' in text
+
+
+@pytest.mark.parametrize(
+    ('changes', 'told'),
+    [
+        (
+            {'rows': [{'name': 'plain', 'stage': 'spikes', 'translate': 'moments'}]},
+            "rows[0].translate is 'moments': expected none, spikes sees spikes and no pictures",
+        ),
+        (
+            {'rows': [{'name': 'plain', 'stage': 'teacher', 'translate': 'aligned'}]},
+            "rows[0].translate is 'aligned': expected one of the task translation, it is of depth",
+        ),
+        (
+            {'rows': [{'name': 'plain', 'stage': 'teacher', 'translate': 'lok'}]},
+            'did you mean look?',
+        ),
+        (
+            {'rows': [{'name': 'plain', 'translate': 'look'}]},
+            'expected a stage; baselines have none of them',
+        ),
+        (
+            {'rows': [{'name': 'plain', 'stage': 'look'}]},
+            'rows are of the task',
+        ),
+        (
+            {'override': {'target': None}, 'rows': [
+                {'name': 'plain', 'stage': 'teacher', 'translate': 'true_look'}]},
+            'expected a target, whose pictures are translated',
+        ),
+        (
+            {'claims': [{'row': 'plain', 'above': ['matched'], 'metric': 'psnr'}]},
+            "metric is 'psnr'",
+        ),
+        (
+            {'claims': [{'row': 'ctn', 'below': ['matched'], 'metric': 'psnr'}]},
+            'expected above, psnr is better if higher',
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_told(tmp_path, changes, told):
+    settings = {'claims': [], **changes}
+    with pytest.raises(ConfigError) as error:
+        load_table(write(tmp_path, **settings))
+    assert told in str(error.value)

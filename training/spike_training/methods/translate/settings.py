@@ -1,0 +1,188 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of stages that translate pictures; without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from spike_depth_ros.architectures import TranslatorSettings
+from spike_training.learning.settings import PictureConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
+from spike_training.settings.ranges import Problems, at_least
+
+ARCHITECTURE = 'translator'
+
+BETAS = (0.5, 0.999)
+"""Betas of Adam (Zhu et al., section 4); the loop has one pair for all optimisers of a stage."""
+
+LEAST_EDGES = 0.8
+"""Smallest F1 of the edges of translated pictures against those of their input."""
+
+
+@dataclass
+class GanConfig:
+    """Settings of discriminators of pictures.
+
+    Attributes:
+        width: Channels of a discriminator's first layer.
+        layers: Its layers of stride 2: with two it sees patches of 34x34 pixels, with three of
+            70x70, as in the paper.
+    """
+
+    width: int = 32
+    layers: int = 2
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from at_least(self, 1, 'width', 'layers')
+
+
+@dataclass
+class TranslatedConfig(PictureConfig):
+    """Kind translated: depth of source pictures that a translator gives the look of the target.
+
+    Translator and network of depth learn together (after Zheng, Cham, Cai, T2Net; weights are
+    those of the authors' code over 100). The network alone is exported; it sees the target as it
+    is.
+
+    Attributes:
+        identity_weight: Weight of the mean absolute change of target pictures by the translator.
+        look_weight: Weight of the loss of the discriminator of pictures for the translator; 0: the
+            discriminator learns and changes nothing.
+        feature_weight: Factor on the reversed gradient of the discriminator of features.
+        smooth_weight: Weight of the slope of the target's log-depth, less at edges.
+        discriminator_every: Steps of which discriminators take one.
+        translator: Sizes of the translator, as of the architecture ``translator``.
+        gan: Discriminator of pictures.
+    """
+
+    implementation = 'spike_training.methods.translate.translated:Translated'
+    summary = 'learns depth from source pictures in the look of the target'
+
+    kind: str = 'translated'
+    identity_weight: float = 1.0
+    look_weight: float = 0.01
+    feature_weight: float = 0.01
+    smooth_weight: float = 0.001
+    discriminator_every: int = 5
+    translator: dict[str, int] = field(default_factory=dict)
+    gan: GanConfig = field(default_factory=GanConfig)
+
+    def resolve(self, run: RunConfig) -> ResolvedStage:
+        """Resolve the settings; the betas are :data:`BETAS`."""
+        return _with_betas(super().resolve(run))
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(
+            self, 0, 'identity_weight', 'look_weight', 'feature_weight', 'smooth_weight'
+        )
+        yield from at_least(self, 1, 'discriminator_every')
+        yield from (f'gan.{problem}' for problem in self.gan.problems())
+        try:
+            TranslatorSettings(**self.translator)
+        except (TypeError, ValueError):
+            known = ', '.join(each.name for each in dataclasses.fields(TranslatorSettings))
+            yield f'translator is {self.translator}: expected some of {known}, 1 or more'
+
+
+@dataclass
+class TranslatorConfig(StageConfig):
+    """Settings of stages whose network translates pictures of the target.
+
+    Its sizes are ``settings`` of the stage, whatever the network of the run.
+    """
+
+    task = 'translation'
+    validates_loss = False
+
+    input: Literal['spikes', 'rgb'] = 'rgb'
+
+    def resolve(self, run: RunConfig) -> ResolvedStage:
+        """Resolve the settings; architecture and betas are those of a translator."""
+        own = _with_betas(super().resolve(run))
+        model = dataclasses.replace(
+            own.model, architecture=ARCHITECTURE, settings=dict(self.settings)
+        )
+        return dataclasses.replace(own, model=model)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        if self.input != 'rgb':
+            yield f'input is {self.input!r}: expected rgb, spikes of the target enter as pictures'
+
+
+@dataclass
+class CycleConfig(TranslatorConfig):
+    """Kind cycle: pictures of the target get the look of the source, learnt without pairs (CTN).
+
+    Two translators, of which one undoes the other, and two discriminators (Shen et al., section
+    3.5, which is Zhu et al., CycleGAN, with its weights). A frozen network of the source's
+    pictures then sees the target: ``translate`` in the row of a table.
+
+    Attributes:
+        cycle_weight: Weight of the mean absolute difference after both translations.
+        identity_weight: Weight of the mean absolute change of pictures that have the look already.
+        look_weight: Weight of the discriminators' loss for the translators; 0: they learn and
+            change nothing.
+        history: Translated pictures that are kept, and shown again to a discriminator.
+        gan: Both discriminators.
+    """
+
+    implementation = 'spike_training.methods.translate.cycle:Cycle'
+    summary = 'learns to give pictures of the target the look of the source'
+
+    kind: str = 'cycle'
+    cycle_weight: float = 10.0
+    identity_weight: float = 5.0
+    look_weight: float = 1.0
+    history: int = 50
+    gan: GanConfig = field(default_factory=GanConfig)
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Colours of the source, spikes of the target; see :attr:`StageConfig.batches`."""
+        return BatchSpec('both', rgb=True, spikes=False)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 0, 'cycle_weight', 'identity_weight', 'look_weight')
+        yield from at_least(self, 1, 'history')
+        yield from (f'gan.{problem}' for problem in self.gan.problems())
+
+
+@dataclass
+class PairedConfig(TranslatorConfig):
+    """Kind paired: the same translation, learnt from pairs that only generated scenes have.
+
+    It is a control, which shows how far a translation without pairs could come: the target's
+    scenes are also rendered in the look of the source.
+    """
+
+    implementation = 'spike_training.methods.translate.paired:Paired'
+    summary = 'learns the look of the source from pairs'
+    validates_loss = True
+
+    kind: str = 'paired'
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Spikes of the target with colours; see :attr:`StageConfig.batches`."""
+        return BatchSpec('target', rgb=True)
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        if config.target is not None and config.target.recordings:
+            yield 'target.recordings is given: expected none, generated scenes alone have pairs'
+
+
+def _with_betas(resolved: ResolvedStage) -> ResolvedStage:
+    return dataclasses.replace(resolved, train=dataclasses.replace(resolved.train, betas=BETAS))

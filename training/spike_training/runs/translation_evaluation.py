@@ -1,0 +1,121 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation of translated pictures: generated target scenes, which have both looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spike_depth_ros.checkpoint import Tensors, TranslationInfo
+from spike_depth_ros.evaluation.controls import NETWORK
+from spike_training.evaluation.looks import LOOKS, score_pictures
+from spike_training.evaluation.predictors import build_for_evaluation
+from spike_training.evaluation.rates import picture
+from spike_training.evaluation.report import FORMAT
+from spike_training.runs.sources import make_source, make_target, sample_frames
+from spike_training.settings.config import BatchSpec, RunConfig
+
+UNCHANGED = 'unchanged'
+"""Name of pictures as they are."""
+
+
+def evaluate_translation(
+    config: RunConfig, info: TranslationInfo, weights: Tensors, device: torch.device
+) -> dict[str, Any]:
+    """Evaluate a translator beside looks that are matched without learning.
+
+    Args:
+        config: Config with a target.
+        info: Metadata of the translator.
+        weights: Its weights.
+        device: Device.
+
+    Returns:
+        The report; ``sets`` has ``rows`` of each style of the target, by what translates. It is
+        empty for recordings, of which there is one look alone.
+    """
+    assert config.target is not None  # checked with the config
+    found: dict[str, Any] = {NETWORK: {}}
+    if not config.target.recordings and not config.data.recordings:
+        looks: dict[str, nn.Module] = {
+            NETWORK: build_for_evaluation(info, weights, device),
+            UNCHANGED: nn.Identity(),
+            **{name: match_look(config, name, device) for name in LOOKS},
+        }
+        found = {name: evaluate_looks(config, look, device) for name, look in looks.items()}
+    return {
+        'format': FORMAT,
+        'task': 'translation',
+        'stage': info.stage,
+        'weights_sha256': info.weights_sha256,
+        'seed': config.seed,
+        'sets': {
+            part: {
+                'title': f'{part}, generated',
+                'pictures': scores['pictures'],
+                'rows': {name: of[part] for name, of in found.items()},
+            }
+            for part, scores in found[NETWORK].items()
+        },
+    }
+
+
+def evaluate_looks(
+    config: RunConfig, translator: nn.Module, device: torch.device
+) -> dict[str, dict[str, float]]:
+    """Score what gives pictures of the target the look of the source.
+
+    Args:
+        config: Config with a target of generated scenes.
+        translator: Module from pictures to pictures, in eval mode.
+        device: Device.
+
+    Returns:
+        By style of the target its number of ``pictures``, and the fields of
+        :class:`~.looks.PictureScores`.
+    """
+    assert config.target_data is not None  # checked with the config
+    sizes, scored = config.evaluate, {}
+    for part in config.target_data.parts:
+        pairs = _both_looks(config, part, device)
+        scores = score_pictures(translator, pairs)
+        number = sizes.scenes // sizes.batch_size * sizes.batch_size
+        scored[part] = {'pictures': number, **scores._asdict()}
+    return scored
+
+
+def match_look(config: RunConfig, name: str, device: torch.device) -> nn.Module:
+    """Match pictures of the target to those of the source, over their training scenes.
+
+    Args:
+        config: Config with a target.
+        name: Key of :data:`~.looks.LOOKS`.
+        device: Device.
+    """
+    number = config.evaluate.calibration_scenes * len(config.data.parts)
+    size = config.evaluate.batch_size
+    source = make_source(config, 'train', device, spec=BatchSpec(rgb=True, spikes=False))
+    target = make_target(config, 'train', device, labels=False)
+    pictures: list[tuple[Tensor, Tensor]] = []
+    for step in range(max(1, number // size)):
+        colours, spikes = source.batch(step, size).rgb, target.batch(step, size)
+        assert colours is not None  # asked for
+        pictures.append((colours, picture(spikes.counts, spikes.planes_per_bin)))
+    own, other = (torch.cat(parts) for parts in zip(*pictures, strict=True))
+    matched: nn.Module = LOOKS[name](own, other).eval().to(device)
+    return matched
+
+
+def _both_looks(
+    config: RunConfig, part: str, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield pictures of the target's test scenes, and the same scenes in the source's look."""
+    source = make_target(config, 'test', device, [part], spec=BatchSpec('target', rgb=True))
+    sizes = config.evaluate
+    for batch in sample_frames(source, sizes.scenes, sizes.batch_size, config.model.canonical_fx):
+        assert batch.rgb is not None  # asked for
+        yield picture(batch.counts, batch.planes_per_bin), batch.rgb
