@@ -506,6 +506,7 @@ class UncertaintyErrors(Accumulator):
             'rank_correlation': rank_correlation(error, uncertainty),
             'median_error': float(np.median(error)),
             'median_uncertainty': float(np.median(uncertainty)),
+            'edge_ratio': edge_ratio(width / depth, truth, covered),
         }
         known = {name: value for name, value in metrics.items() if not math.isnan(value)}
         _accumulate(self.image_sums, known)
@@ -525,9 +526,12 @@ class UncertaintyErrors(Accumulator):
         """Return all metrics by name, see docs/metrics.md; NaN for missing values.
 
         ``interval_coverage`` is a share of pixels. The others are means over the images that have
-        them: ``ause``, ``aurg``, ``rank_correlation``, ``median_error``, ``median_uncertainty``.
+        them: ``ause``, ``aurg``, ``rank_correlation``, ``median_error``, ``median_uncertainty``,
+        ``edge_ratio``.
         """
-        names = ('ause', 'aurg', 'rank_correlation', 'median_error', 'median_uncertainty')
+        names = (
+            'ause', 'aurg', 'rank_correlation', 'median_error', 'median_uncertainty', 'edge_ratio'
+        )  # fmt: skip
         means = {
             name: _ratio(self.image_sums.get(name, 0), self.image_counts.get(name, 0))
             for name in names
@@ -753,6 +757,27 @@ def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDA
         boundaries[one] |= step
         boundaries[other] |= step
     return boundaries
+
+
+def edge_ratio(
+    uncertainty: FloatArray, truth: FloatArray, covered: npt.NDArray[np.bool_]
+) -> float:
+    """Compare the uncertainty at outlines with that elsewhere (Liu et al., BiCross, Fig. 4).
+
+    Args:
+        uncertainty: Predicted relative error of the covered pixels, in their order.
+        truth: True depth, ``[H, W]``.
+        covered: Mask of the pixels that count, same shape.
+
+    Returns:
+        Median within ``BOUNDARY_TOLERANCE`` pixels of a true boundary over the median of the
+        others; NaN where there are none of either, or the others have none.
+    """
+    near = dilate(depth_boundaries(truth, has_truth(truth)), BOUNDARY_TOLERANCE)[covered]
+    if near.all() or not near.any():
+        return math.nan
+    elsewhere = float(np.median(uncertainty[~near]))
+    return float(np.median(uncertainty[near])) / elsewhere if elsewhere > 0 else math.nan
 
 
 def log_limits(

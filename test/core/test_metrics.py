@@ -542,6 +542,21 @@ def test_figures_of_uncertainty_are_relative_and_mean_over_images() -> None:
     assert merged['median_uncertainty'] == pytest.approx((0.2 + 0.1) / 2, **EXACT)
 
 
+def test_uncertainty_at_outlines_is_compared_with_that_elsewhere() -> None:
+    truth = np.full((9, 20), 2.0)
+    truth[:, 10:] = 4.0  # a step between columns 9 and 10
+    half = np.full((9, 20), 0.2)
+    half[:, 7:13] = 0.6
+    half[:, 10:13] = 1.2  # the same share of the depth there
+    half[:, 13:] = 0.4
+    result = UncertaintyErrors(1.0, 10.0)
+    result.add(truth, half, truth)
+    assert result.metrics()['edge_ratio'] == pytest.approx(3.0, **EXACT)
+    flat = UncertaintyErrors(1.0, 10.0)
+    flat.add(np.full((4, 4), 2.0), np.full((4, 4), 0.1), np.full((4, 4), 2.0))
+    assert math.isnan(flat.metrics()['edge_ratio'])
+
+
 def test_an_accumulator_without_pixels_has_no_figures() -> None:
     empty = UncertaintyErrors(1, 10)
     assert all(math.isnan(value) for value in empty.metrics().values())

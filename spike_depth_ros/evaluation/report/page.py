@@ -44,6 +44,7 @@ UNCERTAINTY = {
     'rank_correlation': 'rank correlation ↑',
     'median_error': 'median error',
     'median_uncertainty': 'median uncertainty',
+    'edge_ratio': 'at outlines / elsewhere',
 }
 
 

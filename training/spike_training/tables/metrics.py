@@ -21,14 +21,11 @@ from spike_training.evaluation.report import BASELINE, domain_sets
 from spike_training.evaluation.upsampling import MAPS, metrics_by_name
 from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
-from spike_training.tables.tasks import PICTURES, SCALED, TASKS
+from spike_training.tables.tasks import PICTURES, SCALED, TASKS, UNCERTAINTY
 from spike_training.tables.units import Scoring, units_of
 from spike_training.tables.work import failure
 
 Scale = Literal['raw', 'median_scaled']
-
-RANK = 'rank_correlation'
-"""Rank correlation of the predicted uncertainty with the error, a metric of the raw depth."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +108,8 @@ class RowMetrics:
         """Return a metric over the seeds that are done; empty where the row lacks the metric.
 
         Args:
-            metric: Key of :data:`spike_training.tables.paper.METRICS`, or ``RANK``.
+            metric: Key of :data:`spike_training.tables.paper.METRICS`, or of :data:`UNCERTAINTY`,
+                which raw depth has.
             scale: Depth as predicted, or scaled by each image's median.
             domain: Domain of the test scenes; None: the target, or the source where there is none.
             style: Style of the scenes; empty: the mean over all styles.
@@ -139,8 +137,9 @@ class RowMetrics:
 
     def _of_style(self, scores: Mapping[str, Any], metric: str, scale: Scale) -> float | None:
         value: float | None
-        if metric == RANK:
-            value = scores['uncertainty'][RANK] if self.predictor == NETWORK else None
+        if metric in UNCERTAINTY:
+            # Reports of older versions lack some.
+            value = scores['uncertainty'].get(metric) if self.predictor == NETWORK else None
         else:
             value = scores['tables'][self.predictor][scale]['mean_over_images'][metric]
         return value

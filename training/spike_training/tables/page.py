@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, get_args
 
 from spike_training.evaluation.report import domain_sets, print_rows
-from spike_training.tables.metrics import RANK, Claim, RowMetrics, Scale, Summary
+from spike_training.tables.metrics import Claim, RowMetrics, Scale, Summary
 from spike_training.tables.paper import METRICS, Printed
 from spike_training.tables.plan import Table
 from spike_training.tables.settings import TRUE_LOOK, Domain
-from spike_training.tables.tasks import DEPTH, PICTURES
+from spike_training.tables.tasks import DEPTH, PICTURES, UNCERTAINTY
 from spike_training.tables.units import Training
 
 NOTHING = '-'
@@ -274,7 +274,7 @@ class Page(TablePage):
             'row', *(source if self._has_target else ()),
             *(f'{domain} {style} AbsRel' for style in styles),
             *(f'{domain} {style} scaled' for style in styles),
-            f'rank correlation of U, {domain}',
+            *(f'{metric.title}, {domain}' for metric in UNCERTAINTY.values()),
         ]  # fmt: skip
         for row in self.rows:
             cells = [
@@ -287,7 +287,7 @@ class Page(TablePage):
                 *(cells if self._has_target else ()),
                 *(cell(row.summary('abs_rel', style=style)) for style in styles),
                 *(cell(row.summary('abs_rel', 'median_scaled', style=style)) for style in styles),
-                cell(row.summary(RANK)),
+                *(cell(row.summary(name)) for name in UNCERTAINTY),
             ]
 
     @staticmethod
@@ -338,7 +338,7 @@ class Page(TablePage):
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Return the metrics on the scenes compared, and median-scaled ones as ``scaled_``."""
-        return {name: row.metric(name) for name in DEPTH} | self._pictures(row)
+        return {name: row.metric(name) for name in DEPTH | UNCERTAINTY} | self._pictures(row)
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         trainings, found = trainings_of(row), self._found(row)
@@ -356,9 +356,10 @@ class Page(TablePage):
                 }
                 for scale in get_args(Scale)
             }
-            metrics[domain]['uncertainty_rank_correlation'] = row.summary(
-                RANK, domain=domain
-            ).to_json()
+            metrics[domain] |= {
+                f'uncertainty_{name}': row.summary(name, domain=domain).to_json()
+                for name in UNCERTAINTY
+            }
         return {
             'stages': [{'name': unit.stage.name, 'steps': unit.steps} for unit in trainings],
             'adabn': row.row.settings.adabn,

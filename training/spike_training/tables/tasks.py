@@ -63,6 +63,13 @@ DEPTH = {
 }
 """Metrics of depth."""
 
+UNCERTAINTY = {
+    'rank_correlation': Metric('rank correlation of U', lower=False),
+    'aurg': Metric('AURG', lower=False),
+    'edge_ratio': Metric('U at outlines / elsewhere', lower=False),
+}
+"""Metrics of the uncertainty of depth, U."""
+
 IMAGE = {'psnr': Metric('PSNR, dB', lower=False), 'ssim': Metric('SSIM', lower=False)}
 """Metrics of pictures."""
 
@@ -90,9 +97,9 @@ PICTURES = {
 
 
 def depth_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
-    """Return the metrics of depth, and of the pictures that a row translates."""
+    """Return the metrics of depth, its uncertainty and the pictures that a row translates."""
     translates = before.translate not in (None, TRUE_LOOK)
-    return DEPTH | (PICTURES if translates else {})
+    return DEPTH | UNCERTAINTY | (PICTURES if translates else {})
 
 
 def upsample_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:

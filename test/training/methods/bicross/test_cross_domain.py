@@ -102,6 +102,11 @@ class TestLoss:
         parts = run(stage_of(pseudo_weight=0, alignment_weight=0), batch)
         torch.testing.assert_close(parts['loss'], parts['sup'] + parts['unc'])
 
+    def test_random_pseudo_labels_are_as_many(self, batch):
+        chosen, drawn = (run(stage_of(filter=one), batch) for one in (True, 'random'))
+        assert chosen['kept'] == drawn['kept']
+        assert chosen['scp'] != drawn['scp']
+
     def test_views_of_the_source(self, batch):
         """Of the strong view, the window itself, or half of either."""
         found = {

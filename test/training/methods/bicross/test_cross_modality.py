@@ -61,6 +61,34 @@ def test_the_filter_can_be_left_out(batch):
     assert 0 < stage_of()(batch, 'train')['kept_fine'] < 1
 
 
+def test_random_positions_are_as_many(batch):
+    chosen, drawn = (stage_of(filter=one)(batch, 'train') for one in (True, 'random'))
+    for name in ('kept_coarse', 'kept_fine'):
+        assert chosen[name] == drawn[name]
+    assert chosen['fkd'] != drawn['fkd']
+    stage = stage_of(filter='random')
+    teacher, student = stage._both(batch)
+    picked = [stage.selected(teacher, student, student.f_dec) for _ in range(2)]
+    number = [one.flatten(1).sum(dim=1) for one in picked]
+    assert torch.equal(*number)
+    assert not torch.equal(*picked)
+
+
+def test_the_teachers_gain_is_told_where_it_is_distilled(batch):
+    stage = stage_of()
+    teacher, student = stage._both(batch)
+    truth = stage.supervision.label(batch).depth
+    selected = stage.selected(teacher, student, student.f_dec)
+    parts = stage(batch, 'train')
+    known = torch.isfinite(truth)
+    errors = [((one.depth - truth).abs() / truth).clamp(max=1) for one in (student, teacher)]
+    gain = torch.where(known, errors[0] - errors[1], 0.0)
+    near = torch.nn.functional.interpolate(selected.float(), scale_factor=4) > 0
+    for name, place in (('gain_distilled', near), ('gain_elsewhere', ~near)):
+        wanted = gain[place].sum() / known[place].sum()
+        torch.testing.assert_close(parts[name], wanted, atol=1e-5, rtol=1e-4)
+
+
 def test_thresholds_are_used(batch):
     assert stage_of(rgb_threshold=0.0)(batch, 'train')['kept_fine'] == 0
     loose = {'rgb_threshold': 1e3, 'spike_threshold': 0.0}

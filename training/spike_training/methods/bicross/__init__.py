@@ -6,8 +6,9 @@ from spike_training.methods.bicross.charts import CHARTS
 from spike_training.methods.bicross.settings import (
     CrossDomainConfig,
     CrossModalityConfig,
+    JointConfig,
     PretrainConfig,
 )
 from spike_training.settings.method import Method
 
-METHOD = Method((PretrainConfig, CrossModalityConfig, CrossDomainConfig), CHARTS)
+METHOD = Method((PretrainConfig, CrossModalityConfig, CrossDomainConfig, JointConfig), CHARTS)

@@ -55,6 +55,12 @@ CHARTS = (
         'Near 0 between images, the coarse distillation means nothing.',
     ),
     ScalarChart(
+        'What the teacher knows better',
+        'relative error of the student, less that of the teacher',
+        {'gain_distilled': 'where distilled', 'gain_elsewhere': 'elsewhere'},
+        'On labelled source scenes. A filter that chooses well distils where more can be learnt.',
+    ),
+    ScalarChart(
         'Kept by the filter',
         'share of positions',
         {'kept_coarse': 'coarse', 'kept_fine': 'fine', 'kept': 'pseudo labels'},

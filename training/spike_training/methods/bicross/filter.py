@@ -44,6 +44,21 @@ class Threshold:
         return uncertainty <= limit[:, None, None, None]
 
 
+def drawn(selected: Tensor) -> Tensor:
+    """Draw as many positions of each image as are selected, a control of the choice.
+
+    Args:
+        selected: ``[B, 1, h, w]`` bool.
+
+    Returns:
+        Same shape; positions are drawn by torch's generator.
+    """
+    number = selected.flatten(1).sum(dim=1, keepdim=True)
+    noise = torch.rand(selected.flatten(1).shape, device=selected.device)
+    ranks = noise.argsort(dim=1).argsort(dim=1)
+    return (ranks < number).view_as(selected)
+
+
 def spike_oriented_filter(
     rgb_uncertainty: Tensor,
     spike_uncertainty: Tensor,

@@ -29,7 +29,8 @@ class DistilConfig:
         projection: Training of the MLP before the coarse loss: depth, to predict an image's
             distribution of depth from the teacher's features; or joint, on the coarse loss
             itself, which it can also lower by removing the differences between images.
-        filter: Distil only positions where RGB is confident and spikes are not.
+        filter: Distil only positions where RGB is confident and spikes are not; or random, as many
+            positions of each image, drawn.
         rgb_threshold: Predicted relative error up to which RGB is confident; null: rgb_quantile.
         rgb_quantile: Share of each image's positions where RGB is confident.
         spike_threshold: Predicted relative error up to which spikes are confident; null:
@@ -41,7 +42,7 @@ class DistilConfig:
     coarse: bool = True
     fine: Literal['off', 'mse', 'paper_exact'] = 'mse'
     projection: Literal['depth', 'joint'] = 'depth'
-    filter: bool = True
+    filter: bool | Literal['random'] = True
     rgb_threshold: float | None = None
     rgb_quantile: float = 0.5
     spike_threshold: float | None = None
@@ -100,7 +101,8 @@ class AdaptConfig:
             otherwise.
         pseudo_weight: Weight of L_SCP and, depending on uncertainty, of L_unc on pseudo labels;
             0: the control without pseudo labels.
-        filter: Use only pseudo labels of confident pixels.
+        filter: Use only pseudo labels of confident pixels; or random, of as many pixels of each
+            image, drawn.
         threshold: Predicted relative error up to which the teacher is confident; null: quantile.
         quantile: Share of each image's pixels where the teacher is confident.
         source_weight: Weight of L_sup and L_unc on the labelled source; 0: Eq. 8 of the paper.
@@ -134,7 +136,7 @@ class AdaptConfig:
     teacher_decay: float = 0.999
     teacher_warmup: bool = True
     pseudo_weight: float = 1.0
-    filter: bool = True
+    filter: bool | Literal['random'] = True
     threshold: float | None = None
     quantile: float = 0.5
     source_weight: float = 1.0
@@ -301,6 +303,66 @@ class CrossDomainConfig(SupervisedConfig):
             f'The {self.adapt.deploy} of {self.name} at its last step is exported: the settings '
             'say so. Nothing was selected by a figure.'
         )
+
+
+@dataclass
+class JointConfig(CrossModalityConfig):
+    """Kind joint: both phases in one step, from labelled RGB and spikes to the unlabelled target.
+
+    The loss is that of kind cross_modality plus that of kind cross_domain (Eq. 7 and 8).
+
+    Attributes:
+        adapt: Adaptation to the target.
+        modality_weight: Weight of the loss of kind cross_modality.
+        domain_weight: Weight of the loss of kind cross_domain.
+        target_steps: Steps, the last ones, that see the target; null: all. The teacher of pseudo
+            labels begins as the student of their first step.
+    """
+
+    implementation = 'spike_training.methods.bicross.stages.joint:Joint'
+    summary = 'learns spikes from RGB and adapts to the target at once (CFKD and SCTS)'
+    validates_loss = False  # but the criterion, which has a separate chart
+
+    kind: str = 'joint'
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    modality_weight: float = 1.0
+    domain_weight: float = 1.0
+    target_steps: int | None = None
+
+    @property
+    def domain(self) -> CrossDomainConfig:
+        """Settings of the part of kind cross_domain."""
+        names = [one.name for one in dataclasses.fields(CrossDomainConfig) if one.name != 'kind']
+        return CrossDomainConfig(**{name: getattr(self, name) for name in names})
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, each beginning with the setting's name."""
+        yield from super().problems()
+        yield from (f'adapt.{problem}' for problem in self.adapt.problems())
+        yield from at_least(self, 0, 'modality_weight', 'domain_weight')
+        if self.target_steps is not None:
+            yield from at_least(self, 1, 'target_steps')
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Implement :meth:`StageConfig.problems_in_run`."""
+        yield from super().problems_in_run(config, before)
+        steps = self.resolve(config).train.steps
+        if self.target_steps is not None and self.target_steps > steps:
+            yield f'target_steps is {self.target_steps}: expected at most {steps}, the steps'
+
+    def resolve(self, run: RunConfig) -> ResolvedStage:
+        """Resolve the settings; see :meth:`CrossDomainConfig.resolve`."""
+        own = super().resolve(run)
+        return dataclasses.replace(own, train=self.domain.resolve(run).train)
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Batches of both domains, the source's with RGB; see :attr:`StageConfig.batches`."""
+        return BatchSpec('both', rgb=True)
+
+    def result(self, selection: Mapping[str, Any] | None) -> str:
+        """Describe the exported network; see :meth:`CrossDomainConfig.result`."""
+        return self.domain.result(selection)
 
 
 def _thresholds(part: Any, *names: str) -> Problems:

@@ -33,7 +33,7 @@ from spike_training.learning.backbone import freeze, share_backbone
 from spike_training.learning.losses import uncertainty_loss
 from spike_training.learning.supervision import Supervision, network_groups
 from spike_training.methods.bicross.discriminators import DomainDiscriminators
-from spike_training.methods.bicross.filter import Threshold
+from spike_training.methods.bicross.filter import Threshold, drawn
 from spike_training.methods.bicross.settings import CrossDomainConfig
 from spike_training.methods.bicross.views import half, mirrored, strong_view
 from spike_training.sampling.sample import Batch, Pair, Unlabelled
@@ -242,6 +242,8 @@ class CrossDomain(Stage[Pair]):
             self._gaps.append(_log_median_gap(depth, before).mean())
             depth = (depth / self.drift.exp()).clamp(self.model.min_depth, self.model.max_depth)
         confident = self.threshold.confident(output.uncertainty)
+        if self.config.adapt.filter == 'random':
+            confident = drawn(confident)
         sky = torch.where(depth >= FAR * self.model.max_depth, self.config.sky_weight, 1.0)
         return PseudoLabel(depth, confident, confident * sky)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
@@ -16,9 +17,10 @@ from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.learning.backbone import freeze
+from spike_training.learning.losses import soft_error
 from spike_training.learning.supervision import Supervision, network_groups
 from spike_training.methods.bicross.distillation import Projection, fine_loss, masked_average
-from spike_training.methods.bicross.filter import Threshold, spike_oriented_filter
+from spike_training.methods.bicross.filter import Threshold, drawn, spike_oriented_filter
 from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
@@ -139,14 +141,17 @@ class CrossModality(Stage[Batch]):
             fkd = fine_loss(teacher.f_dec, student.f_dec, selected, fine == 'paper_exact').mean()
             cfkd = cfkd + fkd
             parts |= {'fkd': fkd, 'kept_fine': _share(selected)}
+        if parts:
+            parts |= _gains(teacher.depth, student.depth, depth, selected)
         return cfkd, parts
 
     def selected(self, teacher: DepthOutput, student: DepthOutput, features: Tensor) -> Tensor:
         """Select the positions of a feature map to distil, ``[B, 1, h, w]`` bool."""
         grid = (features.shape[2], features.shape[3])
-        return spike_oriented_filter(
+        selected = spike_oriented_filter(
             teacher.uncertainty, student.uncertainty, grid, *self.thresholds
         )
+        return drawn(selected) if self.config.distil.filter == 'random' else selected
 
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw inputs and outputs of both networks and the positions that each filter selects."""
@@ -182,6 +187,27 @@ def _thresholds(distil: DistilConfig) -> tuple[Threshold, Threshold]:
         Threshold(distil.rgb_threshold, distil.rgb_quantile),
         Threshold(distil.spike_threshold, distil.spike_quantile),
     )
+
+
+@torch.no_grad()
+def _gains(teacher: Tensor, student: Tensor, depth: Tensor, selected: Tensor) -> dict[str, Tensor]:
+    """Return how much smaller the teacher's relative error is, at distilled and at other places.
+
+    Args:
+        teacher: Depth of the teacher, ``[B, 1, H, W]``.
+        student: Depth of the student.
+        depth: Labels; NaN where unknown.
+        selected: Distilled positions, ``[B, 1, h, w]`` bool.
+    """
+    known = depth.isfinite()
+    gain = torch.where(known, soft_error(student, depth) - soft_error(teacher, depth), 0.0)
+    grid = (selected.shape[2], selected.shape[3])
+    share = F.adaptive_avg_pool2d(known.float(), grid)
+    gain = F.adaptive_avg_pool2d(gain, grid)
+    return {
+        name: gain[place].sum() / share[place].sum().clamp_min(1e-6)
+        for name, place in (('gain_distilled', selected), ('gain_elsewhere', ~selected))
+    }
 
 
 def _share(selected: Tensor) -> Tensor:
