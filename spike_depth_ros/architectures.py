@@ -409,17 +409,28 @@ class BlindSpotSettings:
 
     Attributes:
         features: Channels of the encoder; the decoder has twice as many.
-        amim: Channels of AMIM.
+        amim: Channels of AMIM; 0: there is none.
+        streams: 1; or 3 overlapping sub-streams, joined after a first U-Net (long-term temporal
+            correlation of Chen et al.).
+        attention: Non-local attention behind the first U-Net. It breaks the blind spot: an
+            ablation of the paper.
+
+    Raises:
+        ValueError: A setting is out of its range.
     """
 
     features: int = 48
     amim: int = 16
+    streams: int = 1
+    attention: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.features, self.amim) < 1:
+        if self.features < 1 or self.amim < 0:
             raise ValueError(
-                f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
+                f'features is {self.features}, amim {self.amim}: expected 1 or more and 0 or more'
             )
+        if self.streams not in (1, 3):
+            raise ValueError(f'streams is {self.streams!r}: expected 1 or 3')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -428,13 +439,15 @@ class SsmlSettings(BlindSpotSettings):
 
     Attributes:
         features: Channels of the encoders; the decoders have twice as many.
-        amim: Channels of AMIM.
-        gates: Spatial and channel attention within AMIM.
+        amim: Channels of AMIM; 0: there is none.
+        streams: 3 overlapping sub-streams (long-term temporal correlation of Chen et al.), or 1.
         attention: Non-local attention between the two U-Nets.
+        gates: Spatial and channel attention within AMIM.
     """
 
-    gates: bool = True
+    streams: int = 3
     attention: bool = True
+    gates: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,12 @@ from spike_depth_ros.architectures import BlindSpotSettings
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.reconstruction.amim import Amim
 from spike_depth_ros.model.reconstruction.recon_lite import ImageOutput, bounded
+from spike_depth_ros.model.reconstruction.ssml_net import (
+    NonLocal,
+    split,
+    stream_length,
+    with_amim,
+)
 from spike_depth_ros.model.reconstruction.unet import SLOPE, UNet
 
 
@@ -31,9 +37,16 @@ class BlindSpotNet(SpikeNet):
 
     def __init__(self, planes: int, settings: BlindSpotSettings) -> None:
         super().__init__()
-        features = settings.features
-        self.amim = Amim(planes, settings.amim, gates=False)
-        self.unet = UpwardUNet(planes + settings.amim, features)
+        features, self.streams = settings.features, settings.streams
+        length = stream_length(planes, self.streams)
+        self.amim = Amim(length, settings.amim, gates=False) if settings.amim else None
+        self.unet = UpwardUNet(length + settings.amim, features)
+        joined = 2 * features
+        self.attention = NonLocal(joined, self.streams) if settings.attention else nn.Identity()
+        # What it sees is blind already.
+        self.fuse: UNet | None = None
+        if self.streams > 1:
+            self.fuse = UNet(self.streams * joined, features, UpwardConv, _upward_pool)
         wide = 8 * features
         self.mix = nn.Sequential(
             _conv1(wide, wide),
@@ -44,13 +57,18 @@ class BlindSpotNet(SpikeNet):
     def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> ImageOutput:
         """Reconstruct; see :class:`SpikeNet`. Bins of one plane and cells of one pixel."""
         spikes = counts.to(next(self.parameters()).dtype)
-        seen = torch.cat([self.amim(spikes), spikes], dim=1)
+        seen = with_amim(self.amim, split(spikes, self.streams))
         height, width = seen.shape[2:]
         # Square, so that all rotations have one size and pass as one batch.
         side = max(height, width)
         seen = F.pad(seen, (0, side - width, 0, side - height))
-        rotated = torch.cat([seen.rot90(turn, (2, 3)) for turn in range(4)])
-        parts = self.unet(rotated).chunk(4)
+        turned = [
+            torch.cat([seen.rot90(turn, (2, 3)).chunk(self.streams)[k] for turn in range(4)])
+            for k in range(self.streams)
+        ]
+        features = self.unet(torch.cat(turned)).chunk(self.streams)
+        joined = self.attention(torch.cat(features, dim=1))
+        parts = (joined if self.fuse is None else self.fuse(joined)).chunk(4)
         back = torch.cat([part.rot90(-turn, (2, 3)) for turn, part in enumerate(parts)], dim=1)
         rate: Tensor = self.mix(back)[:, :, :height, :width]
         return ImageOutput(bounded(rate, self.training))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -128,3 +129,50 @@ class RateEstimates(nn.Module):
         """Return the first and the last of the planes that intervals cover."""
         first = (len(self.places) - covered) // 2
         return first, first + covered
+
+
+class ShortTermPlasticity(nn.Module):
+    """Firing rate from the state of a synapse that each pixel's spikes drive (STP).
+
+    After Zheng et al., "High-speed image reconstruction through short-term plasticity for spiking
+    cameras", with the model of Tsodyks and Markram: with each spike the utilisation u decays to
+    its rest ``u0`` since the last one and is then raised by the share ``f`` of what is left to 1.
+    A steady firing rate has one utilisation, which is solved for the rate. Its other variable, the
+    resources left (time constant 1 plane), does not change u and is not needed.
+
+    Args:
+        rest: Utilisation at rest, and share by which a spike raises it (u0 and f).
+        recovery: Time constant of the utilisation, planes (F).
+    """
+
+    def __init__(self, rest: float = 0.15, recovery: float = 10.0) -> None:
+        super().__init__()
+        self.rest, self.recovery = rest, recovery
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Estimate the rate at the middle plane from the planes up to it.
+
+        Args:
+            spikes: 0 or 1, ``[B, planes, H, W]``.
+
+        Returns:
+            Spikes per plane, 0 to 1, ``[B, 1, H, W]`` float32; 0 where fewer than two spikes came.
+        """
+        rest = self.rest
+        used = torch.full_like(spikes[:, 0], rest, dtype=torch.float32)
+        # Planes since the last spike; infinite before the first one.
+        since = torch.full_like(used, math.inf)
+        rate = torch.zeros_like(used)
+        for plane in range((spikes.shape[1] + 1) // 2):
+            since = since + 1
+            raised = used + rest * (1 - used)
+            faded = rest + (raised - rest) * torch.exp(-since / self.recovery)
+            fires = spikes[:, plane] > 0
+            # At a steady rate the utilisation before a spike would always be this one.
+            steady = (faded - rest) / (faded + rest * (1 - faded) - rest)
+            found = -1 / (self.recovery * steady.clamp(1e-6, 1 - 1e-6).log())
+            known = fires & since.isfinite()
+            rate = torch.where(known, found.clamp(0, 1), rate)
+            used = torch.where(fires, torch.where(since.isfinite(), faded, used), used)
+            since = torch.where(fires, 0.0, since)
+        return rate[:, None]

@@ -16,7 +16,31 @@ from spike_depth_ros.model.reconstruction.unet import SLOPE, UNet
 OFFSET = 7
 """Planes from one of the three overlapping sub-streams to the next (k in the paper's text)."""
 
-STREAMS = 3
+
+def split(spikes: Tensor, streams: int) -> Tensor:
+    """Cut a window into overlapping sub-streams of equal length, joined as one batch.
+
+    Args:
+        spikes: ``[B, planes, H, W]``.
+        streams: Number of sub-streams, :data:`OFFSET` planes apart.
+
+    Returns:
+        ``[streams B, length, H, W]``, the first sub-stream of all images first.
+    """
+    length = stream_length(spikes.shape[1], streams)
+    return torch.cat([spikes[:, k * OFFSET : k * OFFSET + length] for k in range(streams)])
+
+
+def stream_length(planes: int, streams: int) -> int:
+    """Return the planes of each sub-stream.
+
+    Raises:
+        ValueError: Too few planes.
+    """
+    length = planes - (streams - 1) * OFFSET
+    if length < 3:
+        raise ValueError(f'{planes} planes: expected {3 + (streams - 1) * OFFSET} or more')
+    return length
 
 
 class SsmlNet(SpikeNet):
@@ -25,7 +49,8 @@ class SsmlNet(SpikeNet):
     No layer adds a constant.
 
     Args:
-        planes: Planes of the input, one per bin, an odd number of at least 2 :data:`OFFSET` + 3.
+        planes: Planes of the input, one per bin, an odd number; of three streams at least 2
+            :data:`OFFSET` + 3.
         settings: Sizes.
 
     Raises:
@@ -34,14 +59,13 @@ class SsmlNet(SpikeNet):
 
     def __init__(self, planes: int, settings: SsmlSettings) -> None:
         super().__init__()
-        self.length = planes - (STREAMS - 1) * OFFSET
-        if self.length < 3:
-            raise ValueError(f'{planes} planes: expected {3 + (STREAMS - 1) * OFFSET} or more')
+        self.streams = settings.streams
+        length = stream_length(planes, self.streams)
         wide = 2 * settings.features
-        self.amim = Amim(self.length, settings.amim, settings.gates)
-        self.extract = UNet(self.length + settings.amim, settings.features)
-        self.attention = NonLocal(wide) if settings.attention else nn.Identity()
-        self.fuse = UNet(STREAMS * wide, settings.features)
+        self.amim = Amim(length, settings.amim, settings.gates) if settings.amim else None
+        self.extract = UNet(length + settings.amim, settings.features)
+        self.attention = NonLocal(wide, self.streams) if settings.attention else nn.Identity()
+        self.fuse = UNet(self.streams * wide, settings.features)
         self.mix = nn.Sequential(
             nn.Conv2d(wide, wide, 1, bias=False),
             nn.LeakyReLU(SLOPE),
@@ -51,32 +75,35 @@ class SsmlNet(SpikeNet):
     def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> ImageOutput:
         """Reconstruct; see :class:`SpikeNet`. Bins of one plane and cells of one pixel."""
         spikes = counts.to(next(self.parameters()).dtype)
-        streams = [
-            spikes[:, first : first + self.length] for first in range(0, STREAMS * OFFSET, OFFSET)
-        ]
         # The streams share all weights and pass as one batch.
-        joined = torch.cat(streams)
-        features = self.extract(torch.cat([self.amim(joined), joined], dim=1))
-        fused = self.attention(torch.cat(features.chunk(STREAMS), dim=1))
+        joined = split(spikes, self.streams)
+        features = self.extract(with_amim(self.amim, joined))
+        fused = self.attention(torch.cat(features.chunk(self.streams), dim=1))
         rate: Tensor = self.mix(self.fuse(fused))
         return ImageOutput(bounded(rate, self.training))
 
 
+def with_amim(amim: Amim | None, spikes: Tensor) -> Tensor:
+    """Return the features of AMIM, if there is one, before the spikes."""
+    return spikes if amim is None else torch.cat([amim(spikes), spikes], dim=1)
+
+
 class NonLocal(nn.Module):
-    """Sum of criss-cross, channel and temporal attention over features of the three streams.
+    """Sum of criss-cross, channel and temporal attention over features of the streams.
 
     Args:
         features: Channels of each stream.
+        streams: Number of streams.
     """
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, streams: int) -> None:
         super().__init__()
-        self.space = CrissCross(STREAMS * features)
-        self.channels = ChannelGate(STREAMS * features)
-        self.time = TemporalAttention(features)
+        self.space = CrissCross(streams * features)
+        self.channels = ChannelGate(streams * features)
+        self.time = TemporalAttention(features, streams)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, 3 features, H, W]`` to the same shape."""
+        """Map ``[B, streams features, H, W]`` to the same shape."""
         mixed: Tensor = x + self.space(x) + self.channels(x) + self.time(x)
         return mixed
 
@@ -116,14 +143,24 @@ class CrissCross(Attention):
 
 
 class TemporalAttention(Attention):
-    """Attention of each pixel of a stream to the same pixel of all streams."""
+    """Attention of each pixel of a stream to the same pixel of all streams.
+
+    Args:
+        channels: Channels of each stream.
+        streams: Number of streams.
+        reduction: Channels over those of queries and keys.
+    """
+
+    def __init__(self, channels: int, streams: int = 3, reduction: int = 8) -> None:
+        super().__init__(channels, reduction)
+        self.streams = streams
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``[B, 3 C, H, W]`` to the same shape."""
+        """Map ``[B, streams C, H, W]`` to the same shape."""
         batch, _, height, width = x.shape
-        joined = x.reshape(batch * STREAMS, -1, height, width)
+        joined = x.reshape(batch * self.streams, -1, height, width)
         query, key, value = (
-            layer(joined).reshape(batch, STREAMS, -1, height, width)
+            layer(joined).reshape(batch, self.streams, -1, height, width)
             for layer in (self.query, self.key, self.value)
         )
         weights = torch.einsum('bschw,btchw->bsthw', query, key).softmax(dim=2)

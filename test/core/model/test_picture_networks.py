@@ -1,15 +1,19 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import math
+
 import pytest
 import torch
 
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.model.reconstruction.rate_estimates import ShortTermPlasticity
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings
 from spike_depth_ros.model.reconstruction.ssml_net import (
     CrissCross,
     SsmlNet,
     SsmlSettings,
     TemporalAttention,
+    stream_length,
 )
 
 PLANES = torch.ones(41, dtype=torch.int32)
@@ -54,6 +58,40 @@ def test_no_pixel_of_the_blind_spot_network_sees_itself(size):
     assert anywhere.min() > 0  # but others see it
 
 
+@pytest.mark.parametrize('changes', [{'amim': 0}, {'streams': 3}, {'amim': 0, 'streams': 3}])
+def test_it_stays_blind_without_amim_and_with_three_streams(changes):
+    network = seeded(BlindSpotNet(41, BlindSpotSettings(**{'features': 4, 'amim': 3} | changes)))
+    own, anywhere = own_changes(network, 16, 24)
+    assert own.max() < 1e-5 * anywhere.max()
+    assert anywhere.min() > 0
+
+
+def test_attention_breaks_the_blind_spot():
+    """Chen et al., section 4.3: an ablation of what the network is for."""
+    network = seeded(BlindSpotNet(41, BlindSpotSettings(features=4, amim=3, attention=True)))
+    own, anywhere = own_changes(network, 16, 16)
+    assert own.max() > 1e-3 * anywhere.max()
+
+
+@pytest.mark.parametrize('streams', [1, 3])
+@pytest.mark.parametrize('kind', [(SsmlNet, SsmlSettings), (BlindSpotNet, BlindSpotSettings)])
+def test_streams_and_parts_can_be_left_out(kind, streams):
+    build, settings = kind
+    sizes = {'features': 4, 'amim': 0, 'streams': streams, 'attention': True}
+    network = seeded(build(41, settings(**sizes)))
+    assert network.amim is None
+    with torch.no_grad():
+        assert network(spikes_of(2, 16, 16), PLANES).rate.shape == (2, 1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    'settings', [{'features': 0}, {'amim': -1}, {'streams': 2}, {'streams': '3'}]
+)
+def test_impossible_sizes_of_a_blind_spot_network_are_refused(settings):
+    with pytest.raises(ValueError, match='expected'):
+        BlindSpotSettings(**settings)
+
+
 def test_the_other_networks_see_the_pixel():
     for network in (SsmlNet(41, SsmlSettings(features=4, amim=3)), ReconLite(41, ReconSettings())):
         own, anywhere = own_changes(seeded(network), 16, 16)
@@ -89,7 +127,7 @@ def test_impossible_sizes_of_recon_lite_are_refused(settings):
 
 def test_the_streams_of_ssml_are_overlapping_thirds_of_41_planes():
     network = seeded(SsmlNet(41, SsmlSettings(features=4, amim=3)))
-    assert network.length == 27
+    assert stream_length(41, network.streams) == 27
     seen = []
     network.extract.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     spikes = spikes_of(1, 16, 16)
@@ -128,3 +166,44 @@ def test_temporal_attention_mixes_the_same_pixel_of_the_streams():
     assert moved[:, 0, 1].view(3, 4).amax(1).min() > 0
     moved[:, 0, 1] = 0
     assert moved.max() < 1e-6
+
+
+def plasticity_of(spikes, rest=0.15, recovery=10.0):
+    """The same as a loop over one pixel's spikes, up to the middle plane."""
+    used, last, rate = rest, None, 0.0
+    for plane, fires in enumerate(spikes[: (len(spikes) + 1) // 2]):
+        if not fires:
+            continue
+        if last is not None:
+            raised = used + rest * (1 - used)
+            used = rest + (raised - rest) * math.exp(-(plane - last) / recovery)
+            decay = (used - rest) / (used * (1 - rest))
+            rate = min(1.0, -1 / (recovery * math.log(decay)))
+        last = plane
+    return rate
+
+
+def test_plasticity_is_that_of_a_loop_over_spikes():
+    spikes = spikes_of(2, 4, 5, share=0.2, planes=81)
+    found = ShortTermPlasticity()(spikes)
+    assert found.shape == (2, 1, 4, 5)
+    wanted = [
+        [[plasticity_of(pixel) for pixel in row] for row in image.permute(1, 2, 0).tolist()]
+        for image in spikes
+    ]
+    torch.testing.assert_close(found[:, 0], torch.tensor(wanted), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('gap', [2, 5, 20])
+def test_plasticity_finds_a_steady_rate(gap):
+    spikes = torch.zeros(1, 401, 1, 1)
+    spikes[:, ::gap] = 1
+    assert ShortTermPlasticity()(spikes).item() == pytest.approx(1 / gap, rel=1e-4)
+
+
+def test_plasticity_is_zero_until_the_second_spike():
+    spikes = torch.zeros(1, 41, 1, 2)
+    spikes[:, 3] = 1
+    spikes[:, 9, :, 1] = 1
+    first, second = ShortTermPlasticity()(spikes)[0, 0, 0].tolist()
+    assert first == 0 < second

@@ -18,7 +18,7 @@ from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_depth_ros.image_metrics import psnr, ssim
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
+from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates, ShortTermPlasticity
 from spike_depth_ros.preview import COVERED_PLANES
 from spike_training.evaluation.report import print_rows
 
@@ -79,6 +79,7 @@ def estimates(planes: int) -> dict[str, nn.Module]:
         if covered < planes:
             name = 'interval (TFI)' if covered == 1 else f'intervals over {covered}'
             rows[name] = RateEstimates(planes, covered=[covered])
+    rows['plasticity (STP)'] = ShortTermPlasticity()
     return rows
 
 
