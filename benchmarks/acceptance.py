@@ -177,14 +177,6 @@ TEST = {
 """Targets that the acceptance test is tested on."""
 
 
-class FoggySource(ShiftedSource):
-    """Generated scenes in fog."""
-
-    def _samples(self, indices, scenes, planes, rate_hz):  # type: ignore[no-untyped-def]
-        fog = np.full_like(scenes.haze, FOG_M)
-        return super()._samples(indices, dataclasses.replace(scenes, haze=fog), planes, rate_hz)
-
-
 class SeenClips(ClipSource):
     """Frames of a data set as another camera sees them."""
 
@@ -212,8 +204,9 @@ def clips_of(target: Target, info: DepthInfo, data: Path) -> SeenClips:
 
 def scenes_seen(target: Target, info: DepthInfo, split: str) -> ShiftedSource:
     """Return the generated scenes of a target, as its camera sees them."""
-    return (FoggySource if target.fog else ShiftedSource)(
-        target.optics, styles=target.styles, seed=target.seed + (1 << 31), split=split,
+    return ShiftedSource(
+        target.optics, FOG_M if target.fog else None, styles=target.styles,
+        seed=target.seed + (1 << 31), split=split,
         height=HEIGHT, width=WIDTH, planes=(target.planes,), rate_hz=target.rate_hz,
         bins=info.bins,
     )  # fmt: skip

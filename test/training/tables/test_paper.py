@@ -3,6 +3,11 @@
 """Files of what papers print: what they hold, and everything that can be wrong with them."""
 
 import copy
+import os
+import re
+from collections import Counter
+from itertools import chain
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -41,6 +46,42 @@ TABLE = {
 }
 OWN = {**GOOD, 'metrics': [METRIC], 'tables': [TABLE]}
 
+SAID = {
+    **GOOD,
+    'figures': [
+        {'number': '1', 'about': 'maps of depth'},
+        {'number': '2', 'about': 'a car', 'values': [{'name': 'speed', 'value': 100}]},
+    ],
+    'statements': [
+        {
+            'place': 'III-A',
+            'about': 'training',
+            'values': [
+                {'name': 'hours', 'value': 30, 'unit': 'h'},
+                {'name': 'learning rate', 'value': '5e-4'},
+            ],
+        }
+    ],
+}
+
+NUMBERS = {'bicross': 74, 'dsr': 288, 'fuse': 127, 'shen': 88, 'ssml': 66}
+"""Printed numbers of all tables of each file."""
+
+ROWS = {
+    'bicross': {'I': 7, 'II': 7, 'III': 3, 'IV': 3, 'V': 9, 'VI': 4, 'VII': 4},
+    'dsr': {'1': 10, '2': 8, '3': 6, '4': 6, '5': 1},
+    'fuse': {'1': 8, '2': 8, '3': 3, '4': 3},
+    'shen': {'1': 10, '2': 5},
+    'ssml': {'1': 6, '3': 6, '4': 4, '5': 3, '6': 5},
+}
+"""Rows of each table."""
+
+NUMBER = re.compile(
+    r'10\^\{(?P<power>-\d+)\}'
+    r'|(?P<number>(?:\d{1,3}(?:,\d{3})+|\d*\.?\d+)(?:e-?\d+)?)(?:(?P<thousands>[kK])\b)?'
+)
+"""Number of a text, such as .5, 20,000, 5e-4, 15k or 10^{-8}."""
+
 
 def read(tmp_path, tree):
     path = tmp_path / 'made.yaml'
@@ -57,11 +98,119 @@ def test_files_of_papers_are_good(name):
     assert paper.tables
 
 
+def numbers_of(text):
+    """Return the numbers of a text, in its order."""
+    numbers = []
+    for found in re.finditer(NUMBER, text):
+        if found['power']:
+            numbers.append(float(f'1e{found["power"]}'))
+        else:
+            number = float(found['number'].replace(',', ''))
+            numbers.append(number * 1000 if found['thousands'] else number)
+    return numbers
+
+
+def lines_of(paper):
+    """Return the numbers of each line of the paper's text, which is in a folder of papers."""
+    folder = os.environ.get('SPIKE_DEPTH_PAPERS')
+    if not folder:
+        pytest.skip('SPIKE_DEPTH_PAPERS names no folder with the texts of the papers')
+    texts = [path.read_text(encoding='utf-8') for path in sorted(Path(folder).glob('*.txt'))]
+    [text] = [text for text in texts if paper.title in text]
+    return [numbers_of(line) for line in text.splitlines()]
+
+
+def stand_in_one(lines, values):
+    """Find out whether a line has all the values, in their order."""
+    for line in lines:
+        rest = iter(line)
+        if all(value in rest for value in values):
+            return True
+    return False
+
+
+def test_numbers_of_a_text():
+    text = 'At .130, 0.25 or 13.0 %; 20,000 Hz [7, 8], 1e-5 for 15k of 400x250, $10^{-8}$ (Ex2)'
+    expected = [0.13, 0.25, 13, 20000, 7, 8, 1e-5, 15000, 400, 250, 1e-8, 2]
+    assert numbers_of(text) == expected
+    assert stand_in_one([[1.0], expected], [0.25, 400.0])
+    assert not stand_in_one([[1.0], expected], [400.0, 0.25])
+    assert not stand_in_one([[1.0], expected], [1.0, 0.25])
+
+
+def test_each_paper_has_its_file():
+    assert papers() == [*NUMBERS] == [*ROWS]
+
+
+@pytest.mark.parametrize(('name', 'expected'), NUMBERS.items())
+def test_files_hold_every_number_of_the_tables(name, expected):
+    tables = read_paper(FOLDER / f'{name}.yaml', []).tables
+    values = [value for table in tables for row in table.rows for value in row.values]
+    assert sum(value is not None for value in values) == expected
+
+
+@pytest.mark.parametrize(
+    ('name', 'number', 'rows'),
+    [(name, number, rows) for name, tables in ROWS.items() for number, rows in tables.items()],
+)
+def test_tables_have_all_their_rows(name, number, rows):
+    paper = read_paper(FOLDER / f'{name}.yaml', [])
+    assert paper.numbers == [*ROWS[name]]
+    assert len(paper.table(number).rows) == rows
+
+
+@pytest.mark.parametrize('name', NUMBERS)
+def test_tables_stand_in_the_text(name):
+    paper = read_paper(FOLDER / f'{name}.yaml', [])
+    lines = lines_of(paper)
+    for table in paper.tables:
+        rows = [row.values for row in table.rows]
+        # Some papers print as columns what are rows here.
+        ways = (
+            [[value for value in values if value is not None] for values in way]
+            for way in (rows, zip(*rows, strict=True))
+        )
+        missing = ([values for values in way if not stand_in_one(lines, values)] for way in ways)
+        assert (table.number, min(missing, key=len)) == (table.number, [])
+    values = chain.from_iterable(row.values for table in paper.tables for row in table.rows)
+    rare = Counter(filter(None, values)) - Counter(chain.from_iterable(lines))
+    assert rare == {}, 'as often as in the tables'
+
+
+@pytest.mark.parametrize('name', NUMBERS)
+def test_figures_and_statements_stand_in_the_text(name):
+    paper = read_paper(FOLDER / f'{name}.yaml', [])
+    lines = lines_of(paper)
+    missing = [
+        part
+        for part in (*paper.figures, *paper.statements)
+        if not stand_in_one(lines, [value.value for value in part.values])
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'figures'),
+    [
+        ('bicross', ['1', '2', '3', '4']),
+        ('dsr', ['1', '2', '3', '4', '5', '6', '7', '8', '9']),
+        ('fuse', []),
+        ('shen', ['1', '2', '3', '4', '5', '6', '8', '9']),
+        ('ssml', ['1', '2', '3', '4', '5', '6', '7']),
+    ],
+)
+def test_files_have_figures_and_statements(name, figures):
+    paper = read_paper(FOLDER / f'{name}.yaml', [])
+    assert [figure.number for figure in paper.figures] == figures
+    assert paper.statements
+
+
 def test_bicross_says_the_same_of_the_same_twice():
     paper = read_paper(FOLDER / 'bicross.yaml', [])
     assert paper.numbers == ['I', 'II', 'III', 'IV', 'V', 'VI', 'VII']
     for tables in ({'I': 'BiCross', 'V': 'Ex8', 'VII': 'Ex8'},
-                   {'I': 'MonoCross', 'V': 'Ex2', 'VI': 'Ex2', 'VII': 'Ex2'}):  # fmt: skip
+                   {'I': 'MonoCross', 'V': 'Ex2', 'VI': 'Ex2', 'VII': 'Ex2'},
+                   {'V': 'RGB', 'VI': 'RGB'}):  # fmt: skip
         found = [paper.find([number], name).metrics for number, name in tables.items()]
         assert found == [found[0]] * len(found)
 
@@ -87,6 +236,46 @@ def test_shen_has_the_metrics_of_its_table():
     }
     assert {name: rows[name] for name in expected} == expected
     assert [row.name for row in table.rows if row.notes] == ['K+pp']
+
+
+def test_shen_has_the_accuracy_by_confidence():
+    table = read_paper(FOLDER / 'shen.yaml', []).table('2')
+    assert table.metrics == ['abs_rel', 'sq_rel', 'rmse', 'rmse_log']
+    columns = zip(*(row.values for row in table.rows), strict=True)
+    assert [min(values) for values in columns] == [0.2981, 5.6736, 14.892, 0.416]
+
+
+def test_ssml_has_the_means_of_its_clips():
+    paper = read_paper(FOLDER / 'ssml.yaml', [])
+    for row in paper.table('3').rows:
+        *clips, mean = row.values
+        assert fmean(clips) == pytest.approx(mean, abs=1e-4 if not row.notes else 4e-4)
+    noted = [(t.number, row.name, *row.notes) for t in paper.tables for row in t.rows if row.notes]
+    assert noted == [
+        ('1', 'TFP', 'psnr'),
+        ('1', 'STP', 'psnr'),
+        ('1', 'SSML', 'psnr', 'ssim'),
+        ('3', 'Spk2ImgNet', 'Average'),
+        ('5', 'BSN & NBSN + LTC + NLA', 'psnr', 'ssim'),
+        ('6', 'TFP, 7 planes', 'psnr', 'ssim'),
+    ]
+
+
+def test_ssml_says_nearly_the_same_of_the_same_twice():
+    paper = read_paper(FOLDER / 'ssml.yaml', [])
+    one = paper.find(['1'], 'SSML').metrics
+    assert one == paper.find(['5'], 'BSN & NBSN + LTC + NLA').metrics
+    assert one == pytest.approx(paper.find(['6'], 'TFP, 7 planes').metrics, abs=0.08)
+    psnr = [paper.find(['1'], name).metrics['psnr'] for name in ('TFP', 'STP')]
+    assert psnr == [22.37, 22.37]
+    assert paper.titles(['1', '3']) == {
+        'psnr': 'PSNR, dB, higher is better',
+        'ssim': 'SSIM, no unit, higher is better',
+        **{
+            clip: f'{clip}: NIQE, no unit, lower is better'
+            for clip in ('Car', 'Doll', 'Fan', 'Train', 'Average')
+        },
+    }
 
 
 def test_dsr_has_every_scene_and_factor():
@@ -302,6 +491,72 @@ def test_each_defect_of_metrics_and_cases_is_one_line(tmp_path, where, value, ex
     _check_defect(tmp_path, OWN, where, value, [expected])
 
 
+def test_a_good_file_of_figures_and_statements(tmp_path):
+    paper, problems = read(tmp_path, SAID)
+    assert problems == []
+    assert [len(figure.values) for figure in paper.figures] == [0, 1]
+    values = [(value.name, value.value, value.unit) for value in paper.statements[0].values]
+    assert values == [('hours', 30, 'h'), ('learning rate', 5e-4, '')]
+
+
+@pytest.mark.parametrize(
+    ('where', 'value', 'expected'),
+    [
+        (['figures', 0, 'number'], '', 'figures[0].number is missing: expected a text'),
+        (['figures', 0, 'about'], '', 'figures[0].about is missing: expected a text'),
+        (
+            ['figures', 1, 'number'],
+            '1',
+            "figures are numbered ['1', '1']: expected each number once",
+        ),
+        (
+            ['figures', 1, 'values', 0, 'name'],
+            '',
+            'figures[1].values[0].name is missing: expected a text',
+        ),
+        (['figures', 1, 'number'], 2, 'figures[1].number is 2: expected a text'),
+        (['figures', 1, 'abuot'], 'x', 'figures[1].abuot is unknown: did you mean about?'),
+        (['statement'], [], 'statement is unknown: did you mean statements?'),
+        (['statements', 0, 'place'], '', 'statements[0].place is missing: expected a text'),
+        (['statements', 0, 'about'], '', 'statements[0].about is missing: expected a text'),
+        (['statements', 0, 'values'], [], 'statements[0].values is []: expected one or more'),
+        (
+            ['statements', 0, 'values', 1],
+            {'name': 'hours', 'value': 1},
+            "statements[0].values are named ['hours', 'hours']: expected each name once",
+        ),
+        (
+            ['statements', 0, 'values', 1],
+            {'name': 'learning rate'},
+            'statements[0].values[1].value is missing: expected a number',
+        ),
+        (
+            ['statements', 0, 'values', 0, 'value'],
+            float('nan'),
+            'statements[0].values[0].value is missing: expected a number',
+        ),
+        (
+            ['statements', 0, 'values', 0, 'value'],
+            float('-inf'),
+            'statements[0].values[0].value is -inf: expected a number',
+        ),
+        (
+            ['statements', 0, 'values', 0, 'value'],
+            'many',
+            "statements[0].values[0].value is 'many': expected a number",
+        ),
+        (
+            ['statements', 0, 'values', 0, 'units'],
+            'h',
+            'statements[0].values[0].units is unknown: did you mean unit?',
+        ),
+        (['statements', 0], 'fast', "statements[0] is 'fast': expected settings, "),
+    ],
+)
+def test_each_defect_of_figures_and_statements_is_one_line(tmp_path, where, value, expected):
+    _check_defect(tmp_path, SAID, where, value, [expected])
+
+
 @pytest.mark.parametrize('name', ['', 'rmse'])
 def test_a_metric_of_the_file_has_a_name_of_its_own(tmp_path, name):
     expected = [
@@ -337,11 +592,11 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, text):
     [
         (
             PaperConfig('shenn', ['1']),
-            "paper.file is 'shenn': expected one of bicross, dsr, fuse, shen; d",
+            "paper.file is 'shenn': expected one of bicross, dsr, fuse, shen, ssml; d",
         ),
         (PaperConfig('../paper', ['1']), "paper.file is '../paper': expected one of bicross, ds"),
-        (PaperConfig('shen', ['1', '2']), "paper.tables is ['1', '2']: expected some of 1"),
-        (PaperConfig('shen'), 'paper.tables is []: expected some of 1'),
+        (PaperConfig('shen', ['1', '3']), "paper.tables is ['1', '3']: expected some of 1, 2"),
+        (PaperConfig('shen'), 'paper.tables is []: expected some of 1, 2'),
     ],
 )
 def test_a_paper_or_table_that_is_none(settings, expected):

@@ -324,7 +324,8 @@ def test_rows_of_a_paper_that_the_table_does_not_name(file):
     with pytest.raises(ConfigError) as caught:
         load_table(file(rows=[row], reference='a', paper={'file': 'nope', 'tables': ['I']}))
     assert str(caught.value).endswith(
-        "a setting is wrong:\n  paper.file is 'nope': expected one of bicross, dsr, fuse, shen"
+        'a setting is wrong:\n'
+        "  paper.file is 'nope': expected one of bicross, dsr, fuse, shen, ssml"
     )
 
 

@@ -195,6 +195,7 @@ def make_target(
         )  # fmt: skip
     return ShiftedSource(
         optics_of(target),
+        target.fog_m,
         styles=tuple(styles or data.styles),
         seed=config.seed + TARGET_WORLD,
         split=split,

@@ -19,6 +19,7 @@ from spike_training.sampling.procedural import (
     expose,
     light_at_knots,
 )
+from spike_training.sampling.sample import Batch
 from spike_training.scenes.render import Rendering
 from spike_training.scenes.scene import Scenes
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
@@ -74,15 +75,22 @@ class ShiftedSource(ProceduralSource):
 
     Args:
         optics: Lens, light and sensor.
+        fog_m: Depth at which fog scatters half of the light, metres; None: the scenes' own haze.
         **arguments: Of :class:`ProceduralSource`. Colours are those of its camera: neither lens
             nor light changes them.
     """
 
-    def __init__(self, optics: Optics, **arguments: object) -> None:
+    def __init__(self, optics: Optics, fog_m: float | None = None, **arguments: object) -> None:
         super().__init__(**arguments)  # type: ignore[arg-type]
+        self.fog_m = fog_m
         self.optics = dataclasses.replace(
             optics, sensor=dataclasses.replace(optics.sensor, rate_hz=self.rate_hz)
         )
+
+    def _samples(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
+        if self.fog_m is not None:
+            scenes = dataclasses.replace(scenes, haze=np.full_like(scenes.haze, self.fog_m))
+        return super()._samples(indices, scenes, planes, rate_hz)
 
     def record(
         self, rendering: Rendering, scenes: Scenes, optics: Optics, planes: int, rate_hz: float

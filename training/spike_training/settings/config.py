@@ -183,6 +183,7 @@ class TargetConfig:
         sensor: Noise and mismatch of the camera, the same for all scenes: ideal, or fitted to
             recordings: vidar_car, uhsr, noise_maps.
         sensor_scale: Factor on its mismatch, dark current, read-out noise and hot pixels.
+        fog_m: Depth at which fog scatters half of the light, metres; null: the scenes' own haze.
     """
 
     recordings: dict[str, str] = field(default_factory=dict)
@@ -197,6 +198,7 @@ class TargetConfig:
     blur: float = 0.7
     sensor: Sensor = 'vidar_car'
     sensor_scale: float = 1.0
+    fog_m: float | None = None
 
     def data(self, data: DataConfig) -> DataConfig:
         """Return the data settings with those that the target overrides."""
@@ -209,6 +211,10 @@ class TargetConfig:
         yield from above(self, 0, 'light', 'contrast')
         yield from share(self, 'vignette')
         yield from at_least(self, 0, 'blur', 'sensor_scale')
+        if self.fog_m is not None:
+            yield from above(self, 0, 'fog_m')
+            if self.recordings:
+                yield f'fog_m is {self.fog_m:g}: expected null, recordings are as they are'
 
 
 @dataclass

@@ -1,10 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Results that papers print, on data and networks of their own: a file in ``papers/`` each."""
+"""What papers print of data and networks of their own: a file in ``papers/`` each."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,9 +58,7 @@ class PrintedMetric:
         """Yield the problems of the settings, by the setting's name."""
         if not self.name or self.name in METRICS:
             yield f'name is {self.name!r}: expected one that is none of {", ".join(METRICS)}'
-        for name in ('title', 'unit'):
-            if not getattr(self, name):
-                yield f'{name} is missing: expected a text'
+        yield from _missing(self, 'title', 'unit')
 
 
 @dataclass
@@ -179,6 +178,71 @@ class Printed(NamedTuple):
 
 
 @dataclass
+class Value:
+    """Number that is printed outside of tables.
+
+    Attributes:
+        name: What the number is of.
+        value: The number; NaN: missing.
+        unit: Unit; empty: none.
+    """
+
+    name: str = ''
+    value: float = math.nan
+    unit: str = ''
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from _missing(self, 'name')
+        if math.isnan(self.value):
+            yield 'value is missing: expected a number'
+        elif math.isinf(self.value):
+            yield f'value is {self.value}: expected a number'
+
+
+@dataclass
+class Figure:
+    """Figure of a paper.
+
+    Attributes:
+        number: The paper's number of the figure.
+        about: What it shows, in words of this package.
+        values: Numbers that are printed in it or in its caption.
+    """
+
+    number: str = ''
+    about: str = ''
+    values: list[Value] = field(default_factory=list)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from _missing(self, 'number', 'about')
+        yield from _problems_of_values(self.values)
+
+
+@dataclass
+class Statement:
+    """Numbers in the text of a paper: a setting of an experiment, or a claim that can be measured.
+
+    Attributes:
+        place: Section, or another part of the paper.
+        about: What is said of the numbers, in words of this package.
+        values: The numbers, one or more.
+    """
+
+    place: str = ''
+    about: str = ''
+    values: list[Value] = field(default_factory=list)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from _missing(self, 'place', 'about')
+        if not self.values:
+            yield 'values is []: expected one or more'
+        yield from _problems_of_values(self.values)
+
+
+@dataclass
 class Paper:
     """Printed results of a paper.
 
@@ -189,6 +253,8 @@ class Paper:
         network: Network that the results are of.
         metrics: Metrics of the tables that are none of ``METRICS``.
         tables: Tables of the paper.
+        figures: Figures of the paper.
+        statements: Numbers in its text.
     """
 
     cited: str = ''
@@ -197,6 +263,8 @@ class Paper:
     network: str = ''
     metrics: list[PrintedMetric] = field(default_factory=list)
     tables: list[PrintedTable] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
 
     @property
     def numbers(self) -> list[str]:
@@ -238,9 +306,7 @@ class Paper:
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
-        for name in ('cited', 'authors', 'title', 'network'):
-            if not getattr(self, name):
-                yield f'{name} is missing: expected a text'
+        yield from _missing(self, 'cited', 'authors', 'title', 'network')
         if not self.tables or '' in self.numbers or _repeated(self.numbers):
             yield f'tables are numbered {self.numbers}: expected one or more, each number once'
         for i, metric in enumerate(self.metrics):
@@ -249,6 +315,12 @@ class Paper:
             yield f'metrics are named {own}: expected each name once'
         for i, table in enumerate(self.tables):
             yield from (f'tables[{i}].{problem}' for problem in table.problems(own))
+        for i, figure in enumerate(self.figures):
+            yield from (f'figures[{i}].{problem}' for problem in figure.problems())
+        if _repeated(figures := [figure.number for figure in self.figures]):
+            yield f'figures are numbered {figures}: expected each number once'
+        for i, statement in enumerate(self.statements):
+            yield from (f'statements[{i}].{problem}' for problem in statement.problems())
 
 
 def papers() -> list[str]:
@@ -279,6 +351,17 @@ def _fits(metric: str, value: object) -> bool:
     """Check a value; texts such as '4e-3', which settings take for numbers, are none here."""
     most = 1.0 if metric in SHARES else sys.float_info.max
     return isinstance(value, (int, float)) and 0 <= value <= most
+
+
+def _missing(part: object, *names: str) -> Problems:
+    return (f'{name} is missing: expected a text' for name in names if not getattr(part, name))
+
+
+def _problems_of_values(values: Sequence[Value]) -> Problems:
+    for i, value in enumerate(values):
+        yield from (f'values[{i}].{problem}' for problem in value.problems())
+    if _repeated(names := [value.name for value in values]):
+        yield f'values are named {names}: expected each name once'
 
 
 def _repeated(names: Sequence[str]) -> bool:

@@ -361,6 +361,8 @@ def _settings(config: RunConfig) -> dict[str, Any]:
         tree['data'] = {k: v for k, v in tree['data'].items() if not k.startswith('mixed_')}
     if config.train.schedule == 'cosine':  # the only one there was
         del tree['train']['schedule'], tree['train']['drop_every']
+    if tree['target'] is not None and tree['target']['fog_m'] is None:
+        del tree['target']['fog_m']  # as before there was fog
     del tree['evaluate']['stereo']  # of the command evaluate alone
     return {name: value for name, value in tree.items() if name not in NOT_THE_RUN}
 

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tiny_runs import three_stages, tiny_run
+from tiny_runs import TARGET, three_stages, tiny_run
 
 from spike_depth_ros.checkpoint import load, load_info
 from spike_training.errors import ConfigError
@@ -210,6 +210,22 @@ class TestTarget:
             assert corner / centre < 0.5 * expected
         else:
             assert after.diff(dim=2).abs().mean() < 0.8 * before.diff(dim=2).abs().mean()
+
+    def test_fog_hides_what_is_far(self, tmp_path):
+        arguments = {**self.arguments, 'styles': ('road',)}
+        clear, fog = (ShiftedSource(Optics(), m, **arguments).batch(0, 8) for m in (None, 4.0))
+        assert torch.equal(clear.depth, fog.depth)
+        for number, depth in enumerate(clear.depth[:, 0]):
+            far = (depth > 20) & depth.isfinite()
+            seen = (one.counts[number].float().mean(dim=0)[far] for one in (clear, fog))
+            before, after = (rate.std() / rate.mean() for rate in seen)
+            assert after < 0.6 * before
+        config = three_stages(tmp_path)
+        config.target = dataclasses.replace(TARGET, fog_m=4.0)
+        assert scenes.make_target(config, 'test', torch.device('cpu')).fog_m == 4.0
+        assert problems_of(config) == []
+        config.target = dataclasses.replace(TARGET, fog_m=0.0)
+        assert 'target.fog_m is 0: expected above 0' in '\n'.join(problems_of(config))
 
     def test_one_sensor_sees_all_scenes(self):
         optics = scenes.optics_of(TargetConfig(light=1e-3, sensor='vidar_car', sensor_scale=10))
