@@ -23,6 +23,7 @@ from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
 from spike_training.tables.tasks import PICTURES, SCALED, TASKS, UNCERTAINTY
 from spike_training.tables.units import Scoring, units_of
+from spike_training.tables.verdict import Verdict, judge
 from spike_training.tables.work import failure
 
 Scale = Literal['raw', 'median_scaled']
@@ -220,15 +221,19 @@ class Claim:
     lacking: str = 'no seed is done'
 
     @property
-    def holds(self) -> bool | None:
-        """True if it holds in all seeds, False if it fails in one; None if seeds are missing."""
-        if any(not self._fits(margin) for margin in self.margins.values()):
-            return False
-        return True if len(self.margins) == self.seeds else None
+    def verdict(self) -> Verdict | Literal['open']:
+        """Verdict of :func:`~.verdict.judge`, after ``by``; open while seeds are missing."""
+        if len(self.margins) < self.seeds:
+            return 'open'
+        return judge([*map(self._better_by, self.margins.values())])
 
-    def _fits(self, margin: float) -> bool:
-        better = margin if self.settings.above else -margin
-        return better > 0 and better >= self.settings.by
+    @property
+    def holds(self) -> bool | None:
+        """True or False by the verdict; None: open or undecided."""
+        return {'holds': True, 'does not hold': False}.get(self.verdict)
+
+    def _better_by(self, margin: float) -> float:
+        return (margin if self.settings.above else -margin) - self.settings.by
 
     def sentence(self) -> str:
         """Return the claim, its outcome and its margins as one line of text."""
@@ -238,19 +243,19 @@ class Claim:
             others = f'the best of {", ".join(claim.others)}'
         side = 'above' if claim.above else 'below'
         by = f' by {claim.by:g} or more' if claim.by else ''
-        verdict = {True: 'holds', False: 'does not hold', None: 'open'}[self.holds]
-        text = f'{claim.row} {side} {others}{by} ({self.measured}): {verdict}'
+        text = f'{claim.row} {side} {others}{by} ({self.measured}): {self.verdict}'
         if not self.margins:
             return f'{text}, {self.lacking}'
         margins = ', '.join(f'{margin:+.3f}' for margin in self.margins.values())
-        holds = sum(self._fits(margin) for margin in self.margins.values())
-        return f'{text}, in {holds} of {len(self.margins)} seeds ({margins})'
+        better = sum(self._better_by(margin) > 0 for margin in self.margins.values())
+        return f'{text}, in {better} of {len(self.margins)} seeds ({margins})'
 
     def to_json(self) -> dict[str, Any]:
         """Return settings, margins and outcome, for JSON."""
         return {
             **dataclasses.asdict(self.settings),
             'margin_by_seed': dict(self.margins),
+            'verdict': self.verdict,
             'holds': self.holds,
         }
 
