@@ -1,0 +1,146 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What five papers print, what was run here in its place, and what of it holds.
+
+    PYTHONPATH=training python -m benchmarks.papers --write
+    PYTHONPATH=training python -m benchmarks.papers --run --only ssml.mutual_tfi --jobs 2
+
+from the repository's root. ``--write`` makes docs/papers.md and docs/papers.csv from
+training/spike_training/tables/papers, benchmarks/papers.yaml and benchmarks/paper_results alone.
+``--run`` trains what results lack by ``run.py table``, seed by seed, and marks results of other
+settings as stale; it needs torch. Both may be given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.papers_page import Reader, csv_text, page, read_results
+from spike_training.errors import ConfigError, DataSetError, TrainingError
+from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / 'benchmarks' / 'paper_results'
+CONFIGS = ROOT / 'training' / 'configs' / 'tables'
+
+
+def read_all(plan: Mapping[str, Any]) -> dict[str, Paper]:
+    """Read the files of all papers.
+
+    Raises:
+        ConfigError: One is wrong, or has a table of which the plan says nothing.
+    """
+    read = {}
+    for name in papers():
+        problems: list[str] = []
+        read[name] = read_paper(FOLDER / f'{name}.yaml', problems)
+        planned = plan['papers'].get(name, {})
+        for number in {*read[name].numbers} ^ {*planned}:
+            near = difflib.get_close_matches(number, read[name].numbers, 1)
+            hint = f'; did you mean {near[0]}?' if near else ''
+            problems.append(f'benchmarks/papers.yaml: table {number} of {name}{hint}')
+        if problems:
+            raise ConfigError('; '.join(problems))
+    return read
+
+
+def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None:
+    """Train what results lack, and mark those of other settings as stale."""
+    from spike_training.commands.table import table as train
+    from spike_training.tables.plan import load_table
+    from spike_training.tables.results import encode
+    from spike_training.tables.units import units_of
+
+    wanted, _, row = only.partition('.')
+    if wanted and wanted not in plan['tables']:
+        near = difflib.get_close_matches(wanted, plan['tables'], 1)
+        raise ConfigError(
+            f'--only {only}: expected one of {", ".join(plan["tables"])}, or one of '
+            f'its rows after a dot' + (f'; did you mean {near[0]}?' if near else '')
+        )
+    for name, facts in plan['tables'].items():
+        if wanted not in ('', name):
+            continue
+        rows = {one.settings.name: one for one in load_table(CONFIGS / facts['config']).rows}
+        if row and row not in rows:
+            raise ConfigError(f'--only {only}: expected a row of {name}: {", ".join(rows)}')
+        reference = next(one for one in rows.values() if one.config.stages)
+        for seed in facts['seeds']:
+            path, out = RESULTS / f'{name}.json', options.out / name
+            known = json.loads(path.read_text()) if path.exists() else {'rows': {}}
+            left = []
+            for own in [row] if row else rows:
+                unit = units_of(rows[own] if rows[own].config.stages else reference, seed, out)
+                found = known['rows'].get(own, {}).get(str(seed))
+                if found is None or found['settings'] != unit.settings_hash:
+                    left.append(own)
+                    if found is not None:
+                        found['stale'] = True
+            if not left:
+                continue
+            path.write_bytes(encode(known))  # what is stale stays marked, also without new results
+            hours = facts['hours'] * len(left) / len(rows) / len(facts['seeds'])
+            print(f'{name}, seed {seed}: {", ".join(left)}; about {hours:.1f} core-hours left')
+            train(
+                CONFIGS / facts['config'],
+                out,
+                ','.join(left),
+                str(seed),
+                options.jobs,
+                options.scheduler,
+                options.cache,
+                maps=options.maps,
+            )
+            made = json.loads((out / 'results.json').read_text())
+            for own, by_seed in made['rows'].items():
+                known['rows'].setdefault(own, {}).update(by_seed)
+            known = {**made, 'rows': known['rows']}
+            path.write_bytes(encode(known))
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.papers', description=__doc__)
+    add = parser.add_argument
+    add('--run', action='store_true', help='train what results lack')
+    add('--only', default='', metavar='TABLE[.ROW]', help='of --run')
+    add('--write', action='store_true', help='make docs/papers.md and docs/papers.csv')
+    add('--docs', type=Path, default=ROOT / 'docs', help='folder of these')
+    add('--out', type=Path, default=Path('runs/papers'), help='folder of --run')
+    add('--jobs', type=int, default=1, help='as of run.py table')
+    add('--scheduler', default='', help='as of run.py table')
+    add('--cache', type=Path, help='as of run.py table')
+    add('--maps', type=Path, help='as of run.py table, for dsr')
+    return parser
+
+
+def main(args: list[str] | None = None) -> int:
+    parser = argument_parser()
+    options = parser.parse_args(args)
+    if not options.run and not options.write:
+        parser.error('expected --run, --write or both')
+    plan = yaml.safe_load((ROOT / 'benchmarks' / 'papers.yaml').read_text(encoding='utf-8'))
+    try:
+        read = read_all(plan)
+        if options.run:
+            run(plan, options.only, options)
+        if options.write:
+            reader = Reader(plan, read_results(RESULTS))
+            items = [item for name, paper in read.items() for item in reader.items(name, paper)]
+            (options.docs / 'papers.md').write_text(page(reader, read, items, plan['page']))
+            (options.docs / 'papers.csv').write_text(csv_text(items))
+    except (ConfigError, DataSetError, TrainingError, OSError) as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,195 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What papers print and what of it holds here: verdicts, page, results that are open or stale."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from benchmarks import papers, papers_page
+from benchmarks.papers_page import Reader, read_results
+from spike_training.errors import ConfigError
+from spike_training.tables.paper import Paper, PrintedRow, PrintedTable
+
+FACTS = {'config': 'a.yaml', 'seeds': [0, 1], 'hours': 2, 'images': 100, 'places': 5}
+PLAN = {
+    'tables': {'a': {**FACTS, 'stand_in': 'scenes'}, 'few': {**FACTS, 'images': 49}},
+    'papers': {
+        'p': {
+            'I': {
+                'against': 'Old',
+                'rows': {'Old': 'a.old', 'New': 'a.new', 'Other': ['few.new', 'few.old']},
+                'missing': 'their code',
+            }
+        }
+    },
+}
+TABLE = PrintedTable('I', 'of them', ['abs_rel', 'delta1'], rows=[
+    PrintedRow('Old', [0.3, 0.6]), PrintedRow('New', [0.2, 0.6]), PrintedRow('Other', [0.4, None]),
+    PrintedRow('Theirs', [0.1, 0.9]),
+])  # fmt: skip
+PAPER = Paper('A et al.', 'A', 'On', 'a net', tables=[TABLE])
+
+
+def seeds_of(*values, **more):
+    return {
+        str(seed): {'metrics': {'abs_rel': value, 'delta1': value}, 'commit': 'c', 'device': 'd',
+                    'core_seconds': 1800.0, 'settings': 'x', **more}
+        for seed, value in enumerate(values)
+    }  # fmt: skip
+
+
+def items(old=(0.5, 0.52), new=(0.4, 0.41), plan=PLAN, **more):
+    rows = {'old': seeds_of(*old, **more), 'new': seeds_of(*new)}
+    reader = Reader(plan, {'a': rows, 'few': rows})
+    return {(one.row, one.column): one for one in reader.items('p', PAPER)}
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize(
+        ('new', 'verdict'),
+        [
+            ((0.4, 0.41), 'holds'),  # as printed: New is below Old
+            ((0.6, 0.61), 'does not hold'),
+            ((0.4, 0.6), 'undecided'),
+            ((0.4,), 'open'),
+        ],
+    )
+    def test_a_changed_result_changes_its_verdict(self, new, verdict):
+        found = items(new=new)
+        assert found['New', 'abs_rel'].verdict == verdict
+        # That of the row it is compared with is the same difference.
+        assert found['Old', 'abs_rel'].verdict == verdict
+
+    def test_what_is_printed_alike_is_undecided(self):
+        assert items()['New', 'delta1'].verdict == 'undecided'
+
+    def test_few_images_have_no_verdict(self):
+        found = items()['Other', 'abs_rel']
+        assert (found.verdict, found.ours) == ('no verdict', {'0': 0.4, '1': 0.41})
+
+    def test_what_has_no_stand_in_is_not_runnable(self):
+        assert items()['Theirs', 'abs_rel'].verdict == 'not runnable here'
+
+    def test_stale_results_are_not_used(self):
+        assert items(stale=True)['New', 'abs_rel'].verdict == 'open'
+
+    def test_without_headroom_there_is_nothing_to_gain(self):
+        plan = json.loads(json.dumps(PLAN))
+        room = {'best': 'a.new', 'controls': ['a.old'], 'of': ['New']}
+        plan['papers']['p']['I']['headroom'] = room
+        rows = {'old': seeds_of(0.5, 0.5), 'new': seeds_of(0.45, 0.44)}
+        for one in (*rows['old'].values(), *rows['new'].values()):
+            one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
+        reader = Reader(plan, {'a': rows})
+        assert reader.headroom(room) == pytest.approx(1 - 0.445 / 0.5)
+        found = {(one.row, one.column): one.verdict for one in reader.items('p', PAPER)}
+        assert found['New', 'abs_rel'] == 'nothing to gain here'
+        assert found['Old', 'abs_rel'] == 'holds'
+
+    def test_each_number_is_one_item(self):
+        assert len(items()) == 7
+
+
+def test_the_page_is_what_the_command_writes(tmp_path):
+    assert papers.main(['--write', '--docs', str(tmp_path)]) == 0
+    for name in ('papers.md', 'papers.csv'):
+        assert (tmp_path / name).read_bytes() == (papers.ROOT / 'docs' / name).read_bytes()
+
+
+def test_every_printed_number_is_there_once_and_has_a_verdict():
+    with (papers.ROOT / 'docs' / 'papers.csv').open(encoding='utf-8') as file:
+        rows = [*csv.DictReader(file)]
+    assert len(rows) == 74 + 88 + 66 + 127 + 288
+    assert len({tuple(row.values())[:4] for row in rows}) == len(rows)
+    assert {row['verdict'] for row in rows} <= {*papers_page.MARKS}
+    plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
+    told = {
+        (name, number): table.get('missing')
+        for name, tables in plan['papers'].items()
+        for number, table in tables.items()
+    }
+    for row in rows:
+        if row['verdict'] == 'not runnable here':
+            assert told[row['paper'], row['table']]
+
+
+def test_rows_that_stand_in_are_in_their_tables():
+    plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
+    known = {}
+    for name, facts in plan['tables'].items():
+        config = yaml.safe_load((papers.CONFIGS / facts['config']).read_text())
+        known[name] = {row['name'] for row in config['rows']}
+    for tables in plan['papers'].values():
+        for table in tables.values():
+            for given in table.get('rows', {}).values():
+                for where in [given] if isinstance(given, str) else given:
+                    name, _, row = where.partition('.')
+                    assert row in known[name], where
+
+
+@pytest.mark.parametrize('content', ['{', '[]', '{"table": 1}', '"' + 'x' * (1 << 20) + '"'])
+def test_damaged_results_are_told(tmp_path, content):
+    (tmp_path / 'a.json').write_text(content)
+    with pytest.raises(ConfigError, match=r'a\.json: expected results of run\.py table'):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'told'),
+    [
+        ([], 'expected --run, --write or both'),
+        (['--run', '--only', 'sml'], 'did you mean ssml?'),
+        (['--run', '--only', 'ssml.mutal'], 'expected a row of ssml: mutual, '),
+        (['--write', '--docs', '/nowhere'], 'No such file'),
+    ],
+)
+def test_wrong_options_are_told_in_one_line(capsys, arguments, told):
+    with pytest.raises(SystemExit, match='2'):
+        papers.main(arguments)
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count('error: ') == 1
+
+
+def test_a_table_without_a_plan_is_told():
+    plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
+    plan['papers']['ssml']['44'] = plan['papers']['ssml'].pop('4')
+    with pytest.raises(ConfigError, match='table 44 of ssml; did you mean 4'):
+        papers.read_all(plan)
+
+
+def test_the_page_needs_no_torch(tmp_path):
+    code = (
+        'import sys; from benchmarks import papers; '
+        f'papers.main(["--write", "--docs", {str(tmp_path)!r}]); assert "torch" not in sys.modules'
+    )
+    path = f'{papers.ROOT}:{papers.ROOT}/training'
+    environment = {**os.environ, 'PYTHONPATH': path}
+    subprocess.run([sys.executable, '-c', code], cwd=papers.ROOT, check=True, env=environment)
+
+
+@pytest.mark.long
+def test_open_rows_are_trained_and_done_ones_are_not(tmp_path, monkeypatch, capsys):
+    results = tmp_path / 'results'
+    results.mkdir()
+    monkeypatch.setattr(papers, 'RESULTS', results)
+    plan = {'tables': {'smoke': {**FACTS, 'config': 'smoke.yaml', 'seeds': [0]}}}
+    options = papers.argument_parser().parse_args(['--run', '--out', str(tmp_path / 'out')])
+    papers.run(plan, 'smoke.pre_src', options)
+    made = json.loads((results / 'smoke.json').read_text())
+    assert [*made['rows']] == ['median_depth', 'pre_src']  # its report has the baseline
+    assert 'core-hours left' in capsys.readouterr().out
+    papers.run(plan, 'smoke.pre_src', options)
+    assert 'core-hours left' not in capsys.readouterr().out
+    made['rows']['pre_src']['0']['settings'] = 'other'
+    (results / 'smoke.json').write_text(json.dumps(made))
+    papers.run(plan, 'smoke.pre_src', options)
+    again = json.loads((results / 'smoke.json').read_text())['rows']['pre_src']['0']
+    assert again['settings'] != 'other'
+    assert 'stale' not in again
