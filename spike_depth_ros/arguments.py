@@ -67,6 +67,14 @@ def not_negative(text: str) -> float:
     return value
 
 
+def within(least: float, most: float, text: str) -> float:
+    """Parse a number between two limits, which are included."""
+    value = float(text)
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f'{text}: expected {least:g} to {most:g}')
+    return value
+
+
 def count(text: str) -> int:
     """Parse an integer of at least 1."""
     value = int(text)

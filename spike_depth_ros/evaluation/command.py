@@ -5,12 +5,20 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.arguments import count, not_negative, plane_rate, positive, sensor_size
+from spike_depth_ros.arguments import (
+    count,
+    not_negative,
+    plane_rate,
+    positive,
+    sensor_size,
+    within,
+)
 from spike_depth_ros.commands import run_library
 
 
@@ -81,14 +89,14 @@ def _add_frames(add: Callable[..., Any]) -> None:
     )
     add(
         '--image-max-age-s',
-        type=not_negative,
+        type=functools.partial(within, 0.0, 10.0),
         default=0.0,
         metavar='S',
         help='largest age of a frame. Default: as the model was trained',
     )
     add(
         '--image-delay-s',
-        type=float,
+        type=functools.partial(within, -10.0, 10.0),
         default=0.0,
         metavar='S',
         help='delay of the stamps of frames, which is subtracted. Default: 0',

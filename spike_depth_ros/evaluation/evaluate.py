@@ -51,6 +51,7 @@ class Options:
         topics: Topics to read.
         right: Topics of the right camera; None: there is one camera.
         frames: Topics of frames beside the spikes, for networks that take them; None: none.
+        frames_named: True if the user has named them.
         window: Planes in a window; 0: as the first model was trained.
         hop: Planes between the starts of windows; 0: the window length.
         rate_hz: Planes a second; 0: by the stamps.
@@ -69,6 +70,7 @@ class Options:
     topics: Topics
     right: Topics | None = None
     frames: FrameTopics | None = None
+    frames_named: bool = False
     window: int = 0
     hop: int = 0
     rate_hz: float = 0.0
@@ -111,9 +113,8 @@ class _ModelEvaluator:
         # That of a pair's prediction follows the factor of the fill.
         measured = None if rig is None else measured_range(rig, self._min_depth_m)
         started = time.perf_counter()
-        image = sample.image if _takes_frames(self.estimator) else None
         prediction = self.estimator.predict(
-            Observation(window, window.camera.fx_px, sample.right, rig, image)
+            Observation(window, window.camera.fx_px, sample.right, rig, sample.image)
         )
         prediction = self._temporal.apply(prediction, window)
         self._range = measured or prediction.depth_range
@@ -216,23 +217,12 @@ def info_of(estimator: Estimator) -> DepthInfo | MatcherInfo:
     return MatcherInfo() if network is None else network.info
 
 
-def _takes_frames(estimator: Estimator) -> bool:
+def _largest_age(estimator: Estimator) -> float | None:
+    """Return the largest age of frames of a network, seconds; None: it takes none."""
     network = network_of(estimator)
-    return network is not None and isinstance(network.info, FusedInfo)
-
-
-def _frame_topic(
-    bag: Bag, options: Options, evaluators: Sequence[_ModelEvaluator]
-) -> FrameTopic | None:
-    """Return the reader of frames; None: there are none, or no network takes them."""
-    ages_s = [
-        one.estimator.info.max_age_s
-        for one in evaluators
-        if isinstance(one.estimator, DepthEstimator) and isinstance(one.estimator.info, FusedInfo)
-    ]
-    if options.frames is None or not ages_s:
+    if network is None or not isinstance(network.info, FusedInfo):
         return None
-    return FrameTopic(bag, options.frames, max(ages_s))
+    return network.info.max_age_s
 
 
 def _replay(bag: Bag, options: Options, info: DepthInfo | MatcherInfo) -> Replay:
@@ -263,7 +253,12 @@ class _Evaluation:
         self._evaluators = evaluators
         self._output_bag = output_bag
         self._truth: TruthTopic | None = None
-        self._frames = _frame_topic(bag, options, evaluators)
+        # Frames by their largest age: each network sees those of its own training.
+        self._frames: dict[float, FrameTopic] = {}
+        for one in evaluators:
+            age_s = _largest_age(one.estimator)
+            if age_s is not None and options.frames is not None and age_s not in self._frames:
+                self._frames[age_s] = FrameTopic(bag, options.frames, age_s)
         self._first_ns = 0
 
     def evaluate(self, sample: WindowSample) -> None:
@@ -280,11 +275,12 @@ class _Evaluation:
             )
             self._first_ns = window.reference_ns
         truth = self._truth.take(window.reference_ns)
-        if self._frames is not None:
-            sample = dataclasses.replace(sample, image=self._frames.take(window))
+        taken = {age_s: frames.take(window) for age_s, frames in self._frames.items()}
         scored = []
         for evaluator in self._evaluators:
-            prediction = evaluator.predict(sample)
+            age_s = _largest_age(evaluator.estimator)
+            frame = None if age_s is None else taken.get(age_s)
+            prediction = evaluator.predict(dataclasses.replace(sample, image=frame))
             depth = prediction.published_depth()
             if self._output_bag is not None and evaluator is self._evaluators[0]:
                 self._output_bag.add(sample, prediction, depth)
@@ -321,10 +317,17 @@ class _Evaluation:
             }
             texts += replay.warnings_of_pairs()
             texts += [f'right: {text}' for text in _warnings(replay.right)]
-        if self._frames is not None and options.frames is not None:
+        if options.frames is not None and self._frames:
             topics['image'] = options.frames.image
             topics['image_camera_info'] = options.frames.camera_info
-            texts += self._frames.describe()
+            texts += dict.fromkeys(
+                text for frames in self._frames.values() for text in frames.describe()
+            )
+        takes = any(_largest_age(one.estimator) is not None for one in self._evaluators)
+        if takes and options.frames is None:
+            texts.append('no frames are read: depth is of the spikes alone')
+        elif options.frames_named and not takes:
+            texts.append('frames are not used: no model takes them')
         stream = Stream(
             source=self._bag.path.resolve().name,
             mode='lockstep',

@@ -4,12 +4,22 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+from typing import Any
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.fusion.frames import Frames, FrameSettings
+from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
+
+LATER = 8
+"""Frames later than a window that are read before it is decided: a stamp in the future, or some,
+must not hide the frames after it."""
+
+CLOCK_SLACK_NS = 1_000_000_000
+"""Time beyond the largest age from which stamps are those of another clock, nanoseconds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +54,16 @@ def choose_frames(
         The topics; None: there are none.
 
     Raises:
-        BagError: The bag has no such topic, or it is of another type.
+        BagError: The bag has no topic of that name, or it is of another type, or that of spikes.
     """
     if image == '':
         return None
     name = '/' + (image or f'{spikes.rsplit("/", 1)[0]}/image').lstrip('/')
     topic = bag.topics.get(name)
-    if topic is None and image is None:
-        return None
+    if image is None and (topic is None or topic.kind != IMAGE or name == spikes):
+        return None  # nobody has asked for it
+    if name == spikes:
+        raise BagError(f'{bag.path}: {name} has the spikes; expected frames as --image')
     if topic is None or topic.kind != IMAGE:
         kind = 'no topic' if topic is None else f'topic of {topic.kind}'
         raise BagError(
@@ -84,6 +96,8 @@ class FrameTopic:
         self.warnings: dict[str, tuple[int, str]] = {}
         self.frames = Frames(topics.settings, max_age_s, self._warn)
         self._topics = topics
+        self._later: collections.deque[tuple[int, Any]] = collections.deque()
+        self._apart_ns: int | None = None  # first frame to first window
         names = [topics.image, *([] if topics.camera_info is None else [topics.camera_info])]
         if topics.camera_info is not None:
             # The first one before the first frame; a live node waits for it, too.
@@ -92,17 +106,47 @@ class FrameTopic:
 
     def take(self, window: Window) -> Frame | None:
         """Return the frame of the next window; None: it has none."""
-        while not self.frames.store.is_decided(window.reference_ns):
+        reference_ns = window.reference_ns
+        while sum(at_ns > reference_ns for at_ns, _ in self._later) < LATER:
             message = next(self._messages, None)
             if message is None:
                 break
             self._handle(message)
+            self._forget_old(reference_ns)
+        waiting = self._later
+        self._later = collections.deque(one for one in waiting if one[0] > reference_ns)
+        for at_ns, found in waiting:
+            if at_ns <= reference_ns:
+                self.frames.on_image(found)
         return self.frames.observe(window)
+
+    def _forget_old(self, reference_ns: int) -> None:
+        """Forget the newest frame if it is of long ago, as by another clock."""
+        if not self._later:
+            return
+        apart_ns = self._later[-1][0] - reference_ns
+        if self._apart_ns is None:
+            self._apart_ns = apart_ns
+        if apart_ns < -self._far_ns:
+            self._later.pop()
+
+    @property
+    def _far_ns(self) -> int:
+        return round(1e9 * self.frames.max_age_s) + CLOCK_SLACK_NS
 
     def describe(self) -> list[str]:
         """Return how many windows had frames, and what was refused, one line each."""
         store, texts = self.frames.store, []
-        without = store.missing + store.stale + self.frames.refused.total()
+        refused = self.frames.refused
+        # Encodings are refused message by message, before there is a window.
+        without = store.missing + store.stale + refused.total() - refused['encoding']
+        if self._apart_ns is not None and abs(self._apart_ns) > self._far_ns:
+            side = 'before' if self._apart_ns < 0 else 'after'
+            texts.append(
+                f'the first frame is stamped {abs(self._apart_ns) / 1e9:.3f} s {side} the first '
+                f'window; expected at most {self._far_ns / 1e9:g} s: stamp both by one clock, or '
+                'give --image-delay-s'
+            )
         if without:
             texts.append(
                 f'{without} of {store.used + store.missing + store.stale} windows have no frame '
@@ -123,8 +167,11 @@ class FrameTopic:
         except BagError as error:
             self._warn(kind, f'{message.topic}: {error}')
             return
-        handle = self.frames.on_image if kind == IMAGE else self.frames.on_camera_info
-        handle(found)
+        if kind == CAMERA_INFO:
+            self.frames.on_camera_info(found)
+            return
+        delay_ns = round(1e9 * self._topics.settings.delay_s)
+        self._later.append((stamp_ns(found.header.stamp) - delay_ns, found))
 
     def _warn(self, kind: str, text: str) -> None:
         count, first = self.warnings.get(kind, (0, text))

@@ -200,6 +200,10 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
         topics, right = choose_pair(bag, options.spikes, options.truth)
     else:
         topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
+    if options.stereo and options.image not in (None, NO_TRUTH):
+        raise BagError(
+            '--image with --stereo: frames lie beside one camera, leave one of them out'
+        )
     image = '' if options.image == NO_TRUTH or options.stereo else options.image
     frames = choose_frames(
         bag,
@@ -215,6 +219,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
         topics=topics,
         right=right,
         frames=frames,
+        frames_named=options.image not in (None, '', NO_TRUTH),
         window=options.window,
         hop=options.hop,
         rate_hz=options.rate,

@@ -65,6 +65,7 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
         geometry = same_geometry(names, [eye.geometry for eye in eyes])
         frames = _bag_frames(bag, topics, options)
         stream = _BagStream(bag, eyes, topics[0].truth, frames)
+        frame_info = None if frames is None else _bag_info(bag, frames.camera_info)
     except BagError as error:
         raise process.UserError(str(error)) from error
     for camera, eye in zip(cameras, eyes, strict=True):
@@ -76,7 +77,7 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
         cameras,
         stream.ahead_ns,
         has_truth=topics[0].truth is not None,
-        frames=None if frames is None else _bag_info(bag, frames.camera_info),
+        frames=frame_info,
         damage=bag.damage,
         warnings=_other_rates(eyes),
     )
@@ -100,10 +101,20 @@ def _bag_frames(
     bag: Any, topics: Sequence[Any], options: argparse.Namespace
 ) -> FrameTopics | None:
     """Return the topics of frames beside the only camera; None: there are none."""
-    if len(topics) > 1:
-        return None
     image = '' if options.image == NO_TRUTH else options.image
-    return choose_frames(bag, topics[0].spikes, image, FrameSettings())
+    if len(topics) > 1:
+        if image:
+            raise process.UserError(
+                f'{bag.path}: --image {image} with two cameras: frames lie beside one, choose it '
+                'with --topic, or leave --image out'
+            )
+        return None
+    frames = choose_frames(bag, topics[0].spikes, image, FrameSettings())
+    if frames is not None and frames.image == topics[0].truth:
+        raise process.UserError(
+            f'{bag.path}: {frames.image} has true depth; expected frames as --image'
+        )
+    return frames
 
 
 def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> CameraInfo:
@@ -268,7 +279,7 @@ class _BagStream:
     def _once(self) -> Iterator[Item]:
         numbers = {eye.topic: number for number, eye in enumerate(self._eyes)}
         wanted = [*numbers, *(one for one in (self._truth, self._image) if one is not None)]
-        last_ns, jumped = list(self._first_ns), False
+        last_ns, jumped = list(self._first_ns), set[str]()
         for entry in self._bag.messages(wanted):
             message = _image(self._bag, entry)
             if message is None:
@@ -277,14 +288,15 @@ class _BagStream:
             at_ns = stamp_ns(message.header.stamp) - self._start_ns
             step_s = (at_ns - last_ns[number]) / NANOSECONDS
             if abs(step_s) > MAX_JUMP_S:
-                if not jumped:  # one line, however many follow
+                if entry.topic not in jumped:  # one line a topic, however many follow
                     _note(
                         self._bag,
                         f'its stamp is {step_s:g} s after the packet before it, expected at most '
                         f'{MAX_JUMP_S} s either way: where the recording paused, play the parts '
                         'from bags of their own',
+                        'packet' if entry.topic in numbers else f'message of {entry.topic}',
                     )
-                jumped = True
+                jumped.add(entry.topic)
                 continue
             if entry.topic == self._truth:
                 yield TrueDepth(message, at_ns)
@@ -312,7 +324,7 @@ def _image(bag: Any, entry: Any) -> Any:
         return None
 
 
-def _note(bag: Any, text: str) -> None:
-    text = f'a packet was left out: {text}'
+def _note(bag: Any, text: str, what: str = 'packet') -> None:
+    text = f'a {what} was left out: {text}'
     if text not in bag.damage:
         bag.damage.append(text)

@@ -73,6 +73,11 @@ def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> 
 
 def _open(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
     path = Path(options.source)
+    played = _is_pipe(options.source) or (path.exists() and not is_bag(path))
+    if options.image is not None and played:
+        raise process.UserError(
+            f'{options.source}: --image names frames in a bag: leave it out, or play a bag'
+        )
     if options.right is not None:
         _check_pair(options)
         return _open_files([path, Path(options.right)], options)

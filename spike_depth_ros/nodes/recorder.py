@@ -58,9 +58,9 @@ class Recording:
 
     def __init__(self, graph: Graph, options: argparse.Namespace) -> None:
         self._names = [_find_topics(graph, *given, options.timeout) for given in _asked(options)]
-        frames = _find_frames(graph, options)
-        self.topics = ' and '.join(spikes for spikes, _ in self._names)
         _check_distinct(self._names)
+        frames = _find_frames(graph, options, self._names[0])
+        self.topics = ' and '.join(spikes for spikes, _ in self._names)
         self._graph, self._options, self.report = graph, options, ''
         try:
             self.out = self.kept = _next_bag(options.out) if options.services else options.out
@@ -167,20 +167,30 @@ def _find_topics(graph: Graph, name: str, camera_name: str, timeout_s: float) ->
     return topic, graph.full_name(camera_name or f'{topic.rpartition("/")[0]}/camera_info')
 
 
-def _find_frames(graph: Graph, options: argparse.Namespace) -> tuple[str, str] | None:
+def _find_frames(
+    graph: Graph, options: argparse.Namespace, spikes: tuple[str, str]
+) -> tuple[str, str] | None:
     """Wait for a topic of frames; return its full name and that of its camera_info; None: none.
 
+    Args:
+        graph: Node that looks for it.
+        options: Those of the command.
+        spikes: Full names of the topics of spikes and of their camera_info.
+
     Raises:
-        UserError: There is none in that time, or it is of another type.
+        UserError: There is none in that time, or it is of another type, or that of the spikes.
     """
     if options.image is None:
         return None
     topic, kind = graph.find_topic(options.image, options.timeout)
     if kind != IMAGE:
         raise UserError(f'{topic} is {kind}, expected frames, {IMAGE}')
-    below = f'{topic}/camera_info'
-    is_below = topic.rpartition('/')[2] == 'image' or graph.publishers(below)
-    return topic, below if is_below else f'{topic.rpartition("/")[0]}/camera_info'
+    if topic == spikes[0]:
+        raise UserError(f'{topic} has the spikes; expected frames as --image')
+    below, beside = f'{topic}/camera_info', f'{topic.rpartition("/")[0]}/camera_info'
+    named_image = topic.rpartition('/')[2] == 'image'
+    is_below = named_image or beside == spikes[1] or graph.publishers(below)
+    return topic, below if is_below else beside
 
 
 def _check_distinct(names: Sequence[tuple[str, str]]) -> None:

@@ -35,6 +35,12 @@ LOOK_EVERY_S = 0.5
 _WINDOW = 256  # of the ring that accounts for the planes; nothing takes its windows
 
 
+def _camera_qos(graph: Graph, topic: str) -> QoSProfile:
+    """Return the QoS for a topic of camera_info, which may be sent once and kept."""
+    kept = {one.qos_profile.durability for one in graph.publishers(topic)}
+    return KEPT_MESSAGES if kept == {KEPT_MESSAGES.durability} else ANY_PUBLISHER
+
+
 class _Stream:
     """Recorded topic of spikes and its camera_info, and the accounting of its planes.
 
@@ -82,15 +88,13 @@ class _Stream:
         qos = QoSProfile(depth=depth, reliability=ANY_PUBLISHER.reliability)
         if reliable:
             qos.reliability = QoSReliabilityPolicy.RELIABLE
-        kept = {one.qos_profile.durability for one in graph.publishers(camera_topic)}
-        camera_qos = KEPT_MESSAGES if kept == {KEPT_MESSAGES.durability} else ANY_PUBLISHER
 
         def subscribe(kind: Any, name: str, qos: QoSProfile, **given: Any) -> Subscription:
             return graph.create_subscription(
                 kind, name, lambda _: None, qos, callback_group=group, raw=True, **given
             )
 
-        camera = subscribe(CameraInfo, camera_topic, camera_qos)
+        camera = subscribe(CameraInfo, camera_topic, _camera_qos(graph, camera_topic))
         self._losses = LossAttribution()
         try:
             events = SubscriptionEventCallbacks(message_lost=self._losses.on_message_lost)
@@ -213,6 +217,8 @@ class _Beside:
     Attributes:
         topic: Full name of the topic.
         messages: Number of recorded messages.
+        lost: Messages that are missing between those that came.
+        problems: Texts about what is wrong with the topic, by kind.
         input: What the reader reads.
     """
 
@@ -225,17 +231,69 @@ class _Beside:
         bag: BagRecorder,
         group: CallbackGroup,
     ) -> None:
-        self.topic, self.messages = topic, 0
-        self._kind, self._bag = kind, bag
-        qos = QoSProfile(depth=ANY_PUBLISHER.depth, reliability=ANY_PUBLISHER.reliability)
-        if best_reliability(graph.publishers(topic), False):
-            qos.reliability = QoSReliabilityPolicy.RELIABLE
+        self.topic, self.messages, self.lost = topic, 0, 0
+        self.problems: dict[str, str] = {}
+        self._graph, self._kind, self._bag = graph, kind, bag
+        self._last_s, self._longest_s, self._newest = time.monotonic(), 0.0, 0
+        self._arrived: int | None = None  # None: the bag holds all that were written
+        if kind == CAMERA_INFO:
+            qos = _camera_qos(graph, topic)
+        else:
+            qos = QoSProfile(depth=ANY_PUBLISHER.depth, reliability=ANY_PUBLISHER.reliability)
+            if best_reliability(graph.publishers(topic), False):
+                qos.reliability = QoSReliabilityPolicy.RELIABLE
         subscription = graph.create_subscription(
             message, topic, lambda _: None, qos, callback_group=group, raw=True
         )
         self.input = Input(subscription, self._on_message)
 
-    def _on_message(self, data: bytes, _: int | None) -> None:
+    def look(self) -> None:
+        """Update the problems, and print those that are new."""
+        before = {*self.problems}
+        if self._kind == IMAGE:
+            if not self._graph.publishers(self.topic):
+                self.problems['publisher'] = 'its publisher has gone'
+            self._longest_s = max(self._longest_s, time.monotonic() - self._last_s)
+        self._describe_messages()
+        for kind in self.problems.keys() - before:
+            print(f'warning: {self.topic}: {self.problems[kind]}', file=sys.stderr, flush=True)
+
+    def _describe_messages(self) -> None:
+        """Update the problems of the messages themselves."""
+        if self._longest_s > STOPPED_S:
+            self.problems['pause'] = f'no message for {self._longest_s:.1f} s'
+        if self.lost:
+            self.problems['lost'] = f'{self.lost} lost'
+
+    def begin_count(self) -> None:
+        """Forget the count: what a bag on a full disk holds is counted anew."""
+        self._arrived, self.messages = self.messages, 0
+
+    def count(self, entry: BagMessage) -> None:
+        """Count a message that the bag holds, if it is of this topic."""
+        self.messages += entry.topic == self.topic
+
+    def describe(self) -> str:
+        """Describe what was recorded and what was lost."""
+        self._describe_messages()
+        texts = [*self.problems.values()]
+        if self._kind == CAMERA_INFO and not self.messages:
+            texts.append('a reader of the frames needs it')
+        if self._arrived is not None and self._arrived > self.messages:
+            texts.append(f'{self._arrived - self.messages} more arrived and are not in the bag')
+        wrong = f' ({"; ".join(texts)})' if texts else ''
+        return f'{self.messages} messages of {self.topic}{wrong}'
+
+    def _on_message(self, data: bytes, number: int | None) -> None:
+        now = time.monotonic()
+        if self._kind == IMAGE:
+            self._longest_s = max(self._longest_s, now - self._last_s)
+        self._last_s = now
+        if number is not None:
+            # Numbers of several publishers interleave and go back.
+            if self._newest and number > self._newest:
+                self.lost += number - self._newest - 1
+            self._newest = number
         self.messages += self._bag.write(self.topic, self._kind, time.time_ns(), data)
 
 
@@ -277,6 +335,10 @@ class StreamRecorder:
         self._reader.start()
 
     @property
+    def _recorded(self) -> list[_Stream | _Beside]:
+        return [*self._streams, *self._beside]
+
+    @property
     def first_s(self) -> float | None:
         """Monotonic time from which spikes of each camera have come, seconds; None before it."""
         found = [stream.first_s for stream in self._streams]
@@ -306,8 +368,8 @@ class StreamRecorder:
         if (now := time.monotonic()) - self._looked_s < LOOK_EVERY_S:
             return
         self._looked_s = now
-        for stream in self._streams:
-            stream.look()
+        for one in self._recorded:
+            one.look()
         if sys.stderr.isatty():
             texts = [
                 '; '.join([f'{stream.packets} packets', *stream.problems.values()])
@@ -320,15 +382,15 @@ class StreamRecorder:
         if self._bag.disk_failed:
             self._count_held()
         texts = [(stream.topic, stream.describe()) for stream in self._streams]
-        beside = ''.join(f'; {one.messages} messages of {one.topic}' for one in self._beside)
+        beside = ''.join(f'; {one.describe()}' for one in self._beside)
         if len(texts) == 1:
             return f'{texts[0][1]}{beside}'
         return ' | '.join(f'{topic}: {text}' for topic, text in texts)
 
     def _count_held(self) -> None:
-        for stream in self._streams:
-            stream.begin_count()
+        for one in self._recorded:
+            one.begin_count()
         with contextlib.suppress(BagError):  # which holds nothing
             for entry in self._bag.held():
-                for stream in self._streams:
-                    stream.count(entry)
+                for one in self._recorded:
+                    one.count(entry)

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames beside the spikes, over DDS: what windows get, what is refused, other models."""
 
+import re
+
 import bags
 import fused_files
 import numpy as np
 import pytest
 from depth_node import HEIGHT, QUEUE, RATE, T0, WIDTH, Driver, moving_bars, set_parameter
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.bags.bag import Bag
@@ -176,6 +179,64 @@ def test_frames_are_recorded_beside_the_spikes(processes, bag, tmp_path):
     assert recorded['/image'] > 3
     assert f'; {recorded["/image"]} messages of /image; ' in output
     assert recorded['/image/camera_info'] > 3
+
+
+@pytest.mark.parametrize('command', ['recorder', 'player'])
+def test_spikes_are_no_frames(processes, bag, tmp_path, command):
+    if command == 'recorder':
+        processes.start('player', bag, '--loop', '--speed', '0.1')
+        given = ('/spikes', '--image', '/spikes', '--out', tmp_path / 'out', '--seconds', 2)
+    else:
+        given = (bag, '--image', '/spikes', '--wait', 0)
+    processes.start(command, *given)
+    status, output = processes.finish(command)
+    assert status == 1, output
+    assert '/spikes has the spikes; expected frames as --image' in output
+
+
+def test_a_recorder_tells_of_frames_that_stop_and_of_a_missing_calibration(
+    processes, ros_node, spin, bag, tmp_path
+):
+    processes.start('player', bag, '--loop', '--speed', '0.1', '--image', 'none')
+    images = ros_node.create_publisher(Image, '/front/image', QUEUE)
+    out = tmp_path / 'recorded'
+    given = ('/spikes', '--image', '/front/image', '--out', out, '--seconds', 4)
+    processes.start('recorder', *given)
+    spin(lambda: images.get_subscription_count() > 0, what='the recorder')
+    images.publish(Image(height=2, width=2, encoding='mono8', step=2, data=bytes(4)))
+    status, output = processes.finish('recorder')
+    assert status == 0, output
+    assert re.search(r'warning: /front/image: no message for \d\.\d s', output)
+    assert re.search(r'; 1 messages of /front/image \(no message for \d\.\d s\); ', output)
+    assert '0 messages of /front/image/camera_info (a reader of the frames needs it)' in output
+
+
+def test_a_calibration_that_is_sent_once_is_recorded(processes, ros_node, spin, bag, tmp_path):
+    processes.start('player', bag, '--loop', '--speed', '0.1', '--image', 'none')
+    images = ros_node.create_publisher(Image, '/front/image', QUEUE)
+    kept = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    infos = ros_node.create_publisher(CameraInfo, '/front/image/camera_info', kept)
+    infos.publish(CameraInfo(height=2, width=2))
+    out = tmp_path / 'recorded'
+    given = ('/spikes', '--image', '/front/image', '--out', out, '--seconds', 1)
+    processes.start('recorder', *given)
+    spin(lambda: images.get_subscription_count() > 0, what='the recorder')
+    images.publish(Image(height=2, width=2, encoding='mono8', step=2, data=bytes(4)))
+    status, output = processes.finish('recorder')
+    assert status == 0, output
+    assert '1 messages of /front/image/camera_info' in output
+
+
+def test_a_damaged_calibration_of_frames_is_one_line(processes, bag, tmp_path):
+    image = bags.image(bags.START, np.full((bags.HEIGHT, bags.WIDTH), 9, np.uint8), 'mono8')
+    beside = [(f'/{name}', bags.START, image) for name in ('image', 'image/camera_info')]
+    kinds = {'/image/camera_info': bags.CAMERA_INFO}
+    path = bags.write(tmp_path / 'damaged', beside + bags.stream(80), kinds=kinds)
+    processes.start('player', path, '--wait', 0)
+    status, output = processes.finish('player')
+    assert status == 1, output
+    assert 'Traceback' not in output
+    assert 'CameraInfo' in output
 
 
 def test_a_model_of_spikes_does_not_subscribe_until_it_is_changed(

@@ -80,6 +80,55 @@ def test_what_cannot_be_used_is_told(tmp_path):
     assert any('no image/camera_info: expected the calib' in text for text in topic.describe())
 
 
+@pytest.mark.parametrize('ahead_s', [0.012, 0.5, 3600.0])
+def test_a_stamp_in_the_future_hides_no_other_frame(tmp_path, ahead_s):
+    frames = [frame(k * MS, k) for k in range(20)]
+    wrong = START + round(1e9 * ahead_s)
+    frames[4] = (START + 4 * MS, bags.image(wrong, np.full((32, 48), 99, np.uint8), 'mono8'))
+    recording(tmp_path / 'bag', frames)
+    found, _ = pairs(tmp_path / 'bag')
+    # Reference planes are 1 ms after the first of their windows, at odd milliseconds.
+    assert [one[0] for one in found] == [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]
+
+
+@pytest.mark.parametrize('hours', [-1, 1])
+def test_frames_of_another_clock_are_told_with_their_offset(tmp_path, hours):
+    at = START + hours * 3600 * 10**9
+    grey = np.full((32, 48), 10, np.uint8)
+    frames = [(START + k * MS, bags.image(at + k * MS, grey, 'mono8')) for k in range(20)]
+    recording(tmp_path / 'bag', frames)
+    found, topic = pairs(tmp_path / 'bag')
+    assert found == 10 * [None]
+    side = 'before' if hours < 0 else 'after'
+    first, second = topic.describe()
+    assert first.startswith(('the first frame is stamped 36', 'the first frame is stamped 3599.9'))
+    assert f' s {side} the first window; expected at most 1.1 s: stamp both by one clock' in first
+    assert second.startswith('10 of 10 windows have no frame')
+
+
+def test_messages_that_are_no_frames_do_not_count_as_windows(tmp_path):
+    grey = np.full((32, 48), 10, np.float32)
+    frames = [(START + k * MS, bags.image(START + k * MS, grey, '32FC1')) for k in range(20)]
+    recording(tmp_path / 'bag', frames)
+    _, topic = pairs(tmp_path / 'bag')
+    assert topic.describe()[0].startswith('10 of 10 windows have no frame')
+    assert topic.frames.refused['encoding'] > 10
+
+
+def test_a_topic_of_spikes_holds_no_frames(tmp_path):
+    recording(tmp_path / 'bag', [frame(MS, 10)])
+    bag = Bag(tmp_path / 'bag')
+    spikes = choose_topics(bag).spikes
+    with pytest.raises(BagError, match=f'{spikes} has the spikes; expected frames as --image'):
+        choose_frames(bag, spikes, spikes, OFF)
+    # Nobody has asked for what lies beside by chance.
+    start = spikes.rsplit('/', 1)[0]
+    assert choose_frames(bag, f'{start}/image', None, OFF) is None
+    messages = [(f'{start}/image', START, bags.camera()), *bags.stream(planes=80)]
+    bags.write(tmp_path / 'other', messages)
+    assert choose_frames(Bag(tmp_path / 'other'), spikes, None, OFF) is None
+
+
 def test_topics_are_chosen_or_refused_in_one_line(tmp_path):
     recording(tmp_path / 'bag', [frame(MS, 10)])
     bag = Bag(tmp_path / 'bag')
@@ -110,3 +159,46 @@ def test_a_bag_is_evaluated_with_its_frames_and_repeats(tmp_path):
         told = json.loads((tmp_path / name / 'metrics.json').read_text())
         assert ('image' in told['topics']) is (name != 'without')
     assert depths['with'] == depths['again'] != depths['without']
+
+
+def test_each_model_sees_frames_of_its_own_age(tmp_path):
+    paths = []
+    for name, age_s in (('old', 0.1), ('young', 0.0015)):
+        path = tmp_path / f'{name}.safetensors'
+        paths.append(fused_files.write(path, planes=40, planes_range=(40, 40), max_age_s=age_s))
+    recording(tmp_path / 'bag', [frame(k * 4 * MS, 20 * k) for k in range(5)])
+    found = {}
+    for name, chosen in (('alone', paths[1:]), ('both', paths)):
+        models = [part for path in chosen for part in ('--model', str(path))]
+        out = tmp_path / name
+        options = ['--device', 'cpu', '--threads', '1', '--out', str(out)]
+        assert main([str(tmp_path / 'bag'), *models, *options]) == 0
+        found[name] = json.loads((out / 'metrics.json').read_text())
+    alone, both = found['alone']['models'][0], found['both']['models'][1]
+    assert alone['metrics'] == both['metrics']
+    assert found['both']['models'][0]['metrics'] != both['metrics']
+
+
+def test_frames_that_no_model_takes_are_told(tmp_path, capsys):
+    recording(tmp_path / 'bag', [frame(k * MS, 20 * k) for k in range(10)])
+    given = [str(tmp_path / 'bag'), '--device', 'cpu', '--threads', '1', '--out']
+    assert main([*given, str(tmp_path / 'named'), '--image', '/image']) == 0
+    assert 'frames are not used: no model takes them' in capsys.readouterr().out
+    assert main([*given, str(tmp_path / 'default')]) == 0
+    assert 'frames are not used' not in capsys.readouterr().out
+    model = fused_files.write(tmp_path / 'fused.safetensors', planes=40, planes_range=(40, 40))
+    bags.write(tmp_path / 'without', bags.stream(planes=400))
+    given[0] = str(tmp_path / 'without')
+    assert main([*given, str(tmp_path / 'bare'), '--model', str(model)]) == 0
+    assert 'no frames are read: depth is of the spikes alone' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'given',
+    [('--image-delay-s', 'nan'), ('--image-delay-s', '1e300'), ('--image-max-age-s', 'inf')],
+)
+def test_absurd_ages_and_delays_are_told_by_their_option(tmp_path, capsys, given):
+    with pytest.raises(SystemExit, match='2'):
+        main([str(tmp_path), '--out', str(tmp_path / 'out'), *given])
+    error = capsys.readouterr().err
+    assert f'argument {given[0]}: {given[1]}: expected ' in error

@@ -287,3 +287,23 @@ def test_frames_lie_beside_the_spikes_pixel_for_pixel(recording, tmp_path):
         assert list(info.k) == list(messages['/camera_info'][0][1].k)
         pixels = np.asarray(image.data).reshape(HEIGHT, WIDTH, 3)
         np.testing.assert_array_equal(pixels, shown.image(number))
+
+
+def test_frames_that_are_not_there_are_told(recording, tmp_path):
+    out = tmp_path / 'beside'
+    with pytest.raises(ConfigError, match=r'frames is true: expected a frame of .* between 0\.01'):
+        bag(
+            {'folder': str(recording)}, out, size=SIZE, rate=RATE, start=0.01, seconds=0.01,
+            frames=True,
+        )  # fmt: skip
+    assert not out.exists()
+
+
+def test_a_writer_that_fails_is_one_line(recording, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise sqlite3.OperationalError('database or disk is full')
+
+    monkeypatch.setattr('spike_training.simulation.bag.write_messages', full)
+    with pytest.raises(DataSetError, match=r'written \(database or disk is full\): free'):
+        bag({'folder': str(recording)}, tmp_path / 'out', size=SIZE, rate=RATE, seconds=0.05)
+    assert [*tmp_path.iterdir()] == []

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from rosbags.rosbag2 import WriterError
 
 from spike_depth_ros.bags.writing import Storage, replace_bag
 from spike_depth_ros.calibration import Calibration
@@ -28,7 +30,7 @@ from spike_depth_ros.result_files import UNFINISHED, move_to_new
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.video.spiking import regroup
 from spike_training.datasets.clip import Clip
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.progress import progress_bar
 from spike_training.simulation.clip_camera import ClipCamera
 
@@ -106,6 +108,9 @@ class ClipBag:
         span: Part of the clip.
         planes_per_packet: Planes in one message of spikes.
         frames: Whether the clip's frames lie beside the spikes, as this camera's pixels.
+
+    Raises:
+        ConfigError: There is no frame in the span, though they are asked for.
     """
 
     def __init__(
@@ -121,6 +126,11 @@ class ClipBag:
             for i, time_s in enumerate(clip.times_s)
             if frames and span.start_s <= time_s <= span.end_s
         ]
+        if frames and not self._shown:
+            raise ConfigError(
+                f'frames is true: expected a frame of {clip.name} between {span.start_s:g} and '
+                f'{span.end_s:g} s: choose other --start and --seconds'
+            )
         self._geometry = Geometry(settings.height, settings.width)
         size = settings.width, settings.height
         self._calibration = given = Calibration.from_matrix(camera.matrix, *size)
@@ -158,7 +168,7 @@ class ClipBag:
             The folder; another one if a process has made ``out`` meanwhile.
 
         Raises:
-            DataSetError: Too many frames cannot be used.
+            DataSetError: Too many frames cannot be used, or the bag cannot be written.
         """
         # The name of a bag is also that of its file, so it lies in a folder of another name.
         with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out.parent) as temporary:
@@ -171,7 +181,13 @@ class ClipBag:
                 messages = self._stream.messages(packets, advance)
                 topics = TOPICS | (FRAME_TOPICS if self._shown else {})
                 beside = self._truths(), self._frames()
-                write_messages(unfinished, storage, topics, *beside, messages)
+                try:
+                    write_messages(unfinished, storage, topics, *beside, messages)
+                except (WriterError, sqlite3.Error) as error:
+                    raise DataSetError(
+                        f'{out}: cannot be written ({error}): free space there, or choose another '
+                        'folder'
+                    ) from error
             if not overwrite:
                 return move_to_new(unfinished, out)
             replace_bag(unfinished, out)
