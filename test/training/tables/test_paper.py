@@ -515,7 +515,7 @@ def test_a_good_file_of_figures_and_statements(tmp_path):
             'figures[1].values[0].name is missing: expected a text',
         ),
         (['figures', 1, 'number'], 2, 'figures[1].number is 2: expected a text'),
-        (['figures', 1, 'abuot'], 'x', 'figures[1].abuot is unknown: did you mean about?'),
+        (['figures', 1, 'abouts'], 'x', 'figures[1].abouts is unknown: did you mean about?'),
         (['statement'], [], 'statement is unknown: did you mean statements?'),
         (['statements', 0, 'place'], '', 'statements[0].place is missing: expected a text'),
         (['statements', 0, 'about'], '', 'statements[0].about is missing: expected a text'),
