@@ -349,7 +349,7 @@ def test_a_task_that_is_unknown_here_is_refused_before_its_fields_are_judged(sav
         load_info(saved)
     assert str(caught.value) == (
         f'{saved}: field task is {task!r}, expected one of depth, image, stereo, '
-        'upsample, fused in this version of spike_depth_ros'
+        'upsample, fused, translation in this version of spike_depth_ros'
     )
 
 

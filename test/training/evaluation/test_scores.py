@@ -62,6 +62,8 @@ class TestGeneratedScenes:
             assert metrics.pop('boundary_f1') is None  # ramps have no boundaries
             assert other['predictors'][name].pop('boundary_f1') is None
             assert metrics == pytest.approx(other['predictors'][name], rel=1e-6)
+        assert one['uncertainty'].pop('edge_ratio') is None
+        assert other['uncertainty'].pop('edge_ratio') is None
         assert one['uncertainty'] == pytest.approx(other['uncertainty'], rel=1e-6)
 
     def test_a_network_that_sees_beats_its_controls(self):

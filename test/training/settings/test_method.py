@@ -123,7 +123,7 @@ def test_settings_of_another_kind_are_refused_unless_they_are_its_defaults(confi
     with pytest.raises(ConfigError) as caught:
         read_arguments(['--config', str(config)])
     for expected in (
-        'stages[0].teacher is given: expected it in a stage of kind cross_modality only',
+        'stages[0].teacher is given: expected it in a stage of kind cross_modality or joint only',
         'stages[0].adapt is 3: expected settings',
     ):
         assert expected in str(caught.value)
@@ -230,7 +230,7 @@ def test_help_is_of_all_methods_of_the_stages(config, capsys):
     print_stage_help(read_arguments(['--config', str(config), '--out', 'none']))
     told = [line for line in capsys.readouterr().out.splitlines() if 'stages of kind' in line]
     names = [line.partition('stages of kind ')[2].split()[0] for line in told]
-    assert names == ['pretrain', 'cross_modality', 'cross_domain', TOY]
+    assert names == ['pretrain', 'cross_modality', 'cross_domain', 'joint', TOY]
 
 
 @pytest.fixture(scope='module')

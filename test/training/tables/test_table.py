@@ -29,7 +29,7 @@ from spike_training.evaluation.report import domain_sets
 from spike_training.runs import pipeline
 from spike_training.tables.paper import METRICS
 from spike_training.tables.plan import load_table
-from spike_training.tables.tasks import IMAGE
+from spike_training.tables.tasks import FUSED, IMAGE, PICTURES, UNCERTAINTY
 from spike_training.tables.units import DONE, Training, units_of
 from spike_training.tables.work import (
     LOG,
@@ -109,8 +109,11 @@ def read_results(path, config):
         for result in row.values():
             assert {*result} == {'metrics', 'commit', 'device', 'core_seconds', 'settings'}
             metrics = result['metrics']
-            assert {*metrics} in (scores, {*IMAGE}) or all(
-                re.fullmatch(r'mad_.+_x(2|4|8|16)', name) for name in metrics
+            of_depth = {*metrics} - {*UNCERTAINTY, *PICTURES}
+            assert (
+                {*metrics} == {*IMAGE}
+                or of_depth in (scores, {*FUSED})
+                or all(re.fullmatch(r'mad_.+_x(2|4|8|16)', name) for name in metrics)
             )
             assert all(value is None or math.isfinite(value) for value in metrics.values())
             assert re.fullmatch(r'([0-9a-f]{12}|unknown)( with changes)?(, .+)?', result['commit'])

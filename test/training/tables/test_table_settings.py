@@ -422,7 +422,7 @@ def test_all_mistakes_are_named_at_once(file):
         ),
         (
             {'below': ['b'], 'metric': 'scaled_abs_re'},
-            ', scaled_delta3; did you mean scaled_abs_rel?',
+            ', aurg, edge_ratio; did you mean scaled_abs_rel?',
         ),
         (
             {'below': ['b'], 'metric': 'delta2'},
