@@ -107,14 +107,27 @@ class Reader:
 
     def headroom(self, of: Mapping[str, Any], metric: str = 'scaled_abs_rel') -> float | None:
         """Return how far labels of the target are below the best row that never saw it."""
-        means = [
-            statistics.fmean(values.values()) if (values := self.values(one, metric)) else None
-            for one in (of['best'], *of['controls'])
-        ]
-        if None in means:
+        best, control = self._mean(of['best'], metric), self._control(of, metric)
+        return None if best is None or control is None else 1 - best / control
+
+    def closed(
+        self, of: Mapping[str, Any], row: str, metric: str = 'scaled_abs_rel'
+    ) -> float | None:
+        """Return the share of the headroom that a row gains without labels of the target."""
+        own, best = self._mean(row, metric), self._mean(of['best'], metric)
+        control = self._control(of, metric)
+        if own is None or best is None or control is None or best == control:
             return None
-        best, *controls = (value for value in means if value is not None)
-        return 1 - best / min(controls)
+        return (control - own) / (control - best)
+
+    def _control(self, of: Mapping[str, Any], metric: str) -> float | None:
+        means = [self._mean(one, metric) for one in of['controls']]
+        known = [one for one in means if one is not None]
+        return min(known) if len(known) == len(means) else None
+
+    def _mean(self, where: str, metric: str) -> float | None:
+        values = self.values(where, metric)
+        return statistics.fmean(values.values()) if values else None
 
     def items(self, name: str, paper: Paper) -> Iterator[Item]:
         """Yield the numbers of a paper's tables."""
@@ -200,7 +213,16 @@ def _table_lines(
         )
     if 'headroom' in given:
         room = reader.headroom(given['headroom'])
-        yield f'- headroom: {"open" if room is None else f"{room:.0%}"}'
+        found = {
+            row: reader.closed(given['headroom'], pair[0])
+            for row in given['headroom']['of']
+            if (pair := pairs[row]) is not None
+        }
+        shares = {row: share for row, share in found.items() if share is not None}
+        closed = ', '.join(f'{row} {share:.0%}' for row, share in shares.items())
+        yield f'- headroom: {"open" if room is None else f"{room:.0%}"}' + (
+            f'; of it closed: {closed}' if closed else ''
+        )
     if 'missing' in given:
         yield f'- missing here: {given["missing"]}'
     for row, pair in pairs.items():

@@ -18,7 +18,10 @@ from spike_training.tables.paper import Paper, PrintedRow, PrintedTable
 
 FACTS = {'config': 'a.yaml', 'seeds': [0, 1], 'hours': 2, 'images': 100, 'places': 5}
 PLAN = {
-    'tables': {'a': {**FACTS, 'stand_in': 'scenes'}, 'few': {**FACTS, 'images': 49}},
+    'tables': {
+        'a': {**FACTS, 'stand_in': 'scenes'},
+        'few': {**FACTS, 'stand_in': 'scenes', 'images': 49},
+    },
     'papers': {
         'p': {
             'I': {
@@ -88,7 +91,14 @@ class TestVerdicts:
             one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
         reader = Reader(plan, {'a': rows})
         assert reader.headroom(room) == pytest.approx(1 - 0.445 / 0.5)
-        found = {(one.row, one.column): one.verdict for one in reader.items('p', PAPER)}
+        assert reader.closed(room, 'a.old') == 0
+        assert reader.closed(room, 'a.new') == pytest.approx(1)
+        assert reader.closed(room, 'a.unknown') is None
+        listed = [*reader.items('p', PAPER)]
+        assert '- headroom: 11%; of it closed: New 100%\n' in papers_page.page(
+            reader, {'p': PAPER}, listed, ''
+        )
+        found = {(one.row, one.column): one.verdict for one in listed}
         assert found['New', 'abs_rel'] == 'nothing to gain here'
         assert found['Old', 'abs_rel'] == 'holds'
 
