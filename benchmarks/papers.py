@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +22,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.papers_page import Reader, csv_text, page, read_results
+from benchmarks.papers_page import Reader, csv_text, page, read_file, read_results
+from spike_depth_ros.checkpoint import write_atomically
 from spike_training.errors import ConfigError, DataSetError, TrainingError
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 
@@ -73,20 +73,16 @@ def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None
         if row and row not in rows:
             raise ConfigError(f'--only {only}: expected a row of {name}: {", ".join(rows)}')
         reference = next(one for one in rows.values() if one.config.stages)
+        path, out = RESULTS / f'{name}.json', options.out / name
         for seed in facts['seeds']:
-            path, out = RESULTS / f'{name}.json', options.out / name
-            known = json.loads(path.read_text()) if path.exists() else {'rows': {}}
-            left = []
-            for own in [row] if row else rows:
-                unit = units_of(rows[own] if rows[own].config.stages else reference, seed, out)
-                found = known['rows'].get(own, {}).get(str(seed))
-                if found is None or found['settings'] != unit.settings_hash:
-                    left.append(own)
-                    if found is not None:
-                        found['stale'] = True
+            units = {
+                own: units_of(rows[own] if rows[own].config.stages else reference, seed, out)
+                for own in ([row] if row else rows)
+            }
+            hashes = {own: unit.settings_hash for own, unit in units.items()}
+            left = open_rows(path, hashes, str(seed))
             if not left:
                 continue
-            path.write_bytes(encode(known))  # what is stale stays marked, also without new results
             hours = facts['hours'] * len(left) / len(rows) / len(facts['seeds'])
             print(f'{name}, seed {seed}: {", ".join(left)}; about {hours:.1f} core-hours left')
             train(
@@ -99,11 +95,45 @@ def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None
                 options.cache,
                 maps=options.maps,
             )
-            made = json.loads((out / 'results.json').read_text())
+            made = read_file(out / 'results.json')
+            # Read again: another process may have added rows since.
+            known = read_file(path)['rows'] if path.exists() else {}
             for own, by_seed in made['rows'].items():
-                known['rows'].setdefault(own, {}).update(by_seed)
-            known = {**made, 'rows': known['rows']}
-            path.write_bytes(encode(known))
+                known.setdefault(own, {}).update(by_seed)
+            write_atomically(path, encode({**made, 'rows': known}))
+
+
+def open_rows(path: Path, hashes: Mapping[str, str], seed: str) -> list[str]:
+    """Return the rows that results lack, or have of other settings.
+
+    The latter are marked as stale in the file, and the others are not.
+
+    Args:
+        path: Results of a table; may be missing.
+        hashes: Hash of the settings of each row.
+        seed: Seed of the results.
+
+    Raises:
+        ConfigError: The file is damaged or too large.
+    """
+    from spike_training.tables.results import encode
+
+    if not path.exists():
+        return [*hashes]
+    known = read_file(path)
+    before, left = encode(known), []
+    for row, own in hashes.items():
+        found = known['rows'].get(row, {}).get(seed)
+        stale = found is not None and found['settings'] != own
+        if found is None or stale:
+            left.append(row)
+        if stale:
+            found['stale'] = True
+        elif found is not None:
+            found.pop('stale', None)
+    if (content := encode(known)) != before:
+        write_atomically(path, content)
+    return left
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -135,8 +165,12 @@ def main(args: list[str] | None = None) -> int:
         if options.write:
             reader = Reader(plan, read_results(RESULTS))
             items = [item for name, paper in read.items() for item in reader.items(name, paper)]
-            (options.docs / 'papers.md').write_text(page(reader, read, items, plan['page']))
-            (options.docs / 'papers.csv').write_text(csv_text(items))
+            texts = {
+                'papers.md': page(reader, read, items, plan['page']),
+                'papers.csv': csv_text(items),
+            }
+            for name, text in texts.items():
+                write_atomically(options.docs / name, text.encode())
     except (ConfigError, DataSetError, TrainingError, OSError) as error:
         parser.error(str(error))
     return 0

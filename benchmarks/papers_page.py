@@ -53,14 +53,24 @@ def read_results(folder: Path) -> dict[str, Results]:
     Raises:
         ConfigError: A file is damaged or too large.
     """
-    found = {}
-    for path in sorted(folder.glob('*.json')):
-        try:
-            if path.stat().st_size > LARGEST:
-                raise ValueError(f'more than {LARGEST} bytes')
-            found[path.stem] = json.loads(path.read_text(encoding='utf-8'))['rows']
-        except (ValueError, KeyError, TypeError, UnicodeError) as error:
-            raise ConfigError(f'{path}: expected results of run.py table ({error})') from None
+    return {path.stem: read_file(path)['rows'] for path in sorted(folder.glob('*.json'))}
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read the results of a table.
+
+    Raises:
+        ConfigError: The file is damaged or too large.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f'more than {LARGEST} bytes')
+        found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        for by_seed in found['rows'].values():
+            for one in by_seed.values():
+                one['metrics'], one['settings']
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f'{path}: expected results of run.py table ({error})') from None
     return found
 
 

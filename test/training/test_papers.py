@@ -143,11 +143,34 @@ def test_rows_that_stand_in_are_in_their_tables():
                     assert row in known[name], where
 
 
-@pytest.mark.parametrize('content', ['{', '[]', '{"table": 1}', '"' + 'x' * (1 << 20) + '"'])
+@pytest.mark.parametrize(
+    'content', ['{', '[]', '{"table": 1}', '{"rows": []}', '"' + 'x' * (1 << 20) + '"']
+)
 def test_damaged_results_are_told(tmp_path, content):
     (tmp_path / 'a.json').write_text(content)
     with pytest.raises(ConfigError, match=r'a\.json: expected results of run\.py table'):
         read_results(tmp_path)
+
+
+def test_what_is_stale_is_marked_as_long_as_it_is(tmp_path):
+    path = tmp_path / 'a.json'
+    assert papers.open_rows(path, {'old': 'x'}, '0') == ['old']
+    path.write_text(json.dumps({'rows': {'old': seeds_of(0.5, 0.5)}}))
+    assert papers.open_rows(path, {'old': 'y', 'new': 'x'}, '0') == ['old', 'new']
+    assert [one.get('stale') for one in read_results(tmp_path)['a']['old'].values()] == [
+        True,
+        None,
+    ]
+    assert papers.open_rows(path, {'old': 'x'}, '0') == []
+    assert 'stale' not in path.read_text()
+
+
+def test_damaged_results_are_told_before_anything_is_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(papers, 'RESULTS', tmp_path)
+    (tmp_path / 'ssml.json').write_text('{"rows": {"mutual": {"0": {}}}}')
+    with pytest.raises(SystemExit, match='2'):
+        papers.main(['--run', '--only', 'ssml.mutual', '--out', str(tmp_path / 'out')])
+    assert 'ssml.json: expected results of run.py table' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from spike_training.learning.adversarial import PatchDiscriminator
 from spike_training.learning.looks import source_picture, target_picture
 from spike_training.methods.translate.history import History
 from spike_training.methods.translate.losses import difference, discriminator_loss, look_loss
-from spike_training.methods.translate.pictures import check_varied, edge_warnings, undecayed
+from spike_training.methods.translate.pictures import check_pair, edge_warnings, undecayed
 from spike_training.methods.translate.settings import CycleConfig
 from spike_training.sampling.sample import Pair
 from spike_training.settings.config import ModelConfig
@@ -85,9 +85,7 @@ class Cycle(Stage[Pair]):
         Raises:
             DataSetError: They do not.
         """
-        first = next(iter(batches))
-        check_varied('source', source_picture(first.source))
-        check_varied('target', target_picture(first.target))
+        check_pair(next(iter(batches)))
 
     def forward(self, batch: Pair, phase: Phase) -> dict[str, Tensor]:
         """Implement :meth:`Stage.forward`."""

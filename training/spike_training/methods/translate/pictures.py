@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from spike_training.engine.optim import ParameterGroup, groups_of
 from spike_training.errors import DataSetError
+from spike_training.learning.looks import source_picture, target_picture
 from spike_training.methods.translate.settings import LEAST_EDGES
+from spike_training.sampling.sample import Pair
 
 CONSTANT = 1e-3
 """Standard deviation below which all pictures of a batch together are one value."""
@@ -33,6 +35,16 @@ def check_varied(domain: str, pictures: Tensor) -> None:
             f'pictures of the {domain} are all {float(pictures.mean()):.3f}: expected pictures '
             'that show something; look at its data with run.py sample'
         )
+
+
+def check_pair(pair: Pair) -> None:
+    """Refuse a batch in which either domain is all of one value.
+
+    Raises:
+        DataSetError: One is.
+    """
+    check_varied('source', source_picture(pair.source))
+    check_varied('target', target_picture(pair.target))
 
 
 def edge_warnings(metrics: Mapping[str, float]) -> Sequence[str]:

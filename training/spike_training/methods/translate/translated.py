@@ -22,7 +22,7 @@ from spike_training.learning.backbone import freeze
 from spike_training.learning.looks import positions, see, source_picture, target_picture
 from spike_training.learning.supervision import Supervision, network_groups
 from spike_training.methods.translate.losses import difference, discriminator_loss, look_loss
-from spike_training.methods.translate.pictures import check_varied, undecayed
+from spike_training.methods.translate.pictures import check_pair, undecayed
 from spike_training.methods.translate.settings import TranslatedConfig
 from spike_training.sampling.sample import Pair
 from spike_training.settings.config import ModelConfig
@@ -103,9 +103,7 @@ class Translated(Stage[Pair]):
         Raises:
             DataSetError: They do not.
         """
-        first = next(iter(batches))
-        check_varied('source', source_picture(first.source))
-        check_varied('target', target_picture(first.target))
+        check_pair(next(iter(batches)))
 
     def forward(self, batch: Pair, phase: Phase) -> dict[str, Tensor]:
         """Implement :meth:`Stage.forward`."""
