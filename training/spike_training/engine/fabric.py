@@ -22,8 +22,8 @@ PATIENCE = datetime.timedelta(hours=12)
 """Longest time that a process waits for the others."""
 
 NO_BFLOAT16 = (
-    'this processor has no bfloat16 instructions, so bf16-mixed is slower than 32-true: give '
-    '--train.precision 32-true'
+    'This processor has no bfloat16 instructions: bf16-mixed is computed as 32-true, which is '
+    'faster here.'
 )
 
 PrecisionName = Literal['32-true', 'bf16-mixed']
@@ -50,7 +50,8 @@ def make_fabric(device: Device, devices: int, precision: PrecisionName, nodes: i
     Args:
         device: ``cpu``, ``cuda``, or ``auto``: a GPU where torch finds one.
         devices: Processes on each machine.
-        precision: ``32-true`` or ``bf16-mixed``.
+        precision: ``32-true`` or ``bf16-mixed``; a CPU without instructions for bfloat16 computes
+            the former, and says so.
         nodes: Machines.
 
     Raises:
@@ -67,6 +68,7 @@ def make_fabric(device: Device, devices: int, precision: PrecisionName, nodes: i
     kind = choose_device(device).type
     if precision == 'bf16-mixed' and kind == 'cpu' and not _has_bfloat16():
         print(NO_BFLOAT16)
+        precision = '32-true'
     plugin = Float32() if precision == '32-true' else Bfloat16(precision, kind)
     # DDP fails after a timeout; the other processes wait while the first one evaluates.
     strategy = DDPStrategy(timeout=PATIENCE) if devices * nodes > 1 else 'auto'

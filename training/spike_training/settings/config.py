@@ -237,7 +237,8 @@ class TrainConfig:
         clip_norm: Largest norm of the gradient of each optimiser; larger ones are clipped.
         ema_decay: Share of the averaged weights kept at each step (0.999 averages about 1000
             steps); 0 keeps the last weights. The averaged weights are validated and exported.
-        precision: Precision of the network: 32-true, or bf16-mixed (bfloat16 where it is safe).
+        precision: Precision of the network: 32-true, or bf16-mixed (bfloat16 where it is safe; a
+            CPU without bfloat16 instructions computes 32-true).
         compile: Compile the network with torch.compile (useful for long runs on a GPU only).
         checkpoint_activations: Recompute the activations of the network's blocks in the backward
             pass instead of keeping them: much less memory, about a third more time, the same
