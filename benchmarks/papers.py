@@ -56,7 +56,6 @@ def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None
     """Train what results lack, and mark those of other settings as stale."""
     from spike_training.commands.table import table as train
     from spike_training.tables.plan import load_table
-    from spike_training.tables.results import encode
     from spike_training.tables.units import units_of
 
     wanted, _, row = only.partition('.')
@@ -85,22 +84,42 @@ def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None
                 continue
             hours = facts['hours'] * len(left) / len(rows) / len(facts['seeds'])
             print(f'{name}, seed {seed}: {", ".join(left)}; about {hours:.1f} core-hours left')
-            train(
-                CONFIGS / facts['config'],
-                out,
-                ','.join(left),
-                str(seed),
-                options.jobs,
-                options.scheduler,
-                options.cache,
-                maps=options.maps,
-            )
-            made = read_file(out / 'results.json')
-            # Read again: another process may have added rows since.
-            known = read_file(path)['rows'] if path.exists() else {}
-            for own, by_seed in made['rows'].items():
-                known.setdefault(own, {}).update(by_seed)
-            write_atomically(path, encode({**made, 'rows': known}))
+            try:
+                train(
+                    CONFIGS / facts['config'],
+                    out,
+                    ','.join(left),
+                    str(seed),
+                    options.jobs,
+                    options.scheduler,
+                    options.cache,
+                    maps=options.maps,
+                )
+            finally:  # what is done is kept, also after an interruption
+                add_results(path, out / 'results.json')
+
+
+def add_results(path: Path, made: Path) -> None:
+    """Add the results that a table has by now to the committed ones.
+
+    Args:
+        path: Committed results of the table; may be missing.
+        made: Results that ``run.py table`` wrote; may be missing.
+
+    Raises:
+        ConfigError: A file is damaged or too large.
+    """
+    from spike_training.tables.results import encode
+
+    if not made.exists():
+        return
+    found = read_file(made)
+    # Read again: another process may have added rows since.
+    known = read_file(path)['rows'] if path.exists() else {}
+    for row, by_seed in found['rows'].items():
+        known.setdefault(row, {}).update(by_seed)
+    if known:
+        write_atomically(path, encode({**found, 'rows': known}))
 
 
 def open_rows(path: Path, hashes: Mapping[str, str], seed: str) -> list[str]:
@@ -173,6 +192,8 @@ def main(args: list[str] | None = None) -> int:
                 write_atomically(options.docs / name, text.encode())
     except (ConfigError, DataSetError, TrainingError, OSError) as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        parser.exit(130, 'interrupted; the same command goes on\n')
     return 0
 
 

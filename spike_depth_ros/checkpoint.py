@@ -611,6 +611,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes, sync: bool = 
         path: The file.
         content: Its content.
         sync: Wait until the content is on the disk, which may take a second.
+
+    Raises:
+        OSError: It cannot be written, for example as the disk is full; it names the file.
     """
     target = Path(path)
     handle, temporary = tempfile.mkstemp(UNFINISHED, f'.{target.name}.', target.parent)
@@ -623,8 +626,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes, sync: bool = 
             # mkstemp makes files that only their owner can read.
             os.fchmod(file.fileno(), 0o644)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # a full disk
+            error.filename = str(target)
         raise
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import stat
 
 import numpy as np
@@ -36,6 +37,7 @@ from spike_depth_ros.checkpoint import (
     load_with_correction,
     onnx_path,
     save,
+    write_atomically,
 )
 from spike_depth_ros.estimator import DepthEstimator, ImageEstimator
 from spike_depth_ros.stereo.network import StereoNetwork
@@ -170,6 +172,18 @@ def test_save_replaces_as_a_whole_and_leaves_nothing_behind(saved, monkeypatch):
         save(saved, TENSORS, dataclasses.replace(INFO, planes=64))
     assert saved.read_bytes() == before
     assert [file.name for file in saved.parent.iterdir()] == [saved.name]
+
+
+def test_a_file_that_the_disk_does_not_take_is_named_and_leaves_nothing(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r'a\.json') as caught:
+            write_atomically(tmp_path / 'a.json', bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / 'a.json')
+    assert not [*tmp_path.iterdir()]
 
 
 def test_saved_file_is_readable_by_others(saved):

@@ -173,6 +173,23 @@ def test_damaged_results_are_told_before_anything_is_trained(tmp_path, monkeypat
     assert 'ssml.json: expected results of run.py table' in capsys.readouterr().err
 
 
+def test_an_interruption_keeps_what_is_done(tmp_path, monkeypatch, capsys):
+    def interrupted(config, out, rows, seeds, *rest, **options):
+        out.mkdir(parents=True)
+        done = {'rows': {'mutual': {seeds: {'metrics': {}, 'settings': 'x'}}}}
+        (out / 'results.json').write_text(json.dumps(done))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(papers, 'RESULTS', tmp_path)
+    monkeypatch.setattr('spike_training.commands.table.table', interrupted)
+    before = {'rows': {'tfi': {'0': {'metrics': {}, 'settings': 'y'}}}}
+    (tmp_path / 'ssml.json').write_text(json.dumps(before))
+    with pytest.raises(SystemExit, match='130'):
+        papers.main(['--run', '--only', 'ssml.mutual', '--out', str(tmp_path / 'out')])
+    assert [*json.loads((tmp_path / 'ssml.json').read_text())['rows']] == ['tfi', 'mutual']
+    assert 'interrupted; the same command goes on' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('arguments', 'told'),
     [
