@@ -10,7 +10,7 @@ from typing import Any
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.fusion.frame import Frame
-from spike_depth_ros.fusion.frames import Frames, FrameSettings
+from spike_depth_ros.fusion.frames import OF_MESSAGES, Frames, FrameSettings
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 
@@ -138,8 +138,8 @@ class FrameTopic:
         """Return how many windows had frames, and what was refused, one line each."""
         store, texts = self.frames.store, []
         refused = self.frames.refused
-        # Encodings are refused message by message, before there is a window.
-        without = store.missing + store.stale + refused.total() - refused['encoding']
+        of_windows = refused.total() - sum(refused[cause] for cause in OF_MESSAGES)
+        without = store.missing + store.stale + of_windows
         if self._apart_ns is not None and abs(self._apart_ns) > self._far_ns:
             side = 'before' if self._apart_ns < 0 else 'after'
             texts.append(

@@ -26,7 +26,10 @@ KEPT = 64
 
 
 RESTART_NS = 1_000_000_000
-"""Time by which a stamp is before the newest one from which frames have begun again, ns."""
+"""Time before the newest stamp from which two frames, one after the other, have begun again, ns."""
+
+OF_MESSAGES = ('encoding', 'stamp')
+"""Causes by which a message is refused before a window asks for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Frames:
         self.offset = OffsetCheck(settings.max_offset_px)
         self._warn = warn
         self._newest_ns = 0
+        self._far_back: tuple[int, ImageMessage] | None = None
         self._info: Any = None
         self._calibrations: tuple[Calibration, Calibration] | None = None
         self._registration: Registration | CalibrationError | None = None
@@ -99,15 +103,31 @@ class Frames:
             return
         at_ns = stamp_ns(msg.header.stamp) - round(1e9 * self.settings.delay_s)
         if at_ns < self._newest_ns - RESTART_NS:
+            if self._far_back is None:
+                self._far_back = at_ns, msg
+                return
             # A clock that was set back: what is kept would push out each frame from now on.
             self.store.reset()
-            self._newest_ns = at_ns
+            self._newest_ns, first = self._far_back
+            self.store.add(self._newest_ns, first)
+        elif self._far_back is not None:
+            apart_s = (self._newest_ns - self._far_back[0]) / 1e9
+            self._refuse('stamp', f'one frame is stamped {apart_s:.3f} s before the others')
+        self._far_back = None
         self._newest_ns = max(self._newest_ns, at_ns)
         self.store.add(at_ns, msg)
 
-    def observe(self, window: Window) -> Frame | None:
-        """Return the frame of a window: the last one before its reference plane; None: none."""
-        found = self.store.find(window.reference_ns)
+    def observe(self, window: Window, newest_ns: int | None = None) -> Frame | None:
+        """Return the frame of a window: the last one before its reference plane.
+
+        Args:
+            window: The window.
+            newest_ns: Time of the newest plane received; None: the reference plane of the window.
+
+        Returns:
+            The frame; None: there is none that can be used.
+        """
+        found = self.store.find(window.reference_ns, newest_ns)
         if found is None:
             return None
         msg, age_s = found

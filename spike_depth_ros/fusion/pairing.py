@@ -74,17 +74,19 @@ class FrameStore(Generic[T]):
             self._arrived_ns = stamp_ns
             self._added.notify_all()
 
-    def find(self, reference_ns: int) -> tuple[T, float] | None:
+    def find(self, reference_ns: int, newest_ns: int | None = None) -> tuple[T, float] | None:
         """Return the last frame at or before a time, and count the window.
 
         Args:
             reference_ns: Time of the reference plane of a window, nanoseconds.
+            newest_ns: Time of the newest plane received, by which clocks are compared: behind a
+                backlog it is later than the window. None: the reference plane.
 
         Returns:
             The frame and its age, seconds; None: there is none of the largest age or less.
         """
         with self._added:
-            self._check_clock(reference_ns)
+            self._check_clock(reference_ns if newest_ns is None else newest_ns)
             before = [stamp_ns for stamp_ns in self._frames if stamp_ns <= reference_ns]
             if not before:
                 self.missing += 1
@@ -118,14 +120,14 @@ class FrameStore(Generic[T]):
         with self._added:
             return self._added.wait_for(lambda: self.is_decided(reference_ns), timeout_s)
 
-    def _check_clock(self, reference_ns: int) -> None:
-        """Update :attr:`problem` by a window and the newest arrival since the last window.
+    def _check_clock(self, newest_ns: int) -> None:
+        """Update :attr:`problem` by the newest plane and the newest frame since the last window.
 
         Where either stream stands still there is none, and the offset says nothing of clocks.
         """
         if self._arrived_ns is None:
             return
-        offset_ns, self._arrived_ns = self._arrived_ns - reference_ns, None
+        offset_ns, self._arrived_ns = self._arrived_ns - newest_ns, None
         if abs(offset_ns) <= self._far_ns:
             self._far, self.problem = 0, ''
             return

@@ -63,7 +63,8 @@ class FusedSource:
             self._waiting = window
             return None
         self._waiting = None
-        return Observation(window, window.camera.fx_px, image=frames.observe(window))
+        image = frames.observe(window, ring.newest_ns)
+        return Observation(window, window.camera.fx_px, image=image)
 
     def has_depth(self, observation: Observation) -> bool:
         """Return True: each window gives depth."""

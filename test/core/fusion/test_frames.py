@@ -49,6 +49,25 @@ def test_frames_go_on_after_the_clock_was_set_back():
     assert made.observe(window(5 * S + 40 * MS)).age_s == pytest.approx(0.007)
 
 
+def test_one_frame_of_long_ago_is_refused_and_the_others_are_kept():
+    made, told = frames()
+    for at_ns in (100 * S, 100 * S + 33 * MS, 5 * S, 100 * S + 66 * MS):
+        made.on_image(bags.image(at_ns, GREY, 'mono8'))
+    assert made.observe(window(100 * S + 40 * MS)).age_s == pytest.approx(0.007)
+    assert made.refused == {'stamp': 1}
+    assert told == [('image stamp', 'image: one frame is stamped 95.033 s before the others')]
+
+
+def test_one_frame_of_the_future_loses_no_other():
+    made, _ = frames()
+    made.on_image(bags.image(100 * S, GREY, 'mono8'))
+    made.on_image(bags.image(3600 * S, GREY, 'mono8'))
+    for k in range(1, KEPT):
+        made.on_image(bags.image(100 * S + k * 33 * MS, GREY, 'mono8'))
+    assert made.observe(window(100 * S + 40 * MS)).age_s == pytest.approx(0.007)
+    assert not made.refused
+
+
 def test_a_little_out_of_order_is_no_restart():
     made, _ = frames()
     for at_ns in (10 * S + 66 * MS, 10 * S, 10 * S + 33 * MS):

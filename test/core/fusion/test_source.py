@@ -8,6 +8,7 @@ import pytest
 from bags import PERIOD, START
 
 from spike_depth_ros.fusion.frames import Frames, FrameSettings
+from spike_depth_ros.fusion.pairing import FAR_IN_A_ROW
 from spike_depth_ros.fusion.source import FusedSource
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 
@@ -42,6 +43,16 @@ def test_behind_a_backlog_no_window_waits_for_a_silent_camera(monkeypatch):
     monkeypatch.setattr(frames.store, 'wait', lambda *given: pytest.fail('it waits'))
     for _ in range(17):  # the spikes are the largest age ahead of these
         assert source.take(timeout_s=5.0).image is None
+
+
+def test_behind_a_backlog_frames_are_of_the_same_clock():
+    ingest, frames = stream(planes=2000)
+    frames.store._far_ns = 20 * MS  # of 100 ms of spikes
+    source = FusedSource(ingest, lambda: frames)
+    for k in range(2 * FAR_IN_A_ROW):
+        show(frames, (99 + k) * MS)
+        assert source.take(timeout_s=0.0) is not None
+    assert frames.store.problem == ''
 
 
 def test_the_newest_windows_wait_for_a_later_frame():
