@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import errno
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 GET_PACKAGES = "pip install -e '.[train]' in the root of the repository"
@@ -50,7 +52,9 @@ RENAMED = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one subcommand; exit with status 2 for invalid settings and 1 for failures.
+    """Run one subcommand.
+
+    Exit with status 2 for invalid settings, 1 for failures, 130 and 143 after SIGINT and SIGTERM.
 
     Args:
         argv: Subcommand and options; None: those of the command line.
@@ -93,9 +97,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         print(f'{program}: {one_line(error)}: free space there{_goes_on(name)}', file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         print(f'\ninterrupted{_goes_on(name)}', file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + (signal.SIGTERM if isinstance(end, _Terminated) else signal.SIGINT))
+
+
+class _Terminated(KeyboardInterrupt):
+    """Interrupt by SIGTERM, as of a cluster or a container: unfinished files are removed."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would interrupt the clean-up
+    raise _Terminated
 
 
 def _goes_on(name: str) -> str:
@@ -143,4 +156,5 @@ def _load(place: str) -> Any:
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, _terminate)
     main()

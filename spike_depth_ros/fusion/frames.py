@@ -26,7 +26,7 @@ KEPT = 64
 
 
 RESTART_NS = 1_000_000_000
-"""Time before the newest stamp from which two frames, one after the other, have begun again, ns."""
+"""Time before the newest stamp from which two frames in a row have begun again, nanoseconds."""
 
 OF_MESSAGES = ('encoding', 'stamp')
 """Causes by which a message is refused before a window asks for it."""

@@ -74,7 +74,9 @@ def test_one_line_for_what_is_wrong(command, given, monkeypatch, changed, status
     assert 'Traceback' not in ended.stderr
 
 
-@pytest.mark.parametrize(('sent', 'status'), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ('sent', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
 def test_an_interrupted_run_goes_on(command, given, sent, status):
     given['every'] = 1
     arguments = [sys.executable, str(ROOT / 'training/run.py'), 'label', *options(given)]
@@ -91,7 +93,8 @@ def test_an_interrupted_run_goes_on(command, given, sent, status):
         pytest.skip('it was done before the signal')
     assert run.returncode == status
     assert 'Traceback' not in errors
-    if sent == signal.SIGINT:
+    if sent != signal.SIGKILL:
+        assert not [*given['out'].rglob('.*')]
         assert 'interrupted; the same command goes on where it was' in errors
     assert command('label', *options(given)).returncode == 0
     (clip,) = readers.read('folder', str(given['out']))
