@@ -22,7 +22,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.papers_page import Reader, csv_text, page, read_file, read_results
+from benchmarks.papers_page import csv_text, page
+from benchmarks.papers_verdicts import Reader, read_file, read_results
 from spike_depth_ros.checkpoint import write_atomically
 from spike_training.errors import ConfigError, DataSetError, TrainingError
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper

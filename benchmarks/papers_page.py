@@ -1,177 +1,16 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts on what papers print, and their page; see ``papers.py``."""
+"""Page of what papers print, and what of it holds; see ``papers.py``."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
 
-from spike_training.errors import ConfigError
+from benchmarks.papers_verdicts import MARKS, Item, Reader, spread
 from spike_training.tables.paper import Paper, PrintedTable
-from spike_training.tables.verdict import judge
-
-LARGEST = 1 << 20
-"""Bytes of a file of results, at most."""
-
-LEAST_IMAGES, LEAST_PLACES, LEAST_HEADROOM = 50, 2, 0.2
-MARKS = {
-    'holds': '✓',
-    'does not hold': '✗',
-    'undecided': '?',
-    'nothing to gain here': '0',
-    'no verdict': '~',
-    'open': '·',
-    'not runnable here': '–',
-}
-"""Verdicts and their marks on the page."""
-
-Results = Mapping[str, Mapping[str, Any]]
-
-
-class Item(NamedTuple):
-    """A printed number with its verdict; ``ours`` is by seed."""
-
-    paper: str
-    table: str
-    row: str
-    column: str
-    printed: float
-    ours: Mapping[str, float]
-    verdict: str
-
-
-def read_results(folder: Path) -> dict[str, Results]:
-    """Read the rows of all tables with results.
-
-    Raises:
-        ConfigError: A file is damaged or too large.
-    """
-    return {path.stem: read_file(path)['rows'] for path in sorted(folder.glob('*.json'))}
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Read the results of a table.
-
-    Raises:
-        ConfigError: The file is damaged or too large.
-    """
-    try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f'more than {LARGEST} bytes')
-        found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
-        for by_seed in found['rows'].values():
-            for one in by_seed.values():
-                one['metrics'], one['settings']
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f'{path}: expected results of run.py table ({error})') from None
-    return found
-
-
-class Reader:
-    """Verdicts on the numbers of papers.
-
-    Args:
-        plan: Content of benchmarks/papers.yaml.
-        results: Rows by table.
-    """
-
-    def __init__(self, plan: Mapping[str, Any], results: Mapping[str, Results]) -> None:
-        self.plan, self.results = plan, results
-
-    def seeds(self, where: str) -> dict[str, Mapping[str, Any]]:
-        """Return the results of a row, TABLE.ROW, by seed, but for stale ones."""
-        table, _, row = where.partition('.')
-        found = self.results.get(table, {}).get(row, {})
-        return {seed: one for seed, one in found.items() if not one.get('stale')}
-
-    def values(self, where: str, metric: str) -> dict[str, float]:
-        """Return a metric of a row by seed, where it is known."""
-        found = {seed: one['metrics'].get(metric) for seed, one in self.seeds(where).items()}
-        return {seed: value for seed, value in found.items() if value is not None}
-
-    @staticmethod
-    def pair(given: Mapping[str, Any], row: str) -> tuple[str, str, str] | None:
-        """Return how a printed row is compared; None: it has no stand-in.
-
-        Returns:
-            Its stand-in, the printed row that it is compared with, and the stand-in of that.
-        """
-        rows = given.get('rows', {})
-        if row not in rows:
-            return None
-        own, *other = [rows[row]] if isinstance(rows[row], str) else rows[row]
-        if other:
-            return own, given['against'], other[0]
-        # The row that others are compared with is compared with the first of its own table.
-        table = own.partition('.')[0]
-        same = [name for name in rows if name != row and f'{rows[name]}'.startswith(f'{table}.')]
-        against = given['against'] if given['against'] != row else same[0]
-        return own, against, str(rows[against])
-
-    def headroom(self, of: Mapping[str, Any], metric: str = 'scaled_abs_rel') -> float | None:
-        """Return how far labels of the target are below the best row that never saw it."""
-        best, control = self._mean(of['best'], metric), self._control(of, metric)
-        return None if best is None or control is None else 1 - best / control
-
-    def closed(
-        self, of: Mapping[str, Any], row: str, metric: str = 'scaled_abs_rel'
-    ) -> float | None:
-        """Return the share of the headroom that a row gains without labels of the target."""
-        own, best = self._mean(row, metric), self._mean(of['best'], metric)
-        control = self._control(of, metric)
-        if own is None or best is None or control is None or best == control:
-            return None
-        return (control - own) / (control - best)
-
-    def _control(self, of: Mapping[str, Any], metric: str) -> float | None:
-        means = [self._mean(one, metric) for one in of['controls']]
-        known = [one for one in means if one is not None]
-        return min(known) if len(known) == len(means) else None
-
-    def _mean(self, where: str, metric: str) -> float | None:
-        values = self.values(where, metric)
-        return statistics.fmean(values.values()) if values else None
-
-    def items(self, name: str, paper: Paper) -> Iterator[Item]:
-        """Yield the numbers of a paper's tables."""
-        for table in paper.tables:
-            for row in table.rows:
-                for column, value in zip(table.columns, row.values, strict=True):
-                    if value is not None:
-                        ours, verdict = self._judge(name, table, row.name, column, value)
-                        yield Item(name, table.number, row.name, column, value, ours, verdict)
-
-    def _judge(
-        self, name: str, table: PrintedTable, row: str, column: str, printed: float
-    ) -> tuple[Mapping[str, float], str]:
-        given = self.plan['papers'][name][table.number]
-        pair = self.pair(given, row)
-        metric = given['metrics'].get(column) if 'metrics' in given else column
-        if pair is None or metric is None:
-            return {}, 'not runnable here'
-        own, other = (self.values(one, metric) for one in (pair[0], pair[2]))
-        facts = self.plan['tables'][pair[0].partition('.')[0]]
-        seeds = [seed for seed in map(str, facts['seeds']) if seed in own and seed in other]
-        if len(seeds) < len(facts['seeds']):
-            return own, 'open'
-        if facts['images'] < LEAST_IMAGES or facts['places'] < LEAST_PLACES:
-            return own, 'no verdict'
-        room = given.get('headroom')
-        if room and row in room['of'] and (self.headroom(room) or 0) < LEAST_HEADROOM:
-            return own, 'nothing to gain here'
-        place = [*table.columns].index(column)
-        (than,) = (one.values[place] for one in table.rows if one.name == pair[1])
-        if than is None or than == printed:
-            return own, 'undecided'
-        sign = 1 if printed > than else -1
-        return own, judge([sign * (own[seed] - other[seed]) for seed in seeds])
 
 
 def csv_text(items: list[Item]) -> str:
@@ -201,7 +40,12 @@ def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str
         said = [(f'Figure {one.number}', one) for one in paper.figures]
         said += [(one.place, one) for one in paper.statements]  # type: ignore[misc]
         for place, one in said:
-            numbers = ', '.join(f'{v.name} {v.value:g} {v.unit}'.strip() for v in one.values)
+            numbers = ', '.join(
+                f'{value.name} {value.value:g} {value.unit}'.strip()
+                + reader.said(name, place, value.name)
+                for value in one.values
+            )
+            numbers = numbers or reader.said(name, place, '').strip(' /')
             lines.append(f'| {place} | {one.about} | {numbers} |')
     return '\n'.join(lines) + '\n'
 
@@ -260,8 +104,5 @@ def _effort(reader: Reader, where: str) -> str:
 
 
 def _cell(item: Item) -> str:
-    text = f'{item.printed:g}'
-    if values := [*item.ours.values()]:
-        spread = f' ± {statistics.stdev(values):.2g}' if len(values) > 1 else ''
-        text += f' / {statistics.fmean(values):.4g}{spread}'
-    return f'{text} {MARKS[item.verdict]}'
+    ours = spread([*item.ours.values()])
+    return f'{item.printed:g}{ours and f" / {ours}"} {MARKS[item.verdict]}'

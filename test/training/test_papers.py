@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from benchmarks import papers, papers_page
-from benchmarks.papers_page import Reader, read_results
+from benchmarks.papers_verdicts import MARKS, Reader, read_results
 from spike_training.errors import ConfigError
-from spike_training.tables.paper import Paper, PrintedRow, PrintedTable
+from spike_training.tables.paper import FOLDER, Paper, PrintedRow, PrintedTable, read_paper
 
 FACTS = {'config': 'a.yaml', 'seeds': [0, 1], 'hours': 2, 'images': 100, 'places': 5}
 PLAN = {
@@ -102,6 +102,22 @@ class TestVerdicts:
         assert found['New', 'abs_rel'] == 'nothing to gain here'
         assert found['Old', 'abs_rel'] == 'holds'
 
+    @pytest.mark.parametrize(
+        ('side', 'other', 'told'),
+        [
+            ('below', 'a.old', ' / 0.105 ± 0.0071 ✓'),
+            ('above', 'a.old', ' / -0.105 ± 0.0071 ✗'),
+            ('above', 0.3, ' / 0.105 ± 0.0071 ✓'),
+            ('below', 'a.unknown', ' ·'),
+        ],
+    )
+    def test_what_a_text_says_of_a_difference(self, side, other, told):
+        said = {'p': {'IV new': {'row': 'a.new', 'metric': 'abs_rel', side: other}}}
+        rows = {'old': seeds_of(0.5, 0.52), 'new': seeds_of(0.4, 0.41)}
+        reader = Reader(PLAN | {'said': said}, {'a': rows})
+        assert reader.said('p', 'IV', 'new') == told
+        assert reader.said('p', 'IV', 'old') == reader.said('p', 'IV', '') == ''
+
     def test_each_number_is_one_item(self):
         assert len(items()) == 7
 
@@ -117,7 +133,7 @@ def test_every_printed_number_is_there_once_and_has_a_verdict():
         rows = [*csv.DictReader(file)]
     assert len(rows) == 74 + 88 + 66 + 127 + 288
     assert len({tuple(row.values())[:4] for row in rows}) == len(rows)
-    assert {row['verdict'] for row in rows} <= {*papers_page.MARKS}
+    assert {row['verdict'] for row in rows} <= {*MARKS}
     plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
     told = {
         (name, number): table.get('missing')
@@ -139,6 +155,16 @@ def test_rows_that_stand_in_are_in_their_tables():
         for table in tables.values():
             for given in table.get('rows', {}).values():
                 for where in [given] if isinstance(given, str) else given:
+                    name, _, row = where.partition('.')
+                    assert row in known[name], where
+    for paper, told in plan['said'].items():
+        read = read_paper(FOLDER / f'{paper}.yaml', [])
+        places = {f'Figure {one.number}' for one in read.figures}
+        places |= {f'{one.place} {value.name}' for one in read.statements for value in one.values}
+        assert told.keys() <= places
+        for given in told.values():
+            for where in (given['row'], given.get('below', given.get('above'))):
+                if isinstance(where, str):
                     name, _, row = where.partition('.')
                     assert row in known[name], where
 
