@@ -514,15 +514,15 @@ class TestWithoutTarget:
 
     def test_ablations_of_dpn_change_one_thing_each(self):
         rows = rows_of(CONFIGS / 'tables' / 'dpn.yaml')
-        whole = dataclasses.asdict(rows['indoor'].config.stages[-1])
+        whole = dataclasses.asdict(rows['dpn'].config.stages[-1])
         for name, changed in (
-            ('indoor_no_attention', {'settings'}),
-            ('indoor_l1', {'photometric'}),
-            ('indoor_no_smoothness', {'photometric'}),
-            ('indoor_no_consistency', {'photometric'}),
-            ('indoor_no_mask', {'photometric'}),
-            ('indoor_paper_exact', {'photometric'}),
-            ('indoor_siamese', {'right'}),
+            ('no_attention', {'settings'}),
+            ('l1', {'photometric'}),
+            ('no_smoothness', {'photometric'}),
+            ('no_consistency', {'photometric'}),
+            ('no_mask', {'photometric'}),
+            ('paper_exact', {'photometric'}),
+            ('siamese', {'right'}),
         ):
             own = dataclasses.asdict(rows[name].config.stages[-1])
             assert {key for key in own if own[key] != whole[key]} == changed | {'name'}
