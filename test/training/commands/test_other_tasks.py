@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from spike_depth_ros.checkpoint import CheckpointError, UpsampleInfo, save
+from spike_depth_ros.checkpoint import CheckpointError, TranslationInfo, UpsampleInfo, save
 from spike_training.adaptation.run import prepare
 from spike_training.commands import adabn, curves, evaluate, export, world
 from spike_training.errors import ConfigError
@@ -52,6 +52,16 @@ def test_an_unknown_network_is_not_exported(upsample, tmp_path):
         "field architecture is 'any', expected one of upsample_lite, dsr_net for task 'upsample'"
     )
     assert str(caught.value) == expected
+
+
+def test_a_translator_is_not_exported(tmp_path):
+    info = TranslationInfo(
+        architecture='translator', settings={}, stage='ctn', package_version='0.1.0'
+    )
+    save(tmp_path / 'ctn.safetensors', {'weight': np.zeros(3, np.float16)}, info)
+    with pytest.raises(CheckpointError, match=r"ctn\.safetensors: the task 'translation' is for"):
+        export.export(tmp_path / 'o.safetensors', checkpoint=tmp_path / 'ctn.safetensors')
+    assert not (tmp_path / 'o.safetensors').exists()
 
 
 def test_training_does_not_start_from_a_task_without_spikes(upsample, tmp_path):
