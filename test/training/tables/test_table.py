@@ -29,7 +29,7 @@ from spike_training.evaluation.report import domain_sets
 from spike_training.runs import pipeline
 from spike_training.tables.paper import METRICS
 from spike_training.tables.plan import load_table
-from spike_training.tables.tasks import FUSED, IMAGE, PICTURES, UNCERTAINTY
+from spike_training.tables.tasks import FUSED, IMAGE, OF_NETWORKS, PICTURES
 from spike_training.tables.units import DONE, Training, units_of
 from spike_training.tables.work import (
     LOG,
@@ -109,7 +109,7 @@ def read_results(path, config):
         for result in row.values():
             assert {*result} == {'metrics', 'commit', 'device', 'core_seconds', 'settings'}
             metrics = result['metrics']
-            of_depth = {*metrics} - {*UNCERTAINTY, *PICTURES}
+            of_depth = {*metrics} - {*OF_NETWORKS, *PICTURES}
             assert (
                 {*metrics} == {*IMAGE}
                 or of_depth in (scores, {*FUSED})

@@ -43,6 +43,7 @@ def scores(abs_rel, baseline=0.9, images=4):
     return {
         'tables': {'network': errors(abs_rel), 'median_depth_map': errors(baseline)},
         'uncertainty': {'rank_correlation': abs_rel / 10},
+        'scales': {'far': 0.8, 'near': 1.25},
     }
 
 
@@ -109,11 +110,13 @@ def test_a_figure_is_the_mean_over_styles(rows):
     assert pre_src.summary('delta1').values[0] == pytest.approx(4.4)
     assert pre_src.summary('abs_rel', domain='source').values[0] == pytest.approx(0.2)
     assert pre_src.summary('rank_correlation').values[0] == pytest.approx(0.04)
+    assert pre_src.summary('scale_error').values[0] == pytest.approx((0.25 + 0.2) / 2)
 
 
 def test_the_baseline_is_read_from_its_own_part_of_the_report(rows):
     assert rows['median_depth'].summary('abs_rel').values == pytest.approx({0: 0.9})
     assert rows['median_depth'].summary('rank_correlation').values == {}
+    assert rows['median_depth'].summary('scale_error').values == {}
 
 
 def test_styles_weigh_by_their_images(rows):

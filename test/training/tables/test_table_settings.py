@@ -422,7 +422,7 @@ def test_all_mistakes_are_named_at_once(file):
         ),
         (
             {'below': ['b'], 'metric': 'scaled_abs_re'},
-            ', aurg, edge_ratio; did you mean scaled_abs_rel?',
+            ', edge_ratio, scale_error; did you mean scaled_abs_rel?',
         ),
         (
             {'below': ['b'], 'metric': 'delta2'},

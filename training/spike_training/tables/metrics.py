@@ -21,7 +21,7 @@ from spike_training.evaluation.report import BASELINE, domain_sets
 from spike_training.evaluation.upsampling import MAPS, metrics_by_name
 from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
-from spike_training.tables.tasks import PICTURES, SCALED, TASKS, UNCERTAINTY
+from spike_training.tables.tasks import OF_NETWORKS, PICTURES, SCALE_ERROR, SCALED, TASKS
 from spike_training.tables.units import Scoring, units_of
 from spike_training.tables.verdict import Verdict, judge
 from spike_training.tables.work import failure
@@ -109,7 +109,7 @@ class RowMetrics:
         """Return a metric over the seeds that are done; empty where the row lacks the metric.
 
         Args:
-            metric: Key of :data:`spike_training.tables.paper.METRICS`, or of :data:`UNCERTAINTY`,
+            metric: Key of :data:`spike_training.tables.paper.METRICS`, or of :data:`OF_NETWORKS`,
                 which raw depth has.
             scale: Depth as predicted, or scaled by each image's median.
             domain: Domain of the test scenes; None: the target, or the source where there is none.
@@ -138,11 +138,15 @@ class RowMetrics:
 
     def _of_style(self, scores: Mapping[str, Any], metric: str, scale: Scale) -> float | None:
         value: float | None
-        if metric in UNCERTAINTY:
-            # Reports of older versions lack some.
-            value = scores['uncertainty'].get(metric) if self.predictor == NETWORK else None
-        else:
+        if metric not in OF_NETWORKS:
             value = scores['tables'][self.predictor][scale]['mean_over_images'][metric]
+        elif self.predictor != NETWORK:
+            value = None
+        elif metric == SCALE_ERROR:
+            factors = scores.get('scales', {}).values()
+            value = statistics.fmean(abs(1 / one - 1) for one in factors) if factors else None
+        else:  # reports of older versions lack some
+            value = scores['uncertainty'].get(metric)
         return value
 
 

@@ -14,7 +14,7 @@ from spike_training.tables.metrics import Claim, RowMetrics, Scale, Summary
 from spike_training.tables.paper import METRICS, Printed
 from spike_training.tables.plan import Table
 from spike_training.tables.settings import TRUE_LOOK, Domain
-from spike_training.tables.tasks import DEPTH, PICTURES, UNCERTAINTY
+from spike_training.tables.tasks import DEPTH, OF_NETWORKS, PICTURES, SCALE_ERROR, UNCERTAINTY
 from spike_training.tables.units import Training
 
 NOTHING = '-'
@@ -274,7 +274,7 @@ class Page(TablePage):
             'row', *(source if self._has_target else ()),
             *(f'{domain} {style} AbsRel' for style in styles),
             *(f'{domain} {style} scaled' for style in styles),
-            *(f'{metric.title}, {domain}' for metric in UNCERTAINTY.values()),
+            *(f'{metric.title}, {domain}' for metric in OF_NETWORKS.values()),
         ]  # fmt: skip
         for row in self.rows:
             cells = [
@@ -287,7 +287,7 @@ class Page(TablePage):
                 *(cells if self._has_target else ()),
                 *(cell(row.summary('abs_rel', style=style)) for style in styles),
                 *(cell(row.summary('abs_rel', 'median_scaled', style=style)) for style in styles),
-                *(cell(row.summary(name)) for name in UNCERTAINTY),
+                *(cell(row.summary(name)) for name in OF_NETWORKS),
             ]
 
     @staticmethod
@@ -338,7 +338,7 @@ class Page(TablePage):
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Return the metrics on the scenes compared, and median-scaled ones as ``scaled_``."""
-        return {name: row.metric(name) for name in DEPTH | UNCERTAINTY} | self._pictures(row)
+        return {name: row.metric(name) for name in DEPTH | OF_NETWORKS} | self._pictures(row)
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         trainings, found = trainings_of(row), self._found(row)
@@ -360,6 +360,7 @@ class Page(TablePage):
                 f'uncertainty_{name}': row.summary(name, domain=domain).to_json()
                 for name in UNCERTAINTY
             }
+            metrics[domain][SCALE_ERROR] = row.summary(SCALE_ERROR, domain=domain).to_json()
         return {
             'stages': [{'name': unit.stage.name, 'steps': unit.steps} for unit in trainings],
             'adabn': row.row.settings.adabn,

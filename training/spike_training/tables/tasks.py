@@ -70,6 +70,11 @@ UNCERTAINTY = {
 }
 """Metrics of the uncertainty of depth, U."""
 
+SCALE_ERROR = 'scale_error'
+
+OF_NETWORKS = UNCERTAINTY | {SCALE_ERROR: Metric('error of scale')}
+"""Metrics of networks of depth alone, which the median-depth baseline lacks."""
+
 IMAGE = {'psnr': Metric('PSNR, dB', lower=False), 'ssim': Metric('SSIM', lower=False)}
 """Metrics of pictures."""
 
@@ -97,9 +102,9 @@ PICTURES = {
 
 
 def depth_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
-    """Return the metrics of depth, its uncertainty and the pictures that a row translates."""
+    """Return the metrics of depth, of networks, and of the pictures that a row translates."""
     translates = before.translate not in (None, TRUE_LOOK)
-    return DEPTH | UNCERTAINTY | (PICTURES if translates else {})
+    return DEPTH | OF_NETWORKS | (PICTURES if translates else {})
 
 
 def upsample_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
