@@ -85,6 +85,8 @@ def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None
                 continue
             hours = facts['hours'] * len(left) / len(rows) / len(facts['seeds'])
             print(f'{name}, seed {seed}: {", ".join(left)}; about {hours:.1f} core-hours left')
+            made = out / 'results.json'
+            made.unlink(missing_ok=True)  # of an earlier run, perhaps of other settings
             try:
                 train(
                     CONFIGS / facts['config'],
@@ -97,7 +99,7 @@ def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None
                     maps=options.maps,
                 )
             finally:  # what is done is kept, also after an interruption
-                add_results(path, out / 'results.json')
+                add_results(path, made)
 
 
 def add_results(path: Path, made: Path) -> None:

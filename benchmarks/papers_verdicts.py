@@ -215,5 +215,5 @@ def spread(values: list[float]) -> str:
     """Format mean and standard deviation; empty: there are no values."""
     if not values:
         return ''
-    spread = f' ± {statistics.stdev(values):.2g}' if len(values) > 1 else ''
-    return f'{statistics.fmean(values):.4g}{spread}'
+    deviation = f' ± {statistics.stdev(values):.2g}' if len(values) > 1 else ''
+    return f'{statistics.fmean(values):.4g}{deviation}'

@@ -107,7 +107,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one would interrupt the clean-up
+    signal.signal(number, signal.SIG_DFL)  # a second one ends at once
     raise _Terminated
 
 

@@ -199,6 +199,22 @@ def test_damaged_results_are_told_before_anything_is_trained(tmp_path, monkeypat
     assert 'ssml.json: expected results of run.py table' in capsys.readouterr().err
 
 
+def test_results_of_an_earlier_run_are_not_taken_for_those_of_one_that_failed(
+    tmp_path, monkeypatch
+):
+    def failed(*given, **options):
+        raise ConfigError('no cluster')
+
+    monkeypatch.setattr(papers, 'RESULTS', tmp_path)
+    monkeypatch.setattr('spike_training.commands.table.table', failed)
+    (tmp_path / 'out' / 'ssml').mkdir(parents=True)
+    old = {'rows': {'mutual': {'0': {'metrics': {}, 'settings': 'old'}}}}
+    (tmp_path / 'out' / 'ssml' / 'results.json').write_text(json.dumps(old))
+    with pytest.raises(SystemExit, match='2'):
+        papers.main(['--run', '--only', 'ssml.mutual', '--out', str(tmp_path / 'out')])
+    assert not (tmp_path / 'ssml.json').exists()
+
+
 def test_an_interruption_keeps_what_is_done(tmp_path, monkeypatch, capsys):
     def interrupted(config, out, rows, seeds, *rest, **options):
         out.mkdir(parents=True)

@@ -512,6 +512,15 @@ class TestWithoutTarget:
             assert first.folder != second.folder
             assert first.settings_hash != second.settings_hash
 
+    def test_roads_have_the_rows_of_rooms(self):
+        tables = CONFIGS / 'tables'
+        rooms, roads = (rows_of(tables / f'{name}.yaml') for name in ('dpn', 'dpn_road'))
+        assert roads.keys() < rooms.keys()
+        for name, row in roads.items():
+            other = dataclasses.asdict(rooms[name].config)
+            other['data']['styles'] = row.config.data.styles
+            assert dataclasses.asdict(row.config) | {'out': None} == other | {'out': None}
+
     def test_ablations_of_dpn_change_one_thing_each(self):
         rows = rows_of(CONFIGS / 'tables' / 'dpn.yaml')
         whole = dataclasses.asdict(rows['dpn'].config.stages[-1])

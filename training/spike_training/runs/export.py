@@ -144,14 +144,7 @@ def export(
     # The .onnx names the weights; the checkpoint can name the .onnx only once that is written.
     tensors = weights if correction is None else weights | correction.tensors()
     bound = dataclasses.replace(info, weights_sha256=hash_weights(tensors), onnx_sha256=None)
-    if isinstance(bound, UpsampleInfo):
-        content = export_upsampling.to_onnx(network, bound)
-        difference = export_upsampling.relative_difference(content, network, bound)
-    else:
-        assert isinstance(network, SpikeNet)
-        assert isinstance(bound, SpikeInfo)
-        content = to_onnx(network, bound)
-        difference = relative_difference(content, network, bound)
+    content, difference = _onnx_of(network, bound)
     if not difference <= MAX_DIFFERENCE:
         raise CheckpointError(
             f'the ONNX export differs from the network by {difference:.1e}, expected at most '
@@ -164,6 +157,17 @@ def export(
     parameters = sum(value.size for value in weights.values())
     print(f'{out}: {info.architecture}, {info.stage}, {parameters / 1e6:.2f} M values')
     print(f'{onnx_file}: within {difference:.1e} of torch (relative, float32)')
+
+
+def _onnx_of(network: nn.Module, info: CheckpointInfo) -> tuple[bytes, float]:
+    """Return the ONNX export of a network, and its relative difference from it."""
+    if isinstance(info, UpsampleInfo):
+        content = export_upsampling.to_onnx(network, info)
+        return content, export_upsampling.relative_difference(content, network, info)
+    assert isinstance(network, SpikeNet)
+    assert isinstance(info, SpikeInfo)
+    content = to_onnx(network, info)
+    return content, relative_difference(content, network, info)
 
 
 def random_checkpoint(architecture: str, seed: int) -> tuple[SpikeInfo, Tensors]:
