@@ -426,25 +426,42 @@ def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubl
     if alignment == 'median':
         return prediction * float(np.median(truth) / np.median(prediction))
     if alignment == 'scale_shift':
-        return _fitted(prediction, truth)
+        return fitted(prediction, truth)
     if alignment == 'disparity':
         inverse = 1 / truth
-        fitted = _fitted(1 / np.maximum(prediction, FLOOR_M), inverse, least_scale=0.0)
-        aligned: _Doubles = 1 / np.maximum(fitted, inverse.min())
+        disparity = fitted(1 / np.maximum(prediction, FLOOR_M), inverse, least_scale=0.0)
+        aligned: _Doubles = 1 / np.maximum(disparity, inverse.min())
         return aligned
     return prediction
 
 
-def _fitted(values: _Doubles, wanted: _Doubles, least_scale: float = -math.inf) -> _Doubles:
-    """Scale and shift values with the least squared error, by a scale not below a given one."""
-    centred = values - values.mean()
-    variance = float(centred @ centred)
+def fitted(
+    values: _Doubles,
+    wanted: _Doubles,
+    where: npt.NDArray[np.bool_] | None = None,
+    least_scale: float = -math.inf,
+) -> _Doubles:
+    """Scale and shift values with the least squared error.
+
+    Args:
+        values: ``[N]``; with ``where`` of any shape.
+        wanted: What they should be, same shape.
+        where: Elements whose error counts, finite, one or more; None: all.
+        least_scale: Smallest scale.
+
+    Returns:
+        All values, scaled and shifted.
+    """
+    known, target = (values, wanted) if where is None else (values[where], wanted[where])
     # Constant values have no best scale; the shift alone is fitted then. Both are centred, as a
     # rounded mean leaves a constant not quite 0.
-    covariance = float(centred @ (wanted - wanted.mean()))
+    centre, shift = known.mean(), target.mean()
+    centred = known - centre
+    variance = float(centred @ centred)
+    covariance = float(centred @ (target - shift))
     scale = max(covariance / variance, least_scale) if variance > 0 else 0.0
-    fitted: _Doubles = wanted.mean() + scale * centred
-    return fitted
+    found: _Doubles = shift + scale * (values - centre)
+    return found
 
 
 @dataclasses.dataclass

@@ -232,6 +232,7 @@ class _Beside:
         group: CallbackGroup,
     ) -> None:
         self.topic, self.messages, self.lost = topic, 0, 0
+        self._nbytes = 0
         self.problems: dict[str, str] = {}
         self._graph, self._kind, self._bag = graph, kind, bag
         self._last_s, self._longest_s, self._newest = time.monotonic(), 0.0, 0
@@ -267,11 +268,14 @@ class _Beside:
 
     def begin_count(self) -> None:
         """Forget the count: what a bag on a full disk holds is counted anew."""
-        self._arrived, self.messages = self.messages, 0
+        self._arrived = self.messages
+        self.messages = self._nbytes = 0
 
     def count(self, entry: BagMessage) -> None:
         """Count a message that the bag holds, if it is of this topic."""
-        self.messages += entry.topic == self.topic
+        if entry.topic == self.topic:
+            self.messages += 1
+            self._nbytes += len(entry.data)
 
     def describe(self) -> str:
         """Describe what was recorded and what was lost."""
@@ -282,7 +286,8 @@ class _Beside:
         if self._arrived is not None and self._arrived > self.messages:
             texts.append(f'{self._arrived - self.messages} more arrived and are not in the bag')
         wrong = f' ({"; ".join(texts)})' if texts else ''
-        return f'{self.messages} messages of {self.topic}{wrong}'
+        size = f', {self._nbytes / 1e6:.0f} MB' if self._kind == IMAGE else ''
+        return f'{self.messages} messages of {self.topic}{size}{wrong}'
 
     def _on_message(self, data: bytes, number: int | None) -> None:
         now = time.monotonic()
@@ -294,7 +299,9 @@ class _Beside:
             if self._newest and number > self._newest:
                 self.lost += number - self._newest - 1
             self._newest = number
-        self.messages += self._bag.write(self.topic, self._kind, time.time_ns(), data)
+        if self._bag.write(self.topic, self._kind, time.time_ns(), data):
+            self.messages += 1
+            self._nbytes += len(data)
 
 
 class StreamRecorder:

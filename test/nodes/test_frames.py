@@ -177,7 +177,7 @@ def test_frames_are_recorded_beside_the_spikes(processes, bag, tmp_path):
     assert status == 0, output
     recorded = {name: topic.messages for name, topic in Bag(out).topics.items()}
     assert recorded['/image'] > 3
-    assert f'; {recorded["/image"]} messages of /image; ' in output
+    assert f'; {recorded["/image"]} messages of /image, 0 MB; ' in output
     assert recorded['/image/camera_info'] > 3
 
 
@@ -203,11 +203,12 @@ def test_a_recorder_tells_of_frames_that_stop_and_of_a_missing_calibration(
     given = ('/spikes', '--image', '/front/image', '--out', out, '--seconds', 4)
     processes.start('recorder', *given)
     spin(lambda: images.get_subscription_count() > 0, what='the recorder')
-    images.publish(Image(height=2, width=2, encoding='mono8', step=2, data=bytes(4)))
+    frame = Image(height=1000, width=1200, encoding='mono8', step=1200, data=bytes(1_200_000))
+    images.publish(frame)
     status, output = processes.finish('recorder')
     assert status == 0, output
     assert re.search(r'warning: /front/image: no message for \d\.\d s', output)
-    assert re.search(r'; 1 messages of /front/image \(no message for \d\.\d s\); ', output)
+    assert re.search(r'; 1 messages of /front/image, 1 MB \(no message for \d\.\d s\); ', output)
     assert '0 messages of /front/image/camera_info (a reader of the frames needs it)' in output
 
 

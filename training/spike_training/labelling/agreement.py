@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from spike_depth_ros.metrics import fitted
 from spike_training.datasets.clip import Depth
 
 FARTHEST = 100.0
@@ -16,8 +16,6 @@ _RANGE = (2, 98)
 """Percentiles of disparity between which its range is measured."""
 _FLAT = 1e-3
 """Range, as a share of the largest value, below which a map shows nothing."""
-
-Floats = npt.NDArray[np.float64]
 
 
 def merge(direct: Depth, mirrored: Depth, relative: bool, agreement: float) -> Depth:
@@ -45,11 +43,10 @@ def merge(direct: Depth, mirrored: Depth, relative: bool, agreement: float) -> D
     low, high = np.percentile(known, _RANGE)
     if high - low <= _FLAT * np.abs(known).max():
         return label
-    limit: Floats | float = agreement * first
-    if relative:
-        limit = agreement * (high - low)
-        second = _aligned(second, first, kept)
+    limit = agreement * (high - low) if relative else agreement * first
     with np.errstate(invalid='ignore'):  # of NaN and infinity, which are not kept
+        if relative:
+            second = fitted(second, first, kept, least_scale=0.0)
         kept &= np.abs(first - second) <= limit
         mean = (first + second) / 2
     if not relative:
@@ -79,14 +76,3 @@ def relative_depth(disparity: Depth) -> Depth:
         share = (values - values.min()) / span
         depth[known] = 1 / (1 / FARTHEST + (1 - 1 / FARTHEST) * share)
     return depth
-
-
-def _aligned(values: Floats, target: Floats, where: npt.NDArray[np.bool_]) -> Floats:
-    """Return values with the scale, 0 or more, and the shift that fit a target best."""
-    x, y = values[where], target[where]
-    dx = x - x.mean()
-    squares = float((dx**2).sum())
-    scale = max(float((dx * (y - y.mean())).sum()) / squares, 0.0) if squares > 0 else 0.0
-    with np.errstate(invalid='ignore'):
-        aligned: Floats = scale * (values - x.mean()) + y.mean()
-    return aligned
