@@ -325,7 +325,7 @@ class ProceduralSource:
                 left,
                 counts=lose_bins(left.counts, shots),
                 rgb=left.rgb if self.with_rgb else None,
-                frame=self._frames_of(self._seen_by_frames(indices, scenes), shots),
+                frame=self._frames_of(indices, scenes, rendering, shots),
                 has_spikes=torch.tensor([one.has_spikes for one in shots], device=self.device),
             )
         if not self.with_right:
@@ -389,18 +389,23 @@ class ProceduralSource:
             index=torch.as_tensor(list(indices), dtype=torch.int64, device=self.device),
         )
 
-    def _seen_by_frames(self, indices: Sequence[int], scenes: Scenes) -> Scenes:
-        """Return the scenes that frames are of: their own, or those of the next samples."""
-        if self.condition != 'other_scene':
-            return scenes
-        return generate(self.generators, [index + 1 for index in indices])
-
-    def _frames_of(self, scenes: Scenes, shots: Sequence[Shot]) -> Tensor:
-        """Return the frames of some scenes; the exposure of each is metered on itself."""
+    def _frames_of(
+        self, indices: Sequence[int], scenes: Scenes, rendering: Rendering, shots: Sequence[Shot]
+    ) -> Tensor:
+        """Return the frames of samples; the exposure of each is metered on itself."""
         before = np.array([shot.age_s for shot in shots], np.float32)
         lasting = np.array([shot.exposure_s for shot in shots], np.float32)
+        if self.condition == 'other_scene':
+            scenes = generate(self.generators, [index + 1 for index in indices])
+            total = self._seen_at(scenes, -before)
+        else:
+            assert rendering.rgb is not None
+            total = rendering.rgb.clone()
+            if len(old := np.flatnonzero(before)):
+                total[torch.from_numpy(old).to(self.device)] = self._seen_at(
+                    scenes.take(old), -before[old]
+                )
         blurred = np.flatnonzero(lasting)
-        total = self._seen_at(scenes, -before)
         for instant in range(1, INSTANTS if len(blurred) else 1):
             # From half an exposure before the middle of the frame to half of one after it.
             share = (instant - 1) / (INSTANTS - 2) - 0.5
