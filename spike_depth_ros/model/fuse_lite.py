@@ -117,13 +117,16 @@ class FuseLite(SpikeDepthNet):
             spikes = torch.zeros_like(spikes)
         elif self.uses == 'spikes':
             known = torch.zeros_like(known)
-        if frame is None:
-            # The frame's branch is not computed: what is unknown has no say anyway.
+        # What is unknown has no say: its branch is computed only where it may be known.
+        if frame is None or self.uses == 'spikes':
             of_spikes = of_frame = self.encoder(picture)
         else:
             colours = torch.where(known, 2 * frame - 1, 0.0).to(picture.dtype)
-            picture = torch.where(spikes, picture, 0.0)
-            of_spikes, of_frame = _halves(self.encoder(torch.cat([picture, colours])))
+            if self.uses == 'frame':
+                of_spikes = of_frame = self.encoder(colours)
+            else:
+                picture = torch.where(spikes, picture, 0.0)
+                of_spikes, of_frame = _halves(self.encoder(torch.cat([picture, colours])))
         joined = []
         for join, missing, one, other in zip(
             self.joins, self.missing, _levels(of_spikes), _levels(of_frame), strict=True
