@@ -236,15 +236,16 @@ class FreDFuse(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """Control of :class:`FreDFuse`: convolutions of both maps, of about as many weights."""
+    """Control of :class:`FreDFuse`: convolutions of both maps, of as many weights within 2 %."""
 
     def __init__(self, channels: int) -> None:
         """Build the module; ``channels`` of either map and of the result."""
         super().__init__()
+        inner = channels * 11 // 8
         self.layers = nn.Sequential(
-            nn.Conv2d(2 * channels, channels, 1),
+            nn.Conv2d(2 * channels, inner, 1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(inner, channels, 3, padding=1),
         )
 
     def forward(self, spikes: Tensor, frame: Tensor) -> Tensor:

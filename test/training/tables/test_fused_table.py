@@ -158,6 +158,15 @@ def test_depth_is_the_mean_of_logarithms(trained):
     torch.testing.assert_close(mean.depth, (one.depth * other.depth).sqrt())
     torch.testing.assert_close(mean.uncertainty, (one.uncertainty + other.uncertainty) / 2)
     assert (one.depth / other.depth).log().abs().min() > 0.01
+    # Alone where the other one has nothing to see.
+    batch.frame[0], batch.has_spikes[1] = torch.nan, False
+    one, other, mean = (predict(net, batch, 'spikes') for net in (
+        first, second, MeanDepth(first, second)))  # fmt: skip
+    for name in ('depth', 'uncertainty'):
+        alone = torch.stack([getattr(one, name)[0], getattr(other, name)[1]])
+        torch.testing.assert_close(getattr(mean, name), alone)
+    mean = MeanDepth(first, second)(batch.counts, batch.planes_per_bin)
+    torch.testing.assert_close(mean.depth, first(batch.counts, batch.planes_per_bin).depth)
 
 
 def test_a_mean_is_scored_as_such(trained):

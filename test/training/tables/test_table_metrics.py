@@ -298,6 +298,9 @@ def test_results_are_rounded_and_absent_ones_null(tmp_path):
         ({'row': 'pre_src_adabn', 'below': ['pre_src']}, True, 'holds, in 3 of 3 seeds'),
         ({'row': 'pre_src_adabn', 'below': ['pre_src'], 'by': 0.15}, None,
          ': undecided, in 1 of 3 seeds'),
+        ({'row': 'pre_src', 'below': ['pre_src_adabn'], 'times': 2.5}, True,
+         'pre_src below 2.5 times pre_src_adabn (AbsRel, target): holds, in 3 of 3 seeds '
+         '(-0.350, -0.350, -0.150)'),
         ({'row': 'bicross', 'below': ['pre_src']}, None, 'open, in 2 of 2 seeds (-0.150, -0.100)'),
         ({'row': 'bicross', 'below': ['pre_src', 'pre_src_adabn']}, None, 'best of pre_src, pre'),
         ({'row': 'pre_src', 'below': ['pre_src']}, None, ': undecided, in 0 of 3 seeds (+0.000, '),

@@ -149,9 +149,10 @@ MISTAKES = (
     ),
     ({'rows': ['x']}, "rows[9] is 'x': expected settings"),
     (
-        {'claims': [{'row': 'o', 'below': [], 'by': -1}]},
+        {'claims': [{'row': 'o', 'below': [], 'by': -1, 'times': 0}]},
         'claims[0].below is []',
         'claims[0].by is -1',
+        'claims[0].times is 0',
     ),
     (
         {'claims': [{'row': 'c', 'below': ['c'], 'above': ['c']}]},

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput
@@ -12,11 +13,12 @@ from spike_depth_ros.model.depth_net import DepthOutput
 class MeanDepth(nn.Module):
     """Two networks whose depth is averaged by its logarithm; twice the work.
 
-    The uncertainty is the mean of both, the features are those of the first.
+    Where a sample has no frame the first network alone counts, without spikes the second alone,
+    as the other one has nothing to see. The features are those of the first.
 
     Args:
-        first: Network of spikes and a frame.
-        second: Another one, of the same canonical focal length.
+        first: Network that needs spikes.
+        second: Network that needs a frame, of the same canonical focal length.
     """
 
     def __init__(self, first: nn.Module, second: nn.Module) -> None:
@@ -33,6 +35,16 @@ class MeanDepth(nn.Module):
         """Predict as the networks do, see :meth:`.fuse_lite.FuseLite.forward`."""
         one: DepthOutput = self.first(image, planes_per_bin, frame, has_spikes)
         other: DepthOutput = self.second(image, planes_per_bin, frame, has_spikes)
-        mean = (one.depth.log() + other.depth.log()) / 2
-        uncertainty = (one.uncertainty + other.uncertainty) / 2
-        return one._replace(depth=mean.exp(), uncertainty=uncertainty)
+        share = self._share_of_first(image, frame, has_spikes)[:, None, None, None]
+        log_depth = torch.lerp(other.depth.log(), one.depth.log(), share)
+        uncertainty = torch.lerp(other.uncertainty, one.uncertainty, share)
+        return one._replace(depth=log_depth.exp(), uncertainty=uncertainty)
+
+    @staticmethod
+    def _share_of_first(image: Tensor, frame: Tensor | None, has_spikes: Tensor | None) -> Tensor:
+        """Return the share of the first network's depth in each sample's mean, ``[B]``."""
+        share = torch.full((len(image),), 0.5, device=image.device)
+        if has_spikes is not None:
+            share[~has_spikes] = 0.0
+        share[slice(None) if frame is None else frame.isnan().flatten(1).all(1)] = 1.0
+        return share

@@ -55,8 +55,8 @@ DARK_SPIKES = (0.02, 0.2)
 LOST_PLANES = (0.2, 0.6)
 """Share of the planes of a window that are lost, in whole bins."""
 
-INSTANTS = 5
-"""Renderings over which a blurred frame is a mean."""
+INSTANTS = 9
+"""Renderings over which a blurred frame is a mean, an odd number."""
 
 _SHOTS = 0x5407  # entropy
 

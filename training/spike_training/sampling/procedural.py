@@ -405,19 +405,17 @@ class ProceduralSource:
                 total[torch.from_numpy(old).to(self.device)] = self._seen_at(
                     scenes.take(old), -before[old]
                 )
-        blurred = np.flatnonzero(lasting)
-        for instant in range(1, INSTANTS if len(blurred) else 1):
-            # From half an exposure before the middle of the frame to half of one after it.
-            share = (instant - 1) / (INSTANTS - 2) - 0.5
-            some = scenes.take(blurred)
-            shown = self._seen_at(some, (share * lasting - before)[blurred])
-            total[torch.from_numpy(blurred).to(self.device)] += shown
-        numbers = torch.ones(len(shots), device=self.device)
-        numbers[torch.from_numpy(blurred).to(self.device)] = INSTANTS
-        light = total / numbers[:, None, None, None]
+        if len(blurred := np.flatnonzero(lasting)):
+            places, some = torch.from_numpy(blurred).to(self.device), scenes.take(blurred)
+            # Middles of equal parts of the exposure; that of the middle part is there already.
+            for k in range(-(INSTANTS // 2), INSTANTS // 2 + 1):
+                if k:
+                    later = (k / INSTANTS * lasting - before)[blurred]
+                    total[places] += self._seen_at(some, later)
+            total[places] /= INSTANTS
         level = np.full(len(shots), _RGB_LEVEL, np.float32)
-        gain = exposure_gain(light.mean(dim=1), level)
-        return expose_frames(light * gain[:, None], shots)
+        gain = exposure_gain(total.mean(dim=1), level)
+        return expose_frames(total * gain[:, None], shots)
 
     def _seen_at(self, scenes: Scenes, seconds: Array) -> Tensor:
         """Render linear colours of scenes at times, ``[B]`` seconds after the reference plane."""

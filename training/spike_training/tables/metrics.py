@@ -212,7 +212,7 @@ class Claim:
 
     Attributes:
         settings: The expected result.
-        margins: Metric of the row minus that of the best of the others, by seed.
+        margins: Metric of the row minus that of the best of the others, times its factor, by seed.
         seeds: Number of seeds of the table.
         measured: Metric and data, for sentences.
         lacking: Reason why there are no margins, for sentences.
@@ -245,6 +245,8 @@ class Claim:
         others = claim.others[0]
         if len(claim.others) > 1:
             others = f'the best of {", ".join(claim.others)}'
+        if claim.times != 1:
+            others = f'{claim.times:g} times {others}'
         side = 'above' if claim.above else 'below'
         by = f' by {claim.by:g} or more' if claim.by else ''
         text = f'{claim.row} {side} {others}{by} ({self.measured}): {self.verdict}'
@@ -284,7 +286,7 @@ def _claim(table: Table, rows: Mapping[str, RowMetrics], claim: ClaimConfig) -> 
         others = [values.get(seed, math.nan) for values in compared]
         # Undecided while one of the others is missing: it might be the best.
         if not any(math.isnan(other) for other in others):
-            margins[seed] = value - best(others)
+            margins[seed] = value - claim.times * best(others)
     known = TASKS[table.task].metrics(row.row.config, row.row.settings.preparation)
     measured = known[claim.metric].title
     if table.task == 'depth' and claim.metric not in PICTURES:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from spike_training.settings.ranges import Problems, at_least
+from spike_training.settings.ranges import Problems, above, at_least
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 
 if TYPE_CHECKING:  # it imports torch
@@ -114,6 +114,7 @@ class ClaimConfig:
             if lower; in each seed the best of them is compared.
         above: The same, for a metric that is better if higher.
         by: Smallest difference.
+        times: Factor on the metric of the best of the others: 1.02 with ``below`` allows 2 % more.
         domain: Domain of the test scenes of depth; source where there is no target.
         metric: Name of a metric in OUT/results.json, or another one of the task's reports:
             :mod:`spike_training.tables.tasks`.
@@ -123,6 +124,7 @@ class ClaimConfig:
     below: list[str] = field(default_factory=list)
     above: list[str] = field(default_factory=list)
     by: float = 0.0
+    times: float = 1.0
     domain: Domain = 'target'
     metric: str = 'abs_rel'
 
@@ -147,6 +149,7 @@ class ClaimConfig:
         elif not self.others:
             yield '.below is []: expected names of rows'
         yield from (f'.{problem}' for problem in at_least(self, 0, 'by'))
+        yield from (f'.{problem}' for problem in above(self, 0, 'times'))
 
     def problems_of_metric(self, metrics: Mapping[str, Metric]) -> Problems:
         """Yield the problems of metric and direction.

@@ -174,6 +174,15 @@ class TestResidual:
         assert all(name.startswith('encoder.blocks.') for name in changed)
         assert equal(stage.teacher.state_dict(), kept)
 
+    def test_pixels_out_of_the_range_of_depth_have_a_gradient(self, batch):
+        stage = stage_of(Residual, ResidualConfig).train()
+        torch.nn.init.constant_(stage.network.depth_head.conv3.bias, 5.0)
+        output = see(stage.network, batch.source.rgb)
+        assert (output.depth > 79.9).all()
+        sup, _, _ = stage.supervision(output, batch.source)
+        sup.backward()
+        assert any(p.grad.abs().sum() > 0 for p in stage.network.encoder.blocks.parameters())
+
     def test_content_is_zero_before_the_first_step_and_holds_the_features(self, batch):
         stage = stage_of(Residual, ResidualConfig)
         assert stage.train()(batch, 'train')['content'] == 0

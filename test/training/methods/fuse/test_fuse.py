@@ -23,6 +23,7 @@ from spike_training.methods.fuse.settings import FuseConfig
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage, make_work
+from spike_training.sampling import procedural
 from spike_training.sampling.frames import CONDITIONS, MISSING, Shot, draw_shot
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import ModelConfig, problems_of
@@ -112,6 +113,14 @@ class TestFrames:
         clean, damaged = source('clean').batch(0, 4), source(condition).batch(0, 4)
         assert torch.equal(damaged.counts, clean.counts)
         assert not torch.equal(damaged.frame, clean.frame)
+
+    def test_blur_is_the_mean_of_the_light_over_the_exposure(self, monkeypatch):
+        clean, blurred = source('clean').batch(0, 8), source('blurred').batch(0, 8)
+        monkeypatch.setattr(procedural, 'INSTANTS', 81)
+        fine = source('blurred').batch(0, 8)
+        error, blur = ((one.frame - fine.frame).abs().mean() for one in (blurred, clean))
+        assert blur > 0.003
+        assert error < 0.15 * blur
 
     @pytest.mark.parametrize('condition', ['spikes_dark', 'spikes_lost', 'spikes_missing'])
     def test_damage_of_spikes_leaves_the_frame(self, condition):

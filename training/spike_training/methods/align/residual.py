@@ -52,6 +52,8 @@ class Residual(FeatureAlignment):
         super().train(mode)
         self.teacher.eval()
         self.network.eval()
+        # It has no statistics, and in training mode a gradient for pixels out of the range.
+        self.network.depth_head.train(mode)
         return self
 
     @property
