@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -237,8 +238,13 @@ class _Outputs(nn.Module):
         self.network = network
         self.names = tuple(names)
 
-    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, ...]:
-        images = self._images(counts, planes_per_bin)
+    def forward(
+        self, counts: Tensor, planes_per_bin: Tensor, frame: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        if frame is None:
+            images = self._images(counts, planes_per_bin)
+        else:
+            images = self._as_they_are(counts, planes_per_bin, frame)
         return tuple(images[name] for name in self.names)
 
     def _images(self, counts: Tensor, planes_per_bin: Tensor) -> dict[str, Tensor]:
@@ -260,21 +266,9 @@ class _Outputs(nn.Module):
         log_depth, error = enlarge(both, depth_head.last).chunk(2, dim=1)
         return {'depth': torch.exp(log_depth), 'uncertainty': error}
 
-    def _as_they_are(self, counts: Tensor, planes_per_bin: Tensor) -> dict[str, Tensor]:
-        output = self.network.from_pooled(counts, planes_per_bin)
+    def _as_they_are(self, *images: Tensor) -> dict[str, Tensor]:
+        output = self.network.from_pooled(*images)
         return {name: getattr(output, name) for name in self.names}
-
-
-class _FusedOutputs(nn.Module):
-    """Network of spikes and a frame, with chosen outputs."""
-
-    def __init__(self, network: SpikeNet, names: Sequence[str]) -> None:
-        super().__init__()
-        self.network, self.names = network, tuple(names)
-
-    def forward(self, counts: Tensor, planes_per_bin: Tensor, frame: Tensor) -> tuple[Tensor, ...]:
-        output = self.network.from_pooled(counts, planes_per_bin, frame)  # type: ignore[call-arg]
-        return tuple(getattr(output, name) for name in self.names)
 
 
 def to_onnx(network: SpikeNet, info: SpikeInfo) -> bytes:
@@ -292,12 +286,12 @@ def to_onnx(network: SpikeNet, info: SpikeInfo) -> bytes:
     given = {'counts': counts, 'planes_per_bin': torch.ones(info.bins, dtype=torch.int32)}
     rows, columns = torch.export.Dim('rows', max=1024), torch.export.Dim('columns', max=1024)
     free = {2: MULTIPLE * rows, 3: MULTIPLE * columns}
+    shapes: tuple[dict[int, Any] | None, ...] = (free, None)
     if isinstance(info, FusedInfo):
         given['frame'] = torch.rand(1, 3, *size)
-        fused = _FusedOutputs(network, info.outputs).eval()
-        return onnx_content(fused, given, (free, None, free), info.outputs, info)
+        shapes = (*shapes, free)
     outputs = _Outputs(network, info.outputs).eval()
-    return onnx_content(outputs, given, (free, None), info.outputs, info)
+    return onnx_content(outputs, given, shapes, info.outputs, info)
 
 
 def eyes_of(info: SpikeInfo) -> int:
