@@ -301,13 +301,14 @@ def units_of(row: Row, seed: int, cache: Path) -> Scoring:
     last = _training_of(row.config, seed, cache)
     second = None if row.second is None else _training_of(row.second, seed, cache)
     scored = _scored(row.settings.preparation, row.maps, second)
-    key = _hash({**_settings(last.config), **scored, 'format': FORMAT})
+    config = dataclasses.replace(last.config, target=row.config.target)
+    key = _hash({**_settings(config), **scored, 'format': FORMAT})
     name = f'{last.stage.name}_adabn' if row.settings.adabn else last.stage.name
     folder = cache / f'figures_of_{name}_{seed}_{key}'
     chains = [] if second is None else [*second.needs, second]
     needs = {unit.folder: unit for unit in (*chains, *last.needs, last)}
     before = row.settings.preparation
-    return Scoring(folder, last.config, (*needs.values(),), before, row.maps, second)
+    return Scoring(folder, config, (*needs.values(),), before, row.maps, second)
 
 
 def _training_of(config: RunConfig, seed: int, cache: Path) -> Training:
@@ -320,6 +321,9 @@ def _training_of(config: RunConfig, seed: int, cache: Path) -> Training:
         behind |= {unit.stage.name for name in behind for unit in trainings[name].needs}
         stages = [earlier for earlier in config.stages[:i] if earlier.name in behind]
         own = dataclasses.replace(config, stages=[*stages, stage])
+        # Rows of other targets share what no target was seen for.
+        if all(one.batches.domain == 'source' for one in own.stages):
+            own.target = None
         # The settings of the evaluation do not affect a training.
         key = _hash({name: v for name, v in _settings(own).items() if name != 'evaluate'})
         trainings[stage.name] = Training(
