@@ -46,7 +46,8 @@ def stream_length(planes: int, streams: int) -> int:
 class SsmlNet(SpikeNet):
     """Network of two stages: three overlapping sub-streams, then their fusion.
 
-    No layer adds a constant.
+    A network of one stream has the first stage alone, as the blind-spot network. No layer adds a
+    constant.
 
     Args:
         planes: Planes of the input, one per bin, an odd number; of three streams at least 2
@@ -65,7 +66,9 @@ class SsmlNet(SpikeNet):
         self.amim = Amim(length, settings.amim, settings.gates) if settings.amim else None
         self.extract = UNet(length + settings.amim, settings.features)
         self.attention = NonLocal(wide, self.streams) if settings.attention else nn.Identity()
-        self.fuse = UNet(self.streams * wide, settings.features)
+        self.fuse: nn.Module = nn.Identity()
+        if self.streams > 1:
+            self.fuse = UNet(self.streams * wide, settings.features)
         self.mix = nn.Sequential(
             nn.Conv2d(wide, wide, 1, bias=False),
             nn.LeakyReLU(SLOPE),

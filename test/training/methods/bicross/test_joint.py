@@ -13,6 +13,7 @@ from training_files import equal
 from spike_depth_ros.checkpoint import load
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_training.engine.optim import check_groups
+from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import AdaptConfig, JointConfig, PretrainConfig
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
 from spike_training.methods.bicross.stages.cross_modality import CrossModality
@@ -126,6 +127,28 @@ class TestLastSteps:
         stage.after_step(4)
         assert equal(stage.domain.source_model.state_dict(), kept)
         assert not equal(stage.domain.teacher.state_dict(), kept)
+
+    def test_statistics_are_those_of_the_target_from_then_on(self, batch):
+        def means(network):
+            return [layer.running_mean.clone() for layer in batch_norms(network)]
+
+        stage = stage_of(target_steps=2).train()
+        for step in range(4):
+            stage(batch, 'train')
+            stage.after_step(step)
+        _, twin, _ = parts_of()
+        twin.student.load_state_dict(stage.domain.student.state_dict())
+        twin.begin([batch])
+        stage(batch, 'train')
+        for found, wanted in zip(
+            means(stage.domain.source_model), means(twin.student), strict=True
+        ):
+            torch.testing.assert_close(found, wanted)
+        assert stage.domain.student.training
+        kept = means(stage.domain.source_model)
+        stage.after_step(4)
+        stage(batch, 'train')  # once only
+        assert all(map(torch.equal, means(stage.domain.source_model), kept))
 
     def test_a_resumed_training_knows_its_step(self, tmp_path):
         settings = {'steps': STEPS, 'save_every': 3, 'learning_rate': 1e-3}

@@ -24,8 +24,8 @@ from spike_training.sampling.sample import Pair
 class Joint(Stage[Pair]):
     """Stage with the sum of the losses of both phases, which have one student.
 
-    Statistics are those of kind cross_domain: the pass that learns from RGB does not change them
-    while the target is seen.
+    Statistics are those of kind cross_domain, from the first step on that sees the target: the
+    pass that learns from RGB does not change them any more.
 
     Args:
         modality: Phase that learns from RGB.
@@ -109,6 +109,10 @@ class Joint(Stage[Pair]):
             nothing = [p.sum() for p in self.discriminators.parameters()]
             loss = self.config.modality_weight * found['loss'] + 0.0 * sum(nothing)
             return {**found, 'loss': loss}
+        if int(self.taken) == self.first > 0:
+            # As kind cross_domain begins; the batch is large enough for statistics.
+            self.domain.begin([batch])
+            self.train()
         with untracked(self.domain.student):
             learnt = self.modality(batch.source, phase)
         adapted = self.domain(batch, phase)
