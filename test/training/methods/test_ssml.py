@@ -453,6 +453,11 @@ def test_a_table_of_pictures_compares_stages_with_estimates(tmp_path, capsys):
     seeds = f'in {int(margin > 0)} of 1 seeds ({margin:+.3f})'
     assert f'exact above mutual (PSNR, dB): undecided, {seeds}' in text
     assert 'intervals over 8' in capsys.readouterr().out
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())['rows']
+    estimate, exact = results['plasticity (STP)']['0'], results['exact']['0']
+    assert estimate['metrics'].keys() == exact['metrics'].keys()
+    assert estimate['metrics'] != exact['metrics']
+    assert (estimate['core_seconds'], estimate['settings']) == (0, exact['settings'])
     settings['rows'].append({'name': 'none'})
     settings['claims'] = [{'row': 'exact', 'below': ['mutual']}]
     (tmp_path / 'table.yaml').write_text(yaml.safe_dump(settings))

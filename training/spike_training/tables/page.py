@@ -181,6 +181,10 @@ class TablePage(ABC):
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Return the main metrics of a row, by name."""
 
+    def estimates(self) -> dict[str, dict[str, Summary]]:
+        """Return the main metrics of estimates without learning that count as rows, by name."""
+        return {}
+
     def to_json(self) -> dict[str, Any]:
         """Return the complete table, for table.json."""
         settings, paper = self.table.settings, self.table.paper

@@ -29,6 +29,18 @@ class PicturePage(TablePage):
         """Implement :meth:`TablePage.metrics_of`."""
         return {metric: row.metric(metric) for metric in IMAGE}
 
+    def estimates(self) -> dict[str, dict[str, Summary]]:
+        """Implement :meth:`TablePage.estimates`, from the reports of the reference row."""
+        row, reports = self.reference, [*self.reference.reports.values()]
+        if not reports:
+            return {}
+        scores = next(iter(reports[0]['sets'].values()))
+        return {
+            name: {metric: row.metric(metric, estimate=name) for metric in IMAGE}
+            for name in scores['rows']
+            if name != NETWORK
+        }
+
     def _headline(self) -> Iterator[list[str]]:
         titles = [title for metric in IMAGE.values() for title in (metric.title, 'difference')]
         yield ['row', 'is', 'seeds', *titles]
@@ -41,15 +53,6 @@ class PicturePage(TablePage):
                 cells.append(cell(own))
                 cells.append(NOTHING if row is reference else cell(differs, signed=True))
             yield cells
-        for name in _estimates(reference):
-            found = [cell(reference.metric(metric, estimate=name)) for metric in IMAGE]
+        for name, metrics in self.estimates().items():
+            found = [cell(metrics[metric]) for metric in IMAGE]
             yield [name, 'without learning', '', found[0], '', found[1], '']
-
-
-def _estimates(row: RowMetrics) -> list[str]:
-    """Return the names of the estimates without learning in a row's reports."""
-    reports = [*row.reports.values()]
-    if not reports:
-        return []
-    scores = next(iter(reports[0]['sets'].values()))
-    return [name for name in scores['rows'] if name != NETWORK]

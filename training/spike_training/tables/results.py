@@ -36,12 +36,13 @@ def results_of(page: TablePage) -> dict[str, Any]:
           counted up to its last completed stage. 0 for the median-depth baseline.
         - ``settings``: hash of all settings of stages, data, evaluation and seed, without the
           version of the package.
+
+        Estimates without learning, of pictures, are rows like the median-depth baseline.
     """
-    return {
-        'table': page.table.path.name,
-        'base': page.table.settings.base,
-        'rows': {row.name: _of_row(row, page.metrics_of(row)) for row in page.rows if row.reports},
-    }
+    rows = {row.name: _of_row(row, page.metrics_of(row)) for row in page.rows if row.reports}
+    for name, metrics in page.estimates().items():
+        rows[name] = _of_row(page.reference, metrics, trained=False)
+    return {'table': page.table.path.name, 'base': page.table.settings.base, 'rows': rows}
 
 
 def encode(results: Mapping[str, Any]) -> bytes:
@@ -58,11 +59,14 @@ def _compact(found: Mapping[str, Any]) -> str:
     return json.dumps(found, allow_nan=False, separators=(', ', ': '))
 
 
-def _of_row(row: RowMetrics, metrics: Mapping[str, Summary]) -> dict[str, Any]:
+def _of_row(
+    row: RowMetrics, metrics: Mapping[str, Summary], trained: bool = True
+) -> dict[str, Any]:
+    trained = trained and bool(row.row.config.stages)
     return {
         str(seed): {
             'metrics': {name: _rounded(found, seed) for name, found in metrics.items()},
-            **_training(row.scorings[seed].needs, trained=bool(row.row.config.stages)),
+            **_training(row.scorings[seed].needs, trained),
             'settings': row.scorings[seed].settings_hash,
         }
         for seed in row.reports
