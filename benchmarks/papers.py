@@ -54,11 +54,14 @@ def read_all(plan: Mapping[str, Any]) -> dict[str, Paper]:
 
 
 def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None:
-    """Train what results lack, and mark those of other settings as stale."""
-    from spike_training.commands.table import table as train
-    from spike_training.tables.plan import load_table
-    from spike_training.tables.units import units_of
+    """Train what results lack, and mark those of other settings as stale.
 
+    A table that fails does not stop the others.
+
+    Raises:
+        ConfigError: ``only`` names nothing.
+        TrainingError: A table has failed; the message names each.
+    """
     wanted, _, row = only.partition('.')
     if wanted and wanted not in plan['tables']:
         near = difflib.get_close_matches(wanted, plan['tables'], 1)
@@ -66,40 +69,74 @@ def run(plan: Mapping[str, Any], only: str, options: argparse.Namespace) -> None
             f'--only {only}: expected one of {", ".join(plan["tables"])}, or one of '
             f'its rows after a dot' + (f'; did you mean {near[0]}?' if near else '')
         )
+    failed = []
     for name, facts in plan['tables'].items():
-        if wanted not in ('', name):
-            continue
-        rows = {one.settings.name: one for one in load_table(CONFIGS / facts['config']).rows}
-        if row and row not in rows:
-            raise ConfigError(f'--only {only}: expected a row of {name}: {", ".join(rows)}')
-        reference = next(one for one in rows.values() if one.config.stages)
-        path, out = RESULTS / f'{name}.json', options.out / name
-        for seed in facts['seeds']:
-            units = {
-                own: units_of(rows[own] if rows[own].config.stages else reference, seed, out)
-                for own in ([row] if row else rows)
-            }
-            hashes = {own: unit.settings_hash for own, unit in units.items()}
-            left = open_rows(path, hashes, str(seed))
-            if not left:
-                continue
-            hours = facts['hours'] * len(left) / len(rows) / len(facts['seeds'])
-            print(f'{name}, seed {seed}: {", ".join(left)}; about {hours:.1f} core-hours left')
-            made = out / 'results.json'
-            made.unlink(missing_ok=True)  # of an earlier run, perhaps of other settings
+        if wanted in ('', name):
             try:
-                train(
-                    CONFIGS / facts['config'],
-                    out,
-                    ','.join(left),
-                    str(seed),
-                    options.jobs,
-                    options.scheduler,
-                    options.cache,
-                    maps=options.maps,
-                )
-            finally:  # what is done is kept, also after an interruption
-                add_results(path, made)
+                _run_table(name, facts, row, options)
+            except (TrainingError, DataSetError) as error:
+                print(f'{name}: {error}', file=sys.stderr)
+                failed.append(name)
+    if failed:
+        raise TrainingError(f'{", ".join(failed)}: see above; the same command tries again')
+
+
+def _run_table(
+    name: str, facts: Mapping[str, Any], only: str, options: argparse.Namespace
+) -> None:
+    from spike_training.commands.table import table as train
+    from spike_training.tables.plan import load_table
+    from spike_training.tables.tasks import TASKS
+    from spike_training.tables.units import units_of
+
+    config = CONFIGS / facts['config']
+    table = load_table(config)
+    rows = {one.settings.name: one for one in table.rows}
+    if only and only not in rows:
+        raise ConfigError(f'--only {name}.{only}: expected a row of {name}: {", ".join(rows)}')
+    maps = options.maps if TASKS[table.task].maps else None
+    if TASKS[table.task].maps and maps is None:
+        print(f'{name} is left out: it needs --maps')
+        return
+    if maps is not None:
+        rows = {one.settings.name: one for one in load_table(config, maps).rows}
+    chosen = {own: one for own, one in rows.items() if only in ('', own)}
+    if missing := {
+        own: lacks for own, one in chosen.items() if (lacks := missing_data(one.config))
+    }:
+        paths = ', '.join(sorted(set(missing.values())))
+        print(f'{name}: {", ".join(missing)} are left out: {paths} is missing')
+    reference = rows[table.settings.reference]
+    path, out = RESULTS / f'{name}.json', options.out / name
+    for seed in facts['seeds']:
+        units = {
+            own: units_of(one if one.config.stages else reference, seed, out)
+            for own, one in chosen.items()
+            if own not in missing
+        }
+        hashes = {own: unit.settings_hash for own, unit in units.items()}
+        left = open_rows(path, hashes, str(seed))
+        if not left:
+            continue
+        hours = facts['hours'] * len(left) / len(rows) / len(facts['seeds'])
+        print(f'{name}, seed {seed}: {", ".join(left)}; about {hours:.1f} core-hours left')
+        made = out / 'results.json'
+        made.unlink(missing_ok=True)  # of an earlier run, perhaps of other settings
+        cache = options.cache or options.out / 'stages'  # tables share stages
+        where = (options.jobs, options.scheduler, cache)
+        try:
+            train(config, out, ','.join(left), str(seed), *where, maps=maps)
+        finally:  # what is done is kept, also after an interruption
+            add_results(path, made)
+
+
+def missing_data(config: Any) -> str:
+    """Return the first path of a run's recordings that is missing; empty: none is."""
+    from spike_training.datasets.readers import missing_paths
+
+    domains = (config.data, config.target) if config.target is not None else (config.data,)
+    given = {k: v for one in domains for k, v in one.recordings.items()}
+    return next((str(path) for k, v in given.items() for path in missing_paths(k, v)), '')
 
 
 def add_results(path: Path, made: Path) -> None:

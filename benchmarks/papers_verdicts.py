@@ -18,6 +18,7 @@ LARGEST = 1 << 20
 """Bytes of a file of results, at most."""
 
 LEAST_IMAGES, LEAST_PLACES, LEAST_HEADROOM = 50, 2, 0.2
+OF_HEADROOM = 'scaled_abs_rel'
 MARKS = {
     'holds': '✓',
     'does not hold': '✗',
@@ -88,6 +89,12 @@ class Reader:
         found = self.results.get(table, {}).get(row, {})
         return {seed: one for seed, one in found.items() if not one.get('stale')}
 
+    def stale(self, where: str) -> list[str]:
+        """Return the seeds whose results of a row are stale."""
+        table, _, row = where.partition('.')
+        found = self.results.get(table, {}).get(row, {})
+        return [seed for seed, one in found.items() if one.get('stale')]
+
     def values(self, where: str, metric: str) -> dict[str, float]:
         """Return a metric of a row by seed, where it is known."""
         found = {seed: one['metrics'].get(metric) for seed, one in self.seeds(where).items()}
@@ -112,28 +119,30 @@ class Reader:
         against = given['against'] if given['against'] != row else same[0]
         return own, against, str(rows[against])
 
-    def headroom(self, of: Mapping[str, Any], metric: str = 'scaled_abs_rel') -> float | None:
-        """Return how far labels of the target are below the best row that never saw it."""
-        best, control = self._mean(of['best'], metric), self._control(of, metric)
+    def headroom(self, name: str) -> float | None:
+        """Return how far labels of the target are below the best row that never saw it.
+
+        Args:
+            name: Key of ``headroom`` in the plan.
+        """
+        best, control = self._mean(self.plan['headroom'][name]['best']), self._control(name)
         return None if best is None or control is None else 1 - best / control
 
-    def closed(
-        self, of: Mapping[str, Any], row: str, metric: str = 'scaled_abs_rel'
-    ) -> float | None:
-        """Return the share of the headroom that a row gains without labels of the target."""
-        own, best = self._mean(row, metric), self._mean(of['best'], metric)
-        control = self._control(of, metric)
+    def closed(self, name: str, row: str) -> float | None:
+        """Return the share of a headroom that a row gains without labels of the target."""
+        own, best = self._mean(row), self._mean(self.plan['headroom'][name]['best'])
+        control = self._control(name)
         if own is None or best is None or control is None or best == control:
             return None
         return (control - own) / (control - best)
 
-    def _control(self, of: Mapping[str, Any], metric: str) -> float | None:
-        means = [self._mean(one, metric) for one in of['controls']]
+    def _control(self, name: str) -> float | None:
+        means = [self._mean(one) for one in self.plan['headroom'][name]['controls']]
         known = [one for one in means if one is not None]
         return min(known) if len(known) == len(means) else None
 
-    def _mean(self, where: str, metric: str) -> float | None:
-        values = self.values(where, metric)
+    def _mean(self, where: str) -> float | None:
+        values = self.values(where, OF_HEADROOM)
         return statistics.fmean(values.values()) if values else None
 
     def items(self, name: str, paper: Paper) -> Iterator[Item]:
@@ -156,15 +165,14 @@ class Reader:
         place = [*table.columns].index(column)
         (than,) = (one.values[place] for one in table.rows if one.name == pair[1])
         sign = 0 if than is None or than == printed else 1 if printed > than else -1
-        _, verdict = self._compare(pair[0], metric, pair[2], sign)
-        room, ours = given.get('headroom'), self.values(pair[0], metric)
-        if verdict in ('open', 'no verdict') or room is None or row not in room['of']:
-            return ours, verdict
-        gains = (self.headroom(room) or 0) >= LEAST_HEADROOM
-        return ours, verdict if gains else 'nothing to gain here'
+        rooms = given.get('headroom', {})
+        room = next((name for name, rows in rooms.items() if row in rows), None)
+        facts = {**given, 'headroom': room}
+        _, verdict = self._compare(pair[0], metric, pair[2], sign, facts)
+        return self.values(pair[0], metric), verdict
 
     def _compare(
-        self, own: str, metric: str, other: str | float, sign: int
+        self, own: str, metric: str, other: str | float, sign: int, given: Mapping[str, Any]
     ) -> tuple[list[float], str]:
         """Judge the difference of a row to another one, or to a number.
 
@@ -173,11 +181,13 @@ class Reader:
             metric: Metric of both.
             other: The other row, or the number.
             sign: Printed sign of the difference; 0: printed alike.
+            given: ``headroom``: name of that which is needed, None: none is; ``images`` and
+                ``places`` where they differ from those of the table.
 
         Returns:
             The difference by seed, as far as it is known, and the verdict.
         """
-        facts = self.plan['tables'][own.partition('.')[0]]
+        facts = {**self.plan['tables'][own.partition('.')[0]], **given}
         known, seeds = self.values(own, metric), [str(seed) for seed in facts['seeds']]
         if isinstance(other, str):
             than = self.values(other, metric)
@@ -188,6 +198,10 @@ class Reader:
             return apart, 'open'
         if facts['images'] < LEAST_IMAGES or facts['places'] < LEAST_PLACES:
             return apart, 'no verdict'
+        if (name := given.get('headroom')) is not None:
+            room = self.headroom(name)
+            if room is None or room < LEAST_HEADROOM:
+                return apart, 'open' if room is None else 'nothing to gain here'
         return apart, judge([sign * one for one in apart]) if sign else 'undecided'
 
     def said(self, name: str, place: str, number: str) -> str:
@@ -202,11 +216,13 @@ class Reader:
             Difference here and mark of the verdict; empty: it is none.
         """
         given = self.plan.get('said', {}).get(name, {}).get(f'{place} {number}'.strip())
-        if given is None:
-            return ''
+        return '' if given is None else self.difference(given)
+
+    def difference(self, given: Mapping[str, Any]) -> str:
+        """Describe a difference of the plan: what is found, and the mark of the verdict."""
         side = 'below' if 'below' in given else 'above'
         sign = -1 if side == 'below' else 1
-        apart, verdict = self._compare(given['row'], given['metric'], given[side], sign)
+        apart, verdict = self._compare(given['row'], given['metric'], given[side], sign, given)
         ours = spread([sign * one for one in apart])
         return f'{ours and f" / {ours}"} {MARKS[verdict]}'
 

@@ -13,7 +13,8 @@ import yaml
 
 from benchmarks import papers, papers_page
 from benchmarks.papers_verdicts import MARKS, Reader, read_results
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, TrainingError
+from spike_training.evaluation.images import estimates
 from spike_training.tables.paper import FOLDER, Paper, PrintedRow, PrintedTable, read_paper
 
 FACTS = {'config': 'a.yaml', 'seeds': [0, 1], 'hours': 2, 'images': 100, 'places': 5}
@@ -79,28 +80,61 @@ class TestVerdicts:
     def test_what_has_no_stand_in_is_not_runnable(self):
         assert items()['Theirs', 'abs_rel'].verdict == 'not runnable here'
 
-    def test_stale_results_are_not_used(self):
+    def test_stale_results_are_told_and_not_used(self):
         assert items(stale=True)['New', 'abs_rel'].verdict == 'open'
+        reader = Reader(PLAN, {'a': {'old': seeds_of(0.5, 0.52, stale=True)}, 'few': {}})
+        told = papers_page.page(reader, {'p': PAPER}, [*reader.items('p', PAPER)], '')
+        assert (
+            '- Old: `a.old`, compared with New; of other settings, not used: seeds 0, 1\n' in told
+        )
 
     def test_without_headroom_there_is_nothing_to_gain(self):
         plan = json.loads(json.dumps(PLAN))
-        room = {'best': 'a.new', 'controls': ['a.old'], 'of': ['New']}
-        plan['papers']['p']['I']['headroom'] = room
+        plan['headroom'] = {'night': {'best': 'a.new', 'controls': ['a.old']}}
+        plan['papers']['p']['I']['headroom'] = {'night': ['New']}
         rows = {'old': seeds_of(0.5, 0.5), 'new': seeds_of(0.45, 0.44)}
         for one in (*rows['old'].values(), *rows['new'].values()):
             one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
         reader = Reader(plan, {'a': rows})
-        assert reader.headroom(room) == pytest.approx(1 - 0.445 / 0.5)
-        assert reader.closed(room, 'a.old') == 0
-        assert reader.closed(room, 'a.new') == pytest.approx(1)
-        assert reader.closed(room, 'a.unknown') is None
+        assert reader.headroom('night') == pytest.approx(1 - 0.445 / 0.5)
+        assert reader.closed('night', 'a.old') == 0
+        assert reader.closed('night', 'a.new') == pytest.approx(1)
+        assert reader.closed('night', 'a.unknown') is None
         listed = [*reader.items('p', PAPER)]
-        assert '- headroom: 11%; of it closed: New 100%\n' in papers_page.page(
+        assert '- headroom, night: 11%; of it closed: New 100%\n' in papers_page.page(
             reader, {'p': PAPER}, listed, ''
         )
         found = {(one.row, one.column): one.verdict for one in listed}
         assert found['New', 'abs_rel'] == 'nothing to gain here'
         assert found['Old', 'abs_rel'] == 'holds'
+        said = {'row': 'a.new', 'metric': 'abs_rel', 'below': 'a.old'}
+        assert reader.difference(said).endswith('✓')
+        assert reader.difference({**said, 'headroom': 'night'}).endswith(' 0')
+
+    def test_an_unknown_headroom_is_open(self):
+        plan = json.loads(json.dumps(PLAN))
+        plan['headroom'] = {'night': {'best': 'a.labels', 'controls': ['a.old']}}
+        plan['papers']['p']['I']['headroom'] = {'night': ['New']}
+        assert items(plan=plan)['New', 'abs_rel'].verdict == 'open'
+
+    def test_images_of_a_printed_table_go_before_those_of_its_stand_in(self):
+        plan = json.loads(json.dumps(PLAN))
+        plan['papers']['p']['I']['places'] = 1
+        assert items(plan=plan)['New', 'abs_rel'].verdict == 'no verdict'
+
+    @pytest.mark.parametrize(
+        ('bicross', 'adabn', 'reached'),
+        [(0.4, 0.45, 1), (0.4, 0.39, 0), (0.46, 0.48, 0)],
+    )
+    def test_bicross_is_to_close_a_share_of_the_headroom(self, bicross, adabn, reached):
+        values = {'labels': 0.35, 'source': 0.5, 'bicross': bicross, 'adabn': adabn}
+        rows = {name: seeds_of(value, value) for name, value in values.items()}
+        for one in (one for row in rows.values() for one in row.values()):
+            one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
+        night = {'best': 'a.labels', 'controls': ['a.source'], 'bicross': 'a.bicross'}
+        plan = {**PLAN, 'headroom': {'night': {**night, 'adabn': 'a.adabn'}}}
+        listed = papers_page.page(Reader(plan, {'a': rows}), {}, [], '')
+        assert f'in {reached} of 1 scenarios' in listed
 
     @pytest.mark.parametrize(
         ('side', 'other', 'told'),
@@ -151,6 +185,11 @@ def test_rows_that_stand_in_are_in_their_tables():
     for name, facts in plan['tables'].items():
         config = yaml.safe_load((papers.CONFIGS / facts['config']).read_text())
         known[name] = {row['name'] for row in config['rows']}
+    known['ssml'] |= {*estimates(41)}
+    for room in plan['headroom'].values():
+        for where in (room['best'], *room['controls']):
+            name, _, row = where.partition('.')
+            assert row in known[name], where
     for tables in plan['papers'].values():
         for table in tables.values():
             for given in table.get('rows', {}).values():
@@ -161,8 +200,9 @@ def test_rows_that_stand_in_are_in_their_tables():
         read = read_paper(FOLDER / f'{paper}.yaml', [])
         places = {f'Figure {one.number}' for one in read.figures}
         places |= {f'{one.place} {value.name}' for one in read.statements for value in one.values}
+        places |= {one.place for one in read.statements if not one.values}
         assert told.keys() <= places
-        for given in told.values():
+        for given in (*told.values(), *plan['ours']):
             for where in (given['row'], given.get('below', given.get('above'))):
                 if isinstance(where, str):
                     name, _, row = where.partition('.')
@@ -230,6 +270,40 @@ def test_an_interruption_keeps_what_is_done(tmp_path, monkeypatch, capsys):
         papers.main(['--run', '--only', 'ssml.mutual', '--out', str(tmp_path / 'out')])
     assert [*json.loads((tmp_path / 'ssml.json').read_text())['rows']] == ['tfi', 'mutual']
     assert 'interrupted; the same command goes on' in capsys.readouterr().err
+
+
+def test_a_table_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
+    tried = []
+
+    def failed(config, *rest, **options):
+        tried.append(config.stem)
+        raise TrainingError('no memory')
+
+    monkeypatch.setattr(papers, 'RESULTS', tmp_path)
+    monkeypatch.setattr('spike_training.commands.table.table', failed)
+    plan = {'tables': {
+        name: {**FACTS, 'config': f'{name}.yaml'} for name in ('scenarios', 'dsr', 'ssml')
+    }}  # fmt: skip
+    options = papers.argument_parser().parse_args(['--run', '--out', str(tmp_path / 'out')])
+    with pytest.raises(TrainingError, match='scenarios, ssml: see above'):
+        papers.run(plan, '', options)
+    assert tried == ['scenarios', 'ssml']
+    told = capsys.readouterr()
+    assert 'dsr is left out: it needs --maps' in told.out
+    assert 'room_pre_src_long_adabn, room_mono_cross' in told.out
+    assert 'are left out: datasets/sevenscenes is missing' in told.out
+    assert 'scenarios: no memory' in told.err
+
+
+def test_what_is_committed_is_of_the_tables_settings(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(papers, 'RESULTS', tmp_path)
+    results = papers.ROOT / 'benchmarks' / 'paper_results'
+    plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
+    for name in ('dpn', 'dpn_road'):
+        (tmp_path / f'{name}.json').write_bytes((results / f'{name}.json').read_bytes())
+        options = papers.argument_parser().parse_args(['--run', '--out', str(tmp_path / 'out')])
+        papers.run(plan, name, options)
+    assert 'left' not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -222,12 +222,12 @@ class Figure:
 
 @dataclass
 class Statement:
-    """Numbers in the text of a paper: a setting of an experiment, or a claim that can be measured.
+    """Part of the text of a paper: a setting of an experiment, or a claim that can be measured.
 
     Attributes:
         place: Section, or another part of the paper.
         about: What is said of the numbers, in words of this package.
-        values: The numbers, one or more.
+        values: The numbers; empty: a claim without one.
     """
 
     place: str = ''
@@ -237,8 +237,6 @@ class Statement:
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
         yield from _missing(self, 'place', 'about')
-        if not self.values:
-            yield 'values is []: expected one or more'
         yield from _problems_of_values(self.values)
 
 
