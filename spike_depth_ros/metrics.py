@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,12 @@ ORDINAL_RATIO = 1.1
 
 ORDINAL_SEED = 20_260
 """Seed of the pairs, together with the index of the image."""
+
+SPARSIFICATION_STEPS = 20
+"""Points of the drawn sparsification curve; the areas use every pixel."""
+
+CURVES = ('by_uncertainty', 'oracle')
+"""Names of the sparsification curves, by uncertainty and by error."""
 
 EDGE_SPAN = 0.1
 """Smallest span of log depth around a pixel of an edge zone, and of a seen edge."""
@@ -478,6 +484,8 @@ class UncertaintyErrors(Accumulator):
         inside: Covered pixels whose truth lies within the interval, its ends included.
         image_sums: Sums over images of each image's metrics.
         image_counts: Number of images with each metric.
+        curve_sums: Sums over images of :data:`SPARSIFICATION_STEPS` points of each curve of
+            :func:`sparsification_curves`.
 
     Raises:
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
@@ -488,6 +496,7 @@ class UncertaintyErrors(Accumulator):
     inside: int = 0
     image_sums: dict[str, float] = dataclasses.field(default_factory=dict)
     image_counts: dict[str, float] = dataclasses.field(default_factory=dict)
+    curve_sums: dict[str, _Doubles] = dataclasses.field(default_factory=dict)
 
     def add(self, prediction: FloatArray, half_width: FloatArray, truth: FloatArray) -> None:
         """Add one image, or a batch of them.
@@ -518,13 +527,20 @@ class UncertaintyErrors(Accumulator):
         if not true.size:
             return
         error, uncertainty = np.abs(depth - true) / true, width / depth
+        # Sorted once for all of them, which is most of the time.
+        by_error, by_uncertainty = _Order.of(error), _Order.of(uncertainty)
+        curves = _curves(error, by_error, by_uncertainty)
         metrics = {
-            **sparsification(error, uncertainty),
-            'rank_correlation': rank_correlation(error, uncertainty),
+            **_areas(error, *curves),
+            'rank_correlation': _correlation(by_error, by_uncertainty),
             'median_error': float(np.median(error)),
             'median_uncertainty': float(np.median(uncertainty)),
-            'edge_ratio': edge_ratio(width / depth, truth, covered),
+            'edge_ratio': edge_ratio(uncertainty, truth, covered),
         }
+        kept = np.linspace(1, 0, SPARSIFICATION_STEPS, endpoint=False)
+        places = np.maximum(np.ceil(kept * error.size).astype(int) - 1, 0)
+        for name, curve in zip(CURVES, curves, strict=True):
+            self.curve_sums[name] = self.curve_sums.get(name, 0) + curve[places]
         known = {name: value for name, value in metrics.items() if not math.isnan(value)}
         _accumulate(self.image_sums, known)
         _accumulate(self.image_counts, dict.fromkeys(known, 1))
@@ -554,6 +570,16 @@ class UncertaintyErrors(Accumulator):
             for name in names
         }
         return {'interval_coverage': self.interval_coverage, **means}
+
+    def sparsification(self) -> dict[str, list[float]]:
+        """Return the mean error over the share of removed pixels, by uncertainty and by error."""
+        removed = np.linspace(0, 1, SPARSIFICATION_STEPS, endpoint=False)
+        images = max(self.image_counts.get('ause', 0), 1)
+        means = {
+            name: self.curve_sums.get(name, np.zeros(SPARSIFICATION_STEPS)) / images
+            for name in CURVES
+        }
+        return {'removed': removed.tolist(), **{k: mean.tolist() for k, mean in means.items()}}
 
     def report(self) -> dict[str, Any]:
         """Return all values for JSON; None for what is not finite."""
@@ -889,9 +915,7 @@ def sparsification(error: _Doubles, uncertainty: _Doubles) -> dict[str, float]:
     Returns:
         ``ause`` and ``aurg``.
     """
-    curve, oracle_curve = sparsification_curves(error, uncertainty)
-    by_uncertainty, oracle = float(curve.mean()), float(oracle_curve.mean())
-    return {'ause': by_uncertainty - oracle, 'aurg': float(error.mean()) - by_uncertainty}
+    return _areas(error, *sparsification_curves(error, uncertainty))
 
 
 def sparsification_curves(error: _Doubles, uncertainty: _Doubles) -> tuple[_Doubles, _Doubles]:
@@ -904,9 +928,7 @@ def sparsification_curves(error: _Doubles, uncertainty: _Doubles) -> tuple[_Doub
     Returns:
         ``S_u(k)`` and ``S_e(k)`` for k = 1..N, ``[N]`` each.
     """
-    _, place, sizes = np.unique(uncertainty, return_inverse=True, return_counts=True)
-    tied = np.bincount(place, weights=error) / sizes
-    return _running_means(np.repeat(tied, sizes)), _running_means(np.sort(error))
+    return _curves(error, _Order.of(error), _Order.of(uncertainty))
 
 
 def rank_correlation(one: _Doubles, other: _Doubles) -> float:
@@ -919,16 +941,55 @@ def rank_correlation(one: _Doubles, other: _Doubles) -> float:
     Returns:
         The correlation; NaN where either is constant.
     """
-    a, b = _centred_ranks(one), _centred_ranks(other)
+    return _correlation(_Order.of(one), _Order.of(other))
+
+
+class _Order(NamedTuple):
+    """Order of values.
+
+    Attributes:
+        values: Different values, ascending.
+        place: Place of each value among them, ``[N]``.
+        sizes: How often each of them occurs.
+    """
+
+    values: _Doubles
+    place: npt.NDArray[np.intp]
+    sizes: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, values: _Doubles) -> _Order:
+        """Sort values."""
+        return cls(*np.unique(values, return_inverse=True, return_counts=True))
+
+    @property
+    def centred_ranks(self) -> _Doubles:
+        """Mean rank of each value, less the mean rank of 1..N, which ties do not move."""
+        ranks: _Doubles = (np.cumsum(self.sizes) - (self.sizes - 1) / 2)[self.place]
+        return ranks - (self.place.size + 1) / 2
+
+
+def _curves(
+    error: _Doubles, by_error: _Order, by_uncertainty: _Order
+) -> tuple[_Doubles, _Doubles]:
+    sizes = by_uncertainty.sizes
+    tied = np.bincount(by_uncertainty.place, weights=error) / sizes
+    ascending = np.repeat(by_error.values, by_error.sizes)
+    return _running_means(np.repeat(tied, sizes)), _running_means(ascending)
+
+
+def _areas(error: _Doubles, curve: _Doubles, oracle: _Doubles) -> dict[str, float]:
+    by_uncertainty = float(curve.mean())
+    return {
+        'ause': by_uncertainty - float(oracle.mean()),
+        'aurg': float(error.mean()) - by_uncertainty,
+    }
+
+
+def _correlation(one: _Order, other: _Order) -> float:
+    a, b = one.centred_ranks, other.centred_ranks
     norm = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / norm if norm else math.nan
-
-
-def _centred_ranks(values: _Doubles) -> _Doubles:
-    _, place, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: _Doubles = (np.cumsum(sizes) - (sizes - 1) / 2)[place]
-    # The mean rank of 1..N, which ties do not move.
-    return ranks - (values.size + 1) / 2
 
 
 def _running_means(values: _Doubles) -> _Doubles:
@@ -985,7 +1046,7 @@ def _shift_moment(
         total['log_moment'] += gap**2 * total_count * count / (total_count + count)
 
 
-def _accumulate(total: dict[str, float], more: dict[str, float]) -> None:
+def _accumulate(total: dict[str, Any], more: Mapping[str, Any]) -> None:
     for name, value in more.items():
         total[name] = total.get(name, 0) + value
 

@@ -161,6 +161,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'structure': scores.structure.report(),
         'uncertainty': scores.uncertainty.report(),
         **scores.breakdown.report(),
+        'sparsification': scores.uncertainty.sparsification(),
     }
 
 

@@ -31,7 +31,6 @@ from spike_depth_ros.metrics import (
     depth_ratio,
     has_truth,
     relative_error,
-    sparsification_curves,
 )
 from spike_depth_ros.stream.decode import FloatImage
 
@@ -43,9 +42,6 @@ UNCERTAINTY_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, math.inf)
 
 WIDTH_STEP, WIDTH_STEPS = 0.1, 40
 """Multiples of the interval's half-width at which its coverage is counted: 0.1 to 4."""
-
-SPARSIFICATION_STEPS = 20
-"""Points of the drawn sparsification curve; the areas use every pixel."""
 
 UNCERTAINTY_METRICS = ('interval_coverage', 'ause', 'aurg', 'rank_correlation')
 
@@ -164,7 +160,7 @@ class Bins:
 
 
 class ErrorBreakdown:
-    """Errors by distance and by uncertainty, sparsification curve, coverage of the interval.
+    """Errors by distance and by uncertainty, coverage of the interval.
 
     Sums over any number of images. Whole images are scored, without cap and alignment.
 
@@ -181,8 +177,6 @@ class ErrorBreakdown:
         self.by_uncertainty = Bins(UNCERTAINTY_EDGES)
         self._depth_range = depth_range
         self._widths = np.zeros(WIDTH_STEPS + 1)
-        self._curves = np.zeros((2, SPARSIFICATION_STEPS))
-        self._curve_images = 0
 
     def add(self, prediction: FloatImage, half_width: FloatImage, truth: FloatImage) -> None:
         """Add one image; pixels without truth, prediction or uncertainty are ignored.
@@ -213,11 +207,6 @@ class ErrorBreakdown:
         self.by_distance.add(true, pixels)
         self.by_uncertainty.add(width / depth, pixels)
         self._count_widths(distance, width)
-        curves = sparsification_curves(error, width / depth)
-        kept = np.linspace(1, 0, SPARSIFICATION_STEPS, endpoint=False)
-        places = np.maximum(np.ceil(kept * error.size).astype(int) - 1, 0)
-        self._curves += np.stack([curve[places] for curve in curves])
-        self._curve_images += 1
 
     def _count_widths(
         self, distance: npt.NDArray[np.float64], width: npt.NDArray[np.float64]
@@ -226,16 +215,6 @@ class ErrorBreakdown:
             multiple = np.where(distance > 0, distance / width, 0)
         steps = np.minimum(np.ceil(multiple / WIDTH_STEP), WIDTH_STEPS + 1) - 1
         self._widths += np.bincount(np.maximum(steps, 0).astype(int), minlength=WIDTH_STEPS + 1)
-
-    def sparsification(self) -> dict[str, list[float]]:
-        """Return the mean error over the share of removed pixels, by uncertainty and by error."""
-        removed = np.linspace(0, 1, SPARSIFICATION_STEPS, endpoint=False)
-        means = self._curves / max(self._curve_images, 1)
-        return {
-            'removed': [float(value) for value in removed],
-            'by_uncertainty': [float(value) for value in means[0]],
-            'oracle': [float(value) for value in means[1]],
-        }
 
     def interval_curve(self) -> dict[str, list[float]]:
         """Return the share of the truth within multiples of the half-width."""
@@ -252,7 +231,6 @@ class ErrorBreakdown:
         return {
             'by_distance': self.by_distance.rows(),
             'by_uncertainty': self.by_uncertainty.rows(),
-            'sparsification': self.sparsification(),
             'interval_curve': self.interval_curve(),
         }
 

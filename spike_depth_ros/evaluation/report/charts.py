@@ -98,7 +98,7 @@ def sparsification(runs: Sequence[ModelRun]) -> Figure:
     """Draw the error of the remaining pixels while the most uncertain ones are removed."""
     axes = chart('share of pixels removed', 'mean Abs Rel of the rest')
     for number, run in enumerate(runs):
-        curve = run.scores.breakdown.sparsification()
+        curve = run.scores.uncertainty.sparsification()
         colour, removed = COLOURS[number % 4], curve['removed']
         name = f'{_name(run, runs)}: '.removeprefix(': ')
         axes.plot(

@@ -138,7 +138,7 @@ class Predicted(NamedTuple):
         numbers: Numbers of the samples in their source.
         fx: Focal lengths of the samples, pixels.
         uncertainty: Errors of the predicted half-widths.
-        breakdown: Errors by distance and uncertainty, and curves of the uncertainty.
+        breakdown: Errors by distance and uncertainty.
     """
 
     depth: FloatImage
@@ -253,7 +253,7 @@ def evaluate_set(
         'tables': {name: score.tables() for name, score in scores.items()},
         'uncertainty': found.uncertainty.report(),
         'by_distance': [*map(without_nan, found.breakdown.by_distance.rows())],
-        'sparsification': found.breakdown.sparsification(),
+        'sparsification': found.uncertainty.sparsification(),
         'planes': [*one.planes],
         'rate_hz': one.rate_hz,
         'fx': _ends(found.fx),
