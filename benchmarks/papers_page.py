@@ -30,14 +30,15 @@ def csv_text(items: list[Item]) -> str:
 def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str) -> str:
     """Format docs/papers.md: counts of verdicts, then each paper."""
     counts = Counter(item.verdict for item in items)
-    lines = [head.rstrip(), '', '| verdict | mark | numbers |', '|---|---|---|']
+    lines = [head.rstrip(), '', '| verdict | mark | numbers of tables |', '|---|---|---|']
     lines += [f'| {name} | {mark} | {counts[name]} |' for name, mark in MARKS.items()]
     for name, paper in read.items():
         lines += ['', f'## {paper.cited}: {paper.title}', '']
-        lines.append(f'Network of the paper: {paper.network}.')
+        note = reader.plan.get('notes', {}).get(name, '')
+        lines.append(f'Network of the paper: {paper.network}. {note}'.strip())
         for table in paper.tables:
             own = [one for one in items if (one.paper, one.table) == (name, table.number)]
-            lines += ['', *_table_lines(reader, name, table, own)]
+            lines += ['', *_table_lines(reader, name, paper, table, own)]
         lines += ['', '### Figures and statements', '', '| place | what is said | numbers |']
         lines.append('|---|---|---|')
         said = [(f'Figure {one.number}', one) for one in paper.figures]
@@ -55,14 +56,20 @@ def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str
 
 
 def _table_lines(
-    reader: Reader, name: str, table: PrintedTable, items: list[Item]
+    reader: Reader, name: str, paper: Paper, table: PrintedTable, items: list[Item]
 ) -> Iterator[str]:
     given = reader.plan['papers'][name][table.number]
     yield from (f'### Table {table.number}: {table.caption}', '')
+    titles = paper.titles([table.number])
+    headings = dict.fromkeys(one.removeprefix(f'{column}: ') for column, one in titles.items())
+    yield f'- metrics: {"; ".join(headings)}'
+    for printed in table.rows:
+        for column, note in printed.notes.items():
+            yield f'- as printed: {printed.name}, {column}: {note}'
     pairs = {row.name: Reader.pair(given, row.name) for row in table.rows}
     used = dict.fromkeys(pair[0].partition('.')[0] for pair in pairs.values() if pair)
     for own in used:
-        facts = reader.plan['tables'][own]
+        facts = {**reader.plan['tables'][own], **given}
         config = f'training/configs/tables/{facts["config"]}'
         yield (
             f'- `{own}`: {facts["stand_in"]}; {facts["images"]} test images, seeds '
@@ -83,7 +90,9 @@ def _table_lines(
         yield f'- missing here: {given["missing"]}'
     for row, pair in pairs.items():
         if pair is not None:
-            yield f'- {row}: `{pair[0]}`, compared with {pair[1]}{_effort(reader, pair[0])}'
+            than = f'compared with `{pair[2]}` ({pair[1]})'
+            than = than if row != given['against'] else 'others are compared with it'
+            yield f'- {row}: `{pair[0]}`, {than}{_effort(reader, pair[0])}'
     marked = {(item.row, item.column): _cell(item) for item in items}
     rows, columns = [row.name for row in table.rows], [*table.columns]
     turned = len(columns) > len(rows)  # so that wide ones can be read

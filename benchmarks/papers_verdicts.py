@@ -23,6 +23,7 @@ MARKS = {
     'holds': '✓',
     'does not hold': '✗',
     'undecided': '?',
+    'reference': '=',
     'nothing to gain here': '0',
     'no verdict': '~',
     'open': '·',
@@ -111,13 +112,7 @@ class Reader:
         if row not in rows:
             return None
         own, *other = [rows[row]] if isinstance(rows[row], str) else rows[row]
-        if other:
-            return own, given['against'], other[0]
-        # The row that others are compared with is compared with the first of its own table.
-        table = own.partition('.')[0]
-        same = [name for name in rows if name != row and f'{rows[name]}'.startswith(f'{table}.')]
-        against = given['against'] if given['against'] != row else same[0]
-        return own, against, str(rows[against])
+        return own, given['against'], other[0] if other else str(rows[given['against']])
 
     def headroom(self, name: str) -> float | None:
         """Return how far labels of the target are below the best row that never saw it.
@@ -162,6 +157,10 @@ class Reader:
         metric = given['metrics'].get(column) if 'metrics' in given else column
         if pair is None or metric is None:
             return {}, 'not runnable here'
+        if row == given['against']:
+            known = self.values(pair[0], metric)
+            seeds = self.plan['tables'][pair[0].partition('.')[0]]['seeds']
+            return known, 'reference' if len(known) == len(seeds) else 'open'
         place = [*table.columns].index(column)
         (than,) = (one.values[place] for one in table.rows if one.name == pair[1])
         sign = 0 if than is None or than == printed else 1 if printed > than else -1
