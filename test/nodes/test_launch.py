@@ -25,7 +25,7 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
-from shared_files import family, left_of, shared_files
+from shared_files import family, left_of, steady_files
 
 from spike_depth_ros.nodes import launching
 from spike_depth_ros.nodes.process import asset
@@ -108,7 +108,7 @@ def test_two_signals_to_all_processes_of_a_launch_leave_nothing(launch, ros_node
     process, read = launch('demo.launch.py', 'rviz:=false')
     spin(lambda: images, what='depth images')
     pids = family(process.pid)
-    own = shared_files(pids)
+    own = steady_files(pids)
     assert own
     for name in pair:  # as service managers send them
         for pid in pids:

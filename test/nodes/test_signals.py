@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 from depth_node import save_bars
-from shared_files import all_files, family, left_of, shared_files
+from shared_files import all_files, family, left_of, shared_files, steady_files
 
 pytestmark = [pytest.mark.dds, pytest.mark.usefixtures('shipped_profile')]
 
@@ -106,8 +106,8 @@ def test_a_second_signal_changes_neither_status_nor_what_is_left(
     if moment == 'running':
         time.sleep(1.0)
     assert process.poll() is None, log()
-    # Those of killed processes are opened, too, to look whether these live.
-    own = shared_files(family(process.pid)) - before
+    files_of = steady_files if moment == 'running' else shared_files  # at once at the start
+    own = files_of(family(process.pid)) - before
     first, second = (SIGNALS[name] for name in pair.split('-'))
     process.send_signal(first)
     time.sleep(delay_ms / 1000)
