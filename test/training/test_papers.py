@@ -295,6 +295,7 @@ def test_a_table_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
 
 def test_what_is_committed_is_of_the_tables_settings(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(papers, 'RESULTS', tmp_path)
+    monkeypatch.setattr('spike_training.commands.table.table', None)  # trains nothing
     results = papers.ROOT / 'benchmarks' / 'paper_results'
     plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
     for name in ('dpn', 'dpn_road'):
