@@ -92,6 +92,7 @@ def make_source(
         with_image=spec.image,
         with_frame=spec.frame,
         dropped=spec.dropped,
+        other_scene=spec.other_scene,
         with_right=spec.right,
         baseline_factors=spec.baseline_factors,
         device=device,

@@ -76,6 +76,7 @@ class Shot:
         lost: Share of the bins of the window that are lost.
         has_frame: Whether there is a frame.
         has_spikes: Whether there are spikes.
+        other_scene: Whether the frame is that of another sample.
         noise: Seed of the frame's noise, and of the bins that are lost.
     """
 
@@ -88,10 +89,17 @@ class Shot:
     lost: float = 0.0
     has_frame: bool = True
     has_spikes: bool = True
+    other_scene: bool = False
     noise: int = 0
 
 
-def draw_shot(seed: int, index: int, condition: str | None = None, dropped: float = 0.0) -> Shot:
+def draw_shot(
+    seed: int,
+    index: int,
+    condition: str | None = None,
+    dropped: float = 0.0,
+    other_scene: float = 0.0,
+) -> Shot:
     """Draw the shot of a sample, a function of the arguments.
 
     Args:
@@ -99,12 +107,15 @@ def draw_shot(seed: int, index: int, condition: str | None = None, dropped: floa
         index: Number of the sample.
         condition: One of :data:`CONDITIONS`; None: one is drawn, as for training.
         dropped: Share of the drawn samples without a frame, and of those without spikes.
+        other_scene: Share of those with the frame of another sample.
     """
     rng = np.random.default_rng([seed, _SHOTS, index])
     drawn, clean, damage = rng.random(), rng.random(), DAMAGES[int(rng.integers(len(DAMAGES)))]
     if condition is None:
         if drawn < 2 * dropped:
             condition = MISSING[drawn < dropped]
+        elif drawn < 2 * dropped + other_scene:
+            condition = 'other_scene'
         else:
             condition = 'clean' if clean < CLEAN else damage
     shot = Shot(noise=int(rng.integers(1 << 62)))
@@ -114,7 +125,7 @@ def draw_shot(seed: int, index: int, condition: str | None = None, dropped: floa
 
     changes: dict[str, object] = {
         'clean': {},
-        'other_scene': {},
+        'other_scene': {'other_scene': True},
         'blurred': {'exposure_s': between(EXPOSURES_S)},
         'over_exposed': {'gain': between(OVER)},
         'dark': {'gain': between(UNDER)},

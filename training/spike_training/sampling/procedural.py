@@ -79,6 +79,7 @@ class ProceduralSource:
         with_frame: Whether batches have the frame of a camera beside the spikes.
         dropped: Share of samples without a frame, and of those without spikes, where there is no
             condition.
+        other_scene: Share of samples with the frame of another scene, where there is no condition.
         condition: What goes wrong with frame or spikes, one of ``frames.CONDITIONS``; None: it is
             drawn for each sample.
         baseline_factors: Least and largest factor on this distance, drawn for each sample with a
@@ -115,6 +116,7 @@ class ProceduralSource:
         with_spikes: bool = True,
         with_frame: bool = False,
         dropped: float = 0.0,
+        other_scene: float = 0.0,
         condition: str | None = None,
     ) -> None:
         if with_image and not with_spikes:
@@ -133,7 +135,8 @@ class ProceduralSource:
         self.rates_hz = rates_hz or (rate_hz,)
         self.with_rgb, self.with_image, self.with_right = with_rgb, with_image, with_right
         self.with_spikes = with_spikes
-        self.with_frame, self.condition, self.dropped = with_frame, condition, dropped
+        self.with_frame, self.condition = with_frame, condition
+        self.dropped, self.other_scene = dropped, other_scene
         if not 0 < baseline_factors[0] <= baseline_factors[1]:
             raise ValueError(
                 f'baseline_factors is {list(baseline_factors)}: expected two above 0, the larger '
@@ -310,7 +313,7 @@ class ProceduralSource:
         if self.with_right:
             scenes = without_illumination(scenes)
         shots = [
-            draw_shot(self.seed, k, self.condition, self.dropped)
+            draw_shot(self.seed, k, self.condition, self.dropped, self.other_scene)
             for k in indices
             if self.with_frame
         ]
@@ -395,24 +398,25 @@ class ProceduralSource:
         """Return the frames of samples; the exposure of each is metered on itself."""
         before = np.array([shot.age_s for shot in shots], np.float32)
         lasting = np.array([shot.exposure_s for shot in shots], np.float32)
-        if self.condition == 'other_scene':
-            scenes = generate(self.generators, [index + 1 for index in indices])
-            total = self._seen_at(scenes, -before)
-        else:
-            assert rendering.rgb is not None
-            total = rendering.rgb.clone()
-            if len(old := np.flatnonzero(before)):
-                total[torch.from_numpy(old).to(self.device)] = self._seen_at(
-                    scenes.take(old), -before[old]
-                )
+        assert rendering.rgb is not None
+        total = rendering.rgb.clone()
+
+        def places(chosen: Array) -> Tensor:
+            return torch.from_numpy(chosen).to(self.device)
+
+        if len(others := np.flatnonzero([shot.other_scene for shot in shots])):
+            seen = generate(self.generators, [indices[k] + 1 for k in others])
+            total[places(others)] = self._seen_at(seen, -before[others])
+        if len(old := np.flatnonzero(before)):
+            total[places(old)] = self._seen_at(scenes.take(old), -before[old])
         if len(blurred := np.flatnonzero(lasting)):
-            places, some = torch.from_numpy(blurred).to(self.device), scenes.take(blurred)
+            some = scenes.take(blurred)
             # Middles of equal parts of the exposure; that of the middle part is there already.
             for k in range(-(INSTANTS // 2), INSTANTS // 2 + 1):
                 if k:
                     later = (k / INSTANTS * lasting - before)[blurred]
-                    total[places] += self._seen_at(some, later)
-            total[places] /= INSTANTS
+                    total[places(blurred)] += self._seen_at(some, later)
+            total[places(blurred)] /= INSTANTS
         level = np.full(len(shots), _RGB_LEVEL, np.float32)
         gain = exposure_gain(total.mean(dim=1), level)
         return expose_frames(total * gain[:, None], shots)

@@ -324,6 +324,7 @@ class BatchSpec:
         frame: True if procedural samples of the source have the frame of a camera beside the
             spikes.
         dropped: Share of these samples without the frame, and of those without spikes.
+        other_scene: Share of these samples with the frame of another scene.
         right: True if samples, of the target where there are both domains, have a right eye.
         baseline_factors: Least and largest factor on the distance of the eyes of procedural
             samples, drawn for each.
@@ -337,6 +338,7 @@ class BatchSpec:
     raw_pixels: bool = False
     frame: bool = False
     dropped: float = 0.0
+    other_scene: float = 0.0
     right: bool = False
     baseline_factors: tuple[float, float] = (1.0, 1.0)
 

@@ -70,6 +70,14 @@ class TestShots:
             assert share == pytest.approx(dropped, abs=0.03)
         assert all(shot.has_frame or shot.has_spikes for shot in shots)
 
+    def test_frames_of_other_scenes_are_a_share_of_their_own(self):
+        shots = [draw_shot(0, k, dropped=0.15, other_scene=0.2) for k in range(2000)]
+        others = [shot for shot in shots if shot.other_scene]
+        assert len(others) / len(shots) == pytest.approx(0.2, abs=0.03)
+        assert all(shot.has_frame and shot.has_spikes for shot in others)
+        without = [draw_shot(0, k, dropped=0.15) for k in range(2000)]
+        assert all(a == b for a, b in zip(shots, without, strict=True) if not a.other_scene)
+
     def test_nothing_is_dropped_where_a_condition_is_given(self):
         shots = [draw_shot(0, k, 'blurred', dropped=0.5) for k in range(50)]
         assert all(shot.has_frame and shot.has_spikes and shot.exposure_s for shot in shots)
@@ -87,6 +95,7 @@ class TestShots:
             'boxes': {'boxes'}, 'old': {'age_s'}, 'shifted': {'shift'},
             'spikes_dark': {'light'}, 'spikes_lost': {'lost'},
             'frame_missing': {'has_frame'}, 'spikes_missing': {'has_spikes'},
+            'other_scene': {'other_scene'},
         }  # fmt: skip
         assert changed == expected.get(condition, set())
 
@@ -127,6 +136,15 @@ class TestFrames:
         clean, damaged = source('clean').batch(0, 4), source(condition).batch(0, 4)
         assert damaged.counts.sum() < 0.9 * clean.counts.sum()
         assert torch.equal(damaged.frame, clean.frame)
+
+    def test_frames_of_other_scenes_are_those_of_the_next_samples(self):
+        clean, some = source('clean').batch(0, 8), source(other_scene=0.5).batch(0, 8)
+        shots = [draw_shot(5, k, other_scene=0.5) for k in range(8)]
+        others = [k for k, shot in enumerate(shots) if shot.other_scene and k < 7]
+        assert 0 < len(others) < 7
+        for k in others:  # but for its noise, the frame that the next sample would have
+            assert (some.frame[k] - clean.frame[k + 1]).abs().mean() < 0.03
+            assert (some.frame[k] - clean.frame[k]).abs().mean() > 0.05
 
     def test_what_is_dropped_is_missing_in_batches(self):
         batch = source(dropped=0.5).batch(0, 8)

@@ -28,6 +28,8 @@ class FuseConfig(SupervisedConfig):
 
     Attributes:
         dropped: Share of the samples without a frame, and of those without spikes, 0 to 0.5.
+        other_scene: Share of the samples with the frame of another scene, 0 to what ``dropped``
+            leaves.
     """
 
     implementation = 'spike_training.methods.fuse.fuse:Fuse'
@@ -36,6 +38,7 @@ class FuseConfig(SupervisedConfig):
 
     kind: str = 'fuse'
     dropped: float = 0.15
+    other_scene: float = 0.0
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -45,13 +48,15 @@ class FuseConfig(SupervisedConfig):
     @property
     def batches(self) -> BatchSpec:
         """Spikes and frames of the source."""
-        return BatchSpec(frame=True, dropped=self.dropped)
+        return BatchSpec(frame=True, dropped=self.dropped, other_scene=self.other_scene)
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
         yield from super().problems()
         if not 0 <= self.dropped <= 0.5:
             yield f'dropped is {self.dropped:g}: expected 0 to 0.5'
+        elif not 0 <= self.other_scene <= (left := 1 - 2 * self.dropped):
+            yield f'other_scene is {self.other_scene:g}: expected 0 to {left:g}'
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
