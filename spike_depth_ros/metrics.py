@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 FloatArray: TypeAlias = 'npt.NDArray[np.floating[Any]]'  # numpy 1.21 cannot subscript it
 _Doubles = npt.NDArray[np.float64]
+_Mask = npt.NDArray[np.bool_]
 _Reduce = Callable[[npt.NDArray[Any]], np.floating[Any]]
 
 Crop = Literal['none', 'garg']
@@ -105,9 +106,9 @@ def rmse(predicted: _Doubles, true: _Doubles) -> float:
     return math.sqrt(np.mean((predicted - true) ** 2))
 
 
-def delta1(predicted: _Doubles, true: _Doubles, over: _Reduce = np.mean) -> float:
+def delta1(predicted: _Doubles, true: _Doubles) -> float:
     """Compute the share of pixels within a factor of 1.25, 0 to 1."""
-    return float(over(depth_ratio(predicted, true) < 1.25))
+    return float(np.mean(depth_ratio(predicted, true) < 1.25))
 
 
 def depth_ratio(predicted: _Doubles, true: _Doubles) -> _Doubles:
@@ -116,7 +117,7 @@ def depth_ratio(predicted: _Doubles, true: _Doubles) -> _Doubles:
     return ratio
 
 
-def has_truth(truth: FloatArray) -> npt.NDArray[np.bool_]:
+def has_truth(truth: FloatArray) -> _Mask:
     """Return a mask of the pixels with a measured depth.
 
     Args:
@@ -317,9 +318,7 @@ class DepthErrors(Accumulator):
         self.covered += count
         self.images += 1
 
-    def _add_sky(
-        self, predicted: _Doubles, truth: FloatArray, measured: npt.NDArray[np.bool_]
-    ) -> None:
+    def _add_sky(self, predicted: _Doubles, truth: FloatArray, measured: _Mask) -> None:
         far = BEYOND * self.max_m
         beyond = predicted >= far
         sky = np.isposinf(truth)
@@ -444,7 +443,7 @@ def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubl
 def fitted(
     values: _Doubles,
     wanted: _Doubles,
-    where: npt.NDArray[np.bool_] | None = None,
+    where: _Mask | None = None,
     least_scale: float = -math.inf,
 ) -> _Doubles:
     """Scale and shift values with the least squared error.
@@ -664,50 +663,39 @@ class StructureErrors(Accumulator):
             ValueError: The shapes differ or have fewer than two axes, or there is not one index
                 for each image.
         """
-        _check_shapes(prediction, truth)
-        images = list(zip(_images(prediction), _images(truth), strict=True))
-        if len(images) != len(indices):
-            raise ValueError(
-                f'{len(images)} images and {len(indices)} indices: expected one index an image'
-            )
-        for (predicted, true), index in zip(images, indices, strict=True):
-            self._add_image(predicted, true, index)
+        add_structure([self], [prediction], truth, indices)
 
-    def _add_image(self, prediction: FloatArray, truth: FloatArray, index: int) -> None:
+    def add_image(self, prediction: FloatArray, true: TrueStructure) -> None:
+        """Add one image whose true depth is prepared.
+
+        Args:
+            prediction: Depth in metres, ``[H, W]``; -Inf, +Inf and NaN as in the module.
+            true: Structure of the true depth.
+        """
         depth = _finite_depth(prediction, self.min_m, self.max_m)
-        measured = has_truth(truth)
-        known = measured & ~np.isnan(depth)
-        self.pixels += int(np.count_nonzero(measured))
-        self.covered += int(np.count_nonzero(known))
-        self._add_boundaries(depth, truth, measured)
-        self._add_edges(depth, truth, measured)
-        near, far = ordinal_pairs(truth[measured].astype(np.float64), index)
-        near_depth, far_depth = depth[measured][near], depth[measured][far]
+        given = ~np.isnan(depth)
+        self.pixels += int(np.count_nonzero(true.measured))
+        self.covered += int(np.count_nonzero(true.measured & given))
+        self._add_boundaries(depth, given, true)
+        self._add_edges(depth, given, true)
+        near_depth, far_depth = depth.ravel()[true.nearer], depth.ravel()[true.farther]
         both = ~(np.isnan(near_depth) | np.isnan(far_depth))
         self.pairs += int(np.count_nonzero(both))
         self.ordered += int(np.count_nonzero(near_depth[both] < far_depth[both]))
 
-    def _add_boundaries(
-        self, depth: _Doubles, truth: FloatArray, measured: npt.NDArray[np.bool_]
-    ) -> None:
-        given = ~np.isnan(depth)
-        predicted, true = depth_boundaries(depth, given), depth_boundaries(truth, measured)
-        correct = predicted & measured & dilate(true, BOUNDARY_TOLERANCE)
-        found = true & given & dilate(predicted, BOUNDARY_TOLERANCE)
-        truth_near = ~dilate(~measured, BOUNDARY_TOLERANCE + 1)
+    def _add_boundaries(self, depth: _Doubles, given: _Mask, true: TrueStructure) -> None:
+        predicted = depth_boundaries(depth, given)
+        correct = predicted & true.measured & true.near_boundary
+        found = true.boundary & given & dilate(predicted, BOUNDARY_TOLERANCE)
         depth_near = ~dilate(~given, BOUNDARY_TOLERANCE + 1)
-        self.comparable += int(np.count_nonzero(truth_near & given))
+        self.comparable += int(np.count_nonzero(true.comparable & given))
         self.correct += int(np.count_nonzero(correct))
-        self.predicted += int(np.count_nonzero(correct | (predicted & truth_near)))
+        self.predicted += int(np.count_nonzero(correct | (predicted & true.comparable)))
         self.found += int(np.count_nonzero(found))
-        self.true += int(np.count_nonzero(found | (true & depth_near)))
+        self.true += int(np.count_nonzero(found | (true.boundary & depth_near)))
 
-    def _add_edges(
-        self, depth: _Doubles, truth: FloatArray, measured: npt.NDArray[np.bool_]
-    ) -> None:
-        given = ~np.isnan(depth)
-        low, high = log_limits(truth, measured, EDGE_RADIUS)
-        edges = measured & given & (high - low > EDGE_SPAN)
+    def _add_edges(self, depth: _Doubles, given: _Mask, true: TrueStructure) -> None:
+        edges = true.edge & given
         low, high = (limit[edges] for limit in log_limits(depth, given, SEEN_RADIUS))
         span = high - low
         from_middle = np.abs(np.log(depth[edges]) - (low + high) / 2)
@@ -782,7 +770,85 @@ class StructureErrors(Accumulator):
         )
 
 
-def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+@dataclasses.dataclass(frozen=True)
+class TrueStructure:
+    """What :class:`StructureErrors` compares any prediction of an image with.
+
+    Attributes:
+        measured: Pixels with truth, ``[H, W]``.
+        boundary: Boundary pixels.
+        near_boundary: Pixels within ``BOUNDARY_TOLERANCE`` of one.
+        comparable: Pixels with no truth missing within ``BOUNDARY_TOLERANCE + 1``.
+        edge: Pixels of the edge zone.
+        nearer: The nearer pixel of each pair, as a place in the flattened image.
+        farther: The farther one.
+    """
+
+    measured: _Mask
+    boundary: _Mask
+    near_boundary: _Mask
+    comparable: _Mask
+    edge: _Mask
+    nearer: npt.NDArray[np.intp]
+    farther: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, truth: FloatArray, index: int) -> TrueStructure:
+        """Prepare the true depth of an image.
+
+        Args:
+            truth: Metres, ``[H, W]``.
+            index: Index of the image in the evaluation, see :meth:`StructureErrors.add`.
+        """
+        measured = has_truth(truth)
+        boundary = depth_boundaries(truth, measured)
+        low, high = log_limits(truth, measured, EDGE_RADIUS)
+        places = np.flatnonzero(measured)
+        near, far = ordinal_pairs(truth[measured].astype(np.float64), index)
+        return cls(
+            measured,
+            boundary,
+            near_boundary=dilate(boundary, BOUNDARY_TOLERANCE),
+            comparable=~dilate(~measured, BOUNDARY_TOLERANCE + 1),
+            edge=measured & (high - low > EDGE_SPAN),
+            nearer=places[near],
+            farther=places[far],
+        )
+
+
+def add_structure(
+    errors: Collection[StructureErrors],
+    predictions: Collection[FloatArray],
+    truth: FloatArray,
+    indices: Sequence[int],
+) -> None:
+    """Add the images of several predictors to the errors of each, preparing the truth once.
+
+    Args:
+        errors: Errors of each predictor.
+        predictions: Depth of each, see :meth:`StructureErrors.add`.
+        truth: True depth in metres, of the shape of each prediction.
+        indices: Index of each image, as there.
+
+    Raises:
+        ValueError: The shapes differ or have fewer than two axes, or there is not one index for
+            each image.
+    """
+    for prediction in predictions:
+        _check_shapes(prediction, truth)
+    truths = list(_images(truth))
+    if len(truths) != len(indices):
+        raise ValueError(
+            f'{len(truths)} images and {len(indices)} indices: expected one index an image'
+        )
+    images = zip(*map(_images, predictions), strict=True)
+    for one, index, depths in zip(truths, indices, images, strict=True):
+        true = TrueStructure.of(one, index)
+        for own, depth in zip(errors, depths, strict=True):
+            own.add_image(depth, true)
+
+
+def depth_boundaries(depth: FloatArray, known: _Mask) -> _Mask:
     """Find depth discontinuities.
 
     Args:
@@ -802,9 +868,7 @@ def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDA
     return boundaries
 
 
-def edge_ratio(
-    uncertainty: FloatArray, truth: FloatArray, covered: npt.NDArray[np.bool_]
-) -> float:
+def edge_ratio(uncertainty: FloatArray, truth: FloatArray, covered: _Mask) -> float:
     """Compare the uncertainty at outlines with that elsewhere (Liu et al., BiCross, Fig. 4).
 
     Args:
@@ -823,9 +887,7 @@ def edge_ratio(
     return float(np.median(uncertainty[near])) / elsewhere if elsewhere > 0 else math.nan
 
 
-def log_limits(
-    depth: FloatArray, known: npt.NDArray[np.bool_], radius: int
-) -> tuple[_Doubles, _Doubles]:
+def log_limits(depth: FloatArray, known: _Mask, radius: int) -> tuple[_Doubles, _Doubles]:
     """Compute the extremes of log depth around each pixel, in a square cut at the image's border.
 
     Args:
@@ -838,18 +900,26 @@ def log_limits(
         none.
     """
     log = np.log(np.where(known, depth, 1).astype(np.float64))
-    low, high = np.where(known, log, math.inf), np.where(known, log, -math.inf)
-    for _ in range(2):  # along the columns, then along the rows
-        below, above = low.copy(), high.copy()
-        for step in range(1, radius + 1):
-            for one, other in ((np.s_[step:], np.s_[:-step]), (np.s_[:-step], np.s_[step:])):
-                np.minimum(below[one], low[other], out=below[one])
-                np.maximum(above[one], high[other], out=above[one])
-        low, high = below.T, above.T
+    low = _around(np.where(known, log, math.inf), radius, np.minimum, math.inf)
+    high = _around(np.where(known, log, -math.inf), radius, np.maximum, -math.inf)
     return low, high
 
 
-def dilate(mask: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
+def _around(values: _Doubles, radius: int, extreme: np.ufunc, outside: float) -> _Doubles:
+    """Compute an extreme over the square around each pixel, with a value outside the image."""
+    size = 2 * radius + 1
+    for _ in range(2):  # along the columns, then along the rows
+        values = np.pad(values, ((radius, radius), (0, 0)), constant_values=outside)
+        length = 1  # of the stretch, from each pixel on, whose extreme it holds
+        while length < size:
+            step = min(length, size - length)
+            values = extreme(values[:-step], values[step:])
+            length += step
+        values = values.T
+    return values
+
+
+def dilate(mask: _Mask, radius: int) -> _Mask:
     """Dilate a mask by a Chebyshev distance.
 
     Args:
@@ -999,8 +1069,9 @@ def _running_means(values: _Doubles) -> _Doubles:
 
 def _finite_depth(prediction: FloatArray, min_m: float, max_m: float) -> _Doubles:
     """Convert to float64, infinities to limits, depths below the floor to it; NaN is kept."""
-    depth = np.asarray(prediction, dtype=np.float64)
-    depth = np.nan_to_num(depth, nan=np.nan, neginf=min_m, posinf=max_m)
+    depth = np.array(prediction, dtype=np.float64)
+    depth[depth == -math.inf] = min_m
+    depth[depth == math.inf] = max_m
     return np.maximum(depth, FLOOR_M)
 
 
@@ -1016,8 +1087,7 @@ def _sums(predicted: _Doubles, true: _Doubles) -> dict[str, float]:
         # About their mean: the difference of squares would lose the digits of SILog.
         'log_moment': float(((log - log.mean()) ** 2).sum()),
         'log10': float(np.abs(log).sum()) / math.log(10),
-        'delta1': delta1(predicted, true, np.sum),
-        **{f'delta{n}': float(np.count_nonzero(ratio < 1.25**n)) for n in (2, 3)},
+        **{f'delta{n}': float(np.count_nonzero(ratio < 1.25**n)) for n in (1, 2, 3)},
     }
 
 

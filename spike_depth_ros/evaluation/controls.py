@@ -22,6 +22,7 @@ from spike_depth_ros.metrics import (
     EvalProtocol,
     Mean,
     StructureErrors,
+    add_structure,
     has_truth,
     without_nan,
 )
@@ -268,6 +269,9 @@ class ControlWindows:
             'median_depth_map': median_maps(truths, median_m),
             **prediction_controls(depths),
         }
+        scores = {name: self._score(images, truths) for name, images in predictors.items()}
+        structures = [score.structure for score in scores.values()]
+        add_structure(structures, predictors.values(), truths, range(len(truths)))
         return Comparison(
             windows=len(self),
             window_step=self._window_step,
@@ -275,7 +279,7 @@ class ControlWindows:
             size=(truths.shape[1], truths.shape[2]),
             median_depth_m=median_m,
             mean=self._mean,
-            scores={name: self._score(images, truths) for name, images in predictors.items()},
+            scores=scores,
         )
 
     def _score(self, depths: FloatImage, truths: FloatImage) -> PredictorScore:
@@ -288,7 +292,6 @@ class ControlWindows:
         )
         score.raw.add(depths, truths)
         score.median.add(depths, truths)
-        score.structure.add(depths, truths, range(len(truths)))
         return score
 
 

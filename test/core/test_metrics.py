@@ -21,6 +21,7 @@ from spike_depth_ros.metrics import (
     EvalProtocol,
     StructureErrors,
     UncertaintyErrors,
+    add_structure,
     align,
     depth_boundaries,
     dilate,
@@ -785,6 +786,13 @@ def test_pairs_with_a_missing_prediction_are_left_out() -> None:
     assert result.report()['coverage'] == pytest.approx(2 / 3)
 
 
+def test_pairs_behind_a_hole_of_the_truth_are_of_the_pixels_that_were_drawn() -> None:
+    truth = np.array([[NAN, 1.0, INF], [2.0, NAN, 4.0]])
+    prediction = np.array([[9.0, 1.0, 0.5], [3.0, 0.5, 2.0]])
+    result = structure(prediction, truth)
+    assert (result.pairs, result.ordered) == (3, 2)  # not 2 < 4, which is predicted 3 and 2
+
+
 def test_many_pixels_give_ten_thousand_pairs_that_differ_by_ten_percent() -> None:
     truth = np.random.default_rng(0).uniform(1, 4, 5000)
     near, far = ordinal_pairs(truth, 7)
@@ -822,6 +830,20 @@ def test_neither_batches_nor_order_change_the_structure(seed: int, order: list[i
         parts.merge(one)
     assert parts == whole
     assert whole.pairs == 30_000
+
+
+def test_several_predictors_are_scored_as_each_alone() -> None:
+    predictions, truth = [random_images(seed)[0] for seed in (1, 2)], random_images(3)[2]
+    together = [StructureErrors(0.1, 10) for _ in predictions]
+    add_structure(together, predictions, truth, range(6))
+    for found, prediction in zip(together, predictions, strict=True):
+        alone = StructureErrors(0.1, 10)
+        for index in range(6):
+            alone.add(prediction[index], truth[index], (index,))
+        assert found == alone
+    assert together[0] != together[1]
+    with pytest.raises(ValueError, match='differ in shape'):
+        add_structure(together, [predictions[0], predictions[1][:5]], truth, range(6))
 
 
 def test_structure_names_what_cannot_be_scored() -> None:

@@ -32,6 +32,7 @@ from spike_depth_ros.metrics import (
     Mean,
     StructureErrors,
     UncertaintyErrors,
+    add_structure,
     has_truth,
     without_nan,
 )
@@ -231,9 +232,7 @@ def evaluate_set(
         finite = finite_depth(baseline, limits.min_depth, limits.max_depth)
         predictors[name] = np.broadcast_to(finite, found.truth.shape)
     predictors |= prediction_controls(found.depth)
-    scores = {
-        name: score_depth(depth, found, limits, recordings) for name, depth in predictors.items()
-    }
+    scores = score_depths(predictors, found, limits, recordings)
     known = has_truth(found.truth)
     comparison = Comparison(
         windows=len(found.numbers),
@@ -271,17 +270,34 @@ def _ends(fx: Sequence[float]) -> list[float] | None:
     return [min(known), max(known)] if known else None
 
 
-def score_depth(
-    depths: FloatImage, scored: Predicted, limits: DepthRange, recordings: Sequence[str]
-) -> SampleScore:
-    """Compute the errors of one predictor.
+def score_depths(
+    predictors: Mapping[str, FloatImage],
+    scored: Predicted,
+    limits: DepthRange,
+    recordings: Sequence[str],
+) -> dict[str, SampleScore]:
+    """Compute the errors of predictors.
 
     Args:
-        depths: Its predictions, canonical metres, finite or NaN, ``[N, H, W]``.
+        predictors: Predictions of each, canonical metres, finite or NaN, ``[N, H, W]``.
         scored: Samples with true depth.
         limits: Depth range for scoring.
         recordings: The recording of each sample.
     """
+    scores = {
+        name: _score_depth(depths, scored, limits, recordings)
+        for name, depths in predictors.items()
+    }
+    if not scored.relative:
+        structures = [score.structure for score in scores.values()]
+        add_structure(structures, predictors.values(), scored.truth, scored.numbers)
+    return scores
+
+
+def _score_depth(
+    depths: FloatImage, scored: Predicted, limits: DepthRange, recordings: Sequence[str]
+) -> SampleScore:
+    """Compute the errors of one predictor, all but those of structure."""
     ends = (limits.min_depth, limits.max_depth)
     found = SampleScore(
         DepthErrors(*ends),
@@ -297,7 +313,6 @@ def score_depth(
     factors = np.array([found.scales[name] for name in recordings], np.float32)
     found.raw.add(depths, scored.truth)
     found.median.add(depths, scored.truth)
-    found.structure.add(depths, scored.truth, scored.numbers)
     found.recording.add(depths * factors[:, None, None], scored.truth)
     return found
 
