@@ -398,6 +398,31 @@ def test_cuda_agrees_with_the_cpu(model, kind):
 
 @needs_torch
 @needs_cuda
+def test_cuda_agrees_with_the_cpu_on_frames(tmp_path):
+    """A graph with a frame and one without take turns; a frame that is missing in part is NaN."""
+    import fused_files
+
+    from spike_depth_ros.backends.torch import TorchBackend
+
+    loaded = load(fused_files.write(tmp_path / 'fused.safetensors'), SpikeInfo)
+    info = loaded[0]
+    layout = Layout(Geometry(96, 128), info.planes, info.bins, pool=info.pool)
+    gpu, cpu = (TorchBackend(*loaded, device) for device in ('cuda', 'cpu'))
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        packed = packing.pack(generator.random((info.planes, 96, 128)) < 0.2)
+        frame = generator.random((3, *layout.input_size), dtype=np.float32)
+        frame[:, :, : layout.input_size[1] // 4] = np.nan
+        for given_frame in (frame, None):
+            found, expected = (one.run(packed, layout, given_frame) for one in (gpu, cpu))
+            for name, image in found.items():
+                assert np.isfinite(image).all()
+                assert np.median(np.abs(image - expected[name]) / np.abs(expected[name])) < 0.05
+    gpu.close()
+
+
+@needs_torch
+@needs_cuda
 def test_two_threads_capture_graphs_at_once():
     """Depth and previews have threads of their own, whose first windows may come together."""
     from spike_depth_ros.backends.torch import TorchBackend
