@@ -9,7 +9,15 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from benchmarks.papers_verdicts import LEAST_HEADROOM, MARKS, Item, Reader, spread
+from benchmarks.papers_verdicts import (
+    LEAST_HEADROOM,
+    MARKS,
+    RAW,
+    SCALED,
+    Item,
+    Reader,
+    spread,
+)
 from spike_training.tables.paper import Paper, PrintedTable
 
 LEAST_CLOSED = 0.3
@@ -30,8 +38,11 @@ def csv_text(items: list[Item]) -> str:
 def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str) -> str:
     """Format docs/papers.md: counts of verdicts, then each paper."""
     counts = Counter(item.verdict for item in items)
-    lines = [head.rstrip(), '', '| verdict | mark | numbers of tables |', '|---|---|---|']
-    lines += [f'| {name} | {mark} | {counts[name]} |' for name, mark in MARKS.items()]
+    lines = [head.rstrip(), '', '| mark | verdict | numbers of tables |', '|---|---|---|']
+    said = reader.plan['verdicts']
+    lines += [
+        f'| {mark} | {name}: {said[name]} | {counts[name]} |' for name, mark in MARKS.items()
+    ]
     for name, paper in read.items():
         lines += ['', f'## {paper.cited}: {paper.title}', '']
         note = reader.plan.get('notes', {}).get(name, '')
@@ -81,10 +92,12 @@ def _table_lines(
             row: share
             for row in rows
             if (pair := pairs[row]) and (share := reader.closed(room, pair[0])) is not None
+            if row != given['against']
         }
         closed = ', '.join(f'{row} {share:.0%}' for row, share in shares.items())
-        yield f'- headroom, {room}: {_share(reader.headroom(room))}' + (
-            f'; of it closed: {closed}' if closed else ''
+        found, scaled = (_share(reader.headroom(room, metric)) for metric in (RAW, SCALED))
+        yield f'- headroom, {room}: {found}, median-scaled {scaled}' + (
+            f'; of the former closed: {closed}' if closed else ''
         )
     if 'missing' in given:
         yield f'- missing here: {given["missing"]}'
@@ -106,22 +119,30 @@ def _table_lines(
 def _own_lines(reader: Reader) -> Iterator[str]:
     """Yield what no paper prints: shares of headrooms, and differences of the plan."""
     yield from ('', '## Beside the papers', '')
-    yield from ('| scenario | headroom | closed by BiCross | by AdaBN |', '|---|---|---|---|')
-    known = reached = 0
+    yield from (
+        '| scenario | metric | headroom | closed by BiCross | by AdaBN |',
+        '|---|---|---|---|---|',
+    )
+    known, reached = Counter[str](), Counter[str]()
     for name, room in reader.plan.get('headroom', {}).items():
         if 'bicross' not in room:
             continue
-        shares = [reader.closed(name, room[row]) for row in ('bicross', 'adabn')]
-        yield f'| {" | ".join([name, *map(_share, [reader.headroom(name), *shares])])} |'
-        if shares[0] is not None and shares[1] is not None:
-            known += 1
-            gains = (reader.headroom(name) or 0) >= LEAST_HEADROOM
-            reached += gains and shares[0] >= LEAST_CLOSED and shares[0] > shares[1]
+        for metric, title in ((RAW, 'AbsRel'), (SCALED, 'scaled AbsRel')):
+            shares = [reader.closed(name, room[row], metric) for row in ('bicross', 'adabn')]
+            found = reader.headroom(name, metric)
+            yield f'| {" | ".join([name, title, *map(_share, [found, *shares])])} |'
+            if found is not None and shares[0] is not None and shares[1] is not None:
+                known[title] += 1
+                gains = shares[0] >= LEAST_CLOSED and shares[0] > shares[1]
+                reached[title] += found >= LEAST_HEADROOM and gains
+    counts = ', '.join(
+        f'in {reached[title]} of {known[title]} ({title})' for title in ('AbsRel', 'scaled AbsRel')
+    )
     yield from (
         '',
         f'BiCross closes {LEAST_CLOSED:.0%} or more of a headroom of {LEAST_HEADROOM:.0%} or '
-        f'more, and more than AdaBN of a network of as many steps, in {reached} of {known} '
-        'scenarios that were run (aim: two of three).',
+        f'more, and more than AdaBN of a network of as many steps, {counts} of the scenarios '
+        'that were run (aim: two of three).',
         '',
         '| difference | found |',
         '|---|---|',

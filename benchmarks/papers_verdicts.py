@@ -18,7 +18,9 @@ LARGEST = 1 << 20
 """Bytes of a file of results, at most."""
 
 LEAST_IMAGES, LEAST_PLACES, LEAST_HEADROOM = 50, 2, 0.2
-OF_HEADROOM = 'scaled_abs_rel'
+RAW, SCALED = 'abs_rel', 'scaled_abs_rel'
+"""Metrics of headrooms: of depth as predicted, and of median-scaled depth."""
+
 MARKS = {
     'holds': '✓',
     'does not hold': '✗',
@@ -114,30 +116,32 @@ class Reader:
         own, *other = [rows[row]] if isinstance(rows[row], str) else rows[row]
         return own, given['against'], other[0] if other else str(rows[given['against']])
 
-    def headroom(self, name: str) -> float | None:
+    def headroom(self, name: str, metric: str = RAW) -> float | None:
         """Return how far labels of the target are below the best row that never saw it.
 
         Args:
             name: Key of ``headroom`` in the plan.
+            metric: :data:`RAW` or :data:`SCALED`.
         """
-        best, control = self._mean(self.plan['headroom'][name]['best']), self._control(name)
+        best = self._mean(self.plan['headroom'][name]['best'], metric)
+        control = self._control(name, metric)
         return None if best is None or control is None else 1 - best / control
 
-    def closed(self, name: str, row: str) -> float | None:
+    def closed(self, name: str, row: str, metric: str = RAW) -> float | None:
         """Return the share of a headroom that a row gains without labels of the target."""
-        own, best = self._mean(row), self._mean(self.plan['headroom'][name]['best'])
-        control = self._control(name)
+        best = self._mean(self.plan['headroom'][name]['best'], metric)
+        own, control = self._mean(row, metric), self._control(name, metric)
         if own is None or best is None or control is None or best == control:
             return None
         return (control - own) / (control - best)
 
-    def _control(self, name: str) -> float | None:
-        means = [self._mean(one) for one in self.plan['headroom'][name]['controls']]
+    def _control(self, name: str, metric: str) -> float | None:
+        means = [self._mean(one, metric) for one in self.plan['headroom'][name]['controls']]
         known = [one for one in means if one is not None]
         return min(known) if len(known) == len(means) else None
 
-    def _mean(self, where: str) -> float | None:
-        values = self.values(where, OF_HEADROOM)
+    def _mean(self, where: str, metric: str) -> float | None:
+        values = self.values(where, metric)
         return statistics.fmean(values.values()) if values else None
 
     def items(self, name: str, paper: Paper) -> Iterator[Item]:
@@ -198,7 +202,7 @@ class Reader:
         if facts['images'] < LEAST_IMAGES or facts['places'] < LEAST_PLACES:
             return apart, 'no verdict'
         if (name := given.get('headroom')) is not None:
-            room = self.headroom(name)
+            room = self.headroom(name, SCALED if metric.startswith('scaled_') else RAW)
             if room is None or room < LEAST_HEADROOM:
                 return apart, 'open' if room is None else 'nothing to gain here'
         return apart, judge([sign * one for one in apart]) if sign else 'undecided'

@@ -274,7 +274,8 @@ def laplacian_pyramid(levels: Sequence[Tensor]) -> list[Tensor]:
 def _halved(x: Tensor) -> Tensor:
     """Blur by 1/4, 1/2, 1/4 along rows and columns, and halve the size, rounded up."""
     channels = x.shape[1]
-    kernel = x.new_tensor([0.25, 0.5, 0.25])
+    # Made on x's device: a CUDA graph cannot capture a copy from the host.
+    kernel = 0.5 - 0.25 * torch.arange(-1, 2, dtype=x.dtype, device=x.device).abs()
     for dim, shape in ((2, (1, 1, 3, 1)), (3, (1, 1, 1, 3))):
         padding = (0, 0, 1, 1) if dim == 2 else (1, 1, 0, 0)
         weight = kernel.view(shape).expand(channels, -1, -1, -1)

@@ -19,6 +19,7 @@ from spike_training.tables.paper import FOLDER, Paper, PrintedRow, PrintedTable,
 
 FACTS = {'config': 'a.yaml', 'seeds': [0, 1], 'hours': 2, 'images': 100, 'places': 5}
 PLAN = {
+    'verdicts': dict.fromkeys(MARKS, 'that'),
     'tables': {
         'a': {**FACTS, 'stand_in': 'scenes'},
         'few': {**FACTS, 'stand_in': 'scenes', 'images': 49},
@@ -91,23 +92,26 @@ class TestVerdicts:
         plan['headroom'] = {'night': {'best': 'a.new', 'controls': ['a.old']}}
         plan['papers']['p']['I']['headroom'] = {'night': ['New']}
         rows = {'old': seeds_of(0.5, 0.5), 'new': seeds_of(0.45, 0.44)}
-        for one in (*rows['old'].values(), *rows['new'].values()):
-            one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
+        scaled = {'old': (0.4, 0.4), 'new': (0.3, 0.3)}
+        for name, values in scaled.items():
+            for seed, value in enumerate(values):
+                rows[name][str(seed)]['metrics']['scaled_abs_rel'] = value
         reader = Reader(plan, {'a': rows})
         assert reader.headroom('night') == pytest.approx(1 - 0.445 / 0.5)
         assert reader.closed('night', 'a.old') == 0
         assert reader.closed('night', 'a.new') == pytest.approx(1)
         assert reader.closed('night', 'a.unknown') is None
         listed = [*reader.items('p', PAPER)]
-        assert '- headroom, night: 11%; of it closed: New 100%\n' in papers_page.page(
-            reader, {'p': PAPER}, listed, ''
-        )
+        told = '- headroom, night: 11%, median-scaled 25%; of the former closed: New 100%\n'
+        assert told in papers_page.page(reader, {'p': PAPER}, listed, '')
         found = {(one.row, one.column): one.verdict for one in listed}
         assert found['New', 'abs_rel'] == 'nothing to gain here'
         assert found['Old', 'abs_rel'] == 'reference'
         said = {'row': 'a.new', 'metric': 'abs_rel', 'below': 'a.old'}
         assert reader.difference(said).endswith('✓')
         assert reader.difference({**said, 'headroom': 'night'}).endswith(' 0')
+        scaled = {**said, 'metric': 'scaled_abs_rel', 'headroom': 'night'}
+        assert reader.difference(scaled).endswith(' ✓')  # there is something to gain
 
     def test_an_unknown_headroom_is_open(self):
         plan = json.loads(json.dumps(PLAN))
@@ -128,11 +132,11 @@ class TestVerdicts:
         values = {'labels': 0.35, 'source': 0.5, 'bicross': bicross, 'adabn': adabn}
         rows = {name: seeds_of(value, value) for name, value in values.items()}
         for one in (one for row in rows.values() for one in row.values()):
-            one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
+            one['metrics']['scaled_abs_rel'] = 0.4  # nothing to gain
         night = {'best': 'a.labels', 'controls': ['a.source'], 'bicross': 'a.bicross'}
         plan = {**PLAN, 'headroom': {'night': {**night, 'adabn': 'a.adabn'}}}
         listed = papers_page.page(Reader(plan, {'a': rows}), {}, [], '')
-        assert f'in {reached} of 1 scenarios' in listed
+        assert f'in {reached} of 1 (AbsRel), in 0 of 0 (scaled AbsRel)' in listed
 
     @pytest.mark.parametrize(
         ('side', 'other', 'told'),

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from fused_files import SMALL, info_of, network_of
+from torch.overrides import TorchFunctionMode
 
 from spike_depth_ros.architectures import FuseLiteSettings
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, FusedInfo
@@ -50,6 +51,25 @@ def test_levels_of_the_laplacian_pyramid_sum_to_the_map(size):
             )
         total = total + level
     torch.testing.assert_close(total, x)
+
+
+class NoHostTensors(TorchFunctionMode):
+    """Refuses tensors of values of the host, whose copy a CUDA graph cannot capture."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        assert function not in {
+            torch.tensor, torch.as_tensor, torch.from_numpy, torch.Tensor.new_tensor,
+        }  # fmt: skip
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('fusion', ['pyramids', 'attention', 'concatenation'])
+def test_a_cuda_graph_can_capture_it(fusion):
+    network = network_of(info_of(settings=SMALL | {'fusion': fusion}))
+    counts, frame = inputs()
+    with NoHostTensors(), torch.no_grad():
+        network(counts, PLANES, frame)
+        network(counts, PLANES)
 
 
 def test_blur_keeps_a_constant_and_removes_a_checkerboard():
