@@ -25,7 +25,7 @@ import yaml
 from benchmarks.papers_page import csv_text, page
 from benchmarks.papers_verdicts import Reader, read_file, read_results
 from spike_depth_ros.checkpoint import write_atomically
-from spike_training.errors import ConfigError, DataSetError, TrainingError
+from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 
 ROOT = Path(__file__).parents[1]
@@ -135,8 +135,13 @@ def missing_data(config: Any) -> str:
     from spike_training.datasets.readers import missing_paths
 
     domains = (config.data, config.target) if config.target is not None else (config.data,)
-    given = {k: v for one in domains for k, v in one.recordings.items()}
-    return next((str(path) for k, v in given.items() for path in missing_paths(k, v)), '')
+    given = (
+        (name, where)
+        for one in domains
+        for sets in (one.recordings, one.test_recordings)
+        for name, where in sets.items()
+    )
+    return next((str(path) for k, v in given for path in missing_paths(k, v)), '')
 
 
 def add_results(path: Path, made: Path) -> None:
@@ -231,7 +236,7 @@ def main(args: list[str] | None = None) -> int:
             for name, text in texts.items():
                 write_atomically(options.docs / name, text.encode())
     except (ConfigError, DataSetError, TrainingError, OSError) as error:
-        parser.error(str(error))
+        parser.exit(2, f'{parser.prog}: {one_line(error)}\n')
     except KeyboardInterrupt:
         parser.exit(130, 'interrupted; the same command goes on\n')
     return 0

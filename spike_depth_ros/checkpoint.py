@@ -24,7 +24,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.errors import OneLineError, one_line
+from spike_depth_ros.errors import OneLineError, naming, one_line
 from spike_depth_ros.stream.correction import PREFIX, SensorCorrection
 from spike_depth_ros.stream.window import ReferencePlane
 
@@ -618,7 +618,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes, sync: bool = 
     target = Path(path)
     handle, temporary = tempfile.mkstemp(UNFINISHED, f'.{target.name}.', target.parent)
     try:
-        with os.fdopen(handle, 'wb') as file:
+        with naming(target), os.fdopen(handle, 'wb') as file:
             file.write(content)
             file.flush()
             if sync:
@@ -626,10 +626,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes, sync: bool = 
             # mkstemp makes files that only their owner can read.
             os.fchmod(file.fileno(), 0o644)
         os.replace(temporary, target)
-    except BaseException as error:
+    except BaseException:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename is None:  # a full disk
-            error.filename = str(target)
         raise
 
 

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 MAX_CHARACTERS = 500
 """Characters of a message at most; of a longer one beginning and end are kept."""
 
@@ -34,6 +38,17 @@ def check_utf8(*texts: str) -> None:
             raise OneLineError(
                 f'{text}: is not valid UTF-8: rename the file or its folder'
             ) from None
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name a file in the errors of writing to it, which of a full disk name none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def one_line(error: BaseException) -> str:

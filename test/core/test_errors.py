@@ -6,7 +6,14 @@ import pickle
 import pytest
 
 from spike_depth_ros.checkpoint import CheckpointError
-from spike_depth_ros.errors import MAX_CHARACTERS, OneLineError, check_utf8, one_line, printable
+from spike_depth_ros.errors import (
+    MAX_CHARACTERS,
+    OneLineError,
+    check_utf8,
+    naming,
+    one_line,
+    printable,
+)
 from spike_depth_ros.stream.decode import PacketError
 
 
@@ -49,3 +56,15 @@ def test_it_is_a_value_error_that_processes_exchange(kind):
     error = pickle.loads(pickle.dumps(kind('a\nb')))
     assert isinstance(error, ValueError)
     assert str(error) == 'a b'
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
+def test_a_full_disk_names_the_file(tmp_path):
+    full = pytest.raises(OSError, match='No space left')
+    with full as raised, naming(tmp_path / 'log'), open('/dev/full', 'w') as file:
+        file.write('x')
+    assert raised.value.filename == str(tmp_path / 'log')
+    missing = tmp_path / 'missing'
+    with pytest.raises(FileNotFoundError) as raised, naming(tmp_path / 'log'):
+        missing.read_text()
+    assert raised.value.filename == str(missing)

@@ -238,7 +238,9 @@ def test_damaged_results_are_told_before_anything_is_trained(tmp_path, monkeypat
     (tmp_path / 'ssml.json').write_text('{"rows": {"mutual": {"0": {}}}}')
     with pytest.raises(SystemExit, match='2'):
         papers.main(['--run', '--only', 'ssml.mutual', '--out', str(tmp_path / 'out')])
-    assert 'ssml.json: expected results of run.py table' in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.count('\n') == 1
+    assert 'ssml.json: expected results of run.py table' in told
 
 
 def test_results_of_an_earlier_run_are_not_taken_for_those_of_one_that_failed(
@@ -323,7 +325,7 @@ def test_wrong_options_are_told_in_one_line(capsys, arguments, told):
         papers.main(arguments)
     error = capsys.readouterr().err
     assert told in error
-    assert error.count('error: ') == 1
+    assert error.splitlines()[-1].startswith('python -m benchmarks.papers: ')
 
 
 def test_a_table_without_a_plan_is_told():

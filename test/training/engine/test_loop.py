@@ -24,6 +24,7 @@ from spike_training.engine import checkpoints
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import FiniteGuard, prefetch, time_step
+from spike_training.engine.record import SCALARS, Record
 from spike_training.errors import NonFiniteError, TrainingError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -269,6 +270,16 @@ def test_damaged_records_are_left_out_and_counted(tmp_path):
     assert rows(tmp_path, 'train') == before
     warning = json.loads((tmp_path / 'warnings.jsonl').read_text())['warning']
     assert warning == 'scalars.jsonl: 5 damaged lines were left out'
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
+def test_a_full_disk_names_the_file_of_scalars(tmp_path):
+    record = Record(tmp_path, 0, 10, tensorboard=False)
+    record._file.close()
+    record._file = Path('/dev/full').open('w')  # noqa: SIM115
+    with pytest.raises(OSError, match='No space left') as raised, record:
+        record.scalars(1, 'train', {'loss': 1.0})
+    assert raised.value.filename == str(tmp_path / SCALARS)
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):

@@ -26,6 +26,7 @@ from rich.progress import (
 from torch import Tensor
 
 from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.errors import naming
 
 Scalars = Mapping[str, float]
 
@@ -170,7 +171,8 @@ class Record:
         if self.quiet:
             return
         self._bar.stop()
-        self._file.close()
+        with naming(self.folder / SCALARS):  # writes again what a full disk did not take
+            self._file.close()
         if self._board is not None:
             self._board.close()
 
@@ -186,8 +188,9 @@ class Record:
         named = {f'{group}/{name}': value for name, value in values.items()}
         # Six digits: JSON of a float32 would have seventeen.
         rounded = {name: float(f'{value:.6g}') for name, value in named.items()}
-        self._file.write(json.dumps({'step': done, **rounded}) + '\n')
-        self._file.flush()
+        with naming(self.folder / SCALARS):
+            self._file.write(json.dumps({'step': done, **rounded}) + '\n')
+            self._file.flush()
         if self._board is not None:
             for name, value in named.items():
                 self._board.add_scalar(name, value, done)
@@ -208,7 +211,8 @@ class Record:
         """Print a warning and record it beside the scalars in ``warnings.jsonl``."""
         if self.quiet:
             return
-        with (self.folder / WARNINGS).open('a', encoding='utf-8') as file:
+        path = self.folder / WARNINGS
+        with naming(path), path.open('a', encoding='utf-8') as file:
             file.write(json.dumps({'step': done, 'warning': text}) + '\n')
         # Above the bar where there is one.
         self._bar.console.print(f'{self.folder.name} {done}/{self.steps} warning: {text}')
