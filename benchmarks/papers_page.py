@@ -95,9 +95,11 @@ def _table_lines(
             if row != given['against']
         }
         closed = ', '.join(f'{row} {share:.0%}' for row, share in shares.items())
-        found, scaled = (_share(reader.headroom(room, metric)) for metric in (RAW, SCALED))
-        yield f'- headroom, {room}: {found}, median-scaled {scaled}' + (
-            f'; of the former closed: {closed}' if closed else ''
+        found, scaled = (reader.headroom(room, metric) for metric in (RAW, SCALED))
+        yield (
+            f'- headroom, {room}: {_share(found)}'
+            + (f', median-scaled {_share(scaled)}' if scaled is not None else '')
+            + (f'; of the former closed: {closed}' if closed else '')
         )
     if 'missing' in given:
         yield f'- missing here: {given["missing"]}'
@@ -162,12 +164,16 @@ def _effort(reader: Reader, where: str) -> str:
     found = [*reader.seeds(where).values()]
     if not found:
         return old
-    hours = sum(one['core_seconds'] for one in found) / 3600
+    hours: dict[str, float] = {}
+    for one in found:
+        where = '' if one['device'].startswith('CPU') else f' beside {one["device"]}'
+        hours[where] = hours.get(where, 0) + one['core_seconds'] / 3600
+    spent = ', '.join(f'{number:.2g} core-hours{where}' for where, number in hours.items())
     origins = {(one['commit'], one['device']) for one in found}
     mixed = '' if len(origins) == 1 else ', of several commits or devices'
-    return f'; {hours:.2g} core-hours{mixed}{old}'
+    return f'; {spent}{mixed}{old}'
 
 
 def _cell(item: Item) -> str:
     ours = spread([*item.ours.values()])
-    return f'{item.printed:g}{ours and f" / {ours}"} {MARKS[item.verdict]}'
+    return f'{item.printed:g}{ours and f" / {ours}"}\N{NO-BREAK SPACE}{MARKS[item.verdict]}'
