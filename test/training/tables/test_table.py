@@ -406,6 +406,24 @@ def test_rows_of_two_methods_stand_side_by_side(tmp_path):
     assert row_of(out, 'toy')['target']['raw']['abs_rel']['difference']['mean'] != 0
 
 
+def test_a_network_is_scored_as_soon_as_it_is_trained(tmp_path):
+    path = small(tmp_path, 'ablations_mini.yaml')
+    wanted = [units_of(row, 0, tmp_path) for row in load_table(path).rows]
+    units = in_order(wanted)
+    assert len({unit.folder for unit in units}) == len(units)
+    done = set()
+    for unit in units:
+        assert all(need.folder in done for need in unit.needs)
+        done.add(unit.folder)
+        if isinstance(unit, Training):
+            # Nothing that was trained before waits for its figures.
+            known = done - {unit.folder}
+            waiting = [one for one in wanted if {need.folder for need in one.needs} <= known]
+            assert all(one.folder in done for one in waiting)
+    (longest,) = [unit for unit in wanted if unit.training.stage.name == 'bicross']
+    assert units[0].folder == longest.needs[0].folder
+
+
 def test_each_experiment_of_the_paper_trains(tmp_path):
     path = small(tmp_path, 'ablations_mini.yaml')
     rows = [row for row in load_table(path).rows if row.settings.name != 'rgb_only']

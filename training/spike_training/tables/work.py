@@ -59,17 +59,22 @@ def select_units(
 def in_order(wanted: Sequence[Scoring]) -> list[Unit]:
     """Return scorings and the units that they need, each once, in the order of execution.
 
-    Units with the most steps left, their own included, come first.
+    Trainings with the most steps left, their own included, come first. A network is scored as soon
+    as it is trained, so that a table that is stopped has the figures of all that is trained.
     """
-    units: dict[Path, Unit] = {}
+    trainings: dict[Path, Unit] = {}
     left: dict[Path, int] = {}
     for scoring in wanted:
-        chain = (*scoring.needs, scoring)
-        for k, unit in enumerate(chain):
-            units[unit.folder] = unit
-            steps = sum(later.steps for later in chain[k:])
+        for k, unit in enumerate(scoring.needs):
+            trainings[unit.folder] = unit
+            steps = sum(later.steps for later in scoring.needs[k:])
             left[unit.folder] = max(left.get(unit.folder, 0), steps)
-    return sorted(units.values(), key=lambda unit: -left[unit.folder])
+    order = sorted(trainings, key=lambda folder: -left[folder])
+    place: dict[Path, float] = {folder: k for k, folder in enumerate(order)}
+    for scoring in wanted:
+        place[scoring.folder] = max(place[unit.folder] for unit in scoring.needs) + 0.5
+    units = trainings | {scoring.folder: scoring for scoring in wanted}
+    return sorted(units.values(), key=lambda unit: place[unit.folder])
 
 
 def work(units: Sequence[Unit]) -> None:
