@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -166,7 +167,8 @@ def _effort(reader: Reader, where: str) -> str:
         return old
     hours: dict[str, float] = {}
     for one in found:
-        where = '' if one['device'].startswith('CPU') else f' beside {one["device"]}'
+        gpu = re.sub(r'^CPU, [^,]*(, )?', '', one['device'])
+        where = f' beside {gpu}' if gpu else ''
         hours[where] = hours.get(where, 0) + one['core_seconds'] / 3600
     spent = ', '.join(f'{number:.2g} core-hours{where}' for where, number in hours.items())
     origins = {(one['commit'], one['device']) for one in found}

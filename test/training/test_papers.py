@@ -43,8 +43,8 @@ PAPER = Paper('A et al.', 'A', 'On', 'a net', tables=[TABLE])
 
 def seeds_of(*values, **more):
     return {
-        str(seed): {'metrics': {'abs_rel': value, 'delta1': value}, 'commit': 'c', 'device': 'd',
-                    'core_seconds': 1800.0, 'settings': 'x', **more}
+        str(seed): {'metrics': {'abs_rel': value, 'delta1': value}, 'commit': 'c',
+                    'device': 'CPU, one', 'core_seconds': 1800.0, 'settings': 'x', **more}
         for seed, value in enumerate(values)
     }  # fmt: skip
 
@@ -86,6 +86,20 @@ class TestVerdicts:
         reader = Reader(PLAN, {'a': {'old': seeds_of(0.5, 0.52, stale=True)}, 'few': {}})
         told = papers_page.page(reader, {'p': PAPER}, [*reader.items('p', PAPER)], '')
         assert 'others are compared with it; of other settings, not used: seeds 0, 1\n' in told
+
+    @pytest.mark.parametrize(
+        ('device', 'told'),
+        [
+            ('CPU, A core', '; 1 core-hours\n'),
+            ('NVIDIA H200', '; 1 core-hours beside NVIDIA H200\n'),
+            ('CPU, A core, NVIDIA H200', '; 1 core-hours beside NVIDIA H200\n'),
+        ],
+    )
+    def test_hours_beside_a_gpu_are_told_apart(self, device, told):
+        rows = {'old': seeds_of(0.5, 0.5), 'new': seeds_of(0.4, 0.4, device=device)}
+        reader = Reader(PLAN, {'a': rows})
+        listed = papers_page.page(reader, {'p': PAPER}, [*reader.items('p', PAPER)], '')
+        assert f'- New: `a.new`, compared with `a.old` (Old){told}' in listed
 
     def test_without_headroom_there_is_nothing_to_gain(self):
         plan = json.loads(json.dumps(PLAN))
