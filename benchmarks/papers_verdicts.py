@@ -19,7 +19,7 @@ LARGEST = 1 << 20
 
 LEAST_IMAGES, LEAST_PLACES, LEAST_HEADROOM = 50, 2, 0.2
 RAW, SCALED = 'abs_rel', 'scaled_abs_rel'
-"""Metrics of headrooms: of depth as predicted, and of median-scaled depth."""
+"""Metrics of headrooms, of depth as predicted and of median-scaled depth; the latter decides."""
 
 MARKS = {
     'holds': '✓',
@@ -116,7 +116,7 @@ class Reader:
         own, *other = [rows[row]] if isinstance(rows[row], str) else rows[row]
         return own, given['against'], other[0] if other else str(rows[given['against']])
 
-    def headroom(self, name: str, metric: str = RAW) -> float | None:
+    def headroom(self, name: str, metric: str = SCALED) -> float | None:
         """Return how far labels of the target are below the best row that never saw it.
 
         Args:
@@ -127,7 +127,7 @@ class Reader:
         control = self._control(name, metric)
         return None if best is None or control is None else 1 - best / control
 
-    def closed(self, name: str, row: str, metric: str = RAW) -> float | None:
+    def closed(self, name: str, row: str, metric: str = SCALED) -> float | None:
         """Return the share of a headroom that a row gains without labels of the target."""
         best = self._mean(self.plan['headroom'][name]['best'], metric)
         own, control = self._mean(row, metric), self._control(name, metric)
@@ -202,7 +202,7 @@ class Reader:
         if facts['images'] < LEAST_IMAGES or facts['places'] < LEAST_PLACES:
             return apart, 'no verdict'
         if (name := given.get('headroom')) is not None:
-            room = self.headroom(name, SCALED if metric.startswith('scaled_') else RAW)
+            room = self.headroom(name)
             if room is None or room < LEAST_HEADROOM:
                 return apart, 'open' if room is None else 'nothing to gain here'
         return apart, judge([sign * one for one in apart]) if sign else 'undecided'

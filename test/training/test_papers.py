@@ -15,6 +15,7 @@ from benchmarks import papers, papers_page
 from benchmarks.papers_verdicts import MARKS, Reader, read_results
 from spike_training.errors import ConfigError, TrainingError
 from spike_training.evaluation.images import estimates
+from spike_training.settings.config import RunConfig
 from spike_training.tables.paper import FOLDER, Paper, PrintedRow, PrintedTable, read_paper
 
 FACTS = {'config': 'a.yaml', 'seeds': [0, 1], 'hours': 2, 'images': 100, 'places': 5}
@@ -106,17 +107,19 @@ class TestVerdicts:
         plan['headroom'] = {'night': {'best': 'a.new', 'controls': ['a.old']}}
         plan['papers']['p']['I']['headroom'] = {'night': ['New']}
         rows = {'old': seeds_of(0.5, 0.5), 'new': seeds_of(0.45, 0.44)}
-        scaled = {'old': (0.4, 0.4), 'new': (0.3, 0.3)}
-        for name, values in scaled.items():
-            for seed, value in enumerate(values):
-                rows[name][str(seed)]['metrics']['scaled_abs_rel'] = value
+        for one in (*rows['old'].values(), *rows['new'].values()):
+            one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
+            one['metrics']['abs_rel'] *= 0.9 if one in rows['new'].values() else 1
         reader = Reader(plan, {'a': rows})
         assert reader.headroom('night') == pytest.approx(1 - 0.445 / 0.5)
         assert reader.closed('night', 'a.old') == 0
         assert reader.closed('night', 'a.new') == pytest.approx(1)
         assert reader.closed('night', 'a.unknown') is None
         listed = [*reader.items('p', PAPER)]
-        told = '- headroom, night: 11%, median-scaled 25%; of the former closed: New 100%\n'
+        told = (
+            '- headroom, night: 11%, of depth that is not scaled 20%; of the former closed: '
+            'New 100%\n'
+        )
         assert told in papers_page.page(reader, {'p': PAPER}, listed, '')
         found = {(one.row, one.column): one.verdict for one in listed}
         assert found['New', 'abs_rel'] == 'nothing to gain here'
@@ -124,8 +127,6 @@ class TestVerdicts:
         said = {'row': 'a.new', 'metric': 'abs_rel', 'below': 'a.old'}
         assert reader.difference(said).endswith('✓')
         assert reader.difference({**said, 'headroom': 'night'}).endswith(' 0')
-        scaled = {**said, 'metric': 'scaled_abs_rel', 'headroom': 'night'}
-        assert reader.difference(scaled).endswith(' ✓')  # there is something to gain
 
     def test_an_unknown_headroom_is_open(self):
         plan = json.loads(json.dumps(PLAN))
@@ -146,11 +147,11 @@ class TestVerdicts:
         values = {'labels': 0.35, 'source': 0.5, 'bicross': bicross, 'adabn': adabn}
         rows = {name: seeds_of(value, value) for name, value in values.items()}
         for one in (one for row in rows.values() for one in row.values()):
-            one['metrics']['scaled_abs_rel'] = 0.4  # nothing to gain
+            one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
         night = {'best': 'a.labels', 'controls': ['a.source'], 'bicross': 'a.bicross'}
         plan = {**PLAN, 'headroom': {'night': {**night, 'adabn': 'a.adabn'}}}
         listed = papers_page.page(Reader(plan, {'a': rows}), {}, [], '')
-        assert f'in {reached} of 1 (AbsRel), in 0 of 0 (scaled AbsRel)' in listed
+        assert f'in {reached} of 1 scenarios' in listed
 
     @pytest.mark.parametrize(
         ('side', 'other', 'told'),
@@ -340,6 +341,15 @@ def test_wrong_options_are_told_in_one_line(capsys, arguments, told):
     error = capsys.readouterr().err
     assert told in error
     assert error.splitlines()[-1].startswith('python -m benchmarks.papers: ')
+    assert not arguments or error.count('\n') == 1
+
+
+def test_recordings_of_tests_are_looked_for_too(tmp_path):
+    config = RunConfig(out=tmp_path)
+    config.data.recordings = {'sevenscenes': str(tmp_path)}
+    assert papers.missing_data(config) == ''
+    config.data.test_recordings = {'sevenscenes': str(tmp_path / 'nowhere')}
+    assert papers.missing_data(config) == str(tmp_path / 'nowhere')
 
 
 def test_a_table_without_a_plan_is_told():

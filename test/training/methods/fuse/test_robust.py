@@ -143,6 +143,9 @@ def test_batches_have_damaged_and_undamaged_colours(work):
         ({'largest_cosine': 0.0}, 'largest_cosine is 0: expected above 0 and up to 1'),
         ({'token_weight': -1.0}, 'token_weight is -1: expected 0 or more'),
         ({'dropped': 0.7}, 'dropped is 0.7: expected 0 to 0.5'),
+        ({'other_scene': 0.8}, 'other_scene is 0.8: expected 0 to 0.7'),
+        ({'other_scene': -0.1}, 'other_scene is -0.1: expected 0 to 0.7'),
+        ({'other_scene': float('nan')}, 'other_scene is nan: expected 0 to 0.7'),
     ],
 )
 def test_wrong_settings_are_told_in_one_line(tmp_path, changes, told):
@@ -153,3 +156,4 @@ def test_wrong_settings_are_told_in_one_line(tmp_path, changes, told):
 
 def test_good_settings_are_good(tmp_path):
     assert problems_of(run_of(tmp_path)) == []
+    assert problems_of(run_of(tmp_path, dropped=0.45, other_scene=0.1)) == []

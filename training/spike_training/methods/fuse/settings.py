@@ -55,8 +55,8 @@ class FuseConfig(SupervisedConfig):
         yield from super().problems()
         if not 0 <= self.dropped <= 0.5:
             yield f'dropped is {self.dropped:g}: expected 0 to 0.5'
-        elif not 0 <= self.other_scene <= (left := 1 - 2 * self.dropped):
-            yield f'other_scene is {self.other_scene:g}: expected 0 to {left:g}'
+        elif not (self.other_scene >= 0 and 2 * self.dropped + self.other_scene <= 1):
+            yield f'other_scene is {self.other_scene:g}: expected 0 to {1 - 2 * self.dropped:g}'
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
