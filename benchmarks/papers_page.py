@@ -109,6 +109,15 @@ def _table_lines(
             than = f'compared with `{pair[2]}` ({pair[1]})'
             than = than if row != given['against'] else 'others are compared with it'
             yield f'- {row}: `{pair[0]}`, {than}{_effort(reader, pair[0])}'
+    for own in used:
+        for metric, about in reader.plan['tables'][own].get('also', {}).items():
+            found = {
+                row: spread([*reader.values(pair[0], metric).values()])
+                for row, pair in pairs.items()
+                if pair and pair[0].startswith(f'{own}.')
+            }
+            told = ', '.join(f'{row} {text}' for row, text in found.items() if text)
+            yield f'- {about}: {told or "open"}'
     marked = {(item.row, item.column): _cell(item) for item in items}
     rows, columns = [row.name for row in table.rows], [*table.columns]
     turned = len(columns) > len(rows)  # so that wide ones can be read

@@ -102,6 +102,17 @@ class TestVerdicts:
         listed = papers_page.page(reader, {'p': PAPER}, [*reader.items('p', PAPER)], '')
         assert f'- New: `a.new`, compared with `a.old` (Old){told}' in listed
 
+    def test_other_metrics_of_a_table_are_listed_without_verdict(self):
+        plan = json.loads(json.dumps(PLAN))
+        plan['tables']['a']['also'] = {'other': 'levels'}
+        rows = {'old': seeds_of(0.5, 0.5), 'new': seeds_of(0.4, 0.4)}
+        for seed, one in rows['new'].items():
+            one['metrics']['other'] = 7 + int(seed)
+        for known, told in ((rows, 'New 7.5 ± 0.71'), ({}, 'open')):
+            reader = Reader(plan, {'a': known, 'few': rows})
+            listed = papers_page.page(reader, {'p': PAPER}, [*reader.items('p', PAPER)], '')
+            assert f'\n- levels: {told}\n' in listed
+
     def test_without_headroom_there_is_nothing_to_gain(self):
         plan = json.loads(json.dumps(PLAN))
         plan['headroom'] = {'night': {'best': 'a.new', 'controls': ['a.old']}}
@@ -250,12 +261,12 @@ def test_what_is_stale_is_marked_as_long_as_it_is(tmp_path):
 
 def test_damaged_results_are_told_before_anything_is_trained(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(papers, 'RESULTS', tmp_path)
-    (tmp_path / 'ssml.json').write_text('{"rows": {"mutual": {"0": {}}}}')
+    (tmp_path / 'mini.json').write_text('{"rows": {"pre_src": {"0": {}}}}')
     with pytest.raises(SystemExit, match='2'):
-        papers.main(['--run', '--only', 'ssml.mutual', '--out', str(tmp_path / 'out')])
+        papers.main(['--run', '--only', 'mini.pre_src', '--out', str(tmp_path / 'out')])
     told = capsys.readouterr().err
     assert told.count('\n') == 1
-    assert 'ssml.json: expected results of run.py table' in told
+    assert 'mini.json: expected results of run.py table' in told
 
 
 def test_results_of_an_earlier_run_are_not_taken_for_those_of_one_that_failed(
@@ -266,28 +277,28 @@ def test_results_of_an_earlier_run_are_not_taken_for_those_of_one_that_failed(
 
     monkeypatch.setattr(papers, 'RESULTS', tmp_path)
     monkeypatch.setattr('spike_training.commands.table.table', failed)
-    (tmp_path / 'out' / 'ssml').mkdir(parents=True)
-    old = {'rows': {'mutual': {'0': {'metrics': {}, 'settings': 'old'}}}}
-    (tmp_path / 'out' / 'ssml' / 'results.json').write_text(json.dumps(old))
+    (tmp_path / 'out' / 'mini').mkdir(parents=True)
+    old = {'rows': {'pre_src': {'0': {'metrics': {}, 'settings': 'old'}}}}
+    (tmp_path / 'out' / 'mini' / 'results.json').write_text(json.dumps(old))
     with pytest.raises(SystemExit, match='2'):
-        papers.main(['--run', '--only', 'ssml.mutual', '--out', str(tmp_path / 'out')])
-    assert not (tmp_path / 'ssml.json').exists()
+        papers.main(['--run', '--only', 'mini.pre_src', '--out', str(tmp_path / 'out')])
+    assert not (tmp_path / 'mini.json').exists()
 
 
 def test_an_interruption_keeps_what_is_done(tmp_path, monkeypatch, capsys):
     def interrupted(config, out, rows, seeds, *rest, **options):
         out.mkdir(parents=True)
-        done = {'rows': {'mutual': {seeds: {'metrics': {}, 'settings': 'x'}}}}
+        done = {'rows': {'pre_src': {seeds: {'metrics': {}, 'settings': 'x'}}}}
         (out / 'results.json').write_text(json.dumps(done))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(papers, 'RESULTS', tmp_path)
     monkeypatch.setattr('spike_training.commands.table.table', interrupted)
     before = {'rows': {'tfi': {'0': {'metrics': {}, 'settings': 'y'}}}}
-    (tmp_path / 'ssml.json').write_text(json.dumps(before))
+    (tmp_path / 'mini.json').write_text(json.dumps(before))
     with pytest.raises(SystemExit, match='130'):
-        papers.main(['--run', '--only', 'ssml.mutual', '--out', str(tmp_path / 'out')])
-    assert [*json.loads((tmp_path / 'ssml.json').read_text())['rows']] == ['tfi', 'mutual']
+        papers.main(['--run', '--only', 'mini.pre_src', '--out', str(tmp_path / 'out')])
+    assert [*json.loads((tmp_path / 'mini.json').read_text())['rows']] == ['tfi', 'pre_src']
     assert 'interrupted; the same command goes on' in capsys.readouterr().err
 
 
@@ -301,12 +312,12 @@ def test_a_table_that_fails_stops_no_other(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(papers, 'RESULTS', tmp_path)
     monkeypatch.setattr('spike_training.commands.table.table', failed)
     plan = {'tables': {
-        name: {**FACTS, 'config': f'{name}.yaml'} for name in ('scenarios', 'dsr', 'ssml')
+        name: {**FACTS, 'config': f'{name}.yaml'} for name in ('scenarios', 'dsr', 'mini')
     }}  # fmt: skip
     options = papers.argument_parser().parse_args(['--run', '--out', str(tmp_path / 'out')])
-    with pytest.raises(TrainingError, match='scenarios, ssml: see above'):
+    with pytest.raises(TrainingError, match='scenarios, mini: see above'):
         papers.run(plan, '', options)
-    assert tried == ['scenarios', 'ssml']
+    assert tried == ['scenarios', 'mini']
     told = capsys.readouterr()
     assert 'dsr is left out: it needs --maps' in told.out
     assert 'room_pre_src_long_adabn, room_mono_cross' in told.out

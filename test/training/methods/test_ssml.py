@@ -12,7 +12,7 @@ import yaml
 from tiny_runs import tiny_run
 
 from spike_depth_ros import DepthEstimator, Window
-from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load_info, onnx_path
+from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load, load_info, onnx_path
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings
@@ -39,9 +39,14 @@ from spike_training.methods.ssml.settings import (
 from spike_training.methods.ssml.stages import HeldOut, Mutual
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import build, pipeline
+from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.sampling.sample import Batch
-from spike_training.settings.config import ModelConfig, check, to_yaml
-from spike_training.settings.reading import read_arguments
+from spike_training.settings.config import ModelConfig, TargetConfig, check, to_yaml
+from spike_training.settings.reading import load_config, read_arguments
+from spike_training.tables.metrics import RowMetrics
+from spike_training.tables.plan import Row
+from spike_training.tables.settings import Preparation, RowConfig
+from spike_training.tables.tasks import IMAGE, RECORDED, image_metrics
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = {'widths': (4, 4, 4)}
@@ -241,6 +246,32 @@ def test_recordings_are_scored_by_pictures_and_by_planes_held_out(supervised, tm
     held = report['held_out']['ramp']['rows']
     noise = np.mean(rate * (1 - rate))
     assert held['mean of 41']['mse'] == pytest.approx(noise / 7 + noise / 41, rel=0.1)
+
+
+def test_recordings_of_a_target_are_scored_beside_the_scenes(supervised, tmp_path):
+    import cv2
+
+    (tmp_path / 'still.dat').write_bytes(bytes(61 * 32 * 6))
+    cv2.imwrite(str(tmp_path / 'still.png'), np.full((32, 48), 51, np.uint8))
+    target = TargetConfig(recordings={'dat': f'{tmp_path},size=48x32'})
+    plain = load_config(supervised / 'config.yaml')
+    config = dataclasses.replace(plain, target=target)
+    trained = load(supervised / 'model.safetensors', ImageInfo)
+    report = evaluate_images(config, *trained, torch.device('cpu'))
+    scenes = evaluate_images(plain, *trained, torch.device('cpu'))['sets']
+    assert report['sets'].keys() - scenes.keys() == {'dat'}
+    assert [*report['held_out']] == ['dat']
+    # Nothing fires where a fifth of the brightest is true.
+    black = report['sets']['dat']['rows']['mean of 7']['psnr']
+    assert black == pytest.approx(-20 * np.log10(0.2))
+    settings = RowConfig('row', stage=config.stages[-1].name)
+    row = RowMetrics(Row(settings, config), {}, {0: report}, {})
+    assert row.metric('psnr_recorded', estimate='mean of 7').values == {0: black}
+    found = [one['rows']['mean of 7']['psnr'] for one in scenes.values()]
+    assert row.metric('psnr', estimate='mean of 7').values[0] == pytest.approx(np.mean(found))
+    recorded = [f'{name}{RECORDED}' for name in IMAGE]
+    assert [*image_metrics(config, Preparation())] == [*IMAGE, *recorded]
+    assert image_metrics(plain, Preparation()) == IMAGE
 
 
 def test_a_picture_near_an_end_is_refused_by_the_name_of_its_recording(supervised, tmp_path):

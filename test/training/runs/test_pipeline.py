@@ -19,7 +19,7 @@ from spike_depth_ros.checkpoint import load, load_info, save
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME
 from spike_training.commands.evaluate import evaluate, with_changes
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.runs import build, pipeline
 from spike_training.runs.sources import make_source
@@ -184,6 +184,16 @@ def test_the_runtime_refuses_the_rgb_teacher(teacher_and_student):
     path = next((teacher_and_student.out / 'teacher').glob('*.safetensors'))
     with pytest.raises(ValueError, match=r"field inputs is \['rgb'\], expected spikes"):
         DepthEstimator.from_checkpoint(path, 'cpu', 'torch', 1)
+
+
+@pytest.mark.parametrize('domain', ['data', 'target'])
+def test_missing_recordings_are_told_before_anything_is_trained(tmp_path, domain):
+    config = tiny_run(tmp_path / 'run', PretrainConfig(name='one'), target=TargetConfig())
+    recordings = {'sevenscenes': str(tmp_path / 'nowhere')}
+    changed = dataclasses.replace(getattr(config, domain), recordings=recordings)
+    with pytest.raises(DataSetError, match='nowhere is missing'):
+        pipeline.run(dataclasses.replace(config, **{domain: changed}))
+    assert not (tmp_path / 'run').exists()
 
 
 def test_a_folder_with_a_run_is_not_trained_over(teacher_and_student):

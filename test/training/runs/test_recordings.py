@@ -25,7 +25,7 @@ from spike_training.methods.bicross.settings import (
 from spike_training.runs import pipeline
 from spike_training.runs.build import describe
 from spike_training.runs.evaluation import Baselines, config_sets, evaluate_sets
-from spike_training.runs.recordings import check_places, look_up, recorded_source
+from spike_training.runs.recordings import check_recordings, look_up, recorded_source
 from spike_training.runs.sources import (
     make_source,
     make_target,
@@ -92,23 +92,23 @@ class TestBatches:
             return DataConfig(recordings={'vkitti': f'{where},variation=fog'}, **tests)
 
         clear = data_of(twenty)
-        check_places(clear, foggy(twenty))
-        check_places(clear, DataConfig())
-        check_places(clear, foggy(twenty, test_recordings={'vkitti': str(some)}))
+        check_recordings(clear, foggy(twenty))
+        check_recordings(clear, DataConfig())
+        check_recordings(clear, foggy(twenty, test_recordings={'vkitti': str(some)}))
         with pytest.raises(DataSetError, match=r'vkitti: tests at .* trains at \([0-9, ]+\)'):
-            check_places(clear, foggy(some))
+            check_recordings(clear, foggy(some))
         # With tests of its own, more of it trains.
         own = dataclasses.replace(clear, test_recordings={'vkitti': str(some)})
         with pytest.raises(DataSetError, match='tests at places'):
-            check_places(own, foggy(twenty))
+            check_recordings(own, foggy(twenty))
 
     def test_parts_of_the_time_are_shared_out_alike(self, tmp_path):
         one = data_of(write_vkitti(tmp_path / 'one', scenes=1, frames=20))
         two = data_of(write_vkitti(tmp_path / 'two', scenes=2, frames=20))
-        check_places(one, two)
+        check_recordings(one, two)
         own = dataclasses.replace(one, test_recordings=two.recordings)
         with pytest.raises(DataSetError, match=r'trains at \(1\)'):
-            check_places(own, two)
+            check_recordings(own, two)
 
     def test_a_relative_place_is_that_of_the_present_folder(self, tmp_path, monkeypatch):
         for name, scenes in (('few', 5), ('more', 6)):

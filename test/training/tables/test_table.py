@@ -24,7 +24,7 @@ from spike_depth_ros.checkpoint import load_info
 from spike_depth_ros.folder_lock import LOCK
 from spike_training.commands.table import table
 from spike_training.engine.checkpoints import Checkpoints
-from spike_training.errors import ConfigError, NonFiniteError, TrainingError
+from spike_training.errors import ConfigError, DataSetError, NonFiniteError, TrainingError
 from spike_training.evaluation.images import estimates
 from spike_training.evaluation.report import domain_sets
 from spike_training.runs import pipeline
@@ -286,6 +286,19 @@ def test_a_part_is_trained_and_what_is_missing_is_said(tmp_path, capsys):
     table(path, out, train=False)
     assert '1 of 2' in capsys.readouterr().out
     assert len(trained(out)) == 2
+
+
+def test_missing_recordings_are_told_before_anything_is_trained(tmp_path):
+    recordings = {'sevenscenes': str(tmp_path / 'nowhere')}
+    rows = yaml.safe_load(small(tmp_path).read_text())['rows']
+    other = next(row for row in rows if row['name'] == 'pre_src')
+    rows.append({**other, 'name': 'rooms', 'override': {'target': {'recordings': recordings}}})
+    path, out = small(tmp_path, rows=rows), tmp_path / 'out'
+    with pytest.raises(DataSetError, match=r'metrics of pre_src: .*nowhere is missing'):
+        table(path, out, rows='pre_src,rooms')
+    assert not trained(out)
+    table(path, out, rows='pre_src')  # others need no recordings
+    assert row_of(out, 'pre_src')['seeds_done'] == [0]
 
 
 def test_rows_and_seeds_that_are_none(smoke, tmp_path):

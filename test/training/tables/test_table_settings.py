@@ -502,7 +502,7 @@ def test_a_file_that_is_not_there(tmp_path):
     ('table', 'row', 'folder'),
     [
         ('mini', 'bicross_adabn', 'figures_of_bicross_adabn_0_2d400c858e9a'),
-        ('ssml', 'ssml_no_gates', 'figures_of_mutual_ssml_0_264672d1df0e'),
+        ('ssml', 'ssml_no_gates', 'figures_of_mutual_ssml_0_6755050a0eb2'),
         ('smoke', 'wider', 'figures_of_pre_src_0_0e302b9e0d77'),
         ('additions', 'half_homes', 'figures_of_large_0_009bf7002c66'),
         ('ablations_mini', 'ex1', 'figures_of_ex1_0_2b88e2addfdc'),

@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spike_depth_ros.checkpoint import write_atomically
 from spike_training.dask_client import connect
 from spike_training.disk import make_folder
-from spike_training.errors import ConfigError, TrainingError
-from spike_training.settings.config import listed
+from spike_training.errors import ConfigError, DataSetError, TrainingError
+from spike_training.settings.config import DataConfig, listed
 from spike_training.tables.settings import TableConfig, unknown
+
+if TYPE_CHECKING:
+    from spike_training.tables.units import Unit
 
 CACHE = 'stages'
 
@@ -70,6 +75,7 @@ def table(
     make_folder(cache)
     units = select_units(planned, *chosen, cache)
     left = [unit for unit in units if not unit.done] if train else []
+    _check_recordings(left)
     try:
         if left and (scheduler or jobs > 1):
             with connect(scheduler, min(jobs, len(left))) as client:
@@ -114,6 +120,25 @@ def _chosen(
     if problems:
         raise ConfigError(listed(problems))
     return tuple(chosen), tuple(int(seed) for seed in numbers)
+
+
+def _check_recordings(units: Sequence[Unit]) -> None:
+    """Refuse recordings of units that cannot be used, before any unit is run.
+
+    Raises:
+        DataSetError: One of them cannot be used.
+    """
+    from spike_training.runs.recordings import check_recordings
+
+    checked: list[tuple[DataConfig, DataConfig | None]] = []
+    for unit in units:
+        domains = unit.config.data, unit.config.target_data
+        if domains not in checked:
+            checked.append(domains)
+            try:
+                check_recordings(*domains)
+            except DataSetError as error:
+                raise DataSetError(f'{unit.describe()}: {error}') from error
 
 
 def _list(text: str) -> list[str]:

@@ -28,7 +28,7 @@ from spike_training.engine.stage import Context, Stage, load_any
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.build import context, make_batches, make_stage
 from spike_training.runs.memory import estimate_memory
-from spike_training.runs.recordings import check_places, look_up, recorded_source
+from spike_training.runs.recordings import check_recordings, look_up, recorded_source
 from spike_training.runs.sources import mixed_alone, samples_of, with_steps
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
@@ -89,7 +89,7 @@ def _show_data(config: RunConfig, show: Console) -> list[str]:
     show.print(table)
     if not problems:
         try:
-            check_places(config.data, config.target_data)
+            check_recordings(config.data, config.target_data)
         except DataSetError as error:
             problems.append(_indented(error))
     return problems

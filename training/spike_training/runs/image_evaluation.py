@@ -50,6 +50,7 @@ def evaluate_images(
         device: Device of the network.
         data: Recordings to evaluate in place of the config's scenes: path and reader's options by
             name. Those with reference images are scored against them, others by held-out planes.
+            Without, the recordings of the config's target are scored beside its scenes.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -67,6 +68,8 @@ def evaluate_images(
         for style in config.data.styles:
             found = ImageSet(f'{style}, generated', _scenes(config, style, device))
             sets[style] = score_set(network, info.planes, found, device)
+    if not data and config.target is not None:
+        data = config.target.recordings
     for name, where in (data or {}).items():
         clips = [clip for clip in readers.read(name, where) if isinstance(clip, SpikeClip)]
         if not clips:

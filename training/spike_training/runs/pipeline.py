@@ -46,7 +46,7 @@ from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.evaluation import calibrated, evaluate_fused, evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
-from spike_training.runs.recordings import check_places
+from spike_training.runs.recordings import check_recordings
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
 from spike_training.runs.sources import with_steps
 from spike_training.runs.stereo_evaluation import show_stereo
@@ -99,7 +99,7 @@ def run(config: RunConfig, write_page: WritePage = lambda out: None) -> None:
     if config.out == Path():
         raise ConfigError(listed([NO_OUT]))
     fabric = make_fabric(config.device, config.devices, config.train.precision, config.nodes)
-    check_places(config.data, config.target_data)
+    check_recordings(config.data, config.target_data)
     config = with_steps(config, fabric.world_size)
     quiet = not fabric.is_global_zero
     with nullcontext() if quiet else lock_folder(config.out):

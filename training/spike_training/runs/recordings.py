@@ -88,24 +88,24 @@ def look_up(data: DataConfig) -> list[RecordingSet]:
     return found
 
 
-def check_places(source: DataConfig, target: DataConfig | None) -> None:
-    """Refuse a source that is trained on the depth of places where the target is tested.
+def check_recordings(source: DataConfig, target: DataConfig | None) -> None:
+    """Refuse recordings that cannot be used, before anything is trained.
+
+    Nor is a source trained on the depth of places where the target is tested.
 
     Places are split by their names, so that the splits of both domains agree if their places are
     the same. They may differ if one domain has other places or separate test recordings. Test
     recordings of the target are not checked.
 
     Args:
-        source: Settings of the source; without recordings nothing is checked.
-        target: Settings of the target; likewise.
+        source: Settings of the source.
+        target: Settings of the target; None: there is none.
 
     Raises:
         DataSetError: There are such places, or a data set cannot be used.
     """
-    if target is None or not source.recordings or not target.recordings:
-        return
     learnt = {place: one.splits for one in look_up(source) for place in one.splits.places['train']}
-    for one in look_up(target):
+    for one in [] if target is None else look_up(target):
         tested = () if one.tests is not None else one.splits.places.get('test', ())
         shared = [
             place

@@ -170,7 +170,8 @@ class TargetConfig:
         recordings: Data sets instead of procedural scenes, see data.recordings. styles, light,
             contrast, vignette, blur and sensor do not apply to them. Spikes are never resampled:
             the middle of the sensor is used, at most as many pixels as in data; the spikes of 2x2
-            pixels are summed if the sensor has at least double that size.
+            pixels are summed if the sensor has at least double that size. Networks of pictures
+            are scored on them, see docs/reconstruction.md.
         test_recordings: See data.test_recordings. Recordings without depth are not tested on.
         styles: Kinds of scenes; null: data.styles.
         planes: Lengths of the windows; null: data.planes.

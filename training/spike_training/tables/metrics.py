@@ -21,7 +21,14 @@ from spike_training.evaluation.report import BASELINE, domain_sets
 from spike_training.evaluation.upsampling import MAPS, metrics_by_name
 from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
-from spike_training.tables.tasks import OF_NETWORKS, PICTURES, SCALE_ERROR, SCALED, TASKS
+from spike_training.tables.tasks import (
+    OF_NETWORKS,
+    PICTURES,
+    RECORDED,
+    SCALE_ERROR,
+    SCALED,
+    TASKS,
+)
 from spike_training.tables.units import Scoring, units_of
 from spike_training.tables.verdict import Verdict, judge
 from spike_training.tables.work import failure
@@ -163,7 +170,16 @@ def _of_depth(
 def _of_images(
     row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
 ) -> float | None:
-    return statistics.fmean(scores['rows'][method][name] for scores in report['sets'].values())
+    target = row.row.config.target
+    recordings = () if target is None else target.recordings
+    recorded = name.endswith(RECORDED)
+    key = name.removesuffix(RECORDED)
+    found = [
+        float(scores['rows'][method][key])
+        for one, scores in report['sets'].items()
+        if (one in recordings) == recorded
+    ]
+    return statistics.fmean(found) if found else None
 
 
 def _of_fused(

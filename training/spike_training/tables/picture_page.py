@@ -4,17 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_training.tables.metrics import RowMetrics, Summary
 from spike_training.tables.page import NOTHING, TablePage, cell
-from spike_training.tables.tasks import IMAGE
+from spike_training.tables.tasks import Metric, image_metrics
 
 
 class PicturePage(TablePage):
-    """Table of pictures with its metrics: means over the sets of the test scenes."""
+    """Table of pictures with its metrics: means over sets of test scenes, and over recordings."""
 
     KIND = 'pictures'
     ABOUT = (
@@ -22,12 +22,17 @@ class PicturePage(TablePage):
         'learning.'
     )
 
+    @property
+    def _metrics(self) -> Mapping[str, Metric]:
+        row = self.reference.row
+        return image_metrics(row.config, row.settings.preparation)
+
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         return {metric: found.to_json() for metric, found in self.metrics_of(row).items()}
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Implement :meth:`TablePage.metrics_of`."""
-        return {metric: row.metric(metric) for metric in IMAGE}
+        return {metric: row.metric(metric) for metric in self._metrics}
 
     def estimates(self) -> dict[str, dict[str, Summary]]:
         """Implement :meth:`TablePage.estimates`, from the reports of the reference row."""
@@ -36,23 +41,25 @@ class PicturePage(TablePage):
             return {}
         scores = next(iter(reports[0]['sets'].values()))
         return {
-            name: {metric: row.metric(metric, estimate=name) for metric in IMAGE}
+            name: {metric: row.metric(metric, estimate=name) for metric in self._metrics}
             for name in scores['rows']
             if name != NETWORK
         }
 
     def _headline(self) -> Iterator[list[str]]:
-        titles = [title for metric in IMAGE.values() for title in (metric.title, 'difference')]
+        titles = [
+            title for metric in self._metrics.values() for title in (metric.title, 'difference')
+        ]
         yield ['row', 'is', 'seeds', *titles]
         reference = self.reference
         for row in self.rows:
             cells = [row.name, row.row.settings.about or NOTHING, self._seeds(row)]
-            for metric in IMAGE:
+            for metric in self._metrics:
                 own = row.metric(metric)
                 differs = own.minus(reference.metric(metric))
                 cells.append(cell(own))
                 cells.append(NOTHING if row is reference else cell(differs, signed=True))
             yield cells
         for name, metrics in self.estimates().items():
-            found = [cell(metrics[metric]) for metric in IMAGE]
-            yield [name, 'without learning', '', found[0], '', found[1], '']
+            found = [text for one in metrics.values() for text in (cell(one), '')]
+            yield [name, 'without learning', '', *found]

@@ -24,7 +24,6 @@ from spike_depth_ros.model.registry import build
 from spike_training.datasets.depth_maps import MapFolder, open_maps, read_maps
 from spike_training.errors import ConfigError
 from spike_training.runs.adabn import adabn_problem
-from spike_training.runs.recordings import check_places
 from spike_training.runs.sources import with_steps
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
 from spike_training.settings.method import Method, find_kind, find_method
@@ -110,7 +109,7 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
 
     Raises:
         ConfigError: The settings are invalid; the message lists all problems.
-        DataSetError: Recordings or maps cannot be used, or source and target share places.
+        DataSetError: Maps cannot be used.
     """
     problems: list[str] = []
     content = read_tree(path, problems)
@@ -162,8 +161,6 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
     problems += _problems_of_claims(settings, rows, TASKS[tasks[0]], valid)
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
-    for config in (row.config for row in rows if row.config.stages):
-        check_places(config.data, config.target_data)
     folder = None if maps is None else _open_maps(maps, rows)
     counted = [
         dataclasses.replace(

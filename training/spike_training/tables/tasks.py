@@ -78,6 +78,9 @@ OF_NETWORKS = UNCERTAINTY | {SCALE_ERROR: Metric('error of scale')}
 IMAGE = {'psnr': Metric('PSNR, dB', lower=False), 'ssim': Metric('SSIM', lower=False)}
 """Metrics of pictures."""
 
+RECORDED = '_recorded'
+"""End of the names of metrics of pictures of recordings, those of the target."""
+
 HIGHER = ('edges_seen',)
 """Metrics of enlarged maps of which higher values are better."""
 
@@ -90,6 +93,17 @@ def factors_of(config: RunConfig) -> tuple[int, ...]:
     """
     model = config.stages[-1].resolve(config).model
     return tuple(sorted(SETTINGS[model.architecture](**model.settings).factors))
+
+
+def image_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
+    """Return the metrics of pictures: of test scenes, and of the recordings of a target."""
+    if config.target is None or not config.target.recordings:
+        return IMAGE
+    recorded = {
+        f'{name}{RECORDED}': Metric(f'{one.title}, recordings', one.lower)
+        for name, one in IMAGE.items()
+    }
+    return IMAGE | recorded
 
 
 PICTURES = {
@@ -131,7 +145,7 @@ FUSED = {
 
 TASKS = {
     'depth': TableTask(depth_metrics, baseline=True, prepared=True),
-    'image': TableTask(lambda config, before: IMAGE, paper=False),
+    'image': TableTask(image_metrics, paper=False),
     'fused': TableTask(lambda config, before: FUSED, averaged=True),
     'upsample': TableTask(upsample_metrics, estimates=tuple(BASELINES), maps=True),
 }
