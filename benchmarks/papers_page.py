@@ -24,6 +24,9 @@ from spike_training.tables.paper import Paper, PrintedTable
 LEAST_CLOSED = 0.3
 """Share of a headroom that BiCross is to close."""
 
+ADABN = 'AdaBN'
+"""Title in the plan of what BiCross is to close more than."""
+
 
 def csv_text(items: list[Item]) -> str:
     """Format the numbers as docs/papers.csv."""
@@ -131,27 +134,30 @@ def _table_lines(
 def _own_lines(reader: Reader) -> Iterator[str]:
     """Yield what no paper prints: shares of headrooms, and differences of the plan."""
     yield from ('', '## Beside the papers', '')
-    yield from (
-        '| scenario | metric | headroom | closed by BiCross | by AdaBN |',
-        '|---|---|---|---|---|',
-    )
-    known = reached = 0
-    for name, room in reader.plan.get('headroom', {}).items():
-        if 'bicross' not in room:
-            continue
+    rooms = {
+        name: room for name, room in reader.plan.get('headroom', {}).items() if 'closed' in room
+    }
+    columns = [*dict.fromkeys(title for room in rooms.values() for title in room['closed'])]
+    yield f'| {" | ".join(["scenario", "metric", "headroom", *columns])} |'
+    yield f'|{"---|" * (3 + len(columns))}'
+    reached: dict[str, list[bool]] = {title: [] for title in columns if title != ADABN}
+    for name, room in rooms.items():
         for metric, title in ((RAW, 'AbsRel'), (SCALED, 'scaled AbsRel')):
-            shares = [reader.closed(name, room[row], metric) for row in ('bicross', 'adabn')]
+            shares = {by: reader.closed(name, row, metric) for by, row in room['closed'].items()}
             found = reader.headroom(name, metric)
-            yield f'| {" | ".join([name, title, *map(_share, [found, *shares])])} |'
-        if shares[0] is not None and shares[1] is not None:  # those of scaled AbsRel
-            known += 1
-            gains = (found or 0) >= LEAST_HEADROOM
-            reached += gains and shares[0] >= LEAST_CLOSED and shares[0] > shares[1]
+            shown = [_share(one) for one in (found, *(shares.get(by) for by in columns))]
+            yield f'| {" | ".join([name, title, *shown])} |'
+        than, gains = shares[ADABN], (found or 0) >= LEAST_HEADROOM  # those of scaled AbsRel
+        for by, share in shares.items():
+            if by != ADABN and share is not None and than is not None:
+                reached[by].append(gains and share >= LEAST_CLOSED and share > than)
+    counts = ', '.join(f'{by} in {sum(one)} of {len(one)}' for by, one in reached.items())
     yield from (
         '',
-        f'BiCross closes {LEAST_CLOSED:.0%} or more of a headroom of {LEAST_HEADROOM:.0%} or '
-        f'more (scaled AbsRel), and more than AdaBN of a network of as many steps, in {reached} '
-        f'of {known} scenarios that were run (aim: two of three).',
+        'Columns are shares of the headroom that are closed. To close '
+        f'{LEAST_CLOSED:.0%} or more of a headroom of {LEAST_HEADROOM:.0%} or more (scaled '
+        f'AbsRel), and more than AdaBN of a network of as many steps: {counts} scenarios that '
+        'were run (aim: two of three).',
         '',
         '| difference | found |',
         '|---|---|',

@@ -159,10 +159,17 @@ class TestVerdicts:
         rows = {name: seeds_of(value, value) for name, value in values.items()}
         for one in (one for row in rows.values() for one in row.values()):
             one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
-        night = {'best': 'a.labels', 'controls': ['a.source'], 'bicross': 'a.bicross'}
-        plan = {**PLAN, 'headroom': {'night': {**night, 'adabn': 'a.adabn'}}}
+        closed = {'One': 'a.bicross', 'Two': 'a.unknown', 'AdaBN': 'a.adabn'}
+        night = {'best': 'a.labels', 'controls': ['a.source'], 'closed': closed}
+        plan = {
+            **PLAN,
+            'headroom': {'night': night, 'other': {**night, 'closed': {'AdaBN': 'a.b'}}},
+        }
         listed = papers_page.page(Reader(plan, {'a': rows}), {}, [], '')
-        assert f'in {reached} of 1 scenarios' in listed
+        assert f'One in {reached} of 1, Two in 0 of 0 scenarios' in listed
+        share = (0.5 - bicross) / 0.15
+        assert f'| night | scaled AbsRel | 30% | {share:.0%} | open | ' in listed
+        assert '| other | scaled AbsRel | 30% | open | open | open |' in listed
 
     @pytest.mark.parametrize(
         ('side', 'other', 'told'),
