@@ -4,19 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spike_depth_ros.checkpoint import write_atomically
 from spike_training.dask_client import connect
 from spike_training.disk import make_folder
-from spike_training.errors import ConfigError, DataSetError, TrainingError
-from spike_training.settings.config import DataConfig, listed
+from spike_training.errors import ConfigError, TrainingError
+from spike_training.settings.config import listed
 from spike_training.tables.settings import TableConfig, unknown
-
-if TYPE_CHECKING:
-    from spike_training.tables.units import Unit
 
 CACHE = 'stages'
 
@@ -66,7 +61,7 @@ def table(
     from spike_training.tables.pages import page_of
     from spike_training.tables.plan import load_table
     from spike_training.tables.results import encode, results_of
-    from spike_training.tables.work import select_units, work, work_on_cluster
+    from spike_training.tables.work import check_units, select_units, work, work_on_cluster
 
     planned = load_table(config, maps)
     chosen = _chosen(planned.settings, rows, seeds, jobs, scheduler)
@@ -75,7 +70,7 @@ def table(
     make_folder(cache)
     units = select_units(planned, *chosen, cache)
     left = [unit for unit in units if not unit.done] if train else []
-    _check_recordings(left)
+    check_units(left)
     try:
         if left and (scheduler or jobs > 1):
             with connect(scheduler, min(jobs, len(left))) as client:
@@ -120,25 +115,6 @@ def _chosen(
     if problems:
         raise ConfigError(listed(problems))
     return tuple(chosen), tuple(int(seed) for seed in numbers)
-
-
-def _check_recordings(units: Sequence[Unit]) -> None:
-    """Refuse recordings of units that cannot be used, before any unit is run.
-
-    Raises:
-        DataSetError: One of them cannot be used.
-    """
-    from spike_training.runs.recordings import check_recordings
-
-    checked: list[tuple[DataConfig, DataConfig | None]] = []
-    for unit in units:
-        domains = unit.config.data, unit.config.target_data
-        if domains not in checked:
-            checked.append(domains)
-            try:
-                check_recordings(*domains)
-            except DataSetError as error:
-                raise DataSetError(f'{unit.describe()}: {error}') from error
 
 
 def _list(text: str) -> list[str]:

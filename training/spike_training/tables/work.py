@@ -21,7 +21,9 @@ from typing import Any
 from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.folder_lock import lock_folder
 from spike_training.dask_client import import_distributed
-from spike_training.errors import ConfigError, TrainingError, one_line
+from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
+from spike_training.runs.recordings import check_recordings
+from spike_training.settings.config import DataConfig
 from spike_training.tables.plan import Table
 from spike_training.tables.units import Scoring, Unit, units_of
 
@@ -75,6 +77,23 @@ def in_order(wanted: Sequence[Scoring]) -> list[Unit]:
         place[scoring.folder] = max(place[unit.folder] for unit in scoring.needs) + 0.5
     units = trainings | {scoring.folder: scoring for scoring in wanted}
     return sorted(units.values(), key=lambda unit: place[unit.folder])
+
+
+def check_units(units: Sequence[Unit]) -> None:
+    """Refuse recordings of units that cannot be used, before any unit is run.
+
+    Raises:
+        DataSetError: One of them cannot be used.
+    """
+    checked: list[tuple[DataConfig, DataConfig | None]] = []
+    for unit in units:
+        domains = unit.config.data, unit.config.target_data
+        if domains not in checked:
+            checked.append(domains)
+            try:
+                check_recordings(*domains)
+            except DataSetError as error:
+                raise DataSetError(f'{unit.describe()}: {error}') from error
 
 
 def work(units: Sequence[Unit]) -> None:
