@@ -430,6 +430,7 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 def test_a_prediction_with_a_frame_is_timed_beside_the_shipped_one(tmp_path, capsys):
     pytest.importorskip('torch')
     import fused_files
