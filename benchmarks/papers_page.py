@@ -40,13 +40,14 @@ def csv_text(items: list[Item]) -> str:
 
 
 def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str) -> str:
-    """Format docs/papers.md: counts of verdicts, then each paper."""
+    """Format docs/papers.md: counts of verdicts, what no paper prints, then each paper."""
     counts = Counter(item.verdict for item in items)
     lines = [head.rstrip(), '', '| mark | verdict | numbers of tables |', '|---|---|---|']
     said = reader.plan['verdicts']
     lines += [
         f'| {mark} | {name}: {said[name]} | {counts[name]} |' for name, mark in MARKS.items()
     ]
+    lines += _own_lines(reader)
     for name, paper in read.items():
         lines += ['', f'## {paper.cited}: {paper.title}', '']
         note = reader.plan.get('notes', {}).get(name, '')
@@ -66,7 +67,6 @@ def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str
             )
             numbers = numbers or reader.said(name, place, '').strip(' /')
             lines.append(f'| {place} | {one.about} | {numbers} |')
-    lines += _own_lines(reader)
     return '\n'.join(lines) + '\n'
 
 
@@ -158,6 +158,7 @@ def _own_lines(reader: Reader) -> Iterator[str]:
         f'{LEAST_CLOSED:.0%} or more of a headroom of {LEAST_HEADROOM:.0%} or more (scaled '
         f'AbsRel), and more than AdaBN of a network of as many steps: {counts} scenarios that '
         'were run (aim: two of three).',
+        *(line for cause in reader.plan.get('causes', []) for line in ('', cause)),
         '',
         '| difference | found |',
         '|---|---|',
