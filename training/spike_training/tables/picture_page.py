@@ -18,8 +18,8 @@ class PicturePage(TablePage):
 
     KIND = 'pictures'
     ABOUT = (
-        'Means over test scenes that no training saw; the last rows are estimates without '
-        'learning.'
+        'Means over test scenes that no training saw, and over the pictures of recordings, if '
+        'any; the last rows are estimates without learning.'
     )
 
     @property

@@ -109,7 +109,7 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
 
     Raises:
         ConfigError: The settings are invalid; the message lists all problems.
-        DataSetError: Maps cannot be used.
+        DataSetError: Maps cannot be used, nor recordings whose epochs are counted.
     """
     problems: list[str] = []
     content = read_tree(path, problems)
