@@ -36,6 +36,7 @@ from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_depth_ros.model.depth_anything import PARTS, weights_of_transformers
 from spike_depth_ros.model.registry import build_with_weights
+from spike_training.cpu import configure_cpu
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.fuse.settings import AlignConfig
@@ -50,7 +51,6 @@ from spike_training.settings.config import (
     TrainConfig,
 )
 from spike_training.teacher import Teacher, find_teacher
-from spike_training.threads import limit_threads
 
 ROWS = ('colours', 'frozen', 'aligned')
 HEIGHT, WIDTH = 128, 192
@@ -62,7 +62,7 @@ SETTINGS = {
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    limit_threads(1)
+    configure_cpu(1)
     with tempfile.TemporaryDirectory(prefix='align_') as folder:
         parameters, found = measure(Path(folder), options)
     settings = report.settings(options, 'steps', 'align_steps', 'scenes', 'styles')

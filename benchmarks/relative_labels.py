@@ -30,6 +30,7 @@ import torch
 from benchmarks import report
 from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, load
+from spike_training.cpu import configure_cpu
 from spike_training.datasets.labels import RELATIVE, Labels, write_labels
 from spike_training.evaluation.predictors import build_for_evaluation, canonical_depth
 from spike_training.labelling.agreement import relative_depth
@@ -47,7 +48,6 @@ from spike_training.settings.config import (
     StageConfig,
     TrainConfig,
 )
-from spike_training.threads import limit_threads
 
 DEPTH = {'metres': 'depth', 'relative': RELATIVE}
 KINDS = (*DEPTH,)
@@ -61,7 +61,7 @@ TOGETHER = 6
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    limit_threads(1)
+    configure_cpu(1)
     with tempfile.TemporaryDirectory(prefix='relative_labels_') as folder:
         found = measure(Path(folder), options)
     names = ('pictures', 'steps', 'scenes', 'styles')

@@ -14,12 +14,7 @@ from spike_training.errors import ConfigError, one_line
 
 _CONNECT_S = 10
 
-_CONFIG = {
-    'distributed.worker.daemon': False,
-    # With dask's default glibc returns freed memory at once: training then spends time on
-    # pages that it gets again.
-    'distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_': None,
-}
+_CONFIG = {'distributed.worker.daemon': False}
 
 
 def import_distributed() -> Any:

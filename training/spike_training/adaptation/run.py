@@ -58,6 +58,7 @@ from spike_training.adaptation.second_eye import SecondEye
 from spike_training.adaptation.stored import mapping, number, read
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
+from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import make_fabric
@@ -67,7 +68,6 @@ from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
-from spike_training.threads import limit_threads
 
 SETTINGS = 'settings.json'
 
@@ -130,7 +130,7 @@ def run(
     schedule = Schedule(out.with_suffix(''), arguments.minutes)
     folder, calibrated = out.with_suffix(''), out.with_suffix('') / 'calibrated.safetensors'
     settings, info, old = prepare(arguments.config, arguments.checkpoint, out, arguments.eye)
-    limit_threads(settings.threads)
+    configure_cpu(settings.threads)
     original = find_checkpoint(arguments.checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
     with schedule.step('recordings'):

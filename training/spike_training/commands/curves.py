@@ -11,11 +11,11 @@ from typing import Any
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load, write_atomically
 from spike_training.choices import Device
+from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
 from spike_training.settings.config import RunConfig
 from spike_training.settings.reading import load_config
-from spike_training.threads import limit_threads
 
 FORMAT = 1
 """Format version of ``curves.json``."""
@@ -74,7 +74,7 @@ def curves(
     settings = load_config(config)
     _check(settings, scenes, frame_spikes)
     values = {'planes': planes, 'mean_rate': mean_rate, 'rate_hz': rate_hz, 'speed': speed}
-    limit_threads(settings.threads)
+    configure_cpu(settings.threads)
     from spike_depth_ros.evaluation.report.plots import style
     from spike_training.evaluation.report import to_json
     from spike_training.reports.condition_charts import condition_charts

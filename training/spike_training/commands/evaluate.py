@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spike_training.choices import MEAN_RATE, Device
+from spike_training.cpu import configure_cpu
 from spike_training.errors import ConfigError
 from spike_training.settings.config import RunConfig, check
 from spike_training.settings.reading import load_config
 from spike_training.teacher import find_teacher
-from spike_training.threads import limit_threads
 
 ONE_OF_FOUR = 'checkpoint, predictions, teacher or inputs_only: expected one of the four'
 
@@ -118,7 +118,7 @@ def evaluate(
     elif not chosen:
         raise ConfigError(ONE_OF_FOUR)
     files = None if teacher is None else find_teacher(teacher, 'used for a score alone')
-    limit_threads(settings.threads)
+    configure_cpu(settings.threads)
     from spike_training.runs.scoring import score
 
     score(

@@ -8,9 +8,9 @@ import dataclasses
 from pathlib import Path
 
 from spike_training.choices import Device
+from spike_training.cpu import configure_cpu
 from spike_training.errors import ConfigError
 from spike_training.labelling.settings import LabelSettings, Picture, Video, name_source
-from spike_training.threads import limit_threads
 
 
 def label(
@@ -75,7 +75,7 @@ def label(
     from spike_training.teacher import Teacher, find_teacher
 
     files = find_teacher(teacher, licence)
-    limit_threads(threads)
+    configure_cpu(threads)
     from spike_depth_ros.backends import has_cuda
     from spike_depth_ros.folder_lock import lock_folder
     from spike_training.datasets.labels import Labels

@@ -13,6 +13,7 @@ from torch import nn
 
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.stream.chunk import Geometry
+from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers.recordings import dat_planes, parse_size
 from spike_training.errors import ConfigError, DataSetError
@@ -21,7 +22,6 @@ from spike_training.runs.build import target_batches
 from spike_training.sampling.sample import Unlabelled
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.reading import load_config
-from spike_training.threads import limit_threads
 
 
 def adabn_problem(network: nn.Module, architecture: str) -> str | None:
@@ -72,7 +72,7 @@ def target_windows(
     settings = load_config(config)
     if settings.target is None:
         raise ConfigError(f'{config}: target is null, expected a target')
-    limit_threads(settings.threads)
+    configure_cpu(settings.threads)
     settings.model.bins = info.bins
     return target_batches(settings, batches, batch_size, device)
 

@@ -38,13 +38,13 @@ from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
 from spike_training.evaluation.statistics import fresh_statistics
 from spike_training.runs import export_upsampling
 from spike_training.runs.onnx_file import onnx_content
 from spike_training.sampling.frames import MAX_AGE_S
 from spike_training.settings.reading import load_config
-from spike_training.threads import limit_threads
 
 MAX_DIFFERENCE = 1e-3
 """Largest accepted relative difference between ONNX Runtime and torch, both float32."""
@@ -135,7 +135,7 @@ def export(
         from spike_training.runs.stereo_scenes import calibrated_pairs
 
         settings = load_config(calibrate)
-        limit_threads(settings.threads)
+        configure_cpu(settings.threads)
         place = torch.device('cpu')
         if isinstance(info, StereoInfo):
             info = calibrated_pairs(settings, info, weights, place)

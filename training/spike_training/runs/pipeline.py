@@ -30,6 +30,7 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.model.registry import weights_of
+from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
@@ -65,7 +66,6 @@ from spike_training.settings.config import (
     to_yaml,
 )
 from spike_training.settings.reading import NO_OUT, load_config
-from spike_training.threads import limit_threads
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -106,7 +106,7 @@ def run(config: RunConfig, write_page: WritePage = lambda out: None) -> None:
         if not quiet:
             _init_run_dir(config)
         fabric.barrier()
-        limit_threads(config.threads)
+        configure_cpu(config.threads)
         if not quiet:
             write_page(config.out)
         try:

@@ -35,6 +35,7 @@ from spike_depth_ros.checkpoint import (
     write_atomically,
 )
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
+from spike_training.cpu import configure_cpu
 from spike_training.datasets.depth_maps import MapFolder
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
@@ -63,7 +64,6 @@ from spike_training.settings.config import (
 )
 from spike_training.tables.plan import Row
 from spike_training.tables.settings import TRUE_LOOK, Preparation
-from spike_training.threads import limit_threads
 
 DONE = 'done.json'
 """File of a unit's result, written last."""
@@ -111,7 +111,7 @@ class Unit(ABC):
         config = dataclasses.replace(self.config, out=self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / CONFIG, to_yaml(config).encode())
-        limit_threads(config.threads)
+        configure_cpu(config.threads)
         write_atomically(self.folder / DONE, to_json(self._work(config)))
 
     @abstractmethod
