@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Threads and memory of a process that computes."""
 
+import os
 import subprocess
 import sys
 
@@ -29,7 +30,8 @@ print(torch.get_num_threads(), faults() - before)
 def test_blocks_that_were_freed_are_used_again():
     def run(*arguments: str) -> list[int]:
         command = [sys.executable, '-c', PROGRAM, *arguments]
-        made = subprocess.run(command, capture_output=True, text=True, check=True)
+        environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+        made = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         return [int(word) for word in made.stdout.split()]
 
     threads, faults = run('configured')
