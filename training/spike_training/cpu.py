@@ -15,7 +15,7 @@ def configure_cpu(threads: int) -> None:
 
     Call it before anything is computed: threads that exist spin while they wait for work. By
     default glibc gives large blocks back at once, and a training step, whose activations are such
-    blocks, takes a quarter of its time to get cleared pages again.
+    blocks, waits for the kernel to clear their pages again.
 
     Args:
         threads: Number of threads; 0: leave the defaults, one per core.
