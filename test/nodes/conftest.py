@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real processes over a real DDS on the loopback interface."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -85,6 +86,15 @@ class Processes:
         """Resident memory of a running command, MB."""
         status = Path(f'/proc/{self._running[name].pid}/status').read_text()
         return int(re.search(r'VmRSS:\s+(\d+) kB', status)[1]) / 1000
+
+    @contextlib.contextmanager
+    def paused(self, name):
+        """Stop a running command for a while."""
+        self._running[name].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._running[name].send_signal(signal.SIGCONT)
 
     def log(self, name):
         return (self.log_folder / f'{name}.log').read_text()

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spikes are subscribed as reliably as they are published, and no plane is lost uncounted."""
 
+import re
+
 import pytest
 import rclpy
 from depth_node import (
@@ -37,7 +39,7 @@ def subscribed(ros_node):
 
 
 @pytest.fixture
-def driver(ros_node):
+def driver(ros_node, processes):
     """Driver whose publisher can be replaced by one of another reliability; stamps go on."""
 
     class ChangingDriver(Driver):
@@ -45,15 +47,27 @@ def driver(ros_node):
             super().__init__(ros_node)
             self.sent = 0
 
-        def offer(self, reliability):
+        def offer(self, reliability, packets=0):
+            """Replace the publisher; its first packets go before the node can subscribe."""
             ros_node.destroy_publisher(self.publisher)
             qos = QoSProfile(depth=100, reliability=reliability)
-            self.publisher = ros_node.create_publisher(Image, 'spikes', qos)
+            with processes.paused('depth'):
+                self.publisher = ros_node.create_publisher(Image, 'spikes', qos)
+                self.send_next(packets)
 
         def send_next(self, packets=1):
             for _ in range(packets):
                 self.send(self.sent)
                 self.sent += 40
+
+        def send_until(self, spin, condition, what):
+            """Send before each look: a subscription misses what precedes its discovery."""
+
+            def sent_and_true():
+                self.send_next()
+                return condition()
+
+            spin(sent_and_true, what=what)
 
     return ChangingDriver()
 
@@ -102,14 +116,13 @@ def test_a_driver_that_changes_its_reliability_loses_nothing_uncounted(
     driver.send_next(10)
     spin(lambda: len(listener.depth) == 10, what='depth of a reliable driver')
 
-    driver.offer(BEST_EFFORT)
-    driver.send_next(3)  # no reliable subscription receives these
+    driver.offer(BEST_EFFORT, packets=3)  # no reliable subscription receives these
     driver.connect(spin)  # once the node subscribes best effort
-    driver.send_next(10)
+    driver.send_until(spin, lambda: listener.count('planes_expected') > 400, 'its packets')
     spin(lambda: listener.count('planes_expected') == driver.sent, what='the accounting')
-    assert_balanced(listener.accounting(), sent=23 * 40)
+    assert_balanced(listener.accounting(), sent=driver.sent)
     missed = listener.count('planes_missed_resubscribing')
-    assert 0 < missed <= 3 * 40  # a slow driver's last ones come late enough
+    assert missed >= 3 * 40
     assert listener.count('planes_dropped') == missed
     spin(lambda: listener.count('planes_windowed') == driver.sent - missed, what='the windows')
 
@@ -142,12 +155,15 @@ def test_planes_missed_are_named_with_their_cause(depth_node, listener, spin, dr
     driver.connect(spin)
     driver.send_next()
     spin(lambda: listener.count('planes_received') == 40, what='the first packet')
-    driver.offer(BEST_EFFORT)
-    driver.send_next(2)
+    driver.offer(BEST_EFFORT, packets=2)
     driver.connect(spin)  # once the node subscribes best effort
-    driver.send_next(6)
-    text = '80 planes missed while this node subscribed again'
-    spin(lambda: text in listener.status['stream'].message, what='the report')
+    text = r'([0-9]+) planes missed while this node subscribed again'
+
+    def report():
+        return re.search(text, listener.status['stream'].message)
+
+    driver.send_until(spin, report, 'the report')
+    assert int(report()[1]) >= 80
 
 
 def test_a_second_publisher_of_the_same_reliability_changes_nothing(
