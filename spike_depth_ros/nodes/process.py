@@ -263,15 +263,16 @@ def run(
                 requests.ignore()
             return work(node)
         except UserError as error:
-            if not rclpy.ok():
+            if requests.raised or not rclpy.ok():
                 return 0  # interrupted: the error is its consequence
             if str(error):
                 print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
             return 1
-        except RuntimeError:
-            if rclpy.ok():
+        except Exception as error:
+            shut_down = isinstance(error, RuntimeError) and not rclpy.ok()
+            if not shut_down and not requests.raised:
                 raise
-            return 0  # interrupted: rclpy was shut down meanwhile
+            return 0  # interrupted: native code may put its own error in place of the interrupt
         finally:
             requests.ignore()
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -188,6 +188,27 @@ def test_a_second_signal_does_not_interrupt_the_clean_up_after_the_first(process
     assert ended == (0, 'cleaned up\n')
 
 
+INTERRUPTED_IN_NATIVE_CODE = """
+import signal, sys
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.graph import Graph
+
+def work(node):
+    try:
+        signal.raise_signal(signal.SIGINT)
+        node.spin_for(60)
+    except KeyboardInterrupt:
+        raise TypeError('cannot convert')
+
+sys.exit(process.run(Graph, ['interrupted'], work))
+"""
+
+
+@pytest.mark.dds
+def test_an_interrupt_that_native_code_turned_into_an_error_ends_well(processes):
+    assert processes.run('interrupted', code=INTERRUPTED_IN_NATIVE_CODE) == (0, '')
+
+
 INTERRUPTED_IN_A_CALLBACK = """
 import signal, sys, threading
 from rclpy.node import Node
