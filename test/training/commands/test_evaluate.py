@@ -200,6 +200,14 @@ def test_options_that_do_not_go_together_are_refused(files, options, message):
         evaluate(files / 'c.yaml', files / 'r.json', **options)
 
 
+@pytest.mark.parametrize('scored', ['checkpoint', 'predictions', 'maps'])
+def test_a_folder_as_report_is_refused_before_anything_is_scored(files, scored):
+    given = {'checkpoint': files / 'm.safetensors'} if scored == 'maps' else {}
+    given[scored] = files / ('m.safetensors' if scored == 'checkpoint' else 'one')
+    with pytest.raises(ConfigError, match='one is a folder: expected the JSON file to write'):
+        evaluate(files / 'c.yaml', files / 'one', device='cpu', **given)
+
+
 def test_the_command_line_takes_a_config_and_data_sets(command, tmp_path):
     done = command(
         'evaluate', '--checkpoint', tmp_path / 'm.safetensors', '--config', tmp_path / 'c.yaml',

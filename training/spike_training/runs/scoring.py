@@ -81,18 +81,18 @@ def score(
     lengths = planes or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
     number = settings.evaluate.scenes if samples is None else samples
     if settings.evaluate.stereo is not None:
-        make_folder(out.parent)
+        _make_place(out)
         stereo = evaluate_stereo(settings, data, checkpoint, number, lengths[0], place)
         write_atomically(out, to_json(stereo))
         show_stereo(stereo)
         return
     sets = DataSets(settings, data, number, lengths[0], mean_rate)
     if predictions is not None:
-        make_folder(out.parent)
+        _make_place(out)
         _score_predictions(sets, Predictions(predictions, per_metre), out, place)
         return
     if teacher is not None:
-        make_folder(out.parent)
+        _make_place(out)
         given = sets if sets.places else None
         found = evaluate_teacher(settings, Teacher(teacher, place), place, given)
         _check_scored(found)
@@ -102,7 +102,7 @@ def score(
     if checkpoint is None:
         _write_samples(sets, out, place)
         return
-    make_folder(out.parent)
+    _make_place(out)
     path = find_checkpoint(checkpoint)
     info = load_info(path, CheckpointInfo)
     unused = {'planes': bool(planes), 'mean_rate': mean_rate != MEAN_RATE}
@@ -121,6 +121,17 @@ def score(
         _score_translation(settings, path, out, place)
     else:
         _score_depth(sets, path, bool(planes), out, place)
+
+
+def _make_place(report: Path) -> None:
+    """Make the folder of a report.
+
+    Raises:
+        ConfigError: The report's path is a folder.
+    """
+    if report.is_dir():
+        raise ConfigError(f'{report} is a folder: expected the JSON file to write, in it or elsewhere')
+    make_folder(report.parent)
 
 
 def _check_scored(report: Mapping[str, Any]) -> None:
@@ -221,9 +232,9 @@ def _score_predictions(sets: DataSets, maps: Predictions, out: Path, device: tor
 
 def _score_maps(maps: Path, checkpoint: Path, out: Path, device: torch.device) -> None:
     """Score a checkpoint that enlarges depth maps on a folder of them."""
+    _make_place(out)
     info, weights = load(find_checkpoint(checkpoint), UpsampleInfo)
     report = evaluate_maps(maps, info, weights, device)
-    make_folder(out.parent)
     write_atomically(out, to_json(report))
     show_maps(report)
 
