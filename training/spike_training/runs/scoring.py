@@ -130,7 +130,7 @@ def _make_place(report: Path) -> None:
         ConfigError: The report's path is a folder.
     """
     if report.is_dir():
-        raise ConfigError(f'{report} is a folder: expected the JSON file to write, in it or elsewhere')
+        raise ConfigError(f'{report} is a folder: expected the JSON file to write')
     make_folder(report.parent)
 
 
