@@ -376,21 +376,34 @@ class TestTraining:
         with torch.no_grad():
             for parameter in stage.student.parameters():
                 parameter *= 1.5
-        assert stage(batch, 'val')['ema_distance'] == pytest.approx(1 / 3)
+        moved = stage(batch, 'val')
+        assert moved['ema_distance'] == pytest.approx(1 / 3)
+        assert moved['log_depth_drift'] == 0 != moved['student_log_depth_drift']
+        assert moved['uncertainty_ratio'] == 1 != moved['student_uncertainty_ratio']
 
-    def test_warnings(self):
-        stage = stage_of(threshold=0.2)
-        good = {'kept': 0.5, 'log_depth_drift': 0.1, 'uncertainty_ratio': 0.9}
+    @pytest.mark.parametrize('deploy', ['teacher', 'student', 'label_free'])
+    def test_warnings(self, deploy):
+        stage = stage_of(threshold=0.2, deploy=deploy)
+        good = {'kept': 0.5}
+        for network in ('', 'student_'):
+            good |= {f'{network}log_depth_drift': 0.1, f'{network}uncertainty_ratio': 0.9}
         assert stage.warnings(good) == []
         for name, value, text in (
             ('kept', 0.99, r'99.0% of the pseudo labels'),
             ('kept', 0.01, r'1.0% of the pseudo labels'),
-            ('log_depth_drift', math.log(1.4), 'the median depth is 1.40 times'),
-            ('log_depth_drift', -math.log(1.4), 'the median depth is 0.71 times'),
-            ('uncertainty_ratio', 0.3, 'the median uncertainty is 0.30'),
+            ('log_depth_drift', math.log(1.4), 'depth of the teacher is 1.40 times'),
+            ('log_depth_drift', -math.log(1.4), 'depth of the teacher is 0.71 times'),
+            ('uncertainty_ratio', 0.3, 'uncertainty of the teacher is 0.30'),
         ):
             (warning,) = stage.warnings({**good, name: value})
             assert text in warning
+        for name, value, text in (
+            ('student_log_depth_drift', math.log(1.4), 'depth of the student is 1.40 times'),
+            ('student_uncertainty_ratio', 0.3, 'uncertainty of the student is 0.30'),
+        ):
+            found = stage.warnings({**good, name: value})
+            assert found if deploy != 'teacher' else not found
+            assert all(text in warning for warning in found)
 
     def test_a_warning_is_recorded(self, tmp_path, capsys):
         stage = stage_of(drift_bound=1.0, teacher_decay=0.0)

@@ -91,7 +91,11 @@ CHARTS = (
     ScalarChart(
         'Drift of the scale',
         'log of median depth / source model',
-        {'log_depth_drift': 'of the teacher', 'drift': 'removed'},
+        {
+            'log_depth_drift': 'of the teacher',
+            'student_log_depth_drift': 'of the student',
+            'drift': 'removed',
+        },
         'On the target.',
         levels=_drift,
         marks_warnings=True,
@@ -101,7 +105,7 @@ CHARTS = (
     ScalarChart(
         'Uncertainty / source model',
         'ratio',
-        {'uncertainty_ratio': ''},
+        {'uncertainty_ratio': 'teacher', 'student_uncertainty_ratio': 'student'},
         'Towards 0 it collapses.',
         levels=_collapse,
         marks_warnings=True,

@@ -45,6 +45,13 @@ FAR = 0.98
 DRIFT_MEMORY = 0.99
 """Decay of the moving average of the drift: share of the old estimate at each step."""
 
+WATCHED = {
+    'teacher': ('log_depth_drift', 'uncertainty_ratio'),
+    'student': ('student_log_depth_drift', 'student_uncertainty_ratio'),
+}
+"""Figures of a network that warnings look at: log ratio of its median depth to that of the source
+model on the target, and ratio of its median uncertainty."""
+
 
 class PseudoLabel(NamedTuple):
     """Pseudo labels of a batch, predicted by the teacher.
@@ -250,23 +257,28 @@ class CrossDomain(Stage[Pair]):
     @torch.no_grad()
     def _validate(self, batch: Pair) -> dict[str, Tensor]:
         target, adapt = batch.target, self.config.adapt
-        teacher = predict(self.teacher, target, 'spikes')
+        weak = {name: predict(network, target, 'spikes') for name, network in self._trained()}
         initial = predict(self.source_model, target, 'spikes')
-        criteria = self.label_free(batch)
-        gap = _log_median_gap(teacher.depth, initial.depth).mean()
-        median = _median(teacher.uncertainty).mean()
-        return {
+        before = _median(initial.uncertainty).mean().clamp_min(1e-6)
+        criteria = self._criteria(batch, weak)
+        figures = {
             'loss': criteria['student' if adapt.deploy == 'student' else 'teacher'],
             **{f'{name}_criterion': value for name, value in criteria.items()},
             'error': self.supervision(
                 predict(self.deployable, batch.source, 'spikes'), batch.source
             ).error,
-            'kept': self.threshold.confident(teacher.uncertainty).float().mean(),
-            'log_depth_drift': gap,
-            'median_uncertainty': median,
-            'uncertainty_ratio': median / _median(initial.uncertainty).mean().clamp_min(1e-6),
+            'kept': self.threshold.confident(weak['teacher'].uncertainty).float().mean(),
+            'median_uncertainty': _median(weak['teacher'].uncertainty).mean(),
             'ema_distance': _distance(self.teacher, self.student),
         }
+        for name, output in weak.items():
+            drift, ratio = WATCHED[name]
+            figures[drift] = _log_median_gap(output.depth, initial.depth).mean()
+            figures[ratio] = _median(output.uncertainty).mean() / before
+        return figures
+
+    def _trained(self) -> tuple[tuple[str, SpikeDepthNet], ...]:
+        return ('teacher', self.teacher), ('student', self.student)
 
     @torch.no_grad()
     def label_free(self, batch: Pair) -> dict[str, Tensor]:
@@ -283,17 +295,24 @@ class CrossDomain(Stage[Pair]):
         Returns:
             Criterion by name of the network, lower is better.
         """
+        seen = {n: predict(network, batch.target, 'spikes') for n, network in self._trained()}
+        return self._criteria(batch, seen)
+
+    def _criteria(self, batch: Pair, weak: Mapping[str, DepthOutput]) -> dict[str, Tensor]:
+        """Compute :meth:`label_free` from the outputs for weak views of the target."""
         strong = self._strong(batch.target)
         criteria = {}
-        for name, network in (('teacher', self.teacher), ('student', self.student)):
+        for name, network in self._trained():
             error = self.supervision(predict(network, batch.source, 'spikes'), batch.source).error
-            weak = predict(network, batch.target, 'spikes').depth.log()
             swayed = predict(network, strong, 'spikes').depth.log()
-            criteria[name] = error + (weak - swayed).abs().mean()
+            criteria[name] = error + (weak[name].depth.log() - swayed).abs().mean()
         return criteria
 
     def warnings(self, metrics: Mapping[str, float]) -> Sequence[str]:
-        """Return a warning for each metric outside of the bounds of the settings."""
+        """Return a warning for each metric outside of the bounds of the settings.
+
+        The teacher is watched, which gives the labels, and the student where it may be exported.
+        """
         adapt = self.config.adapt
         found = []
         low, high = adapt.kept_fraction_bounds
@@ -302,17 +321,20 @@ class CrossDomain(Stage[Pair]):
                 f'{metrics["kept"]:.1%} of the pseudo labels are kept, outside of {low:.0%} to '
                 f'{high:.0%}: choose another adapt.threshold, or null for a quantile'
             )
-        factor = float(np.exp(metrics['log_depth_drift']))
-        if not 1 / adapt.drift_bound <= factor <= adapt.drift_bound:
-            found.append(
-                f'the median depth is {factor:.2f} times that of the source model: the scale '
-                'drifts; raise adapt.source_weight, or set adapt.remove_drift'
-            )
-        if metrics['uncertainty_ratio'] < adapt.uncertainty_bound:
-            found.append(
-                f'the median uncertainty is {metrics["uncertainty_ratio"]:.2f} of that of the '
-                "source model: it collapses; set adapt.uncertainty to 'source'"
-            )
+        for name in ('teacher',) if adapt.deploy == 'teacher' else WATCHED:
+            drift, ratio = (metrics[figure] for figure in WATCHED[name])
+            factor = float(np.exp(drift))
+            if not 1 / adapt.drift_bound <= factor <= adapt.drift_bound:
+                found.append(
+                    f'the median depth of the {name} is {factor:.2f} times that of the source '
+                    'model: the scale drifts; raise adapt.source_weight, or set '
+                    'adapt.remove_drift'
+                )
+            if ratio < adapt.uncertainty_bound:
+                found.append(
+                    f'the median uncertainty of the {name} is {ratio:.2f} of that of the source '
+                    "model: it collapses; set adapt.uncertainty to 'source'"
+                )
         return found
 
     def select(self, batches: Iterable[Pair]) -> Selection | None:
