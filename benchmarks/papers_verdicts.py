@@ -121,7 +121,7 @@ class Reader:
 
         Args:
             name: Key of ``headroom`` in the plan.
-            metric: :data:`RAW` or :data:`SCALED`.
+            metric: An error of depth.
         """
         best = self._mean(self.plan['headroom'][name]['best'], metric)
         control = self._control(name, metric)
