@@ -126,52 +126,72 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
     method = find_method(str(base.get('method', RunConfig.method)))
     stages = _Stages(method, base.pop('stages', None) or [], settings.stages, problems)
     tree = _with(base, settings.override, 'override', problems)
-    rows = []
-    for i, row in enumerate(settings.rows):
-        own = _with(tree, row.override, f'rows[{i}].override', problems)
-        config: RunConfig = read_settings(RunConfig, {'out': '', **own}, '', [])
-        config.stages = [] if row.stage is None else stages.chain(row.stage, f'rows[{i}].stage')
-        second = None
-        if row.second_stage is not None:
-            key, last = row.second_stage
-            chain = stages.chain(last, f'rows[{i}].{key}')
-            second = dataclasses.replace(config, stages=chain)
-        if config.stages:
-            found = _problems_of_run(config, row)
-            if second is not None and second.stages:
-                found += _problems_of_second(second, config, row, f'rows[{i}]')
-            if row.translate is not None:
-                found += _problems_of_look(config, row, f'rows[{i}]')
-            where = f'row {row.name}: ' if row.override else ''
-            problems += (where + text for text in found if text not in problems)
-        rows.append(Row(row, config, second=second))
-    if len({row.domain for row in rows}) > 1:
-        problems.append('some rows have a target: expected it in all of them, or in none')
-    tasks = sorted({row.task for row in rows if row.config.stages}) or ['depth']
-    if len(tasks) > 1 or tasks[0] not in TASKS:
-        problems.append(
-            f'rows are of the tasks {" and ".join(tasks)}: expected {" or ".join(TASKS)}, one of '
-            'them'
-        )
-        tasks = ['depth']
+    rows = [
+        _read_row(row, f'rows[{i}]', tree, stages, problems) for i, row in enumerate(settings.rows)
+    ]
+    task = _task_of(rows, problems)
     valid = not problems
-    problems += _problems_of_task(settings, TASKS[tasks[0]])
-    if maps is not None and not TASKS[tasks[0]].maps:
-        problems.append(f'maps is given: expected none, rows are of the task {tasks[0]}')
-    problems += _problems_of_claims(settings, rows, TASKS[tasks[0]], valid)
+    problems += _problems_of_task(settings, TASKS[task])
+    if maps is not None and not TASKS[task].maps:
+        problems.append(f'maps is given: expected none, rows are of the task {task}')
+    problems += _problems_of_claims(settings, rows, TASKS[task], valid)
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
     folder = None if maps is None else _open_maps(maps, rows)
-    counted = [
-        dataclasses.replace(
-            row,
-            config=with_steps(row.config, 1),
-            maps=folder,
-            second=None if row.second is None else with_steps(row.second, 1),
-        )
-        for row in rows
-    ]
-    return Table(path, settings, counted, paper, folder)
+    return Table(path, settings, [_with_counted_steps(row, folder) for row in rows], paper, folder)
+
+
+def _read_row(
+    row: RowConfig, where: str, tree: dict[str, Any], stages: _Stages, problems: list[str]
+) -> Row:
+    """Resolve the stages of a row, and of its second chain.
+
+    Args:
+        row: Settings of the row.
+        where: Its place in the file.
+        tree: Settings of all rows, without stages.
+        stages: Stages by name.
+        problems: Gets what is wrong; what is wrong in many rows alike is listed once.
+    """
+    own = _with(tree, row.override, f'{where}.override', problems)
+    config: RunConfig = read_settings(RunConfig, {'out': '', **own}, '', [])
+    config.stages = [] if row.stage is None else stages.chain(row.stage, f'{where}.stage')
+    second = None
+    if row.second_stage is not None:
+        key, last = row.second_stage
+        second = dataclasses.replace(config, stages=stages.chain(last, f'{where}.{key}'))
+    if config.stages:
+        found = _problems_of_run(config, row)
+        if second is not None and second.stages:
+            found += _problems_of_second(second, config, row, where)
+        if row.translate is not None:
+            found += _problems_of_look(config, row, where)
+        named = f'row {row.name}: ' if row.override else ''
+        problems += (named + text for text in found if text not in problems)
+    return Row(row, config, second=second)
+
+
+def _task_of(rows: Sequence[Row], problems: list[str]) -> str:
+    """Return the task of all rows; add to the problems where they differ."""
+    if len({row.domain for row in rows}) > 1:
+        problems.append('some rows have a target: expected it in all of them, or in none')
+    tasks = sorted({row.task for row in rows if row.config.stages}) or ['depth']
+    if len(tasks) == 1 and tasks[0] in TASKS:
+        return tasks[0]
+    problems.append(
+        f'rows are of the tasks {" and ".join(tasks)}: expected {" or ".join(TASKS)}, one of them'
+    )
+    return 'depth'
+
+
+def _with_counted_steps(row: Row, maps: MapFolder | None) -> Row:
+    """Turn epochs of a row into steps, for which its recordings are opened.
+
+    Raises:
+        DataSetError: They cannot be used.
+    """
+    second = None if row.second is None else with_steps(row.second, 1)
+    return dataclasses.replace(row, config=with_steps(row.config, 1), maps=maps, second=second)
 
 
 def _open_maps(root: Path, rows: Sequence[Row]) -> MapFolder:
