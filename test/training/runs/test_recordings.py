@@ -101,6 +101,10 @@ class TestBatches:
         own = dataclasses.replace(clear, test_recordings={'vkitti': str(some)})
         with pytest.raises(DataSetError, match='tests at places'):
             check_recordings(own, foggy(twenty))
+        mixed = DataConfig(mixed_recordings=clear.recordings, mixed_styles=['road'])
+        check_recordings(mixed, foggy(twenty))
+        with pytest.raises(DataSetError, match='tests at places'):
+            check_recordings(mixed, foggy(some))
 
     def test_parts_of_the_time_are_shared_out_alike(self, tmp_path):
         one = data_of(write_vkitti(tmp_path / 'one', scenes=1, frames=20))

@@ -88,6 +88,13 @@ def look_up(data: DataConfig) -> list[RecordingSet]:
     return found
 
 
+def mixed_alone(data: DataConfig) -> DataConfig:
+    """Return the settings of the mixed data sets as those of recordings."""
+    return dataclasses.replace(
+        data, recordings=data.mixed_recordings, mixed_recordings={}, rates_hz=[], workers=0
+    )
+
+
 def check_recordings(source: DataConfig, target: DataConfig | None) -> None:
     """Refuse recordings that cannot be used, before anything is trained.
 
@@ -104,7 +111,8 @@ def check_recordings(source: DataConfig, target: DataConfig | None) -> None:
     Raises:
         DataSetError: There are such places, or a data set cannot be used.
     """
-    learnt = {place: one.splits for one in look_up(source) for place in one.splits.places['train']}
+    sources = [*look_up(source), *look_up(mixed_alone(source))]
+    learnt = {place: one.splits for one in sources for place in one.splits.places['train']}
     for one in [] if target is None else look_up(target):
         tested = () if one.tests is not None else one.splits.places.get('test', ())
         shared = [
@@ -114,7 +122,7 @@ def check_recordings(source: DataConfig, target: DataConfig | None) -> None:
         ]
         if shared:
             raise DataSetError(
-                f'target.recordings.{one.name}: tests at places that data.recordings trains at '
+                f'target.recordings.{one.name}: tests at places that the source trains at '
                 f'({", ".join(shared)}): expected the same places in both, which are then shared '
                 'out alike; or name test_recordings of the target'
             )

@@ -23,6 +23,7 @@ from spike_training.runs.recordings import (
     has_depth,
     labels_of,
     look_up,
+    mixed_alone,
     recorded_source,
 )
 from spike_training.sampling.labelled import LabelledSource
@@ -118,13 +119,6 @@ def make_frames(
     assert isinstance(source, ProceduralSource)  # by the settings of stages with frames
     source.condition = condition
     return source
-
-
-def mixed_alone(data: DataConfig) -> DataConfig:
-    """Return the settings of the mixed data sets as those of recordings."""
-    return dataclasses.replace(
-        data, recordings=data.mixed_recordings, mixed_recordings={}, rates_hz=[], workers=0
-    )
 
 
 def _mix(
