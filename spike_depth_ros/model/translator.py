@@ -3,9 +3,10 @@
 """Translator of pictures into another look, of the same scene (Zhu et al., CycleGAN).
 
 Its sizes are those of Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent
-Adversarial Networks", whose picture is not added to the input. Norms are over all channels of a
-picture: with one for each channel, as there, a picture of one value has infinite gradients.
-Training alone uses it.
+Adversarial Networks", in which nothing is added on the way back: here the features of each size
+are, and the picture, as what is left of the noise cannot pass a quarter of the size. Norms are
+over all channels of a picture: with one for each channel, as there, a picture of one value has
+infinite gradients. Training alone uses it.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ class Translator(nn.Module):
     def __init__(self, settings: TranslatorSettings) -> None:
         super().__init__()
         width = settings.width
-        self.body = nn.Sequential(
-            *_layer(3, width, 7, 1),
-            *_layer(width, 2 * width, 3, 2),
+        self.at_full = nn.Sequential(*_layer(3, width, 7, 1))
+        self.at_half = nn.Sequential(*_layer(width, 2 * width, 3, 2))
+        self.at_quarter = nn.Sequential(
             *_layer(2 * width, 4 * width, 3, 2),
             *(Residual(4 * width) for _ in range(settings.blocks)),
-            nn.Upsample(scale_factor=2),
-            *_layer(4 * width, 2 * width, 3, 1),
-            nn.Upsample(scale_factor=2),
-            *_layer(2 * width, width, 3, 1),
+        )
+        self.up_to_half = nn.Sequential(
+            nn.Upsample(scale_factor=2), *_layer(4 * width, 2 * width, 3, 1)
+        )
+        self.up_to_full = nn.Sequential(
+            nn.Upsample(scale_factor=2), *_layer(2 * width, width, 3, 1)
         )
         self.change = nn.Conv2d(width, 3, 7, padding=3, padding_mode='reflect')
         nn.init.zeros_(self.change.weight)
@@ -63,7 +66,11 @@ class Translator(nn.Module):
         height, width = picture.shape[-2:]
         if height % MULTIPLE or width % MULTIPLE:
             raise ValueError(f'pictures of {height} x {width}: expected multiples of {MULTIPLE}')
-        translated = to_float32(picture) + to_float32(self.change(self.body(picture)))
+        full = self.at_full(picture)
+        half = self.at_half(full)
+        half = half + self.up_to_half(self.at_quarter(half))
+        full = full + self.up_to_full(half)
+        translated = to_float32(picture) + to_float32(self.change(full))
         return translated if self.training else translated.clamp(0, 1)
 
 

@@ -58,6 +58,16 @@ def test_each_picture_is_translated_by_itself():
     torch.testing.assert_close(made(given)[:1], made(given[:1]))
 
 
+def test_noise_of_single_pixels_need_not_pass_a_quarter_of_the_size():
+    made = network()
+    for up in (made.up_to_half, made.up_to_full):
+        torch.nn.init.zeros_(up[-2].weight)  # its norm
+    given = 0.4 + 0.2 * pictures()
+    change = made(given) - given
+    columns, rows = change.diff(dim=3).abs(), change.diff(dim=2).abs()
+    assert torch.minimum(columns.mean(), rows.mean()) > 0.1 * change.abs().mean()
+
+
 def test_a_size_that_it_cannot_take_is_told():
     with pytest.raises(ValueError, match='pictures of 16 x 22: expected multiples of 4'):
         network()(pictures(width=22))
@@ -77,7 +87,7 @@ def test_settings_are_checked(wrong):
 
 
 def test_a_checkpoint_comes_back(tmp_path):
-    path, made = tmp_path / 'look.safetensors', network()
+    path, made = tmp_path / 'look.safetensors', network(std=0.05)
     save(path, weights_of(made), info_of())
     info, weights = load(path, TranslationInfo)
     assert (info.task, info.inputs, info.outputs) == ('translation', ('rgb',), ('picture',))

@@ -81,7 +81,7 @@ def evaluate_looks(
     assert config.target_data is not None  # checked with the config
     sizes, scored = config.evaluate, {}
     for part in config.target_data.parts:
-        pairs = _both_looks(config, part, device)
+        pairs = both_looks(config, part, device)
         scores = score_pictures(translator, pairs)
         number = sizes.scenes // sizes.batch_size * sizes.batch_size
         scored[part] = {'pictures': number, **scores._asdict()}
@@ -110,7 +110,7 @@ def match_look(config: RunConfig, name: str, device: torch.device) -> nn.Module:
     return matched
 
 
-def _both_looks(
+def both_looks(
     config: RunConfig, part: str, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield pictures of the target's test scenes, and the same scenes in the source's look."""
