@@ -4,9 +4,12 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 
+from benchmarks import looks
 from spike_training.commands.table import table
 from spike_training.errors import ConfigError
 from spike_training.tables.plan import load_table
@@ -94,6 +97,34 @@ def test_the_translator_is_a_second_chain(trained):
     assert scored.training.stage.name == 'teacher'
     assert scored.second.stage.name == 'look'
     assert [unit.stage.name for unit in units_of(rows['matched'], 0, cache).needs] == ['teacher']
+
+
+def test_looks_are_drawn(trained, tmp_path, capsys):
+    path, out = trained
+    picture = tmp_path / 'looks.png'
+    options = ['--table', str(path), '--cache', str(out / 'stages'), '--out', str(picture)]
+    assert looks.main([*options, '--scenes', '2']) == 0
+    drawn = cv2.imread(str(picture))
+    rows = np.array_split(drawn, 2, axis=0)
+    scenes = [column for row in rows for column in np.array_split(row, 4, axis=1)]
+    own, matched, _, true = (one[:, :100].astype(int) for one in scenes[:4])
+    assert len({one.tobytes() for one in scenes}) == 8
+    assert np.abs(matched - own).mean() < np.abs(true - own).mean()
+    grey, colours = (np.ptp(one, axis=2).mean() for one in (own, true))
+    assert grey < colours
+    for wrong, told in (
+        ({'--row': 'plain'}, 'row plain: expected one with a translator, ctn, both'),
+        ({'--seed': '7'}, 'not trained, run run.py table --rows ctn'),
+        ({'--scenes': '0'}, '--scenes 0: expected 1 or more'),
+        ({'--out': 'looks.txt'}, '--out looks.txt: expected a .png file'),
+        ({'--out': str(tmp_path / 'none' / 'looks.png')}, 'it cannot be written'),
+        ({'--table': str(tmp_path / 'none.yaml')}, 'none.yaml'),
+    ):
+        with pytest.raises(SystemExit, match='2'):
+            looks.main([*options, *(part for pair in wrong.items() for part in pair)])
+        error = capsys.readouterr().err
+        assert error.count('error: ') == 1
+        assert told in error
 
 
 def test_looks_have_a_section_and_claims(trained):
