@@ -25,7 +25,7 @@ from spike_depth_ros.checkpoint import TranslationInfo, load
 from spike_training.errors import ConfigError
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.learning.panels import Panels
-from spike_training.runs.translation_evaluation import both_looks, match_look
+from spike_training.runs.translation_evaluation import both_looks, has_both_looks, match_look
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import Scoring, units_of
 
@@ -36,11 +36,14 @@ def find_scoring(table: Path, row: str, seed: int, cache: Path) -> Scoring:
     """Return the scoring of a row whose translator is trained.
 
     Raises:
-        ConfigError: There is no such row, it has no translator, or that is not in the cache.
+        ConfigError: There is no such row, it has no translator, or that is not in the cache; or
+            the target is of recordings.
     """
     rows = {one.settings.name: one for one in load_table(table).rows if one.second is not None}
     if row not in rows:
         raise ConfigError(f'row {row}: expected one with a translator, {", ".join(rows)}')
+    if not has_both_looks(rows[row].config):
+        raise ConfigError(f'{table}: expected a generated target, which has both looks')
     scoring = units_of(rows[row], seed, cache)
     assert scoring.second is not None
     if not scoring.second.done:

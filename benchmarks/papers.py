@@ -115,7 +115,10 @@ def _run_table(
             if own not in missing
         }
         hashes = {own: unit.settings_hash for own, unit in units.items()}
-        left = open_rows(path, hashes, str(seed))
+        stored = read_file(path)['rows'] if path.exists() else {}
+        if estimates := [own for own in stored if own not in rows]:  # made with the reference
+            hashes |= dict.fromkeys(estimates, units_of(reference, seed, out).settings_hash)
+        left = [own for own in open_rows(path, hashes, str(seed)) if own in rows]
         if not left:
             continue
         hours = facts['hours'] * len(left) / len(rows) / len(facts['seeds'])

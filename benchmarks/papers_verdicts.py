@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,33 +116,34 @@ class Reader:
         own, *other = [rows[row]] if isinstance(rows[row], str) else rows[row]
         return own, given['against'], other[0] if other else str(rows[given['against']])
 
-    def headroom(self, name: str, metric: str = SCALED) -> float | None:
+    def headroom(self, name: str, metric: str = SCALED, least: int = 1) -> float | None:
         """Return how far labels of the target are below the best row that never saw it.
 
         Args:
             name: Key of ``headroom`` in the plan.
             metric: An error of depth.
+            least: Seeds of which all rows must be known.
         """
-        best = self._mean(self.plan['headroom'][name]['best'], metric)
-        control = self._control(name, metric)
-        return None if best is None or control is None else 1 - best / control
+        room = self.plan['headroom'][name]
+        means = self._means([room['best'], *room['controls']], metric, least)
+        return None if means is None else 1 - means[0] / min(means[1:])
 
     def closed(self, name: str, row: str, metric: str = SCALED) -> float | None:
         """Return the share of a headroom that a row gains without labels of the target."""
-        best = self._mean(self.plan['headroom'][name]['best'], metric)
-        own, control = self._mean(row, metric), self._control(name, metric)
-        if own is None or best is None or control is None or best == control:
+        room = self.plan['headroom'][name]
+        means = self._means([row, room['best'], *room['controls']], metric)
+        if means is None:
             return None
-        return (control - own) / (control - best)
+        own, best, control = *means[:2], min(means[2:])
+        return None if best == control else (control - own) / (control - best)
 
-    def _control(self, name: str, metric: str) -> float | None:
-        means = [self._mean(one, metric) for one in self.plan['headroom'][name]['controls']]
-        known = [one for one in means if one is not None]
-        return min(known) if len(known) == len(means) else None
-
-    def _mean(self, where: str, metric: str) -> float | None:
-        values = self.values(where, metric)
-        return statistics.fmean(values.values()) if values else None
+    def _means(self, rows: Sequence[str], metric: str, least: int = 1) -> list[float] | None:
+        """Return the means of rows over the seeds that all of them have; None: too few."""
+        found = [self.values(one, metric) for one in rows]
+        shared = set.intersection(*map(set, found))
+        if len(shared) < least:
+            return None
+        return [statistics.fmean(one[seed] for seed in sorted(shared)) for one in found]
 
     def items(self, name: str, paper: Paper) -> Iterator[Item]:
         """Yield the numbers of a paper's tables."""
@@ -202,7 +203,7 @@ class Reader:
         if facts['images'] < LEAST_IMAGES or facts['places'] < LEAST_PLACES:
             return apart, 'no verdict'
         if (name := given.get('headroom')) is not None:
-            room = self.headroom(name)
+            room = self.headroom(name, least=len(seeds))
             if room is None or room < LEAST_HEADROOM:
                 return apart, 'open' if room is None else 'nothing to gain here'
         return apart, judge([sign * one for one in apart]) if sign else 'undecided'

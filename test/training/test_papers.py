@@ -126,6 +126,12 @@ class TestVerdicts:
         assert reader.closed('night', 'a.old') == 0
         assert reader.closed('night', 'a.new') == pytest.approx(1)
         assert reader.closed('night', 'a.unknown') is None
+        part = Reader(plan, {'a': {**rows, 'new': {'0': rows['new']['0']}}})
+        assert part.headroom('night') == pytest.approx(
+            1 - 0.45 / 0.5
+        )  # of the seed that both have
+        assert part.headroom('night', least=2) is None
+        assert part.closed('night', 'a.new') == pytest.approx(1)
         listed = [*reader.items('p', PAPER)]
         told = (
             '- headroom, night: 11%, of depth that is not scaled 20%; of the former closed: '
@@ -401,8 +407,11 @@ def test_open_rows_are_trained_and_done_ones_are_not(tmp_path, monkeypatch, caps
     papers.run(plan, 'smoke.pre_src', options)
     assert 'core-hours left' not in capsys.readouterr().out
     made['rows']['pre_src']['0']['settings'] = 'other'
+    made['rows']['guess'] = {'0': {**made['rows']['pre_src']['0']}}  # an estimate
     (results / 'smoke.json').write_text(json.dumps(made))
     papers.run(plan, 'smoke.pre_src', options)
-    again = json.loads((results / 'smoke.json').read_text())['rows']['pre_src']['0']
+    known = json.loads((results / 'smoke.json').read_text())['rows']
+    assert known['guess']['0']['stale']
+    again = known['pre_src']['0']
     assert again['settings'] != 'other'
     assert 'stale' not in again

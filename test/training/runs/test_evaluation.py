@@ -38,6 +38,18 @@ def test_the_baseline_of_a_style_is_that_of_its_training_scenes(tmp_path):
         np.testing.assert_array_equal(found['median_depth_map'], expected)
 
 
+def test_the_baseline_of_other_tests_is_that_of_all_that_trains(tmp_path):
+    for name in ('one', 'other'):
+        write_folder(tmp_path / name, Sliding(20))
+    config = tiny_run(tmp_path / 'run')
+    config.data.recordings = {'folder': f'{tmp_path / "one"},frame_hz=10'}
+    config.data.test_recordings = {'tum': f'folder:{tmp_path / "other"},frame_hz=10'}
+    fx = config.model.canonical_fx
+    (one,) = config_sets(config, CPU, fx)
+    assert one.part == 'tum'
+    assert Baselines(config, fx, CPU).of(one).keys() == {'median_depth_map'}
+
+
 def test_a_data_set_is_compared_with_each_style(tmp_path):
     write_folder(tmp_path / 'one', Sliding())
     config = tiny_run(tmp_path / 'run')

@@ -325,6 +325,18 @@ def test_claims(tmp_path, claim, holds, says):
     assert says in found.sentence()
 
 
+def test_without_a_target_claims_are_of_the_source(tmp_path):
+    claim = {'row': 'pre_src', 'below': ['bicross']}
+    whole = page(tmp_path, {'pre_src': {0: (1, 1)}, 'bicross': {0: (1, 1)}}, claims=[claim])
+    rows = [
+        dataclasses.replace(row, config=dataclasses.replace(row.config, target=None))
+        for row in whole.table.rows
+    ]
+    alone = dataclasses.replace(whole.table, rows=rows)
+    (found,) = claims_of(alone, whole.rows)
+    assert (found.margins, found.measured) == ({0: 0.0}, 'AbsRel, source')
+
+
 def test_firing_rates_look_like_the_pictures_that_the_teacher_knows():
     arguments = {'height': 64, 'width': 96, 'planes': (1280,), 'with_rgb': True, 'seed': 3}
     batch = ProceduralSource(**arguments).batch(0, 16)

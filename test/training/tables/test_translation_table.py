@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from clips import Sliding, write_folder
 
 from benchmarks import looks
 from spike_training.commands.table import table
@@ -136,9 +137,28 @@ def test_looks_have_a_section_and_claims(trained):
     assert 'ctn below the best of plain, true_look (AbsRel, target)' in text
 
 
+def test_recordings_have_one_look_and_scores_of_depth_alone(tmp_path):
+    write_folder(tmp_path / 'clip', Sliding(60))
+    target = {'planes': [64], 'recordings': {'folder': f'{tmp_path / "clip"},frame_hz=100'}}
+    rows = [row for row in TABLE['rows'] if row['name'] in ('plain', 'ctn')]
+    path = write(tmp_path, override={'target': target}, rows=rows, claims=[])
+    table(path, tmp_path / 'out')
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())['rows']
+    assert results['ctn']['0']['metrics']['abs_rel'] > 0
+    assert results['ctn']['0']['metrics'].get('psnr') is None
+    options = ['--table', str(path), '--cache', str(tmp_path / 'out' / 'stages')]
+    with pytest.raises(SystemExit, match='2'):
+        looks.main([*options, '--out', str(tmp_path / 'looks.png')])
+
+
 @pytest.mark.parametrize(
     ('changes', 'told'),
     [
+        (
+            {'rows': [{'name': 'plain', 'stage': 'teacher', 'translate': 'true_look',
+                       'adabn': True, 'post_process': True}]},
+            "rows[0].translate is 'true_look' beside adabn, post_process: expected it alone",
+        ),
         (
             {'rows': [{'name': 'plain', 'stage': 'spikes', 'translate': 'moments'}]},
             "rows[0].translate is 'moments': expected none, spikes sees spikes and no pictures",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,20 +41,24 @@ class Mean:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._number = 0
+        self._numbers: Counter[str] = Counter()
 
     def add(self, values: Mapping[str, Tensor]) -> None:
         """Add the scalars of one step."""
         for name, value in values.items():
             value = value.detach().float()
             self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._number += 1
+            self._numbers[name] += 1
 
     def take(self) -> dict[str, float]:
-        """Return the means since the last call, with a single synchronisation of the device."""
-        means = (torch.stack([*self._sums.values()]) / self._number).tolist()
+        """Return the means since the last call, with a single synchronisation of the device.
+
+        Each is over the steps that had the scalar: those of a loss may begin in between.
+        """
+        sums = torch.stack([*self._sums.values()])
+        means = (sums / sums.new_tensor([self._numbers[name] for name in self._sums])).tolist()
         result = dict(zip(self._sums, means, strict=True))
-        self._sums, self._number = {}, 0
+        self._sums, self._numbers = {}, Counter()
         return result
 
 

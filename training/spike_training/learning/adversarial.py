@@ -47,13 +47,14 @@ def domain_loss(source: Tensor, target: Tensor) -> Tensor:
 
     Args:
         source: Logits of the class "source" of tokens from the source, of any shape.
-        target: Logits of the same class of tokens from the target, of the same shape.
+        target: Logits of the same class of tokens from the target, of any shape: pictures of both
+            domains may differ in size.
 
     Returns:
-        0 or more, of the same shape.
+        Sum of the means over either, a scalar of 0 or more.
     """
     # log sigmoid z = -softplus(-z), and 1 - sigmoid z = sigmoid -z: finite for any logit.
-    return F.softplus(-to_float32(source)) + F.softplus(to_float32(target))
+    return F.softplus(-to_float32(source)).mean() + F.softplus(to_float32(target)).mean()
 
 
 class TokenDiscriminator(nn.Sequential):
@@ -75,7 +76,8 @@ class PatchDiscriminator(nn.Sequential):
     """Convolutions that classify the domain of each patch of an image (Zhu et al., CycleGAN).
 
     Its output is one logit for each patch, ``[B, 1, h, w]``. With three layers of stride 2 a patch
-    has 70x70 pixels, with two 34x34. Norms are over all channels, as in the translator.
+    has 70x70 pixels, with two 34x34. Each channel of a picture has its own norm, as there: with
+    one over all channels it takes several times as many steps to tell noise.
 
     Args:
         channels: Channels of the images.
@@ -90,7 +92,7 @@ class PatchDiscriminator(nn.Sequential):
             after, stride = width * min(2**layer, 8), 2 if layer < layers else 1
             parts += [
                 nn.Conv2d(before, after, 4, stride, 1),
-                nn.GroupNorm(1, after),
+                nn.GroupNorm(after, after),
                 nn.LeakyReLU(0.2),
             ]
             before = after
@@ -118,9 +120,9 @@ def align(
     Args:
         discriminator: Discriminator, or one of patches.
         source: Features of the source.
-        target: Features of the target, of the same shape.
+        target: Features of the target; their number, or the size of their maps, may differ.
         weight: Factor on the reversed gradient.
     """
     own, other = (discriminator(reversed_gradient(part, weight)) for part in (source, target))
     accuracy = torch.cat([(own > 0).flatten(), (other < 0).flatten()]).float().mean()
-    return Alignment(domain_loss(own, other).mean(), accuracy)
+    return Alignment(domain_loss(own, other), accuracy)

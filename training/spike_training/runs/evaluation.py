@@ -197,7 +197,8 @@ class Baselines:
         The map is that of the same style or data set if the config trains on it, else that of all
         its training data. For a data set given outside of the config there is one of each style.
         """
-        parts = self._config.data.parts
+        data = self._config.data
+        parts = [*data.recordings] or [*data.styles, *data.mixed_recordings]
         if one.domain == 'data':
             return {f'{BASELINE}_{part}': self._map(part, one) for part in parts}
         return {BASELINE: self._map(one.part if one.part in parts else '', one)}

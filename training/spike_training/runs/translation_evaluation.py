@@ -40,7 +40,7 @@ def evaluate_translation(
     """
     assert config.target is not None  # checked with the config
     found: dict[str, Any] = {NETWORK: {}}
-    if not config.target.recordings and not config.data.recordings:
+    if has_both_looks(config):
         looks: dict[str, nn.Module] = {
             NETWORK: build_for_evaluation(info, weights, device),
             UNCHANGED: nn.Identity(),
@@ -62,6 +62,12 @@ def evaluate_translation(
             for part, scores in found[NETWORK].items()
         },
     }
+
+
+def has_both_looks(config: RunConfig) -> bool:
+    """Check for scenes of the target in the look of the source: generated ones alone have both."""
+    target = config.target
+    return target is not None and not target.recordings and not config.data.recordings
 
 
 def evaluate_looks(

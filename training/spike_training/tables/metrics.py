@@ -289,16 +289,17 @@ def claims_of(table: Table, rows: Sequence[RowMetrics]) -> list[Claim]:
 
 def _claim(table: Table, rows: Mapping[str, RowMetrics], claim: ClaimConfig) -> Claim:
     row = rows[claim.row]
+    domain = claim.domain if table.domain == 'target' else 'source'
     compared = [
         # Estimates are in the reports of the row itself.
-        rows[name].metric(claim.metric, claim.domain).values
+        rows[name].metric(claim.metric, domain).values
         if name in rows
         else row.metric(claim.metric, estimate=name).values
         for name in claim.others
     ]
     best = max if claim.above else min
     margins = {}
-    for seed, value in row.metric(claim.metric, claim.domain).values.items():
+    for seed, value in row.metric(claim.metric, domain).values.items():
         others = [values.get(seed, math.nan) for values in compared]
         # Undecided while one of the others is missing: it might be the best.
         if not any(math.isnan(other) for other in others):
@@ -306,7 +307,7 @@ def _claim(table: Table, rows: Mapping[str, RowMetrics], claim: ClaimConfig) -> 
     known = TASKS[table.task].metrics(row.row.config, row.row.settings.preparation)
     measured = known[claim.metric].title
     if table.task == 'depth' and claim.metric not in PICTURES:
-        measured += f', {claim.domain}'
+        measured += f', {domain}'
     found = Claim(claim, margins, len(table.settings.seeds), measured)
     if table.maps is None and f'_{MAPS}_' in claim.metric and row.reports:
         return dataclasses.replace(found, lacking='not scored without --maps')

@@ -25,6 +25,7 @@ from spike_training.datasets.depth_maps import MapFolder, open_maps, read_maps
 from spike_training.errors import ConfigError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.sources import with_steps
+from spike_training.runs.translation_evaluation import has_both_looks
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
 from spike_training.settings.method import Method, find_kind, find_method
 from spike_training.settings.ranges import Problems
@@ -323,10 +324,17 @@ def _problems_of_look(config: RunConfig, row: RowConfig, where: str) -> list[str
         problems.append(f'{found}: expected none, {stage.name} sees spikes and no pictures')
     if config.target is None:
         problems.append(f'{found}: expected a target, whose pictures are translated')
-    elif row.translate in (TRUE_LOOK, *LOOKS) and (
-        config.target.recordings or config.data.recordings
-    ):
+    elif row.translate in (TRUE_LOOK, *LOOKS) and not has_both_looks(config):
         problems.append(f'{found}: expected none, generated scenes alone have both looks')
+    if row.translate == TRUE_LOOK:
+        others = [
+            name for name in ('adabn', 'matched_scale', 'post_process') if getattr(row, name)
+        ]
+        if others:
+            problems.append(
+                f'{found} beside {", ".join(others)}: expected it alone, it scores the network '
+                'as it is on pictures of the source'
+            )
     return problems
 
 

@@ -52,7 +52,7 @@ from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
 from spike_training.runs.sources import make_source
-from spike_training.runs.translation_evaluation import evaluate_looks, match_look
+from spike_training.runs.translation_evaluation import evaluate_looks, has_both_looks, match_look
 from spike_training.runs.upsampling_evaluation import evaluate_maps, evaluate_upsampling
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
@@ -230,7 +230,7 @@ def _evaluate_depth(unit: Scoring, config: RunConfig, device: torch.device) -> d
     if unit.before.post_process:
         network = PostProcessed(network).eval()
     report = evaluate_network(config, info, network, device)
-    if translator is not None:
+    if translator is not None and has_both_looks(config):
         report['pictures'] = evaluate_looks(config, translator, device)
     return report
 

@@ -217,6 +217,15 @@ class TestHistory:
         assert sorted(older) == [0, 1, 2]  # each leaves once, and then only new ones do
         assert (history.pictures == 9).all()
 
+    def test_pictures_of_another_size_survive_a_resume(self):
+        before, after = History(2, 4, 4), History(2, 4, 4)
+        shown = before.exchange(torch.rand(2, 3, 4, 8))
+        after.load_state_dict(before.state_dict())
+        assert torch.equal(after.pictures, shown)
+        assert after.kept == 2
+        with pytest.raises(RuntimeError, match='size mismatch'):
+            History(3, 4, 4).load_state_dict(before.state_dict())
+
     def test_about_half_are_replaced(self):
         history = History(200, 1, 1)
         history.exchange(torch.zeros(200, 3, 1, 1))
@@ -314,9 +323,10 @@ class TestChecks:
             stage.begin(iter([batch]))
 
     def test_edges_that_move_are_told_with_their_value(self):
-        assert edge_warnings({'edges': 0.8}) == ()
+        assert edge_warnings({'edges': 0.8}, '') == ()
         (told,) = cycle_of().warnings({'edges': 0.614})
         assert 'F1 of 0.61, expected 0.8 or more' in told
+        assert told.endswith('raise cycle_weight or identity_weight')
 
 
 class TestSettings:

@@ -25,7 +25,7 @@ class DistilConfig:
         weight: Weight of L_CFKD in Eq. 7.
         coarse: Distil global vectors of the encoder (CKD).
         fine: Distillation of the decoder's features (FKD): off; mse, the mean over selected
-            positions and channels; or printed, the sum of Eq. 3 over the positions of the map.
+            positions and channels; or paper_exact, the sum of Eq. 3 over the positions of the map.
         projection: Training of the MLP before the coarse loss: depth, to predict an image's
             distribution of depth from the teacher's features; or joint, on the coarse loss
             itself, which it can also lower by removing the differences between images.

@@ -122,7 +122,7 @@ class Cycle(Stage[Pair]):
 
     def warnings(self, metrics: Mapping[str, float]) -> Sequence[str]:
         """Return a warning where edges do not stay."""
-        return edge_warnings(metrics)
+        return edge_warnings(metrics, 'raise cycle_weight or identity_weight')
 
     def picture(self, batch: Pair) -> npt.NDArray[np.uint8]:
         """Draw pictures of both domains, in their own and in the other look, and edges."""

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +26,13 @@ class History(nn.Module):
         super().__init__()
         self.register_buffer('pictures', torch.zeros(number, 3, height, width))
         self.register_buffer('kept', torch.zeros((), dtype=torch.int64))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # That of the stage that is resumed may have begun anew with pictures of another size.
+        stored = state_dict.get(f'{prefix}pictures')
+        if isinstance(stored, Tensor) and stored.ndim == 4 and len(stored) == len(self.pictures):
+            self.pictures = self.pictures.new_zeros(stored.shape)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @torch.no_grad()
     def exchange(self, fresh: Tensor) -> Tensor:

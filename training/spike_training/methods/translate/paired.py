@@ -69,7 +69,7 @@ class Paired(Stage[Batch]):
 
     def warnings(self, metrics: Mapping[str, float]) -> Sequence[str]:
         """Return a warning where edges do not stay."""
-        return edge_warnings(metrics)
+        return edge_warnings(metrics, 'train for more steps')
 
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw pictures of the target, translated, and in the true look, with edges."""

@@ -47,13 +47,17 @@ def check_pair(pair: Pair) -> None:
     check_varied('target', target_picture(pair.target))
 
 
-def edge_warnings(metrics: Mapping[str, float]) -> Sequence[str]:
-    """Return a warning where translated pictures do not show the edges of their input."""
+def edge_warnings(metrics: Mapping[str, float], advice: str) -> Sequence[str]:
+    """Return a warning where translated pictures do not show the edges of their input.
+
+    Args:
+        metrics: Means of a validation.
+        advice: What may help.
+    """
     found = metrics.get('edges', 1.0)
     if found >= LEAST_EDGES:
         return ()
     return [
         f'edges of translated pictures agree with those of their input by an F1 of {found:.2f}, '
-        f'expected {LEAST_EDGES:g} or more: the translator moves or draws things; raise '
-        'cycle_weight or identity_weight'
+        f'expected {LEAST_EDGES:g} or more: the translator moves or draws things; {advice}'
     ]
