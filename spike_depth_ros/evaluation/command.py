@@ -147,7 +147,7 @@ def _add_stream(add: Callable[..., Any]) -> None:
     add(
         '--no-rectify',
         action='store_true',
-        help='leave lens distortion of camera_info as it is, as the node with rectify:=false',
+        help='leave lens distortion of camera_info as it is, as the node with rectify: false',
     )
     add(
         '--filter-temporal',
