@@ -129,6 +129,19 @@ class TestDat:
         assert car.depth_planes == (30, 90)
         assert car.camera[1].tolist() == [0, 71, 9]
 
+    def test_a_map_of_another_recording_is_not_this_ones(self, root):
+        for number, name in enumerate(('walk', 'walk_20')):
+            write_dat(root / f'{name}.dat', self.planes)
+            np.save(root / f'depth/{name}.npy', METRES * (number + 1))
+        clips = {clip.name: clip for clip in readers.read('dat', f'{root},size=40x20')}
+        (alone,) = readers.read('dat', f'{root / "walk_20.dat"},size=40x20')
+        for clip, metres in (
+            (clips['dat/walk'], METRES), (clips['dat/walk_20'], METRES * 2), (alone, METRES * 2),
+        ):  # fmt: skip
+            (plane,) = clip.depth_planes
+            assert plane in (49, 50)
+            np.testing.assert_array_equal(clip.depths[0](), metres)
+
     def test_a_file_of_another_kind_is_refused(self, root):
         with pytest.raises(DataSetError, match=r'K\.txt: expected a \.dat file'):
             readers.read('dat', f'{root}/K.txt,size=40x20')
@@ -140,6 +153,16 @@ class TestDat:
         (clip,) = readers.read('dat', f'{root},size=40x20,fx=80')
         assert clip.depth_planes == (50,)
         assert clip.camera[0, 0] == 80
+
+    @pytest.mark.parametrize('per_metre', [-5, 'nan', 'inf'])
+    def test_a_unit_that_is_none_is_refused(self, root, per_metre):
+        with pytest.raises(DataSetError, match='option per_metre is'):
+            readers.read('dat', f'{root},size=40x20,per_metre={per_metre}')
+
+    @pytest.mark.parametrize('size', ['0x16', '40x0', '40', '40xx'])
+    def test_a_size_of_nothing_is_refused(self, root, size):
+        with pytest.raises(DataSetError, match='option size is'):
+            readers.read('dat', f'{root},size={size}')
 
     def test_what_does_not_fit_is_refused(self, root):
         with pytest.raises(DataSetError, match=r'10000 bytes are 0 planes of 400x250 and 10000'):
@@ -228,6 +251,8 @@ class TestNpz:
         (tmp_path / 'empty').mkdir()
         with pytest.raises(DataSetError, match=r'000000\.npz is missing; expected\n  ROOT/REC'):
             readers.read('npz', str(tmp_path / 'empty'))
+        with pytest.raises(DataSetError, match='option rate_hz is 0'):
+            readers.read('npz', f'{root},rate_hz=0')
         (root / 'notes.txt').write_text('x')
         with pytest.raises(DataSetError, match=r'notes\.txt: expected a \.npz or \.npy file'):
             readers.read('npz', str(root / 'notes.txt'))

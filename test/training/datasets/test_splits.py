@@ -29,7 +29,10 @@ SIDES = ('train', 'calibration', 'test')
         ('npz/kitti/kitti_0926/000012', 'kitti/kitti_0926'),
         ('npz/lab', 'npz/lab'),
         ('folder/labels/sevenscenes/chess/seq-03', 'sevenscenes/chess'),
+        ('folder/labels/kitti/kitti_0926', 'kitti/kitti_0926'),
         ('folder/labels/lab', 'folder/labels/lab'),
+        ('folder/dat/walk', 'folder/dat/walk'),
+        ('folder/data/kitti', 'folder/data/kitti'),
     ],
 )
 def test_what_a_place_is(name, place):

@@ -80,6 +80,24 @@ def test_options_win_over_the_file(file):
     assert [(stage.name, stage.input) for stage in config.stages] == [('a', 'rgb')]
 
 
+def test_numbers_in_lists_may_be_written_with_an_exponent(file):
+    path = file(data={'rates_hz': ['2e4', 1e4]}, train={'betas': ['9e-1', 0.999]})
+    config = parse('--config', path, '--out', 'x')
+    assert config.data.rates_hz == [2e4, 1e4]
+    assert config.train.betas == (0.9, 0.999)
+
+
+def test_sizes_of_nothing_are_named(file):
+    path = file(evaluate={'batch_size': 0}, data={'width': 0}, seed=1 << 31)
+    text = mistakes('--config', path, '--out', 'x')
+    for told in (
+        'evaluate.batch_size is 0: expected 1 or more',
+        'data.width is 0',
+        'seed is 2147483648: expected 2147483647 or less',
+    ):
+        assert told in text
+
+
 def test_the_written_config_gives_the_same_run_again(tmp_path, file):
     path = file(train={'betas': [0.5, 0.6], 'learning_rate': '1e-3'}, data={'planes': [16, 64]})
     config = parse('--config', path, '--out', tmp_path)
@@ -109,11 +127,11 @@ def test_all_mistakes_are_named_at_once(file):
         "train.steps is 'many': expected a whole number",
         'train.stpes is unknown: did you mean steps?',
         'train.clip_norm is 0: expected above 0',
-        'train.betas is (1.0, 2): expected 0 to below 1',
+        'train.betas is (1.0, 2.0): expected 0 to below 1',
         'data.height is 33: expected a multiple of 16',
         "data.styles is ['moon']: expected a list, each indoor or road or home",
         'data.planes is []: expected lengths of 1 or more',
-        'data.rates_hz is [20000, 0]: expected rates above 0',
+        'data.rates_hz is [20000.0, 0.0]: expected rates above 0',
         'model.settings.stme is unknown',
         'model.max_depth is 80: expected more than min_depth',
         "stages[0].name is 'a b'",

@@ -1,5 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import os
 from pathlib import Path
 
@@ -151,6 +152,15 @@ def test_too_many_damaged_frames_end_it():
 def test_a_clip_without_a_readable_frame_is_refused():
     with pytest.raises(DataSetError, match='no frame can be read'):
         ClipCamera(Sliding(1, damaged=(0,)), SETTINGS)
+
+
+def test_a_clip_may_have_a_rate_of_its_own():
+    clip = Sliding()
+    own = dataclasses.replace(ClipCamera(clip, SETTINGS).settings, mean_rate=0.05)
+    clip.mean_rate = 0.05
+    kept, asked = (planes(ClipCamera(one, given), 0.0, 100) for one, given in
+                   ((clip, SETTINGS), (Sliding(), own)))  # fmt: skip
+    np.testing.assert_array_equal(kept, asked)
 
 
 def test_a_black_clip_is_refused():

@@ -21,6 +21,7 @@ from typing import Literal, TypeVar, cast
 import numpy as np
 
 from spike_training.datasets.clip import Clip, SpikeClip
+from spike_training.datasets.readers import READERS
 
 Split = Literal['train', 'calibration', 'test']
 Recording = TypeVar('Recording', bound=Clip | SpikeClip)
@@ -57,7 +58,7 @@ def place_id(name: str) -> str:
         return place_id(recording) if recording else name
     if kind == 'folder':  # labels of frames of a data set, in folders of their recordings' names
         inner = rest.partition('/')[2]
-        if inner.partition('/')[0] in SINGLE_PLACES:
+        if '/' in inner and inner.partition('/')[0] in READERS:
             return place_id(inner)
     pattern = SINGLE_PLACES.get(kind)
     match = None if pattern is None else re.match(pattern, name)

@@ -95,7 +95,7 @@ class ConditionSource(ProceduralSource):
             windows: Successive windows of one stream. The bins of the first come first; the depth
                 is that in the middle of all.
         """
-        scenes = generate(self.generators, indices)
+        scenes = self._weather(generate(self.generators, indices))
         rendering = render(scenes, self.height, self.width, self.device)
         for condition in conditions:
             changed = scenes

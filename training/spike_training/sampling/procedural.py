@@ -191,6 +191,7 @@ class ProceduralSource:
             ``[planes, H, ceil(W / 8)]`` uint8, ``little``.
         """
         _, scenes, planes, rate_hz = self._step(step, batch_size)
+        scenes = self._weather(scenes)
         # As many scenes at once as for a batch: floating-point sums depend on their number, and a
         # last bit may move a spike.
         for part in self._parts(batch_size):
@@ -210,7 +211,7 @@ class ProceduralSource:
         Yields:
             Left and right planes, each as :meth:`windows` yields them.
         """
-        scenes = without_illumination(generate(self.generators, indices))
+        scenes = without_illumination(self._weather(generate(self.generators, indices)))
         baseline_m = self._baselines_m(indices)
         length = planes or self.planes[0]
         for part in self._parts(len(indices)):
@@ -304,8 +305,13 @@ class ProceduralSource:
                 scenes.take(part),
             )
 
+    def _weather(self, scenes: Scenes) -> Scenes:
+        """Return scenes in the weather of the source's world."""
+        return scenes
+
     def _samples(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
         """Render and simulate, in parts where the batch is too large for the memory."""
+        scenes = self._weather(scenes)
         parts = self._parts(len(indices))
         return collate([self._part(indices[p], scenes.take(p), planes, rate_hz) for p in parts])
 
@@ -405,7 +411,7 @@ class ProceduralSource:
             return torch.from_numpy(chosen).to(self.device)
 
         if len(others := np.flatnonzero([shot.other_scene for shot in shots])):
-            seen = generate(self.generators, [indices[k] + 1 for k in others])
+            seen = self._weather(generate(self.generators, [indices[k] + 1 for k in others]))
             total[places(others)] = self._seen_at(seen, -before[others])
         if len(old := np.flatnonzero(before)):
             total[places(old)] = self._seen_at(scenes.take(old), -before[old])

@@ -19,7 +19,6 @@ from spike_training.sampling.procedural import (
     expose,
     light_at_knots,
 )
-from spike_training.sampling.sample import Batch
 from spike_training.scenes.render import Rendering
 from spike_training.scenes.scene import Scenes
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
@@ -87,10 +86,10 @@ class ShiftedSource(ProceduralSource):
             optics, sensor=dataclasses.replace(optics.sensor, rate_hz=self.rate_hz)
         )
 
-    def _samples(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
-        if self.fog_m is not None:
-            scenes = dataclasses.replace(scenes, haze=np.full_like(scenes.haze, self.fog_m))
-        return super()._samples(indices, scenes, planes, rate_hz)
+    def _weather(self, scenes: Scenes) -> Scenes:
+        if self.fog_m is None:
+            return scenes
+        return dataclasses.replace(scenes, haze=np.full_like(scenes.haze, self.fog_m))
 
     def record(
         self, rendering: Rendering, scenes: Scenes, optics: Optics, planes: int, rate_hz: float

@@ -24,6 +24,9 @@ from spike_training.settings.ranges import Problems, above, at_least, share
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+LARGEST_SEED = (1 << 31) - 1
+"""Largest seed; the scenes of a target have those above."""
+
 MOST_LISTED = 50
 """Largest number of listed problems; an unrelated file may have thousands."""
 
@@ -468,7 +471,7 @@ class StageConfig:
         data = _over(run.data, self)
         model = dataclasses.replace(
             run.model,
-            canonical_fx=run.model.canonical_fx * (data.width / run.data.width),
+            canonical_fx=run.model.canonical_fx * (data.width / max(run.data.width, 1)),
             settings=run.model.settings | self.settings,
         )
         return ResolvedStage(
@@ -655,7 +658,7 @@ class EvaluateConfig:
         yield from at_least(self, 1, 'batch_size', 'baseline_scenes', 'calibration_scenes')
         for name in ('scenes', 'baseline_scenes', 'calibration_scenes'):
             value = getattr(self, name)
-            if value % self.batch_size:
+            if self.batch_size >= 1 and value % self.batch_size:
                 yield f'{name} is {value}: expected a multiple of batch_size, {self.batch_size}'
 
 
@@ -726,6 +729,8 @@ def problems_of(config: RunConfig, least_stages: int = 1) -> list[str]:
         least_stages: Number of stages that are needed, 0 or 1.
     """
     problems = list(at_least(config, 0, 'seed', 'threads'))
+    if config.seed > LARGEST_SEED:
+        problems.append(f'seed is {config.seed}: expected {LARGEST_SEED} or less')
     problems += at_least(config, 1, 'devices', 'nodes')
     parts: dict[str, Any] = {
         name: getattr(config, name) for name in ('model', 'data', 'train', 'evaluate')

@@ -299,7 +299,13 @@ def _convert(value: Any, hint: Any) -> Any:
         return hint(value)
     if get_origin(hint) in (Union, types.UnionType):
         return _convert(value, next(one for one in get_args(hint) if _fits(value, one)))
-    return tuple(value) if get_origin(hint) is tuple else value
+    if get_origin(hint) is tuple:
+        return tuple(map(_convert, value, get_args(hint)))
+    if get_origin(hint) is list:
+        return [_convert(item, get_args(hint)[0]) for item in value]
+    if get_origin(hint) is dict:
+        return {key: _convert(item, get_args(hint)[1]) for key, item in value.items()}
+    return value
 
 
 def _fits(value: Any, hint: Any) -> bool:

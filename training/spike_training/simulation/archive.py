@@ -18,6 +18,7 @@ from spike_depth_ros.checkpoint import write_atomically
 from spike_training.datasets.clip import Clip
 from spike_training.errors import DataSetError, FrameError
 from spike_training.simulation.clip_camera import ClipCamera
+from spike_training.simulation.scene_stream import MOST_MILLIMETRES
 
 MARGIN = 64
 """Planes before the first frame and after the last one: 128 planes lie around each frame."""
@@ -64,7 +65,11 @@ def stream_between(camera: ClipCamera, first: int) -> dict[str, npt.NDArray[Any]
     depths = [camera.depth(number) for number in (first, first + 1)]
     if any(depth is None for depth in depths) or camera.skipped:
         raise DataSetError(f'{clip.name}: frame {first} or the next one cannot be used')
-    millimetres = [np.nan_to_num(depth * 1000, posinf=0) for depth in depths if depth is not None]
+    millimetres = [
+        np.where(depth * 1000 <= MOST_MILLIMETRES, depth * 1000, 0)
+        for depth in depths
+        if depth is not None
+    ]
     return {
         'packed': np.concatenate(
             list(camera.planes(start_s - MARGIN / rate_hz, last + MARGIN + 1))

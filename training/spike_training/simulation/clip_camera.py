@@ -245,7 +245,7 @@ class ClipCamera:
         mean = sum(means) / len(means) if means else 0.0
         if mean <= 0:
             raise DataSetError(f'{self.clip.name}: its frames are black, expected some light')
-        return np.float32(self.settings.mean_rate / mean)
+        return np.float32((self.clip.mean_rate or self.settings.mean_rate) / mean)
 
     def _skip(self, index: int, error: Exception) -> None:
         note_skipped(self.skipped, one_line(error), f'{self.clip.name}, frame {index}')

@@ -23,7 +23,9 @@ LARGEST_MOTION = 0.5
 DEPTH_EVERY = 20
 """Planes from one depth map to the next."""
 
-_MOST_MILLIMETRES = 65_000
+MOST_MILLIMETRES = 65_000
+"""Largest depth that is stored; farther points are sky."""
+
 _LEVELS = 4096
 
 
@@ -98,7 +100,7 @@ def scene_stream(
 def _millimetres(depth: torch.Tensor) -> npt.NDArray[np.uint16]:
     """Return depth to 0.025 %: whole millimetres below 4 m, and coarser with each doubling."""
     exact = depth.double().numpy() * 1000
-    exact = np.where(exact <= _MOST_MILLIMETRES, exact, 0)
+    exact = np.where(exact <= MOST_MILLIMETRES, exact, 0)
     step = np.select([exact < 4000, exact < 8000, exact < 16000, exact < 32000], [1, 2, 4, 8], 16)
     stored: npt.NDArray[np.uint16] = (np.rint(exact / step) * step).astype(np.uint16)
     return stored

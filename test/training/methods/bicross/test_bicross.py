@@ -220,6 +220,9 @@ class TestTarget:
             seen = (one.counts[number].float().mean(dim=0)[far] for one in (clear, fog))
             before, after = (rate.std() / rate.mean() for rate in seen)
             assert after < 0.6 * before
+        foggy = ShiftedSource(Optics(), 4.0, **arguments)
+        for counts, window in zip(fog.counts, foggy.windows(0, 8), strict=True):
+            assert int(counts.sum()) == int(np.unpackbits(window).sum())
         config = three_stages(tmp_path)
         config.target = dataclasses.replace(TARGET, fog_m=4.0)
         assert scenes.make_target(config, 'test', torch.device('cpu')).fog_m == 4.0

@@ -103,6 +103,13 @@ def test_dark_spikes_come_where_there_was_no_light():
     assert (found < 0.2 * 6 * 32 / (6 * 48) * 8).all()
 
 
+def test_the_given_counts_stay_as_they_are():
+    given = torch.full((8, 6, 16, 16), 20.0)
+    for limits in (dataclasses.replace(NOTHING, drop=0.5, drop_bins=0.3), NOTHING):
+        strong_view(given, PLANES, limits)
+        assert (given == 20).all()
+
+
 def test_hot_pixels_are_few_and_fire_alike_in_all_bins():
     bins = torch.full((6,), 200, dtype=torch.int32)
     torch.manual_seed(0)

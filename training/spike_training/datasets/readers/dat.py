@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from spike_depth_ros.stereo.rig import StereoRig
@@ -75,8 +76,9 @@ def read(
     maps = []
     if (root / 'depth').is_dir():
         maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
+    stems = {path.stem for path in root.glob('*.dat')}
     if alone is not None:  # maps of other recordings are not counted as skipped
-        maps = [path for path in maps if re.sub(r'_\d+$', '', path.stem) == alone.stem]
+        maps = [path for _, path in _by_plane(maps, alone.stem, sys.maxsize, stems)]
     camera = recordings.centred_camera(fx, geometry)
     if camera is None and (root / 'K.txt').is_file():
         camera = files.read_matrix(root / 'K.txt', TREE)
@@ -89,7 +91,7 @@ def read(
             other = _beside(right, path, len(found))
             also, load_right = recordings.dat_planes(other, geometry, row_bytes)
             planes, eye = min(planes, also), RightSpikes(load_right, rig)
-        placed = _by_plane(maps, path.stem, planes)
+        placed = _by_plane(maps, path.stem, planes, stems)
         if maps and not placed:
             continue
         skipped -= {depth.name for _, depth in placed}
@@ -101,7 +103,7 @@ def read(
         middle, numbered = root / f'{path.stem}.png', f'{glob.escape(path.stem)}_*.png'
         images = [middle] if middle.is_file() else []
         images += (root / 'image').glob(numbered)
-        shown = dict(_by_plane(images, path.stem, planes))
+        shown = dict(_by_plane(images, path.stem, planes, stems))
         clips.append(
             SpikeClip(
                 f'dat/{path.stem}', geometry, planes, rate_hz, camera, load,
@@ -164,10 +166,17 @@ def _beside(right: Path, path: Path, number: int) -> Path:
     return other
 
 
-def _by_plane(paths: Iterable[Path], stem: str, planes: int) -> list[tuple[int, Path]]:
-    """Return the files of a recording with their planes, in order; none after its last plane."""
+def _by_plane(
+    paths: Iterable[Path], stem: str, planes: int, stems: Collection[str]
+) -> list[tuple[int, Path]]:
+    """Return the files of a recording with their planes, in order; none after its last plane.
+
+    A file that bears the name of another recording is that one's: ``walk_2`` beside ``walk``.
+    """
     found = []
     for path in paths:
+        if path.stem != stem and path.stem in stems:
+            continue
         if match := re.fullmatch(rf'{re.escape(stem)}(?:_(\d+))?', path.stem):
             plane = int(match[1]) if match[1] else reference_index('middle', planes)
             found.append((plane, path))

@@ -44,12 +44,22 @@ class DepthEncoding:
             do.
         sky_m: Least depth of sky, metres; None: the data set does not mark sky.
         plausible_m: Plausible range of the median of a map, metres, to detect a wrong unit.
+
+    Raises:
+        DataSetError: ``per_metre`` is no size.
     """
 
     per_metre: float = 1.0
     invalid: tuple[float, ...] = ()
     sky_m: float | None = None
     plausible_m: tuple[float, float] = (INDOOR_M[0], OUTDOOR_M[1])
+
+    def __post_init__(self) -> None:
+        if not 0 < self.per_metre < np.inf:
+            raise DataSetError(
+                f'option per_metre is {self.per_metre:g}, expected the stored value of one metre, '
+                'such as 1000 for millimetres'
+            )
 
     def metres(self, stored: npt.NDArray[Any]) -> Depth:
         """Convert stored values to ``[H, W]`` float32 metres, NaN unknown, +Inf sky."""

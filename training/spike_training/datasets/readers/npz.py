@@ -44,6 +44,7 @@ def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeCl
     Raises:
         DataSetError: There is no file, too many are damaged, or the unit of depth is wrong.
     """
+    recordings.check_rate(rate_hz)
     if root.is_file():
         if root.suffix not in SUFFIXES:
             raise DataSetError(f'{root}: expected a .npz or .npy file, or a folder of them')

@@ -164,7 +164,7 @@ def parse_size(text: str) -> tuple[int, int]:
         DataSetError: The text is not a sensor size.
     """
     width, by, height = text.partition('x')
-    if not (by and width.isdigit() and height.isdigit()):
+    if not (by and width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise DataSetError(f'option size is {text!r}, expected WIDTHxHEIGHT, such as 400x250')
     return int(width), int(height)
 

@@ -53,17 +53,18 @@ def read(root: Path, fx: float = COLOUR_FOCAL) -> list[Clip]:
     sequences = sorted({path.parent for path in root.rglob('frame-*.color.*')})
     if not sequences:
         raise files.missing(root / 'frame-000000.color.png', TREE)
-    return [_sequence(folder, root, fx) for folder in sequences]
+    return [_sequence(folder, fx) for folder in sequences]
 
 
-def _sequence(folder: Path, root: Path, fx: float) -> Clip:
+def _sequence(folder: Path, fx: float) -> Clip:
     images, depths = (
         {files.number_of(path.with_suffix('')): path for path in sorted(folder.glob(pattern))}
         for pattern in ('frame-*.color.*', 'frame-*.depth.png')
     )
     if not depths:
         raise files.missing(folder / 'frame-000000.depth.png', TREE)
-    name = f'sevenscenes/{folder.relative_to(root.parent) if root.name else folder}'
+    whole = folder.absolute()
+    name = f'sevenscenes/{whole.parent.name}/{whole.name}'  # its place is the scene's folder
     pairs, skipped = files.pair(images, depths, name)
     camera, times = files.camera_matrix(fx, fx, *CENTRE), np.array([*pairs]) / RATE_HZ
     return files.FileClip.checked(

@@ -123,7 +123,7 @@ def _planes_left(batch: int, planes_per_bin: Tensor, limits: ViewConfig) -> Tens
 
 def _thinned(counts: Tensor, left: Tensor) -> Tensor:
     """Draw the counts of the remaining planes, float, binomially from the spikes."""
-    seen = counts.float()
+    seen = counts.to(torch.float32, copy=True)
     # Only where planes are lost: this draw takes longer than the rest of the view.
     some = (left < 1)[:, :, 0, 0]
     part = seen[some]
