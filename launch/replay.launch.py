@@ -12,6 +12,7 @@ from launch.actions import (
 from launch.launch_context import LaunchContext
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
@@ -38,7 +39,9 @@ def generate_launch_description() -> LaunchDescription:
         executable='spike_evaluation',
         name='spike_evaluation',
         namespace=given['namespace'],
-        parameters=[{'out': given['out'], 'protocol': given['protocol']}],
+        parameters=[  # texts, whatever they look like: out:=2026
+            {name: ParameterValue(given[name], value_type=str) for name in ('out', 'protocol')}
+        ],
         output='screen',
         sigterm_timeout='15',  # it writes its report then
     )

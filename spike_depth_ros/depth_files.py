@@ -100,7 +100,7 @@ def read_pfm(path: Path) -> npt.NDArray[np.float32]:
         ValueError: It is not of that format, or too short.
     """
     content = path.read_bytes()
-    header = re.match(rb'(P[fF])\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)\s', content)
+    header = re.match(rb'(P[fF])\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)(?:\r\n|\s)', content)
     if header is None:
         raise ValueError('expected a portable float map, Pf')
     channels = 3 if header[1] == b'PF' else 1

@@ -89,6 +89,7 @@ class LiveScores(threading.Thread):
         self._ending = False
         self._newest_ns: int | None = None
         self._step_ns = 0
+        self._shape: tuple[int, ...] = ()
 
     def add_window(self, window: LiveWindow) -> None:
         """Add a window."""
@@ -143,7 +144,11 @@ class LiveScores(threading.Thread):
         """Return True if the oldest window can be scored now."""
         if not self._waiting or self.info is None:
             return False
-        if self._ending or self.truths.decided(self._waiting[0].stamp_ns):
+        if self._ending:
+            return True
+        # How near a truth must be is told by the step to the second window.
+        known = self._fixed_within or self._step_ns > 0
+        if known and self.truths.decided(self._waiting[0].stamp_ns):
             return True
         if len(self._waiting) > MAX_WAITING:
             self.late += self.truths.accounting.received > 0
@@ -154,8 +159,10 @@ class LiveScores(threading.Thread):
         assert self.info is not None
         ratio = window.fx_px / self.info.canonical_fx if window.fx_px else 1.0
         limits = (self.info.min_depth * ratio, self.info.max_depth * ratio)
-        if self.scores is None or self.scores.depth_range != limits:
+        shape = window.depth.shape
+        if self.scores is None or (self.scores.depth_range, self._shape) != (limits, shape):
             # Another camera or model: their metrics are not mixed.
+            self._shape = shape
             with self._scoring:
                 self.scores = Scores(limits, self._protocol, self._mean)
             self.windows = 0

@@ -84,7 +84,9 @@ def read_mask(path: Path | None) -> Mask | None:
         return None
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert('L')) > 0
+            grey = image.mode in ('1', 'L', 'I', 'F') or image.mode.startswith('I;16')
+            levels = np.asarray(image if grey else image.convert('RGB'))
+            return levels > 0 if levels.ndim == 2 else levels.any(axis=2)
     except OSError as error:
         raise BagError(f'{path}: not a mask; expected a picture ({error})') from error
 

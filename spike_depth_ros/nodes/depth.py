@@ -109,6 +109,7 @@ class SpikeDepthNode(PerceptionNode):
         self._frames = frames
         with self._model_lock:
             assert self._estimator is not None
+            self._temporal.reset()  # segments are numbered from 1 again
             source = FusedSource(self._ingest, lambda: frames.frames)
             self._inference = self._make_inference(self._estimator, source, self._scale)
         self._inputs.start()

@@ -31,6 +31,7 @@ class DepthTopics:
     """
 
     def __init__(self, node: Node) -> None:
+        self._namespace = node.get_namespace().strip('/')
         self._stream, self._inference, self._model = Values(), Values(), Values()
         self._stereo = Values()
         self._messages: dict[str, dict[int, Any]] = {name: {} for name in _JOINED}
@@ -72,7 +73,8 @@ class DepthTopics:
                 keys.INFERENCE: self._inference,
                 keys.MODEL: self._model,
             }.get(task)
-            if kept is None:
+            # The topic has the nodes of all namespaces.
+            if kept is None or start.rpartition('/')[0] != self._namespace:
                 continue
             kept.clear()
             kept.update(Values.of(status))

@@ -235,6 +235,13 @@ def test_a_folder_of_floats_and_integers(checkpoint, upsampler, tmp_path):
         np.testing.assert_allclose(read_depth(out / name), expected, rtol=1e-5)
 
 
+def test_a_float_map_may_have_lines_of_either_kind(tmp_path):
+    path, metres = tmp_path / 'a.pfm', np.array([[1, 2], [3, 4]], '<f4')
+    for line in (b'\n', b'\r\n'):
+        path.write_bytes(line.join((b'Pf', b'2 2', b'-1.0', metres[::-1].tobytes())))
+        np.testing.assert_array_equal(read_depth(path), metres)
+
+
 def test_existing_files_stay_and_an_error_writes_nothing(checkpoint, tmp_path, capsys):
     folder, out = tmp_path / 'small', tmp_path / 'large'
     folder.mkdir()

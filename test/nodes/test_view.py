@@ -39,8 +39,9 @@ K = [300.0, 0.0, 1.5, 0.0, 300.0, 1.0, 0.0, 0.0, 1.0]
 class Subscriber:
     """Takes the place of a node: keeps the callbacks, by topic."""
 
-    def __init__(self):
+    def __init__(self, namespace='/'):
         self.callbacks = {}
+        self.get_namespace = lambda: namespace
 
     def create_subscription(self, kind, topic, callback, qos):
         self.callbacks[topic] = callback
@@ -81,6 +82,24 @@ def test_images_of_one_stamp_are_taken_once():
     for stamp in range(5, 100):  # messages that never match do not pile up
         send(node, stamp, ['depth/image'])
     assert len(topics._messages['depth']) == 4
+
+
+def test_diagnostics_of_another_namespace_are_not_shown():
+    node = Subscriber(namespace='/left')
+    topics = DepthTopics(node)
+    for name in ('left/spike_depth', 'right/spike_depth'):
+        lost = KeyValue(key='planes_lost_in_transport', value='777' if name[0] == 'r' else '0')
+        node.callbacks['/diagnostics'](
+            DiagnosticArray(status=[
+                DiagnosticStatus(
+                    name=f'{name}: stream', level=DiagnosticStatus.WARN, message=name,
+                    values=[lost],
+                )
+            ])
+        )  # fmt: skip
+    send(node, 1)
+    frame = topics.take()
+    assert frame.notes == ('left/spike_depth stream: left/spike_depth',)
 
 
 def test_plots_and_notes_come_from_diagnostics():

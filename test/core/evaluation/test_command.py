@@ -27,6 +27,7 @@ from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
 from spike_depth_ros.evaluation.controls import ControlWindows
+from spike_depth_ros.evaluation.run import read_mask
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
 from spike_depth_ros.metrics import DepthErrors, EvalProtocol
 from spike_depth_ros.stream.decode import depth_from_msg, stamp_ns
@@ -174,6 +175,20 @@ def test_the_published_protocol_is_named_and_takes_the_mean_over_images(bag, tmp
 
 
 @pytest.mark.usefixtures('without_page')
+@pytest.mark.parametrize(
+    'levels',
+    [
+        np.array([[[0, 0, 3], [0, 0, 0]]], np.uint8),  # dark blue is not 0
+        np.array([[1, 0]], np.uint8),
+        np.array([[300, 0]], np.uint16),
+    ],
+    ids=['colours', 'grey', '16 bits'],
+)
+def test_what_is_not_0_in_the_mask_is_scored(levels, tmp_path):
+    Image.fromarray(levels).save(tmp_path / 'mask.png')
+    assert read_mask(tmp_path / 'mask.png').tolist() == [[True, False]]
+
+
 def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path, capsys):
     mask = np.zeros((bags.HEIGHT, bags.WIDTH), np.uint8)
     mask[10:20, 5:15] = 255

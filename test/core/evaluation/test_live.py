@@ -104,6 +104,25 @@ def test_another_camera_begins_anew(live):
     assert live.scores.errors.images == 1
 
 
+def test_another_size_begins_anew(live):
+    for number in range(3):
+        image = np.full((4, 6) if number < 2 else (3, 5), 2.0, np.float32)
+        live.add_window(LiveWindow(number * HOP, image, 0.1 * image, None, 0.0))
+    live.start()
+    live.finish()
+    assert (live.windows, live.left_out) == (1, 0)
+
+
+def test_the_first_window_has_the_tolerance_of_the_others(live):
+    live.start()
+    for number in range(4):
+        live.add_truth(truth(number + 0.1))
+        live.add_window(window(number))
+    live.finish()
+    accounting = live.truths.accounting
+    assert (accounting.used, accounting.unmatched) == (4, 0)
+
+
 def test_a_truth_of_another_size_is_told(live):
     live.add_window(window(0))
     live.add_truth(truth(0, size=(9, 9)))

@@ -92,5 +92,10 @@ def test_what_it_cannot_work_with(checkpoint, config, tmp_path):
         adabn(checkpoint, out)
     with pytest.raises(ConfigError, match='target is null, expected a target'):
         adabn(checkpoint, out, config())
+    (tmp_path / 'file').touch()
+    with pytest.raises(ConfigError, match='file: cannot be made'):
+        adabn(checkpoint, tmp_path / 'file' / 'x.safetensors', config(styles=['road']))
+    with pytest.raises(ConfigError, match='planes is 0'):
+        adabn(checkpoint, out, recordings=tmp_path, planes=0)
     with pytest.raises(ConfigError, match='batch_size 1: expected'):
         adabn(checkpoint, out, config(styles=['road']), batch_size=1)

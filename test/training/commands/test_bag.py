@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import functools
+import math
 import shutil
 import sqlite3
 
@@ -156,7 +157,9 @@ def test_stamps_are_the_clips_own():
     assert (part.planes, part.start_s) == (200, times[0])
 
 
-@pytest.mark.parametrize(('start', 'seconds'), [(-0.1, None), (0.5, None), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ('start', 'seconds'), [(-0.1, None), (0.5, None), (0.0, 0.0), (math.nan, None)]
+)
 def test_parts_outside_the_clip_are_refused(start, seconds):
     with pytest.raises(ConfigError, match=r'expected a part of the 0\.50 s between'):
         choose_span(FRAME_S * np.arange(6), 1000.0, start, seconds)

@@ -192,6 +192,9 @@ def test_images_that_the_network_cannot_take_are_refused(files):
     [
         ({}, 'checkpoint, predictions, teacher or inputs_only: expected one of the four'),
         ({'checkpoint': Path('m'), 'inputs_only': True}, 'expected one of the four'),
+        ({'inputs_only': True, 'mean_rate': 0.3}, 'mean_rate is 0.3 without data: expected'),
+        ({'inputs_only': True, 'mean_rate': 1.5}, 'mean_rate is 1.5: expected above 0'),
+        ({'inputs_only': True, 'samples': 0}, 'samples is 0: expected 1 or more'),
         ({'checkpoint': Path('m'), 'per_metre': 1000.0}, 'per_metre is given: expected it with'),
     ],
 )

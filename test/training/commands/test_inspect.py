@@ -12,7 +12,7 @@ from PIL import Image
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.inspect_data import inspect_data
-from spike_training.errors import DataSetError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.reports.contact_sheet import contact_sheet, firing_rates
 from spike_training.reports.data_set import measure_samples
 from spike_training.sampling.clip_source import ClipSource
@@ -103,5 +103,11 @@ def test_every_kind_of_set_writes_figures_and_pictures(tmp_path, capsys):
 def test_nothing_to_look_at_is_refused(tmp_path):
     with pytest.raises(DataSetError, match='0 data sets and 40 frames'):
         inspect_data({}, tmp_path)
+    for wrong, told in (({'planes': 0}, 'planes is 0'), ({'mean_rate': 1.5}, 'mean_rate is 1.5')):
+        with pytest.raises(ConfigError, match=told):
+            inspect_data({'folder': str(tmp_path)}, tmp_path, **wrong)
+    (tmp_path / 'file').touch()
+    with pytest.raises(ConfigError, match='file: cannot be made'):
+        inspect_data({'folder': str(tmp_path)}, tmp_path / 'file')
     with pytest.raises(DataSetError, match=r'made/sliding: 3 of 3 frames cannot be used'):
         measure_samples(source(Sliding(3, damaged=(0, 1, 2))), 3)

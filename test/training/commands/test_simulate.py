@@ -145,6 +145,14 @@ def test_a_folder_that_another_run_writes_to_is_refused(recording, tmp_path):
     assert not (out / LOCK).exists()
 
 
+def test_two_recordings_of_one_name_are_refused(recording, tmp_path):
+    write_folder(tmp_path / 'other' / 'made', Sliding(6))
+    both = {**recording, 'again': f'folder:{tmp_path / "other" / "made"}'}
+    with pytest.raises(DataSetError, match='folder/made: two recordings of this name'):
+        simulate(both, tmp_path / 'out', **SETTINGS)
+    assert windows(tmp_path) == []
+
+
 def test_other_settings_are_refused_in_the_same_folder(recording, simulated):
     with pytest.raises(ConfigError, match=r'other settings: rate_hz 1000\.0 \(now 2000\.0\)'):
         simulate(recording, simulated, **{**SETTINGS, 'rate': 2000.0})

@@ -23,7 +23,7 @@ from spike_training.commands.simulate import simulate
 from spike_training.datasets import readers
 from spike_training.datasets.labels import FILE, Labels, find_labels, write_labels
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.labelling.pictures import SpikePictures, find_pictures
+from spike_training.labelling.pictures import SpikePictures, find_pictures, numbered
 from spike_training.labelling.run import label_all
 from spike_training.labelling.settings import LabelSettings, Video
 
@@ -167,6 +167,22 @@ def test_gaps_between_frames_stay(pictures, tmp_path):
     run(tmp_path / 'out', {'folder': f'{pictures},frame_hz=10'})
     (clip,) = readers.read('folder', f'{tmp_path / "out"},frame_hz=5')
     np.testing.assert_allclose(clip.times_s, [0, 0.2, 0.4, 0.8, 1.2, 1.4])
+
+
+@pytest.mark.parametrize(
+    ('frames', 'numbers', 'frame_hz'),
+    [
+        ((0, 1, 2, 4), (0, 1, 2, 4), 30),
+        ((0, 3, 5, 8, 10), (0, 3, 5, 8, 10), 30),  # gaps of three and two frames
+        ((0, 2, 4, 8), (0, 1, 2, 4), 15),
+        ((0, 1, 2.53, 4.11, 5.72), (0, 10, 25, 41, 57), 300),  # by no clock
+    ],
+)
+def test_numbers_of_frames_tell_their_times(frames, numbers, frame_hz):
+    rate, found = numbered(np.array(frames) / 30 + 7)
+    assert found.tolist() == [*numbers]
+    assert rate == pytest.approx(frame_hz, rel=1e-4)
+    np.testing.assert_allclose(found / rate, np.array(frames) / 30, atol=0.5 / rate)
 
 
 def test_pictures_of_another_size_are_left_out(pictures, tmp_path, capsys, weights):

@@ -13,6 +13,7 @@ from spike_depth_ros.checkpoint import (
     save,
 )
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES, Device
+from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
 
 
@@ -52,6 +53,9 @@ def adabn(
         raise ConfigError(
             f'batches is {batches} and batch_size {batch_size}: expected 1 and 2 or more'
         )
+    if planes < 1:
+        raise ConfigError(f'planes is {planes}: expected 1 or more')
+    make_folder(out.parent)
     info, weights, correction = load_with_correction(find_checkpoint(checkpoint))
     if info.inputs != ('spikes',):
         raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')

@@ -110,6 +110,10 @@ def evaluate(
     if per_metre is not None and predictions is None:
         raise ConfigError('per_metre is given: expected it with predictions alone')
     planes = [planes] if isinstance(planes, int) else [*planes]
+    if not 0 < mean_rate < 1:
+        raise ConfigError(f'mean_rate is {mean_rate:g}: expected above 0 to below 1')
+    if samples is not None and samples < 1:
+        raise ConfigError(f'samples is {samples}: expected 1 or more')
     settings = with_changes(config, planes, None if data else samples, threads)
     if maps is not None and settings.evaluate.stereo is not None:
         raise ConfigError('maps is given: expected a config without evaluate.stereo')

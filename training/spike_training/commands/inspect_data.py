@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from spike_training.choices import MEAN_RATE
-from spike_training.errors import DataSetError
+from spike_training.disk import make_folder
+from spike_training.errors import ConfigError, DataSetError
 
 
 def inspect_data(
@@ -37,12 +39,21 @@ def inspect_data(
         mean_rate: Share of the planes in which a pixel fires, on average over an image.
 
     Raises:
+        ConfigError: A setting is out of its range, or the folder cannot be made.
         DataSetError: A data set cannot be used.
     """
     if not data or frames < 1:
         raise DataSetError(
             f'{len(data)} data sets and {frames} frames: expected at least one of each, '
             '--data.NAME PATH'
+        )
+    for name, value in (('height', height), ('width', width), ('planes', planes)):
+        if value < 1:
+            raise ConfigError(f'{name} is {value}: expected 1 or more')
+    if not (0 < mean_rate < 1 and 0 < rate_hz < math.inf):
+        raise ConfigError(
+            f'mean_rate is {mean_rate:g} and rate_hz {rate_hz:g}: expected above 0 to below 1, '
+            'and planes a second'
         )
     from spike_depth_ros import pictures
     from spike_depth_ros.checkpoint import write_atomically
@@ -55,7 +66,7 @@ def inspect_data(
     from spike_training.sampling.sample import collate
     from spike_training.sampling.spike_source import SpikeSource
 
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     for name, where in data.items():
         clips = readers.read(name, where)
         frames_of = [clip for clip in clips if isinstance(clip, Clip)]

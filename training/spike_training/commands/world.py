@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
+from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-from spike_training.settings.config import Style
+from spike_training.settings.config import LARGEST_SEED, Style
 
 
 def show_world(
@@ -51,10 +52,13 @@ def show_world(
         )
         if value < least
     ]
+    if not 0 <= seed <= LARGEST_SEED:
+        wrong.append(f'seed is {seed}: expected 0 to {LARGEST_SEED}')
     if out.suffix != '.png':
         wrong.append(f'out is {out}: expected a file .png')
     if wrong:
         raise ConfigError('; '.join(wrong))
+    make_folder(out.parent)
     import torch
 
     from spike_depth_ros import pictures
@@ -84,6 +88,5 @@ def show_world(
         batch = source.samples(range(scenes))
         predicted = network_predictor(network, info)(batch).depth
         sheet = contact_sheet(batch, samples_per_row=1, predicted=predicted)
-    out.parent.mkdir(parents=True, exist_ok=True)
     pictures.save_png(sheet, out)
     print(f'{out}: {scenes} scenes of {"all styles" if style == "all" else f"style {style}"}')

@@ -39,6 +39,9 @@ from spike_training.labelling.settings import WINDOW_STEP, LabelSettings, Video
 Render = Callable[[Window], npt.NDArray[np.uint8]]
 """Function from a window to a grey picture, ``[H, W]``."""
 
+FINEST, NEAR = 10, 0.05
+"""Steps in the shortest gap of a clip, at most, and how near to one a frame is on it."""
+
 _PICTURE_BYTES, _DEPTH_BYTES = 3, 4
 """Bytes of a pixel on the disk, at most."""
 
@@ -121,6 +124,25 @@ class _Frames(Pictures):
         return not has_frame_label(self.folder, number)
 
 
+def numbered(times_s: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    """Return numbers of frames whose times are multiples of one step, gaps too.
+
+    Args:
+        times_s: Times of the frames, ascending; two or more.
+
+    Returns:
+        Numbers a second, and the number of each frame: the coarsest within :data:`NEAR` steps of
+        each time, else :data:`FINEST` in the shortest gap.
+    """
+    shortest_s, since_s = float(np.diff(times_s).min()), times_s - times_s[0]
+    for parts in range(1, FINEST + 1):
+        exact = since_s * parts / shortest_s
+        numbers = np.floor(exact + 0.5)
+        if np.abs(exact - numbers).max() <= NEAR:
+            break
+    return parts / shortest_s, numbers
+
+
 class ClipPictures(_Frames):
     """Frames of a clip.
 
@@ -133,11 +155,10 @@ class ClipPictures(_Frames):
     def __init__(self, clip: Clip, folder: Path, settings: LabelSettings) -> None:
         self.name, self.folder, self.camera = clip.name, folder, clip.camera
         self.skipped, self._clip = clip.skipped, clip
-        self.frame_hz, names = 0.0, np.arange(len(clip))
+        self.frame_hz, names = 0.0, np.arange(float(len(clip)))
         if clip.video and len(clip) > 1:
             # Numbers by which, and this rate, readers find the times again, gaps too.
-            step_s = float(np.diff(clip.times_s).min())
-            self.frame_hz, names = 1 / step_s, np.rint((clip.times_s - clip.times_s[0]) / step_s)
+            self.frame_hz, names = numbered(clip.times_s)
         chosen = range(0, len(clip), settings.every or 1)
         names_of = {index: int(names[index]) for index in chosen}
         self._names = {k: name for k, name in names_of.items() if self._missing(name)}

@@ -30,6 +30,7 @@ from spike_training.evaluation.predictors import (
 )
 from spike_training.evaluation.report import BASELINE, FORMAT
 from spike_training.evaluation.scores import Domain, EvaluationSet, evaluate_set
+from spike_training.runs.recordings import has_depth, look_up
 from spike_training.runs.sources import (
     make_frames,
     make_source,
@@ -376,6 +377,11 @@ def calibrated(
     Without depth in metres there is nothing to fit it to. Frames and spikes of the task ``fused``
     are undamaged.
     """
+    if config.data.recordings:
+        held = (clip for one in look_up(config.data) for clip in one.side('calibration', 0.0))
+        if not has_depth(held):
+            print('the uncertainty is not calibrated: no recording of the calibration has depth')
+            return info
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     rgb = info.inputs == ('rgb',)

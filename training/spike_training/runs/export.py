@@ -131,7 +131,7 @@ def export(
                 f'{checkpoint}: calibrate is given for the task {info.task!r}, expected it with '
                 'depth or stereo, which have an uncertainty'
             )
-        from spike_training.runs.evaluation import calibrated
+        from spike_training.runs.evaluation import calibrated, check_size
         from spike_training.runs.stereo_scenes import calibrated_pairs
 
         settings = load_config(calibrate)
@@ -140,6 +140,8 @@ def export(
         if isinstance(info, StereoInfo):
             info = calibrated_pairs(settings, info, weights, place)
         else:
+            settings.model.bins = info.bins
+            check_size(settings, info)
             info = calibrated(settings, info, weights, place)
     network = build_with_weights(info, weights).eval()
     # The .onnx names the weights; the checkpoint can name the .onnx only once that is written.

@@ -88,10 +88,12 @@ def score(
         return
     sets = DataSets(settings, data, number, lengths[0], mean_rate)
     if predictions is not None:
+        _check_rate(data, mean_rate)
         _make_place(out)
         _score_predictions(sets, Predictions(predictions, per_metre), out, place)
         return
     if teacher is not None:
+        _check_rate(data, mean_rate)
         _make_place(out)
         given = sets if sets.places else None
         found = evaluate_teacher(settings, Teacher(teacher, place), place, given)
@@ -100,6 +102,7 @@ def score(
         show(found)
         return
     if checkpoint is None:
+        _check_rate(data, mean_rate)
         _write_samples(sets, out, place)
         return
     _make_place(out)
@@ -120,7 +123,21 @@ def score(
         _refuse({**unused, 'data': bool(data)}, 'a translator of pictures')
         _score_translation(settings, path, out, place)
     else:
+        _check_rate(data, mean_rate)
         _score_depth(sets, path, bool(planes), out, place)
+
+
+def _check_rate(data: Mapping[str, str], mean_rate: float) -> None:
+    """Refuse a firing rate of data sets where generated scenes are scored, which have their own.
+
+    Raises:
+        ConfigError: It is given without data.
+    """
+    if mean_rate != MEAN_RATE and not data:
+        raise ConfigError(
+            f'mean_rate is {mean_rate:g} without data: expected --data.NAME PATH; generated '
+            'scenes have rates of their own'
+        )
 
 
 def _make_place(report: Path) -> None:

@@ -98,7 +98,7 @@ class SpikeSource(LabelledSource):
         ((height, width),) = sizes
         self.binning = 1 if raw_pixels else choose_binning((height, width), size)
         if self.binning > 1 and -(-max(lengths) // bins) * self.binning**2 > 255:
-            raise ValueError(
+            raise DataSetError(
                 f'windows of {max(lengths)} planes in {bins} bins, {self.binning}x{self.binning} '
                 'pixels together: expected at most 255 spikes in a bin; take shorter windows'
             )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -89,13 +90,14 @@ def choose_span(
     first, last = float(times_s[0]), float(times_s[-1])
     begin = first + start_s
     end = last if seconds is None else min(begin + seconds, last)
-    planes = int((end - begin) * rate_hz + 1e-6)
-    if start_s < 0 or planes < 1:
+    span = (end - begin) * rate_hz + 1e-6
+    if not (start_s >= 0 and 1 <= span < math.inf):
         duration = 'to its end' if seconds is None else f'for {seconds:g} s'
         raise ConfigError(
             f'from {start_s:g} s on {duration}: expected a part of the {last - first:.2f} s '
             'between the first and the last frame'
         )
+    planes = int(span)
     stamp_s = max(first, _EARLIEST_S) + start_s
     return Span(begin, begin + planes / rate_hz, planes, round(stamp_s * _SECOND))
 

@@ -21,7 +21,7 @@ from spike_training.datasets.clip import Clip, Matrix
 from spike_training.datasets.labels import write_labels
 from spike_training.datasets.readers.files import note_skipped
 from spike_training.disk import make_folder
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.simulation.clip_camera import ClipCamera, frame_clips
 from spike_training.simulation.settings import CameraSettings
 
@@ -88,9 +88,15 @@ def plan_windows(data: Mapping[str, str], camera: CameraSettings, planes: int, o
     Raises:
         DataSetError: A data set cannot be used.
     """
-    plan = Plan([], 0, {})
+    plan, named = Plan([], 0, {}), set()
     for name, where in data.items():
         for number, clip in enumerate(frame_clips(name, where)):
+            if clip.name in named:
+                raise DataSetError(
+                    f'{clip.name}: two recordings of this name: simulate them one by one, each '
+                    'into its own folder'
+                )
+            named.add(clip.name)
             for reason, names in clip.skipped.items():
                 note_skipped(plan.skipped, reason, *names)
             missing = [k for k in clip.labelled if not window_file(out, clip, k).exists()]
