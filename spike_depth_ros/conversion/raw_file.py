@@ -15,7 +15,7 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.evaluation.lockstep import Topics
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg
-from spike_depth_ros.stream.stamps import infer_period
+from spike_depth_ros.stream.stamps import RESTART_AFTER_NS, infer_period
 from spike_depth_ros.stream.vidar import RowOrder, upright
 
 TOLERANCE = 0.5
@@ -101,6 +101,9 @@ class RawFile:
     def packets(self, allow_gaps: bool) -> Iterator[SpikeChunk]:
         """Yield the packets in order, and count what is missing.
 
+        Where two packets in a row continue before the end of the stream, the stamps went back: it
+        goes on with them. So it does more than 10 s ahead, as in the node.
+
         Args:
             allow_gaps: Go on where the stream is not whole.
 
@@ -108,33 +111,67 @@ class RawFile:
             BagError: The stream is not whole, or has no planes.
         """
         start_ns = end_ns = None
+        held: tuple[int, SpikeChunk] | None = None  # late, unless the next packet continues it
+        ahead: tuple[float, int] | None = None  # where the packet after a gap ends without it
         for number, chunk in enumerate(self._chunks()):
             if isinstance(chunk, str):
                 self._note(allow_gaps, number, None, 'refused', 0, chunk)
                 self.packets_left_out += 1
                 continue
             off = 0.0 if end_ns is None else (chunk.t0_ns - end_ns) / self._period_ns
+            before, held = held, None
             if off < -TOLERANCE:
-                text = f'a stamp {-off:.6g} planes back'
-                self._note(allow_gaps, number, chunk, 'late', 0, text)
-                self.packets_left_out += 1
-                continue
-            if off > TOLERANCE:
+                if before is None or not self._continues(self._end_ns(before[1]), chunk):
+                    self._leave_out(allow_gaps, before, end_ns)
+                    held = number, chunk
+                    continue
+                wrong = ahead is not None and self._continues(ahead[0], before[1])
+                missing = ahead[1] if ahead is not None and wrong else 0
+                text = f'stamps go on {-off:.6g} planes back'
+                text += f'; the {missing} planes before are not lost' if wrong else ''
+                self._note(allow_gaps, *before, 'restart', 0, text)
+                self.planes_lost -= missing
+                self.planes += before[1].planes
+                yield before[1]
+            else:
+                self._leave_out(allow_gaps, before, end_ns)
+            if off * self._period_ns > RESTART_AFTER_NS:
+                text = f'stamps go on {off * self._period_ns / _SECOND:.6g} s ahead'
+                self._note(allow_gaps, number, chunk, 'restart', 0, text)
+            elif off > TOLERANCE:
                 missing = max(1, round(off))
                 self._note(allow_gaps, number, chunk, 'gap', missing, f'{missing} planes lost')
                 self.planes_lost += missing
+                assert end_ns is not None
+                ahead = end_ns + chunk.planes * self._period_ns, missing
             if start_ns is None:
                 start_ns = chunk.t0_ns
             elif not (self._given or self._irregular):
                 # By all stamps so far: each is rounded to a nanosecond.
                 self.rate_hz = _SECOND * self.planes / (chunk.t0_ns - start_ns)
-            end_ns = chunk.t0_ns + chunk.planes * self._period_ns
+            end_ns = self._end_ns(chunk)
             self.planes += chunk.planes
             yield chunk
+        self._leave_out(allow_gaps, held, end_ns)
         if self.bag.damage and not allow_gaps:
             raise BagError(f'{self.bag.path}: {self.bag.damage[0]}: {_ALLOW}')
         if not self.planes:
             raise BagError(f'{self.bag.path}: topic {self.topic} holds no planes')
+
+    def _end_ns(self, chunk: SpikeChunk) -> float:
+        return chunk.t0_ns + chunk.planes * self._period_ns
+
+    def _continues(self, end_ns: float, chunk: SpikeChunk) -> bool:
+        return abs(chunk.t0_ns - end_ns) <= TOLERANCE * self._period_ns
+
+    def _leave_out(
+        self, allow_gaps: bool, late: tuple[int, SpikeChunk] | None, end_ns: float | None
+    ) -> None:
+        """Count a packet that no other one continues, behind the end of the stream."""
+        if late is not None and end_ns is not None:
+            back = (end_ns - late[1].t0_ns) / self._period_ns
+            self._note(allow_gaps, *late, 'late', 0, f'a stamp {back:.6g} planes back')
+            self.packets_left_out += 1
 
     def write_gaps(self, out: Path) -> None:
         """Write layout and irregularities of the stream as JSON."""

@@ -223,6 +223,33 @@ def test_a_stream_that_is_not_whole_is_refused_or_listed(
     assert 'irregularities' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('shifts', 'kinds', 'lost'),
+    [
+        ({3: 100_000}, ['gap', 'restart'], 0),  # one wrong stamp
+        (dict.fromkeys(range(4, 10), -80), ['restart'], 0),  # a clock that was set back
+        (dict.fromkeys(range(4, 10), 72_000_000), ['restart'], 0),  # a pause of an hour
+        (dict.fromkeys(range(4, 10), 40), ['gap'], 40),
+    ],
+    ids=['wrong', 'back', 'pause', 'gap'],
+)
+def test_stamps_that_jump_leave_no_packet_out(tmp_path, capsys, shifts, kinds, lost):
+    spikes = bags.moving_bars(400)
+    made = [
+        bags.packet(
+            bags.START + (40 * k + shifts.get(k, 0)) * bags.PERIOD, spikes[40 * k : 40 * k + 40]
+        )
+        for k in range(10)
+    ]
+    write_messages(tmp_path / 'bag', made)
+    out = tmp_path / 'out.dat'
+    assert convert_(tmp_path / 'bag', '--out', out, '--allow-gaps') == 0
+    listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
+    assert [one['kind'] for one in listed['irregularities']] == kinds
+    assert (listed['planes_lost'], listed['packets_left_out']) == (lost, 0)
+    assert out.read_bytes() == packing.pack(spikes)[:, ::-1].tobytes()
+
+
 def test_damaged_packets_are_refused_or_listed(tmp_path, capsys):
     spikes = bags.moving_bars(200)
     made = [
