@@ -84,6 +84,7 @@ def test_a_stream_goes_from_one_frame_to_the_next(recording, tmp_path, capsys):
         ('made.npz', {'frame': -1}, 'frame is -1: expected 0 to 4'),
         ('made.npz', {'size': 'large'}, "size is 'large': expected WIDTHxHEIGHT"),
         ('made.npz', {'style': 'road'}, '1 data sets and style road: expected one data set'),
+        ('made.npz', {'index': 1, 'planes': 9}, 'index, planes is given: expected it with a st'),
     ],
 )
 def test_wrong_settings_get_one_line(recording, tmp_path, out, settings, message):
@@ -99,6 +100,8 @@ def test_wrong_settings_get_one_line(recording, tmp_path, out, settings, message
         ({'style': 'road', 'index': -1}, 'index is -1, expected 0 to'),
         ({'style': 'road', 'planes': 0}, 'planes is 0: expected a number above 0'),
         ({'style': 'road', 'size': '0x3'}, 'width is 0: expected a number above 0'),
+        ({'style': 'road', 'frame': 7}, 'frame is given: expected it with --data.NAME'),
+        ({'style': 'road', 'mean_rate': 0.9}, 'mean_rate is given: expected it with --data'),
     ],
 )
 def test_wrong_settings_of_a_generated_scene_get_one_line(tmp_path, settings, message):

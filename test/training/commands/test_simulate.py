@@ -145,6 +145,22 @@ def test_a_folder_that_another_run_writes_to_is_refused(recording, tmp_path):
     assert not (out / LOCK).exists()
 
 
+def test_a_data_set_of_other_options_is_refused_in_the_same_folder(
+    recording, simulated, tmp_path, monkeypatch
+):
+    before = contents(simulated)
+    with pytest.raises(ConfigError, match=r'other settings: data\.folder .*,per_metre=2000\.0'):
+        simulate({'folder': f'{recording["folder"]},per_metre=2000'}, simulated, **SETTINGS)
+    assert contents(simulated) == before
+    # From another folder it is the same one, and another set may come in.
+    monkeypatch.chdir(Path(recording['folder']).parent)
+    write_folder(tmp_path / 'more', Sliding(4))
+    simulate({'folder': 'made', 'also': f'folder:{tmp_path / "more"}'}, simulated, **SETTINGS)
+    assert before.items() < contents(simulated).items()
+    for name in contents(simulated).keys() - before.keys():
+        (simulated / name).unlink()
+
+
 def test_two_recordings_of_one_name_are_refused(recording, tmp_path):
     write_folder(tmp_path / 'other' / 'made', Sliding(6))
     both = {**recording, 'again': f'folder:{tmp_path / "other" / "made"}'}

@@ -13,6 +13,9 @@ from spike_training.errors import ConfigError
 from spike_training.settings.config import Style
 from spike_training.simulation.settings import CameraSettings, parse_size
 
+PLANES = 400
+"""Planes of a generated scene, unless told otherwise."""
+
 
 def sample(
     out: Path,
@@ -21,7 +24,7 @@ def sample(
     frame: int | None = None,
     style: Style | None = None,
     index: int = 0,
-    planes: int = 400,
+    planes: int = PLANES,
     size: str = '400x250',
     rate: float = 20_000.0,
     mean_rate: float = MEAN_RATE,
@@ -66,8 +69,16 @@ def sample(
             f'{len(sources)} data sets and style {style}: expected one data set, '
             '--data.NAME PATH, or one style, --style road'
         )
-    if right and style is None:
-        raise ConfigError('right is given: expected it with a style, such as --style home')
+    of_data = {
+        'clip': bool(clip), 'frame': frame is not None, 'mean_rate': mean_rate != MEAN_RATE,
+        'interpolation': interpolation != 'flow',
+    }  # fmt: skip
+    of_style = {'index': index != 0, 'planes': planes != PLANES, 'right': right}
+    others, expected = (
+        (of_style, 'a style, such as --style home') if style is None else (of_data, '--data.NAME')
+    )
+    if given := [name for name, is_given in others.items() if is_given]:
+        raise ConfigError(f'{", ".join(given)} is given: expected it with {expected}')
     from spike_training.simulation.archive import sharpest_pair, stream_between, write_archive
     from spike_training.simulation.bag import choose_clip
     from spike_training.simulation.clip_camera import ClipCamera, frame_clips

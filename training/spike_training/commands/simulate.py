@@ -77,7 +77,7 @@ def simulate(
         flush=True,
     )
     with lock_folder(out), progress_bar() as progress:
-        prepare_folder(out, camera, planes)
+        prepare_folder(out, camera, planes, data)
         check_room(out, nbytes, 'fewer --planes or a smaller --size')
         results = run_on_cluster(tasks, scheduler) if scheduler else map(run_task, tasks)
         bar = progress.add_task('windows', total=plan.missing)

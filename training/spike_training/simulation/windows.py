@@ -17,6 +17,7 @@ import yaml
 from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.folder_lock import LOCK
 from spike_depth_ros.stream.window import reference_index
+from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Matrix
 from spike_training.datasets.labels import write_labels
 from spike_training.datasets.readers.files import note_skipped
@@ -168,19 +169,26 @@ def calibration(matrix: Matrix, width: int, height: int, name: str) -> str:
     return text
 
 
-def prepare_folder(out: Path, camera: CameraSettings, planes: int) -> None:
+def prepare_folder(
+    out: Path, camera: CameraSettings, planes: int, data: Mapping[str, str]
+) -> None:
     """Make the folder, write its settings, and remove unfinished files of a killed run.
 
     Raises:
         ConfigError: It cannot be made, or holds something else or another simulation.
     """
-    settings = {'planes': planes, **dataclasses.asdict(camera)}
+    settings: dict[str, Any] = {'planes': planes, **dataclasses.asdict(camera)}
+    places = {name: readers.whole_place(name, where) for name, where in data.items()}
     path = out / SETTINGS_FILE
     if path.exists():
         try:
             found = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
         except yaml.YAMLError:
             found = {}
+        known = found.get('data') or {}
+        places = known | places  # further data sets may come in
+        settings = {**settings, **{f'data.{name}': places[name] for name in known}}
+        found |= {f'data.{name}': where for name, where in known.items()}
         differing = [key for key, value in settings.items() if found.get(key) != value]
         if differing:
             listed = ', '.join(
@@ -193,7 +201,8 @@ def prepare_folder(out: Path, camera: CameraSettings, planes: int) -> None:
     elif out.exists() and (not out.is_dir() or any(one.name != LOCK for one in out.iterdir())):
         raise ConfigError(f'{out}: expected a new or empty folder, or one of a simulation')
     make_folder(out)
-    write_atomically(path, yaml.safe_dump(settings, sort_keys=False).encode())
+    kept = {key: value for key, value in settings.items() if not key.startswith('data.')}
+    write_atomically(path, yaml.safe_dump({**kept, 'data': places}, sort_keys=False).encode())
     for part in out.rglob('.*.npz.*'):
         part.unlink()
 

@@ -81,6 +81,21 @@ def root_of(name: str, where: str) -> Path:
     return root
 
 
+def whole_place(name: str, where: str) -> str:
+    """Return the location of a data set with its reader and whole path, from wherever it is told.
+
+    Args:
+        name: As for :func:`read`.
+        where: As there.
+
+    Raises:
+        DataSetError: There is no such reader or option.
+    """
+    reader, root, options = _parsed(name, where)
+    given = ''.join(f',{option}={value}' for option, value in sorted(options.items()))
+    return f'{reader.__module__.rpartition(".")[2]}:{root.absolute()}{given}'
+
+
 def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
     """Parse a data set's location: its reader, its folder or file, and its options.
 
