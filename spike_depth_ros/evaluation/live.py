@@ -89,7 +89,7 @@ class LiveScores(threading.Thread):
         self._ending = False
         self._newest_ns: int | None = None
         self._step_ns = 0
-        self._shape: tuple[int, ...] = ()
+        self._kind: tuple[object, ...] = ()
 
     def add_window(self, window: LiveWindow) -> None:
         """Add a window."""
@@ -159,10 +159,10 @@ class LiveScores(threading.Thread):
         assert self.info is not None
         ratio = window.fx_px / self.info.canonical_fx if window.fx_px else 1.0
         limits = (self.info.min_depth * ratio, self.info.max_depth * ratio)
-        shape = window.depth.shape
-        if self.scores is None or (self.scores.depth_range, self._shape) != (limits, shape):
+        kind = (limits, window.depth.shape, self.info.weights_sha256)
+        if self.scores is None or self._kind != kind:
             # Another camera or model: their metrics are not mixed.
-            self._shape = shape
+            self._kind = kind
             with self._scoring:
                 self.scores = Scores(limits, self._protocol, self._mean)
             self.windows = 0

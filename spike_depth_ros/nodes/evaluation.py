@@ -144,6 +144,7 @@ class EvaluationNode(Node):
             self._partial: tempfile.TemporaryDirectory[str] | None = None
             model = read['checkpoint']
             self._info = load_info(find_checkpoint(model)) if model else None
+            self._is_told = bool(model)
             if self._out is not None:
                 self._out.mkdir(parents=True, exist_ok=True)
                 # Holds windows.csv; earlier results stay until the new ones are complete.
@@ -203,8 +204,12 @@ class EvaluationNode(Node):
         namespace = self.get_namespace().strip('/')
         for status in msg.status:
             self._depth_node.update(status, namespace)
-        checkpoint = self._depth_node.model.get(keys.CHECKPOINT, '')
-        if self._live.info is None and checkpoint not in ('', self._refused_checkpoint):
+        model, known = self._depth_node.model, self._live.info
+        checkpoint, weights = model.get(keys.CHECKPOINT, ''), model.get(keys.WEIGHTS_SHA256, '')
+        swapped = known is not None and weights not in ('', known.weights_sha256)
+        if self._is_told or (known is not None and not swapped):
+            return
+        if checkpoint not in ('', self._refused_checkpoint):
             try:
                 self._live.info = self._info = load_info(Path(checkpoint))
             except (CheckpointError, OSError) as error:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live scoring without ROS: windows and truths come in whatever order and number."""
 
+import dataclasses
 import time
 
 import bags
@@ -102,6 +103,19 @@ def test_another_camera_begins_anew(live):
     live.finish()
     assert live.windows == 1
     assert live.scores.errors.images == 1
+
+
+def test_another_model_begins_anew(live):
+    live.start()
+    for number in range(2):
+        live.add_window(window(number))
+        live.add_truth(truth(number))
+    live.add_truth(truth(2))
+    wait_until(lambda: live.windows == 2)
+    live.info = dataclasses.replace(live.info, weights_sha256='0' * 64)
+    live.add_window(window(2))
+    live.finish()
+    assert live.windows == 1
 
 
 def test_another_size_begins_anew(live):
