@@ -172,7 +172,7 @@ def test_a_target_tested_where_the_source_trains_is_told(tmp_path):
         recordings={'vkitti': f'{one},variation=clone'},
         test_recordings={'vkitti': f'{two},variation=clone'},
     )  # fmt: skip
-    with pytest.raises(ConfigError, match=r'places that data\.recordings trains at \(1\)'):
+    with pytest.raises(ConfigError, match=r'places that the source trains at \(1\)'):
         pipeline.run(config)
 
 

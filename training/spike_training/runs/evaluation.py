@@ -380,7 +380,7 @@ def calibrated(
     if config.data.recordings:
         held = (clip for one in look_up(config.data) for clip in one.side('calibration', 0.0))
         if not has_depth(held):
-            print('the uncertainty is not calibrated: no recording of the calibration has depth')
+            print('the uncertainty is not calibrated: the scenes hold no depth in metres')
             return info
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
