@@ -19,6 +19,7 @@ from spike_depth_ros.stream.decode import stamp_ns
 
 pytestmark = pytest.mark.dds
 
+ASK_AGAIN_S = 20.0
 PERIOD = 200_000
 K = np.array([[380.0, 0, 31.5], [0, 380, 23.5], [0, 0, 1]])
 
@@ -43,6 +44,10 @@ def call(ros_node, spin):
 
     def answer(name, node='/spike_record'):
         future = client(f'{node}/{name}').call_async(Trigger.Request())
+        end = time.monotonic() + ASK_AGAIN_S
+        spin(lambda: future.done() or time.monotonic() > end)
+        if not future.done():  # a server that has not yet discovered a client answers nobody
+            future = client(f'{node}/{name}').call_async(Trigger.Request())
         spin(future.done, what='the response')
         return future.result().success, future.result().message
 

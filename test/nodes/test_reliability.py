@@ -123,7 +123,9 @@ def test_a_driver_that_changes_its_reliability_loses_nothing_uncounted(
     assert_balanced(listener.accounting(), sent=driver.sent)
     missed = listener.count('planes_missed_resubscribing')
     assert missed >= 3 * 40
-    assert listener.count('planes_dropped') == missed
+    # The driver may be matched before the node is: what it sends then is lost on the way.
+    lost = listener.count('planes_lost_in_transport')
+    assert listener.count('planes_dropped') == missed + lost
     spin(lambda: listener.count('planes_windowed') == driver.sent - missed, what='the windows')
 
     driver.offer(RELIABLE)
