@@ -144,6 +144,8 @@ class RawFile:
                 self.planes_lost += missing
                 assert end_ns is not None
                 ahead = end_ns + chunk.planes * self._period_ns, missing
+            else:
+                ahead = None
             if start_ns is None:
                 start_ns = chunk.t0_ns
             elif not (self._given or self._irregular):

@@ -284,7 +284,7 @@ class _Evaluation:
             depth = prediction.published_depth()
             if self._output_bag is not None and evaluator is self._evaluators[0]:
                 self._output_bag.add(sample, prediction, depth)
-            if sample.rig is not None or self._options.pose is not None:
+            if sample.rig is not None:
                 depth = prediction.depth  # its infinities have the range of each prediction
             output = Output(
                 self.windows,

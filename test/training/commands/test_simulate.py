@@ -161,6 +161,13 @@ def test_a_data_set_of_other_options_is_refused_in_the_same_folder(
         (simulated / name).unlink()
 
 
+@pytest.mark.parametrize('content', [b'- 1', b'planes: 24\ndata: 3', b'\xff', b'{'])
+def test_damaged_settings_of_a_folder_are_other_settings(recording, tmp_path, content):
+    (tmp_path / 'simulation.yaml').write_bytes(content)
+    with pytest.raises(ConfigError, match='holds a simulation with other settings'):
+        simulate(recording, tmp_path, **SETTINGS)
+
+
 def test_two_recordings_of_one_name_are_refused(recording, tmp_path):
     write_folder(tmp_path / 'other' / 'made', Sliding(6))
     both = {**recording, 'again': f'folder:{tmp_path / "other" / "made"}'}

@@ -182,18 +182,18 @@ def prepare_folder(
     path = out / SETTINGS_FILE
     if path.exists():
         try:
-            found = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
-        except yaml.YAMLError:
-            found = {}
-        known = found.get('data') or {}
+            found = yaml.safe_load(path.read_text(encoding='utf-8'))
+        except (yaml.YAMLError, ValueError):
+            found = None
+        found = found if isinstance(found, dict) else {}
+        known = found.get('data')
+        known = known if isinstance(known, dict) else {}
         places = known | places  # further data sets may come in
-        settings = {**settings, **{f'data.{name}': places[name] for name in known}}
+        wanted = settings | {f'data.{name}': places[name] for name in known}
         found |= {f'data.{name}': where for name, where in known.items()}
-        differing = [key for key, value in settings.items() if found.get(key) != value]
+        differing = [key for key, value in wanted.items() if found.get(key) != value]
         if differing:
-            listed = ', '.join(
-                f'{key} {found.get(key)} (now {settings[key]})' for key in differing
-            )
+            listed = ', '.join(f'{key} {found.get(key)} (now {wanted[key]})' for key in differing)
             raise ConfigError(
                 f'{out} holds a simulation with other settings: {listed}; use those, or another '
                 'folder'
@@ -201,8 +201,7 @@ def prepare_folder(
     elif out.exists() and (not out.is_dir() or any(one.name != LOCK for one in out.iterdir())):
         raise ConfigError(f'{out}: expected a new or empty folder, or one of a simulation')
     make_folder(out)
-    kept = {key: value for key, value in settings.items() if not key.startswith('data.')}
-    write_atomically(path, yaml.safe_dump({**kept, 'data': places}, sort_keys=False).encode())
+    write_atomically(path, yaml.safe_dump({**settings, 'data': places}, sort_keys=False).encode())
     for part in out.rglob('.*.npz.*'):
         part.unlink()
 
