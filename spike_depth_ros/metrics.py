@@ -256,7 +256,7 @@ class DepthErrors(Accumulator):
         covered: Those of them with a prediction.
         images: Images with at least one covered pixel.
         sky: Pixels within the crop whose truth is +Inf.
-        sky_found: Those of them with a prediction of ``BEYOND`` times ``max_m`` or farther.
+        sky_found: Those of them with a prediction of ``BEYOND`` times the limit or farther.
         false_sky: Pixels with such a prediction and a finite, nearer truth.
         sums: Sums over the covered pixels, see :meth:`add`.
         image_sums: Sums over images of each image's metrics.
@@ -275,19 +275,27 @@ class DepthErrors(Accumulator):
     sums: dict[str, float] = dataclasses.field(default_factory=dict)
     image_sums: dict[str, float] = dataclasses.field(default_factory=dict)
 
-    def add(self, prediction: FloatArray, truth: FloatArray) -> None:
+    def add(
+        self,
+        prediction: FloatArray,
+        truth: FloatArray,
+        limits: tuple[float, float] | None = None,
+    ) -> None:
         """Add one image, or a batch of them.
 
         Args:
             prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as in the module.
             truth: True depth in metres, same shape; +Inf for sky.
+            limits: Depths that replace -Inf and +Inf here, metres, where a factor on the
+                prediction moves them; None: ``min_m`` and ``max_m``.
 
         Raises:
             ValueError: The shapes differ, or have fewer than two axes.
         """
         _check_shapes(prediction, truth)
+        ends = limits or (self.min_m, self.max_m)
         for predicted, true in zip(_images(prediction), _images(truth), strict=True):
-            self._add_image(self._cropped(predicted), self._cropped(true))
+            self._add_image(self._cropped(predicted), self._cropped(true), *ends)
 
     def _cropped(self, image: FloatArray) -> FloatArray:
         if self.protocol.crop == 'none':
@@ -297,10 +305,12 @@ class DepthErrors(Accumulator):
         rows = slice(int(top * height), int(bottom * height))
         return image[rows, int(left * width) : int(right * width)]
 
-    def _add_image(self, prediction: FloatArray, truth: FloatArray) -> None:
-        predicted = _finite_depth(prediction, self.min_m, self.max_m)
+    def _add_image(
+        self, prediction: FloatArray, truth: FloatArray, min_m: float, max_m: float
+    ) -> None:
+        predicted = _finite_depth(prediction, min_m, max_m)
         scored = has_truth(truth)
-        self._add_sky(predicted, truth, scored)
+        self._add_sky(predicted, truth, scored, BEYOND * max_m)
         cap = self.protocol.cap_m
         if cap is not None:
             scored &= truth < cap
@@ -318,8 +328,9 @@ class DepthErrors(Accumulator):
         self.covered += count
         self.images += 1
 
-    def _add_sky(self, predicted: _Doubles, truth: FloatArray, measured: _Mask) -> None:
-        far = BEYOND * self.max_m
+    def _add_sky(
+        self, predicted: _Doubles, truth: FloatArray, measured: _Mask, far: float
+    ) -> None:
         beyond = predicted >= far
         sky = np.isposinf(truth)
         self.sky += int(np.count_nonzero(sky))

@@ -99,7 +99,8 @@ class _ModelEvaluator:
         self.estimator = estimator
         self._temporal = TemporalFilter(options.filter_s)
         self._scale = ScaleFromHeight(options.pose) if options.pose is not None else None
-        self._range, self._min_depth_m = (0.0, 0.0), options.min_depth_m
+        self._range = self.window_range = (0.0, 0.0)  # of the model, and of its newest prediction
+        self._min_depth_m = options.min_depth_m
         self.scores: Scores | None = None
         self.pairs: PairScores | None = None
         self.prediction: Prediction | None = None
@@ -121,6 +122,7 @@ class _ModelEvaluator:
         if self._scale is not None:
             matrix = window.camera.matrix
             prediction = self._scale.apply(prediction, matrix, window.reference_ns)
+        self.window_range = measured or prediction.depth_range
         self.prediction = prediction
         self._times_ms.append(1e3 * (time.perf_counter() - started))
         self._notes.update(dict.fromkeys(self.prediction.notes))
@@ -291,6 +293,7 @@ class _Evaluation:
                 window.reference_ns,
                 depth,
                 prediction.uncertainty,
+                evaluator.window_range,
                 functools.partial(_picture, window),
             )
             if truth is not None:

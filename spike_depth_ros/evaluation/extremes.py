@@ -35,6 +35,7 @@ class Example:
         relative_uncertainty: Median of uncertainty over depth.
         depth: Predicted depth, metres, ``[H, W]``.
         uncertainty: Half-width of the 68 % interval, metres, same shape.
+        depth_range: Depths that -Inf and +Inf stand for, metres.
         truth: True depth, metres, same shape; None: unknown.
         preview: Grey picture of the spikes, ``[H, W]`` uint8; None: not made.
     """
@@ -45,6 +46,7 @@ class Example:
     relative_uncertainty: float
     depth: FloatImage
     uncertainty: FloatImage
+    depth_range: tuple[float, float]
     truth: FloatImage | None
     preview: npt.NDArray[np.uint8] | None
 
@@ -58,6 +60,7 @@ class Example:
             relative_uncertainty=row['median_relative_uncertainty'],
             depth=output.depth,
             uncertainty=output.uncertainty,
+            depth_range=output.depth_range,
             truth=output.truth,
             preview=output.preview(),
         )

@@ -35,6 +35,7 @@ class LiveWindow:
         preview: Grey picture of the spikes, uint8; None: not needed.
         fx_px: Focal length in pixels of the depth image; 0: not calibrated.
         rectification: Rectification of the depth image; None: none.
+        factor: Factor on the model's metres, as of a known height of the camera.
     """
 
     stamp_ns: int
@@ -43,6 +44,7 @@ class LiveWindow:
     preview: npt.NDArray[np.uint8] | None
     fx_px: float
     rectification: Rectification | None = None
+    factor: float = 1.0
 
 
 class LiveScores(threading.Thread):
@@ -172,6 +174,7 @@ class LiveScores(threading.Thread):
             window.stamp_ns,
             window.depth,
             window.uncertainty,
+            (window.factor * limits[0], window.factor * limits[1]),
             lambda: window.preview,
             image,
             truth.stamp_ns if truth is not None else 0,

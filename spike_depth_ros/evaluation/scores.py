@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.evaluation.controls import ControlWindows
+from spike_depth_ros.evaluation.controls import ControlWindows, finite_depth
 from spike_depth_ros.evaluation.extremes import Extremes
 from spike_depth_ros.evaluation.truth import enlarged
 from spike_depth_ros.metrics import (
@@ -99,6 +99,8 @@ class Output:
         reference_ns: Time of the depth, nanoseconds.
         depth: Metres with the infinities of REP 117, ``[H, W]``.
         uncertainty: Half-width of the 68 % interval, metres, same shape.
+        depth_range: Depths that -Inf and +Inf stand for, metres: the range of the model, times
+            the factor of this window.
         preview: Function that makes the grey picture of the window's spikes, or None.
         truth: True depth, metres, of the same shape or a whole multiple; None: unknown.
         truth_ns: Time of the truth, nanoseconds.
@@ -108,6 +110,7 @@ class Output:
     reference_ns: int
     depth: FloatImage
     uncertainty: FloatImage
+    depth_range: tuple[float, float]
     preview: Callable[[], npt.NDArray[np.uint8] | None]
     truth: FloatImage | None = None
     truth_ns: int = 0
@@ -239,7 +242,7 @@ class Scores:
     """Scores of one model on one recording.
 
     Args:
-        depth_range: Nearest and farthest possible depth, metres.
+        depth_range: Nearest and farthest depth of the model, metres.
         protocol: Crop, cap, alignment of the depth metrics.
         mean: The headline is a mean over ``pixels`` or ``images``.
         hop_ns: Time between windows, nanoseconds; 0: unknown.
@@ -310,14 +313,15 @@ class Scores:
             uncertainty=enlarged(output.uncertainty, truth),
         )
         one = DepthErrors(*self.depth_range, self.protocol)
-        one.add(output.depth, truth)
+        one.add(output.depth, truth, output.depth_range)
         self.errors.merge(one)
+        depth = finite_depth(output.depth, *output.depth_range)
         unsure = UncertaintyErrors(*self.depth_range)
-        unsure.add(output.depth, output.uncertainty, truth)
+        unsure.add(depth, output.uncertainty, truth)
         self.uncertainty.merge(unsure)
-        self.structure.add(output.depth, truth, (output.number,))
-        self.controls.add(output.depth, truth)
-        self.breakdown.add(output.depth, output.uncertainty, truth)
+        self.structure.add(depth, truth, (output.number,))
+        self.controls.add(depth, truth)
+        self.breakdown.add(depth, output.uncertainty, truth)
         self._follow(output, truth)
         metrics = unsure.metrics()
         return {

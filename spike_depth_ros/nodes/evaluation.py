@@ -251,8 +251,16 @@ class EvaluationNode(Node):
             del self._joining[stamp]
             preview = images.get('preview')
             lens = None if self._distorted else self._rectification
+            # That of the newest status: a running median, which moves slowly.
+            factor = self._depth_node.model.number(keys.SCALE_FACTOR)
             window = LiveWindow(
-                stamp, images['depth'], images['uncertainty'], preview, self._fx_px, lens
+                stamp,
+                images['depth'],
+                images['uncertainty'],
+                preview,
+                self._fx_px,
+                lens,
+                factor if 0 < factor < math.inf else 1.0,
             )
             self._live.add_window(window)
         while len(self._joining) > MAX_JOINING:

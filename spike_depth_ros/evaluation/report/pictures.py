@@ -113,10 +113,10 @@ def _panels(
     if example.truth is not None:
         true = pictures.depth_panel(_dilate_sparse(example.truth), near, far)
         panels.append(('true depth', true))
-    for of, run, one in seen:
+    for of, _, one in seen:
         if one.truth is not None:
             depth = enlarged(one.depth, one.truth)
-            error = relative_error(depth, one.truth, *run.scores.depth_range)
+            error = relative_error(depth, one.truth, *one.depth_range)
             panels.append((f'relative error{of}', pictures.error_panel(_dilate_sparse(error))))
     if len(seen) == 1:
         unsure = pictures.uncertainty_panel(_percent_of_depth(example), high, '%')

@@ -154,3 +154,14 @@ def test_windows_are_written_as_they_are_scored(live, tmp_path):
     lines = (tmp_path / 'windows.csv').read_text().splitlines()
     assert len(lines) == 2
     assert lines[1].startswith('0,0,0,24,24,1,')
+
+
+def test_the_limits_follow_the_factor_of_the_window(live):
+    live.start()
+    far = live.info.max_depth
+    live.add_window(dataclasses.replace(window(0, depth=np.inf), factor=0.5))
+    live.add_window(dataclasses.replace(window(1, depth=np.inf), factor=2.0))
+    for number in (0, 1):
+        live.add_truth(truth(number, depth=far))
+    live.finish()
+    assert live.metrics()['abs_rel'] == pytest.approx((0.5 + 1) / 2)

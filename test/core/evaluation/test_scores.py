@@ -14,14 +14,20 @@ from spike_depth_ros.metrics import PUBLISHED, EvalProtocol
 EXACT = {'rel': 0, 'abs': 1e-6}
 
 
-def output(number, depth, truth=None, uncertainty=None, hop_ns=1_000_000, grey=None):
+LIMITS = (0.1, 100.0)
+
+
+def output(
+    number, depth, truth=None, uncertainty=None, hop_ns=1_000_000, grey=None, limits=LIMITS
+):
     depth = np.asarray(depth, np.float32)
     unsure = np.asarray(np.ones_like(depth) if uncertainty is None else uncertainty, np.float32)
     truth = None if truth is None else np.asarray(truth, np.float32)
-    return Output(number, number * hop_ns, depth, unsure, lambda: grey, truth, number * hop_ns)
+    time = number * hop_ns
+    return Output(number, time, depth, unsure, limits, lambda: grey, truth, time)
 
 
-def scored(*outputs, limits=(0.1, 100.0), **settings):
+def scored(*outputs, limits=LIMITS, **settings):
     scores = Scores(limits, hop_ns=1_000_000, **settings)
     rows = [scores.add(one) for one in outputs]
     return scores, rows
@@ -89,7 +95,9 @@ def test_the_published_protocol_crops_and_caps():
 
 
 def test_infinities_are_scored_as_the_limits_of_the_range():
-    scores, _ = scored(output(0, [[-np.inf, np.inf]], [[2.0, 5.0]]), limits=(1.0, 10.0))
+    scores, _ = scored(
+        output(0, [[-np.inf, np.inf]], [[2.0, 5.0]], limits=(1.0, 10.0)), limits=(1.0, 10.0)
+    )
     assert scores.headline()['abs_rel'] == pytest.approx((0.5 + 1) / 2, **EXACT)
     near, far = scores.breakdown.by_distance.rows()
     assert (near['abs_rel'], far['abs_rel']) == pytest.approx((0.5, 1), **EXACT)
@@ -242,3 +250,20 @@ def test_without_truth_windows_are_ranked_by_uncertainty():
     assert [moment.number for moment in best] == [1, 2, 0]
     assert worst == []  # no window is shown twice
     assert not scores.extremes.by_error
+
+
+def test_infinities_are_the_limits_of_their_window():
+    # A factor of one half, as of a known height of the camera, moves the limits to .05 and 50 m.
+    depth, truth = [[-np.inf, np.inf, np.inf]], [[0.1, 40.0, np.inf]]
+    halved = output(0, depth, truth, limits=(0.05, 50.0))
+    missed = output(1, [[10.0, 49.5, 30.0]], truth, limits=(0.05, 50.0))
+    scores, (row, _) = scored(halved, missed)
+    assert row['abs_rel'] == pytest.approx((0.5 + 0.25) / 2)
+    assert row['rmse'] == pytest.approx(math.sqrt((0.05**2 + 10**2) / 2))
+    # 49.5 m is at the limit: a wrong sky; 30 m, in place of sky, is a missed one.
+    assert scores.errors.sky_recall == 0.5
+    assert scores.errors.sky_precision == pytest.approx(1 / 3)
+    by_distance = scores.breakdown.report()['by_distance']
+    assert by_distance[-1]['rmse'] == pytest.approx(math.sqrt((10**2 + 9.5**2) / 2))
+    compared = scores.controls.compare().metrics()['network']
+    assert compared['abs_rel'] == pytest.approx(scores.headline()['abs_rel'])
