@@ -291,6 +291,12 @@ class TestTum:
             assert clip.camera[0, 0] == 520.9
             assert clip.skipped == {'no depth within 0.02 s': ['10.500000.png']}
 
+    def test_comments_of_another_encoding_are_passed_over(self, root):
+        listed = root / 'rgb.txt'
+        listed.write_bytes('# Gerät 2\n'.encode('latin-1') + listed.read_bytes())
+        (clip,) = readers.read('tum', str(root))
+        assert len(clip) == 3
+
     def test_each_depth_goes_to_the_nearest_image_once(self):
         times, others = np.array([0.0, 0.018, 1.0]), np.array([0.019, 0.99])
         assert associate(times, others, 0.02) == [-1, 0, 1]

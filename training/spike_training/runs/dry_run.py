@@ -126,15 +126,20 @@ def _data_set(
     own = dataclasses.replace(data, **given)
     (found,) = look_up(own)
     needed = [*SIDES[:2]] if name in data.recordings else []
+    # Pairs are learnt from without depth.
+    pairs = all(stage.batches.right for stage in config.stages)
     # A target may have no depth, and is then not tested on.
-    if name in data.test_recordings or (domain != 'target' and not data.test_recordings):
+    alone = domain != 'target' and not data.test_recordings and not pairs
+    if name in data.test_recordings or alone:
         needed.append('test')
     numbers = []
     for side in SIDES:
         try:
             labels = domain != 'target' or side == 'test'
-            spec, bins = BatchSpec(spikes=False), config.model.bins
-            source = recorded_source(own, side, bins, 16, CPU, config.seed, (), spec, labels)
+            spec = BatchSpec(spikes=False, right=pairs and side != 'test')
+            source = recorded_source(
+                own, side, config.model.bins, 16, CPU, config.seed, (), spec, labels
+            )
             numbers.append(str(len(source)))
         except (DataSetError, ValueError) as error:
             numbers.append('none')

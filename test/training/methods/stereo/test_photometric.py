@@ -30,6 +30,7 @@ from spike_training.methods.stereo.settings import PhotometricConfig, Photometri
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage, make_work
+from spike_training.runs.dry_run import dry_run
 from spike_training.runs.recordings import focal_lengths
 from spike_training.runs.sources import samples_of
 from spike_training.sampling.procedural import ProceduralSource
@@ -346,7 +347,10 @@ def test_pairs_without_depth_train_to_the_end(tmp_path, capsys):
     rig, config = write_rig(tmp_path / 'rig'), run_of(tmp_path / 'run')
     where = f'{rig / "left"},right={rig / "right"},size=96x64,baseline=0.1,fx=90'
     data = DataConfig(height=64, width=96, planes=[64], recordings={'dat': where})
-    pipeline.run(dataclasses.replace(config, data=data), PageWriter())
+    config = dataclasses.replace(config, data=data)
+    dry_run(config)
+    assert 'dry run: nothing is missing' in capsys.readouterr().out
+    pipeline.run(config, PageWriter())
     info, _ = load(config.out / 'model.safetensors')
     assert (info.scale, info.uncertainty_calibrated, info.metrics) == ('metric', False, {})
     text = capsys.readouterr().out

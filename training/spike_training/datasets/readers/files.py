@@ -348,6 +348,11 @@ def parallel_rig(left: Matrix, right: Matrix, baseline_m: float, size: Sequence[
     return StereoRig(eyes[0], moved)
 
 
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a text file; what is not UTF-8, as in old comments, becomes U+FFFD."""
+    return path.read_text(encoding='utf-8', errors='replace').splitlines()
+
+
 def read_matrix(path: Path, tree: str) -> Matrix:
     """Read a camera matrix of nine numbers from a text file.
 
@@ -378,7 +383,7 @@ def read_projection(path: Path, name: str, tree: str) -> Matrix:
     """
     if not path.is_file():
         raise missing(path, tree)
-    for line in path.read_text(encoding='utf-8').splitlines():
+    for line in read_lines(path):
         if line.startswith(f'{name}:'):
             try:
                 return np.array(line.split()[1:], np.float64).reshape(3, 4)

@@ -104,7 +104,7 @@ def read_split(path: Path, camera: str) -> dict[str, set[int]]:
     if not path.is_file():
         raise DataSetError(f'{path} is missing; expected a list of images, a path on each line')
     frames: dict[str, set[int]] = {}
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(files.read_lines(path), 1):
         if not line.strip():
             continue
         match = re.match(

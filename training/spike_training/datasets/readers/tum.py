@@ -129,7 +129,7 @@ def _list(path: Path) -> tuple[Times, list[Path]]:
     if not path.is_file():
         raise files.missing(path, TREE)
     entries = []
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(files.read_lines(path), 1):
         if not line.strip() or line.startswith('#'):
             continue
         match = re.match(r'(\d+(?:\.\d+)?)\s+(\S+)', line)
