@@ -65,6 +65,23 @@ def test_between_frames_the_scene_moves():
     assert likeness(rate(half)[seen], truth[seen]) > likeness(rate(blended)[seen], truth[seen])
 
 
+@pytest.mark.parametrize(('start_s', 'shift'), [(-0.05, -STEP // 2), (0.15, 3 * STEP // 2)])
+def test_motion_goes_on_before_and_after_the_frames_where_a_clip_says_so(start_s, shift):
+    class Later(Sliding):
+        def image(self, index):
+            return super().image(index + 1)
+
+    clip = Later(2)
+    still = planes(ClipCamera(clip, SETTINGS), start_s - 0.01, 20)
+    clip.goes_on = True
+    moving = planes(ClipCamera(clip, SETTINGS), start_s - 0.01, 20)
+    first = STEP + shift
+    truth = luminance(np.ascontiguousarray(SCENE[:, first : first + WIDTH]))
+    seen = np.s_[:, 8:-8]
+    assert likeness(rate(moving)[seen], truth[seen]) > 0.95
+    assert likeness(rate(moving)[seen], truth[seen]) > likeness(rate(still)[seen], truth[seen])
+
+
 def test_of_single_pictures_each_stands_still_around_its_time():
     clip = Sliding()
     clip.video = False

@@ -121,7 +121,8 @@ class ClipCamera:
     def planes(self, start_s: float, count: int, stream: int = 0) -> Iterator[PackedPlanes]:
         """Simulate the planes of a part of the clip.
 
-        Before the first frame and after the last one the scene is still. Between frames, light is
+        Before the first frame and after the last one the scene is still, unless the clip's motion
+        goes on. Between frames, light is
         interpolated at instants between which nothing moves more than about a pixel, and linear in
         between. Each frame of a clip that is no video is shown from halfway to the one before it
         to halfway to the next. A frame that cannot be used is left out.
@@ -156,17 +157,22 @@ class ClipCamera:
         """Yield light at two instants and the number of planes between them."""
         rate = self.settings.rate_hz
         done = 0
+        last: tuple[float, Light, float, Light] | None = None
         for time, light, next_time, next_light in self._pairs(start_s):
             # Plane k is at start + k / rate; rounding must not move a frame's own plane.
             stop = (
                 math.ceil((next_time - start_s) * rate - 1e-6) if next_light is not None else count
             )
             stop = min(stop, count)
+            if next_light is not None and self.clip.goes_on:
+                last = time, light, next_time, next_light
             if stop <= done:
                 continue
             if next_light is None:
-                yield light, light, stop - done
-                return
+                if last is None:
+                    yield light, light, stop - done
+                    return
+                time, light, next_time, next_light = last
             before, after = (time - start_s) * rate, (next_time - start_s) * rate
             if self.clip.video:
                 motion = self._motion(time, light, next_time, next_light)
@@ -184,7 +190,8 @@ class ClipCamera:
     def _pairs(self, start_s: float) -> Iterator[tuple[float, Light, float, Light | None]]:
         """Yield usable frames from an instant on, each with the next one, the last with None."""
         times = self.clip.times_s
-        first = max(int(np.searchsorted(times, start_s, 'right')) - 1, 0)
+        last = len(times) - (2 if self.clip.goes_on else 1)  # of two frames, for their motion
+        first = max(min(int(np.searchsorted(times, start_s, 'right')) - 1, last), 0)
         while first > 0 and self.light(first) is None:
             first -= 1
         before: tuple[float, Light] | None = None
@@ -193,7 +200,7 @@ class ClipCamera:
             if light is None:
                 continue
             time = float(times[index])
-            if before is None and time > start_s:
+            if before is None and time > start_s and not self.clip.goes_on:
                 before = (start_s, light)  # still until the first frame
             if before is not None:
                 yield (*before, time, light)
@@ -255,7 +262,7 @@ class ClipCamera:
 def _line(
     motion: Motion, before: float, after: float, first: int, stop: int
 ) -> Iterator[tuple[Light, Light, int]]:
-    """Yield steps of linear light from plane ``first`` to ``stop`` between two frames.
+    """Yield steps of linear light from plane ``first`` to ``stop`` of the motion of two frames.
 
     Args:
         motion: Motion between the frames.
@@ -269,9 +276,9 @@ def _line(
 
     def light(plane: int) -> Light:
         # Within a plane of a frame, the light is that frame's.
-        if plane - before < 1:
+        if abs(plane - before) < 1:
             return motion.at(0)
-        return motion.at(1) if after - plane < 1 else motion.at((plane - before) / whole)
+        return motion.at(1) if abs(after - plane) < 1 else motion.at((plane - before) / whole)
 
     knots = sorted({first + round(k * (stop - first) / steps) for k in range(steps + 1)})
     left = light(knots[0])
