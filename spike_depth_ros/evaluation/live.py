@@ -133,18 +133,18 @@ class LiveScores(threading.Thread):
         """Score windows once their truth is decided, until :meth:`finish`."""
         while True:
             with self._changed:
-                while not self._ready():
+                while (info := self.info) is None or not self._ready():
                     if self._ending:
                         self.truths.flush()
                         return
                     self._changed.wait()
                 window = self._waiting.popleft()
                 truth = self.truths.take(window.stamp_ns)
-            self._score(window, truth)
+            self._score(window, truth, info)
 
     def _ready(self) -> bool:
         """Return True if the oldest window can be scored now."""
-        if not self._waiting or self.info is None:
+        if not self._waiting:
             return False
         if self._ending:
             return True
@@ -157,11 +157,10 @@ class LiveScores(threading.Thread):
             return True
         return False
 
-    def _score(self, window: LiveWindow, truth: Truth | None) -> None:
-        assert self.info is not None
-        ratio = window.fx_px / self.info.canonical_fx if window.fx_px else 1.0
-        limits = (self.info.min_depth * ratio, self.info.max_depth * ratio)
-        kind = (limits, window.depth.shape, self.info.weights_sha256)
+    def _score(self, window: LiveWindow, truth: Truth | None, info: DepthInfo) -> None:
+        ratio = window.fx_px / info.canonical_fx if window.fx_px else 1.0
+        limits = (info.min_depth * ratio, info.max_depth * ratio)
+        kind = (limits, window.depth.shape, info.weights_sha256)
         if self.scores is None or self._kind != kind:
             # Another camera or model: their metrics are not mixed.
             self._kind = kind

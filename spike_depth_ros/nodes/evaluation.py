@@ -214,6 +214,7 @@ class EvaluationNode(Node):
                 self._live.info = self._info = load_info(Path(checkpoint))
             except (CheckpointError, OSError) as error:
                 self._refused_checkpoint = checkpoint
+                self._live.info = None  # its windows are not those of the model before
                 self.get_logger().error(f'set the parameter checkpoint: {error}')
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
@@ -293,7 +294,12 @@ class EvaluationNode(Node):
         rate, _ = self._windows.update(live.windows)
         builder = diagnostics.StatusBuilder('windows are scored')
         if live.info is None:
-            builder.warn('the model is not known yet: start the depth node')
+            refused = self._refused_checkpoint
+            builder.warn(
+                f'{refused} cannot be read here: set the parameter checkpoint'
+                if refused
+                else 'the model is not known yet: start the depth node'
+            )
         elif not live.windows:
             builder.warn('no depth yet')
         if accounting.received and not accounting.used and accounting.unmatched:

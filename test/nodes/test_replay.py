@@ -15,6 +15,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64
 
+from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.command import main as evaluate_bag
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.rectification import Rectification
@@ -253,6 +254,26 @@ def test_the_evaluation_refuses_what_cannot_be_read_and_goes_on(
     assert listener.values('process')['internal_errors'] == '0'
     processes.stop('evaluation')
     assert 'no window arrived: no report' in processes.log('evaluation')
+
+
+def test_the_evaluation_follows_a_swap_of_the_model(
+    ros_node, processes, depth_parameters, listener, spin, tmp_path
+):
+    publishers = Publishers(ros_node)
+    processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
+    spin(lambda: 'evaluation' in listener.status, what='the evaluation')
+
+    def swap(path, sha256, message):
+        publishers.send_diagnostics('model', checkpoint=str(path), weights_sha256=sha256)
+        spin(lambda: message in listener.status['evaluation'].message, what=message)
+
+    shipped = default_checkpoint()
+    known = load_info(shipped).weights_sha256
+    swap(shipped, known, 'no depth yet')
+    swap('/nowhere/m.safetensors', 'e' * 64, '/nowhere/m.safetensors cannot be read here: set the')
+    swap(shipped, known, 'no depth yet')
+    processes.stop('evaluation')
+    assert processes.log('evaluation').count('set the parameter checkpoint') == 1
 
 
 @pytest.mark.parametrize('topic', ['spikes', 'depth/image'])
