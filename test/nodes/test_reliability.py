@@ -3,6 +3,7 @@
 """Spikes are subscribed as reliably as they are published, and no plane is lost uncounted."""
 
 import re
+import time
 
 import pytest
 import rclpy
@@ -61,10 +62,14 @@ def driver(ros_node, processes):
                 self.sent += 40
 
         def send_until(self, spin, condition, what):
-            """Send before each look: a subscription misses what precedes its discovery."""
+            """Send before each look: a subscription misses what precedes its discovery.
+
+            Slowly, as a best-effort one loses what a busy machine does not take in time.
+            """
 
             def sent_and_true():
                 self.send_next()
+                time.sleep(0.05)
                 return condition()
 
             spin(sent_and_true, what=what)
@@ -123,9 +128,7 @@ def test_a_driver_that_changes_its_reliability_loses_nothing_uncounted(
     assert_balanced(listener.accounting(), sent=driver.sent)
     missed = listener.count('planes_missed_resubscribing')
     assert missed >= 3 * 40
-    # The driver may be matched before the node is: what it sends then is lost on the way.
-    lost = listener.count('planes_lost_in_transport')
-    assert listener.count('planes_dropped') == missed + lost
+    assert listener.count('planes_dropped') == missed
     spin(lambda: listener.count('planes_windowed') == driver.sent - missed, what='the windows')
 
     driver.offer(RELIABLE)
