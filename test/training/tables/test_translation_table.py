@@ -10,7 +10,7 @@ import pytest
 import yaml
 from clips import Sliding, write_folder
 
-from benchmarks import looks
+from benchmarks import discriminators, looks
 from spike_training.commands.table import table
 from spike_training.errors import ConfigError
 from spike_training.tables.plan import load_table
@@ -126,6 +126,29 @@ def test_looks_are_drawn(trained, tmp_path, capsys):
         error = capsys.readouterr().err
         assert error.count('error: ') == 1
         assert told in error
+
+
+def test_discriminators_are_told_at_their_end_and_alone(trained, capsys):
+    path, out = trained
+    options = ['--table', str(path), '--cache', str(out / 'stages')]
+    (scalars,) = (out / 'stages').glob('look_0_*/look/scalars.jsonl')
+    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+    source = np.mean([row['train/source_accuracy'] for row in rows if 'train/loss' in row][-5:])
+    assert discriminators.main(options) == 0
+    assert f'look: accuracy source {source:.3f}, target 0.' in capsys.readouterr().out
+    assert discriminators.main([*options, '--alone', '1', '--stages', 'look']) == 0
+    printed = capsys.readouterr().out
+    assert printed.count('look: accuracy source ') == 1
+    assert 'look 1/1 train: ' in printed
+    assert discriminators.main([*options, '--seed', '7']) == 0
+    assert 'look: not trained' in capsys.readouterr().out
+    for wrong, told in (
+        (('--alone', '-1'), '--alone -1: expected 0 or more steps'),
+        (('--stages', 'teacher'), 'stages teacher: expected some of aligned, look'),
+    ):
+        with pytest.raises(SystemExit, match='2'):
+            discriminators.main([*options, *wrong])
+        assert told in capsys.readouterr().err
 
 
 def test_looks_have_a_section_and_claims(trained):
