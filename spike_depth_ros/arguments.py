@@ -20,17 +20,25 @@ class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action) if action.default else action.help
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Parse a sensor size such as 400x250 to (width, height) in pixels.
+
+    Raises:
+        ValueError: The text is no size; the message is one line.
+    """
+    width, _, height = text.lower().partition('x')
+    sides = [int(side) for side in (width, height) if side.isdecimal()]
+    if len(sides) < 2 or not min(sides):
+        raise ValueError(f'size is {text!r}: expected WIDTHxHEIGHT, such as 400x250')
+    return sides[0], sides[1]
+
+
 def sensor_size(text: str) -> tuple[int, int]:
-    """Parse a sensor size such as 400x250 to (width, height) in pixels."""
+    """Parse a sensor size for argparse, see :func:`parse_size`."""
     try:
-        width, height = (int(part) for part in text.lower().split('x'))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a size; expected WIDTHxHEIGHT, for example 400x250'
-        ) from None
-    if width < 1 or height < 1:
-        raise argparse.ArgumentTypeError(f'{text!r}: width and height must be at least 1')
-    return width, height
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def positive(text: str) -> float:

@@ -98,7 +98,7 @@ def test_plane_times_do_not_drift(rate):
         (['{raw}', '--size', '13x7', '--rate', '20000'], 'check the sensor size'),
         (['{npz}', '--size', '400x250'], 'planes are 13x5; expected 400x250 as given'),
         (['-', '--rate', '20000'], 'the sensor size of a pipe is unknown'),
-        (['{npz}', '--size', '400'], "'400' is not a size; expected WIDTHxHEIGHT"),
+        (['{npz}', '--size', '400'], "size is '400': expected WIDTHxHEIGHT"),
         (['{npz}', '--rate', '-1'], 'expected above 0'),
         (['{npz}', '--rate', '1e-300'], '1e-300: expected above 0: 0.001 to 1e+06 planes'),
         (['{npz}', '--fx', 'nan'], 'nan: expected 0.1 to 1e+06 pixels'),

@@ -81,6 +81,21 @@ def calibrate(network: nn.Module, info: DepthInfo, scenes: Iterable[Batch]) -> D
         info = dataclasses.replace(info, uncertainty_powers=powers)
     with np.errstate(divide='ignore', invalid='ignore'):
         ratio /= info.relative_error(depth, error)
+    factor = conformal_factor(ratio)
+    return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
+
+
+def conformal_factor(ratio: npt.NDArray[np.float32]) -> float:
+    """Return the factor on predicted errors that covers the true ones of :data:`INTERVAL` pixels.
+
+    Split conformal prediction: the quantile of the true error over the predicted one.
+
+    Args:
+        ratio: True over predicted error of each pixel, 0 or more.
+
+    Raises:
+        TrainingError: The factor is 0 or infinite.
+    """
     rank = math.ceil(INTERVAL * (len(ratio) + 1))
     factor = float(np.partition(ratio, rank - 1)[rank - 1]) if rank <= len(ratio) else math.inf
     if not 0 < factor < math.inf:
@@ -88,7 +103,7 @@ def calibrate(network: nn.Module, info: DepthInfo, scenes: Iterable[Batch]) -> D
             f'the factor of the uncertainty would be {factor} over {len(ratio)} pixels: expected '
             'a positive number; the head predicts no uncertainty, or the scenes hold no depth'
         )
-    return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
+    return factor
 
 
 def fit_powers(

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spike_depth_ros.image_metrics import psnr, ssim
+from spike_training.sampling.blur import gaussian_blur
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 """Shares of linear red, green and blue (BT.709)."""
@@ -127,7 +128,7 @@ def edges_of(picture: Tensor) -> Tensor:
     Returns:
         ``[B, 1, H, W]`` bool: a step to the pixel on the right or below.
     """
-    log = _blurred(brightness(picture)).clamp_min(DARKEST).log()
+    log = gaussian_blur(brightness(picture), EDGE_BLUR).clamp_min(DARKEST).log()
     right = F.pad(log.diff(dim=3).abs(), (0, 1)) > EDGE_STEP
     below = F.pad(log.diff(dim=2).abs(), (0, 0, 0, 1)) > EDGE_STEP
     return right | below
@@ -154,16 +155,6 @@ def edge_f1(picture: Tensor, reference: Tensor) -> Tensor:
         shares.append(torch.where(number > 0, reached.sum(dim=(1, 2, 3)) / number, 1.0))
     precision, recall = shares
     return 2 * precision * recall / (precision + recall).clamp_min(1e-6)
-
-
-def _blurred(image: Tensor) -> Tensor:
-    radius = int(3 * EDGE_BLUR)
-    place = torch.arange(-radius, radius + 1, device=image.device)
-    kernel = torch.exp(-place.square() / (2 * EDGE_BLUR**2))
-    kernel = kernel / kernel.sum()
-    padded = F.pad(image, (radius,) * 4, mode='replicate')
-    rows = F.conv2d(padded, kernel[None, None, :, None])
-    return F.conv2d(rows, kernel[None, None, None, :])
 
 
 class PictureScores(NamedTuple):

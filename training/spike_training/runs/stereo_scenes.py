@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,14 +14,14 @@ import torch
 
 from spike_depth_ros import preview
 from spike_depth_ros.checkpoint import StereoInfo, Tensors
-from spike_depth_ros.evaluation.results import INTERVAL
 from spike_depth_ros.model import SpikeNet, to_channels_last
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.stereo_lite import STRIDE, StereoOutput
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_training.datasets.splits import Split
-from spike_training.errors import ConfigError, TrainingError
+from spike_training.errors import ConfigError
+from spike_training.evaluation.calibration import conformal_factor
 from spike_training.evaluation.report import FORMAT
 from spike_training.evaluation.stereo import Row, Scores, matched_by, score, table_of
 from spike_training.evaluation.stereo_pairs import StereoPair
@@ -69,14 +68,7 @@ def calibrated_pairs(
     for one in _answers(config, info, weights, device, 'calibration', number):
         known = np.isfinite(one.truth)
         ratios.append((np.abs(one.disparity - one.truth) / one.error)[known])
-    ratio = np.concatenate(ratios)
-    rank = math.ceil(INTERVAL * (len(ratio) + 1))
-    factor = float(np.partition(ratio, rank - 1)[rank - 1]) if rank <= len(ratio) else math.inf
-    if not 0 < factor < math.inf:
-        raise TrainingError(
-            f'the factor of the uncertainty would be {factor} over {len(ratio)} pixels: expected '
-            'a positive number'
-        )
+    factor = conformal_factor(np.concatenate(ratios))
     return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
 
 

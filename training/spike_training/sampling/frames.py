@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spike_training.sampling.blur import gaussian_blur
+
 DAMAGES = (
     'blurred', 'over_exposed', 'dark', 'boxes', 'old', 'shifted', 'spikes_dark', 'spikes_lost',
 )  # fmt: skip
@@ -45,6 +47,9 @@ READ_NOISE = 0.004
 
 BOX_AREA = 0.2
 """Share of a frame that each of its three boxes covers: blurred, black and white."""
+
+BOX_BLUR_PX = 2.0
+"""Standard deviation of the blur in such a box, pixels."""
 
 MAX_SHIFT_PX = 4
 """Shift of a frame in each direction, at most."""
@@ -195,20 +200,11 @@ def _boxed(frame: Tensor, shot: Shot) -> Tensor:
             slice(first, first + round(rows * height)),
             slice(start, start + round(columns * width)),
         )
-        instead = (_blurred(frame), torch.zeros_like(frame), torch.ones_like(frame))[kind]
+        blurred = gaussian_blur(frame, BOX_BLUR_PX)
+        instead = (blurred, torch.zeros_like(frame), torch.ones_like(frame))[kind]
         frame = frame.clone()
         frame[area] = instead[area]
     return frame
-
-
-def _blurred(frame: Tensor) -> Tensor:
-    """Blur by a Gaussian of 2 pixels."""
-    x = torch.arange(-6, 7, device=frame.device, dtype=frame.dtype)
-    kernel = torch.exp(-(x**2) / 8)
-    kernel = kernel / kernel.sum()
-    padded = F.pad(frame[None], (6, 6, 6, 6), mode='replicate')[0][:, None]
-    rows = F.conv2d(padded, kernel.view(1, 1, -1, 1))
-    return F.conv2d(rows, kernel.view(1, 1, 1, -1))[:, 0]
 
 
 def _shifted(frame: Tensor, shift: tuple[int, int]) -> Tensor:

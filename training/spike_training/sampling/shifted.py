@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from spike_training.sampling.blur import gaussian_blur
 from spike_training.sampling.procedural import (
     ProceduralSource,
     apply_flicker,
@@ -57,7 +56,7 @@ class Optics:
             mean = luminance.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
             luminance = (luminance / mean).clamp(max=1e3).pow(self.contrast)
         if self.blur:
-            luminance = _gaussian_blur(luminance, self.blur)
+            luminance = gaussian_blur(luminance, self.blur)
         if self.vignette:
             rows, columns = luminance.shape[1:]
             y = torch.linspace(-1, 1, rows, device=luminance.device)[:, None]
@@ -144,14 +143,3 @@ class ShiftedSource(ProceduralSource):
     def _sensor_ids(self, right: bool) -> Tensor:
         # Equal pixels of both eyes would match at a disparity of 0.
         return torch.tensor([~self.seed if right else self.seed], device=self.device)
-
-
-def _gaussian_blur(images: Tensor, deviation: float) -> Tensor:
-    """Return images ``[B, H, W]`` convolved with a Gaussian; edges are repeated."""
-    radius = math.ceil(3 * deviation)
-    place = torch.arange(-radius, radius + 1, device=images.device)
-    kernel = torch.exp(-place.square() / (2 * deviation**2))
-    kernel = kernel / kernel.sum()
-    padded = F.pad(images[:, None], (radius,) * 4, mode='replicate')
-    rows = F.conv2d(padded, kernel[None, None, :, None])
-    return F.conv2d(rows, kernel[None, None, None, :])[:, 0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 from typing import get_args
 
+from spike_depth_ros import arguments
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.errors import ConfigError
 from spike_training.sensor.parameters import IDEAL, Sensor
@@ -61,7 +62,6 @@ def parse_size(text: str) -> tuple[int, int]:
         ConfigError: The text is no size.
     """
     try:
-        width, height = (int(part) for part in text.lower().split('x'))
-    except ValueError:
-        raise ConfigError(f'size is {text!r}: expected WIDTHxHEIGHT, such as 400x250') from None
-    return width, height
+        return arguments.parse_size(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

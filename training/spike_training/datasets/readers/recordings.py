@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spike_depth_ros import arguments
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ, NpyFile
@@ -163,10 +164,10 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises:
         DataSetError: The text is not a sensor size.
     """
-    width, by, height = text.partition('x')
-    if not (by and width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise DataSetError(f'option size is {text!r}, expected WIDTHxHEIGHT, such as 400x250')
-    return int(width), int(height)
+    try:
+        return arguments.parse_size(text)
+    except ValueError as error:
+        raise DataSetError(str(error)) from None
 
 
 def check_depth(name: str, read: Callable[[], Depth], plausible_m: tuple[float, float]) -> None:
