@@ -134,3 +134,27 @@ def add_camera_options(parser: argparse._ActionsContainer) -> None:
         metavar='PIXELS',
         help='focal length in place of a calibration; the principal point is the centre',
     )
+
+
+def add_pair_options(parser: argparse._ActionsContainer) -> None:
+    """Add options for a right camera beside the left one to a parser or a group."""
+    add = parser.add_argument
+    add(
+        '--right',
+        type=Path,
+        metavar='FILE',
+        help='recording of the right camera; the source is the left',
+    )
+    add(
+        '--baseline',
+        type=float,
+        metavar='METRES',
+        help='from the left to the right camera: parallel ones, with the focal length of --fx or '
+        'of the recording',
+    )
+    add(
+        '--right-camera-info',
+        type=Path,
+        metavar='YAML',
+        help='in place of --baseline: calibration of the right camera, --camera-info is the left',
+    )

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
-from spike_depth_ros.errors import check_utf8
+from spike_depth_ros.errors import check_utf8, one_line
 
 ROS_MODULES = {
     'ament_index_python',
@@ -119,7 +119,7 @@ def _run_library(command: str, module: str, options: argparse.Namespace) -> int:
             ) from error
         run(options)
     except (ValueError, OSError, ImportError) as error:
-        print(f'{command}: error: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'{command}: error: {one_line(error)}', file=sys.stderr)
         return 1
     return 0
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from spike_depth_ros.arguments import (
     DefaultsFormatter,
     add_camera_options,
+    add_pair_options,
     add_recording_options,
     count,
 )
@@ -64,31 +65,12 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def _add_pair_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a right camera beside the left one."""
-    add = parser.add_argument_group(
+    group = parser.add_argument_group(
         'two cameras to a bag',
         'Both recordings begin at one time, and become left/spikes and right/spikes, each with '
-        'its camera_info.',
-    ).add_argument
-    add(
-        '--right',
-        type=Path,
-        metavar='FILE',
-        help='recording of the right camera; the source, and --depth, are of the left one',
+        'its camera_info. --depth is of the left one.',
     )
-    add(
-        '--baseline',
-        type=float,
-        metavar='METRES',
-        help='from the left to the right camera: parallel ones, with the focal length of --fx or '
-        'of the recordings',
-    )
-    add(
-        '--right-camera-info',
-        type=Path,
-        metavar='YAML',
-        help='in place of --baseline: calibration of the right camera, --camera-info is the left',
-    )
+    add_pair_options(group)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -21,6 +21,7 @@ from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes.process import UserError
 
 POLL_S = 0.05
@@ -124,7 +125,7 @@ class Graph(Node):
         try:
             return str(self.resolve_topic_name(topic))
         except (InvalidTopicNameException, RuntimeError) as error:
-            raise UserError(f'{topic}: {" ".join(str(error).split())}') from None
+            raise UserError(f'{topic}: {one_line(error)}') from None
 
     def find_topic(self, name: str, timeout_s: float) -> tuple[str, str]:
         """Wait for a topic that a node publishes.

@@ -67,7 +67,7 @@ def parameter_value(text: str) -> ParameterValue:
         value = get_parameter_value(text)
         array.array('q', [value.integer_value])
     except (yaml.YAMLError, OverflowError) as error:
-        raise UserError(f'{text}: {" ".join(str(error).split())}') from None
+        raise UserError(f'{text}: {one_line(error)}') from None
     if not isinstance(value.string_value, str):
         raise UserError(
             f'{text}: expected true, false, a number, a text, or a list of one of them'

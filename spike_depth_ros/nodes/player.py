@@ -21,6 +21,7 @@ from std_msgs.msg import Header
 from spike_depth_ros.arguments import (
     DefaultsFormatter,
     add_camera_options,
+    add_pair_options,
     add_recording_options,
     count,
     not_negative,
@@ -326,28 +327,14 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def _add_pair_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a right camera beside the left one."""
-    add = parser.add_argument_group(
+    group = parser.add_argument_group(
         'two cameras',
         'Two files play by one clock as left/spikes and right/spikes, each with its camera_info. '
         'So does a bag that has both, with left/depth/truth, unless --topic names one; its stamps '
         'keep their differences. Frames: as in the bag, else '
         f'left_{FRAME_ID} and right_{FRAME_ID}; --frame-id is the left one.',
-    ).add_argument
-    add('--right', metavar='FILE', help='recording of the right camera; the source is the left')
-    add(
-        '--baseline',
-        type=float,
-        metavar='METRES',
-        help='from the left to the right camera: parallel ones, with the focal length of --fx or '
-        'of the recording',
     )
-    add(
-        '--right-camera-info',
-        type=Path,
-        metavar='YAML',
-        help='in place of --baseline: calibration of the right camera, --camera-info is the left',
-    )
+    add_pair_options(group)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -97,9 +97,9 @@ def _open_bag(path: Path, options: argparse.Namespace) -> Source:
     return open_bag(path, options)
 
 
-def _is_pipe(source: str) -> bool:
+def _is_pipe(source: str | Path) -> bool:
     path = Path(source)
-    return source == '-' or (path.exists() and stat.S_ISFIFO(path.stat().st_mode))
+    return str(source) == '-' or (path.exists() and stat.S_ISFIFO(path.stat().st_mode))
 
 
 def _check_pair(options: argparse.Namespace) -> None:

@@ -6,6 +6,9 @@ from typing import Literal
 
 Device = Literal['auto', 'cpu', 'cuda']
 Interpolation = Literal['flow', 'linear']
+SensorName = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
+Split = Literal['train', 'calibration', 'test']
+Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Transform = Literal['aspect', 'authors']
 
 ADABN_BATCHES = 30

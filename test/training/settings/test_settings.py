@@ -5,13 +5,18 @@
 import dataclasses
 import typing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from spike_training.choices import Interpolation, SensorName, Style, Transform
 from spike_training.errors import ConfigError
 from spike_training.learning.supervision import SI_FORMS
 from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.sampling.transforms import TRANSFORMS
+from spike_training.scenes.generator import STYLES
+from spike_training.sensor.parameters import SENSORS
 from spike_training.settings.config import (
     ABSENT,
     DataConfig,
@@ -26,6 +31,7 @@ from spike_training.settings.config import (
     to_yaml,
 )
 from spike_training.settings.reading import load_config, read_arguments
+from spike_training.simulation.clip_camera import INTERPOLATORS
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = sorted((ROOT / 'training' / 'configs').glob('*.yaml'))
@@ -423,3 +429,16 @@ def test_thousands_of_mistakes_are_counted(tmp_path):
     found = mistakes('--config', path, '--out', 'runs/x').split('\n')
     assert found[0] == '5000 settings are wrong:'
     assert found[51] == '  and 4950 more'
+
+
+@pytest.mark.parametrize(
+    ('names', 'known'),
+    [
+        (Style, STYLES),
+        (SensorName, SENSORS),
+        (Transform, TRANSFORMS),
+        (Interpolation, INTERPOLATORS),
+    ],
+)
+def test_choices_are_what_there_is(names, known):
+    assert {*get_args(names)} == {*known}

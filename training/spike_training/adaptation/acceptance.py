@@ -31,7 +31,7 @@ from spike_training.adaptation.evidence import (
 from spike_training.adaptation.findings import Findings
 from spike_training.adaptation.motion import LEAST_MOVING, label_by_motion
 from spike_training.adaptation.windows import LARGEST, Recorded
-from spike_training.datasets.splits import Split
+from spike_training.choices import Split
 from spike_training.evaluation.calibration import calibrate
 from spike_training.evaluation.matched_depth import fit_scale
 from spike_training.sampling.sample import Batch, Unlabelled

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from spike_training.adaptation.stored import number
-from spike_training.datasets.splits import Split
+from spike_training.choices import Split
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.scenes.pool import generate

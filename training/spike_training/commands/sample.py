@@ -7,10 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spike_training.choices import MEAN_RATE, Interpolation
+from spike_training.choices import MEAN_RATE, Interpolation, Style
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-from spike_training.settings.config import Style
 from spike_training.simulation.settings import CameraSettings, parse_size
 
 PLANES = 400

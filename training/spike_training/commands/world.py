@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
+from spike_training.choices import Style
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-from spike_training.settings.config import LARGEST_SEED, Style
+from spike_training.settings.config import LARGEST_SEED
 
 
 def show_world(

@@ -20,10 +20,10 @@ from typing import Literal, TypeVar, cast
 
 import numpy as np
 
+from spike_training.choices import Split
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.datasets.readers import READERS
 
-Split = Literal['train', 'calibration', 'test']
 Recording = TypeVar('Recording', bound=Clip | SpikeClip)
 
 CALIBRATION_SHARE = 0.1

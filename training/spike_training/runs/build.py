@@ -24,7 +24,7 @@ from spike_depth_ros.checkpoint import (
     UpsampleInfo,
     load_info,
 )
-from spike_training.datasets.splits import Split
+from spike_training.choices import Split
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.stage import Context, Stage
 from spike_training.errors import ConfigError, DataSetError

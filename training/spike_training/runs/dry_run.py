@@ -21,8 +21,8 @@ from rich.table import Table
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
 from spike_depth_ros.model.imagenet import HUB
 from spike_depth_ros.model.registry import IMAGENET, weights_of
+from spike_training.choices import Split
 from spike_training.datasets.readers import missing_paths
-from spike_training.datasets.splits import Split
 from spike_training.engine.optim import build_optimizers
 from spike_training.engine.stage import Context, Stage, load_any
 from spike_training.errors import ConfigError, DataSetError

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from spike_training.choices import Split
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.datasets.labels import Labels
-from spike_training.datasets.splits import Split, Splits, assign_splits, select_split
+from spike_training.datasets.splits import Splits, assign_splits, select_split
 from spike_training.datasets.suitability import check_suitable
 from spike_training.errors import DataSetError, FrameError
 from spike_training.evaluation.predictors import Scenes

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from spike_training.choices import Split
 from spike_training.datasets.readers import LICENCES
-from spike_training.datasets.splits import Split
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import Scenes
 from spike_training.runs.recordings import (

@@ -19,7 +19,7 @@ from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.stereo_lite import STRIDE, StereoOutput
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
-from spike_training.datasets.splits import Split
+from spike_training.choices import Split
 from spike_training.errors import ConfigError
 from spike_training.evaluation.calibration import conformal_factor
 from spike_training.evaluation.report import FORMAT

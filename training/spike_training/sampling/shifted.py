@@ -14,9 +14,6 @@ from torch import Tensor
 from spike_training.sampling.blur import gaussian_blur
 from spike_training.sampling.procedural import (
     ProceduralSource,
-    apply_flicker,
-    expose,
-    light_at_knots,
 )
 from spike_training.scenes.render import Rendering
 from spike_training.scenes.scene import Scenes
@@ -120,14 +117,12 @@ class ShiftedSource(ProceduralSource):
         rate_hz: float,
         metered: Tensor | None = None,
     ) -> tuple[Tensor, list[int]]:
-        light = self.optics.through_lens(rendering.luminance)
+        seen = dataclasses.replace(
+            rendering, luminance=self.optics.through_lens(rendering.luminance)
+        )
         lit = None if metered is None else self.optics.through_lens(metered)
         rate = (scenes.rate * self.optics.light).astype(np.float32)
-        segments = self.segments(planes, rate_hz)
-        light, knots = light_at_knots(
-            expose(light, rate, lit), rendering.flow, planes, rate_hz, segments
-        )
-        return apply_flicker(light, knots, scenes.flicker, rate_hz), knots
+        return super()._light(seen, dataclasses.replace(scenes, rate=rate), planes, rate_hz, lit)
 
     def _counts(
         self, light: Tensor, knots: list[int], seeds: Tensor, right: bool = False

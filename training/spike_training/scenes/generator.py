@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
+from spike_training.choices import Split
 from spike_training.scenes.building.sampler import Sampler
 from spike_training.scenes.scene import Scenes
 
-Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
-Split = Literal['train', 'calibration', 'test']
 STYLES = {
     'indoor': 'rooms.room',
     'road': 'streets.road',

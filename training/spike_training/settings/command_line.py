@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, auto_parser
 
+from spike_training.errors import one_line
 from spike_training.settings.config import RunConfig
 from spike_training.settings.method import find_kind, find_method
 from spike_training.settings.reading import without_dashes
@@ -44,7 +45,7 @@ def call(functions: Mapping[str, Callable[..., Any]], arguments: Sequence[str]) 
             parser.parse_args([without_dashes(argument) for argument in arguments])
         )
     except _ArgumentsError as error:
-        print(f'{PROGRAM}: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'{PROGRAM}: {one_line(error)}', file=sys.stderr)
         print(f'See {PROGRAM} {" ".join(arguments[:1])} --help', file=sys.stderr)
         sys.exit(2)
     function, options = functions[given.subcommand], given[given.subcommand]

@@ -16,7 +16,7 @@ import yaml
 from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
 from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
-from spike_training.choices import MEAN_RATE, Device, Transform
+from spike_training.choices import MEAN_RATE, Device, SensorName, Style, Transform
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
 from spike_training.settings.ranges import Problems, above, at_least, share
@@ -30,7 +30,6 @@ LARGEST_SEED = (1 << 31) - 1
 MOST_LISTED = 50
 """Largest number of listed problems; an unrelated file may have thousands."""
 
-Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
 
@@ -158,9 +157,6 @@ class DataConfig:
             yield 'rates_hz is given: expected none, recordings have rate_hz'
 
 
-Sensor = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
-
-
 @dataclass
 class TargetConfig:
     """Target domain: spikes of other places and another camera, without labels.
@@ -200,7 +196,7 @@ class TargetConfig:
     contrast: float = 1.5
     vignette: float = 0.5
     blur: float = 0.7
-    sensor: Sensor = 'vidar_car'
+    sensor: SensorName = 'vidar_car'
     sensor_scale: float = 1.0
     fog_m: float | None = None
 
@@ -617,7 +613,7 @@ class StereoConfig:
     """
 
     mean_rates: list[float] = field(default_factory=lambda: [0.2, 0.05])
-    sensor: Sensor = 'vidar_car'
+    sensor: SensorName = 'vidar_car'
     disparities: int = 80
 
     def problems(self) -> Problems:

@@ -30,6 +30,11 @@ Levels = Callable[[Any], list[tuple[float, str]]]
 """Function from a stage's settings to the heights and labels of dashed lines."""
 
 
+def of_a_guess(settings: Any) -> list[tuple[float, str]]:
+    """Return the dashed line of a discriminator's accuracy, see :attr:`ScalarChart.levels`."""
+    return [(0.5, 'a guess')]
+
+
 @dataclass(frozen=True)
 class ScalarChart:
     """Chart of scalars that a stage logs, on the page of a run.

@@ -4,14 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from spike_training.settings.method import ScalarChart
-
-
-def _guess(settings: Any) -> list[tuple[float, str]]:
-    return [(0.5, 'a guess')]
-
+from spike_training.settings.method import ScalarChart, of_a_guess
 
 CHARTS = (
     ScalarChart('Relative error', 'mean of |d − t| / t', {'error': ''}, 'On labelled scenes.'),
@@ -28,7 +21,7 @@ CHARTS = (
         },
         'Near 1 they win: the domains are not aligned.',
         limits=(0, 1),
-        levels=_guess,
+        levels=of_a_guess,
     ),
     ScalarChart(
         'Content', 'mean absolute difference', {'content': ''}, 'To the features of the teacher.'

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from spike_training.methods.bicross.settings import CrossDomainConfig
-from spike_training.settings.method import ScalarChart
+from spike_training.settings.method import ScalarChart, of_a_guess
 
 
 def _kept(settings: Any) -> list[tuple[float, str]]:
@@ -25,10 +25,6 @@ def _drift(settings: Any) -> list[tuple[float, str]]:
 
 def _collapse(settings: Any) -> list[tuple[float, str]]:
     return [(settings.adapt.uncertainty_bound, 'bound')]
-
-
-def _guess(settings: Any) -> list[tuple[float, str]]:
-    return [(0.5, 'a guess')]
 
 
 CHARTS = (
@@ -80,7 +76,7 @@ CHARTS = (
         {'discriminator_accuracy': ''},
         'Near 1 it wins: the domains are not aligned.',
         limits=(0, 1),
-        levels=_guess,
+        levels=of_a_guess,
     ),
     ScalarChart(
         'Criterion without target labels',

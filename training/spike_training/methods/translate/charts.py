@@ -7,11 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from spike_training.methods.translate.settings import LEAST_EDGES
-from spike_training.settings.method import ScalarChart
-
-
-def _guess(settings: Any) -> list[tuple[float, str]]:
-    return [(0.5, 'a guess')]
+from spike_training.settings.method import ScalarChart, of_a_guess
 
 
 def _bound(settings: Any) -> list[tuple[float, str]]:
@@ -43,7 +39,7 @@ CHARTS = (
         },
         'Near 1 they win.',
         limits=(0, 1),
-        levels=_guess,
+        levels=of_a_guess,
     ),
     ScalarChart("Slope of the target's log-depth", 'a pixel', {'slope': ''}),
     ScalarChart(
