@@ -326,15 +326,9 @@ class DepthEstimator:
         required = self.correction.size if self.correction is not None else info.sensor_size
         size = required or size or TRIAL_SIZE
         height, width = size if required or min(size) >= 2 * MIN_PIXELS else TRIAL_SIZE
-        planes = max(min(info.planes, MAX_TRIAL_PLANES), info.bins)
-        plane_rate_hz = min(max(sum(info.rate_hz_range) / 2, 1.0), 1e6)
         rng = np.random.default_rng(0)
         for rate in TRIAL_RATES:
-            # A few planes again and again: memory for large sensors.
-            spikes = rng.random((8, height, width), np.float32) < rate
-            packed = packing.pack(spikes.astype(np.uint8))[np.arange(planes) % len(spikes)]
-            period_ns = round(1e9 / plane_rate_hz)
-            window = Window(packed, Geometry(height, width), 0, period_ns, 0, 0)
+            window = trial_window(info, (height, width), rate, rng)
             pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
             images = (None, Frame(pixels)) if isinstance(info, FusedInfo) else (None,)
             for image in images:
@@ -430,7 +424,7 @@ class DepthEstimator:
     def _layout(self, window: Window) -> Layout:
         sensor = window.geometry
         binning = 2 if sensor.height * sensor.width > self._max_pixels else 1
-        _check_sensor(self.info, (sensor.height, sensor.width), binning)
+        check_sensor(self.info, (sensor.height, sensor.width), binning)
         used, rate_hz = self._used, 0.0
         if self.correction is not None:
             _check_correction(self.correction, (sensor.height, sensor.width))
@@ -529,7 +523,7 @@ class ImageEstimator:
                 f'window of {window.planes} planes: expected {info.planes} or more for this '
                 'network: choose a longer window, or a preview without learning'
             )
-        _check_sensor(info, (sensor.height, sensor.width), 1)
+        check_sensor(info, (sensor.height, sensor.width))
         notes = outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
         layout = Layout(sensor, info.planes, info.bins, pool=info.pool)
         part = window.middle(info.planes)
@@ -626,8 +620,32 @@ def _check_weights(path: Path, tensors: Tensors) -> None:
             )
 
 
-def _check_sensor(info: SpikeInfo, size: tuple[int, int], binning: int) -> None:
+def trial_window(
+    info: SpikeInfo, size: tuple[int, int], rate: float, rng: np.random.Generator
+) -> Window:
+    """Make a window of noise that a network takes.
+
+    Args:
+        info: Metadata of the network.
+        size: Height and width of the sensor, pixels.
+        rate: Spikes of a pixel in each plane, on average.
+        rng: Random numbers.
+    """
+    planes = max(min(info.planes, MAX_TRIAL_PLANES), info.bins)
+    # A few planes again and again: memory for large sensors.
+    spikes = rng.random((8, *size), np.float32) < rate
+    packed = packing.pack(spikes.astype(np.uint8))[np.arange(planes) % len(spikes)]
+    rate_hz = min(max(sum(info.rate_hz_range) / 2, 1.0), 1e6)
+    return Window(packed, Geometry(*size), 0, round(1e9 / rate_hz), 0, 0)
+
+
+def check_sensor(info: SpikeInfo, size: tuple[int, int], binning: int = 1) -> None:
     """Refuse a sensor size that a network does not take.
+
+    Args:
+        info: Metadata of the network.
+        size: Height and width of the sensor, pixels.
+        binning: Pixels each way that become one.
 
     Raises:
         ValueError: Too small, or not the size that the checkpoint requires.
@@ -640,8 +658,8 @@ def _check_sensor(info: SpikeInfo, size: tuple[int, int], binning: int) -> None:
         )
     if min(size) // binning < MIN_PIXELS:
         raise ValueError(
-            f'sensor of {size[1]}x{size[0]} pixels: expected at least {MIN_PIXELS} '
-            f'each way after {binning}x{binning} binning'
+            f'sensor of {size[1]}x{size[0]} pixels: expected at least {binning * MIN_PIXELS} '
+            'each way'
         )
 
 

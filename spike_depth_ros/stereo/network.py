@@ -15,12 +15,10 @@ from spike_depth_ros.checkpoint import (
     find_checkpoint,
     load,
 )
-from spike_depth_ros.estimator import outside, start_backend
+from spike_depth_ros.estimator import check_sensor, outside, start_backend, trial_window
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.matcher import Match
 from spike_depth_ros.stereo.rig import StereoRig
-from spike_depth_ros.stream import packing
-from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
 
 LARGEST_ERROR_PX = 1.5
@@ -30,17 +28,11 @@ The network answers everywhere, also where the right camera does not see a place
 scenes 82 % of the pixels are below, and 1 to 2 % where the right eye sees noise alone.
 """
 
-LEAST_PIXELS = 16
-"""Smallest height and width of a window, pixels."""
-
 TRIAL_SIZE = (64, 128)
 """Height and width of the pair that is matched before a network is used, pixels."""
 
 TRIAL_RATE = 0.2
 """Firing rate of this pair, spikes per plane."""
-
-TRIAL_PLANES = 256
-"""Planes of this pair at most, if the bins need no more."""
 
 Rectifications = tuple[Rectification | None, Rectification | None]
 
@@ -139,17 +131,7 @@ class StereoNetwork:
 
     def _layout_of(self, window: Window, rectification: Rectification | None) -> Layout:
         sensor, info = window.geometry, self.info
-        size = sensor.height, sensor.width
-        if info.sensor_size not in (None, size):
-            raise ValueError(
-                f'sensor of {size[1]}x{size[0]} pixels: expected '
-                f'{info.sensor_size[1]}x{info.sensor_size[0]} (field sensor_size): choose a '
-                'checkpoint for this sensor'
-            )
-        if min(size) < LEAST_PIXELS:
-            raise ValueError(
-                f'sensor of {size[1]}x{size[0]} pixels: expected at least {LEAST_PIXELS} each way'
-            )
+        check_sensor(info, (sensor.height, sensor.width))
         return Layout(
             sensor, window.planes, info.bins, pool=info.pool, rectification=rectification
         )
@@ -157,17 +139,8 @@ class StereoNetwork:
     def _problem(self) -> str:
         """Return what is wrong with the disparities of a trial pair; empty if nothing is."""
         info = self.info
-        height, width = info.sensor_size or TRIAL_SIZE
-        planes = max(min(info.planes, TRIAL_PLANES), info.bins)
-        rng = np.random.default_rng(0)
-        period_ns = round(1e9 / min(max(sum(info.rate_hz_range) / 2, 1.0), 1e6))
-        left, right = (
-            Window(
-                packing.pack((rng.random((planes, height, width)) < TRIAL_RATE).astype(np.uint8)),
-                Geometry(height, width), 0, period_ns, 0, 0,
-            )
-            for _ in range(2)
-        )  # fmt: skip
+        size, rng = info.sensor_size or TRIAL_SIZE, np.random.default_rng(0)
+        left, right = (trial_window(info, size, TRIAL_RATE, rng) for _ in range(2))
         found = self.predict(left, right)
         self._layout = None
         if not np.isfinite(found.disparity).all() or not np.isfinite(found.error_px).all():

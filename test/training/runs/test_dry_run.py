@@ -264,7 +264,7 @@ class TestMemory:
     def test_activations_are_those_of_the_whole_batch(self, tmp_path, precision):
         config = tiny_run(tmp_path)
         config.train.batch_size, config.train.precision = 5, precision
-        config.data.height, config.data.width = 160, 192  # of which 96x96 are measured
+        config.data.height, config.data.width = 160, 192  # of which 64x64 are measured
         here = context(config.stages[0].resolve(config), {}, CPU)
         estimate = estimate_memory(here, make_stage(here)).activations
         whole = noise(here, 5, 160, 192)

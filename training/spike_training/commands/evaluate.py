@@ -64,8 +64,8 @@ def evaluate(
         out: The report to write, JSON, its folder is made if missing; with inputs_only a folder,
             refused unless empty.
         checkpoint: The .safetensors file, or the name of a shipped model. Give this, predictions,
-            or inputs_only. Of two cameras it is the network of one, the shipped one if not given;
-            or a network that matches (task stereo), which gets rows of its own.
+            teacher or inputs_only. Of two cameras it is the network of one, the shipped one if not
+            given; or a network that matches (task stereo), which gets rows of its own.
         predictions: Folder of depth maps, one for each sample: NAME.npy or .npz (depth and, if
             there is one, uncertainty: the half-width of the 68 % interval) of floats in metres
             along the optical axis, or NAME.png of uint16.

@@ -105,7 +105,8 @@ class Alignment(NamedTuple):
     Attributes:
         loss: Scalar that the discriminators minimise and, through reversed gradients, the network
             before them maximises.
-        accuracy: Share of features classified correctly, without a gradient; 0.5 is chance level.
+        accuracy: Share of features classified correctly, see :func:`accuracy_of`; 0.5 is chance
+            level.
     """
 
     loss: Tensor
@@ -124,5 +125,14 @@ def align(
         weight: Factor on the reversed gradient.
     """
     own, other = (discriminator(reversed_gradient(part, weight)) for part in (source, target))
-    accuracy = torch.cat([(own > 0).flatten(), (other < 0).flatten()]).float().mean()
-    return Alignment(domain_loss(own, other), accuracy)
+    return Alignment(domain_loss(own, other), accuracy_of(own > 0, other < 0))
+
+
+def accuracy_of(source: Tensor, target: Tensor) -> Tensor:
+    """Return the share classified correctly, a mean over both domains, which may differ in size.
+
+    Args:
+        source: True where a feature of the source is taken for one.
+        target: The same of the target.
+    """
+    return (source.float().mean() + target.float().mean()) / 2

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
 from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, above, at_least
 
@@ -39,6 +40,9 @@ class SupervisedConfig(StageConfig):
     may_take_rgb: ClassVar[bool] = False
     """True if stages of this kind may train a network of RGB."""
 
+    sees_tokens: ClassVar[bool] = False
+    """True if discriminators of stages of this kind see class tokens or positions."""
+
     backbone_lr_scale: float = 1.0
     trainable: Literal['all', 'weights', 'affine'] = 'all'
     si: Literal['plain', 'rooted', 'absolute'] = 'plain'
@@ -61,6 +65,17 @@ class SupervisedConfig(StageConfig):
         if self.input != 'spikes' and not self.may_take_rgb:
             yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
 
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Implement :meth:`StageConfig.problems_in_run`."""
+        yield from super().problems_in_run(config, before)
+        own = self.resolve(config).model.architecture
+        if self.sees_tokens and own in SETTINGS and not hasattr(SETTINGS[own], 'dim'):
+            known = [name for name in ARCHITECTURES['depth'] if hasattr(SETTINGS[name], 'dim')]
+            yield (
+                f'kind is {self.kind!r}, which aligns tokens: expected model.architecture '
+                f'{" or ".join(known)}, it is {own}'
+            )
+
 
 @dataclass
 class PictureConfig(SupervisedConfig):
@@ -72,7 +87,7 @@ class PictureConfig(SupervisedConfig):
         discriminator_lr_scale: Learning rate of the discriminators over that of the network.
     """
 
-    may_take_rgb = True
+    may_take_rgb = sees_tokens = True
 
     input: Literal['spikes', 'rgb'] = 'rgb'
     source_look: Literal['rgb', 'spikes'] = 'rgb'
@@ -82,7 +97,7 @@ class PictureConfig(SupervisedConfig):
     def batches(self) -> BatchSpec:
         """Pictures of the source, spikes of the target; see :attr:`StageConfig.batches`."""
         colours = self.source_look == 'rgb'
-        return BatchSpec('both', rgb=colours, spikes=not colours)
+        return BatchSpec('both', rgb=colours, spikes=not colours, mirrored=True)
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, each beginning with the setting's name."""

@@ -18,7 +18,7 @@ from spike_training.engine.fabric import PrecisionName
 from spike_training.engine.stage import Context, Stage
 from spike_training.sampling.sample import Batch, Pair, Unlabelled, View
 
-SMALL = 96
+SMALL = 64
 """Largest rows and columns of the images on which activations are measured, unless the network
 requires larger ones."""
 

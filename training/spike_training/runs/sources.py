@@ -170,7 +170,8 @@ def make_target(
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
         labels: True to read the depth of recordings and to centre windows of spikes on it.
         in_order: As for :func:`make_source`.
-        spec: Whether batches are pairs of eyes, and their baselines; of the domain ``target`` also
+        spec: Whether batches are pairs of eyes, and their baselines, and whether those without
+            labels are mirrored; of the domain ``target`` also
             whether they have colours, of generated scenes as the source's camera sees them. The
             rest does not apply.
 
@@ -181,8 +182,7 @@ def make_target(
     assert data is not None  # checked with the config
     assert target is not None
     if data.recordings:
-        # Unlabelled samples are flipped by the augmented views.
-        data = dataclasses.replace(data, flip=data.flip and labels)
+        data = dataclasses.replace(data, flip=data.flip and (labels or spec.mirrored))
         return recorded_source(
             data, split, config.model.bins, size_multiple(config.model), device,
             config.seed + TARGET_WORLD, names=styles or (), labels=labels,

@@ -328,6 +328,8 @@ class BatchSpec:
         right: True if samples, of the target where there are both domains, have a right eye.
         baseline_factors: Least and largest factor on the distance of the eyes of procedural
             samples, drawn for each.
+        mirrored: True if samples of a target without labels are mirrored as those of the source
+            are; otherwise views of the stage do that.
     """
 
     domain: Literal['source', 'target', 'both'] = 'source'
@@ -341,6 +343,7 @@ class BatchSpec:
     other_scene: float = 0.0
     right: bool = False
     baseline_factors: tuple[float, float] = (1.0, 1.0)
+    mirrored: bool = False
 
 
 def is_file_of_weights(name: str) -> bool:
@@ -364,8 +367,8 @@ class StageConfig:
         input: Input of the network: spikes, or rgb (a teacher of later stages).
         init_from: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, imagenet (the encoder
-            of dpt_hybrid or unet_lite as timm has it), or a .safetensors file of the same network
-            or the name of a shipped model.
+            of dpt_hybrid, unet_lite or fuse_lite as timm has it), or a .safetensors file of the
+            same network or the name of a shipped model.
         average_with: The name of an earlier stage, or a .safetensors file of the same network,
             whose weights are averaged with the resulting weights of the stage, half and half;
             null: none. This reduces forgetting at a small loss of adaptation (Wortsman et al.,
@@ -517,6 +520,7 @@ class StageConfig:
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
         inputs = {earlier.name: earlier.input for earlier in before}
+        tasks = {earlier.name: earlier.task for earlier in before}
         known, own = ARCHITECTURES[self.task], self.resolve(config).model.architecture
         if own not in known:
             yield (
@@ -549,6 +553,14 @@ class StageConfig:
                 f'init_from is {self.init_from!r}: expected scratch, previous, imagenet, the name '
                 'of an earlier stage, a .safetensors file, or a shipped model'
             )
+        follows = self.init_from == 'previous' and len(before) > 0
+        start = before[-1].name if follows else self.init_from
+        for key, name in (('init_from', start), ('average_with', self.average_with)):
+            if name is not None and tasks.get(name, self.task) != self.task:
+                yield (
+                    f'{key} is {name!r}, of the task {tasks[name]}: expected an earlier stage of '
+                    f'the task {self.task}'
+                )
         average = self.average_with
         if average is not None and is_file_of_weights(average):
             yield from self._file_problems('average_with', average, config)
@@ -671,10 +683,11 @@ class RunConfig:
             and write nothing (also --dry-run true).
         resume: Continue the run in that folder from its newest checkpoint. Without it a folder
             that already contains a run is refused.
-        method: Training method: bicross (depth), dsr (enlarged depth maps), fuse (features of a
-            foundation model), ssml (pictures), stereo (two cameras), or the import path of a
-            third-party method, my_package.my_method:METHOD, see docs/training.md. Stages may name
-            another one in their kind.
+        method: Training method: bicross (depth), align (features of two domains alike), translate
+            (looks of pictures), dsr (enlarged depth maps), fuse (features of a foundation model),
+            ssml (pictures), stereo (two cameras), or the import path of a third-party method,
+            my_package.my_method:METHOD, see docs/training.md. Stages may name another one in
+            their kind.
         stages: The stages in order; see --stages.help.
         model: Network.
         data: Scenes or recordings, and the spike camera.

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,8 +130,14 @@ def find_method(name: str) -> Method:
         reason = one_line(error)
     raise ConfigError(
         f'method is {name!r} ({reason}): expected {", ".join(BUILT_IN)}, or an import path such '
-        'as my_package.my_method:METHOD'
+        f'as my_package.my_method:METHOD{nearest(name, BUILT_IN)}'
     )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the nearest known one, if any is near."""
+    near = difflib.get_close_matches(name, [*known], 1)
+    return f'; did you mean {near[0]}?' if near else ''
 
 
 def find_kind(kind: str, method: Method) -> Kind:
@@ -155,6 +162,6 @@ def find_kind(kind: str, method: Method) -> Kind:
     prefix = '' if found is method else f'{before}.'
     settings = found.kinds.get(name)
     if settings is None:
-        known = ' or '.join(f'{prefix}{one}' for one in found.kinds)
-        raise ConfigError(f'kind is {kind!r}: expected {known}')
+        known = [f'{prefix}{one}' for one in found.kinds]
+        raise ConfigError(f'kind is {kind!r}: expected {" or ".join(known)}{nearest(kind, known)}')
     return Kind(prefix, found, settings)

@@ -32,7 +32,6 @@ from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.paper import Paper
 from spike_training.tables.settings import (
-    LOOKS,
     TRUE_LOOK,
     Domain,
     RowConfig,
@@ -324,7 +323,7 @@ def _problems_of_look(config: RunConfig, row: RowConfig, where: str) -> list[str
         problems.append(f'{found}: expected none, {stage.name} sees spikes and no pictures')
     if config.target is None:
         problems.append(f'{found}: expected a target, whose pictures are translated')
-    elif row.translate in (TRUE_LOOK, *LOOKS) and not has_both_looks(config):
+    elif row.translate == TRUE_LOOK and not has_both_looks(config):
         problems.append(f'{found}: expected none, generated scenes alone have both looks')
     if row.translate == TRUE_LOOK:
         others = [

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from spike_training.settings.method import nearest
 from spike_training.settings.ranges import Problems, above, at_least
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 
@@ -274,8 +274,7 @@ def problems_of_paper(settings: TableConfig, paper: Paper) -> Problems:
 
 def unknown(name: str, known: Iterable[str], expected: str) -> str:
     """Format the expected value in place of an unknown name, with the nearest known name."""
-    near = difflib.get_close_matches(name, [*known], 1)
-    return f'expected {expected}' + (f'; did you mean {near[0]}?' if near else '')
+    return f'expected {expected}{nearest(name, known)}'
 
 
 def _misplaced(where: str, override: Mapping[str, Any]) -> Problems:

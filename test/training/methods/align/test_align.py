@@ -118,7 +118,7 @@ def test_discriminators_learn_and_a_weight_of_zero_changes_the_network_in_nothin
     source, target = (see(stage.network, one) for one in pictures)
     sup, unc, _ = stage.supervision(source, batch.source)
     terms = stage.terms(pictures, (source, target))
-    (sup + unc + sum(terms.values())).backward()
+    (sup + unc + sum(term.weight * term.value for term in terms.values())).backward()
     alone = [p.grad for p in stage.network.parameters() if p.grad is not None]
     for found, wanted in zip(grads[0.0], alone, strict=True):
         torch.testing.assert_close(found, wanted)

@@ -21,13 +21,13 @@ from spike_depth_ros.model.translator import Translator
 from spike_training.engine.optim import check_groups
 from spike_training.errors import DataSetError
 from spike_training.evaluation.statistics import batch_norms
-from spike_training.learning.looks import see, target_picture
+from spike_training.learning.looks import check_varied, see, target_picture
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.translate.cycle import Cycle
 from spike_training.methods.translate.history import History
 from spike_training.methods.translate.losses import difference, discriminator_loss, look_loss
 from spike_training.methods.translate.paired import Paired
-from spike_training.methods.translate.pictures import check_varied, edge_warnings
+from spike_training.methods.translate.pictures import edge_warnings
 from spike_training.methods.translate.settings import (
     BETAS,
     CycleConfig,

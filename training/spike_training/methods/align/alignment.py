@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.statistics import untracked
 from spike_training.learning.adversarial import align
-from spike_training.learning.looks import see, source_picture, target_picture
+from spike_training.learning.looks import check_pair, see, source_picture, target_picture
 from spike_training.learning.settings import PictureConfig
 from spike_training.learning.supervision import Supervision, network_groups
 from spike_training.sampling.sample import Pair
@@ -35,6 +35,18 @@ class Aligned(NamedTuple):
 
     source: Tensor
     target: Tensor
+    weight: float
+
+
+class Term(NamedTuple):
+    """Further term of the loss.
+
+    Attributes:
+        value: Its value, a scalar.
+        weight: Its weight.
+    """
+
+    value: Tensor
     weight: float
 
 
@@ -76,6 +88,14 @@ class FeatureAlignment(Stage[Pair]):
             'discriminators': groups_of(self.discriminators, rate),
         }
 
+    def begin(self, batches: Iterable[Pair]) -> None:
+        """Check that pictures of both domains show something.
+
+        Raises:
+            DataSetError: They do not.
+        """
+        check_pair(next(iter(batches)))
+
     @abstractmethod
     def aligned(self, source: DepthOutput, target: DepthOutput) -> Mapping[str, Aligned]:
         """Return what each discriminator sees."""
@@ -94,14 +114,14 @@ class FeatureAlignment(Stage[Pair]):
             loss = loss + found.loss
             parts[f'{name}_accuracy'] = found.accuracy
         for name, term in self.terms(pictures, (source, target)).items():
-            loss = loss + term
-            parts[name] = term
+            loss = loss + term.weight * term.value
+            parts[name] = term.value
         return {'loss': loss, **{name: value.detach() for name, value in parts.items()}}
 
     def terms(
         self, pictures: tuple[Tensor, Tensor], outputs: tuple[DepthOutput, DepthOutput]
-    ) -> Mapping[str, Tensor]:
-        """Return further terms of the loss by name, each with its weight.
+    ) -> Mapping[str, Term]:
+        """Return further terms of the loss by name.
 
         Args:
             pictures: Pictures of source and target.

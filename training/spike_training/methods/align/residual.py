@@ -15,7 +15,7 @@ from spike_depth_ros.model.encoder import HybridEncoder
 from spike_training.engine.stage import Context
 from spike_training.learning.adversarial import PatchDiscriminator, TokenDiscriminator
 from spike_training.learning.looks import positions, see
-from spike_training.methods.align.alignment import Aligned, FeatureAlignment
+from spike_training.methods.align.alignment import Aligned, FeatureAlignment, Term
 from spike_training.methods.align.settings import ResidualConfig
 from spike_training.settings.config import ModelConfig
 
@@ -73,7 +73,7 @@ class Residual(FeatureAlignment):
 
     def terms(
         self, pictures: tuple[Tensor, Tensor], outputs: tuple[DepthOutput, DepthOutput]
-    ) -> Mapping[str, Tensor]:
+    ) -> Mapping[str, Term]:
         """Implement :meth:`FeatureAlignment.terms`: content, the features of the teacher."""
         with torch.no_grad():
             wanted = [see(self.teacher, picture).f_enc for picture in pictures]
@@ -81,4 +81,4 @@ class Residual(FeatureAlignment):
             (found.f_enc.float() - kept.float()).abs().mean()
             for found, kept in zip(outputs, wanted, strict=True)
         ]
-        return {'content': self.weights.content_weight * torch.stack(apart).mean()}
+        return {'content': Term(torch.stack(apart).mean(), self.weights.content_weight)}

@@ -215,6 +215,7 @@ class CrossModalityConfig(SupervisedConfig):
     """
 
     implementation = 'spike_training.methods.bicross.stages.cross_modality:CrossModality'
+    sees_tokens = True
     summary = 'learns spikes with the help of a teacher of RGB (CFKD)'
 
     kind: str = 'cross_modality'
@@ -257,6 +258,7 @@ class CrossDomainConfig(SupervisedConfig):
     """
 
     implementation = 'spike_training.methods.bicross.stages.cross_domain:CrossDomain'
+    sees_tokens = True
     summary = 'adapts to the unlabelled target (SCTS)'
     validates_loss = False  # but the criterion, which has a separate chart
 

@@ -17,10 +17,10 @@ from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.looks import edge_f1
 from spike_training.learning.adversarial import PatchDiscriminator
-from spike_training.learning.looks import source_picture, target_picture
+from spike_training.learning.looks import check_pair, source_picture, target_picture
 from spike_training.methods.translate.history import History
 from spike_training.methods.translate.losses import difference, discriminator_loss, look_loss
-from spike_training.methods.translate.pictures import check_pair, edge_warnings, undecayed
+from spike_training.methods.translate.pictures import edge_warnings, undecayed
 from spike_training.methods.translate.settings import CycleConfig
 from spike_training.sampling.sample import Pair
 from spike_training.settings.config import ModelConfig

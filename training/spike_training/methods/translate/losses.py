@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.heads import to_float32
-from spike_training.learning.adversarial import Alignment
+from spike_training.learning.adversarial import Alignment, accuracy_of
 
 
 def look_loss(discriminator: nn.Module, translated: Tensor) -> Tensor:
@@ -39,8 +39,8 @@ def discriminator_loss(discriminator: nn.Module, real: Tensor, translated: Tenso
         Loss and the share of patches classified correctly.
     """
     own, other = (to_float32(discriminator(part.detach())) for part in (real, translated))
-    accuracy = torch.cat([(own > 0.5).flatten(), (other < 0.5).flatten()]).float().mean()
-    return Alignment(((own - 1).square().mean() + other.square().mean()) / 2, accuracy)
+    loss = ((own - 1).square().mean() + other.square().mean()) / 2
+    return Alignment(loss, accuracy_of(own > 0.5, other < 0.5))
 
 
 def difference(one: Tensor, other: Tensor) -> Tensor:

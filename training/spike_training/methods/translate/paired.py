@@ -14,9 +14,9 @@ from spike_depth_ros.model.translator import Translator
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.looks import edge_f1
-from spike_training.learning.looks import source_picture, target_picture
+from spike_training.learning.looks import check_varied, source_picture, target_picture
 from spike_training.methods.translate.losses import difference
-from spike_training.methods.translate.pictures import check_varied, edge_warnings, undecayed
+from spike_training.methods.translate.pictures import edge_warnings, undecayed
 from spike_training.methods.translate.settings import PairedConfig
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig

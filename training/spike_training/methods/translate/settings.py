@@ -148,7 +148,7 @@ class CycleConfig(TranslatorConfig):
     @property
     def batches(self) -> BatchSpec:
         """Colours of the source, spikes of the target; see :attr:`StageConfig.batches`."""
-        return BatchSpec('both', rgb=True, spikes=False)
+        return BatchSpec('both', rgb=True, spikes=False, mirrored=True)
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
@@ -180,8 +180,10 @@ class PairedConfig(TranslatorConfig):
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
         yield from super().problems_in_run(config, before)
-        if config.target is not None and config.target.recordings:
-            yield 'target.recordings is given: expected none, generated scenes alone have pairs'
+        for name, domain in (('data', config.data), ('target', config.target)):
+            if domain is not None and domain.recordings:
+                pairs = 'generated scenes alone have pairs'
+                yield f'{name}.recordings is given: expected none, {pairs}'
 
 
 def _with_betas(resolved: ResolvedStage) -> ResolvedStage:

@@ -19,10 +19,16 @@ from spike_training.evaluation.statistics import untracked
 from spike_training.learning.adversarial import PatchDiscriminator, TokenDiscriminator, align
 from spike_training.learning.appearance import edge_aware_slope
 from spike_training.learning.backbone import freeze
-from spike_training.learning.looks import positions, see, source_picture, target_picture
+from spike_training.learning.looks import (
+    check_pair,
+    positions,
+    see,
+    source_picture,
+    target_picture,
+)
 from spike_training.learning.supervision import Supervision, network_groups
 from spike_training.methods.translate.losses import difference, discriminator_loss, look_loss
-from spike_training.methods.translate.pictures import check_pair, undecayed
+from spike_training.methods.translate.pictures import undecayed
 from spike_training.methods.translate.settings import TranslatedConfig
 from spike_training.sampling.sample import Pair
 from spike_training.settings.config import ModelConfig
