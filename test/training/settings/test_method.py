@@ -189,6 +189,14 @@ def test_kinds_of_other_methods_are_found():
         ('ssml.rgb', 'expected ssml.mutual or ssml.blind_spot or ssml.held_out or ssml.supervis'),
         ('..toy', "its method is '.' ("),
         ('bicross.pretrian', 'expected pretrain or cross_modality or cross_domain'),
+        (
+            'align.residul',
+            'expected align.residual or align.sequence; did you mean align.residual?',
+        ),
+        (
+            'alin.residual',
+            "its method is 'alin' (No module named 'alin'): expected bicross, ssml,",
+        ),
     ],
 )
 def test_a_kind_that_is_none_is_one_line(config, kind, message):
@@ -200,6 +208,11 @@ def test_a_kind_that_is_none_is_one_line(config, kind, message):
     # Which settings a kind of another method has is not known, either.
     expected = 'out is missing' if '.' in kind else 'stages[0].weightt is unknown'
     assert rest[0].strip().startswith(expected)
+
+
+def test_the_nearest_method_is_told():
+    with pytest.raises(ConfigError, match=r'METHOD; did you mean align\?$'):
+        find_method('alin')
 
 
 def test_kinds_have_no_dot():

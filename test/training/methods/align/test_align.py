@@ -14,6 +14,7 @@ from training_files import equal
 
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_training.engine.optim import check_groups
+from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.learning.adversarial import align
@@ -22,6 +23,7 @@ from spike_training.methods.align.residual import Residual
 from spike_training.methods.align.sequence import Sequence
 from spike_training.methods.align.settings import ResidualConfig, SequenceConfig
 from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.methods.translate.settings import CycleConfig
 from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import problems_of
 
@@ -151,15 +153,94 @@ def test_the_network_makes_it_harder_for_discriminators(kind, settings, batch):
 
 
 @both
-def test_equal_domains_leave_discriminators_at_chance(kind, settings, batch):
-    same = dataclasses.replace(
-        batch, source=dataclasses.replace(batch.source, rgb=target_picture(batch.target))
-    )
-    stage = stage_of(kind, settings)
-    found = learn(stage, same, steps=20)
-    rates = [value for name, value in found.items() if name.endswith('_accuracy')]
+@pytest.mark.parametrize('differ', [False, True])
+def test_discriminators_tell_domains_that_differ_and_no_others(kind, settings, differ):
+    # Statistics of a batch would hide what its look is before anything is learnt.
+    kept = {'trainable': 'weights'} if kind is Sequence else {}
+    stage = stage_of(kind, settings, **dict.fromkeys(WEIGHTS[kind], 0.0), **kept).train()
+    drawn = pairs()
+
+    def shown(step):
+        pair = drawn.batch(step, 4)
+        if differ:
+            return pair
+        other = target_picture(drawn.batch(1000 + step, 4).target)
+        return dataclasses.replace(pair, source=dataclasses.replace(pair.source, rgb=other))
+
+    optimizer = torch.optim.AdamW(stage.discriminators.parameters(), 3e-3)
+    for step in range(40):
+        optimizer.zero_grad()
+        stage(shown(step), 'train')['loss'].backward()
+        optimizer.step()
+    with torch.no_grad():
+        found = [stage(shown(2000 + step), 'train') for step in range(5)]
+    names = [name for name in found[0] if name.endswith('_accuracy')]
+    rates = [sum(float(one[name]) for one in found) / len(found) for name in names]
     assert len(rates) == 2
-    assert all(value == pytest.approx(0.5) for value in rates)
+    if differ:
+        assert max(rates) > 0.7
+    else:
+        assert rates == pytest.approx([0.5, 0.5], abs=0.15)
+
+
+@both
+def test_each_weight_is_of_its_own_discriminator(kind, settings, batch):
+    """The gradient of the network is that without them, less each one's by its weight."""
+
+    def gradients(*weights):
+        given = dict(zip(WEIGHTS[kind], weights, strict=True))
+        stage = stage_of(kind, settings, **given).train()
+        stage(batch, 'train')['loss'].backward()
+        return torch.cat(
+            [p.grad.flatten() for p in stage.network.parameters() if p.grad is not None]
+        )
+
+    none, first, second = gradients(0.0, 0.0), gradients(1.0, 0.0), gradients(0.0, 1.0)
+    assert not torch.allclose(first, none)
+    assert not torch.allclose(second, none)
+    expected = none + 2 * (first - none) + 5 * (second - none)
+    torch.testing.assert_close(gradients(2.0, 5.0), expected, rtol=1e-3, atol=1e-4)
+    stage = stage_of(kind, settings, **dict(zip(WEIGHTS[kind], (2.0, 5.0), strict=True))).train()
+    pictures = source_picture(batch.source), target_picture(batch.target)
+    seen = stage.aligned(*(see(stage.network, one) for one in pictures))
+    assert [one.weight for one in seen.values()] == [2.0, 5.0]
+    assert [f'{name.removesuffix("s")}_weight' for name in seen] == [*WEIGHTS[kind]]
+
+
+def test_weights_are_those_of_the_authors():
+    sequence, residual = SequenceConfig(), ResidualConfig()
+    assert (sequence.token_weight, sequence.position_weight) == (0.1, 1.0)
+    assert (residual.feature_weight, residual.depth_weight, residual.content_weight) == (
+        0.1, 0.1, 1.0
+    )  # fmt: skip
+
+
+class Unlabelled(RampSource):
+    """The same samples, whose labels would spoil whatever they touch."""
+
+    def batch(self, *args):
+        batch = super().batch(*args)
+        nothing = torch.full_like(batch.depth, math.nan)
+        return dataclasses.replace(batch, depth=nothing, fx=torch.full_like(batch.fx, math.nan))
+
+
+@both
+def test_labels_of_the_target_change_not_a_bit(kind, settings):
+    weights = []
+    for target in (RampSource, Unlabelled):
+        stage = stage_of(kind, settings)
+        learn(stage, pairs(target).batch(0, 4))
+        weights.append(stage.state_dict())
+    assert equal(*weights)
+
+
+@both
+def test_a_domain_that_shows_nothing_is_told(kind, settings, batch):
+    stage = stage_of(kind, settings)
+    stage.begin([batch])
+    dark = dataclasses.replace(batch.target, counts=torch.zeros_like(batch.target.counts))
+    with pytest.raises(DataSetError, match=r'pictures of the target are all 0\.000: expected'):
+        stage.begin([dataclasses.replace(batch, target=dark)])
 
 
 class TestResidual:
@@ -212,6 +293,13 @@ class TestSequence:
         ):
             assert torch.equal(found.running_mean, wanted.running_mean)
 
+    def test_statistics_stay_where_weights_alone_learn(self, batch):
+        stage = stage_of(Sequence, SequenceConfig, trainable='weights')
+        before = [layer.running_mean.clone() for layer in batch_norms(stage.network)]
+        learn(stage, batch)
+        for layer, kept in zip(batch_norms(stage.network), before, strict=True):
+            assert torch.equal(layer.running_mean, kept)
+
     def test_a_picture_shows_both_domains(self, batch):
         stage = stage_of(Sequence, SequenceConfig).eval()
         with torch.no_grad():
@@ -241,6 +329,23 @@ class TestSettings:
     def test_what_cannot_be_is_told(self, tmp_path, changes, told):
         stage = ResidualConfig(**{'name': 'aligned', 'init_from': 'teacher'} | changes)
         assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
+
+    def test_a_network_of_another_task_is_no_start(self, tmp_path):
+        for name in ('look', 'previous'):
+            stage = SequenceConfig(name='aligned', init_from=name)
+            config = self.run_of(tmp_path, stage)
+            config.stages.insert(1, CycleConfig(name='look'))
+            told = '\n'.join(problems_of(config))
+            expected = "init_from is 'look', of the task translation: expected an earlier stage of"
+            assert expected in told
+
+    @both
+    def test_a_network_without_tokens_of_one_width_is_told(self, tmp_path, kind, settings):
+        config = self.run_of(tmp_path, settings(name='aligned', init_from='teacher'))
+        config.model.architecture, config.model.settings = 'dpn', {}
+        told = '\n'.join(problems_of(config))
+        assert 'aligns tokens: expected model.architecture dpt_tiny or unet_lite or' in told
+        assert ', it is dpn' in told
 
     def test_a_network_of_spikes_is_no_start(self, tmp_path):
         stage = SequenceConfig(name='aligned', init_from='teacher')

@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 import torch
@@ -21,7 +22,8 @@ from spike_depth_ros.model.translator import Translator
 from spike_training.engine.optim import check_groups
 from spike_training.errors import DataSetError
 from spike_training.evaluation.statistics import batch_norms
-from spike_training.learning.looks import check_varied, see, target_picture
+from spike_training.learning.adversarial import align
+from spike_training.learning.looks import check_varied, positions, see, target_picture
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.translate.cycle import Cycle
 from spike_training.methods.translate.history import History
@@ -168,16 +170,33 @@ class TestCycle:
         assert all(g.abs().sum() == 0 for g in grads(stage.translator))
         assert all(g.abs().sum() > 0 for g in grads(stage.discriminators))
 
-    def test_equal_looks_leave_discriminators_at_chance(self, batch):
-        same = target_picture(batch.target)
-        source = dataclasses.replace(batch.source, rgb=same)
-        equal_looks = dataclasses.replace(batch, source=source)
-        sizes = TranslatorSettings(**SIZES)
+    @pytest.mark.parametrize('differ', [False, True])
+    def test_discriminators_tell_looks_that_differ_and_no_others(self, differ):
+        sizes, drawn = TranslatorSettings(**SIZES), pairs()
         config = CycleConfig(gan=GAN, look_weight=0.0)
+        torch.manual_seed(0)
         stage = Cycle(Translator(sizes), Translator(sizes), config, MODEL, (32, 48)).train()
-        found = stage(equal_looks, 'train')
+
+        def shown(step):
+            pair = drawn.batch(step, 4)
+            if differ:
+                return pair
+            other = target_picture(drawn.batch(1000 + step, 4).target)
+            return dataclasses.replace(pair, source=dataclasses.replace(pair.source, rgb=other))
+
+        optimizer = torch.optim.Adam(stage.discriminators.parameters(), 3e-3, BETAS)
+        for step in range(40):
+            optimizer.zero_grad()
+            stage(shown(step), 'train')['loss'].backward()
+            optimizer.step()
+        with torch.no_grad():
+            found = [stage(shown(2000 + step), 'val') for step in range(5)]
         for look in ('source', 'target'):
-            assert found[f'{look}_accuracy'] == pytest.approx(0.5)
+            rate = sum(float(one[f'{look}_accuracy']) for one in found) / len(found)
+            if differ:
+                assert rate > 0.8
+            else:
+                assert rate == pytest.approx(0.5, abs=0.15)
 
     def test_a_picture_of_one_value_has_finite_gradients(self, batch):
         one = torch.full_like(batch.target.counts, 8)
@@ -264,6 +283,42 @@ class TestTranslated:
         # The discriminator of features, which has learnt nothing: near 2 ln 2.
         assert rest.item() == pytest.approx(1.386, abs=0.2)
 
+    def test_weights_are_those_of_the_authors_over_100(self):
+        config = TranslatedConfig()
+        assert (config.identity_weight, config.look_weight) == (1.0, 0.01)
+        assert (config.feature_weight, config.smooth_weight) == (0.01, 0.001)
+        assert (config.uncertainty_weight, config.discriminator_every) == (1.0, 5)
+        cycle = CycleConfig()
+        assert (cycle.cycle_weight, cycle.identity_weight, cycle.look_weight) == (10, 5, 1)
+
+    def test_the_discriminator_of_features_works_against_the_network(self, batch):
+        """Through a reversed gradient, by its weight."""
+
+        def gradient(weight):
+            stage = translated_of(feature_weight=weight).train()
+            stage(batch, 'train')['loss'].backward()
+            return torch.cat([g.flatten() for g in grads(stage.network)])
+
+        none, one = gradient(0.0), gradient(1.0)
+        assert not torch.allclose(none, one)
+        torch.testing.assert_close(gradient(3.0), none + 3 * (one - none), rtol=1e-3, atol=1e-4)
+        stage = translated_of(feature_weight=1.0).train()
+
+        def loss():
+            seen = (
+                see(stage.network, p).f_enc
+                for p in (stage.translator(batch.source.rgb), target_picture(batch.target))
+            )
+            return align(stage.discriminators['features'], *map(positions, seen), 1.0).loss
+
+        before = loss()
+        before.backward()
+        with torch.no_grad():
+            for p in stage.network.parameters():
+                if p.grad is not None:
+                    p -= 1e-3 * p.grad / (p.grad.norm() + 1e-9)
+        assert loss() > before  # the network takes a step down its own, reversed gradient
+
     def test_labels_teach_translator_and_network(self, batch):
         nothing = dict.fromkeys(
             ('identity_weight', 'look_weight', 'feature_weight', 'smooth_weight'), 0.0
@@ -310,6 +365,16 @@ class TestPaired:
             optimizer.step()
             losses.append(loss.item())
         assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+    def test_depth_changes_not_a_bit(self):
+        found = []
+        for depth in (1.0, math.nan):
+            stage = Paired(translator(), PairedConfig(), MODEL).train()
+            batch = RampSource(with_rgb=True, planes=(256,)).batch(0, 4)
+            batch = dataclasses.replace(batch, depth=torch.full_like(batch.depth, depth))
+            stage(batch, 'train')['loss'].backward()
+            found.append([*grads(stage)])
+        assert all(map(torch.equal, *found))
 
 
 class TestChecks:
@@ -364,6 +429,12 @@ class TestSettings:
     def test_what_cannot_be_is_told(self, tmp_path, stage, told):
         stage.name = 'look'
         assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
+
+    def test_recordings_have_no_pairs(self, tmp_path):
+        config = self.run_of(tmp_path, PairedConfig(name='look', settings=SIZES))
+        config.data.recordings = {'tum': str(tmp_path)}
+        told = '\n'.join(problems_of(config))
+        assert 'data.recordings is given: expected none, generated scenes alone have pairs' in told
 
     def test_without_a_target_there_is_no_other_look(self, tmp_path):
         for stage in (CycleConfig(name='look'), PairedConfig(name='look')):
