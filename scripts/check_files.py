@@ -35,6 +35,12 @@ FAULTS = Path('docs/reliability.md')
 
 NAMED_TEST = re.compile(r'\| `([\w/]+\.py)::(test_\w+)(?:\[[^`]*\])?` \|$')
 
+NAMED_CODE = re.compile(r'`(\w+)\.(\w+)`')
+"""Name of a module or class and of what it defines or inherits, as in the cell before the last."""
+
+CODE = ('spike_depth_ros', 'training', 'scripts', 'launch')
+"""Folders of the code that these name."""
+
 
 def untested_faults(text: str) -> Iterator[str]:
     """Yield the rows of the table of faults whose test does not exist."""
@@ -47,6 +53,21 @@ def untested_faults(text: str) -> Iterator[str]:
             yield f'expected a test, `path/of/file.py::test_name`, at the end of: {row}'
         elif not Path(named[1]).is_file() or f'def {named[2]}(' not in Path(named[1]).read_text():
             yield f'{named[1]} has no {named[2]}'
+        else:
+            handling = row.removesuffix(named[0]).rpartition(' | ')[2]
+            for owner, name in NAMED_CODE.findall(handling):
+                if not is_defined(owner, name):
+                    yield f'there is no {owner}.{name}, which this names: {row}'
+
+
+def is_defined(owner: str, name: str) -> bool:
+    """Check that a module defines a name; of a class, that both are defined, as it may inherit."""
+    code = [path for folder in CODE for path in Path(folder).rglob('*.py')]
+    modules = [path for path in code if path.stem == owner]
+    texts = [path.read_text(encoding='utf-8') for path in modules or code]
+    has_owner = modules or any(f'class {owner}' in text for text in texts)
+    defined = re.compile(rf'(def|class) {name}\b|\b{name}(: [^=\n]+)? = ')
+    return bool(has_owner) and any(defined.search(text) for text in texts)
 
 
 def problems(path: Path) -> Iterator[str]:

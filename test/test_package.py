@@ -467,6 +467,25 @@ def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | No
     assert (problem or 'are good') in result.stdout
 
 
+def test_file_check_finds_code_that_is_named_and_gone(tmp_path: Path) -> None:
+    names = {'Kept.held': None, 'kept.held': None, 'Gone.held': 'Gone.held', 'Kept.a': 'Kept.a'}
+    script = ROOT / 'scripts' / 'check_files.py'
+    head = ''.join(script.read_text(encoding='utf-8').splitlines(keepends=True)[:2])
+    for path, text in {
+        'scripts/kept.py': 'class Kept:\n    def held(self): ...\n',
+        'test_a.py': 'def test_a(): ...\n',
+    }.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(head + text)
+    page = tmp_path / 'docs' / 'reliability.md'
+    page.parent.mkdir()
+    subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
+    for name, gone in names.items():
+        page.write_bytes(FAULTS + f'| a | `{name}` | `test_a.py::test_a` |\n'.encode())
+        result = run_program(sys.executable, script, cwd=tmp_path)
+        assert (f'there is no {gone}' if gone else 'are good') in result.stdout
+
+
 # --- The passes of `make test` ------------------------------------------------------------------
 
 
