@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,10 +13,10 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from spike_depth_ros.nodes import private_rclpy
-from spike_depth_ros.nodes.topic_reader import Input, ReaderGroup, Source, TopicReader
+from spike_depth_ros.nodes.topic_reader import Input, Reader, ReaderGroup, Source, TopicReader
 
 
-class ExecutorReader:
+class ExecutorReader(Reader):
     """Reader with the methods of :class:`TopicReader`, whose messages an executor takes.
 
     Callbacks of the node delay it, so that messages may be lost. The executor handles the events.
@@ -30,11 +29,8 @@ class ExecutorReader:
     def __init__(
         self, inputs: Sequence[Input], failed: Callable[[Exception, str], object]
     ) -> None:
-        self._failed = failed
-        self._lock = threading.RLock()  # executors have several threads, stop() is another's
+        super().__init__(inputs, failed)
         self._running = False
-        self._sources = [Source(given) for given in inputs]
-        self._successors: list[tuple[Source, Source]] = []
         for source in self._sources:
             self._connect(source)
 
@@ -44,32 +40,18 @@ class ExecutorReader:
 
     def stop(self) -> None:
         """Handle no message after the current one."""
-        with self._lock:
+        with self._changing:
             self._running = False
 
     def hand_over(self, subscription: Subscription, successor: Input) -> None:
         """Replace one of the inputs at the first message of another subscription."""
-        with self._lock:
-            old = next(one for one in self._sources if one.subscription is subscription)
-            new = Source(successor)
-            self._successors.append((old, new))
-            self._connect(new)
-
-    def keep(self, subscription: Subscription) -> None:
-        """Cancel the pending hand-over of a subscription, which stays."""
-        with self._lock:
-            self._successors = [
-                pair for pair in self._successors if pair[0].subscription is not subscription
-            ]
-
-    def reads(self, subscription: Subscription) -> bool:
-        """Return True if messages of a subscription are handled."""
-        with self._lock:
-            return any(source.subscription is subscription for source in self._sources)
+        with self._changing:
+            super().hand_over(subscription, successor)
+            self._connect(self._successors[-1][1])
 
     def uses(self, subscription: Subscription) -> bool:
         """Return True if a subscription must not yet be destroyed."""
-        with self._lock:
+        with self._changing:
             used = [*self._sources, *(new for _, new in self._successors)]
             return self._running and any(one.subscription is subscription for one in used)
 
@@ -81,7 +63,7 @@ class ExecutorReader:
         source.subscription.callback = functools.partial(self._on_message, source)
 
     def _on_message(self, source: Source, message: Any, info: dict[str, Any]) -> None:
-        with self._lock:
+        with self._changing:  # executors have several threads, and stop() is called by another
             if not self._running:
                 return
             for pair in [one for one in self._successors if one[1] is source]:
@@ -89,12 +71,8 @@ class ExecutorReader:
                 new.follow(old)
                 self._sources = [new if each is old else each for each in self._sources]
                 self._successors.remove(pair)
-            if source not in self._sources or source.is_copy(info):
-                return
-            try:
-                source.handle(message, info.get('publication_sequence_number'))
-            except Exception as error:
-                self._failed(error, f'the handler of {source.subscription.topic_name}')
+            if source in self._sources:
+                self._handle(source, message, info)
 
 
 def reader_group(lacking: str) -> CallbackGroup:

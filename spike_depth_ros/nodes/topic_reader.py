@@ -82,41 +82,27 @@ class Source:
         return False
 
 
-class TopicReader(threading.Thread):
-    """Thread that takes the messages of a few subscriptions, and handles their events.
-
-    An executor makes a wait set of all entities of a node for each message, and handles one
-    callback after the other: 30 entities take more time than the message itself, and a parameter
-    callback delays the stream. This thread waits only for its own subscriptions, and takes all
-    queued messages before it waits again.
+class Reader:
+    """Subscriptions that are read, and those that replace them.
 
     Args:
-        node: Node of the subscriptions.
         inputs: Subscriptions, in the order in which they are drained.
-        failed: Called with an exception of a handler and its place; the thread goes on.
+        failed: Called with an exception of a handler and its place; reading goes on.
     """
 
     def __init__(
-        self,
-        node: Node,
-        inputs: Sequence[Input],
-        failed: Callable[[Exception, str], object],
+        self, inputs: Sequence[Input], failed: Callable[[Exception, str], object]
     ) -> None:
-        super().__init__(name='topic_reader', daemon=True)
-        self._context = node.context
         self._failed = failed
-        self._stopping = threading.Event()
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()
         self._sources = [Source(given) for given in inputs]
         self._successors: list[tuple[Source, Source]] = []
-        self._watched: list[Source] = []
-        self._watch()
 
     def hand_over(self, subscription: Subscription, successor: Input) -> None:
         """Replace one of the inputs by another subscription of its topic.
 
-        The old one is read until a message has reached the new one. Then the old one is drained
-        and no longer read. Messages that both have received are handled once.
+        The old one is read until a message has reached the new one. Messages that both have
+        received are handled once.
 
         Args:
             subscription: The old subscription.
@@ -137,6 +123,43 @@ class TopicReader(threading.Thread):
         """Return True if messages of a subscription are handled."""
         with self._changing:
             return any(source.subscription is subscription for source in self._sources)
+
+    def _handle(self, source: Source, message: Any, info: dict[str, int | None]) -> None:
+        if source.is_copy(info):
+            return
+        try:
+            source.handle(message, info.get('publication_sequence_number'))
+        except Exception as error:
+            self._failed(error, f'the handler of {source.subscription.topic_name}')
+
+
+class TopicReader(Reader, threading.Thread):
+    """Thread that takes the messages of a few subscriptions, and handles their events.
+
+    An executor makes a wait set of all entities of a node for each message, and handles one
+    callback after the other: 30 entities take more time than the message itself, and a parameter
+    callback delays the stream. This thread waits only for its own subscriptions, and takes all
+    queued messages before it waits again. A replaced subscription is drained before the first
+    message of its successor is handled.
+
+    Args:
+        node: Node of the subscriptions.
+        inputs: Subscriptions, in the order in which they are drained.
+        failed: Called with an exception of a handler and its place; the thread goes on.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        inputs: Sequence[Input],
+        failed: Callable[[Exception, str], object],
+    ) -> None:
+        Reader.__init__(self, inputs, failed)
+        threading.Thread.__init__(self, name='topic_reader', daemon=True)
+        self._context = node.context
+        self._stopping = threading.Event()
+        self._watched: list[Source] = []
+        self._watch()
 
     def uses(self, subscription: Subscription) -> bool:
         """Return True if a subscription must not yet be destroyed."""
@@ -205,14 +228,6 @@ class TopicReader(threading.Thread):
             if taken is None:
                 return
             self._handle(source, *taken)
-
-    def _handle(self, source: Source, message: Any, info: dict[str, int | None]) -> None:
-        if source.is_copy(info):
-            return
-        try:
-            source.handle(message, info.get('publication_sequence_number'))
-        except Exception as error:
-            self._failed(error, f'the handler of {source.subscription.topic_name}')
 
 
 class LossAttribution:
