@@ -34,8 +34,9 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.arguments import count
-from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, write_atomically
+from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint
 from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.result_files import write_atomically
 from spike_training.adaptation.acceptance import Comparison
 from spike_training.adaptation.candidates import (
     AVERAGE,

@@ -16,7 +16,6 @@ import importlib.resources
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -24,7 +23,8 @@ from typing import Any, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.errors import OneLineError, naming, one_line
+from spike_depth_ros.errors import OneLineError, one_line
+from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stream.correction import PREFIX, SensorCorrection
 from spike_depth_ros.stream.window import ReferencePlane
 
@@ -32,9 +32,6 @@ FORMAT_VERSION = 1
 """Version of the metadata that is written; newer ones are refused."""
 
 METADATA_KEY = 'spike_depth_ros'
-
-UNFINISHED = '.unfinished'
-"""Suffix of files that are being written."""
 
 MAX_METADATA_BYTES = 1_000_000
 """Bytes of metadata that are read at most. Reading 60 MB blocks the interpreter for seconds."""
@@ -604,39 +601,6 @@ def save(
     return info
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes, sync: bool = True) -> None:
-    """Write a file under a temporary name that nobody can foresee, and rename it.
-
-    Args:
-        path: The file.
-        content: Its content.
-        sync: Wait until the content is on the disk, which may take a second.
-
-    Raises:
-        OSError: It cannot be written, for example as the disk is full; it names the file.
-    """
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(UNFINISHED, f'.{target.name}.', target.parent)
-    try:
-        with naming(target), os.fdopen(handle, 'wb') as file:
-            file.write(content)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-            # mkstemp makes files that only their owner can read.
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove files that a killed :func:`write_atomically` left in a folder."""
-    for path in folder.glob(f'.*{UNFINISHED}'):
-        path.unlink(missing_ok=True)
-
-
 def hash_weights(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
     """Return the SHA-256 of name, type, shape and bytes of all tensors, in the order of names."""
     digest = hashlib.sha256()
@@ -645,11 +609,6 @@ def hash_weights(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
         digest.update(f'{name} {value.dtype.str} {list(value.shape)}\n'.encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
-
-
-def hash_file(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _kind_of(fields: Mapping[str, Any]) -> type[CheckpointInfo]:

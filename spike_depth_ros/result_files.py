@@ -1,17 +1,56 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Results in their places: atomic replacement of an earlier run's, or under a new name."""
+"""Files in their places: written or replaced whole, or under a new name."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from spike_depth_ros.errors import naming
+
 UNFINISHED = '.incomplete_'
 """Beginning of the names of unfinished results, which are made beside their places."""
+
+PART_SUFFIX = '.unfinished'
+"""Suffix of files that are being written."""
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes, sync: bool = True) -> None:
+    """Write a file under a temporary name that nobody can foresee, and rename it.
+
+    Args:
+        path: The file.
+        content: Its content.
+        sync: Wait until the content is on the disk, which may take a second.
+
+    Raises:
+        OSError: It cannot be written, for example as the disk is full; it names the file.
+    """
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(PART_SUFFIX, f'.{target.name}.', target.parent)
+    try:
+        with naming(target), os.fdopen(handle, 'wb') as file:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+            # mkstemp makes files that only their owner can read.
+            os.fchmod(file.fileno(), 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove files that a killed :func:`write_atomically` left in a folder."""
+    for path in folder.glob(f'.*{PART_SUFFIX}'):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -80,3 +119,8 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def hash_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -22,8 +22,9 @@ from spike_depth_ros.backends import (
     count,
     smallest_layout,
 )
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, SpikeInfo, hash_file
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, SpikeInfo
 from spike_depth_ros.errors import check_utf8, one_line
+from spike_depth_ros.result_files import hash_file
 
 _COUNTS = 'tensor(uint16)'
 """Type of the input ``counts``; older exports have uint8, counts of single pixels."""

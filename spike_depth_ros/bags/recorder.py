@@ -15,8 +15,8 @@ from rosbags.rosbag2 import Writer
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagMessage, typestore
 from spike_depth_ros.bags.writing import Metadata, bag_writer, merge_metadata
-from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.errors import one_line
+from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.safe_yaml import read_yaml
 
 SPARE_BYTES = 500_000_000

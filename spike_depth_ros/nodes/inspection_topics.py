@@ -24,7 +24,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.graph import (
     ANY_PUBLISHER,
@@ -34,6 +33,7 @@ from spike_depth_ros.nodes.graph import (
     printable,
 )
 from spike_depth_ros.nodes.process import UserError
+from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES
 
 LONGEST = 32

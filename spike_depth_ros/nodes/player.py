@@ -26,13 +26,13 @@ from spike_depth_ros.arguments import (
     count,
     not_negative,
 )
-from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
 from spike_depth_ros.nodes.player_packets import Frame, Packet, TrueDepth
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.nodes.spike_topics import SpikeTopics
+from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.plane_clock import FRAME_ID, NANOSECONDS

@@ -21,7 +21,6 @@ from spike_depth_ros.checkpoint import (
     SpikeInfo,
     default_checkpoint,
     find_checkpoint,
-    hash_file,
     load,
     load_info,
     onnx_path,
@@ -29,6 +28,7 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.result_files import hash_file
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection

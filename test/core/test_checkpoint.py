@@ -37,9 +37,9 @@ from spike_depth_ros.checkpoint import (
     load_with_correction,
     onnx_path,
     save,
-    write_atomically,
 )
 from spike_depth_ros.estimator import DepthEstimator, ImageEstimator
+from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.stream.correction import SensorCorrection
 

@@ -9,7 +9,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spike_depth_ros.checkpoint import default_checkpoint, hash_file, load, onnx_path, save
+from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
+from spike_depth_ros.result_files import hash_file
 
 
 def not_finite_export(path):

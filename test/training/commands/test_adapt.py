@@ -34,11 +34,11 @@ from training_files import write  # noqa: E402
 from spike_depth_ros.checkpoint import (  # noqa: E402
     CheckpointError,
     find_checkpoint,
-    hash_file,
     load,
     load_with_correction,
 )
 from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
+from spike_depth_ros.result_files import hash_file  # noqa: E402
 from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
 from spike_depth_ros.stream.window import Window  # noqa: E402
 from spike_training.adaptation import (  # noqa: E402

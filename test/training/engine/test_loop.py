@@ -19,7 +19,8 @@ from ramps import RampSource
 from tiny_stage import CONFIG, INFO, STEPS, TinyStage, train
 from training_files import equal, rows, state_of
 
-from spike_depth_ros.checkpoint import load, write_atomically
+from spike_depth_ros.checkpoint import load
+from spike_depth_ros.result_files import write_atomically
 from spike_training.engine import checkpoints
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric

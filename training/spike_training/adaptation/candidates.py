@@ -17,15 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import (
-    DepthInfo,
-    find_checkpoint,
-    hash_file,
-    load,
-    save,
-    write_atomically,
-)
+from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load, save
 from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.result_files import hash_file, write_atomically
 from spike_training.adaptation.correction import CorrectedSource, Corrections
 from spike_training.adaptation.evidence import AnyTested, choose
 from spike_training.adaptation.stored import mapping, number, read

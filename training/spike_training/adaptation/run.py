@@ -20,14 +20,12 @@ from spike_depth_ros.checkpoint import (
     CheckpointError,
     DepthInfo,
     find_checkpoint,
-    hash_file,
     load_with_correction,
     onnx_path,
-    remove_unfinished,
-    write_atomically,
 )
 from spike_depth_ros.errors import printable
 from spike_depth_ros.folder_lock import LOCK
+from spike_depth_ros.result_files import hash_file, remove_unfinished, write_atomically
 from spike_training.adaptation import ros_commands
 from spike_training.adaptation.acceptance import (
     OLD,

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load, write_atomically
+from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
+from spike_depth_ros.result_files import write_atomically
 from spike_training.choices import Device
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder

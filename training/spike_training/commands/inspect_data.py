@@ -56,7 +56,7 @@ def inspect_data(
             'and planes a second'
         )
     from spike_depth_ros import pictures
-    from spike_depth_ros.checkpoint import write_atomically
+    from spike_depth_ros.result_files import write_atomically
     from spike_training.datasets import readers
     from spike_training.datasets.clip import Clip, SpikeClip
     from spike_training.evaluation.report import to_json

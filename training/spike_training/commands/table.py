@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.result_files import write_atomically
 from spike_training.dask_client import connect
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, TrainingError

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.result_files import write_atomically
 from spike_training.errors import DataSetError, one_line
 
 FILE = 'labels.json'

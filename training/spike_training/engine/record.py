@@ -26,8 +26,8 @@ from rich.progress import (
 )
 from torch import Tensor
 
-from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.errors import naming
+from spike_depth_ros.result_files import write_atomically
 
 Scalars = Mapping[str, float]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from spike_depth_ros.checkpoint import UNFINISHED, write_atomically
 from spike_depth_ros.folder_lock import LOCK
+from spike_depth_ros.result_files import PART_SUFFIX, write_atomically
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_training.datasets.clip import Depth, Matrix, Rgb
 from spike_training.datasets.labels import FILE, RELATIVE, Labels, write_labels
@@ -55,7 +55,7 @@ def prepare_folder(out: Path, labels: Labels, settings: Mapping[str, object]) ->
         raise ConfigError(f'{out}: expected a new or empty folder, or one of labels')
     make_folder(out)
     write_labels(out, labels, settings)
-    for part in out.rglob(f'.*{UNFINISHED}'):
+    for part in out.rglob(f'.*{PART_SUFFIX}'):
         part.unlink()
 
 

@@ -27,17 +27,16 @@ from spike_depth_ros.checkpoint import (
     StereoInfo,
     Tensors,
     UpsampleInfo,
-    hash_file,
     hash_weights,
     load_with_correction,
     onnx_path,
     save,
-    write_atomically,
 )
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.result_files import hash_file, write_atomically
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
 from spike_training.evaluation.statistics import fresh_statistics

@@ -24,12 +24,11 @@ from spike_depth_ros.checkpoint import (
     TranslationInfo,
     UpsampleInfo,
     load,
-    remove_unfinished,
     save,
-    write_atomically,
 )
 from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.model.registry import weights_of
+from spike_depth_ros.result_files import remove_unfinished, write_atomically
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import newest_model

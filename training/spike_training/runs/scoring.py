@@ -22,8 +22,8 @@ from spike_depth_ros.checkpoint import (
     load,
     load_info,
     load_with_correction,
-    write_atomically,
 )
+from spike_depth_ros.result_files import write_atomically
 from spike_training.choices import MEAN_RATE, Device
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device

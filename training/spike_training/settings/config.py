@@ -555,11 +555,11 @@ class StageConfig:
             )
         follows = self.init_from == 'previous' and len(before) > 0
         start = before[-1].name if follows else self.init_from
-        for key, name in (('init_from', start), ('average_with', self.average_with)):
-            if name is not None and tasks.get(name, self.task) != self.task:
+        for key, built_on in (('init_from', start), ('average_with', self.average_with)):
+            if (other := tasks.get(built_on or '', self.task)) != self.task:
                 yield (
-                    f'{key} is {name!r}, of the task {tasks[name]}: expected an earlier stage of '
-                    f'the task {self.task}'
+                    f'{key} is {built_on!r}, of the task {other}: expected an earlier stage of the '
+                    f'task {self.task}'
                 )
         average = self.average_with
         if average is not None and is_file_of_weights(average):

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.folder_lock import LOCK
+from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Matrix

@@ -32,8 +32,8 @@ from spike_depth_ros.checkpoint import (
     UpsampleInfo,
     load,
     load_info,
-    write_atomically,
 )
+from spike_depth_ros.result_files import write_atomically
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.depth_maps import MapFolder
