@@ -558,8 +558,8 @@ class StageConfig:
         for key, built_on in (('init_from', start), ('average_with', self.average_with)):
             if (other := tasks.get(built_on or '', self.task)) != self.task:
                 yield (
-                    f'{key} is {built_on!r}, of the task {other}: expected an earlier stage of the '
-                    f'task {self.task}'
+                    f'{key} is {built_on!r}, of the task {other}: expected an earlier stage of '
+                    f'the task {self.task}'
                 )
         average = self.average_with
         if average is not None and is_file_of_weights(average):
