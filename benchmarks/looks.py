@@ -6,7 +6,9 @@
 
 from the repository's root, once ``run.py table`` has trained the row of the translator. Each line
 has a scene: the target's spikes as a picture, mean and deviation of its channels matched,
-translated, and the same scene in the look of the source.
+translated, and the same scene in the look of the source. With ``--scores`` instead of a picture a
+table of scores is printed: of these pictures, as they are, matched and translated, and what edges
+of pictures score that are shifted or of another scene.
 """
 
 from __future__ import annotations
@@ -16,18 +18,23 @@ import dataclasses
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
+from PIL import Image
+from torch import nn
 
 from spike_depth_ros.checkpoint import TranslationInfo, load
-from spike_training.errors import ConfigError
+from spike_depth_ros.depth_colours import Rgb
+from spike_depth_ros.pictures import strip
+from spike_training.errors import ConfigError, one_line
+from spike_training.evaluation.looks import LOOKS, score_pictures
 from spike_training.evaluation.predictors import build_for_evaluation
-from spike_training.learning.panels import Panels
 from spike_training.runs.translation_evaluation import both_looks, has_both_looks, match_look
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import Scoring, units_of
+
+SHIFT_PX = 4
+"""Shift of pictures whose edges are compared, pixels."""
 
 TABLE = Path(__file__).parents[1] / 'training/configs/tables/translation.yaml'
 
@@ -51,8 +58,8 @@ def find_scoring(table: Path, row: str, seed: int, cache: Path) -> Scoring:
     return scoring
 
 
-def draw(scoring: Scoring, scenes: int) -> npt.NDArray[np.uint8]:
-    """Draw the first test scenes of each style of the target, ``[rows, columns, 3]`` BGR."""
+def draw(scoring: Scoring, scenes: int) -> Rgb:
+    """Draw the first test scenes of each style of the target, ``[rows, columns, 3]`` RGB."""
     assert scoring.second is not None
     config, device = scoring.config, torch.device('cpu')
     assert config.target_data is not None
@@ -60,14 +67,73 @@ def draw(scoring: Scoring, scenes: int) -> npt.NDArray[np.uint8]:
     translator = build_for_evaluation(*load(scoring.second.checkpoint, TranslationInfo), device)
     sizes = dataclasses.replace(config.evaluate, scenes=scenes, batch_size=scenes)
     few = dataclasses.replace(config, evaluate=sizes)
-    show, sheets = Panels(config.model), []
+    sheets = []
     for part in config.target_data.parts:
         ((seen, true),) = both_looks(few, part, device)
         with torch.inference_mode():
             looks = {'target': seen, 'matched': matched(seen), 'translated': translator(seen)}
         looks['look of the source'] = true
-        sheets.append(show.sheet([show.images(one, title) for title, one in looks.items()]))
-    return np.vstack(sheets)
+        sheets += [
+            (as_picture(images[scene]), title)
+            for scene in range(scenes)
+            for title, images in looks.items()
+        ]
+    return strip(sheets, columns=2 * len(looks))
+
+
+def as_picture(image: torch.Tensor) -> Rgb:
+    """Return a picture, ``[3, H, W]`` from 0 to 1, as ``[H, W, 3]`` uint8 RGB."""
+    picture: Rgb = np.rint(255 * image.clamp(0, 1).permute(1, 2, 0).numpy()).astype(np.uint8)
+    return picture
+
+
+class Shifted(nn.Module):
+    """Picture shifted right and down by some pixels; what leaves comes in on the other side."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.pixels = pixels
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        """Shift pictures, ``[B, 3, H, W]``."""
+        return picture.roll((self.pixels, self.pixels), (2, 3))
+
+
+class OfAnotherScene(nn.Module):
+    """Picture of the next scene of the batch."""
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        """Exchange pictures, ``[B, 3, H, W]``."""
+        return picture.roll(1, 0)
+
+
+def scores(scoring: Scoring, scenes: int) -> str:
+    """Return a table of the scores of pictures in some looks, by style of the target."""
+    assert scoring.second is not None
+    config, device = scoring.config, torch.device('cpu')
+    assert config.target_data is not None
+    sizes = dataclasses.replace(config.evaluate, scenes=scenes, batch_size=min(scenes, 48))
+    few = dataclasses.replace(config, evaluate=sizes)
+    looks = {
+        'as they are': nn.Identity(),
+        **{f'`{name}`': match_look(config, name, device) for name in LOOKS},
+        f'`{scoring.second.stage.name}`': build_for_evaluation(
+            *load(scoring.second.checkpoint, TranslationInfo), device
+        ),
+        f'shifted by {SHIFT_PX} pixels': Shifted(SHIFT_PX),
+        "another scene's": OfAnotherScene(),
+    }
+    lines = [
+        '| pictures of the target | style | PSNR dB | SSIM | F1 of edges |',
+        '|---|---|---|---|---|',
+    ]
+    pictures = {part: [*both_looks(few, part, device)] for part in config.target_data.parts}
+    for name, look in looks.items():
+        for part, pairs in pictures.items():
+            found = score_pictures(look, pairs)
+            figures = f'{found.psnr:.2f} | {found.ssim:.3f} | {found.edge_f1:.2f}'
+            lines.append(f'| {name} | {part} | {figures} |')
+    return '\n'.join(lines)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -77,9 +143,11 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0, help='default: 0')
     parser.add_argument('--cache', type=Path, required=True, help='cache of run.py table')
     parser.add_argument('--scenes', type=int, default=4, help='of each style; default: 4')
-    parser.add_argument('--out', type=Path, required=True, help='PNG to write')
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument('--out', type=Path, help='PNG to write')
+    wanted.add_argument('--scores', action='store_true', help='print scores')
     options = parser.parse_args(args)
-    if options.out.suffix != '.png':
+    if options.out is not None and options.out.suffix != '.png':
         parser.error(f'--out {options.out}: expected a .png file')
     if options.scenes < 1:
         parser.error(f'--scenes {options.scenes}: expected 1 or more')
@@ -88,8 +156,15 @@ def main(args: list[str] | None = None) -> int:
         scoring = find_scoring(options.table, options.row, options.seed, options.cache)
     except ConfigError as error:
         parser.error(str(error))
-    if not cv2.imwrite(str(options.out), draw(scoring, options.scenes)):
-        parser.error(f'--out {options.out}: it cannot be written')
+    if options.scores:
+        print(scores(scoring, options.scenes))
+        return 0
+    try:
+        # A palette halves the file, as noise does not compress.
+        sheet = Image.fromarray(draw(scoring, options.scenes)).quantize(256)
+        sheet.save(options.out, 'PNG', optimize=True)
+    except OSError as error:
+        parser.error(f'--out {options.out}: it cannot be written: {one_line(error)}')
     return 0
 
 
