@@ -26,6 +26,7 @@ from spike_depth_ros.checkpoint import CheckpointError
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_depth_ros.model.heads import UncertaintyHead, to_float32
 from spike_depth_ros.model.unet_lite import colours_of
+from spike_depth_ros.model.weights import misfit
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's colours, 0 to 1, by which pictures are normalised."""
@@ -332,13 +333,8 @@ def load_transformers(network: DepthAnything, weights: Mapping[str, Tensor]) -> 
         if name.startswith(old) and not name.startswith(UNUSED)
     }
     own = network.state_dict()
-    wanted = weights_of_transformers(network)
-    for name in sorted(wanted | found.keys()):
-        has, expected = (
-            list(one[name].shape) if name in one else 'missing' for one in (found, own)
-        )
-        if has != expected:
-            raise CheckpointError(f'weight {name} is {has}, expected {expected}')
+    if wrong := misfit(found, {name: own[name] for name in weights_of_transformers(network)}):
+        raise CheckpointError(wrong)
     network.load_state_dict(own | found)
 
 

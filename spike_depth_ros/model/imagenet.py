@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointError
+from spike_depth_ros.model.weights import misfit
 
 HUB = 'hub'
 """Source of weights: download through timm."""
@@ -70,13 +71,8 @@ def load_backbone(
     """
     wanted = backbone.state_dict()
     found = {k: v for k, v in wanted.items() if k.endswith('.num_batches_tracked')} | {**found}
-    for key in sorted(wanted.keys() | found.keys()):
-        has = list(found[key].shape) if key in found else 'missing'
-        expected = list(wanted[key].shape) if key in wanted else 'none of that name'
-        if has != expected:
-            raise CheckpointError(
-                f'{source}: weight {key} is {has}, expected {expected}: {remedy}'
-            )
+    if wrong := misfit(found, wanted):
+        raise CheckpointError(f'{source}: {wrong}: {remedy}')
     backbone.load_state_dict(found)
 
 

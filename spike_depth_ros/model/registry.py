@@ -50,6 +50,7 @@ from spike_depth_ros.model.stereo_lite import StereoLite
 from spike_depth_ros.model.translator import Translator
 from spike_depth_ros.model.unet_lite import unet_lite
 from spike_depth_ros.model.upsampling import UpsampleLite
+from spike_depth_ros.model.weights import misfit
 
 
 def _depth(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], SpikeNet]:
@@ -176,14 +177,9 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> nn.Module:
     _check_depths(info, tensors)
     # Sizes are compared on a device without memory: settings may ask for more than there is.
     with torch.device('meta'):
-        wanted = {name: list(value.shape) for name, value in build(info).state_dict().items()}
-    found = {name: list(value.shape) for name, value in tensors.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
-            raise CheckpointError(
-                f'weight {name} is {found.get(name, "missing")}, expected '
-                f'{wanted.get(name, "none of that name")} in {info.architecture}'
-            )
+        wanted = build(info).state_dict()
+    if wrong := misfit(tensors, wanted):
+        raise CheckpointError(f'{wrong} in {info.architecture}')
     network = build(info)
     network.load_state_dict(
         {

@@ -209,7 +209,7 @@ def test_a_file_to_start_from_is_read_and_compared(tmp_path, capsys):
     larger = dataclasses.replace(info, settings={**info.settings, 'dim': info.settings['dim'] * 2})
     save(other, weights_of(build(larger)), larger)
     with pytest.raises(
-        ConfigError, match=r'1 problem:\n  a: init_from is .* expected a network of the'
+        ConfigError, match=r'1 problem:\n  a: init_from is .* choose a network of the'
     ):
         run(str(other))
     with pytest.raises(

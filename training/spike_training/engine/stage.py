@@ -19,6 +19,7 @@ from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, find_checkpoint,
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
+from spike_depth_ros.model.weights import misfit
 from spike_training.engine.fabric import is_first
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.errors import ConfigError
@@ -82,13 +83,11 @@ class Context:
 
     def _load_file(self, network: nn.Module, path: Path) -> None:
         own, given = network.state_dict(), self.load(path)[1]
-        for name in sorted(own.keys() | given.keys()):
-            sizes = [list(one[name].shape) if name in one else None for one in (given, own)]
-            if sizes[0] != sizes[1]:
-                raise ConfigError(
-                    f'init_from is {str(path)!r}: its {name} is {sizes[0]}, that of '
-                    f'{self.config.stage.name} {sizes[1]}; expected a network of the same sizes'
-                )
+        if wrong := misfit(given, own):
+            raise ConfigError(
+                f'init_from is {str(path)!r}: {wrong}, as {self.config.stage.name} has: choose a '
+                'network of the same sizes'
+            )
         network.load_state_dict({name: torch.from_numpy(value) for name, value in given.items()})
 
     def checkpoint_of(self, name: str) -> Path | None:

@@ -24,6 +24,7 @@ from spike_depth_ros.checkpoint import (
     UpsampleInfo,
     load_info,
 )
+from spike_depth_ros.model.weights import misfit
 from spike_training.choices import Split
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.stage import Context, Stage
@@ -104,19 +105,12 @@ def make_stage(context: Context) -> Stage[Any]:
     if name is not None:
         path = context.checkpoint_of(name)
         assert path is not None
-        given = context.load(path)[1]
-        own = stage.deployable.state_dict()
-        differ = sorted(k for k in own.keys() | given.keys() if _shape(own, k) != _shape(given, k))
-        if differ:
+        if wrong := misfit(context.load(path)[1], stage.deployable.state_dict()):
             raise ConfigError(
-                f'average_with is {name!r}: its {differ[0]} is {_shape(given, differ[0])}, that '
-                f'of {config.name} {_shape(own, differ[0])}; expected networks of one size'
+                f'average_with is {name!r}: {wrong}, as {config.name} has: choose networks of one '
+                'size'
             )
     return stage
-
-
-def _shape(weights: Mapping[str, Any], name: str) -> list[int] | None:
-    return list(weights[name].shape) if name in weights else None
 
 
 def make_validation(context: Context) -> Source[Any]:
