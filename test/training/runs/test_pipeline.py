@@ -84,7 +84,7 @@ class TestStartFromAFile:
             self.stage_of(run, student, input='rgb')
         wider = {**run.model.settings, 'features': 12}
         here = self.stage_of(run, student, settings=wider)
-        with pytest.raises(ConfigError, match=r'weight decoder.* is \[.*as more has: .*same sizes'):
+        with pytest.raises(ConfigError, match=r'weight decoder.* is \[.*as more has: .*same size'):
             here.init_model(SpikeDepthNet)
 
 
