@@ -90,7 +90,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         name, _, where = data.partition('=')
         for clip in frame_clips(name, where):
             camera = ClipCamera(clip, CameraSettings())
-            recordings += [measure(camera, gap, options.frames) for gap in options.gaps]
+            gaps = [gap for gap in options.gaps if gap < len(clip)]
+            recordings += [measure(camera, gap, options.frames) for gap in gaps]
+    if not recordings:
+        sys.exit(f'expected recordings of more frames than {min(options.gaps)}, the gap')
     settings = {'height': 250, 'width': 400, 'frames': options.frames}
     return {'settings': settings, 'recordings': recordings}
 

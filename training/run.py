@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -92,6 +93,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             wanted = wanted.replace('[train]', '[train,teacher]')
         print(f'{program}: needs the Python module {package}: {wanted}', file=sys.stderr)
         sys.exit(1)
+    except BrokenPipeError:  # as of a pager that was left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise

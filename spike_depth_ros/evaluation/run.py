@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -102,9 +103,8 @@ def run(options: argparse.Namespace) -> None:
         OSError: A file cannot be read or written.
     """
     started = time.monotonic()
-    # In a file, tables are wider than 80 columns. Names are not markup.
-    width = None if sys.stdout.isatty() else 120
-    console = Console(width=width, markup=False, highlight=False)
+    # Names are not markup.
+    console = Console(markup=False, highlight=False)
     bag = Bag(options.bag)
     settings = _settings(options, bag)
     models = _models(options)
@@ -282,7 +282,9 @@ def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) 
         console.print(line, soft_wrap=True)
     scored = [one for one in runs if one.scores.errors.images]
     if scored:
-        console.print(_table(scored))
+        table = _table(scored)  # whole, also where the terminal is narrower
+        wide = Measurement.get(console, console.options.update(width=1000), table).maximum
+        console.print(table, width=wide, crop=False)
     lines = [f'{one.label}: {one.scores.errors.headline(one.scores.mean)}' for one in scored]
     for other in scored[1:]:
         found = differences(scored[0], other)['abs_rel']

@@ -99,3 +99,11 @@ def test_what_it_cannot_work_with(checkpoint, config, tmp_path):
         adabn(checkpoint, out, recordings=tmp_path, planes=0)
     with pytest.raises(ConfigError, match='batch_size 1: expected'):
         adabn(checkpoint, out, config(styles=['road']), batch_size=1)
+
+
+@pytest.mark.parametrize('name', ['model', 'model.json', 'model.safetensors'])
+def test_no_other_file_is_replaced(checkpoint, config, tmp_path, name):
+    before = checkpoint.read_bytes()
+    with pytest.raises(ConfigError, match=r'expected a file \.safetensors other than checkpoint'):
+        adabn(checkpoint, tmp_path / name, config(styles=['indoor']), device='cpu')
+    assert checkpoint.read_bytes() == before

@@ -211,6 +211,11 @@ def test_a_folder_as_report_is_refused_before_anything_is_scored(files, scored):
         evaluate(files / 'c.yaml', files / 'one', device='cpu', **given)
 
 
+def test_a_file_of_another_kind_is_not_replaced(files):
+    with pytest.raises(ConfigError, match=r'm\.safetensors: expected a file \.json, the report'):
+        evaluate(files / 'c.yaml', files / 'm.safetensors', files / 'm.safetensors', device='cpu')
+
+
 def test_the_command_line_takes_a_config_and_data_sets(command, tmp_path):
     done = command(
         'evaluate', '--checkpoint', tmp_path / 'm.safetensors', '--config', tmp_path / 'c.yaml',

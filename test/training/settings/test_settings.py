@@ -442,3 +442,16 @@ def test_thousands_of_mistakes_are_counted(tmp_path):
 )
 def test_choices_are_what_there_is(names, known):
     assert {*get_args(names)} == {*known}
+
+
+def test_an_option_that_each_stage_has_for_itself_is_refused(tmp_path):
+    path = tmp_path / 'run.yaml'
+    stages = [{'name': 'a', 'steps': 4, 'height': 32}, {'name': 'b', 'epochs': 2}]
+    path.write_text(yaml.safe_dump({'stages': stages}))
+    given = ['--config', str(path), '--out', 'x']
+    with pytest.raises(ConfigError, match=r'train\.steps is given, .*: expected --stages\.a\.st'):
+        read_arguments([*given, '--train.steps', '3'])
+    with pytest.raises(ConfigError, match=r'--stages\.a\.steps and --stages\.b\.steps'):
+        read_arguments([*given, '--train.steps=3'])
+    assert read_arguments([*given, '--data.height', '48']).data.height == 48  # of stage b
+    assert read_arguments([*given, '--stages.a.steps', '3']).stages[0].steps == 3

@@ -55,8 +55,11 @@ def adabn(
         )
     if planes < 1:
         raise ConfigError(f'planes is {planes}: expected 1 or more')
+    before = find_checkpoint(checkpoint)
+    if out.suffix != '.safetensors' or out.resolve() == before.resolve():
+        raise ConfigError(f'out is {out}: expected a file .safetensors other than checkpoint')
     make_folder(out.parent)
-    info, weights, correction = load_with_correction(find_checkpoint(checkpoint))
+    info, weights, correction = load_with_correction(before)
     if info.inputs != ('spikes',):
         raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
     if correction is not None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spike_training.errors import ConfigError
+
 
 def export(
     out: Path,
@@ -31,6 +33,8 @@ def export(
         CheckpointError: The architecture is unknown, the checkpoint cannot be used, or the export
             differs from the network.
     """
+    if out.suffix != '.safetensors':
+        raise ConfigError(f'out is {out}: expected a file .safetensors')
     from spike_training.runs import export
 
     export.export(out, architecture, seed, checkpoint, calibrate)

@@ -30,7 +30,13 @@ PrecisionName = Literal['32-true', 'bf16-mixed']
 
 
 def choose_device(device: Device) -> torch.device:
-    """Return the device of a name; ``auto`` is a GPU where torch finds one, else the CPU."""
+    """Return the device of a name; ``auto`` is a GPU where torch finds one, else the CPU.
+
+    Raises:
+        ConfigError: It is ``cuda``, and torch finds none.
+    """
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise ConfigError("device is 'cuda': torch finds no GPU, expected cpu or auto")
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return torch.device(device)

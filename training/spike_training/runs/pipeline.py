@@ -31,7 +31,7 @@ from spike_depth_ros.model.registry import weights_of
 from spike_depth_ros.result_files import remove_unfinished, write_atomically
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
-from spike_training.engine.checkpoints import newest_model
+from spike_training.engine.checkpoints import POINTER, newest_model
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.stage import Context
@@ -206,7 +206,9 @@ def _selection_batches(validation: Source[Any], here: Context) -> Iterator[Any]:
 def _init_run_dir(config: RunConfig) -> None:
     """Create the folder of a run; continue a run in it only if ``resume`` is set."""
     path = config.out / CONFIG
-    if path.exists():
+    # One that was refused before its first checkpoint is begun anew, as with other settings.
+    begun = any(config.out.glob(f'*/{POINTER}'))
+    if path.exists() and (begun or config.resume):
         if not config.resume:
             raise ConfigError(
                 f'{config.out} holds a run already: continue it with --resume true, or choose '

@@ -144,8 +144,11 @@ def _make_place(report: Path) -> None:
     """Make the folder of a report.
 
     Raises:
-        ConfigError: The report's path is a folder.
+        ConfigError: The report's path is a folder, or that of another kind of file, which it
+            might replace.
     """
+    if report.suffix != '.json' and not report.is_dir():
+        raise ConfigError(f'out is {report}: expected a file .json, the report')
     if report.is_dir():
         raise ConfigError(f'{report} is a folder: expected the JSON file to write')
     make_folder(report.parent)

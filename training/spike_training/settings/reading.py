@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import functools
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -21,6 +21,12 @@ from spike_training.settings.config import RunConfig, StageConfig, check, listed
 from spike_training.settings.method import Method, find_kind, find_method
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
+
+OF_STAGES = {
+    '--train': ('steps', 'batch_size', 'learning_rate', 'warmup_steps', 'ema_decay'),
+    '--data': ('height', 'width', 'planes', 'styles'),
+}
+"""Settings of a run that a stage may have for itself."""
 
 RENAMED = {
     'ahead': 'prefetch',
@@ -56,12 +62,28 @@ def read_arguments(arguments: Sequence[str]) -> RunConfig:
     problems: list[str] = []
     given = _given(arguments, problems)
     config = read_run({'out': '', **given}, '', problems)
+    problems += _unused(arguments, config)
     if problems:
         if config.out == Path() and not config.dry_run:
             problems.append(NO_OUT)
         problems += problems_of(config)
         raise ConfigError(f'{listed(problems)}\nSee run.py train --help')
     return config
+
+
+def _unused(arguments: Sequence[str], config: RunConfig) -> Iterator[str]:
+    """Yield the options that every stage replaces by a setting of its own."""
+    for argument in arguments:
+        section, _, name = without_dashes(argument).partition('=')[0].partition('.')
+        if name not in OF_STAGES.get(section, ()) or not config.stages:
+            continue
+        names = ('steps', 'epochs') if name == 'steps' else (name,)
+        if all(any(getattr(one, own) is not None for own in names) for one in config.stages):
+            stages = ' and '.join(f'--stages.{one.name}.{name}' for one in config.stages[:2])
+            yield (
+                f'{section[2:]}.{name} is given, and each stage has its own: expected {stages}'
+                + (' and so on' if len(config.stages) > 2 else '')
+            )
 
 
 def check_run(config: RunConfig) -> None:

@@ -450,7 +450,10 @@ def _opened(root: Path) -> Iterator[AnyReader]:
     except DataSetError:
         raise
     except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
-        raise DataSetError(f'{root}: cannot be read: {one_line(error)}') from error
+        raise DataSetError(
+            f'{root}: cannot be read: {one_line(error)}: write what can be read of it to another '
+            'bag with mcap recover, or to a .dat file with spike_convert --allow-gaps'
+        ) from error
 
 
 def _streams(reader: AnyReader, root: Path, spikes: str) -> list[str]:
