@@ -9,12 +9,17 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Before torch and numpy are imported: threads that spin would take the cores of other workers.
 for _name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
     os.environ.setdefault(_name, '1')
 
+
+# Nothing is a test of time: a busy machine takes as long as it takes.
+hypothesis.settings.register_profile('untimed', deadline=None)
+hypothesis.settings.load_profile('untimed')
 
 DOMAINS = range(1, 100)
 """ROS domains of workers; a test that needs a second, empty one adds 100."""

@@ -61,7 +61,7 @@ def counted_plainly(spikes, layout):
     return pixels.reshape(-1, rows, pool, columns, pool).sum(axis=(2, 4))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     height=st.integers(16, 60),
     width=st.integers(16, 60),

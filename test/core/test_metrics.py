@@ -371,7 +371,7 @@ PROTOCOLS = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 50),
     cuts=st.lists(st.integers(0, 6), max_size=4),
@@ -819,7 +819,7 @@ def test_structure_does_not_see_a_scale() -> None:
 
 
 @given(seed=st.integers(0, 99), order=st.permutations(range(3)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_neither_batches_nor_order_change_the_structure(seed: int, order: list[int]) -> None:
     prediction, truth = np.random.default_rng(seed).uniform(1, 3, (2, 3, 13, 17))
     whole, parts = StructureErrors(0.1, 10), StructureErrors(0.1, 10)

@@ -31,7 +31,7 @@ def cached_bytes(path):
         )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     begun=st.integers(0, 5000),
     sizes=st.lists(st.one_of(st.integers(0, 9000), st.integers(0, BLOCK_BYTES * 2)), max_size=8),

@@ -9,7 +9,7 @@ import threading
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from spike_depth_ros.stereo.pairing import REPORT_AFTER_NS, WindowPairs
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
@@ -177,7 +177,6 @@ def newest_pair(left_runs, right_runs, window, earliest, after):
     return None
 
 
-@settings(deadline=None)
 @given(EYES, EYES, ORDERS, st.integers(1, 9), st.integers(1, 12), LATE)
 def test_every_gives_pairs_by_the_stamps_alone(left, right, order, window, hop, late_ns):
     *rings, pairs = pairs_of(window, hop, offset_s=-late_ns / 1e9)
@@ -187,7 +186,6 @@ def test_every_gives_pairs_by_the_stamps_alone(left, right, order, window, hop, 
     assert firsts(taken) == every_pair(left, right, window, hop)
 
 
-@settings(deadline=None)
 @given(EYES, EYES, ORDERS, ORDERS, st.integers(1, 9), st.integers(1, 12))
 def test_the_order_of_arrival_changes_neither_pairs_nor_accounts(
     left, right, order, other, window, hop
@@ -202,7 +200,6 @@ def test_the_order_of_arrival_changes_neither_pairs_nor_accounts(
     assert results[0] == results[1]
 
 
-@settings(deadline=None)
 @given(EYES, EYES, ORDERS, st.integers(1, 9), st.integers(1, 12), LATE)
 def test_latest_gives_the_newest_pair_that_has_arrived(left, right, order, window, hop, late_ns):
     *rings, pairs = pairs_of(window, hop, 'latest', offset_s=-late_ns / 1e9)
@@ -218,7 +215,6 @@ def test_latest_gives_the_newest_pair_that_has_arrived(left, right, order, windo
             earliest, after = expected[0] + hop, expected[2]
 
 
-@settings(deadline=None)
 @given(
     EYES,
     EYES,

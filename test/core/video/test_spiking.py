@@ -31,7 +31,7 @@ def empty():
     return IntegrateAndFire(np.zeros((HEIGHT, WIDTH), np.int32))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(1, 18)),
     cuts=st.lists(st.integers(1, 20), min_size=1, max_size=4),

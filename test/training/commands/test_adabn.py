@@ -70,24 +70,24 @@ def test_recordings_of_a_camera(checkpoint, tmp_path):
         assert all(name.endswith(STATISTICS) for name in changed(checkpoint, out))
     assert changed(tmp_path / 'recordings.safetensors', tmp_path / 'a.safetensors')
     with pytest.raises(DataSetError, match=r'expected a \.dat file, or a folder with some'):
-        adabn(checkpoint, tmp_path / 'c', recordings=tmp_path / 'nothing')
+        adabn(checkpoint, tmp_path / 'c.safetensors', recordings=tmp_path / 'nothing')
 
 
 def test_a_network_of_rgb_is_refused(config, tmp_path):
     path = write(tmp_path / 'rgb.safetensors', inputs=('rgb',), bins=3)
     with pytest.raises(CheckpointError, match='it sees rgb, expected spikes'):
-        adabn(path, tmp_path / 'out', config(styles=['indoor']))
+        adabn(path, tmp_path / 'out.safetensors', config(styles=['indoor']))
 
 
 def test_a_network_without_batch_norm_is_refused(config, tmp_path):
     sizes = {'dim': 48, 'layers': 4, 'heads': 3, 'features': 8, 'temporal_features': 8}
     path = write(tmp_path / 'hybrid.safetensors', architecture='dpt_hybrid', settings=sizes)
     with pytest.raises(CheckpointError, match='dpt_hybrid has no batch norm, so there are no'):
-        adabn(path, tmp_path / 'out', config(styles=['indoor']))
+        adabn(path, tmp_path / 'out.safetensors', config(styles=['indoor']))
 
 
 def test_what_it_cannot_work_with(checkpoint, config, tmp_path):
-    out = tmp_path / 'out'
+    out = tmp_path / 'out.safetensors'
     with pytest.raises(ConfigError, match='expected one of the two'):
         adabn(checkpoint, out)
     with pytest.raises(ConfigError, match='target is null, expected a target'):

@@ -99,7 +99,7 @@ def test_wrong_settings_get_one_line(recording, tmp_path, out, settings, message
         ({}, '0 data sets and style None: expected one data set, --data.NAME PATH, or one style'),
         ({'style': 'road', 'index': -1}, 'index is -1, expected 0 to'),
         ({'style': 'road', 'planes': 0}, 'planes is 0: expected a number above 0'),
-        ({'style': 'road', 'size': '0x3'}, 'width is 0: expected a number above 0'),
+        ({'style': 'road', 'size': '0x3'}, "size is '0x3': expected WIDTHxHEIGHT"),
         ({'style': 'road', 'frame': 7}, 'frame is given: expected it with --data.NAME'),
         ({'style': 'road', 'mean_rate': 0.9}, 'mean_rate is given: expected it with --data'),
     ],

@@ -53,7 +53,7 @@ def steady(level: float, planes: int, size: tuple[int, int], sensor: Sensor) -> 
     return packing.unpack(camera.expose(light, [0, planes])[0].numpy(), size[1])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 3), st.integers(1, 18)),
     seed=st.integers(0, 2**31),

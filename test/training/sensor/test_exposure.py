@@ -14,7 +14,7 @@ from spike_depth_ros.video.spiking import QUANTA
 from spike_training.sensor.exposure import count_spikes, initial_charge
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     cuts=st.lists(st.integers(1, 50), min_size=1, max_size=5),
     bins=st.integers(1, 40),

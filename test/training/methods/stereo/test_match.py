@@ -15,6 +15,7 @@ from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.model.stereo_lite import LAPLACE_68
 from spike_depth_ros.stereo.network import StereoNetwork
 from spike_training.errors import ConfigError, NonFiniteError
+from spike_training.evaluation import calibration
 from spike_training.methods.stereo.augmentation import DARK_RATE, LEAST_GAIN, augment
 from spike_training.methods.stereo.match import Match
 from spike_training.methods.stereo.match_loss import (
@@ -26,7 +27,7 @@ from spike_training.methods.stereo.match_loss import (
 )
 from spike_training.methods.stereo.settings import MatchConfig
 from spike_training.reports.run_page import PageWriter
-from spike_training.runs import pipeline, stereo_scenes
+from spike_training.runs import pipeline
 from spike_training.runs.stereo_scenes import calibrated_pairs
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Batch, View
@@ -201,7 +202,7 @@ def test_the_factor_is_what_holds_68_percent_of_the_calibration_scenes(trained, 
     plain = dataclasses.replace(info, uncertainty_factor=1.0, uncertainty_calibrated=False)
     again = calibrated_pairs(config, plain, weights, torch.device('cpu'))
     assert again.uncertainty_factor == pytest.approx(info.uncertainty_factor, rel=1e-5)
-    monkeypatch.setattr(stereo_scenes, 'INTERVAL', 0.9)
+    monkeypatch.setattr(calibration, 'INTERVAL', 0.9)
     wider = calibrated_pairs(config, plain, weights, torch.device('cpu'))
     assert wider.uncertainty_factor > 1.1 * again.uncertainty_factor
     with pytest.raises(ConfigError, match='stage pre_src of the config is of one camera'):
