@@ -24,6 +24,7 @@ from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.runs import build, pipeline
 from spike_training.runs.sources import make_source
 from spike_training.settings.config import ModelConfig, TargetConfig, check, to_yaml
+from spike_training.settings.reading import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -199,6 +200,25 @@ def test_missing_recordings_are_told_before_anything_is_trained(tmp_path, domain
 def test_a_folder_with_a_run_is_not_trained_over(teacher_and_student):
     with pytest.raises(ConfigError, match='holds a run already: continue it with --resume true'):
         pipeline.run(teacher_and_student)
+
+
+def test_a_run_that_was_refused_is_begun_anew_once_corrected(tmp_path, monkeypatch):
+    config = tiny_run(tmp_path / 'run', PretrainConfig(name='one', steps=1))
+
+    def refuse(here):
+        raise DataSetError('40000 planes a second, the settings say 20000')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, 'make_work', refuse)
+        with pytest.raises(DataSetError):
+            pipeline.run(config)
+    assert (config.out / 'config.yaml').is_file()
+    config.train.clip_norm = 2.0
+    pipeline.run(config)
+    assert load_config(config.out / 'config.yaml').train.clip_norm == 2.0
+    assert (config.out / 'model.safetensors').is_file()
+    with pytest.raises(ConfigError, match='holds a run already'):
+        pipeline.run(config)
 
 
 def test_a_run_is_not_continued_with_other_settings(teacher_and_student):
