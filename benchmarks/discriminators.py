@@ -77,6 +77,8 @@ def accuracies(unit: Training) -> dict[str, float]:
 def alone(unit: Training, steps: int, folder: Path) -> Training:
     """Return the same stage, of so many steps, whose discriminators change nothing.
 
+    The learning rate does not fall, as at the beginning of the whole stage.
+
     Raises:
         ConfigError: A stage before it is not trained.
     """
@@ -85,7 +87,10 @@ def alone(unit: Training, steps: int, folder: Path) -> Training:
             raise ConfigError(f'{need.folder}: not trained, run run.py table --rows ...')
     off: dict[str, Any] = dict.fromkeys(ADVERSARIAL[unit.stage.kind], 0.0)
     stage = dataclasses.replace(unit.stage, steps=steps, **off)
-    config = dataclasses.replace(unit.config, stages=[*unit.config.stages[:-1], stage])
+    train = dataclasses.replace(unit.config.train, min_lr_ratio=1.0)
+    config = dataclasses.replace(
+        unit.config, stages=[*unit.config.stages[:-1], stage], train=train
+    )
     return dataclasses.replace(unit, folder=folder, config=config)
 
 
