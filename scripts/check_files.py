@@ -7,6 +7,7 @@ Looks at the files that git tracks or would add, prints one line for each proble
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -60,11 +61,18 @@ def untested_faults(text: str) -> Iterator[str]:
                     yield f'there is no {owner}.{name}, which this names: {row}'
 
 
+@functools.cache
+def texts_of_code() -> dict[Path, str]:
+    """Return the text of each module of the code, read once."""
+    paths = (path for folder in CODE for path in Path(folder).rglob('*.py'))
+    return {path: path.read_text(encoding='utf-8') for path in paths}
+
+
 def is_defined(owner: str, name: str) -> bool:
     """Check that a module defines a name; of a class, that both are defined, as it may inherit."""
-    code = [path for folder in CODE for path in Path(folder).rglob('*.py')]
-    modules = [path for path in code if path.stem == owner]
-    texts = [path.read_text(encoding='utf-8') for path in modules or code]
+    code = texts_of_code()
+    modules = {path: text for path, text in code.items() if path.stem == owner}
+    texts = (modules or code).values()
     has_owner = modules or any(f'class {owner}' in text for text in texts)
     defined = re.compile(rf'(def|class) {name}\b|\b{name}(: [^=\n]+)? = ')
     return bool(has_owner) and any(defined.search(text) for text in texts)

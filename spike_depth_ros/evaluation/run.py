@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -43,6 +42,7 @@ from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.frames import FrameSettings
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.result_files import old_results, replace_results
+from spike_depth_ros.result_tables import print_table
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
 
 OUTPUT_BAG = 'bag'
@@ -282,9 +282,7 @@ def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) 
         console.print(line, soft_wrap=True)
     scored = [one for one in runs if one.scores.errors.images]
     if scored:
-        table = _table(scored)  # whole, also where the terminal is narrower
-        wide = Measurement.get(console, console.options.update(width=1000), table).maximum
-        console.print(table, width=wide, crop=False)
+        print_table(_table(scored))
     lines = [f'{one.label}: {one.scores.errors.headline(one.scores.mean)}' for one in scored]
     for other in scored[1:]:
         found = differences(scored[0], other)['abs_rel']

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A source of batches that can be made by hand: ramps whose brightness tells their depth."""
 
+import dataclasses
+
 import torch
 from torch import nn
 
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.evaluation.predictors import Scenes
 from spike_training.evaluation.scores import EvaluationSet
+from spike_training.learning.looks import target_picture
 from spike_training.sampling.sample import Batch
 
 
@@ -88,3 +91,10 @@ def ramp_set(split='test', batch_size=4, number=12):
     """The same as a set of an evaluation."""
     scenes = ramp_scenes(split, batch_size, number)
     return EvaluationSet('source', 'indoor', scenes, 32, 48, (32,), 20_000.0)
+
+
+def alike(drawn, step, number=4):
+    """Pairs whose source has pictures of other scenes of the target, so that no look differs."""
+    pair, other = (drawn.batch(at, number) for at in (step, 1000 + step))
+    pictures = target_picture(other.target)
+    return dataclasses.replace(pair, source=dataclasses.replace(pair.source, rgb=pictures))

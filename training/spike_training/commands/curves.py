@@ -178,7 +178,8 @@ def _print_curve(curve: Mapping[str, Any], frame_spikes: float) -> None:
     """Print a curve: the metrics of each camera, then the differences of the frame camera."""
     from rich.table import Table
 
-    from spike_training.evaluation.report import cell, print_table
+    from spike_depth_ros.result_tables import print_table
+    from spike_training.evaluation.report import cell
 
     points = curve['points']
     cameras = [name for name in CAMERAS if name in points[0]]

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 
 from spike_depth_ros.evaluation.controls import (
@@ -21,6 +19,7 @@ from spike_depth_ros.evaluation.controls import (
 )
 from spike_depth_ros.evaluation.results import INTERVAL
 from spike_depth_ros.metrics import STRUCTURE_METRICS
+from spike_depth_ros.result_tables import print_table
 from spike_training.errors import ConfigError
 
 TOLERANCE = 0.05
@@ -168,13 +167,6 @@ def print_rows(
     for row in rows:
         table.add_row(*row)
     print_table(table)
-
-
-def print_table(table: Table) -> None:
-    """Print a table at its full width, also where the terminal is narrower."""
-    console = Console(width=1000)
-    width = Measurement.get(console, console.options, table).maximum
-    Console(width=width).print(table)
 
 
 def cell(value: float | None) -> str:

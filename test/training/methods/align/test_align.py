@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 from networks import MODEL, SMALL
-from ramps import RampSource
+from ramps import RampSource, alike
 from tiny_runs import TARGET, tiny_run
 from training_files import equal
 
@@ -161,11 +161,7 @@ def test_discriminators_tell_domains_that_differ_and_no_others(kind, settings, d
     drawn = pairs()
 
     def shown(step):
-        pair = drawn.batch(step, 4)
-        if differ:
-            return pair
-        other = target_picture(drawn.batch(1000 + step, 4).target)
-        return dataclasses.replace(pair, source=dataclasses.replace(pair.source, rgb=other))
+        return drawn.batch(step, 4) if differ else alike(drawn, step)
 
     optimizer = torch.optim.AdamW(stage.discriminators.parameters(), 3e-3)
     for step in range(40):

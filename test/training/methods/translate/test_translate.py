@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 from networks import MODEL, SMALL
-from ramps import RampSource
+from ramps import RampSource, alike
 from tiny_runs import TARGET, tiny_run
 from tiny_stage import train
 from torch import nn
@@ -178,11 +178,7 @@ class TestCycle:
         stage = Cycle(Translator(sizes), Translator(sizes), config, MODEL, (32, 48)).train()
 
         def shown(step):
-            pair = drawn.batch(step, 4)
-            if differ:
-                return pair
-            other = target_picture(drawn.batch(1000 + step, 4).target)
-            return dataclasses.replace(pair, source=dataclasses.replace(pair.source, rgb=other))
+            return drawn.batch(step, 4) if differ else alike(drawn, step)
 
         optimizer = torch.optim.Adam(stage.discriminators.parameters(), 3e-3, BETAS)
         for step in range(40):
