@@ -14,6 +14,7 @@ from spike_depth_ros.bags.bag import Bag
 from spike_depth_ros.calibration import Calibration, read_calibration
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
 from spike_depth_ros.rectification import NewestLens
+from spike_depth_ros.stream.layout import raw_file_problem
 from spike_depth_ros.stream.plane_clock import FRAME_ID
 from spike_depth_ros.stream.recording import Recording, RecordingError, is_bag, open_recording
 from spike_depth_ros.stream.window import Camera, Window, reference_index
@@ -78,6 +79,8 @@ class RecordedWindows:
                 f'{options.recording}: {len(recording.planes)} planes; expected at least '
                 f'{planes}, those of a window: {shorten}'
             )
+        if problem := raw_file_problem(options.recording, recording):
+            self.problems.append(problem)
         camera = recorded_camera(options, recording) if rectify else Camera()
         self.total = len(range(0, len(recording.planes) - planes + 1, every))
         self._windows = self._of_file(recording, camera)

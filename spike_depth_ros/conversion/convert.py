@@ -26,6 +26,7 @@ from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
 from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream.layout import raw_file_problem
 from spike_depth_ros.stream.plane_clock import PLANES_PER_PACKET
 from spike_depth_ros.stream.recording import (
     Eye,
@@ -125,7 +126,10 @@ def _recordings(options: argparse.Namespace) -> list[Recording]:
 
     def opened(path: Path, eye: Eye = 'left') -> Recording:
         layout = options.size, options.bit_order, options.row_order, options.allow_partial
-        return open_recording(path, *layout, eye)
+        recording = open_recording(path, *layout, eye)
+        if problem := raw_file_problem(path, recording):
+            print(f'warning: {printable(problem)}', file=sys.stderr)
+        return recording
 
     source, right = options.source, options.right
     left = opened(source)

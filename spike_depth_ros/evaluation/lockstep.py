@@ -21,6 +21,7 @@ from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
+from spike_depth_ros.stream.layout import message_problem
 from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import Gap
 from spike_depth_ros.stream.window import ReferencePlane, Window
@@ -261,6 +262,8 @@ class Replay:
             ring = self.ring if message.topic == self._topics.spikes else None
             while ring is not None and (window := ring.take()) is not None:
                 number += 1
+                if number == 1:
+                    self.check_layout(window)
                 yield WindowSample(window, message.time_ns)
         self.settle()
         if not number:
@@ -299,6 +302,11 @@ class Replay:
                 f'{self._bag.path}: {self.accounting.overwritten} planes were overwritten; '
                 'expected packets of about the size of the first one: record the bag again'
             )
+
+    def check_layout(self, window: Window) -> None:
+        """Warn if the size or the bit order of the messages is clearly not that of the planes."""
+        if problem := message_problem(window.data, window.geometry):
+            self._warn('layout', problem)
 
     def read_camera(self) -> None:
         """Handle the first camera_info before the first packet; a live node waits for it, too."""

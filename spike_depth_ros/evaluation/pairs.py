@@ -122,6 +122,9 @@ class PairReplay(Replay):
                     self.alone += 1
                     continue
                 number += 1
+                if number == 1:
+                    self.check_layout(pair.left)
+                    self.right.check_layout(pair.right)
                 yield self._sample(pair.left, pair.right, message.time_ns)
         for one in (self, self.right):
             one.settle()

@@ -26,6 +26,7 @@ from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
+from spike_depth_ros.stream.layout import FLIP, stripes
 from spike_depth_ros.stream.stamps import differs
 from spike_depth_ros.stream.window import Window
 
@@ -234,8 +235,7 @@ class CameraCheck(Check):
         if fits is False:
             self._problem(
                 'bit order',
-                f'the picture has 8-pixel stripes ({misfit:.1f} times rougher than with the other '
-                'order): flip is_bigendian in the publisher',
+                f'{stripes(misfit)}: {FLIP}',
             )
         elif fits:
             self._fine('bit order', f'{geometry.bit_order}: fits the picture ({misfit:.2f})')

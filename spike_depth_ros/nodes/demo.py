@@ -30,12 +30,12 @@ from spike_depth_ros.arguments import (
 )
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.demo_check import bit_order_of, wrong_size_of
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import RESULTS, draw, draw_methods, show, summarise
 from spike_depth_ros.nodes.ending import CLOSING_S, EndRequests
 from spike_depth_ros.result_files import replace_results
-from spike_depth_ros.stream.recording import RecordingError, open_recording
+from spike_depth_ros.stream.layout import check_bit_order, raw_file_problem
+from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording
 
 _CONSOLE = Console(stderr=False)
 
@@ -259,14 +259,22 @@ def _stop(*children: subprocess.Popen[bytes]) -> None:
                 child.wait()
 
 
+def _layout_of(path: Path, recording: Recording) -> str:
+    """Check size and bit order of a recording; return one line."""
+    if problem := raw_file_problem(path, recording):
+        return f'warning: {problem} (make demo ... SIZE= or BIT_ORDER=)'
+    geometry = recording.geometry
+    fits, _ = check_bit_order(recording)
+    text = 'fits the picture' if fits else 'cannot be checked on this picture'
+    size = f'{geometry.width}x{geometry.height} pixels'
+    return f'{path.name}: {size}; bit order {geometry.bit_order} {text}'
+
+
 def _plan(options: argparse.Namespace) -> Plan:
     own = options.stream is None
     if own:
         options.stream = process.asset(f'{options.sample}.npz')
     try:
-        wrong_size = '' if own else wrong_size_of(options.stream, options.size)
-        if wrong_size:
-            _CONSOLE.print(f'warning: {wrong_size}', soft_wrap=True)
         recording = open_recording(
             options.stream,
             options.size,
@@ -274,11 +282,11 @@ def _plan(options: argparse.Namespace) -> Plan:
             options.row_order,
             options.allow_partial,
         )
+        if not own:
+            _CONSOLE.print(_layout_of(options.stream, recording), soft_wrap=True)
         info = load_info(find_checkpoint(options.checkpoint))
     except (RecordingError, ValueError, OSError) as error:
         raise process.UserError(str(error)) from error
-    if not own and not wrong_size:
-        _CONSOLE.print(bit_order_of(options.stream, recording), soft_wrap=True)
     rate = options.rate or recording.rate_hz
     if rate is None:
         raise process.UserError(

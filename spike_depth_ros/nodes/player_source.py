@@ -30,6 +30,7 @@ from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+from spike_depth_ros.stream.layout import raw_file_problem
 from spike_depth_ros.stream.plane_clock import (
     FRAME_ID,
     PLANES_PER_PACKET,
@@ -182,6 +183,8 @@ def _open_files(paths: Sequence[Path], options: argparse.Namespace) -> Source:
     geometry = same_geometry(paths, [recording.geometry for recording in recordings])
     rate_hz = options.rate or _same_rate(paths, recordings)
     planes, warnings = _same_length(paths, recordings)
+    problems = map(raw_file_problem, paths, recordings)
+    warnings += [problem for problem in problems if problem]
     size = options.planes_per_packet or PLANES_PER_PACKET
     starts = range(0, planes, size)
     blocks = (

@@ -49,6 +49,7 @@ PLANE_SHARE = 0.6
 It is 0.88 or more on real recordings, below 0.5 where the stated plane is of another length.
 """
 
+_LEAST_STEPS = 256  # across boundaries of bytes; in fewer, noise reaches STRIPE_RATIO
 _ROW_SAMPLE = 1 << 19  # bytes; in the dark, noise reaches ROW_MARGIN in a seventh of it
 _FOLDED_PLANES = 128  # consecutive planes; in more, the picture moves
 _MIN_ROWS = 8  # of a plane
@@ -108,13 +109,13 @@ def bit_order_misfit(counts: Counts) -> float:
 
     Returns:
         The ratio: below 1 the assumed order fits better, above 1 the other; 1 if it cannot be
-        determined (less than two whole bytes wide, or without structure).
+        determined (a small picture, or one without structure).
     """
     whole = counts.shape[1] // 8 * 8
     columns = counts[:, :whole].astype(np.float64)
     assumed = np.abs(columns[:, 7:-1:8] - columns[:, 8::8])
     mirrored = np.abs(columns[:, 0:-8:8] - columns[:, 15::8])
-    if not assumed.size or (assumed.sum() == 0 and mirrored.sum() == 0):
+    if assumed.size < _LEAST_STEPS or (assumed.sum() == 0 and mirrored.sum() == 0):
         return 1.0
     return float((assumed.sum() + 1e-9) / (mirrored.sum() + 1e-9))
 

@@ -22,6 +22,7 @@ from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M
 from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
+from spike_depth_ros.stream.health import LAYOUT_BYTES, plane_layout
 from spike_depth_ros.stream.vidar import RowOrder
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6
@@ -154,11 +155,14 @@ def open_recording(
         elif size is None:
             raise RecordingError(
                 f'{path}: the sensor size of a raw recording is unknown; give it, '
-                'for example --size 400x250'
+                f'for example --size 400x250{_likely_size(path)}'
             )
         else:
             geometry = Geometry(height=size[1], width=size[0], bit_order=bit_order)
-            planes = vidar.read_dat(path, geometry, row_order, allow_partial)
+            try:
+                planes = vidar.read_dat(path, geometry, row_order, allow_partial)
+            except vidar.TruncatedError as error:
+                raise vidar.TruncatedError(f'{error}{_likely_size(path)}') from error
             part = functools.partial(vidar.read_part, path, geometry, row_order)
             return Recording(planes, geometry, part=part)
     except (OSError, ValueError) as error:
@@ -171,6 +175,14 @@ def open_recording(
             f'{path}: its planes are {found[0]}x{found[1]}; expected {size[0]}x{size[1]} as given'
         )
     return recording
+
+
+def _likely_size(path: Path) -> str:
+    """Return what the bytes of a raw file tell of its sensor size; empty: nothing."""
+    if not path.is_file():  # a pipe would be waited for
+        return ''
+    layout = plane_layout(np.fromfile(path, np.uint8, LAYOUT_BYTES))
+    return f' (its bytes repeat as in planes of {8 * layout[0]}x{layout[1]})' if layout else ''
 
 
 class ByteStream(Protocol):

@@ -12,10 +12,13 @@ import pytest
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.player import argument_parser
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.nodes.process import UserError
+from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, stamp_ns
+from spike_depth_ros.stream.recording import open_recording
 
 WIDTH, HEIGHT, RATE = 13, 5, 30_000.0
 FX, BASELINE = 430.0, 0.12
@@ -466,3 +469,14 @@ def test_the_eyes_of_one_recording_play_both(tmp_path):
 def by_eye(source):
     packets = list(source.items)
     return [[one for one in packets if one.eye == eye] for eye in (0, 1)]
+
+
+def test_a_wrong_bit_order_of_either_file_is_told(tmp_path):
+    planes = open_recording(process.asset('office.npz')).planes[:60, ::-1]
+    for eye, order in (('left', 'little'), ('right', 'big')):
+        stored = planes if order == 'little' else packing.pack(packing.unpack(planes, 400), order)
+        (tmp_path / f'{eye}.dat').write_bytes(np.ascontiguousarray(stored).tobytes())
+    both = (tmp_path / 'left.dat', '--right', tmp_path / 'right.dat', *PAIR)
+    source = opened(*both, '--size', '400x250', '--rate', 20_000)
+    (text,) = source.warnings
+    assert text.startswith(f'{tmp_path / "right.dat"}: the picture has 8-pixel stripes')

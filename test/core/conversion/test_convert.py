@@ -5,6 +5,7 @@
 import errno
 import json
 import os
+from importlib import resources
 
 import bags
 import cv2
@@ -16,6 +17,7 @@ from spike_depth_ros.conversion import convert
 from spike_depth_ros.conversion.command import main
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
+from spike_depth_ros.stream.recording import open_recording
 
 PLANES, HEIGHT, WIDTH = 210, 12, 21
 SIZE = ('--size', f'{WIDTH}x{HEIGHT}', '--rate', 20_000)
@@ -396,3 +398,16 @@ def test_every_shared_recording_comes_back_byte_by_byte(real_data, tmp_path):
         assert convert_(file, '--size', '400x250', '--rate', 20_000, '--out', bag) == 0
         assert convert_(bag, '--out', back) == 0
         assert back.read_bytes() == file.read_bytes()
+
+
+def test_a_wrong_size_is_named(tmp_path, capsys):
+    sample = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
+    planes = open_recording(sample).planes[:60]
+    path = tmp_path / 'office.dat'
+    path.write_bytes(np.ascontiguousarray(planes[:, ::-1]).tobytes())
+    for size, expected in (('400x250', ''), ('400x125', 'try --size 400x250\n')):
+        given = ('--size', size, '--rate', 20_000, '--out', tmp_path / size)
+        assert convert_(path, *given) == 0
+        found = capsys.readouterr().err
+        assert found.startswith('warning: ') == bool(expected)
+        assert found.endswith(expected)

@@ -285,3 +285,17 @@ def test_memory_does_not_grow_with_the_bag(tmp_path, storage):
         tracemalloc.stop()
     assert found > 100
     assert peaks[1] < peaks[0] + 1e6  # the bag grew by 9.6 MB
+
+
+@pytest.mark.parametrize('order', ['little', 'big'])
+def test_a_wrong_bit_order_is_told(opened, order):
+    packed = packing.pack(bags.moving_bars(200, 64, 96), order)
+    packet = bags.image(bags.START, packed.reshape(-1, packed.shape[2]), '8UC1')
+    messages = [
+        ('/spikes', bags.START, packet),
+        ('/camera_info', bags.START, bags.camera(width=96, height=64)),
+    ]
+    stream, _ = replay(opened(messages), rate_hz=bags.RATE)
+    assert list(stream.warnings) == ([] if order == 'little' else ['layout'])
+    if order == 'big':
+        assert '8-pixel stripes' in stream.warnings['layout'][1]

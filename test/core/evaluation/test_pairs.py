@@ -400,3 +400,10 @@ def test_a_cut_bag_is_evaluated_as_far_as_it_goes(tmp_path, spikes, capsys):
     content = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert 0 < content['windows'] < len(SAME)
     assert any('it has no end' in text for text in content['warnings'])
+
+
+def test_a_wrong_bit_order_of_either_eye_is_told(spikes, tmp_path):
+    mirrored = spikes['right'].reshape(PLANES, HEIGHT, -1, 8)[..., ::-1]
+    given = {**spikes, 'right': mirrored.reshape(PLANES, HEIGHT, WIDTH)}
+    found, _ = replay(write(tmp_path / 'pair', *(stream(given, eye) for eye in EYES)))
+    assert (list(found.warnings), list(found.right.warnings)) == ([], ['layout'])
