@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +17,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+T = TypeVar('T')
 
 
 def progress_bar() -> Progress:
@@ -30,3 +34,18 @@ def progress_bar() -> Progress:
         disable=not sys.stderr.isatty(),
         transient=True,
     )
+
+
+def tracked(items: Iterable[T], title: str, total: int) -> Iterator[T]:
+    """Yield items, and count them in a progress bar.
+
+    Args:
+        items: The items.
+        title: What is done with them.
+        total: Number of the items, at most.
+    """
+    with progress_bar() as bar:
+        task = bar.add_task(title, total=total)
+        for item in items:
+            yield item
+            bar.advance(task)

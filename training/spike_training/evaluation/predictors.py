@@ -23,6 +23,7 @@ from spike_depth_ros.model.depth_net import DepthOutput
 from spike_depth_ros.model.fuse_lite import FuseLite
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.evaluation.mean_depth import MeanDepth
+from spike_training.progress import tracked
 from spike_training.sampling.sample import Batch, Source, Unlabelled
 
 FloatImage = npt.NDArray[np.float32]
@@ -45,6 +46,10 @@ class Scenes:
     def __iter__(self) -> Iterator[Batch]:
         for step in range(self.number // self.batch_size):
             yield self.source.batch(step, self.batch_size)
+
+    def tracked(self, title: str) -> Iterator[Batch]:
+        """Yield the batches, and count them in a progress bar."""
+        return tracked(self, title, max(1, self.number // self.batch_size))
 
 
 def predict(network: nn.Module, batch: Batch | Unlabelled, inputs: str) -> DepthOutput:
@@ -94,7 +99,9 @@ def scored_depth(batch: Batch, canonical_fx: float) -> Tensor:
 
 def median_depth_map(scenes: Scenes, canonical_fx: float) -> FloatImage:
     """Compute the median-depth baseline: median canonical depth per pixel, metres, ``[H, W]``."""
-    depths = [scored_depth(batch, canonical_fx)[:, 0] for batch in scenes]
+    depths = [
+        scored_depth(batch, canonical_fx)[:, 0] for batch in scenes.tracked('median-depth map')
+    ]
     median: FloatImage = torch.cat(depths).nanmedian(dim=0).values.cpu().numpy()
     return median
 

@@ -172,7 +172,7 @@ def predict_set(
     uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
     breakdown = ErrorBreakdown((limits.min_depth, limits.max_depth))
     some_relative = relative
-    for batch in one.samples:
+    for batch in one.samples.tracked(one.title):
         if relative:
             batch = dataclasses.replace(batch, fx=batch.fx.nan_to_num(limits.canonical_fx))
         some_relative |= batch.relative is not None

@@ -393,7 +393,7 @@ def calibrated(
     )
     scenes = sample_frames(source, number, config.evaluate.batch_size, info.canonical_fx)
     try:
-        return calibrate(network, info, scenes)
+        return calibrate(network, info, scenes.tracked('calibration'))
     except NoTruthError as error:
         print(f'the uncertainty is not calibrated: {error}')
         return info
