@@ -24,6 +24,9 @@ _MATRICES = {
 MIN_BASELINE_M, MAX_BASELINE_M = 1e-3, 100.0
 """Valid distances of two cameras, metres."""
 
+MIN_FX_PX = 1.0
+"""Focal length that is too short for one in pixels, as if it were a share of the image."""
+
 _FY = {'k': 4, 'p': 5}
 """Index of the second focal length."""
 
@@ -80,6 +83,20 @@ class Calibration:
         )
 
 
+def check_focal_lengths(fx_px: float, fy_px: float, name: str) -> None:
+    """Refuse focal lengths that are none in pixels.
+
+    Raises:
+        CalibrationError: They are refused.
+    """
+    if not min(fx_px, fy_px) > MIN_FX_PX:
+        raise CalibrationError(
+            f'{name} has focal lengths {fx_px:g} and {fy_px:g}; expected pixels above '
+            f'{MIN_FX_PX:g}: calibrate again, or multiply those of a normalised matrix by width '
+            'and height'
+        )
+
+
 def read_calibration(path: Path, width: int, height: int) -> Calibration:
     """Read a calibration of ``camera_calibration`` or ``camera_info_manager``.
 
@@ -107,11 +124,8 @@ def read_calibration(path: Path, width: int, height: int) -> Calibration:
                     raise CalibrationError(
                         f'{path}: {key} has {len(values)} numbers, expected {count} finite ones'
                     )
-                if field != 'r' and any(values) and not min(values[0], values[_FY[field]]) > 0:
-                    raise CalibrationError(
-                        f'{path}: {key} has focal lengths {values[0]:g} and '
-                        f'{values[_FY[field]]:g}; expected pixels above 0: calibrate again'
-                    )
+                if field != 'r' and any(values):
+                    check_focal_lengths(values[0], values[_FY[field]], f'{path}: {key}')
                 found[field] = values
         distortion = content.get('distortion_coefficients') or {}
         found['d'] = tuple(float(value) for value in distortion.get('data') or [])

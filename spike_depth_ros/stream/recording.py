@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M
+from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, check_focal_lengths
 from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
@@ -504,6 +504,8 @@ def _camera_matrix(archive: Any, name: str, path: Path) -> npt.NDArray[np.float6
             f'{path}: "{name}" is {matrix.dtype} {list(matrix.shape)}; expected finite numbers '
             '[3, 3]'
         )
+    if matrix.any():
+        check_focal_lengths(float(matrix[0, 0]), float(matrix[1, 1]), f'{path}: "{name}"')
     return matrix.astype(np.float64)
 
 

@@ -91,14 +91,14 @@ def test_an_archive_carries_rate_camera_and_truth(tmp_path):
         width=13,
         bit_order='big',
         rate_hz=20_000.0,
-        K=np.eye(3),
+        K=np.diag([40, 40, 1]),
         depth=np.array([np.full((5, 13), 1500), np.zeros((5, 13))], np.uint16),
         depth_planes=[2, 9],
     )
     recording = open_recording(tmp_path / 'a.npz')
     assert recording.geometry == Geometry(5, 13, 'big')
     assert recording.rate_hz == 20_000
-    np.testing.assert_array_equal(recording.camera_matrix, np.eye(3))
+    np.testing.assert_array_equal(recording.camera_matrix, np.diag([40, 40, 1]))
     np.testing.assert_allclose(recording.truth.nearest(5), 1.5)
     assert np.isnan(recording.truth.nearest(6)).all()
 
@@ -221,6 +221,7 @@ def own(**more):
         ({**own(), 'rate_hz': 'fast'}, '"rate_hz" is <U4'),
         ({**own(), 'K': np.eye(2)}, r'"K" is float64 \[2, 2\]; expected finite numbers \[3, 3\]'),
         ({**own(), 'K': np.full((3, 3), np.nan)}, 'expected finite numbers'),
+        ({**own(), 'K': np.diag([0.5, 0.8, 1])}, '"K" has focal lengths 0.5 and 0.8; expected'),
         ({**own(), 'K': 'K'}, r'"K" is <U1 \[\]'),
         (
             {**own(), 'depth': MAPS, 'depth_planes': 0},
