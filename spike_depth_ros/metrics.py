@@ -101,16 +101,6 @@ def sq_rel(predicted: _Doubles, true: _Doubles, over: _Reduce = np.mean) -> floa
     return float(over((predicted - true) ** 2 / true))
 
 
-def rmse(predicted: _Doubles, true: _Doubles) -> float:
-    """Compute the root of the mean squared error, in the unit of depth."""
-    return math.sqrt(np.mean((predicted - true) ** 2))
-
-
-def delta1(predicted: _Doubles, true: _Doubles) -> float:
-    """Compute the share of pixels within a factor of 1.25, 0 to 1."""
-    return float(np.mean(depth_ratio(predicted, true) < 1.25))
-
-
 def depth_ratio(predicted: _Doubles, true: _Doubles) -> _Doubles:
     """Compute the ratio of the larger to the smaller depth, 1 or more, ``[N]``."""
     ratio: _Doubles = np.maximum(predicted / true, true / predicted)

@@ -20,15 +20,13 @@ from torch import Tensor, nn
 from spike_depth_ros.architectures import FuseLiteSettings
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_depth_ros.model.encoder import EncoderOutput
-from spike_depth_ros.model.heads import UncertaintyHead
 from spike_depth_ros.model.lite_encoder import (
     FINEST_CHANNELS,
     LEVEL_CHANNELS,
-    LiteEncoder,
     resize_like,
 )
 from spike_depth_ros.model.temporal import average_pool
-from spike_depth_ros.model.unet_lite import DEPTH_HEADS, LiteDecoder, colours_of
+from spike_depth_ros.model.unet_lite import lite_parts
 
 LEVELS = 3
 """Levels of the pyramids."""
@@ -56,23 +54,7 @@ class FuseLite(SpikeDepthNet):
         self, bins: int, depth_range: tuple[float, float], settings: FuseLiteSettings
     ) -> None:
         s = settings
-        features, stride = (s.features2, 2) if s.features2 else (s.features, 4)
-        heads = (
-            DEPTH_HEADS[s.upsampling](features, s.head, stride, *depth_range, pool=s.pool),
-            UncertaintyHead(features, s.head, stride, s.pool),
-        )
-        for head in heads:
-            nn.init.xavier_normal_(head.conv3.weight, gain=0.5)
-            assert head.conv3.bias is not None
-            nn.init.zeros_(head.conv3.bias)
-        super().__init__(
-            temporal=colours_of(s.picture, bins, 'spikes'),
-            encoder=LiteEncoder(s.dim, finest=s.features2 > 0),
-            decoder=LiteDecoder(s.dim, s.features8, s.features, s.features2),
-            depth_head=heads[0],
-            uncertainty_head=heads[1],
-            pool=s.pool,
-        )
+        super().__init__(**lite_parts(bins, depth_range, s))
         self.uses = s.uses
         channels = [*([FINEST_CHANNELS] if s.features2 else []), *LEVEL_CHANNELS[:2], s.dim]
         self.missing = nn.ParameterList(nn.Parameter(torch.zeros(2, c)) for c in channels)

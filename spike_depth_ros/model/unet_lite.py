@@ -8,7 +8,7 @@ that is trained on procedural pictures alone does not generalise from them, see 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -194,6 +194,16 @@ def unet_lite(
     Raises:
         CheckpointError: timm is not installed.
     """
+    return SpikeDepthNet(**lite_parts(bins, depth_range, settings, inputs))
+
+
+def lite_parts(
+    bins: int,
+    depth_range: tuple[float, float],
+    settings: LiteSettings,
+    inputs: Literal['spikes', 'rgb'] = 'spikes',
+) -> dict[str, Any]:
+    """Build the parts of :func:`unet_lite`, by the arguments of :class:`SpikeDepthNet`."""
     s = settings
     features, stride = (s.features2, 2) if s.features2 else (s.features, 4)
     heads = (
@@ -205,11 +215,11 @@ def unet_lite(
         nn.init.xavier_normal_(head.conv3.weight, gain=0.5)
         assert head.conv3.bias is not None
         nn.init.zeros_(head.conv3.bias)
-    return SpikeDepthNet(
-        temporal=colours_of(s.picture, bins, inputs),
-        encoder=LiteEncoder(s.dim, finest=s.features2 > 0),
-        decoder=LiteDecoder(s.dim, s.features8, s.features, s.features2),
-        depth_head=heads[0],
-        uncertainty_head=heads[1],
-        pool=s.pool,
-    )
+    return {
+        'temporal': colours_of(s.picture, bins, inputs),
+        'encoder': LiteEncoder(s.dim, finest=s.features2 > 0),
+        'decoder': LiteDecoder(s.dim, s.features8, s.features, s.features2),
+        'depth_head': heads[0],
+        'uncertainty_head': heads[1],
+        'pool': s.pool,
+    }

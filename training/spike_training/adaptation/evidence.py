@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol, has_truth
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol, has_truth, rank_correlation
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.sampling.sample import Batch, Unlabelled
 
@@ -359,11 +359,11 @@ def _edges(images: FloatImages) -> FloatImages:
 
 def _edge_agreement(depth: FloatImages, pictures: FloatImages) -> float:
     """Return the mean correlation of the ranks of depth edges and picture edges."""
-    found = []
-    for one, other in zip(_edges(np.log(depth)), _edges(pictures), strict=True):
-        ranks = np.stack([np.argsort(np.argsort(part.ravel())) for part in (one, other)])
-        found.append(0.0 if np.ptp(one) == 0 else float(np.corrcoef(ranks)[0, 1]))
-    return float(np.mean(found))
+    edges = (_edges(images).astype(np.float64) for images in (np.log(depth), pictures))
+    found = [
+        rank_correlation(one.ravel(), other.ravel()) for one, other in zip(*edges, strict=True)
+    ]
+    return float(np.mean(np.nan_to_num(found)))  # NaN where there is no edge
 
 
 def _asymmetry(outputs: Outputs) -> float:

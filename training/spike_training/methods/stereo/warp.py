@@ -43,25 +43,6 @@ def disparity_of(depth: Tensor, baseline_m: Tensor, canonical_fx: float) -> Tens
     return torch.where(is_depth, torch.where(depth.isfinite(), pixels, 0.0), torch.nan)
 
 
-def depth_of(disparity: Tensor, baseline_m: Tensor, canonical_fx: float) -> Tensor:
-    """Compute canonical depth of disparity, the inverse of :func:`disparity_of`.
-
-    Args:
-        disparity: Pixels, ``[B, 1, H, W]``.
-        baseline_m: Distance of the eyes, ``[B]`` metres.
-        canonical_fx: Canonical focal length, pixels.
-
-    Returns:
-        Metres at the canonical focal length, same shape; +Inf where the disparity is 0, NaN where
-        it is below 0 or NaN.
-    """
-    near = disparity >= LEAST_PX
-    pixels = torch.where(near & disparity.isfinite(), disparity, 1.0)
-    metres = (canonical_fx * baseline_m)[:, None, None, None] / pixels
-    beyond = torch.where(disparity >= 0, torch.inf, torch.nan)
-    return torch.where(near, torch.where(disparity.isfinite(), metres, 0.0), beyond)
-
-
 class Warped(NamedTuple):
     """Picture of one eye, made from that of the other.
 
