@@ -11,7 +11,7 @@ from torch import nn
 
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.errors import DataSetError
-from spike_training.evaluation.matched_depth import Scaled, fit_metres, matched_depth
+from spike_training.evaluation.matched_depth import ScaledDepth, fit_metres, matched_depth
 from spike_training.sampling.sample import Batch, View
 
 FX, BASELINE_M, SHIFT = 80.0, 0.2, 8
@@ -60,7 +60,7 @@ def test_the_factor_is_between_depths_at_the_canonical_focal_length():
     true = TRUE_M * canonical_fx / FX
     found = fit_metres(Wall(predicted), canonical_fx, [pairs(), pairs()])
     assert found == pytest.approx(true / predicted, rel=0.02)
-    scaled = Scaled(Wall(predicted), found)(pairs().counts, torch.tensor([120]))
+    scaled = ScaledDepth(Wall(predicted), found)(pairs().counts, torch.tensor([120]))
     torch.testing.assert_close(scaled.depth.median(), torch.tensor(true), rtol=0.02, atol=0)
     assert torch.equal(scaled.uncertainty, torch.full_like(scaled.uncertainty, predicted))
 

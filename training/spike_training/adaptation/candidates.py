@@ -71,7 +71,7 @@ class TrainingData:
     rate_hz: float
     corrections: Corrections | None = None
     corrected: bool = False
-    scaled: Scaled | None = None
+    scaled: Rescaled | None = None
 
     def correct(self, corrections: Corrections) -> TrainingData:
         """Return the same, corrected for the sensor."""
@@ -87,7 +87,7 @@ class TrainingData:
         return dataclasses.replace(self, source=ResizedSource(self.source, factor))
 
 
-class Scaled(NamedTuple):
+class Rescaled(NamedTuple):
     """A network in other metres.
 
     Attributes:
@@ -119,7 +119,7 @@ class ResizedSource:
         return dataclasses.replace(found, depth=self.factor * found.depth)
 
 
-def rescale(checkpoint: Path, factor: Callable[[], float], out: Path) -> Scaled:
+def rescale(checkpoint: Path, factor: Callable[[], float], out: Path) -> Rescaled:
     """Write a network with a factor on its metres, or read the one that was written before.
 
     Args:
@@ -132,7 +132,7 @@ def rescale(checkpoint: Path, factor: Callable[[], float], out: Path) -> Scaled:
     """
     info, weights = load(find_checkpoint(checkpoint))
     if out.exists():
-        return Scaled(out, info.canonical_fx / load(out)[0].canonical_fx)
+        return Rescaled(out, info.canonical_fx / load(out)[0].canonical_fx)
     # Depth is proportional to the ratio of the focal lengths.
     measured = factor()
     fx = info.canonical_fx / measured
@@ -140,7 +140,7 @@ def rescale(checkpoint: Path, factor: Callable[[], float], out: Path) -> Scaled:
         info, stage=SCALE, scale='metric', canonical_fx=fx, metrics={}, onnx_sha256=None
     )
     save(out, weights, info)
-    return Scaled(out, measured)
+    return Rescaled(out, measured)
 
 
 def load_network(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:

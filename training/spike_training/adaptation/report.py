@@ -20,7 +20,7 @@ from spike_training.adaptation.acceptance import (
     choose_shown,
     overall_verdict,
 )
-from spike_training.adaptation.candidates import Scaled
+from spike_training.adaptation.candidates import Rescaled
 from spike_training.adaptation.correction import describe_correction
 from spike_training.adaptation.evidence import FULL_DISTANCE, choose, find_limits, is_flat
 from spike_training.adaptation.findings import Findings
@@ -34,7 +34,7 @@ UNLIKELY = 3.0
 
 
 def list_warnings(
-    recorded: Recorded, findings: Findings, scaled: Scaled | None = None
+    recorded: Recorded, findings: Findings, scaled: Rescaled | None = None
 ) -> list[str]:
     """List what terminal and page warn of, before training."""
     found, opened, distance = [], recorded.opened, findings.match.distance
@@ -73,7 +73,7 @@ def write_report(
     findings: Findings,
     acceptance: AcceptanceTest,
     candidates: Sequence[Candidate],
-    scaled: Scaled | None = None,
+    scaled: Rescaled | None = None,
 ) -> None:
     """Write the report of an adaptation whose candidates have been tested."""
     corrections, kept, shown = findings.corrections, choose(candidates), choose_shown(candidates)
@@ -128,7 +128,7 @@ def write_report(
     write_atomically(folder / REPORT, text.encode())
 
 
-def _describe_pairs(recorded: Recorded, scaled: Scaled | None) -> dict[str, Any]:
+def _describe_pairs(recorded: Recorded, scaled: Rescaled | None) -> dict[str, Any]:
     """Return what the report tells about the pairs of two eyes."""
     pairs = recorded.pairs
     assert pairs is not None

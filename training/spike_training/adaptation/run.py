@@ -38,7 +38,7 @@ from spike_training.adaptation.candidates import (
     AVERAGE,
     SCALE,
     SENSOR,
-    Scaled,
+    Rescaled,
     TrainingData,
     load_network,
     rescale,
@@ -180,7 +180,7 @@ def run(
 
 def _measure_scale(
     original: Path, info: DepthInfo, old: nn.Module, recorded: Recorded, folder: Path
-) -> Scaled | None:
+) -> Rescaled | None:
     """Write the old network in the metres of a second eye; None: there is none."""
     if recorded.pairs is None:
         return None
@@ -314,7 +314,7 @@ def _load_old(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
 
 
 def _print_findings(
-    folder: Path, recorded: Recorded, findings: Findings, scaled: Scaled | None
+    folder: Path, recorded: Recorded, findings: Findings, scaled: Rescaled | None
 ) -> None:
     opened = recorded.opened
     print(

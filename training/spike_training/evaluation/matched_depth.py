@@ -104,7 +104,7 @@ def fit_metres(network: nn.Module, canonical_fx: float, batches: Iterable[Batch]
     return fit_scale(network, canonical_fx, matched)
 
 
-class Scaled(nn.Module):
+class ScaledDepth(nn.Module):
     """Network of depth whose metres are multiplied by a factor.
 
     Args:

@@ -49,7 +49,7 @@ class Label(NamedTuple):
     measured: Tensor
 
 
-class Supervised(NamedTuple):
+class SupervisedLosses(NamedTuple):
     """Scalars, means over the images of a batch.
 
     Attributes:
@@ -94,7 +94,7 @@ class Supervision:
         function = SI_FORMS[self.config.si]
         return function(pred, reference, weight, self.config.si_lambda)
 
-    def __call__(self, output: DepthOutput, batch: Batch) -> Supervised:
+    def __call__(self, output: DepthOutput, batch: Batch) -> SupervisedLosses:
         """Compute the losses and the error of a network's outputs for a batch."""
         target, weight, measured = self.label(batch)
         error = torch.where(measured, soft_error(output.depth, target), 0.0).sum()
@@ -106,7 +106,7 @@ class Supervision:
             labelled = batch.relative[:, None, None, None].expand_as(target)
             affine = affine_loss(output.depth, batch.depth, labelled, self.config.gradient_weight)
             sup = sup + affine.mean()
-        return Supervised(
+        return SupervisedLosses(
             sup=sup,
             unc=uncertainty_loss(output.uncertainty, output.depth, target, measured).mean(),
             error=error / measured.sum().clamp_min(1),

@@ -39,7 +39,7 @@ from spike_training.cpu import configure_cpu
 from spike_training.datasets.depth_maps import MapFolder
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
-from spike_training.evaluation.matched_depth import Scaled, fit_metres
+from spike_training.evaluation.matched_depth import ScaledDepth, fit_metres
 from spike_training.evaluation.mean_depth import MeanDepth
 from spike_training.evaluation.post_processing import PostProcessed
 from spike_training.evaluation.predictors import build_for_evaluation
@@ -226,7 +226,7 @@ def _evaluate_depth(unit: Scoring, config: RunConfig, device: torch.device) -> d
         info = adapt_statistics(network, info, windows)
     if unit.before.matched_scale:
         factor = fit_metres(network, info.canonical_fx, training_pairs(config, device))
-        network = Scaled(network, factor).eval()
+        network = ScaledDepth(network, factor).eval()
     if unit.before.post_process:
         network = PostProcessed(network).eval()
     report = evaluate_network(config, info, network, device)
