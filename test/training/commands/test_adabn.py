@@ -1,11 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from importlib import resources
+
 import numpy as np
 import pytest
 from tiny_runs import tiny_run
 from training_files import write
 
 from spike_depth_ros.checkpoint import CheckpointError, load
+from spike_depth_ros.stream.recording import open_recording
 from spike_training.commands.adabn import adabn
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.settings.config import TargetConfig, to_yaml
@@ -71,6 +74,13 @@ def test_recordings_of_a_camera(checkpoint, tmp_path):
     assert changed(tmp_path / 'recordings.safetensors', tmp_path / 'a.safetensors')
     with pytest.raises(DataSetError, match=r'expected a \.dat file, or a folder with some'):
         adabn(checkpoint, tmp_path / 'c.safetensors', recordings=tmp_path / 'nothing')
+
+
+def test_recordings_of_a_clearly_wrong_size_are_refused(checkpoint, tmp_path):
+    sample = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
+    np.ascontiguousarray(open_recording(sample).planes[:100]).tofile(tmp_path / 'office.dat')
+    with pytest.raises(DataSetError, match='rows of 50 bytes, .* expected 100 .* --size 400x250'):
+        adabn(checkpoint, tmp_path / 'a.safetensors', recordings=tmp_path, size='800x125')
 
 
 def test_a_network_of_rgb_is_refused(config, tmp_path):
