@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers of recorded spikes, and the samples made of them."""
 
+from importlib import resources
+
 import lenses
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.recording import open_recording
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.spike_source import SpikeSource
@@ -543,6 +546,19 @@ class TestSamples:
     def test_windows_that_do_not_fit_are_refused(self, clip):
         with pytest.raises(DataSetError, match='no window of 120 planes'):
             SpikeSource([clip], planes=120)
+
+
+def test_rows_of_raw_files_are_measured(tmp_path):
+    sample = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
+    planes = np.ascontiguousarray(open_recording(sample).planes[:100])
+    for name, padding in (('whole', 0), ('padded', 2)):
+        (tmp_path / name).mkdir()
+        stored = np.pad(planes[:, ::-1], ((0, 0), (0, 0), (0, padding)))
+        stored.tofile(tmp_path / name / 'a.dat')
+        (clip,) = readers.read('dat', str(tmp_path / name))
+        np.testing.assert_array_equal(clip.load(0, 100), planes)
+        with pytest.raises(DataSetError, match=r'rows of 5[02] bytes, .* expected 49 bytes'):
+            readers.read('dat', f'{tmp_path / name},size=392x250')
 
 
 def test_a_real_recording_stands_upright(real_data):

@@ -301,7 +301,8 @@ def _read_file(
 ) -> list[SpikeClip]:
     """Read a recording; the right eye of bags alone."""
     if not _is_bag(path):
-        return dat.read(path, size, rate_hz, row_bytes=row_bytes)
+        # Those of all recordings together have been measured.
+        return dat.read(path, size, rate_hz, row_bytes=row_bytes or -(-parse_size(size)[0] // 8))
     if eye is None:
         return rosbag.read(path, spikes=topic, size=size)
     if not eye.is_calibrated:

@@ -20,6 +20,7 @@ from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Matrix, RightSpikes, SpikeClip
 from spike_training.datasets.readers import files, pairs, recordings
+from spike_training.datasets.row_length import measure_row_bytes
 from spike_training.errors import DataSetError
 
 TREE = """\
@@ -52,14 +53,14 @@ def read(
         fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
             K.txt if there is one.
         white_rate: Firing rate, spikes per plane, where a reference image is white.
-        row_bytes: Bytes from row to row, where rows are padded; 0: those of the width.
+        row_bytes: Bytes from row to row; 0: those of the width, or more where rows are padded.
         right: Folder of the recordings of the right eye under the same names, or the file of the
             only one. Planes of the same number are of one time; the longer file is cut.
         baseline: Distance from the left to the right camera of pairs, metres.
 
     Raises:
-        DataSetError: Files are missing, damaged or of another size, too many depth maps belong to
-            no plane, the unit is wrong, or two eyes are no calibrated pair.
+        DataSetError: Files are missing, damaged or clearly of another size, too many depth maps
+            belong to no plane, the unit is wrong, or two eyes are no calibrated pair.
     """
     if not white_rate > 0:
         raise DataSetError(f'option white_rate is {white_rate:g}, expected a rate above 0')
@@ -73,6 +74,7 @@ def read(
     width, height = recordings.parse_size(size)
     geometry = Geometry(height, width)
     found = [alone] if alone is not None else files.list_files(root, ('.dat',), TREE)
+    row_bytes = row_bytes or measure_row_bytes(found, geometry)
     maps = []
     if (root / 'depth').is_dir():
         maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
