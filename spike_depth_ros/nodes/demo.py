@@ -262,7 +262,9 @@ def _stop(*children: subprocess.Popen[bytes]) -> None:
 def _layout_of(path: Path, recording: Recording) -> str:
     """Check size and bit order of a recording; return one line."""
     if problem := raw_file_problem(path, recording):
-        return f'warning: {problem} (make demo ... SIZE= or BIT_ORDER=)'
+        option, value = problem.split()[-2:]  # --size 400x250, as make demo takes it
+        name = option.removeprefix('--').replace('-', '_').upper()
+        return f'warning: {problem} (make demo ... {name}={value})'
     geometry = recording.geometry
     fits, _ = check_bit_order(recording)
     text = 'fits the picture' if fits else 'cannot be checked on this picture'

@@ -33,7 +33,7 @@ FLIP = 'flip is_bigendian in the publisher'
 """Remedy for messages of the other bit order."""
 
 
-_COMPARED_PLANES = 32
+_COMPARED_PLANES = 32  # by which two heights are compared
 _MIN_ROWS = 8  # of a plane
 
 

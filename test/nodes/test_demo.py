@@ -255,7 +255,7 @@ def test_a_wrong_sensor_size_is_named_before_anything_starts(run_here, tmp_path,
     assert status == 1  # the checkpoint is looked for afterwards
     warning = (
         f'warning: {raw_office}: its bytes repeat as in planes of 400x250 pixels, not {size}: try '
-        '--size 400x250 (make demo ... SIZE= or BIT_ORDER=)'
+        '--size 400x250 (make demo ... SIZE=400x250)'
     )
     assert output.splitlines()[0] == warning
     assert not (out / 'depth.log').exists()
@@ -265,7 +265,7 @@ def test_a_wrong_sensor_size_is_named_before_anything_starts(run_here, tmp_path,
     ('bit_order', 'text'),
     [
         ('little', 'office.dat: 400x250 pixels; bit order little fits the picture'),
-        ('big', 'try --bit-order little (make demo ... SIZE= or BIT_ORDER=)'),
+        ('big', 'try --bit-order little (make demo ... BIT_ORDER=little)'),
     ],
 )
 def test_the_stripes_of_a_recording_are_looked_at_before_it_is_played(

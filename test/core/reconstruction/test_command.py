@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import resources
 
 import bags
 import cv2
@@ -20,6 +21,7 @@ from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.reconstruction.command import main
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.stream.window import Window
 
 PLANES, HEIGHT, WIDTH = 200, 24, 42
@@ -268,3 +270,13 @@ def test_a_recording_that_is_cut_meanwhile_is_one_line(dat, tmp_path, monkeypatc
     assert '100 planes are left, expected 124 or more: copy or record it again' in error
     assert error.count('\n') == 1
     assert len(frames(out)) == 2
+
+
+def test_a_wrong_size_is_told(tmp_path, capsys):
+    sample = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
+    path = tmp_path / 'office.dat'
+    np.ascontiguousarray(open_recording(sample).planes[:60, ::-1]).tofile(path)
+    given = ('--method', 'rate', '--planes', 20, '--every', 20)
+    for size, told in (('400x250', False), ('400x125', True)):
+        assert reconstruct(path, '--size', size, *given, '--out', tmp_path / size) == 0
+        assert ('try --size 400x250' in capsys.readouterr().err) == told
