@@ -21,8 +21,8 @@ _MATRICES = {
     'projection_matrix': ('p', 12),
 }
 
-MIN_BASELINE_M, MAX_BASELINE_M = 1e-3, 100.0
-"""Valid distances of two cameras, metres."""
+MIN_BASELINE_M, MAX_BASELINE_M = 1e-3, 10.0
+"""Valid distances of two cameras, metres; more is one in centimetres or millimetres."""
 
 MIN_FX_PX = 1.0
 """Focal length that is too short for one in pixels, as if it were a share of the image."""

@@ -246,7 +246,7 @@ def test_an_absurd_baseline_is_told_and_does_not_end_the_check(capsys):
     tiny = camera_info(RIG.right)
     tiny.p[3] = -5e-324
     _, output = pair_lines(capsys, right_info=tiny)
-    assert 'PROBLEM  pair   rig        a baseline of 0 m; expected 0.001 to 100 metres' in output
+    assert 'PROBLEM  pair   rig        a baseline of 0 m; expected 0.001 to 10 metres' in output
 
 
 def test_two_watched_streams_have_a_line_each(processes, spin):

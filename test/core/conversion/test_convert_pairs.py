@@ -237,4 +237,4 @@ def test_what_is_no_pair_is_refused_in_one_line(
 @pytest.mark.parametrize('baseline', ['0', '-0.1', 'nan', '1e9'])
 def test_an_absurd_baseline_is_refused(files, capsys, baseline):
     pair = files[0], '--right', files[1], *SIZE, '--fx', 43, f'--baseline={baseline}'
-    assert 'expected 0.001 to 100 metres from the left' in refusal(capsys, *pair, '--out', 'b')
+    assert 'expected 0.001 to 10 metres from the left' in refusal(capsys, *pair, '--out', 'b')

@@ -91,7 +91,8 @@ def test_small_pictures_are_searched_as_wide_as_they_allow():
     ('changes', 'reason'),
     [
         ({3: -1e308}, 'a baseline of 2.3'),
-        ({3: -430e-9}, 'a baseline of 1e-09 m; expected 0.001 to 100'),
+        ({3: -430e-9}, 'a baseline of 1e-09 m; expected 0.001 to 10 metres'),
+        ({3: -430 * 12}, 'a baseline of 12 m; expected 0.001 to 10 metres'),  # of 12 cm
         ({0: 1e-300}, 'P of the right camera has focal lengths 1e-300'),
         ({3: 0.0, 7: -51.6}, 'side by side, not one above the other'),
     ],

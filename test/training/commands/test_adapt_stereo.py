@@ -190,7 +190,7 @@ class TestPairs:
     @pytest.mark.parametrize(
         ('changes', 'error', 'words'),
         [
-            ({'baseline': 0.0}, ConfigError, r'--baseline 0: expected 0\.001 to 100 metres'),
+            ({'baseline': 0.0}, ConfigError, r'--baseline 0: expected 0\.001 to 10 metres'),
             ({'baseline': math.nan}, ConfigError, '--baseline nan: expected'),
             ({'baseline': None}, ConfigError, 'two cameras with --fx; expected either --baseline'),
             ({'baseline': None, 'fx': None}, ConfigError, 'two cameras with no calibration'),
@@ -199,8 +199,8 @@ class TestPairs:
             ({'fx': None, 'camera_info': Path('a')}, ConfigError, 'with --baseline and --camera'),
             ({'camera_info': Path('no'), 'right_camera_info': Path('no'), 'baseline': None,
               'fx': None}, ConfigError, 'no: no such file; expected a calibration'),
-            ({'baseline': 90.0}, DataSetError,
-             r'depth is 1[0-9.]*e\+03 m in the median at a baseline of 90 m and a focal'),
+            ({'baseline': 9.0, 'fx': 1000.0}, DataSetError,
+             r'depth is 1[0-9.]*e\+03 m in the median at a baseline of 9 m and a focal'),
         ],
     )  # fmt: skip
     def test_calibrations_that_cannot_be_are_one_line(

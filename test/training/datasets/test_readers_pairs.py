@@ -121,7 +121,7 @@ class TestKitti:
             where = f'train/{self.DRIVE}/proj_depth/groundtruth/image_03/{k:010d}.png'
             depth_png(root / where, 256)
         refused('kitti', exchanged, r'baseline is -0.5 m, expected .*: exchange the eyes')
-        refused('kitti', f'{root},right=image_02', 'the baseline is 0 m, expected 0.001 to 100 m')
+        refused('kitti', f'{root},right=image_02', 'the baseline is 0 m, expected 0.001 to 10 m')
         texts(calibration, self.LEFT)
         refused('kitti', f'{root},right=image_03', 'expected a line "P_rect_03:" with twelve numb')
         texts(calibration, self.LEFT, self.RIGHT.replace('11.5', '12.5'))

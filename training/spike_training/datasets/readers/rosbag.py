@@ -451,8 +451,8 @@ def _opened(root: Path) -> Iterator[AnyReader]:
         raise
     except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
         raise DataSetError(
-            f'{root}: cannot be read: {one_line(error)}: write what can be read of it to another '
-            'bag with mcap recover, or to a .dat file with spike_convert --allow-gaps'
+            f'{root}: cannot be read: {one_line(error)}: write the planes that can be read to a '
+            '.dat file with spike_convert --allow-gaps, or recover the bag (docs/evaluation.md)'
         ) from error
 
 
