@@ -47,6 +47,9 @@ TimedMessage = tuple[int, str, Any]
 FRAME_TOPICS = {'image': IMAGE, 'image/camera_info': CAMERA_INFO}
 """Topics of frames beside the spikes, and their types."""
 
+PLAUSIBLE_M = (0.05, 300.0)
+"""Range of the median of true depth, metres; beyond it the unit is another one."""
+
 _CAMERA_INFO_EVERY_NS = 100_000_000
 _MESSAGE_BYTES = 512
 _LONGEST_S = 2e9  # stamps have 32 bits of seconds
@@ -187,8 +190,10 @@ class DepthFolder:
         """Yield plane and depth, ``[height, width]`` metres, in the order of planes.
 
         Raises:
-            RecordingError: A file is damaged or of another size.
+            RecordingError: A file is damaged or of another size, or the first one's unit is
+                another.
         """
+        first = min(self._files)
         for plane, file in sorted(self._files.items()):
             depth = _read_png(file) if file.suffix == '.png' else _read_npy(file)
             if depth.shape != self._shape:
@@ -197,6 +202,8 @@ class DepthFolder:
                     f'{file}: {found} values; expected {self._shape[0]} x {self._shape[1]}, rows '
                     'and columns of the sensor'
                 )
+            if plane == first:
+                _check_unit(file, depth)
             yield plane, depth
 
 
@@ -304,6 +311,16 @@ def _read_png(file: Path) -> npt.NDArray[np.float32]:
     metres = image / np.float32(1000)
     metres[image == 0] = np.nan
     return metres
+
+
+def _check_unit(file: Path, depth: npt.NDArray[np.float32]) -> None:
+    known = depth[np.isfinite(depth)]
+    low, high = PLAUSIBLE_M
+    if known.size and not low <= (median := float(np.median(known))) <= high:
+        raise RecordingError(
+            f'{file}: the median depth is {median:.3g} m, expected {low:g} to {high:g} m: store '
+            'metres in .npy, NaN where unknown, or millimetres in .png'
+        )
 
 
 def _read_npy(file: Path) -> npt.NDArray[np.float32]:

@@ -160,6 +160,8 @@ def test_a_folder_of_depth(dat, tmp_path):
         ('5.npy', b'no array', '5.npy: '),
         ('5.npy', np.zeros((3, 4)), f'3 x 4 values; expected {HEIGHT} x {WIDTH}'),
         ('depth.npy', np.zeros((HEIGHT, WIDTH)), 'does not end with the number of its plane'),
+        ('3.npy', np.full((HEIGHT, WIDTH), 1500.0), 'depth is 1.5e+03 m, expected 0.05 to 300 m'),
+        ('3.png', np.full((HEIGHT, WIDTH), 2, np.uint16), 'depth is 0.002 m, expected 0.05 to'),
         ('900.npy', np.zeros((HEIGHT, WIDTH)), f'plane 900: expected 0 to {PLANES - 1}'),
         ('depth.txt', b'', 'no .png or .npy file'),
     ],
