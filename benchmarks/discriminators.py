@@ -53,6 +53,8 @@ def adversarial_units(table: Path, seed: int, cache: Path, names: list[str]) -> 
     """
     found: dict[str, Training] = {}
     for row in load_table(table).rows:
+        if not row.config.stages:  # a baseline
+            continue
         for unit in units_of(row, seed, cache).needs:
             if unit.stage.kind in ADVERSARIAL:
                 found.setdefault(unit.stage.name, unit)
@@ -62,10 +64,16 @@ def adversarial_units(table: Path, seed: int, cache: Path, names: list[str]) -> 
 
 
 def accuracies(unit: Training) -> dict[str, float]:
-    """Return the mean accuracies of a stage's newest records, by the part they judge."""
+    """Return the mean accuracies of a stage's newest records, by the part they judge.
+
+    Raises:
+        ConfigError: It has none, as it took too few steps.
+    """
     text = (unit.folder / unit.stage.name / SCALARS).read_text(encoding='utf-8')
     rows = [json.loads(line) for line in text.splitlines()]
     newest = [row for row in rows if 'train/loss' in row][-RECORDS:]
+    if not newest:
+        raise ConfigError(f'{unit.folder}: it has no records: expected log_every steps or more')
     names = [name for name in newest[-1] if name.endswith('_accuracy')]
     return {
         name.removeprefix('train/').removesuffix('_accuracy'): sum(row[name] for row in newest)
@@ -87,7 +95,9 @@ def alone(unit: Training, steps: int, folder: Path) -> Training:
             raise ConfigError(f'{need.folder}: not trained, run run.py table --rows ...')
     off: dict[str, Any] = dict.fromkeys(ADVERSARIAL[unit.stage.kind], 0.0)
     stage = dataclasses.replace(unit.stage, steps=steps, **off)
-    train = dataclasses.replace(unit.config.train, min_lr_ratio=1.0)
+    train = unit.config.train
+    every = min(train.log_every, steps)
+    train = dataclasses.replace(train, min_lr_ratio=1.0, log_every=every)
     config = dataclasses.replace(
         unit.config, stages=[*unit.config.stages[:-1], stage], train=train
     )

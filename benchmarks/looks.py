@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import sys
 from pathlib import Path
 
@@ -108,11 +109,21 @@ class OfAnotherScene(nn.Module):
 
 
 def scores(scoring: Scoring, scenes: int) -> str:
-    """Return a table of the scores of pictures in some looks, by style of the target."""
+    """Return a table of the scores of pictures in some looks, by style of the target.
+
+    Raises:
+        ConfigError: The scenes make no batches of two or more.
+    """
     assert scoring.second is not None
     config, device = scoring.config, torch.device('cpu')
     assert config.target_data is not None
-    sizes = dataclasses.replace(config.evaluate, scenes=scenes, batch_size=min(scenes, 48))
+    batch_size = math.gcd(scenes, config.evaluate.batch_size)  # whole batches
+    if batch_size < 2:  # the next scene of the batch is another one
+        raise ConfigError(
+            f'--scenes {scenes} with --scores: expected one that has a common divisor with '
+            f'evaluate.batch_size, {config.evaluate.batch_size}'
+        )
+    sizes = dataclasses.replace(config.evaluate, scenes=scenes, batch_size=batch_size)
     few = dataclasses.replace(config, evaluate=sizes)
     looks = {
         'as they are': nn.Identity(),
@@ -154,11 +165,11 @@ def main(args: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         scoring = find_scoring(options.table, options.row, options.seed, options.cache)
+        if options.scores:
+            print(scores(scoring, options.scenes))
+            return 0
     except ConfigError as error:
         parser.error(str(error))
-    if options.scores:
-        print(scores(scoring, options.scenes))
-        return 0
     try:
         # A palette halves the file, as noise does not compress.
         sheet = Image.fromarray(draw(scoring, options.scenes)).quantize(256)

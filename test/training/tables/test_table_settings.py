@@ -15,6 +15,7 @@ from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import AdaptConfig
 from spike_training.settings.reading import load_config
 from spike_training.tables.paper import FOLDER, read_paper
+from spike_training.tables.settings import TableConfig
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import units_of
 
@@ -47,7 +48,7 @@ EXPERIMENTS = {
 MISTAKES = (
     # Settings of a table, and texts of its error about them.
     ({'sedes': [1]}, 'sedes is unknown: did you mean seeds?'),
-    ({'seeds': [0, 0]}, 'seeds is [0, 0]: expected some, each once, 0 or more'),
+    ({'seeds': [0, 0]}, 'seeds is [0, 0]: expected some, each once, 0 to 2147483647'),
     (
         {'override': {'seed': 3, 'train': {'stpes': 3, 'steps': 'many'}}},
         'override.seed is given: expected it as seeds',
@@ -482,6 +483,11 @@ def test_mistakes_of_the_base_are_named_with_those_of_the_table(tmp_path):
         'base base.yaml: stages[0].nname is unknown: did you mean name?',
     ):
         assert expected in str(caught.value)
+
+
+def test_seeds_of_targets_are_no_seeds_of_a_table():
+    (told,) = (one for one in TableConfig(seeds=[2**31]).problems() if 'seeds' in one)
+    assert told == 'seeds is [2147483648]: expected some, each once, 0 to 2147483647'
 
 
 @pytest.mark.parametrize('name', ['devices', 'nodes'])

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows whose pictures of the target get another look before a network of RGB sees them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -139,6 +140,9 @@ def test_scores_of_looks_are_told(trained, capsys):
     assert [*edges] == [*names, "another scene's"]
     assert edges['as they are'] == 1
     assert edges["another scene's"] < edges['shifted by 4 pixels'] < 1
+    with pytest.raises(SystemExit, match='2'):  # whose next scene would be itself
+        looks.main([*options, '--scenes', '3'])
+    assert '--scenes 3 with --scores: expected one that has a' in capsys.readouterr().err
 
 
 def test_discriminators_are_told_at_their_end_and_alone(trained, capsys):
@@ -153,6 +157,16 @@ def test_discriminators_are_told_at_their_end_and_alone(trained, capsys):
     printed = capsys.readouterr().out
     assert printed.count('look: accuracy source ') == 1
     assert 'look 1/1 train: ' in printed
+    (unit,) = discriminators.adversarial_units(path, 0, out / 'stages', ['look'])
+    longer = dataclasses.replace(unit.config.train, log_every=20)
+    unit = dataclasses.replace(unit, config=dataclasses.replace(unit.config, train=longer))
+    weak = discriminators.alone(unit, 7, out)
+    assert (weak.stage.look_weight, weak.stage.steps) == (0, 7)
+    assert (weak.config.train.min_lr_ratio, weak.config.train.log_every) == (1, 7)
+    (out / 'look').mkdir()
+    (out / 'look' / 'scalars.jsonl').write_text('')
+    with pytest.raises(ConfigError, match='it has no records: expected log_every steps or more'):
+        discriminators.accuracies(weak)
     assert discriminators.main([*options, '--seed', '7']) == 0
     assert 'look: not trained' in capsys.readouterr().out
     for wrong, told in (
@@ -162,6 +176,12 @@ def test_discriminators_are_told_at_their_end_and_alone(trained, capsys):
         with pytest.raises(SystemExit, match='2'):
             discriminators.main([*options, *wrong])
         assert told in capsys.readouterr().err
+
+
+def test_a_row_without_a_stage_has_no_discriminators(tmp_path):
+    path = write(tmp_path, rows=[*TABLE['rows'], {'name': 'median'}])
+    found = discriminators.adversarial_units(path, 0, tmp_path, [])
+    assert [unit.stage.name for unit in found] == ['aligned', 'look']
 
 
 def test_looks_have_a_section_and_claims(trained):
@@ -228,6 +248,25 @@ def test_recordings_have_one_look_and_scores_of_depth_alone(tmp_path):
         (
             {'claims': [{'row': 'ctn', 'below': ['matched'], 'metric': 'psnr'}]},
             'expected above, psnr is better if higher',
+        ),
+        (
+            {'claims': [{'row': 'plain', 'below': ['ctn'], 'domain': 'source'}]},
+            ".domain is 'source': expected target, whose pictures ctn translates",
+        ),
+        (
+            {'rows': [*TABLE['rows'], {'name': 'median'}],
+             'claims': [{'row': 'plain', 'below': ['median'], 'metric': 'scale_error'}]},
+            "metric is 'scale_error': expected one of abs_rel",
+        ),
+        (
+            {'override': {'target': {'recordings': {'folder': 'x,frame_hz=100'}}},
+             'rows': [row for row in TABLE['rows'] if row['name'] in ('plain', 'ctn', 'matched')],
+             'claims': [{'row': 'ctn', 'above': ['matched'], 'metric': 'psnr'}]},
+            "metric is 'psnr': expected one of abs_rel",
+        ),
+        (
+            {'stages': TABLE['stages'] | {'moments': TABLE['stages']['look']}},
+            'stages.moments: expected another name, rows use it as a keyword of translate',
         ),
     ],
 )  # fmt: skip

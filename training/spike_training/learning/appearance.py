@@ -68,7 +68,7 @@ def masked_mean(values: Tensor, counts: Tensor) -> Tensor:
 
     Args:
         values: ``[B, C, H, W]``.
-        counts: Mask of those that count, ``[B, 1, H, W]`` or of the same shape, bool.
+        counts: Mask of those that count, ``[B, 1, H, W]`` bool.
 
     Returns:
         Mean over channels and the counted pixels, ``[B]``; 0 where none counts.

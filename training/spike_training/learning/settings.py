@@ -88,6 +88,7 @@ class PictureConfig(SupervisedConfig):
     """
 
     may_take_rgb = sees_tokens = True
+    validates_loss = False  # it has those of discriminators, which the network works against
 
     input: Literal['spikes', 'rgb'] = 'rgb'
     source_look: Literal['rgb', 'spikes'] = 'rgb'
@@ -114,5 +115,7 @@ class PictureConfig(SupervisedConfig):
                 f'init_from is {self.init_from!r}: expected previous or the name of an earlier '
                 'stage of RGB'
             )
-        elif {one.name: one.input for one in before}.get(self.init_from, 'rgb') != 'rgb':
+            return
+        inputs = {one.name: one.input for one in before}
+        if inputs.get(self.starts_from(before), 'rgb') != 'rgb':
             yield f'init_from is {self.init_from!r}: expected an earlier stage of RGB'

@@ -453,6 +453,10 @@ class StageConfig:
             'selected by a figure.'
         )
 
+    def starts_from(self, before: Sequence[StageConfig]) -> str:
+        """Return init_from, or the name of the stage that ``previous`` stands for."""
+        return before[-1].name if self.init_from == 'previous' and before else self.init_from
+
     @property
     def builds_on(self) -> tuple[str, ...]:
         """Values of init_from and average_with: names of earlier stages, keywords and files."""
@@ -536,15 +540,15 @@ class StageConfig:
             if not before:
                 yield "init_from is 'previous': there is no stage before the first"
         elif self.init_from == 'imagenet':
-            if config.model.architecture not in IMAGENET:
+            if own not in IMAGENET:
                 yield (
                     f"init_from is 'imagenet': there are such weights for {' and '.join(IMAGENET)}"
-                    f' alone, model.architecture is {config.model.architecture}'
+                    f' alone, the architecture is {own}'
                 )
-            elif self.imagenet == 'package' and config.model.architecture not in PACKAGED:
+            elif self.imagenet == 'package' and own not in PACKAGED:
                 yield (
                     f"imagenet is 'package': there is one for {' and '.join(PACKAGED)} alone; of "
-                    f'{config.model.architecture} expected hub or a file'
+                    f'{own} expected hub or a file'
                 )
         elif self.starts_from_file:
             yield from self._file_problems('init_from', self.init_from, config)
@@ -553,9 +557,8 @@ class StageConfig:
                 f'init_from is {self.init_from!r}: expected scratch, previous, imagenet, the name '
                 'of an earlier stage, a .safetensors file, or a shipped model'
             )
-        follows = self.init_from == 'previous' and len(before) > 0
-        start = before[-1].name if follows else self.init_from
-        for key, built_on in (('init_from', start), ('average_with', self.average_with)):
+        starts = ('init_from', self.starts_from(before)), ('average_with', self.average_with)
+        for key, built_on in starts:
             if (other := tasks.get(built_on or '', self.task)) != self.task:
                 yield (
                     f'{key} is {built_on!r}, of the task {other}: expected an earlier stage of '

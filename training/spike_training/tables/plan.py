@@ -32,6 +32,7 @@ from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.paper import Paper
 from spike_training.tables.settings import (
+    LOOKS,
     TRUE_LOOK,
     Domain,
     RowConfig,
@@ -125,6 +126,11 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
         read_run({'out': '', **base}, f'base {settings.base}: ', problems)
     method = find_method(str(base.get('method', RunConfig.method)))
     stages = _Stages(method, base.pop('stages', None) or [], settings.stages, problems)
+    problems += (
+        f'stages.{name}: expected another name, rows use it as a keyword of translate'
+        for name in (TRUE_LOOK, *LOOKS)
+        if name in stages.all
+    )
     tree = _with(base, settings.override, 'override', problems)
     rows = [
         _read_row(row, f'rows[{i}]', tree, stages, problems) for i, row in enumerate(settings.rows)
@@ -255,6 +261,13 @@ def _problems_of_claims(
                 if all(name in metrics for metrics in others)
             }
             problems += claim.problems_of_metric(shared)
+            if claim.domain == 'source':
+                problems += (
+                    f".domain is 'source': expected target, whose pictures {row.settings.name} "
+                    'translates'
+                    for row in compared
+                    if row.settings.translate is not None
+                )
         yield from (f'claims[{i}]{problem}' for problem in problems)
 
 

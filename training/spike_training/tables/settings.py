@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from spike_training.settings.config import LARGEST_SEED
 from spike_training.settings.method import nearest
 from spike_training.settings.ranges import Problems, above, at_least
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
@@ -72,7 +73,8 @@ class RowConfig:
             the source: the last stage of a translator (kinds cycle and paired of method
             translate); moments or histogram, matched channel by channel over training scenes of
             both domains; or true_look, the same scenes in the colours of the source. null:
-            nothing, they are seen as they are.
+            nothing, they are seen as they are. Scores on the source are of its spikes, seen in the
+            same way, and no result.
         override: Settings that replace those of the base in all stages of this row.
         paper: The paper's name of this row; null: none.
     """
@@ -226,8 +228,13 @@ class TableConfig:
         """Yield the problems of the settings, by the setting's name."""
         if not self.base:
             yield 'base is missing: expected the config of a run'
-        if not self.seeds or len({*self.seeds}) < len(self.seeds) or min(self.seeds) < 0:
-            yield f'seeds is {self.seeds}: expected some, each once, 0 or more'
+        once = len({*self.seeds}) == len(self.seeds)
+        if (
+            not self.seeds
+            or not once
+            or not 0 <= min(self.seeds) <= max(self.seeds) <= LARGEST_SEED
+        ):
+            yield f'seeds is {self.seeds}: expected some, each once, 0 to {LARGEST_SEED}'
         yield from _misplaced('override', self.override)
         if not self.rows:
             yield 'rows is empty: expected one or more'

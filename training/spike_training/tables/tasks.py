@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from spike_depth_ros.architectures import SETTINGS
 from spike_training.evaluation.upsampling import BASELINES, COLUMNS, CONDITIONS, MAPS
+from spike_training.runs.translation_evaluation import has_both_looks
 from spike_training.sampling.frames import CONDITIONS as FRAME_CONDITIONS
 from spike_training.settings.config import RunConfig
 from spike_training.tables.paper import METRICS, SHARES
@@ -36,8 +37,8 @@ class TableTask:
     """What tables of a task have.
 
     Attributes:
-        metrics: Function from the config of a row, valid and with a stage, and what is done with
-            its network, to its metrics that claims may be of, by name.
+        metrics: Function from the config of a row, valid and, but for the baseline, with a stage,
+            and what is done with its network, to its metrics that claims may be of, by name.
         baseline: True if rows may have no stage.
         prepared: True if networks may be prepared before they are scored, see
             :class:`.settings.Preparation`.
@@ -112,13 +113,13 @@ PICTURES = {
     'edge_f1': Metric('F1 of edges', lower=False),
     'changed': Metric('change of pictures'),
 }
-"""Metrics of translated pictures, of rows with ``translate``."""
+"""Metrics of translated pictures, of rows with ``translate`` and generated scenes."""
 
 
 def depth_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
     """Return the metrics of depth, of networks, and of the pictures that a row translates."""
-    translates = before.translate not in (None, TRUE_LOOK)
-    return DEPTH | OF_NETWORKS | (PICTURES if translates else {})
+    translates = before.translate not in (None, TRUE_LOOK) and has_both_looks(config)
+    return DEPTH | (OF_NETWORKS if config.stages else {}) | (PICTURES if translates else {})
 
 
 def upsample_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:

@@ -297,9 +297,12 @@ class TestSequence:
             assert torch.equal(layer.running_mean, kept)
 
     def test_a_picture_shows_both_domains(self, batch):
-        stage = stage_of(Sequence, SequenceConfig).eval()
+        stage, other = stage_of(Sequence, SequenceConfig).eval(), pairs().batch(1, 4)
         with torch.no_grad():
-            assert stage.picture(batch).ndim == 3
+            shown = stage.picture(batch)
+            for domain in ('source', 'target'):
+                changed = dataclasses.replace(batch, **{domain: getattr(other, domain)})
+                assert (stage.picture(changed) != shown).any()
 
 
 class TestSettings:
@@ -343,8 +346,9 @@ class TestSettings:
         assert 'aligns tokens: expected model.architecture dpt_tiny or unet_lite or' in told
         assert ', it is dpn' in told
 
-    def test_a_network_of_spikes_is_no_start(self, tmp_path):
-        stage = SequenceConfig(name='aligned', init_from='teacher')
+    @pytest.mark.parametrize('start', ['teacher', 'previous'])
+    def test_a_network_of_spikes_is_no_start(self, tmp_path, start):
+        stage = SequenceConfig(name='aligned', init_from=start)
         config = self.run_of(tmp_path, stage)
         config.stages[0].input = 'spikes'
         assert 'expected an earlier stage of RGB' in '\n'.join(problems_of(config))

@@ -22,7 +22,7 @@ from spike_depth_ros.model.translator import Translator
 from spike_training.engine.optim import check_groups
 from spike_training.errors import DataSetError
 from spike_training.evaluation.statistics import batch_norms
-from spike_training.learning.adversarial import align
+from spike_training.learning.adversarial import PatchDiscriminator, align
 from spike_training.learning.looks import check_varied, positions, see, target_picture
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.translate.cycle import Cycle
@@ -343,8 +343,15 @@ class TestTranslated:
             assert torch.equal(found.running_mean, wanted.running_mean)
 
     def test_a_picture_shows_both_looks(self, batch):
+        stage = translated_of().eval()
+        source, target = (
+            dataclasses.replace(one, **{key: getattr(one, key).flip(0)})
+            for one, key in ((batch.source, 'rgb'), (batch.target, 'counts'))
+        )
         with torch.no_grad():
-            assert translated_of().eval().picture(batch).ndim == 3
+            shown = stage.picture(batch)
+            for changed in ({'source': source}, {'target': target}):
+                assert (stage.picture(dataclasses.replace(batch, **changed)) != shown).any()
 
 
 class TestPaired:
@@ -420,11 +427,32 @@ class TestSettings:
             (PairedConfig(settings={'blocks': 0}), 'settings.blocks is 0'),
             (TranslatedConfig(translator={'depth': 1}), 'expected some of width, blocks'),
             (TranslatedConfig(discriminator_every=0), 'discriminator_every is 0'),
+            (
+                CycleConfig(gan=GanConfig(layers=4)),
+                'gan.layers is 4: expected 3 or less, pictures',
+            ),
+            (TranslatedConfig(gan=GanConfig(layers=4)), 'gan.layers is 4: expected 3 or less'),
         ],
     )
     def test_what_cannot_be_is_told(self, tmp_path, stage, told):
         stage.name = 'look'
         assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
+
+    @pytest.mark.parametrize(('height', 'width'), [(32, 48), (96, 144), (48, 64)])
+    def test_discriminators_see_the_smallest_pictures_that_are_taken(self, height, width):
+        def is_taken(layers):
+            return not [*GanConfig(layers=layers).problems_of_size((height, width))]
+
+        most = max(layers for layers in range(1, 9) if is_taken(layers))
+        pictures = torch.rand(1, 3, height, width)
+        assert PatchDiscriminator(3, 4, most)(pictures).numel() > 0
+        with pytest.raises(RuntimeError):
+            PatchDiscriminator(3, 4, most + 1)(pictures)
+
+    def test_a_translator_has_no_weights_of_imagenet(self, tmp_path):
+        config = self.run_of(tmp_path, CycleConfig(name='look', init_from='imagenet'))
+        config.model.architecture, config.model.settings = 'unet_lite', {}
+        assert 'alone, the architecture is translator' in '\n'.join(problems_of(config))
 
     def test_recordings_have_no_pairs(self, tmp_path):
         config = self.run_of(tmp_path, PairedConfig(name='look', settings=SIZES))

@@ -53,8 +53,8 @@ class Term(NamedTuple):
 class FeatureAlignment(Stage[Pair]):
     """Stage with the loss L_sup + L_unc on the source and those of its discriminators.
 
-    Each domain is normalised by its own statistics in training; those of the target are kept, as
-    the network is used there.
+    Unless its statistics are frozen, each domain is normalised by its own ones in training; those
+    of the target are kept, as the network is used there.
 
     Args:
         network: Network of RGB.

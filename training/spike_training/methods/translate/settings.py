@@ -23,6 +23,10 @@ LEAST_EDGES = 0.8
 """Smallest F1 of the edges of translated pictures against those of their input."""
 
 
+LEAST_MAP = 3
+"""Smallest size after the layers of stride 2 of a discriminator; two more take a pixel each."""
+
+
 @dataclass
 class GanConfig:
     """Settings of discriminators of pictures.
@@ -39,6 +43,19 @@ class GanConfig:
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
         yield from at_least(self, 1, 'width', 'layers')
+
+    def problems_of_size(self, size: tuple[int, int]) -> Problems:
+        """Yield the problem of pictures that are too small, by the setting's name.
+
+        Args:
+            size: Rows and columns of the pictures.
+        """
+        most = max((min(size) // LEAST_MAP).bit_length() - 1, 0)
+        if self.layers > most:
+            yield (
+                f'layers is {self.layers}: expected {most} or less, pictures have {size[0]}x'
+                f'{size[1]} pixels, which each layer halves'
+            )
 
 
 @dataclass
@@ -89,6 +106,11 @@ class TranslatedConfig(PictureConfig):
         except (TypeError, ValueError):
             known = ', '.join(each.name for each in dataclasses.fields(TranslatorSettings))
             yield f'translator is {self.translator}: expected some of {known}, 1 or more'
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Implement :meth:`StageConfig.problems_in_run`."""
+        yield from super().problems_in_run(config, before)
+        yield from _problems_of_gan(self, self.gan, config)
 
 
 @dataclass
@@ -157,6 +179,11 @@ class CycleConfig(TranslatorConfig):
         yield from at_least(self, 1, 'history')
         yield from (f'gan.{problem}' for problem in self.gan.problems())
 
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Implement :meth:`StageConfig.problems_in_run`."""
+        yield from super().problems_in_run(config, before)
+        yield from _problems_of_gan(self, self.gan, config)
+
 
 @dataclass
 class PairedConfig(TranslatorConfig):
@@ -184,6 +211,11 @@ class PairedConfig(TranslatorConfig):
             if domain is not None and domain.recordings:
                 pairs = 'generated scenes alone have pairs'
                 yield f'{name}.recordings is given: expected none, {pairs}'
+
+
+def _problems_of_gan(stage: StageConfig, gan: GanConfig, config: RunConfig) -> Problems:
+    size = stage.image_size(stage.resolve(config).data)
+    yield from (f'gan.{problem}' for problem in gan.problems_of_size(size))
 
 
 def _with_betas(resolved: ResolvedStage) -> ResolvedStage:

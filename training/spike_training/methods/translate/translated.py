@@ -37,7 +37,7 @@ from spike_training.settings.config import ModelConfig
 class Translated(Stage[Pair]):
     """Stage of a translator to the look of the target and a network of depth behind it.
 
-    Statistics are those of the target, as in the stages of method ``align``.
+    Unless they are frozen, statistics are those of the target, as in method ``align``.
 
     Args:
         network: Network of RGB that has learnt the source.
