@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy of the discriminators of a table's stages, at their end or while nothing opposes them.
 
-    PYTHONPATH=training python -m benchmarks.discriminators --cache runs/translation/stages
+    PYTHONPATH=training python -m benchmarks.discriminators --cache runs/table_translation/stages
 
 from the repository's root, once ``run.py table`` has trained the stages. A discriminator that the
 trained network or translator works against should end near 0.5, as it cannot tell the domains

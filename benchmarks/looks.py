@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Picture of test scenes of a target in its own look, in matched and translated ones, in truth.
 
-    PYTHONPATH=training python -m benchmarks.looks --cache runs/translation/stages --out looks.png
+    PYTHONPATH=training python -m benchmarks.looks --cache OUT/stages --out looks.png
 
-from the repository's root, once ``run.py table`` has trained the row of the translator. Each line
-has a scene: the target's spikes as a picture, mean and deviation of its channels matched,
-translated, and the same scene in the look of the source. With ``--scores`` instead of a picture a
-table of scores is printed: of these pictures, as they are, matched and translated, and what edges
-of pictures score that are shifted or of another scene.
+from the repository's root, once ``run.py table --out OUT`` has trained the row of the translator.
+Each line has a scene: the target's spikes as a picture, mean and deviation of its channels
+matched, translated, and the same scene in the look of the source. With ``--scores`` instead of a
+picture a table of scores is printed: of these pictures, as they are, matched and translated, and
+what edges of pictures score that are shifted or of another scene.
 """
 
 from __future__ import annotations

@@ -92,10 +92,11 @@ def _table_lines(
     for own in used:
         facts = {**reader.plan['tables'][own], **given}
         config = f'training/configs/tables/{facts["config"]}'
+        options = f' {facts["options"]}' if 'options' in facts else ''
         yield (
             f'- `{own}`: {facts["stand_in"]}; {facts["images"]} test images, seeds '
             f'{", ".join(map(str, facts["seeds"]))}, about {facts["hours"]:g} core-hours: '
-            f'`python training/run.py table --config {config} --out runs/{own}`'
+            f'`python training/run.py table --config {config} --out runs/table_{own}{options}`'
         )
     for room, rows in given.get('headroom', {}).items():
         shares = {
@@ -160,7 +161,9 @@ def _own_lines(reader: Reader) -> Iterator[str]:
     counts = ', '.join(f'{by} in {sum(one)} of {len(one)}' for by, one in reached.items())
     yield from (
         '',
-        'Columns are shares of the headroom that are closed. To close '
+        'Headroom: how far labels of the target lower the error below that of the better network '
+        'of the source alone. Columns are the shares of it that a method gains; below 0 it is '
+        'worse than that network. To close '
         f'{LEAST_CLOSED:.0%} or more of a headroom of {LEAST_HEADROOM:.0%} or more (scaled '
         f'AbsRel), and more than AdaBN of a network of as many steps: {counts} scenarios that '
         'were run (aim: two of three).',

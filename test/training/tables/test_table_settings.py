@@ -15,8 +15,8 @@ from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import AdaptConfig
 from spike_training.settings.reading import load_config
 from spike_training.tables.paper import FOLDER, read_paper
-from spike_training.tables.settings import TableConfig
 from spike_training.tables.plan import load_table
+from spike_training.tables.settings import TableConfig
 from spike_training.tables.units import units_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'training' / 'configs'

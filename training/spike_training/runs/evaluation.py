@@ -48,7 +48,7 @@ from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.config import BatchSpec, DataConfig, ModelConfig, RunConfig
 from spike_training.teacher import Teacher
 
-DEVELOPMENT = ('sevenscenes', 'kitti', 'tum_office', 'tartanair')
+DEVELOPMENT = ('sevenscenes', 'kitti', 'tum_office', 'tartanair', 'hololens')
 """Data sets used to develop scenes and networks: results on them are optimistic."""
 
 BATCH_SIZE = 10
