@@ -162,6 +162,16 @@ def test_recorded_spikes_are_pairs_around_their_depth(tmp_path):
         PairsOf(clips, dataclasses.replace(CAMERA, planes=200), RATES, 9)
 
 
+def test_recordings_whose_calibration_rectifies_are_refused(tmp_path):
+    recorded(tmp_path / 'a.npz')
+    (clip,) = readers.read('npz', str(tmp_path / 'a.npz'))
+    rig = clip.right.rig
+    left = dataclasses.replace(rig.left, d=(-0.2, 0.0, 0.0, 0.0, 0.0))
+    right = dataclasses.replace(clip.right, rig=dataclasses.replace(rig, left=left))
+    with pytest.raises(DataSetError, match='npz/a: the calibration rectifies its pictures'):
+        PairsOf([dataclasses.replace(clip, right=right)], CAMERA, RATES, 9)
+
+
 def test_each_row_is_scored_by_one_matcher(middlebury, mono):
     clips = readers.read('middlebury', str(middlebury))
     matcher = SgbmMatcher(0, 32, SgbmSettings())

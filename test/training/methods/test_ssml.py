@@ -40,6 +40,7 @@ from spike_training.methods.ssml.stages import HeldOut, Mutual
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import build, pipeline
 from spike_training.runs.image_evaluation import evaluate_images
+from spike_training.runs.sources import samples_of
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig, TargetConfig, check, to_yaml
 from spike_training.settings.reading import load_config, read_arguments
@@ -346,6 +347,14 @@ def test_recordings_teach_by_crops_of_single_pixels(tmp_path):
     assert len({counts.numpy().tobytes() for counts in first.counts}) == 8
     pipeline.run(config)
     assert json.loads((tmp_path / 'run' / 'report.json').read_text())['sets']
+
+
+def test_epochs_count_the_windows_that_are_longer_by_what_is_held_out(tmp_path):
+    where = write_dat(tmp_path / 'dat', planes=400)
+    config = run_of(tmp_path / 'run', HeldOutConfig(name='mine'), where=where)
+    number = samples_of(config.stages[0].resolve(config))
+    batches = build.make_batches(context_of(config), 'train')
+    assert number == len(batches) > 1
 
 
 def context_of(config):

@@ -203,13 +203,24 @@ class TestOfAnUnfinishedRun:
         out = made(tmp_path / 'run')
         scalars(out / 'pre_src', {'step': 1, 'train/loss': 2.0})
         with (out / 'pre_src' / 'scalars.jsonl').open('a') as file:
-            file.write('{"step": 2, "train/lo')
+            # A machine without power leaves zeros, too.
+            file.write('\0\0{"step": 1\n[1]\n{"step": 2, "train/lo')
         picture = out / 'pre_src' / 'pictures' / '0000001.png'
         picture.parent.mkdir()
         save_png(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8), picture)
         picture.write_bytes(picture.read_bytes()[:900])
         page(out)
         assert 'src="pre_src/pictures/0000001.png"' in (out / 'index.html').read_text()
+
+    def test_a_damaged_report_is_one_line(self, tmp_path):
+        out = made(tmp_path / 'run')
+        for name in ('report.json', 'pre_src/latest.json'):
+            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).write_text('{"format": ')
+            with pytest.raises(ConfigError) as caught:
+                page(out)
+            assert '\n' not in str(caught.value)
+            (out / name).unlink()
 
     def test_a_folder_without_a_run_is_refused(self, tmp_path):
         with pytest.raises(ConfigError, match='is no folder of a run'):

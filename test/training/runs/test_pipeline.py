@@ -15,13 +15,16 @@ from programs import run_training
 from tiny_runs import tiny_run
 
 from spike_depth_ros import DepthEstimator, Observation, Window
-from spike_depth_ros.checkpoint import load, load_info, save
+from spike_depth_ros.checkpoint import CheckpointError, load, load_info, save
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME
 from spike_training.commands.evaluate import evaluate, with_changes
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.methods.bicross.stages.pretrain import Pretrain
 from spike_training.runs import build, pipeline
+from spike_training.runs.build import make_work
+from spike_training.runs.export import export
 from spike_training.runs.sources import make_source
 from spike_training.settings.config import ModelConfig, TargetConfig, check, to_yaml
 from spike_training.settings.reading import load_config
@@ -181,6 +184,14 @@ def test_the_runtime_loads_it(teacher_and_student):
     assert np.isfinite(prediction.depth).all()
 
 
+def test_the_rgb_teacher_is_not_exported(teacher_and_student, tmp_path):
+    teacher = next((teacher_and_student.out / 'teacher').glob('*.safetensors'))
+    with pytest.raises(
+        CheckpointError, match=r"a network of rgb \(task 'depth'\) is for training"
+    ):
+        export(tmp_path / 'x.safetensors', checkpoint=teacher)
+
+
 def test_the_runtime_refuses_the_rgb_teacher(teacher_and_student):
     path = next((teacher_and_student.out / 'teacher').glob('*.safetensors'))
     with pytest.raises(ValueError, match=r"field inputs is \['rgb'\], expected spikes"):
@@ -238,6 +249,29 @@ def test_a_run_goes_on_with_batches_made_by_others(teacher_and_student, tmp_path
     pipeline.run(config)
     again = json.loads((out / 'report.json').read_text())
     assert again == before
+
+
+def test_the_weights_are_kept_where_the_evaluation_fails(tmp_path, monkeypatch):
+    def fail(*_):
+        raise DataSetError('1 labelled samples, expected 2 or more')
+
+    config = tiny_run(tmp_path / 'run')
+    monkeypatch.setattr(pipeline, 'evaluate_network', fail)
+    with pytest.raises(DataSetError, match='1 labelled samples'):
+        pipeline.run(config)
+    info = load_info(tmp_path / 'run' / 'model.safetensors')
+    assert info.uncertainty_calibrated
+    assert not info.metrics
+
+
+def test_what_a_stage_draws_before_its_first_step_is_of_the_seed(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Pretrain, 'begin', lambda *_: drawn.append(torch.rand(3)))
+    config = tiny_run(tmp_path / 'run')
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        make_work(build.context(config.stages[0].resolve(config), {}, torch.device('cpu')))
+    assert torch.equal(*drawn)
 
 
 def test_evaluating_the_checkpoint_gives_the_figures_of_the_run(teacher_and_student, tmp_path):

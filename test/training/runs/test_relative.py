@@ -73,6 +73,17 @@ class TestLoss:
         assert gradient[0] != 0
         assert gradient[1] == found.unc == found.error == 0
 
+    def test_an_unknown_focal_length_is_taken_for_the_canonical_one(self):
+        batch = metres()
+        given = torch.full_like(batch.fx, ModelConfig.canonical_fx)
+        unknown = torch.full_like(batch.fx, torch.nan)
+        found, expected = (
+            self.losses(dataclasses.replace(batch, fx=fx)) for fx in (unknown, given)
+        )
+        assert found[0] == expected[0]
+        assert torch.equal(found[1], expected[1])
+        assert (found[1] != 0).all()
+
     def test_scale_and_shift_of_the_labels_change_nothing(self):
         batch = Relative().batch(0, 2)
         other = dataclasses.replace(batch, depth=1 / (0.1 / batch.depth + 0.3))

@@ -20,7 +20,7 @@ from spike_depth_ros.evaluation.controls import (
 from spike_depth_ros.evaluation.results import INTERVAL
 from spike_depth_ros.metrics import STRUCTURE_METRICS
 from spike_depth_ros.result_tables import print_table
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, one_line
 
 TOLERANCE = 0.05
 """Distance of the interval's coverage from ``INTERVAL`` above which it is not calibrated."""
@@ -60,9 +60,12 @@ def read_report(path: Path) -> dict[str, Any]:
     """Read a report from a file.
 
     Raises:
-        ConfigError: The report has another format version.
+        ConfigError: The report is damaged, or has another format version.
     """
-    report: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ConfigError(f'{path}: it is damaged ({one_line(error)}): write it again') from error
     if report.get('format') != FORMAT:
         raise ConfigError(
             f'{path}: format {report.get("format", 1)}, expected {FORMAT}: write it again with '

@@ -72,6 +72,12 @@ class PairsOf:
                 f'{self.clips[0].name}: has one eye, expected recordings of two, as those of '
                 'middlebury'
             )
+        for clip in self.clips:
+            if isinstance(clip, SpikeClip) and clip.right and any(clip.right.rig.rectifications):
+                raise DataSetError(
+                    f'{clip.name}: the calibration rectifies its pictures: expected rectified '
+                    'recordings here; evaluate_bag --stereo rectifies those of a bag'
+                )
         found = [(clip, place) for clip in self.clips for place in self._places(clip)]
         if not found:
             raise DataSetError(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import torch
@@ -84,7 +85,9 @@ class Supervision:
 
     def label(self, batch: Batch) -> Label:
         """Return the label of a batch."""
-        depth = canonical_depth(batch, self.model.canonical_fx)  # NaN where it is relative
+        # An unknown focal length is taken for the canonical one.
+        known = dataclasses.replace(batch, fx=batch.fx.nan_to_num(self.model.canonical_fx))
+        depth = canonical_depth(known, self.model.canonical_fx)  # NaN where it is relative
         weight = torch.where(batch.depth.isinf(), self.config.sky_weight, 1.0)
         clamped = depth.clamp(self.model.min_depth, self.model.max_depth)
         return Label(clamped, weight, depth.isfinite())

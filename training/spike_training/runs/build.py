@@ -36,6 +36,7 @@ from spike_training.runs.sources import (
     is_relative,
     make_source,
     make_target,
+    with_held_out,
 )
 from spike_training.sampling.frames import MAX_AGE_S
 from spike_training.sampling.sample import DomainPair, Source, Unlabelled
@@ -89,7 +90,9 @@ def make_work(context: Context) -> Work:
     if not has_checkpoint(context.config.folder):
         size = context.config.train.batch_size
         stage.to(context.device)
-        stage.begin(train.batch(step, size) for step in itertools.count())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(context.config.seed)
+            stage.begin(train.batch(step, size) for step in itertools.count())
     return Work(stage, train, validation)
 
 
@@ -138,13 +141,7 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
     """
     config, device, spec = context.config, context.device, context.config.stage.batches
     trains = split == 'train'
-    if spec.held_out:
-        data, model = config.data, config.model
-        config = dataclasses.replace(
-            config,
-            data=dataclasses.replace(data, planes=[n + spec.held_out for n in data.planes]),
-            model=dataclasses.replace(model, bins=model.bins + spec.held_out),
-        )
+    config = with_held_out(config)
     if spec.domain == 'target':
         return make_target(config, split, device, in_order=trains, spec=spec)
     own = dataclasses.replace(spec, right=spec.right and spec.domain == 'source')

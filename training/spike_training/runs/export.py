@@ -115,10 +115,12 @@ def export(
     make_folder(out.parent)
     if checkpoint is not None:
         info, weights, correction = load_with_correction(checkpoint, CheckpointInfo)
-        if not isinstance(info, SpikeInfo | UpsampleInfo):
+        sees_spikes = isinstance(info, SpikeInfo) and 'spikes' in info.inputs
+        if not sees_spikes and not isinstance(info, UpsampleInfo):
             raise CheckpointError(
-                f'{checkpoint}: the task {info.task!r} is for training alone and has no ONNX '
-                'export; expected a network of spikes, or one that enlarges depth'
+                f'{checkpoint}: a network of {" and ".join(info.inputs)} (task {info.task!r}) is '
+                'for training alone and has no ONNX export; expected one of spikes, or one that '
+                'enlarges depth'
             )
     elif architecture in export_upsampling.RANDOM_INFO:
         info, weights = export_upsampling.random_checkpoint(architecture, seed)

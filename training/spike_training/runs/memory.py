@@ -94,6 +94,8 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
         index=torch.arange(images),
         image=torch.full((images, 1, height, width), 0.2) if spec.image else None,
         baseline_m=torch.full((images,), 0.1) if spec.right else None,
+        frame=torch.rand(images, 3, height, width, generator=generator) if spec.frame else None,
+        has_spikes=torch.ones(images, dtype=torch.bool) if spec.frame else None,
     )
     if spec.right:
         right = View(batch.counts, batch.rgb, batch.depth, batch.image)

@@ -232,11 +232,16 @@ def _init_run_dir(config: RunConfig) -> None:
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     """Evaluate the resulting weights and write them with their metrics, and the export."""
     info, weights = load(checkpoint, CheckpointInfo)
+    if isinstance(info, StereoInfo):
+        info = calibrated_pairs(config, info, weights, device)
+    elif isinstance(info, DepthInfo):
+        info = calibrated(config, info, weights, device)
+    model = config.out / MODEL
+    save(model, weights, info)  # the evaluation may fail, as with too few labels
     if isinstance(info, ImageInfo):
         report = evaluate_images(config, info, weights, device)
         metrics, show_report = image_metrics(report), show_images
     elif isinstance(info, StereoInfo):
-        info = calibrated_pairs(config, info, weights, device)
         report = evaluate_scenes(config, info, weights, device)
         metrics, show_report = stereo_metrics(report), show_stereo
     elif isinstance(info, UpsampleInfo):
@@ -247,7 +252,6 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
         metrics, show_report = translation_metrics(report), show_translation
     else:
         assert isinstance(info, DepthInfo)
-        info = calibrated(config, info, weights, device)
         network = build_for_evaluation(info, weights, device)
         if isinstance(info, FusedInfo):
             report = evaluate_fused(config, info, network, device)
@@ -255,7 +259,6 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
         else:
             report = evaluate_network(config, info, network, device)
             metrics, show_report = checkpoint_metrics(report), show
-    model = config.out / MODEL
     save(model, weights, dataclasses.replace(info, metrics=metrics))
     write_atomically(config.out / REPORT, to_json(report))
     if config.evaluate.export and info.inputs[0] in ('spikes', 'depth'):

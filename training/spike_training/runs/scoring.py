@@ -200,11 +200,6 @@ def _score_fused(settings: RunConfig, path: Path, out: Path, device: torch.devic
     Raises:
         ConfigError: The config has recordings, or images of a size that the network cannot take.
     """
-    if settings.data.recordings or settings.data.mixed_recordings:
-        raise ConfigError(
-            'the config has recordings: expected generated scenes alone for a network of spikes '
-            'and a frame'
-        )
     info, weights = load(path, FusedInfo)
     settings.model.bins = info.bins
     check_size(settings, info)

@@ -15,7 +15,7 @@ import torch
 
 from spike_training.choices import Split
 from spike_training.datasets.readers import LICENCES
-from spike_training.errors import DataSetError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictors import Scenes
 from spike_training.runs.recordings import (
     Frames,
@@ -110,13 +110,21 @@ def make_frames(
     """Return generated scenes of all styles with frames beside the spikes.
 
     Args:
-        config: Settings of a run without recordings.
+        config: Settings of a run.
         split: Split of the scenes.
         device: Device of the batches.
         condition: What is wrong with frame or spikes, one of :data:`~.frames.CONDITIONS`.
+
+    Raises:
+        ConfigError: The settings have recordings.
     """
+    if config.data.recordings or config.data.mixed_recordings:
+        raise ConfigError(
+            'the config has recordings: expected generated scenes alone for a network of spikes '
+            'and a frame'
+        )
     source = make_source(config, split, device, spec=BatchSpec(frame=True))
-    assert isinstance(source, ProceduralSource)  # by the settings of stages with frames
+    assert isinstance(source, ProceduralSource)
     source.condition = condition
     return source
 
@@ -342,6 +350,16 @@ def with_steps(config: RunConfig, processes: int) -> RunConfig:
     )
 
 
+def with_held_out(config: ResolvedStage) -> ResolvedStage:
+    """Return the settings of the windows of a stage, longer by the planes that it holds out."""
+    data, model, held_out = config.data, config.model, config.stage.batches.held_out
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(data, planes=[n + held_out for n in data.planes]),
+        model=dataclasses.replace(model, bins=model.bins + held_out),
+    )
+
+
 def samples_of(config: ResolvedStage) -> int:
     """Count the samples of an epoch of a stage: those of the target if it trains on the target.
 
@@ -349,6 +367,7 @@ def samples_of(config: ResolvedStage) -> int:
         DataSetError: The recordings cannot be used.
     """
     cpu, spec = torch.device('cpu'), config.stage.batches
+    config = with_held_out(config)
     source = (
         make_source(config, 'train', cpu, spec=BatchSpec(spikes=False, right=spec.right))
         if spec.domain == 'source'

@@ -182,6 +182,14 @@ def test_what_cannot_be_is_named(tmp_path):
         assert expected in text
 
 
+@pytest.mark.parametrize('name', ['dim', 'features'])
+def test_teacher_and_student_have_features_of_one_size(tmp_path, name):
+    teacher = PretrainConfig(name='teacher', input='rgb', settings={name: 24})
+    stages = teacher, CrossModalityConfig(name='student', teacher='teacher')
+    told = '\n'.join(problems_of(tiny_run(tmp_path, *stages)))
+    assert told == f'stages[1].settings.{name} is not that of teacher: expected one size'
+
+
 class TestTarget:
     arguments = {'styles': ('indoor',), 'seed': 3, 'height': 32, 'width': 48}  # noqa: RUF012
 

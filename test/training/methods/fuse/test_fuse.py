@@ -23,6 +23,8 @@ from spike_training.methods.fuse.settings import FuseConfig
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage, make_work
+from spike_training.runs.memory import noise
+from spike_training.runs.sources import make_frames
 from spike_training.sampling import procedural
 from spike_training.sampling.frames import CONDITIONS, MISSING, Shot, draw_shot
 from spike_training.sampling.procedural import ProceduralSource
@@ -39,6 +41,13 @@ def run_of(out, settings=SMALL, **changes):
     config = tiny_run(out, FuseConfig(name='fuse', **changes), method='fuse')
     config.model = ModelConfig(architecture='fuse_lite', bins=9, settings=settings)
     return config
+
+
+def test_the_memory_of_a_run_is_that_of_batches_with_frames(tmp_path):
+    here = context(run_of(tmp_path).stages[0].resolve(run_of(tmp_path)), {}, torch.device('cpu'))
+    batch = noise(here, 2, 32, 48)
+    assert batch.frame.shape == (2, 3, 32, 48)
+    assert batch.has_spikes.all()
 
 
 def source(condition=None, **changes):
@@ -281,6 +290,10 @@ class TestEvaluate:
                 tmp_path / 'config.yaml', tmp_path / 'r.json', trained / 'model.safetensors',
                 device='cpu',
             )  # fmt: skip
+        with pytest.raises(ConfigError, match='has recordings: expected generated scenes alone'):
+            make_frames(
+                load_config(tmp_path / 'config.yaml'), 'test', torch.device('cpu'), 'clean'
+            )
 
     def test_a_size_that_the_network_cannot_take_is_refused(self, trained, tmp_path):
         info, weights = load(trained / 'model.safetensors', FusedInfo)

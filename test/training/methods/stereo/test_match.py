@@ -28,7 +28,7 @@ from spike_training.methods.stereo.match_loss import (
 from spike_training.methods.stereo.settings import MatchConfig
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import pipeline
-from spike_training.runs.stereo_scenes import calibrated_pairs
+from spike_training.runs.stereo_scenes import calibrated_pairs, evaluate_scenes
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Batch, View
 from spike_training.sampling.truth import true_disparity
@@ -207,6 +207,17 @@ def test_the_factor_is_what_holds_68_percent_of_the_calibration_scenes(trained, 
     assert wider.uncertainty_factor > 1.1 * again.uncertainty_factor
     with pytest.raises(ConfigError, match='stage pre_src of the config is of one camera'):
         calibrated_pairs(tiny_run(trained), info, weights, torch.device('cpu'))
+
+
+def test_coverage_does_not_depend_on_the_batches(trained):
+    config, found = run_of(trained), []
+    info, weights = load(trained / 'model.safetensors', StereoInfo)
+    for size in (1, config.evaluate.batch_size):
+        sizes = dataclasses.replace(config.evaluate, batch_size=size)
+        again = dataclasses.replace(config, evaluate=sizes)
+        report = evaluate_scenes(again, info, weights, torch.device('cpu'))
+        found.append([one['interval_coverage'] for one in report['sets'].values()])
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
 
 
 def test_a_resumed_run_has_the_weights_of_one_that_was_not_stopped(trained, tmp_path, monkeypatch):

@@ -47,7 +47,8 @@ def read(root: Path, per_metre: float = 5000.0, fx: float = 0.0) -> list[Clip]:
         fx: Focal length in pixels, with TUM's nominal principal point; 0: as published.
 
     Raises:
-        DataSetError: Lists or files are missing, or too many images and depth maps do not pair.
+        DataSetError: Lists or files are missing, or no image has depth. Images without depth are
+            kept and named, as there may be more of them.
     """
     files.folders(root, TREE)
     sequences = sorted(path.parent for path in [*root.glob('rgb.txt'), *root.glob('*/rgb.txt')])

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from spike_depth_ros.architectures import SETTINGS
 from spike_training.learning.settings import SupervisedConfig
 from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, above, at_least, share
@@ -52,6 +53,10 @@ class DistilConfig:
         """Yield the problems of the settings, each beginning with the setting's name."""
         yield from at_least(self, 0, 'weight')
         yield from _thresholds(self, 'rgb', 'spike')
+
+
+COMPARED = ('pool', 'dim', 'features', 'features2')
+"""Settings of a network that teacher and student share, as their features are compared."""
 
 
 @dataclass
@@ -235,6 +240,13 @@ class CrossModalityConfig(SupervisedConfig):
         inputs = {earlier.name: earlier.input for earlier in before}
         if self.teacher is not None and inputs.get(self.teacher) != 'rgb':
             yield f'teacher is {self.teacher!r}: expected the name of an earlier stage of RGB'
+        elif teacher := next((one for one in before if one.name == self.teacher), None):
+            own, other = (one.resolve(config).model for one in (self, teacher))
+            sizes = SETTINGS.get(own.architecture)
+            for name in COMPARED:
+                default = getattr(sizes, name, None)
+                if own.settings.get(name, default) != other.settings.get(name, default):
+                    yield f'settings.{name} is not that of {self.teacher}: expected one size'
 
     @property
     def builds_on(self) -> tuple[str, ...]:

@@ -64,8 +64,8 @@ class View(NamedTuple):
 class Restore(Stage[Batch]):
     """Stage with the losses of DSRNet, DENet and SPNet (Sun et al., Eq. 3 to 13).
 
-    Side outputs learn to be maps from features that they do not change; the features learn from
-    the difference of both networks' side outputs.
+    Side outputs learn to be maps from features that they do not change; the features, and the side
+    outputs with them, learn from the difference of both networks' side outputs.
 
     Args:
         enlarger: DSRNet.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping
@@ -97,7 +98,7 @@ def read_run(out: Path) -> RunFolder:
     try:
         config = yaml.safe_load((out / CONFIG).read_text(encoding='utf-8'))
         stages = [_stage(out / str(stage['name']), stage, config) for stage in config['stages']]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigError(
             f'{out} is no folder of a run ({one_line(error)}): expected what '
             '"run.py train --out" was given'
@@ -156,11 +157,12 @@ def _scalars(path: Path) -> dict[str, Series]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON Lines file, without an incomplete last line."""
-    text = path.read_text(encoding='utf-8') if path.exists() else ''
+    """Yield the objects of a JSON Lines file, without lines that are damaged or incomplete."""
+    text = path.read_text(encoding='utf-8', errors='replace') if path.exists() else ''
     for line in text.splitlines(keepends=True):
-        if line.endswith('\n'):
-            yield json.loads(line)
+        with contextlib.suppress(ValueError):
+            if line.endswith('\n') and isinstance(found := json.loads(line), dict):
+                yield found
 
 
 def _json(path: Path) -> dict[str, Any] | None:
