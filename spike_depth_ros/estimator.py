@@ -418,7 +418,12 @@ class DepthEstimator:
         if not isinstance(self.info, FusedInfo):
             notes.append('the frame is not used: the network takes spikes alone')
             return None
-        notes += outside('age of the frame', image.age_s, (0, self.info.max_age_s), 's')
+        if outside('', image.age_s, (0, self.info.max_age_s), 's'):
+            # Without the age, which differs in each window.
+            notes.append(
+                f'the frame is not 0 to {self.info.max_age_s:g} s older than the window, as in '
+                'training'
+            )
         return image.image(layout)
 
     def _layout(self, window: Window) -> Layout:

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.evaluation.results import WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
@@ -126,8 +129,7 @@ class LiveScores(threading.Thread):
             self._changed.notify()
         if self.is_alive():
             self.join()
-        if self._file is not None:
-            self._file.close()
+        self._close_file()
 
     def run(self) -> None:
         """Score windows once their truth is decided, until :meth:`finish`."""
@@ -139,13 +141,15 @@ class LiveScores(threading.Thread):
                         return
                     self._changed.wait()
                 window = self._waiting.popleft()
+                limits = self._begin_kind(window, info)
                 truth = self.truths.take(window.stamp_ns)
-            self._score(window, truth, info)
+            self._score(window, truth, limits)
 
     def _ready(self) -> bool:
         """Return True if the oldest window can be scored now."""
         if not self._waiting:
             return False
+        self.truths.begin(self._waiting[0].stamp_ns)
         if self._ending:
             return True
         # How near a truth must be is told by the step to the second window.
@@ -157,16 +161,43 @@ class LiveScores(threading.Thread):
             return True
         return False
 
-    def _score(self, window: LiveWindow, truth: Truth | None, info: DepthInfo) -> None:
+    def _begin_kind(self, window: LiveWindow, info: DepthInfo) -> tuple[float, float]:
+        """Begin anew if camera or model are others than before, whose metrics are not mixed.
+
+        Returns:
+            Depth range of the window, metres.
+        """
         ratio = window.fx_px / info.canonical_fx if window.fx_px else 1.0
         limits = (info.min_depth * ratio, info.max_depth * ratio)
         kind = (limits, window.depth.shape, info.weights_sha256)
         if self.scores is None or self._kind != kind:
-            # Another camera or model: their metrics are not mixed.
-            self._kind = kind
             with self._scoring:
                 self.scores = Scores(limits, self._protocol, self._mean)
+            if self._kind:
+                self.truths.count_anew()
+                self._write(WindowsFile.restart)
+            self._kind = kind
             self.windows = 0
+        return limits
+
+    def _write(self, what: Callable[[WindowsFile], None]) -> None:
+        """Write to the file, until the first error, which :attr:`problem` tells."""
+        if self._file is None:
+            return
+        try:
+            what(self._file)
+        except OSError as error:
+            self.problem = f'windows.csv ends early: {one_line(error)}'
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # told by :attr:`problem`, or by the results
+                self._file.close()
+            self._file = None
+
+    def _score(self, window: LiveWindow, truth: Truth | None, limits: tuple[float, float]) -> None:
+        assert self.scores is not None
         image = self._image(truth, window) if truth is not None else None
         output = Output(
             self.windows,
@@ -181,8 +212,7 @@ class LiveScores(threading.Thread):
         with self._scoring:
             row = self.scores.add(output)
         self.windows += 1
-        if self._file is not None:
-            self._file.add(row)
+        self._write(lambda file: file.add(row))
 
     def _image(self, truth: Truth, window: LiveWindow) -> FloatImage | None:
         height, width = window.depth.shape

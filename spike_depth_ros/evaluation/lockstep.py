@@ -23,8 +23,11 @@ from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
 from spike_depth_ros.stream.layout import message_problem
 from spike_depth_ros.stream.ring import PlaneRing
-from spike_depth_ros.stream.stamps import Gap
+from spike_depth_ros.stream.stamps import RESTART_AFTER_NS, Gap
 from spike_depth_ros.stream.window import ReferencePlane, Window
+
+SET_BACK = 3
+"""Truths in turn whose time was set back, after which no further one is read before a window's."""
 
 NO_TRUTH = 'none'
 """In place of the topic of true depth: no topic is read."""
@@ -365,8 +368,9 @@ class Replay:
                 f'{spikes}; the bag has {self._bag.describe_topics()}; give it, for example '
                 '--size 400x250'
             )
-        if self.packets_refused:
-            _, reason = next(iter(self.warnings.values()))
+        if refused := self.packets_refused:
+            reasons = [text for kind, (_, text) in self.warnings.items() if kind in refused]
+            reason = next(iter(reasons), ', '.join(refused))
             return f'{start}: {self.packets_refused.total()} packets refused: {reason}'
         if self.period_ns == 0:
             return (
@@ -405,6 +409,8 @@ class TruthTopic:
         self.buffer = TruthBuffer(within_ns)
         self._messages = bag.messages([topic]) if topic is not None else iter(())
         self._name = topic
+        self._held: list[Truth] = []  # of a time that was set back
+        self._before_ns: int | None = None
 
     def take(self, reference_ns: int) -> Truth | None:
         """Return the truth of the next window, its image still a message; None without one.
@@ -412,17 +418,40 @@ class TruthTopic:
         Raises:
             BagError: The topic does not hold depth.
         """
-        while not self.buffer.decided(reference_ns) and self._pull():
+        if self.buffer.begin(reference_ns):
+            self._release()
+        while (
+            len(self._held) < SET_BACK
+            and not self.buffer.decided(reference_ns)
+            and self._pull(reference_ns)
+        ):
             self.buffer.expire(reference_ns)
         return self.buffer.take(reference_ns)
 
     def finish(self) -> None:
         """Count the truths after the last window."""
-        while self._pull():
+        self._release()
+        while self._pull(None):
             self.buffer.flush()
         self.buffer.flush()
 
-    def _pull(self) -> bool:
+    def _release(self) -> None:
+        for truth in self._held:
+            self.buffer.add(truth)
+        self._held.clear()
+
+    def _place(self, truth: Truth, reference_ns: int | None) -> None:
+        """Hold truths whose time was set back, until that of the windows is; buffer others."""
+        back = self._before_ns is not None and self._before_ns - truth.stamp_ns > RESTART_AFTER_NS
+        self._before_ns = truth.stamp_ns
+        old = reference_ns is not None and reference_ns - truth.stamp_ns > RESTART_AFTER_NS
+        if old and (back or self._held):
+            self._held.append(truth)
+        else:
+            self._release()
+            self.buffer.add(truth)
+
+    def _pull(self, reference_ns: int | None) -> bool:
         message = next(self._messages, None)
         if message is None:
             return False
@@ -437,5 +466,5 @@ class TruthTopic:
                 f'topic {self._name}: encoding {image.encoding!r}; true depth is expected as '
                 f'{METRES} (metres) or {MILLIMETRES} (millimetres)'
             )
-        self.buffer.add(Truth(stamp_ns(image.header.stamp), image))
+        self._place(Truth(stamp_ns(image.header.stamp), image), reference_ns)
         return True

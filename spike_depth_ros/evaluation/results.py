@@ -231,6 +231,12 @@ class WindowsFile:
         self._writer = csv.writer(self._file, lineterminator='\n')
         self._writer.writerow(CSV_COLUMNS)
 
+    def restart(self) -> None:
+        """Remove the lines so far."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._writer.writerow(CSV_COLUMNS)
+
     def add(self, row: Mapping[str, float]) -> None:
         """Write a window's metrics; empty for NaN."""
         values = (row[name] for name in CSV_COLUMNS)

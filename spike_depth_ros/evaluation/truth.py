@@ -17,8 +17,12 @@ import numpy.typing as npt
 
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import FloatImage, ImageMessage, depth_from_msg
+from spike_depth_ros.stream.stamps import RESTART_AFTER_NS
 
 Mask = npt.NDArray[np.bool_]
+
+LATER = 2
+"""Truths behind a window after which no further one is expected for it."""
 
 
 @dataclasses.dataclass
@@ -65,28 +69,51 @@ class TruthBuffer:
 
     Attributes:
         accounting: Accounting of the truths.
-        newest_ns: Newest stamp, nanoseconds; None before the first.
     """
 
     def __init__(self, within_ns: int, most: int = 0) -> None:
         self.within_ns = within_ns
         self._most = most
         self.accounting = TruthAccounting()
-        self.newest_ns: int | None = None
         self._waiting: list[Truth] = []  # by stamp
         self._last_window_ns: int | None = None
 
     def add(self, truth: Truth) -> None:
         """Add a truth."""
         self.accounting.received += 1
-        self.newest_ns = max(truth.stamp_ns, self.newest_ns or truth.stamp_ns)
         bisect.insort(self._waiting, truth, key=lambda waiting: waiting.stamp_ns)
         if self._most and len(self._waiting) > self._most:
             self._give_up(self._waiting.pop(0), None)
 
     def decided(self, reference_ns: int) -> bool:
-        """Return True if no later truth, in the order of stamps, can belong to this window."""
-        return self.newest_ns is not None and self.newest_ns > reference_ns + self.within_ns
+        """Return True if no later truth, in the order of stamps, can belong to this window.
+
+        :data:`LATER` truths behind it tell so: a single one may have a wrong stamp.
+        """
+        if len(self._waiting) < LATER:
+            return False
+        return self._waiting[-LATER].stamp_ns > reference_ns + self.within_ns
+
+    def begin(self, reference_ns: int) -> bool:
+        """Discard the truths of a time that was set back; call it before the next window.
+
+        Args:
+            reference_ns: Time of the window's depth, nanoseconds.
+
+        Returns:
+            True if time was set back since the last window.
+        """
+        last = self._last_window_ns
+        if last is None or last - reference_ns <= RESTART_AFTER_NS:
+            return False
+        while self._waiting and self._waiting[-1].stamp_ns - reference_ns > RESTART_AFTER_NS:
+            self._give_up(self._waiting.pop(), None)
+        self._last_window_ns = None
+        return True
+
+    def count_anew(self) -> None:
+        """Begin the accounting anew, with the waiting truths."""
+        self.accounting = TruthAccounting(received=len(self._waiting))
 
     def expire(self, reference_ns: int) -> None:
         """Discard truths that are too old for the next window, and so for all later ones."""

@@ -343,6 +343,9 @@ def main(args: list[str] | None = None) -> int:
     variables, warnings = process.dds_environment(
         process.shared_file('config/dds/loopback.xml'), publishers=3
     )
+    if not variables and not process.given_profile():
+        # Stock transports: nothing leaves this machine by them either.
+        variables = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     os.environ.update(variables)
     os.environ.setdefault('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 99)))
     for warning in warnings:

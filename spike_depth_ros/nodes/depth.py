@@ -148,6 +148,7 @@ class SpikeDepthNode(PerceptionNode):
             if self._estimator is not None:
                 self._estimator.close()
             self._estimator = None
+            self._swap_problem = ''
 
     # Set-up
 
@@ -266,8 +267,11 @@ class SpikeDepthNode(PerceptionNode):
         try:
             estimator = self._load(path)
         except Exception as error:
-            self._swap_problem = f'the new model was not loaded, the old one runs on: {error}'
-            self.get_logger().error(self._swap_problem)
+            problem = f'the new model was not loaded, the old one runs on: {error}'
+            with self._model_lock:
+                if number == self._model_wanted:
+                    self._swap_problem = problem
+            self.get_logger().error(problem)
             process.return_freed_memory()
             return
         with self._model_lock:

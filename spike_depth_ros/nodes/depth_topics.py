@@ -33,7 +33,7 @@ class DepthTopics:
     def __init__(self, node: Node) -> None:
         self._namespace = node.get_namespace().strip('/')
         self._stream, self._inference, self._model = Values(), Values(), Values()
-        self._stereo = Values()
+        self._stereo, self._right_stream = Values(), Values()
         self._messages: dict[str, dict[int, Any]] = {name: {} for name in _JOINED}
         self._picture: Image | None = None
         self._notes: dict[str, tuple[str, ...]] = {}
@@ -69,6 +69,7 @@ class DepthTopics:
             kept = {
                 keys.STREAM: self._stream,
                 keys.LEFT_STREAM: self._stream,
+                keys.RIGHT_STREAM: self._right_stream,
                 keys.STEREO: self._stereo,
                 keys.INFERENCE: self._inference,
                 keys.MODEL: self._model,
@@ -76,8 +77,11 @@ class DepthTopics:
             # The topic has the nodes of all namespaces.
             if kept is None or start.rpartition('/')[0] != self._namespace:
                 continue
+            values = Values.of(status)
+            if values.of_source:
+                continue
             kept.clear()
-            kept.update(Values.of(status))
+            kept.update(values)
             bad = status.level != DiagnosticStatus.OK
             self._notes[task] = (f'{start} {task}: {status.message}',) if bad else ()
 

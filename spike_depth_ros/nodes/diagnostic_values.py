@@ -124,6 +124,11 @@ class Values(dict[str, str]):
         """Read the pairs of a status."""
         return cls((pair.key, pair.value) for pair in status.values)
 
+    @property
+    def of_source(self) -> bool:
+        """True for the status ``stream`` of a node that sends planes, as ``video_source``."""
+        return PLANES_SENT in self
+
     def number(self, key: str) -> float:
         """Return a number; NaN if there is none."""
         try:

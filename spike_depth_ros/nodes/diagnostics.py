@@ -163,9 +163,10 @@ class StreamTask:
             builder.warn(
                 'plane rate unknown, as stamps do not agree yet: wait, or set spike_rate_hz'
             )
-        if ingest.ring is not None and ingest.ring.stamped_period_ns:
-            stamped = 1e9 / ingest.ring.stamped_period_ns
-            builder.warn(f'the stamps have {stamped:.1f} planes/s: correct or unset spike_rate_hz')
+        ring = ingest.ring  # both may change meanwhile
+        if ring is not None and (stamped_ns := ring.stamped_period_ns):
+            rate_hz = 1e9 / stamped_ns
+            builder.warn(f'the stamps have {rate_hz:.1f} planes/s: correct or unset spike_rate_hz')
         values = {**(subscription or {}), **_stream_values(rate, accounting, ingest)}
         return builder.status(name, ingest.camera.frame_id, values)
 

@@ -12,6 +12,7 @@ Parameters: ``EVALUATION_PARAMETERS``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import sys
@@ -30,6 +31,7 @@ from std_msgs.msg import Float64
 
 from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
 from spike_depth_ros.evaluation.results import (
@@ -61,6 +63,7 @@ from spike_depth_ros.stream.decode import (
     depth_from_msg,
     stamp_ns,
 )
+from spike_depth_ros.stream.ingest import problem_of_matrix
 
 QUEUE = 50
 
@@ -118,8 +121,9 @@ class DepthNodeStatus:
         """Store a status, if it is of the depth node in this namespace."""
         name, _, task = status.name.rpartition(': ')
         tasks = (keys.STREAM, keys.INFERENCE, keys.MODEL)
-        if task in tasks and name.rpartition('/')[0] == namespace:
-            setattr(self, task, Values.of(status))
+        values = Values.of(status)
+        if task in tasks and name.rpartition('/')[0] == namespace and not values.of_source:
+            setattr(self, task, values)
 
     def hop(self) -> int:
         """Return the planes between the starts of windows; 0 with policy ``latest``."""
@@ -223,11 +227,13 @@ class EvaluationNode(Node):
         self._distorted = any(msg.d)
 
     def _on_sensor(self, msg: CameraInfo) -> None:
-        """Find how the truth, in pixels of the sensor, is rectified."""
-        try:
-            self._rectification = self._lens.update(msg)
-        except CalibrationError:  # which the depth node reports, and does not use
-            self._rectification = None
+        """Find how the truth, in pixels of the sensor, is rectified.
+
+        What the depth node does not use, it reports; its camera then stays as it was.
+        """
+        if not problem_of_matrix(msg):
+            with contextlib.suppress(CalibrationError):
+                self._rectification = self._lens.update(msg)
 
     def _on_truth(self, msg: Image) -> None:
         self._live.add_truth(Truth(stamp_ns(msg.header.stamp), msg))
@@ -342,15 +348,22 @@ class EvaluationNode(Node):
             self._finish()  # before the node closes, whose time is bounded
 
     def _finish(self) -> None:
-        """Score the waiting windows and write the files."""
+        """Score the waiting windows and write the files.
+
+        Raises:
+            LossError: They cannot be written.
+        """
         self._live.finish()
         if self._out is None or self._partial is None:
             return
-        with self._partial as partial:
-            if self._refused_run or self._live.scores is None or self._info is None:
-                self._report_no_results(self._out)
-            else:
-                self._write(self._out, Path(partial), self._live.scores, self._info)
+        try:
+            with self._partial as partial:
+                if self._refused_run or self._live.scores is None or self._info is None:
+                    self._report_no_results(self._out)
+                else:
+                    self._write(self._out, Path(partial), self._live.scores, self._info)
+        except OSError as error:
+            raise process.LossError(f'no results: {one_line(error)}') from error
 
     def _report_no_results(self, out: Path) -> None:
         """Print the reason for missing results."""

@@ -26,6 +26,7 @@ from spike_depth_ros.arguments import (
     count,
     not_negative,
 )
+from spike_depth_ros.bags.limits import BagError
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
@@ -105,9 +106,9 @@ class SpikePlayer(Node):
             self._wait_for_writer(self._source.pipe)
         self.first_stamp_ns = self.get_clock().now().nanoseconds
         self._started_s = time.monotonic()
-        self._write_report(0.0)
         problem = None
         try:
+            self._write_report(0.0)
             for item in self._source.items:
                 if isinstance(item, Packet):
                     self._publish_when_due(item)
@@ -117,11 +118,10 @@ class SpikePlayer(Node):
                     self._publish_frame(item)
                 if not rclpy.ok():
                     break
-        except (TruncatedError, OSError) as error:
+        except (TruncatedError, BagError, OSError) as error:
             problem = one_line(error)
         problem = problem or '; '.join(self._source.damage)
-        self._finish(time.monotonic() - self._started_s, problem)
-        return 1 if problem else 0
+        return 1 if self._finish(time.monotonic() - self._started_s, problem) else 0
 
     def _publish_when_due(self, packet: Packet) -> None:
         """Publish a packet at the time of its last plane, as a camera would."""
@@ -209,19 +209,24 @@ class SpikePlayer(Node):
         while not ready and rclpy.ok():
             ready = pipe.ready()
 
-    def _finish(self, took_s: float, problem: str) -> None:
+    def _finish(self, took_s: float, problem: str) -> str:
+        """Write the report and the last lines; return the problem, which may be a new one."""
         unacknowledged = False
         if rclpy.ok() and self._options.reliability == 'reliable':
             longest = Duration(seconds=5.0)
             acknowledged = [eye.spikes.wait_for_all_acked(longest) for eye in self._eyes]
             unacknowledged = not all(acknowledged)
-        self._write_report(took_s)
+        try:
+            self._write_report(took_s)
+        except OSError as error:
+            problem = problem or one_line(error)
         if rclpy.ok():
             self.get_logger().info(self._summary(took_s))
             if unacknowledged:
                 self.get_logger().warning('the last packets were not acknowledged by a subscriber')
             if problem:
                 self.get_logger().error(problem)
+        return problem
 
     def _rate(self, took_s: float) -> float:
         """Return the planes a second of each camera."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,14 +177,14 @@ class _BagEye:
 
     def __init__(self, bag: Any, topic: str, size: tuple[int, int]) -> None:
         self.topic, self.size = topic, size
-        packets = bag.messages([topic])
-        entry = next(packets, None)
-        first, second = _image(bag, entry), _image(bag, next(packets, None))
-        if entry is None or first is None or second is None:
+        images = ((entry, _image(bag, entry)) for entry in bag.messages([topic]))
+        whole = [*itertools.islice(((e, image) for e, image in images if image is not None), 2)]
+        if len(whole) < 2:
             raise process.UserError(
-                f'{bag.path}: topic {topic} has fewer than two packets: expected at least '
-                'two, whose stamps give the plane rate'
+                f'{bag.path}: topic {topic} has fewer than two packets that can be read: expected '
+                'at least two, whose stamps give the plane rate'
             )
+        (entry, first), (_, second) = whole
         try:
             chunk = chunk_from_msg(first, *size)
         except PacketError as error:

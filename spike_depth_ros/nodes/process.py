@@ -80,6 +80,12 @@ def return_freed_memory() -> None:
         trim(0)
 
 
+def given_profile() -> str:
+    """Return the DDS profile that the user has set; empty: none."""
+    names = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
+    return next(filter(None, map(os.environ.get, names)), '')
+
+
 def dds_environment(
     profile: Path, publishers: int, folder: Path = SHARED_MEMORY
 ) -> tuple[dict[str, str], list[str]]:
@@ -94,10 +100,7 @@ def dds_environment(
         The variables and warnings, one line each. There is no profile among the variables if the
         user has set one, or if shared memory is too small: stock transports are used then.
     """
-    given = os.environ.get('FASTRTPS_DEFAULT_PROFILES_FILE') or os.environ.get(
-        'FASTDDS_DEFAULT_PROFILES_FILE'
-    )
-    if given:
+    if given_profile():
         return {}, []
     left = shared_memory.warning(folder)
     warnings = [left] if left else []
@@ -112,7 +115,7 @@ def dds_environment(
             f'{folder} has {free / 1e6:.0f} MB free, the DDS profile needs {needed / 1e6:.0f} MB: '
             'stock DDS transports are used and packets may be lost (docker run --shm-size=2g)'
         )
-        return {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, warnings
+        return {}, warnings
     return {'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}, warnings
 
 
@@ -263,7 +266,8 @@ def run(
                 requests.ignore()
             return work(node)
         except UserError as error:
-            if requests.raised or not rclpy.ok():
+            ended = requests.raised or not rclpy.ok()
+            if ended and not isinstance(error, LossError):
                 return 0  # interrupted: the error is its consequence
             if str(error):
                 print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
@@ -314,3 +318,7 @@ def own_arguments(command_line: Sequence[str]) -> list[str]:
 
 class UserError(Exception):
     """Error that the user can fix; the message is one line, empty if it was logged."""
+
+
+class LossError(UserError):
+    """Loss of results, no consequence of an interrupt: it is told after one, too."""

@@ -14,7 +14,7 @@ from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.depth_topics import DepthTopics
 from spike_depth_ros.nodes.graph import Graph
-from spike_depth_ros.nodes.process import UserError
+from spike_depth_ros.nodes.process import LossError, UserError
 from spike_depth_ros.stream.decode import PacketError
 from spike_depth_ros.viewing.command import RECORDING_OPTIONS, argument_parser
 from spike_depth_ros.viewing.outputs import View, open_view
@@ -64,8 +64,10 @@ def main(args: list[str] | None = None) -> int:
             _refuse_options_of_recordings(options)
             with open_view(options) as view:
                 watch(graph, view)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise UserError(one_line(error)) from None
+        except OSError as error:  # as of a file that an interrupt completes
+            raise LossError(one_line(error)) from None
         return 0
 
     return process.run(Graph, given, work)

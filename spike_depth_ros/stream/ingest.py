@@ -180,7 +180,7 @@ class Ingest:
             )
             self._warn('camera_info', self.size_problem)
             return
-        self.camera_problem = _problem_of_matrix(msg) or self._find_rectification(msg)
+        self.camera_problem = problem_of_matrix(msg) or self._find_rectification(msg)
         if self.camera_problem:
             self._warn('camera_info', self.camera_problem)
         else:
@@ -329,7 +329,7 @@ class Ingest:
         self._warn(reason, f'spikes: packet refused: {text}')
 
 
-def _problem_of_matrix(msg: CameraInfoMessage) -> str:
+def problem_of_matrix(msg: CameraInfoMessage) -> str:
     """Return the reason to refuse a camera's matrix K; empty if it is valid."""
     values = [float(value) for value in msg.k]
     if all(map(math.isfinite, values)) and values[0] >= 0 and values[4] >= 0:

@@ -377,7 +377,9 @@ class PlaneRing:
         if self.policy == 'latest' or self._unwanted:
             self._accounting.skipped_by_policy += passed  # older planes are skipped on purpose
         else:
-            self._accounting.overwritten += passed
+            between = self._pending_between(0, min(tail, self._next_start))  # by the hop
+            self._accounting.skipped_by_policy += between
+            self._accounting.overwritten += passed - between
         self._accounted = max(self._accounted, tail)
         while len(self._segments) > 1 and self._segments[0].end <= tail:
             self._segments.popleft()

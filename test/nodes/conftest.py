@@ -109,11 +109,12 @@ class Processes:
         self._running[name].wait(timeout)
         return self._running.pop(name).returncode, self.log(name)
 
-    def stop(self, name, number=signal.SIGINT):
+    def stop(self, name, number=signal.SIGINT, status=0):
         process = self._running[name]  # kept until it has ended: a failure kills the rest
         if process.poll() is None:
             process.send_signal(number)
-        assert process.wait(30) == 0, f'{name} ended with {process.returncode}: {self.log(name)}'
+        ended = process.wait(30)
+        assert ended == status, f'{name} ended with {process.returncode}: {self.log(name)}'
         del self._running[name]
 
     def stop_all(self):

@@ -7,8 +7,9 @@ import json
 import os
 
 import pytest
-from depth_node import SENSOR, Driver, set_parameter
+from depth_node import SENSOR, Driver, change_state, set_parameter
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import Transition
 from model_files import not_finite_export
 from safetensors import safe_open
 from safetensors.numpy import save
@@ -102,6 +103,18 @@ def test_a_model_without_finite_depth_does_not_replace_the_running_one(
     seen = len(listener.depth)
     spin(lambda: running.give_depth(listener) and len(listener.depth) > seen, what='depth')
     assert listener.values('model')['checkpoint'] == str(default_checkpoint())
+    # Configured anew, the node has another model, of which the problem says nothing.
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
+        assert change_state(ros_node, spin, transition)
+    assert set_parameter(ros_node, spin, 'checkpoint', '').successful
+    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        assert change_state(ros_node, spin, transition)
+    running.connect(spin)
+    seen = len(listener.depth)
+    spin(lambda: running.give_depth(listener) and len(listener.depth) > seen, what='depth')
+    last = listener.status['model']
+    spin(lambda: listener.status['model'] is not last, what='the next status')
+    assert 'the old one runs on' not in listener.status['model'].message
 
 
 @pytest.mark.long

@@ -70,6 +70,17 @@ def test_a_crashed_bag_is_played_as_far_as_it_goes(play, processes, tmp_path):
     assert 'it has no end: the recorder did not close it' in processes.log('player')
 
 
+def test_a_first_packet_that_is_damaged_is_left_out(play, processes, tmp_path):
+    path = bags.write(tmp_path / 'bag', bags.stream(400))
+    (file,) = path.glob('*.mcap')
+    content = file.read_bytes()
+    place = content.index(b'8UC1\x00')
+    file.write_bytes(content[: place - 4] + b'\xff\xff\xff\x7f' + content[place:])
+    report = play(path, '--speed', 0, '--wait', 0, status=1)
+    assert report['packets_sent'] == 9
+    assert 'a packet was left out' in processes.log('player')
+
+
 def with_stamp(messages, number, stamp):
     """The messages with another stamp in one of them."""
     topic, time, message = messages[number]

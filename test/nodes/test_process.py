@@ -33,7 +33,7 @@ def test_the_profile_is_used_where_shared_memory_is_large_enough(tmp_path):
 @pytest.mark.parametrize('name', ['.', 'absent'])
 def test_too_little_shared_memory_falls_back_with_a_warning(tmp_path, name):
     variables, warnings = process.dds_environment(PROFILE, 10**9, folder=tmp_path / name)
-    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' not in variables
+    assert variables == {}  # the node goes on seeing other hosts
     assert 'stock DDS transports are used' in warnings[0]
 
 

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Both ways to evaluate a bag, over a real DDS and in lockstep, and what they must agree on."""
 
+import itertools
 import json
+import shutil
+import signal
 import sqlite3
 
 import bags
@@ -13,7 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Float64
+from std_msgs.msg import Float64, Header
 
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.command import main as evaluate_bag
@@ -274,6 +277,39 @@ def test_the_evaluation_follows_a_swap_of_the_model(
     swap(shipped, known, 'no depth yet')
     processes.stop('evaluation')
     assert processes.log('evaluation').count('set the parameter checkpoint') == 1
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_results_that_cannot_be_written_are_one_line(
+    ros_node, processes, depth_parameters, listener, spin, tmp_path, number
+):
+    publishers = Publishers(ros_node)
+    out = tmp_path / 'out'
+    processes.start('evaluation', *depth_parameters(out=out))
+    spin(lambda: 'evaluation' in listener.status, what='the evaluation')
+    for publisher in (publishers.depth, publishers.uncertainty):  # beside the test's own
+        spin(lambda p=publisher: p.get_subscription_count() == 2, what='a subscriber')
+    shipped = str(default_checkpoint())
+    known = load_info(default_checkpoint()).weights_sha256
+    publishers.send_diagnostics('model', checkpoint=shipped, weights_sha256=known)
+    spin(lambda: 'no depth yet' in listener.status['evaluation'].message, what='the model')
+    image = {'height': 4, 'width': 5, 'encoding': '32FC1', 'step': 20}
+    seconds = itertools.count(1)
+
+    def scored():
+        header = Header()
+        header.stamp.sec = next(seconds)
+        ones = np.ones((4, 5), np.float32).tobytes()
+        publishers.depth.publish(Image(header=header, data=ones, **image))
+        publishers.uncertainty.publish(Image(header=header, data=ones, **image))
+        return listener.count('windows', 'evaluation') > 0  # without a truth 64 windows wait
+
+    spin(scored, what='a window')
+    shutil.rmtree(out)  # as a disk that was taken away
+    processes.stop('evaluation', number, status=1)
+    (line,) = [one for one in processes.log('evaluation').splitlines() if 'error' in one]
+    assert ': error: no results: ' in line
+    assert 'No such file or directory' in line
 
 
 @pytest.mark.parametrize('topic', ['spikes', 'depth/image'])

@@ -102,6 +102,23 @@ def test_diagnostics_of_another_namespace_are_not_shown():
     assert frame.notes == ('left/spike_depth stream: left/spike_depth',)
 
 
+def test_the_status_of_a_source_is_not_the_stream_of_the_node():
+    node = Subscriber()
+    topics = DepthTopics(node)
+    for name, key, level in (
+        ('spike_depth: stream', 'planes_lost_in_transport', DiagnosticStatus.WARN),
+        ('video_source: stream', 'planes_sent', DiagnosticStatus.OK),
+        ('spike_stereo: right stream', 'planes_lost_in_queue', DiagnosticStatus.WARN),
+    ):
+        values = [KeyValue(key=key, value='80')]
+        status = DiagnosticStatus(name=name, level=level, message='told', values=values)
+        node.callbacks['/diagnostics'](DiagnosticArray(status=[status]))
+    send(node, 1)
+    frame = topics.take()
+    assert frame.values['lost'] == {'in transport': 80.0, 'in queue': 0.0}
+    assert frame.notes == ('spike_depth stream: told', 'spike_stereo right stream: told')
+
+
 def test_plots_and_notes_come_from_diagnostics():
     node = Subscriber()
     topics = DepthTopics(node)

@@ -3,6 +3,7 @@
 """Live scoring without ROS: windows and truths come in whatever order and number."""
 
 import dataclasses
+import errno
 import time
 
 import bags
@@ -12,6 +13,7 @@ from programs import wait_until
 
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.live import MAX_WAITING, LiveScores, LiveWindow
+from spike_depth_ros.evaluation.results import WindowsFile
 from spike_depth_ros.evaluation.truth import Truth
 from spike_depth_ros.metrics import EvalProtocol
 
@@ -44,6 +46,7 @@ def test_a_window_waits_for_its_truth(live):
     assert live.windows == 0  # a truth may still come
     live.add_truth(truth(0.2))
     live.add_truth(truth(1.1))
+    live.add_truth(truth(2.1))
     wait_until(lambda: live.windows == 1)  # the next truth might be nearer to the second one
     live.finish()
     assert live.windows == 2
@@ -105,17 +108,35 @@ def test_another_camera_begins_anew(live):
     assert live.scores.errors.images == 1
 
 
-def test_another_model_begins_anew(live):
+def test_another_model_begins_anew(live, tmp_path):
     live.start()
     for number in range(2):
         live.add_window(window(number))
         live.add_truth(truth(number))
-    live.add_truth(truth(2))
+    for number in (2, 3):
+        live.add_truth(truth(number))
     wait_until(lambda: live.windows == 2)
     live.info = dataclasses.replace(live.info, weights_sha256='0' * 64)
     live.add_window(window(2))
     live.finish()
     assert live.windows == 1
+    accounting = live.truths.accounting
+    assert (accounting.received, accounting.used, accounting.unmatched) == (2, 1, 1)
+    _, line = (tmp_path / 'windows.csv').read_text().splitlines()
+    assert line.startswith('0,0,')
+
+
+def test_a_full_disk_ends_the_file_and_not_the_scores(live, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(WindowsFile, 'add', full)
+    for number in range(3):
+        live.add_window(window(number))
+    live.start()
+    live.finish()
+    assert (live.windows, live.left_out) == (3, 0)
+    assert live.problem == 'windows.csv ends early: [Errno 28] No space left on device'
 
 
 def test_another_size_begins_anew(live):

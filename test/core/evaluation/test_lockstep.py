@@ -208,11 +208,58 @@ def broken(**fields):
     return messages
 
 
+def with_lens(messages, distortion):
+    """The messages with the distortion of a camera."""
+    for topic, _, message in messages:
+        if topic == '/camera_info':
+            message.d = np.array(distortion)
+    return messages
+
+
+def truths_set_back(back_s):
+    """Two streams of 2000 planes with truths, the second one by a clock that was set back."""
+    first, second = (bags.stream(2000, truths=range(64, 2000, 128)) for _ in range(2))
+    shift_ns = round(back_s * 1e9)
+    for _, _, message in second:
+        at = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec - shift_ns
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(at, 10**9)
+    gap_ns = first[-1][1] - first[0][1] + 10**7
+    return [*first, *((topic, at + gap_ns, message) for topic, at, message in second)]
+
+
+def test_truths_after_a_clock_that_was_set_back_are_found(opened):
+    bag = opened(truths_set_back(30.0))
+    topics = choose_topics(bag)
+    stream = Replay(bag, topics, 128)
+    truths = TruthTopic(bag, topics.truth, 64 * bags.PERIOD)
+    found = [truths.take(one.window.reference_ns) for one in stream.windows()]
+    truths.finish()
+    assert len(found) == 30
+    # The first clock's last windows cannot know that no truth of theirs will come.
+    assert sum(one is not None for one in found) >= 29
+    assert truths.buffer.accounting.received == 32
+
+
+def test_a_truth_with_a_wrong_stamp_hides_no_other(opened):
+    messages = bags.stream(2000, truths=range(64, 2000, 128))
+    wrong = next(message for topic, _, message in messages if topic == '/depth/truth')
+    wrong.header.stamp.sec += 10**6
+    bag = opened(messages)
+    topics = choose_topics(bag)
+    truths = TruthTopic(bag, topics.truth, 64 * bags.PERIOD)
+    found = [truths.take(one.window.reference_ns) for one in Replay(bag, topics, 128).windows()]
+    assert [one is None for one in found] == [True] + 14 * [False]
+
+
 @pytest.mark.parametrize(
     ('messages', 'text'),
     [
         (bags.stream(100), 'not one window: 100 planes came, a window takes 128'),
         (broken(encoding='rgb8'), "10 packets refused: .*encoding 'rgb8'; expected '8UC1'"),
+        (
+            with_lens(broken(encoding='rgb8'), [-9.0, 0, 0, 0, 0]),
+            "10 packets refused: .*encoding 'rgb8'; expected '8UC1'",
+        ),
         (broken(height=33), 'height 33 does not divide by the sensor height 32'),
         (bags.stream(80)[:2], 'no plane rate fits the stamps of 40 planes; give it'),
     ],

@@ -14,6 +14,8 @@ from spike_depth_ros.evaluation.truth import (
     truth_image,
 )
 
+SECOND = 1_000_000_000
+
 
 def buffer(*stamps, within=50):
     filled = TruthBuffer(within)
@@ -50,11 +52,32 @@ def test_truths_that_came_in_another_order_are_found():
 
 
 def test_a_window_is_decided_once_a_later_truth_came():
-    truths = buffer(1040)
-    assert not truths.decided(1000)
-    truths.add(Truth(1060, None))
+    truths = buffer(1040, 1060)
+    assert not truths.decided(1000)  # the last stamp may be a wrong one
+    truths.add(Truth(1070, None))
     assert truths.decided(1000)
     assert not truths.decided(1010)
+
+
+def test_a_wrong_stamp_far_ahead_decides_nothing():
+    truths = buffer(10**15)
+    for stamp in range(1000, 2000, 100):
+        assert not truths.decided(stamp)
+        truths.add(Truth(stamp, None))
+        assert truths.take(stamp).stamp_ns == stamp
+    truths.flush()
+    assert (truths.accounting.used, truths.accounting.unmatched) == (10, 1)
+
+
+def test_truths_of_a_time_that_was_set_back_wait_no_longer():
+    truths = buffer(30 * SECOND, 30 * SECOND + 200, 30 * SECOND + 300)
+    assert not truths.begin(30 * SECOND)
+    assert truths.take(30 * SECOND) is not None
+    truths.add(Truth(SECOND, 'of the new time'))
+    assert truths.begin(SECOND)
+    assert not truths.decided(SECOND)
+    assert truths.take(SECOND).image == 'of the new time'
+    assert (truths.accounting.used, truths.accounting.unmatched) == (2, 2)
 
 
 def test_truths_that_are_too_old_are_let_go_before_the_window_takes_its_own():

@@ -137,6 +137,18 @@ def test_windows_of_a_small_ring_are_consecutive_and_every_plane_is_counted(
     assert accounting.pending < window + max(hop, window + spare)
 
 
+def test_planes_that_a_long_hop_skips_are_not_overwritten():
+    ring = ring_of(4, 100, capacity=16)
+    taken = []
+    for first in range(0, 400, 4):
+        ring.append(chunk(first, 4))
+        taken += drain(ring)
+    assert [numbers_of(window)[0] for window in taken] == [0, 100, 200, 300]
+    accounting = ring.accounting()
+    assert (accounting.windowed, accounting.overwritten) == (16, 0)
+    assert accounting.skipped_by_policy + accounting.pending == 400 - 16
+
+
 @given(
     PACKETS,
     st.integers(1, 12),
