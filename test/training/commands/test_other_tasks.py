@@ -59,7 +59,9 @@ def test_a_translator_is_not_exported(tmp_path):
         architecture='translator', settings={}, stage='ctn', package_version='0.1.0'
     )
     save(tmp_path / 'ctn.safetensors', {'weight': np.zeros(3, np.float16)}, info)
-    with pytest.raises(CheckpointError, match=r"ctn\.safetensors: the task 'translation' is for"):
+    with pytest.raises(
+        CheckpointError, match=r"ctn\.safetensors: the task 'translation' of rgb is"
+    ):
         export.export(tmp_path / 'o.safetensors', checkpoint=tmp_path / 'ctn.safetensors')
     assert not (tmp_path / 'o.safetensors').exists()
 

@@ -118,8 +118,8 @@ def export(
         sees_spikes = isinstance(info, SpikeInfo) and 'spikes' in info.inputs
         if not sees_spikes and not isinstance(info, UpsampleInfo):
             raise CheckpointError(
-                f'{checkpoint}: a network of {" and ".join(info.inputs)} (task {info.task!r}) is '
-                'for training alone and has no ONNX export; expected one of spikes, or one that '
+                f'{checkpoint}: the task {info.task!r} of {" and ".join(info.inputs)} is for '
+                'training alone and has no ONNX export; expected a network of spikes, or one that '
                 'enlarges depth'
             )
     elif architecture in export_upsampling.RANDOM_INFO:
