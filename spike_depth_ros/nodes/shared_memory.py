@@ -30,6 +30,9 @@ FREE_COMMAND = 'spike_inspect shared-memory --free'
 NEW_S = 1.0
 """Age below which files count as in use, seconds: their owner may not have locked them yet."""
 
+OTHERS_LOOK_S = 0.1
+"""Time in which other processes that look at a file, and lock it meanwhile, are done, seconds."""
+
 _NAME = re.compile(r'(?:sem\.)?(fastrtps_(?:port\d+|[0-9a-f]{16}))(?:_el|_sl|_mutex)?')
 _LOCKS = ('_el', '_sl')
 
@@ -55,7 +58,7 @@ def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
         The removed files, by segment or port.
     """
     freed = {}
-    for name, files in _unused(folder, _mapped_names, ports=True):
+    for name, files in _unused(folder, _mapped_names, True, OTHERS_LOOK_S):
         # Locks last: a segment without its lock would be used by a new owner.
         for path in sorted(files, key=lambda path: path.name.endswith(_LOCKS)):
             path.unlink(missing_ok=True)
@@ -135,9 +138,16 @@ def _size(found: dict[str, list[Path]]) -> int:
 
 
 def _unused(
-    folder: Path, mapped_names: Callable[[], set[str]], ports: bool
+    folder: Path, mapped_names: Callable[[], set[str]], ports: bool, wait_s: float = 0.0
 ) -> Iterator[tuple[str, list[Path]]]:
-    """Yield unused segments and ports, each locked until the next is requested."""
+    """Yield unused segments and ports, each locked until the next is requested.
+
+    Args:
+        folder: Mount point of shared memory.
+        mapped_names: Function that returns the names of mapped files.
+        ports: Include ports.
+        wait_s: Time after which a file that stays locked counts as in use, seconds.
+    """
     named = [(match[1], path) for path in _files(folder) if (match := _NAME.fullmatch(path.name))]
     for name, group in itertools.groupby(sorted(named), key=lambda pair: pair[0]):
         files = [path for _, path in group]
@@ -145,7 +155,7 @@ def _unused(
             if (
                 (ports or not name.startswith('fastrtps_port'))
                 and all(_is_old_and_ours(path) for path in files)
-                and all(_lock(path, locks) for path in files if path.name.endswith(_LOCKS))
+                and all(_lock(path, locks, wait_s) for path in files if path.name.endswith(_LOCKS))
                 and mapped_names().isdisjoint(path.name for path in files)
             ):
                 yield name, files
@@ -166,14 +176,22 @@ def _is_old_and_ours(path: Path) -> bool:
     return os.geteuid() in (0, status.st_uid) and not 0 <= time.time() - status.st_mtime < NEW_S
 
 
-def _lock(path: Path, locks: contextlib.ExitStack) -> bool:
-    """Lock a file as its owner would; False if it is locked."""
+def _lock(path: Path, locks: contextlib.ExitStack, wait_s: float) -> bool:
+    """Lock a file as its owner would; False if it stays locked."""
+    end = time.monotonic() + wait_s
     try:
         file = locks.enter_context(path.open('rb'))
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    return False
+                time.sleep(0.005)
+            else:
+                return True
     except OSError:
         return False
-    return True
 
 
 def _mapped_names() -> set[str]:

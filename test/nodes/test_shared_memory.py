@@ -7,6 +7,7 @@ import mmap
 import os
 import re
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ def test_only_what_nobody_locks_or_maps_is_freed(folder):
     gone = {FREED, f'{FREED}_el', PORT, f'{PORT}_el', f'sem.{PORT}_mutex', LONE_PORT}
     assert {path.name for path in folder.iterdir()} == before - gone
     assert shared_memory.stale_files(folder) == {}
+
+
+def test_a_file_at_which_another_process_looks_is_freed(folder, monkeypatch):
+    monkeypatch.setattr(shared_memory, 'OTHERS_LOOK_S', 60.0)
+    with (folder / f'{FREED}_el').open('rb') as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_EX)
+        assert FREED not in shared_memory.stale_files(folder)
+        ends = threading.Timer(0.05, fcntl.flock, (looked_at, fcntl.LOCK_UN))
+        ends.start()
+        assert FREED in shared_memory.free(folder)
+        ends.join()
 
 
 @pytest.mark.usefixtures('in_use')
