@@ -178,13 +178,14 @@ class _BagEye:
     def __init__(self, bag: Any, topic: str, size: tuple[int, int]) -> None:
         self.topic, self.size = topic, size
         images = ((entry, _image(bag, entry)) for entry in bag.messages([topic]))
-        whole = [*itertools.islice(((e, image) for e, image in images if image is not None), 2)]
-        if len(whole) < 2:
+        pairs = itertools.pairwise(images)  # a packet between them would double the period
+        whole = (pair for pair in pairs if all(image is not None for _, image in pair))
+        if (found := next(whole, None)) is None:
             raise process.UserError(
-                f'{bag.path}: topic {topic} has fewer than two packets that can be read: expected '
-                'at least two, whose stamps give the plane rate'
+                f'{bag.path}: topic {topic} has fewer than two packets in turn that can be read: '
+                'expected at least two, whose stamps give the plane rate'
             )
-        (entry, first), (_, second) = whole
+        (entry, first), (_, second) = found
         try:
             chunk = chunk_from_msg(first, *size)
         except PacketError as error:
