@@ -63,6 +63,20 @@ def read_depth(path: Path, per_metre: float | None = None) -> FloatImage:
     return metres.astype(np.float32)
 
 
+def unit_problem(depth: FloatImage, plausible_m: tuple[float, float]) -> str:
+    """Return why a map seems to be in a wrong unit; empty if it does not.
+
+    Args:
+        depth: Depth, metres; NaN and infinity are ignored.
+        plausible_m: Plausible range of the median, metres.
+    """
+    known = depth[np.isfinite(depth)]
+    low, high = plausible_m
+    if not known.size or low <= (median := float(np.median(known))) <= high:
+        return ''
+    return f'the median depth is {median:.3g} m, expected {low:g} to {high:g} m'
+
+
 def write_depth(path: Path, metres: FloatImage, per_metre: float | None = None) -> None:
     """Write a depth map; holes, which are NaN, are 0 in a .png file.
 

@@ -24,6 +24,7 @@ from spike_depth_ros.bags.writing import (
     make_image,
 )
 from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.depth_files import unit_problem
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
@@ -202,8 +203,11 @@ class DepthFolder:
                     f'{file}: {found} values; expected {self._shape[0]} x {self._shape[1]}, rows '
                     'and columns of the sensor'
                 )
-            if plane == first:
-                _check_unit(file, depth)
+            if plane == first and (problem := unit_problem(depth, PLAUSIBLE_M)):
+                raise RecordingError(
+                    f'{file}: {problem}: store metres in .npy, NaN where unknown, or millimetres '
+                    'in .png'
+                )
             yield plane, depth
 
 
@@ -311,16 +315,6 @@ def _read_png(file: Path) -> npt.NDArray[np.float32]:
     metres = image / np.float32(1000)
     metres[image == 0] = np.nan
     return metres
-
-
-def _check_unit(file: Path, depth: npt.NDArray[np.float32]) -> None:
-    known = depth[np.isfinite(depth)]
-    low, high = PLAUSIBLE_M
-    if known.size and not low <= (median := float(np.median(known))) <= high:
-        raise RecordingError(
-            f'{file}: the median depth is {median:.3g} m, expected {low:g} to {high:g} m: store '
-            'metres in .npy, NaN where unknown, or millimetres in .png'
-        )
 
 
 def _read_npy(file: Path) -> npt.NDArray[np.float32]:

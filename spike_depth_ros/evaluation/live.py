@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable
@@ -191,10 +190,13 @@ class LiveScores(threading.Thread):
             self._close_file()
 
     def _close_file(self) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # told by :attr:`problem`, or by the results
-                self._file.close()
-            self._file = None
+        """Close the file, which writes what is buffered; :attr:`problem` tells if it cannot."""
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        except OSError as error:
+            self.problem = f'windows.csv ends early: {one_line(error)}'
 
     def _score(self, window: LiveWindow, truth: Truth | None, limits: tuple[float, float]) -> None:
         assert self.scores is not None

@@ -126,6 +126,17 @@ def test_another_model_begins_anew(live, tmp_path):
     assert line.startswith('0,0,')
 
 
+def test_lines_that_were_buffered_when_the_disk_filled_are_told(tmp_path):
+    (tmp_path / 'windows.csv').symlink_to('/dev/full')
+    live = LiveScores(EvalProtocol(), 'pixels', 0, tmp_path)
+    live.info = load_info(default_checkpoint())
+    live.add_window(window(0))
+    live.start()
+    live.finish()
+    assert live.windows == 1
+    assert live.problem == 'windows.csv ends early: [Errno 28] No space left on device'
+
+
 def test_a_full_disk_ends_the_file_and_not_the_scores(live, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, 'No space left on device')

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.depth_files import read_pfm
+from spike_depth_ros.depth_files import read_pfm, unit_problem
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -242,13 +242,8 @@ def check_median(name: str, depth: Depth, plausible_m: tuple[float, float]) -> N
     Raises:
         DataSetError: The median is outside this range.
     """
-    known = depth[np.isfinite(depth)]
-    low, high = plausible_m
-    if known.size and not low <= (median := float(np.median(known))) <= high:
-        raise DataSetError(
-            f'{name}: the median depth is {median:.3g} m, expected {low:g} to {high:g} m; is the '
-            'unit right?'
-        )
+    if problem := unit_problem(depth, plausible_m):
+        raise DataSetError(f'{name}: {problem}; is the unit right?')
 
 
 def missing(path: Path, tree: str) -> DataSetError:
