@@ -241,7 +241,8 @@ def run(
 
     Returns:
         The exit status: of ``work``, 0 after an interrupt or a requested shutdown, 1 if the node
-        could not be made or could not go on (the reason is printed in one line).
+        could not be made or could not go on, or results are lost (the reason is printed in one
+        line).
     """
     keep_freed_memory()
     requests = EndRequests({signal.SIGINT: KeyboardInterrupt})

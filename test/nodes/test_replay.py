@@ -20,7 +20,9 @@ from std_msgs.msg import Float64, Header
 
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.command import main as evaluate_bag
+from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.evaluation import EvaluationNode
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import stamp_ns
 
@@ -277,6 +279,32 @@ def test_the_evaluation_follows_a_swap_of_the_model(
     swap(shipped, known, 'no depth yet')
     processes.stop('evaluation')
     assert processes.log('evaluation').count('set the parameter checkpoint') == 1
+
+
+@pytest.mark.usefixtures('ros_node')
+def test_the_lens_of_the_evaluation_stays_where_that_of_the_node_does():
+    lens = lenses.lens(
+        'equidistant', (0.1, -0.05, 0.0, 0.0), fx=25.0, target=20.0, width=bags.WIDTH,
+        height=bags.HEIGHT,
+    )  # fmt: skip
+    good, folded, wrong = (CameraInfo(width=bags.WIDTH, height=bags.HEIGHT) for _ in range(3))
+    for info in (good, folded):
+        set_fields(info, lens)
+    folded.distortion_model, folded.d = 'plumb_bob', [-9.0, 0.0, 0.0, 0.0, 0.0]
+    wrong.k[0] = -1.0
+    node = EvaluationNode()
+    try:
+        node._on_sensor(good)
+        known = node._rectification
+        assert known is not None
+        for info in (folded, wrong):
+            node._on_sensor(info)
+            assert node._rectification is known
+        node._on_sensor(CameraInfo(width=bags.WIDTH, height=bags.HEIGHT))  # rectified pictures
+        assert node._rectification is None
+    finally:
+        node._live.finish()
+        node.destroy_node()
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
