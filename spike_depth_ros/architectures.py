@@ -31,6 +31,9 @@ class TinySettings:
         grid: Rows and columns of the position table: 400x250 pixels at stride 16.
         features: Channels of the decoder.
         head: Channels within the two heads.
+
+    Raises:
+        ValueError: A setting is out of its range.
     """
 
     pool: int = 1
@@ -45,6 +48,19 @@ class TinySettings:
     grid: tuple[int, int] = (16, 25)
     features: int = 48
     head: int = 16
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, 'pool', 'stem', 'stage4', 'stage8', 'stage16', 'dim', 'blocks')
+        _check_sizes(self, 'heads', 'mlp_ratio', 'features', 'head')
+        if self.dim % self.heads:
+            raise ValueError(f'dim is {self.dim}: expected a multiple of heads, {self.heads}')
+        grid = self.grid
+        if not (
+            isinstance(grid, (tuple, list))
+            and len(grid) == 2
+            and all(type(side) is int and side >= 1 for side in grid)
+        ):
+            raise ValueError(f'grid is {grid!r}: expected two whole numbers of 1 or more')
 
 
 PICTURES: dict[str, tuple[float, ...]] = {
@@ -204,6 +220,9 @@ class HybridSettings:
             x + shift)`` with x above 0, limited to the depth range.
         scale: Scale of ``inverse``, 1/m.
         shift: Shift of ``inverse``, 1/m; 1 / shift is the farthest depth.
+
+    Raises:
+        ValueError: A setting is out of its range.
     """
 
     temporal_features: int = 64
@@ -218,6 +237,14 @@ class HybridSettings:
     depth: Literal['log', 'inverse'] = 'log'
     scale: float = 0.1
     shift: float = 0.0125
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, 'temporal_features', 'temporal_blocks', 'temporal_dim', 'dim', 'layers')
+        _check_sizes(self, 'heads', 'features', 'head')
+        for name, factor in (('temporal_features', 8), ('temporal_dim', 4), ('dim', self.heads)):
+            if getattr(self, name) % factor:
+                size = getattr(self, name)
+                raise ValueError(f'{name} is {size}: expected a multiple of {factor}')
 
 
 @dataclasses.dataclass(frozen=True)

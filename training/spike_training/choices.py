@@ -15,5 +15,8 @@ ADABN_BATCHES = 30
 ADABN_BATCH_SIZE = 16
 """Batches from which AdaBN estimates statistics, and windows of each, if not given."""
 
+LONGEST_BIN = 126
+"""Planes of a bin of simulated spikes at most: their charge, and the one left, fit into int32."""
+
 MEAN_RATE = 0.2
 """Share of the planes in which a pixel fires, on average over an image, if not given."""

@@ -272,6 +272,21 @@ def test_settings_that_torch_refuses_are_told_in_one_line():
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
+        ({'dim': 0}, 'dim is 0: expected 1 or more'),
+        ({'dim': 13}, 'dim is 13: expected a multiple of heads, 3'),
+        ({'head': 2.5}, 'head is 2.5: expected 1 or more'),
+        ({'grid': [0, 3]}, r'grid is \[0, 3\]: expected two whole numbers of 1 or more'),
+        ({'grid': 3}, 'grid is 3: expected two whole'),
+    ],
+)
+def test_sizes_are_checked(settings, message):
+    with pytest.raises(CheckpointError, match=f'dpt_tiny .{message}'):
+        build(dataclasses.replace(INFO, settings={**INFO.settings, **settings}))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
         ({'dim': 4092}, 'weight .* expected .*4092'),
         ({'grid': [4096, 4096]}, 'weight .* expected .*4096'),
         ({'blocks': 4096}, 'field settings.blocks is 4096, expected at most'),

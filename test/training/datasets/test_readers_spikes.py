@@ -223,6 +223,12 @@ class TestNpz:
         (alone,) = readers.read('npz', str(tmp_path / 'b.npy'))
         assert (alone.name, alone.rate_hz, alone.camera) == ('npz/b', 20e3, None)
 
+    def test_windows_are_in_the_order_of_time(self, tmp_path):
+        for plane in (100_000, 999_000, 1_000_000):
+            np.save(tmp_path / f'{plane:06}.npy', spikes(30))
+        names = [clip.name for clip in readers.read('npz', str(tmp_path))]
+        assert names == ['npz/100000', 'npz/999000', 'npz/1000000']
+
     def test_those_without_depth_are_left_out_where_others_have_some(self, root):
         np.save(root / 'unpacked.npy', spikes(30))
         assert len(readers.read('npz', str(root))) == 3

@@ -123,3 +123,16 @@ def test_networks_of_a_stage_compute_each_view_once(lite, rate, times):
     assert not torch.equal(found[0], found[1])
     stage.student(view + 1, planes)
     assert len(computed) == times + 1
+
+
+def test_views_of_a_step_of_both_domains_are_kept_until_its_end(lite):
+    stage = cross_domain(lite, 0.0).eval()
+    computed = []
+    stage.student.encoder.backbone.conv_stem.register_forward_pre_hook(
+        lambda *_: computed.append(1)
+    )
+    views, planes = torch.randint(0, 5, (4, 2, 4, 64, 64)), torch.ones(4)
+    with torch.no_grad():
+        for view in (*views, views[0]):
+            stage.student(view, planes)
+    assert len(computed) == 4

@@ -36,7 +36,7 @@ from spike_training.methods.ssml.settings import (
     MutualConfig,
     SupervisedConfig,
 )
-from spike_training.methods.ssml.stages import HeldOut, Mutual
+from spike_training.methods.ssml.stages import BlindSpot, HeldOut, Mutual
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import build, pipeline
 from spike_training.runs.image_evaluation import evaluate_images
@@ -520,6 +520,24 @@ def test_held_out_planes_are_neither_seen_nor_missed():
     parts = stage(dataclasses.replace(batch, counts=lit), 'train')
     # The input is dark and so is the picture: the loss is the square of the label.
     assert parts['loss'].item() == pytest.approx((4 / 7) ** 2)
+
+
+def test_a_network_of_few_planes_is_drawn():
+    network = BlindSpotNet(7, BlindSpotSettings(features=4, amim=3))
+    stage = BlindSpot(network, BlindSpotConfig(), ModelConfig(bins=7))
+    batch = batch_of(1)
+    few = dataclasses.replace(
+        batch, counts=batch.counts[:, :7], planes_per_bin=batch.planes_per_bin[:7]
+    )
+    assert stage.picture(few).shape == (16, 48, 3)
+
+
+@pytest.mark.parametrize('stage', [MutualConfig(), HeldOutConfig(), SupervisedConfig()])
+def test_mixed_recordings_are_refused(tmp_path, stage):
+    config = run_of(tmp_path, stage)
+    config.data = dataclasses.replace(config.data, mixed_recordings={'dat': 'x'})
+    with pytest.raises(ConfigError, match='mixed_recordings is given: expected none, they have'):
+        check(config)
 
 
 def test_an_export_that_no_runtime_reads_is_refused_before_training(tmp_path):

@@ -18,7 +18,13 @@ from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.settings.config import DataConfig, RunConfig, StageConfig, TargetConfig
+from spike_training.settings.config import (
+    BatchSpec,
+    DataConfig,
+    RunConfig,
+    StageConfig,
+    TargetConfig,
+)
 from spike_training.tables.units import _settings
 
 STYLES = ('home', 'home', 'office', 'road', 'outdoor')
@@ -124,6 +130,23 @@ def recorded(root: Path, **changes) -> RunConfig:
     )
 
 
+def test_views_are_cropped_as_the_settings_say(tmp_path, monkeypatch) -> None:
+    places = []
+    attempt = LabelledSource.attempt
+
+    def noted(source, number, planes=None, place=0.5):
+        places.append(place)
+        return attempt(source, number, planes, place)
+
+    monkeypatch.setattr(LabelledSource, 'attempt', noted)
+    root = write_rooms(tmp_path, 10, 2)
+    for random_crop in (False, True):
+        run = config(root, random_crop=random_crop, mixed_share=1.0)
+        make_source(run, 'train', torch.device('cpu')).batch(0, 4)
+    assert places[:2] == [0.5, 0.5]
+    assert len({*places[2:]} - {0.5}) == 2
+
+
 def test_recorded_spikes_are_mixed_in(tmp_path) -> None:
     run, cpu = recorded(tmp_path, mixed_share=1.0), torch.device('cpu')
     for split in ('train', 'calibration'):
@@ -149,6 +172,16 @@ def test_recorded_spikes_are_mixed_in(tmp_path) -> None:
 def test_recorded_spikes_that_are_unlike_the_scenes_are_refused(tmp_path, changes, told) -> None:
     with pytest.raises(DataSetError, match=told):
         make_source(recorded(tmp_path, **changes), 'train', torch.device('cpu'))
+
+
+def test_recorded_spikes_are_refused_where_none_are_learnt(tmp_path) -> None:
+    with pytest.raises(DataSetError, match='mixed_recordings has spikes, and the stage learns'):
+        make_source(
+            recorded(tmp_path),
+            'train',
+            torch.device('cpu'),
+            spec=BatchSpec(spikes=False),
+        )
 
 
 def test_unused_settings_of_the_mix_are_left_out_of_the_hashes_of_units(tmp_path) -> None:

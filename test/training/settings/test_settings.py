@@ -174,6 +174,19 @@ def test_settings_of_the_right_type_but_wrong_are_all_named():
         assert name in str(caught.value)
 
 
+def test_windows_longer_than_their_bins_can_count_are_refused():
+    config = RunConfig(out=Path('x'), stages=[PretrainConfig()], target=TargetConfig())
+    most = 126 * config.model.bins
+    config.target.planes = [64]
+    for data, name in ((config.data, 'data'), (config.target, 'target')):
+        data.planes = [64, most]
+        assert problems_of(config) == []
+        data.planes = [64, most + 1]
+        problem = problems_of(config)[-1]
+        assert f'{name}.planes is [64, {most + 1}]: expected at most {most}, 126 in' in problem
+        data.planes = [64]
+
+
 def test_two_cameras_are_scored_where_the_settings_say_so(file):
     assert RunConfig().evaluate.stereo is None
     path = file(stages=[{'name': 'a'}], evaluate={'stereo': {'disparities': 96}})

@@ -39,6 +39,7 @@ SINGLE_PLACES = {
     'nyuv2': r'nyuv2/(.+?)[a-z]?$',
     'nyuv2_raw': r'nyuv2_raw/(.+?)[a-z]?$',
     'rendered': r'(rendered/[^/]+)',
+    'rosbag': r'(rosbag/[^/]+)',
     'respike': r'(respike/[^/]+/[^/]+/[^/]+)',
     'sevenscenes': r'(sevenscenes/[^/]+)',
     'vkitti': r'vkitti/[^/]+/(?:Scene)?0*(\d+)',

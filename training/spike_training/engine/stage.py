@@ -189,6 +189,10 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
             batches: Training batches from the first one on, without end.
         """
 
+    def before_measuring(self) -> None:
+        """Go to a step that needs the most memory, where steps differ, for the dry run."""
+        # The steps of most stages are alike.
+
     def waits(self, optimizer: str, step: int) -> bool:
         """Return True while an optimiser leaves its weights as they are.
 

@@ -17,8 +17,8 @@ from spike_training.errors import ConfigError
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.learning.settings import SupervisedConfig
 
-VIEWS = 2
-"""Number of views whose features are cached: the weak and the strong view of a batch."""
+VIEWS = 4
+"""Number of views whose features are cached: the weak and the strong one of both domains."""
 
 
 def backbone_of(network: SpikeDepthNet) -> nn.Module:

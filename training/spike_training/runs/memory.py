@@ -108,11 +108,13 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
     train, size = here.config.train, here.config.stage.image_size(here.config.data)
     # Networks without spikes enlarge small maps, whose size is a fraction of the image's.
     multiple = here.info.multiple if isinstance(here.info, SpikeInfo) else max(FACTORS)
-    height, width = (max(2 * multiple, min(side, SMALL) // multiple * multiple) for side in size)
+    least = max(2 * multiple, -(-here.config.stage.smallest_side // multiple) * multiple)
+    height, width = (max(least, min(side, SMALL) // multiple * multiple) for side in size)
     if train.checkpoint_activations:
         for network in stage.networks:
             checkpoint_activations(network)
     stage.train()
+    stage.before_measuring()
     # Not one: batch norm refuses to train on a single image of which a map has one position.
     two, three = (
         saved_bytes(stage, noise(here, images, height, width), train.precision)

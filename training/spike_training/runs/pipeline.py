@@ -100,6 +100,7 @@ def run(config: RunConfig, write_page: WritePage = lambda out: None) -> None:
     fabric = make_fabric(config.device, config.devices, config.train.precision, config.nodes)
     check_recordings(config.data, config.target_data)
     config = with_steps(config, fabric.world_size)
+    check(config)  # again, with the steps that epochs come to
     quiet = not fabric.is_global_zero
     with nullcontext() if quiet else lock_folder(config.out):
         if not quiet:

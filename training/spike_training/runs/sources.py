@@ -141,6 +141,11 @@ def _mix(
             own, split, model.bins, size_multiple(model), torch.device('cpu'), config.seed,
             spec=spec,
         )  # fmt: skip
+        if isinstance(source, SpikeSource) and not spec.spikes:
+            raise DataSetError(
+                f'{source.recording(0)}: data.mixed_recordings has spikes, and the stage learns '
+                'without: expected recordings of frames'
+            )
         if isinstance(source, SpikeSource) and (
             source.binning > 1 or (source.height, source.width) != (data.height, data.width)
         ):

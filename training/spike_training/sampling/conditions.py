@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spike_training.choices import LONGEST_BIN
 from spike_training.sampling.procedural import (
     SEGMENTS,
     ProceduralSource,
@@ -23,7 +24,7 @@ from spike_training.sampling.sample import Batch
 from spike_training.scenes.pool import generate
 from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Array, Scenes
-from spike_training.sensor.exposure import LONGEST_BIN, count_spikes, initial_charge
+from spike_training.sensor.exposure import count_spikes, initial_charge
 
 FRAME_LEVELS = 1 << 16
 """Levels of a frame camera from dark to what saturates the spike camera."""

@@ -152,8 +152,7 @@ class LabelledSource(ABC):
 
     def _usable_from(self, turn: int, planes: int) -> Batch:
         """Return the sample of a turn, or the nearest one after it that can be used."""
-        number = self.shuffled(turn)
-        place = self._drawn(_CROPS, turn) if self._random_crop else 0.5
+        number, place = self.shuffled(turn), self.place(turn)
         for later in range(len(self)):
             part = self.attempt((number + later) % len(self), planes, place)
             if part is not None:
@@ -168,6 +167,10 @@ class LabelledSource(ABC):
             order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
             self._order = known = epoch, order
         return int(known[1][offset])
+
+    def place(self, turn: int) -> float:
+        """Return where the sample of a turn is cropped, 0 to 1; 0.5: in the middle."""
+        return self._drawn(_CROPS, turn) if self._random_crop else 0.5
 
     def _drawn(self, what: int, turn: int) -> float:
         return float(np.random.default_rng([self.seed, what, turn]).random())

@@ -121,9 +121,9 @@ class MixedSource:
     def _view(self, turn: int, planes: int, rate_hz: float) -> Batch:
         """Return the view of a turn, or the nearest one after it that can be used."""
         source = self._views[rate_hz]
-        number = source.shuffled(turn)
+        number, place = source.shuffled(turn), source.place(turn)
         for later in range(len(source)):
-            view = source.attempt((number + later) % len(source), planes)
+            view = source.attempt((number + later) % len(source), planes, place)
             if view is not None:
                 break
         else:

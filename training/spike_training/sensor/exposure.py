@@ -17,9 +17,7 @@ from torch import Tensor
 
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.spiking import QUANTA, QUANTUM_BITS, linear_light
-
-LONGEST_BIN = 126
-"""Planes of a bin at most: their charge, and the charge left, fit into int32."""
+from spike_training.choices import LONGEST_BIN
 
 
 def initial_charge(seeds: Tensor, height: int, width: int) -> Tensor:

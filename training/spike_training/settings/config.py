@@ -16,7 +16,7 @@ import yaml
 from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
 from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
-from spike_training.choices import MEAN_RATE, Device, SensorName, Style, Transform
+from spike_training.choices import LONGEST_BIN, MEAN_RATE, Device, SensorName, Style, Transform
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
 from spike_training.settings.ranges import Problems, above, at_least, share
@@ -86,7 +86,7 @@ class DataConfig:
             (docs/world.md).
         height: Rows of an image, a multiple of 16.
         width: Columns of an image, a multiple of 16.
-        planes: Lengths of the windows of spikes, in planes; the batches take them in turn.
+        planes: Lengths of the windows of spikes, in planes; one is drawn for each batch.
         rate_hz: Planes a second.
         rates_hz: Planes a second of procedural batches in training, one drawn for each; []:
             rate_hz.
@@ -442,6 +442,11 @@ class StageConfig:
         """Return rows and columns of the images that the network sees in training."""
         return data.height, data.width
 
+    @property
+    def smallest_side(self) -> int:
+        """Least rows and columns of the images that the loss can take."""
+        return 1
+
     def result(self, selection: Mapping[str, Any] | None) -> str:
         """Describe the resulting weights of the stage, for the page of a run.
 
@@ -580,6 +585,26 @@ class StageConfig:
             yield 'epochs is given: procedural scenes have no end, give steps'
         if self.styles is not None and config.data.recordings:
             yield 'styles is given: expected none, data.recordings are no procedural scenes'
+        yield from self._problems_of_images(config)
+
+    def _problems_of_images(self, config: RunConfig) -> Problems:
+        here, batches = self.resolve(config), self.batches
+        size = self.image_size(here.data)
+        if min(size) < self.smallest_side:
+            yield (
+                f'images of {size[0]} rows and {size[1]} columns: expected {self.smallest_side} '
+                'or more'
+            )
+        most = LONGEST_BIN * (here.model.bins + batches.held_out)
+        spikes = {'data': here.data} if batches.spikes and batches.domain != 'target' else {}
+        if here.target_data is not None:
+            spikes['target'] = here.target_data
+        for name, data in spikes.items():
+            if not data.recordings and max(data.planes, default=1) + batches.held_out > most:
+                yield (
+                    f'{name}.planes is {data.planes}: expected at most {most}, {LONGEST_BIN} in '
+                    'each of model.bins'
+                )
 
 
 @dataclass(frozen=True)

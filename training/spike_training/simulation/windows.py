@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from spike_depth_ros.folder_lock import LOCK
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.result_files import PART_SUFFIX, write_atomically
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Matrix
@@ -202,7 +202,7 @@ def prepare_folder(
         raise ConfigError(f'{out}: expected a new or empty folder, or one of a simulation')
     make_folder(out)
     write_atomically(path, yaml.safe_dump({**settings, 'data': places}, sort_keys=False).encode())
-    for part in out.rglob('.*.npz.*'):
+    for part in out.rglob(f'.*{PART_SUFFIX}'):
         part.unlink()
 
 

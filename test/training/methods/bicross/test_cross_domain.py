@@ -263,6 +263,24 @@ class TestTeacher:
         after = stage._pseudo_label(batch.target).depth.median().item()
         assert after == pytest.approx(start, rel=0.02)
 
+    @pytest.mark.parametrize('drift', [-0.5, 0.0, 0.5])
+    def test_what_is_sky_does_not_depend_on_the_drift(self, batch, drift):
+        stage = stage_of(remove_drift=True)
+        stage.drift.fill_(drift)
+        predicted = predict(stage.teacher, batch.target, 'spikes')
+        depth = torch.full_like(predicted.depth, 60.0)
+        depth[:, :, :8] = 79.9
+        stage.teacher.forward = lambda *_: predicted._replace(depth=depth)
+        label = stage._pseudo_label(batch.target)
+        assert torch.equal(label.sky, depth > 79)
+        assert (label.depth[label.sky] == torch.tensor(79.9)).all()
+        torch.testing.assert_close(
+            label.depth[~label.sky], depth[~label.sky].div(math.exp(drift)).clamp(max=80.0)
+        )
+        torch.testing.assert_close(
+            label.weight, label.confident * torch.where(label.sky, stage.config.sky_weight, 1.0)
+        )
+
 
 class TestStatistics:
     """Which images the running statistics of the student are made from."""

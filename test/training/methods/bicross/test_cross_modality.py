@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -77,10 +78,11 @@ def test_random_positions_are_as_many(batch):
 def test_the_teachers_gain_is_told_where_it_is_distilled(batch):
     stage = stage_of()
     teacher, student = stage._both(batch)
-    truth = stage.supervision.label(batch).depth
+    batch = dataclasses.replace(batch, depth=batch.depth.clone())
+    batch.depth[:, :, :16] = torch.inf  # sky
+    truth, known = stage.supervision.label(batch).depth, torch.isfinite(batch.depth)
     selected = stage.selected(teacher, student, student.f_dec)
     parts = stage(batch, 'train')
-    known = torch.isfinite(truth)
     errors = [((one.depth - truth).abs() / truth).clamp(max=1) for one in (student, teacher)]
     gain = torch.where(known, errors[0] - errors[1], 0.0)
     near = torch.nn.functional.interpolate(selected.float(), scale_factor=4) > 0

@@ -10,19 +10,23 @@ from tiny_runs import TARGET, tiny_run
 from tiny_stage import train
 from training_files import equal
 
-from spike_depth_ros.checkpoint import load
+from spike_depth_ros.checkpoint import load, save
 from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_depth_ros.model.registry import build, weights_of
 from spike_training.engine.optim import check_groups
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import AdaptConfig, JointConfig, PretrainConfig
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
 from spike_training.methods.bicross.stages.cross_modality import CrossModality
 from spike_training.methods.bicross.stages.joint import Joint
+from spike_training.runs.build import context, make_stage
+from spike_training.runs.memory import estimate_memory
 from spike_training.runs.pipeline import run
 from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import problems_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
+CPU = torch.device('cpu')
 STEPS = 6
 
 
@@ -146,8 +150,9 @@ class TestLastSteps:
             torch.testing.assert_close(found, wanted)
         assert stage.domain.student.training
         kept = means(stage.domain.source_model)
+        stage(pairs().batch(1, 2), 'train')  # of the same step
         stage.after_step(4)
-        stage(batch, 'train')  # once only
+        stage(batch, 'train')
         assert all(map(torch.equal, means(stage.domain.source_model), kept))
 
     def test_a_resumed_training_knows_its_step(self, tmp_path):
@@ -188,6 +193,24 @@ class TestRuns:
         info, _ = load(config.out / 'model.safetensors')
         assert (info.stage, info.inputs) == ('joint', ('spikes',))
         assert (config.out / 'joint' / 'selection.json').exists()
+
+    def test_epochs_are_compared_once_they_are_steps(self, tmp_path):
+        config = self.run_of(tmp_path, target_steps=4, epochs=0.1)
+        config.target.recordings = {'dat': 'x'}
+        assert problems_of(config) == []
+        config.stages[1].epochs, config.stages[1].steps = None, 3
+        assert problems_of(config) != []
+
+    def test_memory_is_that_of_a_step_that_sees_the_target(self, tmp_path):
+        found = []
+        for target_steps in (None, 1):
+            config = self.run_of(tmp_path, target_steps=target_steps)
+            teacher = context(config.stages[0].resolve(config), {}, CPU)
+            path = tmp_path / 'teacher.safetensors'
+            save(path, weights_of(build(teacher.info)), teacher.info)
+            here = context(config.stages[1].resolve(config), {'teacher': path}, CPU)
+            found.append(estimate_memory(here, make_stage(here)).activations)
+        assert found[1] == pytest.approx(found[0], rel=0.02)
 
     @pytest.mark.parametrize(
         ('changes', 'told'),

@@ -223,7 +223,7 @@ def run_of(out, **changes):
         EnlargeConfig(name='enlarge', **GIVEN),
         EstimateConfig(name='estimate', crop=32, crops=2),
         RestoreConfig(
-            name='restore', init_from='enlarge', **(GIVEN | {'round_steps': 2} | changes)
+            name='restore', **(GIVEN | {'init_from': 'enlarge', 'round_steps': 2} | changes)
         ),
     ]
     config = tiny_run(out, *stages)
@@ -328,6 +328,8 @@ def test_the_papers_settings():
     [
         ({'estimator': 'enlarge'}, "estimator is 'enlarge': expected an earlier stage of kind es"),
         ({'estimator': 'none'}, "estimator is 'none': expected an earlier stage of kind estimate"),
+        ({'init_from': 'estimate'}, "init_from is 'estimate', estimate, a network of colours: ex"),
+        ({'init_from': 'previous'}, "init_from is 'previous', estimate, a network of colours: ex"),
         ({'settings': {'width': 8}}, 'settings are not those of estimate: expected features of'),
         ({'round_steps': 0}, 'round_steps is 0: expected 1 or more'),
         ({'ssim_share': 1.5}, 'ssim_share is 1.5'),

@@ -140,6 +140,8 @@ def test_batches_have_damaged_and_undamaged_colours(work):
             "teacher is 'frame': expected the name of an earlier stage with settings: {uses: f",
         ),
         ({'init_from': 'scratch'}, "init_from is 'scratch': expected 'frame', as teacher"),
+        ({'settings': {'features2': 4}}, 'settings.features2 is 4, that of frame 8: expected one'),
+        ({'settings': {'pool': 2}}, 'settings.pool is 2, that of frame 1: expected one value'),
         ({'largest_cosine': 0.0}, 'largest_cosine is 0: expected above 0 and up to 1'),
         ({'token_weight': -1.0}, 'token_weight is -1: expected 0 or more'),
         ({'dropped': 0.7}, 'dropped is 0.7: expected 0 to 0.5'),
@@ -157,3 +159,4 @@ def test_wrong_settings_are_told_in_one_line(tmp_path, changes, told):
 def test_good_settings_are_good(tmp_path):
     assert problems_of(run_of(tmp_path)) == []
     assert problems_of(run_of(tmp_path, dropped=0.45, other_scene=0.1)) == []
+    assert problems_of(run_of(tmp_path, settings={'fusion': 'concatenation'})) == []

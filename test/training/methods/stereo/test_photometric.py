@@ -303,6 +303,10 @@ def test_health_is_told_by_counted_pixels_and_disparity(tmp_path):
         ({'source_weight': 1.0, 'input': 'rgb'}, 'source_weight is 1: expected 0 in a stage of'),
         ({'photometric': PhotometricSettings(alpha=2.0)}, 'photometric.alpha is 2: expected 0 to'),
         ({'photometric': PhotometricSettings(levels=0)}, 'photometric.levels is 0: expected 1'),
+        (
+            {'photometric': PhotometricSettings(levels=5)},
+            'images of 32 rows and 48 columns: expected 48 or more',
+        ),
     ],
 )
 def test_wrong_settings_are_refused(tmp_path, changes, text):

@@ -51,7 +51,9 @@ def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeCl
         found, top = [root], root.parent
     else:
         files.folders(root, TREE)
-        found = sorted(path for path in root.rglob('*') if _is_recording(path))
+        # Windows of one folder in the order of time, which may have more digits than six.
+        paths = files.natural(path for path in root.rglob('*') if _is_recording(path))
+        found = sorted(paths, key=lambda path: path.parent)
         top = root
         if not found:
             raise files.missing(root / 'RECORDING/000000.npz', TREE)

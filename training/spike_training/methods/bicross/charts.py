@@ -7,12 +7,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from spike_training.methods.bicross.settings import CrossDomainConfig
+from spike_training.methods.bicross.settings import CrossDomainConfig, JointConfig
 from spike_training.settings.method import ScalarChart, of_a_guess
 
 
 def _kept(settings: Any) -> list[tuple[float, str]]:
-    if not isinstance(settings, CrossDomainConfig):
+    if not isinstance(settings, CrossDomainConfig | JointConfig):
         return []
     low, high = settings.adapt.kept_fraction_bounds
     return [(low, 'bounds'), (high, '')]
@@ -35,7 +35,6 @@ CHARTS = (
         'On labelled source scenes.',
     ),
     ScalarChart('Depth on labels, L_sup', 'loss', {'sup': ''}),
-    ScalarChart('Edges of depth', 'loss', {'edges': ''}),
     ScalarChart(
         'Uncertainty, L_unc', 'loss', {'unc': 'on labels', 'unc_pseudo': 'on pseudo labels'}
     ),

@@ -361,7 +361,8 @@ class JointConfig(CrossModalityConfig):
         """Implement :meth:`StageConfig.problems_in_run`."""
         yield from super().problems_in_run(config, before)
         steps = self.resolve(config).train.steps
-        if self.target_steps is not None and self.target_steps > steps:
+        # Epochs are checked once they have become steps.
+        if self.epochs is None and self.target_steps is not None and self.target_steps > steps:
             yield f'target_steps is {self.target_steps}: expected at most {steps}, the steps'
 
     def resolve(self, run: RunConfig) -> ResolvedStage:

@@ -237,6 +237,12 @@ class RestoreConfig(EnlargeConfig):
             yield f'estimator is {self.estimator!r}: expected an earlier stage of kind estimate'
         elif earlier.settings != self.settings:
             yield f'settings are not those of {self.estimator}: expected features of one size'
+        start = self.starts_from(before)
+        if any(isinstance(one, EstimateConfig) for one in before if one.name == start):
+            yield (
+                f'init_from is {self.init_from!r}, {start}, a network of colours: expected the '
+                'stage of kind enlarge, or scratch'
+            )
 
 
 def _problems_of_network(config: RunConfig) -> Problems:

@@ -10,11 +10,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spike_depth_ros.architectures import SETTINGS, settings_of
 from spike_training.errors import ConfigError
 from spike_training.learning.settings import SupervisedConfig
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, ModelConfig, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, at_least
 from spike_training.teacher import TeacherFiles, find_teacher
 
@@ -77,7 +78,8 @@ class RobustConfig(FuseConfig):
 
     Attributes:
         teacher: Name of the earlier stage of this method with ``uses: frame``. ``init_from`` is to
-            name it, too: backbone, decoder and heads stay those of the teacher.
+            name it, too: backbone, decoder and heads stay those of the teacher. Settings of losses
+            of labels have no effect.
         token_weight: Weight of the loss of features; that of depth has 1.
         largest_cosine: Cosine of features above which they do not count; nor do they below 0.
     """
@@ -122,6 +124,25 @@ class RobustConfig(FuseConfig):
             )
         if self.teacher is not None and self.init_from != self.teacher:
             yield f'init_from is {self.init_from!r}: expected {self.teacher!r}, as teacher'
+        elif teacher := next((one for one in before if one.name == self.teacher), None):
+            own, other = (_sizes(one.resolve(config).model) for one in (self, teacher))
+            for name in own.keys() | other.keys():
+                if own.get(name) != other.get(name):
+                    yield (
+                        f'settings.{name} is {own.get(name)}, that of {self.teacher} '
+                        f'{other.get(name)}: expected one value, all but the fusion is kept'
+                    )
+
+
+OF_FUSION = ('uses', 'fusion', 'heads', 'paper_exact')
+"""Settings of a network that say how it fuses, which a network of frames does not."""
+
+
+def _sizes(model: ModelConfig) -> dict[str, Any]:
+    """Return the settings of a network but for those of fusion, with defaults."""
+    defaults = {one.name: one.default for one in dataclasses.fields(SETTINGS[model.architecture])}
+    found = defaults | model.settings
+    return {name: value for name, value in found.items() if name not in OF_FUSION}
 
 
 ARCHITECTURE = 'depth_anything'

@@ -40,6 +40,8 @@ class ImageStageConfig(StageConfig):
             )
         if self.input != 'spikes':
             yield f'input is {self.input}: expected spikes'
+        if config.data.mixed_recordings:
+            yield 'data.mixed_recordings is given: expected none, they have no true firing rate'
         yield from _problems_of_network(here.model)
         if config.evaluate.export and config.model.architecture != 'recon_lite':
             yield (
@@ -89,8 +91,6 @@ class SupervisedConfig(ImageStageConfig):
         yield from super().problems_in_run(config, before)
         if config.data.recordings:
             yield 'data.recordings is given: expected none, they have no true firing rate'
-        if config.data.mixed_recordings:
-            yield 'data.mixed_recordings is given: expected none, they have no true firing rate'
 
 
 @dataclass

@@ -66,7 +66,8 @@ class ImageStage(Stage[Batch]):
         """Draw inter-spike intervals, the reconstruction and, if it is known, the truth."""
         batch = self.seen(batch)
         spikes = batch.counts.float()
-        interval = RateEstimates(spikes.shape[1], covered=[COVERED_PLANES])
+        planes = spikes.shape[1]
+        interval = RateEstimates(planes, covered=[min(COVERED_PLANES, planes - 1)])
         columns = [interval.to(spikes.device)(spikes)]
         columns.append(self.rate(batch))
         if batch.image is not None:

@@ -148,7 +148,13 @@ class PhotometricConfig(SupervisedConfig):
             spikes=self.input == 'spikes',
             right=True,
             baseline_factors=self.baseline_factors,
+            mirrored=True,
         )
+
+    @property
+    def smallest_side(self) -> int:
+        """Least rows and columns: SSIM takes 3x3 pixels of the coarsest level."""
+        return 3 << max(0, self.photometric.levels - 1)
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""

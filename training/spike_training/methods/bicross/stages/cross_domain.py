@@ -59,11 +59,13 @@ class PseudoLabel(NamedTuple):
     Attributes:
         depth: Canonical metres, ``[B, 1, H, W]``.
         confident: Confidence mask, same shape, bool.
+        sky: Mask of what the teacher takes for sky, same shape, bool.
         weight: Weight of each pixel in the loss of depth, same shape.
     """
 
     depth: Tensor
     confident: Tensor
+    sky: Tensor
     weight: Tensor
 
 
@@ -184,9 +186,8 @@ class CrossDomain(Stage[Pair]):
         if adapt.uncertainty != 'pseudo':
             loss = loss + adapt.source_weight * config.uncertainty_weight * unc
         if adapt.uncertainty != 'source':
-            sky = pseudo.depth >= FAR * self.model.max_depth
             unc_pseudo = uncertainty_loss(
-                strong.uncertainty, strong.depth, pseudo.depth, pseudo.confident & ~sky
+                strong.uncertainty, strong.depth, pseudo.depth, pseudo.confident & ~pseudo.sky
             ).mean()
             loss = loss + adapt.pseudo_weight * config.uncertainty_weight * unc_pseudo
             parts['unc_pseudo'] = unc_pseudo
@@ -244,15 +245,18 @@ class CrossDomain(Stage[Pair]):
         """Predict pseudo labels from weak views with the teacher."""
         output = predict(self.teacher, target, 'spikes')
         depth = output.depth
+        sky = depth >= FAR * self.model.max_depth
         if self.config.adapt.remove_drift:
             before = predict(self.source_model, target, 'spikes').depth
             self._gaps.append(_log_median_gap(depth, before).mean())
-            depth = (depth / self.drift.exp()).clamp(self.model.min_depth, self.model.max_depth)
+            scaled = (depth / self.drift.exp()).clamp(self.model.min_depth, self.model.max_depth)
+            # Sky has no scale: it ends at the largest depth whatever the drift.
+            depth = torch.where(sky, depth, scaled)
         confident = self.threshold.confident(output.uncertainty)
         if self.config.adapt.filter == 'random':
             confident = drawn(confident)
-        sky = torch.where(depth >= FAR * self.model.max_depth, self.config.sky_weight, 1.0)
-        return PseudoLabel(depth, confident, confident * sky)
+        weight = confident * torch.where(sky, self.config.sky_weight, 1.0)
+        return PseudoLabel(depth, confident, sky, weight)
 
     @torch.no_grad()
     def _validate(self, batch: Pair) -> dict[str, Tensor]:

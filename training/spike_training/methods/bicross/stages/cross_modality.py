@@ -18,7 +18,7 @@ from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.learning.backbone import freeze
 from spike_training.learning.losses import soft_error
-from spike_training.learning.supervision import Supervision, network_groups
+from spike_training.learning.supervision import Label, Supervision, network_groups
 from spike_training.methods.bicross.distillation import Projection, fine_loss, masked_average
 from spike_training.methods.bicross.filter import Threshold, drawn, spike_oriented_filter
 from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig
@@ -100,7 +100,7 @@ class CrossModality(Stage[Batch]):
         config, distil = self.config, self.config.distil
         teacher, student = self._both(batch)
         sup, unc, error = self.supervision(student, batch)
-        cfkd, parts = self._distil(teacher, student, self.supervision.label(batch).depth)
+        cfkd, parts = self._distil(teacher, student, self.supervision.label(batch))
         loss = sup + config.uncertainty_weight * unc + distil.weight * cfkd
         if 'fit' in parts:
             loss = loss + parts['fit']
@@ -118,7 +118,7 @@ class CrossModality(Stage[Batch]):
         return teacher, predict(self.student, batch, 'spikes')
 
     def _distil(
-        self, teacher: DepthOutput, student: DepthOutput, depth: Tensor
+        self, teacher: DepthOutput, student: DepthOutput, label: Label
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return L_CFKD and its terms for the log."""
         cfkd = student.depth.new_zeros(())
@@ -129,7 +129,7 @@ class CrossModality(Stage[Batch]):
                 masked_average(teacher.f_enc, selected),
                 masked_average(student.f_enc, selected),
                 selected.flatten(1).any(dim=1),
-                depth,
+                label.depth,
             )
             cfkd = cfkd + coarse.ckd
             parts |= {'ckd': coarse.ckd, 'spread': coarse.spread, 'kept_coarse': _share(selected)}
@@ -142,7 +142,7 @@ class CrossModality(Stage[Batch]):
             cfkd = cfkd + fkd
             parts |= {'fkd': fkd, 'kept_fine': _share(selected)}
         if parts:
-            parts |= _gains(teacher.depth, student.depth, depth, selected)
+            parts |= _gains(teacher.depth, student.depth, label, selected)
         return cfkd, parts
 
     def selected(self, teacher: DepthOutput, student: DepthOutput, features: Tensor) -> Tensor:
@@ -190,16 +190,16 @@ def _thresholds(distil: DistilConfig) -> tuple[Threshold, Threshold]:
 
 
 @torch.no_grad()
-def _gains(teacher: Tensor, student: Tensor, depth: Tensor, selected: Tensor) -> dict[str, Tensor]:
+def _gains(teacher: Tensor, student: Tensor, label: Label, selected: Tensor) -> dict[str, Tensor]:
     """Return how much smaller the teacher's relative error is, at distilled and at other places.
 
     Args:
         teacher: Depth of the teacher, ``[B, 1, H, W]``.
         student: Depth of the student.
-        depth: Labels; NaN where unknown.
+        label: Labels; sky, which is at no distance, does not count.
         selected: Distilled positions, ``[B, 1, h, w]`` bool.
     """
-    known = depth.isfinite()
+    known, depth = label.measured, label.depth
     gain = torch.where(known, soft_error(student, depth) - soft_error(teacher, depth), 0.0)
     grid = (selected.shape[2], selected.shape[3])
     share = F.adaptive_avg_pool2d(known.float(), grid)

@@ -45,6 +45,7 @@ class Joint(Stage[Pair]):
         self.first = 0 if config.target_steps is None else steps - config.target_steps
         # Part of the state, so that a resumed training knows where it is.
         self.register_buffer('taken', torch.zeros((), dtype=torch.int64))
+        self._begun = False  # in this step, which may have several batches
 
     @classmethod
     def from_config(cls, config: JointConfig, context: Context) -> Joint:
@@ -81,6 +82,10 @@ class Joint(Stage[Pair]):
         """Discriminators of the target; without parameters if there are none."""
         return self.domain.discriminators or nn.Module()
 
+    def before_measuring(self) -> None:
+        """Go to a step that sees the target."""
+        self.taken.fill_(self.first + 1)
+
     def waits(self, optimizer: str, step: int) -> bool:
         """Return True for discriminators while the target is not seen."""
         return optimizer == 'discriminators' and step < self.first
@@ -93,6 +98,7 @@ class Joint(Stage[Pair]):
     def after_step(self, step: int) -> None:
         """Update the teacher of pseudo labels; it begins as the student."""
         self.taken.fill_(step + 1)
+        self._begun = False
         if step >= self.first:
             self.domain.after_step(step - self.first)
         else:
@@ -109,8 +115,9 @@ class Joint(Stage[Pair]):
             nothing = [p.sum() for p in self.discriminators.parameters()]
             loss = self.config.modality_weight * found['loss'] + 0.0 * sum(nothing)
             return {**found, 'loss': loss}
-        if int(self.taken) == self.first > 0:
+        if int(self.taken) == self.first > 0 and not self._begun:
             # As kind cross_domain begins; the batch is large enough for statistics.
+            self._begun = True
             self.domain.begin([batch])
             self.train()
         with untracked(self.domain.student):
