@@ -7,10 +7,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spike_depth_ros.calibration import MIN_FX_PX
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
 
-MIN_FX_PX, MAX_FX_PX = 0.1, 1e6
-"""Valid focal lengths on a command line, pixels."""
+MAX_FX_PX = 1e6
+"""Longest valid focal length on a command line, pixels."""
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -62,8 +63,10 @@ def plane_rate(text: str) -> float:
 def focal_length(text: str) -> float:
     """Parse a focal length in pixels."""
     value = float(text)
-    if not MIN_FX_PX <= value <= MAX_FX_PX:
-        raise argparse.ArgumentTypeError(f'{text}: expected {MIN_FX_PX:g} to {MAX_FX_PX:g} pixels')
+    if not MIN_FX_PX < value <= MAX_FX_PX:
+        raise argparse.ArgumentTypeError(
+            f'{text}: expected pixels, above {MIN_FX_PX:g} and at most {MAX_FX_PX:g}'
+        )
     return value
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.calibration import Calibration, CalibrationError, check_focal_lengths
 
 Floats = npt.NDArray[np.float32]
 
@@ -438,10 +438,7 @@ def check_matrix(
         CalibrationError: It is none, or that of another size.
     """
     fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
-    if not (fx > 0 and fy > 0):
-        raise CalibrationError(
-            f'{name} has focal lengths {fx:g} and {fy:g}; expected pixels above 0: calibrate again'
-        )
+    check_focal_lengths(fx, fy, name)
     if not np.array_equal(matrix, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]):
         raise CalibrationError(
             f'{name} is {_numbers(matrix.ravel())}; expected fx 0 cx, 0 fy cy, 0 0 1'
