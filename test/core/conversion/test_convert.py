@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
-from spike_depth_ros.conversion import convert
+from spike_depth_ros.conversion import convert, spike_bag
 from spike_depth_ros.conversion.command import main
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
@@ -362,6 +362,19 @@ def test_what_cannot_be_converted_is_refused_in_one_line(
     capsys.readouterr()
     assert reason in refusal(capsys, *arguments)
     assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'bag'}
+
+
+def test_packets_that_no_reader_takes_are_refused(dat, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(spike_bag, 'MAX_MESSAGE_BYTES', 512 + 30 * HEIGHT * 3)
+    given = (dat, *SIZE, '--out', tmp_path / 'bag', '--planes-per-packet')
+    assert refusal(capsys, *given, 31) == (
+        f'31 planes of {WIDTH}x{HEIGHT} little in a packet; expected at most 30: lower '
+        '--planes-per-packet'
+    )
+    assert [one.name for one in tmp_path.iterdir()] == ['some.dat']
+    assert convert_(*given, 30) == 0
+    monkeypatch.setattr(spike_bag, 'MAX_MESSAGE_BYTES', 512 + PLANES * HEIGHT * 3)
+    assert convert_(*given, 10**9, '--overwrite') == 0  # as many as there are
 
 
 @pytest.mark.parametrize('to_bag', [True, False])
