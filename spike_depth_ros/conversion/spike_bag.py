@@ -316,6 +316,11 @@ class CameraMessages:
         maps: Iterable[tuple[int, npt.NDArray[np.float32]]] = ()
         if isinstance(self._depth, TrueDepth):
             maps = zip(map(int, self._depth.planes), self._depth.depth, strict=True)
+            if problem := unit_problem(self._depth.depth[0], PLAUSIBLE_M):
+                raise RecordingError(
+                    f'"depth" of the recording: {problem}: store metres as float, or millimetres '
+                    'as uint16'
+                )
         elif self._depth is not None:
             maps = self._depth.maps()
         for plane, depth in maps:

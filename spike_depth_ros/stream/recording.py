@@ -523,15 +523,17 @@ def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Pat
             f'{path}: "depth_planes" are {planes.min()} to {planes.max()}; expected ascending '
             f'ones of 0 to {recorded - 1}, the planes of the recording'
         )
-    if (
-        depth.shape != (len(planes), geometry.height, geometry.width)
-        or depth.dtype.kind not in 'fiu'
+    # Of other integers the unit is not known.
+    millimetres = depth.dtype.kind == 'u' and depth.dtype.itemsize == 2
+    if depth.shape != (len(planes), geometry.height, geometry.width) or not (
+        millimetres or depth.dtype.kind == 'f'
     ):
         raise RecordingError(
-            f'{path}: "{name}" is {depth.dtype} {list(depth.shape)}, expected numbers '
-            f'[{len(planes)}, {geometry.height}, {geometry.width}] for its "depth_planes"'
+            f'{path}: "{name}" is {depth.dtype} {list(depth.shape)}, expected metres as float, or '
+            f'millimetres as uint16, [{len(planes)}, {geometry.height}, {geometry.width}] for its '
+            '"depth_planes"'
         )
-    metres = depth * np.float32(0.001) if depth.dtype == np.uint16 else depth.astype(np.float32)
+    metres = depth * np.float32(0.001) if millimetres else depth.astype(np.float32)
     known = np.isfinite(metres) & (metres > 0)
     return TrueDepth(np.where(known, metres, np.float32(np.nan)), planes.astype(np.int64))
 

@@ -136,6 +136,16 @@ def test_arrays_keep_what_they_hold(spikes, tmp_path):
     assert info.k[0] == 30.0
 
 
+def test_depth_of_an_array_in_another_unit_is_refused(spikes, tmp_path, capsys):
+    np.savez(
+        tmp_path / 'scene.npz', packed=packing.pack(spikes), width=WIDTH, rate_hz=40_000.0,
+        depth=np.full((1, HEIGHT, WIDTH), 1500.0),
+    )  # fmt: skip
+    line = refusal(capsys, tmp_path / 'scene.npz', '--out', tmp_path / 'bag')
+    assert line.startswith('"depth" of the recording: the median depth is 1.5e+03 m, expected')
+    assert [one.name for one in tmp_path.iterdir()] == ['scene.npz']
+
+
 def test_a_folder_of_depth(dat, tmp_path):
     folder = tmp_path / 'depth'
     folder.mkdir()

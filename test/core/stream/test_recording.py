@@ -103,6 +103,14 @@ def test_an_archive_carries_rate_camera_and_truth(tmp_path):
     assert np.isnan(recording.truth.nearest(6)).all()
 
 
+def test_true_depth_may_have_the_other_byte_order(tmp_path):
+    depth = np.full((1, 3, 8), 1500, '>u2')
+    np.savez(tmp_path / 'a.npz', **own(depth=depth))
+    truth = open_recording(tmp_path / 'a.npz').truth
+    assert truth.depth.dtype == np.float32
+    np.testing.assert_allclose(truth.depth, 1.5)
+
+
 def two_eyes(**changed):
     """The arrays of an archive of two eyes; None leaves one out."""
     camera = np.array([[30.0, 0, 6], [0, 30, 2], [0, 0, 1]])
@@ -209,7 +217,7 @@ def own(**more):
         ),
         (
             {'packed': np.zeros((2, 3, 1), np.uint8), 'width': 8, 'depth': np.zeros((2, 3, 8))},
-            r'"depth" is float64 \[2, 3, 8\], expected numbers \[1, 3, 8\]',
+            r'"depth" is float64 \[2, 3, 8\], expected metres as float, or .* \[1, 3, 8\]',
         ),
         ({'packed': OWN, 'width': [8, 8]}, r'"width" is int64 \[2\]; expected an integer'),
         ({'packed': OWN, 'width': 'wide'}, r'"width" is <U4 \[\]; expected an integer'),
@@ -237,6 +245,10 @@ def own(**more):
         ),
         ({**own(), 'depth': MAPS[:0], 'depth_planes': np.zeros(0, int)}, r'int64 \[0\]; expected'),
         ({**own(), 'depth': MAPS.astype(str)}, '"depth" is <U'),
+        *(
+            ({**own(), 'depth': MAPS.astype(kind)}, f'"depth" is {kind}.* expected metres as fl')
+            for kind in ('int16', 'int32', 'uint8', 'uint32')
+        ),
         ({'packed': np.array([None])}, '"packed" is damaged or in another format'),
     ],
 )
