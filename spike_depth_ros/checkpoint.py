@@ -645,6 +645,11 @@ def _read(
         raise CheckpointError(
             f'{path}: truncated or not a .safetensors file ({one_line(error)})'
         ) from None
+    except (TypeError, AttributeError) as error:  # of bfloat16, and of 8 bits
+        raise CheckpointError(
+            f'{path}: has weights of a type that numpy does not have ({one_line(error)}); '
+            'expected float16 or float32: convert them'
+        ) from None
     if METADATA_KEY not in metadata:
         raise CheckpointError(
             f'{path}: has no metadata {METADATA_KEY}; expected a checkpoint of this package'

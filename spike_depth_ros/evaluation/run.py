@@ -19,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from spike_depth_ros.bags.bag import Bag, BagError
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
 from spike_depth_ros.evaluation.frames import choose_frames
@@ -88,8 +89,8 @@ def read_mask(path: Path | None) -> Mask | None:
             grey = image.mode in ('1', 'L', 'I', 'F') or image.mode.startswith('I;16')
             levels = np.asarray(image if grey else image.convert('RGB'))
             return levels > 0 if levels.ndim == 2 else levels.any(axis=2)
-    except OSError as error:
-        raise BagError(f'{path}: not a mask; expected a picture ({error})') from error
+    except Exception as error:  # Pillow raises many kinds at damaged files
+        raise BagError(f'{path}: not a mask; expected a picture ({one_line(error)})') from error
 
 
 def run(options: argparse.Namespace) -> None:
