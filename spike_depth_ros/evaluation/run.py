@@ -34,6 +34,7 @@ from spike_depth_ros.evaluation.results import (
     Stream,
     control_lines,
     differences,
+    is_result,
     metrics_report,
     timing,
     write_json,
@@ -111,13 +112,13 @@ def run(options: argparse.Namespace) -> None:
     models = _models(options)
     _make_folder(options)
     try:
-        with replace_results(options.out, RESULTS) as folder:
+        with replace_results(options.out, RESULTS, is_result) as folder:
             stream, runs = _evaluate(bag, models, settings, options, folder, console)
             write_json(folder / 'metrics.json', metrics_report(stream, runs))
             write_json(folder / 'timing.json', timing(runs, time.monotonic() - started))
             (folder / 'report.html').write_text(render(stream, runs), encoding='utf-8')
     except BaseException as error:
-        if old_results(options.out, RESULTS):
+        if old_results(options.out, RESULTS, is_result):
             print(f'the earlier results in {options.out} are kept', file=sys.stderr)
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             raise BagError(

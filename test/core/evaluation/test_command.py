@@ -442,10 +442,13 @@ def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
     assert files_of(tmp_path / 'out') == before
     kept, _ = capsys.readouterr().err.splitlines()
     assert kept == f'the earlier results in {tmp_path / "out"} are kept'
+    (tmp_path / 'out' / 'windows_of_my_house.csv').write_text('window,width\n1,0.9\n')
+    (tmp_path / 'out' / 'windows_old.csv').mkdir()
     models = ('--model', str(default_checkpoint()), '--model', str(nearer_model))
     assert evaluate(bag, tmp_path / 'out', *models) == 0
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
-        'metrics.json', 'report.html', 'timing.json', 'windows_nearer.csv', 'windows_unet_lite.csv'
+        'metrics.json', 'report.html', 'timing.json', 'windows_nearer.csv',
+        'windows_of_my_house.csv', 'windows_old.csv', 'windows_unet_lite.csv',
     ]  # fmt: skip
 
 
