@@ -794,7 +794,10 @@ _FIELDS: dict[str, _Check] = {
     'settings': (_map_of(lambda value: True), 'an object'),
     'stage': (_text, 'a name'),
     'datasets': (_map_of(_text), 'an object of licences by name'),
-    'metrics': (_map_of(lambda v: isinstance(v, (int, float))), 'an object of numbers by name'),
+    'metrics': (
+        _map_of(lambda v: isinstance(v, (int, float)) and abs(v) < math.inf),
+        'an object of finite numbers by name',
+    ),
     'package_version': (_text, 'a version'),
     'commit': (lambda value: value is None or _text(value), 'null or a commit'),
     'weights_sha256': (_hash, '64 hexadecimal digits'),

@@ -349,6 +349,8 @@ def test_an_unknown_field_is_refused(saved):
         ('stage', None),
         ('datasets', {'kitti': None}),
         ('metrics', {'abs_rel': 'good'}),
+        ('metrics', {'psnr': float('inf')}),
+        ('metrics', {'abs_rel': float('nan')}),
         ('package_version', 1),
         ('commit', ''),
         ('weights_sha256', 'abc'),
