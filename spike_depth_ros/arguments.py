@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spike_depth_ros.backends import check_threads
 from spike_depth_ros.calibration import MIN_FX_PX
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
 
@@ -91,6 +92,16 @@ def count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text}: expected at least 1')
+    return value
+
+
+def thread_count(text: str) -> int:
+    """Parse a number of CPU threads; 0: all cores."""
+    value = int(text)
+    try:
+        check_threads(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return value
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spike_depth_ros.arguments import DefaultsFormatter, count, positive
+from spike_depth_ros.arguments import DefaultsFormatter, positive, thread_count
 from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.depth_files import SUFFIXES, DepthFileError, read_depth, write_depth
@@ -38,7 +38,13 @@ def argument_parser() -> argparse.ArgumentParser:
     add('--out', type=Path, required=True, help='file of the same suffix, or folder, to write')
     add('--fill', action='store_true', help='fill holes from the pixels around them')
     add('--overwrite', action='store_true', help='replace existing files')
-    add('--threads', type=count, default=0, metavar='N', help='of the CPU. Default: all cores')
+    add(
+        '--threads',
+        type=thread_count,
+        default=0,
+        metavar='N',
+        help='of the CPU. Default: all cores',
+    )
     return parser
 
 
