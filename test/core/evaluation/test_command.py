@@ -197,7 +197,7 @@ def test_a_mask_that_declares_too_many_pixels_is_refused(tmp_path):
     head = b'IHDR' + struct.pack('>II', 20_000, 20_000) + content[24:29]
     checked = head + struct.pack('>I', zlib.crc32(head))
     (tmp_path / 'mask.png').write_bytes(content[:12] + checked + content[33:])
-    with pytest.raises(BagError, match='not a mask; expected a picture .*400000000 pixels'):
+    with pytest.raises(BagError, match=r'not a mask; expected a picture .*400000000 pixels'):
         read_mask(tmp_path / 'mask.png')
 
 
