@@ -210,7 +210,7 @@ def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectificat
     Raises:
         DataSetError: The calibration cannot be used.
     """
-    if fx > 0 or eye.calibration is None:
+    if fx or eye.calibration is None:
         return recordings.centred_camera(fx, eye.geometry), None
     given = eye.calibration
     try:
