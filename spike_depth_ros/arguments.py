@@ -121,14 +121,13 @@ def add_recording_options(parser: argparse._ActionsContainer) -> None:
     add(
         '--bit-order',
         choices=('little', 'big'),
-        default='little',
-        help='of a raw file or pipe: leftmost pixel in the lowest (little) or highest bit',
+        help='of a raw file or pipe: leftmost pixel in the lowest (little) or highest bit. '
+        'Default: little',
     )
     add(
         '--row-order',
         choices=('bottom_up', 'top_down'),
-        default='bottom_up',
-        help='of a raw file or pipe: which row comes first; bottom_up: Vidar',
+        help='of a raw file or pipe: which row comes first. Default: bottom_up, as of Vidar',
     )
     add('--allow-partial', action='store_true', help='take a raw file that was cut within a plane')
 

@@ -22,7 +22,8 @@ from spike_depth_ros.stream.window import Camera, ReferencePlane, Window, refere
 DEFAULT_RATE_HZ = 20_000.0
 """Plane rate of a file that does not hold it, planes a second."""
 
-_OF_FILES, _OF_BAGS = ('camera_info', 'fx'), ('topic',)
+_OF_FILES = ('bit_order', 'row_order', 'allow_partial', 'camera_info', 'fx')
+_OF_BAGS = ('topic',)
 
 
 class RecordedWindows:

@@ -145,6 +145,15 @@ def test_a_bag_gives_the_pictures_of_its_stream(tmp_path, capsys):
     assert capsys.readouterr().err == ''
 
 
+@pytest.mark.parametrize(
+    'given', [('--bit-order', 'big'), ('--row-order', 'bottom_up'), ('--allow-partial',)]
+)
+def test_options_of_raw_files_are_refused_for_a_bag(tmp_path, capsys, given):
+    bag = bags.write(tmp_path / 'bars', bags.stream(30))
+    assert reconstruct(bag, *given, '--out', tmp_path / 'out') == 1
+    assert capsys.readouterr().err.endswith(f'bars: is a bag: leave out {given[0]}\n')
+
+
 def test_a_bag_shorter_than_a_window_names_an_option_of_this_command(tmp_path, capsys):
     bag = bags.write(tmp_path / 'bars', bags.stream(30))
     options = ('--method', 'rate', '--rate', 20_000)

@@ -51,6 +51,18 @@ def test_a_dat_file_is_bottom_up_with_the_lowest_bit_leftmost(tmp_path):
         recording.planes[0, 0, 0] = 1
 
 
+@pytest.mark.parametrize(
+    'given', [{'bit_order': 'little'}, {'row_order': 'top_down'}, {'allow_partial': True}]
+)
+@pytest.mark.parametrize('name', ['a.npy', 'a.npz'])
+def test_options_of_raw_files_are_refused_for_others(tmp_path, name, given):
+    np.save(tmp_path / 'a.npy', spikes())
+    np.savez(tmp_path / 'a.npz', **own())
+    option = next(iter(given)).replace('_', '-')
+    with pytest.raises(RecordingError, match=f'expected a raw file with --{option}: leave it out'):
+        open_recording(tmp_path / name, **given)
+
+
 def test_a_truncated_dat_names_both_numbers_and_the_remedy(tmp_path):
     path = tmp_path / 'cut.dat'
     path.write_bytes(as_dat(spikes())[:-3])
