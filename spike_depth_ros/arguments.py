@@ -7,10 +7,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spike_depth_ros.backends import check_threads
+from spike_depth_ros.calibration import MIN_FX_PX
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
 
-MIN_FX_PX, MAX_FX_PX = 0.1, 1e6
-"""Valid focal lengths on a command line, pixels."""
+MAX_FX_PX = 1e6
+"""Longest valid focal length on a command line, pixels."""
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -62,8 +64,10 @@ def plane_rate(text: str) -> float:
 def focal_length(text: str) -> float:
     """Parse a focal length in pixels."""
     value = float(text)
-    if not MIN_FX_PX <= value <= MAX_FX_PX:
-        raise argparse.ArgumentTypeError(f'{text}: expected {MIN_FX_PX:g} to {MAX_FX_PX:g} pixels')
+    if not MIN_FX_PX < value <= MAX_FX_PX:
+        raise argparse.ArgumentTypeError(
+            f'{text}: expected pixels, above {MIN_FX_PX:g} and at most {MAX_FX_PX:g}'
+        )
     return value
 
 
@@ -91,6 +95,16 @@ def count(text: str) -> int:
     return value
 
 
+def thread_count(text: str) -> int:
+    """Parse a number of CPU threads; 0: all cores."""
+    value = int(text)
+    try:
+        check_threads(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return value
+
+
 def port(text: str) -> int:
     """Parse the number of a port that needs no privileges and leaves room for the next one."""
     value = int(text)
@@ -107,14 +121,13 @@ def add_recording_options(parser: argparse._ActionsContainer) -> None:
     add(
         '--bit-order',
         choices=('little', 'big'),
-        default='little',
-        help='of a raw file or pipe: leftmost pixel in the lowest (little) or highest bit',
+        help='of a raw file or pipe: leftmost pixel in the lowest (little) or highest bit. '
+        'Default: little',
     )
     add(
         '--row-order',
         choices=('bottom_up', 'top_down'),
-        default='bottom_up',
-        help='of a raw file or pipe: which row comes first; bottom_up: Vidar',
+        help='of a raw file or pipe: which row comes first. Default: bottom_up, as of Vidar',
     )
     add('--allow-partial', action='store_true', help='take a raw file that was cut within a plane')
 

@@ -645,6 +645,11 @@ def _read(
         raise CheckpointError(
             f'{path}: truncated or not a .safetensors file ({one_line(error)})'
         ) from None
+    except (TypeError, AttributeError) as error:  # of bfloat16, and of 8 bits
+        raise CheckpointError(
+            f'{path}: has weights of a type that numpy does not have ({one_line(error)}); '
+            'expected float16 or float32: convert them'
+        ) from None
     if METADATA_KEY not in metadata:
         raise CheckpointError(
             f'{path}: has no metadata {METADATA_KEY}; expected a checkpoint of this package'
@@ -789,7 +794,10 @@ _FIELDS: dict[str, _Check] = {
     'settings': (_map_of(lambda value: True), 'an object'),
     'stage': (_text, 'a name'),
     'datasets': (_map_of(_text), 'an object of licences by name'),
-    'metrics': (_map_of(lambda v: isinstance(v, (int, float))), 'an object of numbers by name'),
+    'metrics': (
+        _map_of(lambda v: isinstance(v, (int, float)) and abs(v) < math.inf),
+        'an object of finite numbers by name',
+    ),
     'package_version': (_text, 'a version'),
     'commit': (lambda value: value is None or _text(value), 'null or a commit'),
     'weights_sha256': (_hash, '64 hexadecimal digits'),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,9 @@ def write_depth(path: Path, metres: FloatImage, per_metre: float | None = None) 
         OSError: The file cannot be written.
     """
     if path.suffix.lower() == '.npy':
-        with path.open('wb') as file:
-            np.save(file, metres)
+        # numpy itself does not say why a file cannot be written.
+        np.save(content := io.BytesIO(), metres)
+        path.write_bytes(content.getbuffer())
     elif path.suffix.lower() == '.pfm':
         header = f'Pf\n{metres.shape[1]} {metres.shape[0]}\n-1.0\n'.encode()
         path.write_bytes(header + metres[::-1].astype('<f4').tobytes())

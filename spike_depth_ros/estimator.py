@@ -14,7 +14,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.backends import Backend, FloatImage, FrameInput, Layout, choose
+from spike_depth_ros.backends import (
+    Backend,
+    FloatImage,
+    FrameInput,
+    Layout,
+    check_threads,
+    choose,
+)
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,
     CheckpointError,
@@ -579,8 +586,10 @@ def start_backend(
 
     Raises:
         CheckpointError: The weights or the export cannot be used.
-        ValueError: The device or backend is not available on this machine.
+        ValueError: The device or backend is not available on this machine, or the number of
+            threads is out of range.
     """
+    check_threads(threads)
     _check_weights(path, tensors)
     name, chosen = choose(backend, device, onnx_path(path).is_file())
     # Imported only here: each pulls in its own runtime.

@@ -17,12 +17,13 @@ from spike_depth_ros.rectification import NewestLens
 from spike_depth_ros.stream.layout import raw_file_problem
 from spike_depth_ros.stream.plane_clock import FRAME_ID
 from spike_depth_ros.stream.recording import Recording, RecordingError, is_bag, open_recording
-from spike_depth_ros.stream.window import Camera, Window, reference_index
+from spike_depth_ros.stream.window import Camera, ReferencePlane, Window, reference_index
 
 DEFAULT_RATE_HZ = 20_000.0
 """Plane rate of a file that does not hold it, planes a second."""
 
-_OF_FILES, _OF_BAGS = ('camera_info', 'fx'), ('topic',)
+_OF_FILES = ('bit_order', 'row_order', 'allow_partial', 'camera_info', 'fx')
+_OF_BAGS = ('topic',)
 
 
 class RecordedWindows:
@@ -36,6 +37,7 @@ class RecordedWindows:
         every: Planes between the starts of windows.
         rectify: Rectify the lens by its calibration.
         shorten: Advice to the user whose recording is shorter than a window.
+        reference: The plane of a window that its depth or picture belongs to.
 
     Attributes:
         total: Number of windows; None: not known before the end.
@@ -47,12 +49,19 @@ class RecordedWindows:
     """
 
     def __init__(
-        self, options: argparse.Namespace, planes: int, every: int, rectify: bool, shorten: str
+        self,
+        options: argparse.Namespace,
+        planes: int,
+        every: int,
+        rectify: bool,
+        shorten: str,
+        reference: ReferencePlane = 'middle',
     ) -> None:
         self.total: int | None = None
         self.problems: list[str] = []
         self._replay: Replay | None = None
         self._options, self._planes, self._every = options, planes, every
+        self._reference = reference_index(reference, planes)
         if check_kind(options.recording, options, _OF_FILES, _OF_BAGS):
             bag = Bag(options.recording)
             self._replay = Replay(
@@ -60,6 +69,7 @@ class RecordedWindows:
                 choose_topics(bag, options.topic, truth=NO_TRUTH),
                 planes,
                 every,
+                reference,
                 rate_hz=options.rate or 0.0,
                 size=options.size,
                 shorten=shorten,
@@ -100,15 +110,14 @@ class RecordedWindows:
             rate_hz = DEFAULT_RATE_HZ
             self.problems.append(f'{rate_hz:g} planes a second assumed: give --rate')
         period_ns = max(1, round(1e9 / rate_hz))
-        reference = reference_index('middle', self._planes)
         for first in range(0, len(recording.planes) - self._planes + 1, self._every):
             yield Window(
                 data=np.ascontiguousarray(recording.read(first, first + self._planes)),
                 geometry=recording.geometry,
                 t0_ns=first * period_ns,
                 period_ns=period_ns,
-                reference_plane=reference,
-                reference_ns=(first + reference) * period_ns,
+                reference_plane=self._reference,
+                reference_ns=(first + self._reference) * period_ns,
                 camera=camera,
             )
 

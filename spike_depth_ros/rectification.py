@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.calibration import Calibration, CalibrationError, check_focal_lengths
 
 Floats = npt.NDArray[np.float32]
 
@@ -51,16 +51,18 @@ class Rectification:
 
     Attributes:
         calibration: Calibration of the sensor, with distortion.
+        off_centre: Largest distance of the principal points from the centre, in widths or heights.
 
     Raises:
         CalibrationError: The calibration cannot be used.
     """
 
     calibration: Calibration
+    off_centre: float = OFF_CENTRE
 
     def __post_init__(self) -> None:
         _cv2()
-        _check_values(self.calibration)
+        _check_values(self.calibration, self.off_centre)
         self._check_folds()
         self._check_picture()
 
@@ -381,7 +383,7 @@ class CountRemap:
             cv2.transpose(beside, dst=some)
 
 
-def _check_values(given: Calibration) -> None:
+def _check_values(given: Calibration, off_centre: float) -> None:
     """Check the numbers of a calibration with distortion.
 
     Raises:
@@ -411,26 +413,32 @@ def _check_values(given: Calibration) -> None:
         raise CalibrationError(
             f'size {given.width}x{given.height}; expected 1 to 32766 pixels each way'
         )
-    check_matrix('K', np.array(given.k).reshape(3, 3), given)
+    check_matrix('K', np.array(given.k).reshape(3, 3), given, off_centre)
     if any(given.p):
-        check_matrix('P', np.array(given.p).reshape(3, 4)[:, :3], given)
+        check_matrix('P', np.array(given.p).reshape(3, 4)[:, :3], given, off_centre)
     r = np.array(given.r).reshape(3, 3)
     turned = np.abs(r).max() <= 2 and np.allclose(r @ r.T, np.eye(3), atol=1e-3)
     if any(given.r) and not (turned and np.linalg.det(r) > 0):
         raise CalibrationError(f'R is {_numbers(given.r)}; expected a rotation, or zeros')
 
 
-def check_matrix(name: str, matrix: npt.NDArray[np.float64], given: Calibration) -> None:
+def check_matrix(
+    name: str, matrix: npt.NDArray[np.float64], given: Calibration, off_centre: float = OFF_CENTRE
+) -> None:
     """Check a camera matrix, ``[3, 3]``.
+
+    Args:
+        name: Name of the matrix.
+        matrix: The matrix.
+        given: Its camera.
+        off_centre: Largest distance of the principal point from the centre, see
+            :data:`OFF_CENTRE`; infinity: any.
 
     Raises:
         CalibrationError: It is none, or that of another size.
     """
     fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
-    if not (fx > 0 and fy > 0):
-        raise CalibrationError(
-            f'{name} has focal lengths {fx:g} and {fy:g}; expected pixels above 0: calibrate again'
-        )
+    check_focal_lengths(fx, fy, name)
     if not np.array_equal(matrix, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]):
         raise CalibrationError(
             f'{name} is {_numbers(matrix.ravel())}; expected fx 0 cx, 0 fy cy, 0 0 1'
@@ -442,7 +450,7 @@ def check_matrix(name: str, matrix: npt.NDArray[np.float64], given: Calibration)
             f'{longest * 1000:g} pixels: calibrate again'
         )
     across, down = (abs((c + 0.5) / n - 0.5) for c, n in ((cx, given.width), (cy, given.height)))
-    if not max(across, down) <= OFF_CENTRE:
+    if not max(across, down) <= off_centre:
         raise CalibrationError(
             f'{name} has its principal point at ({cx:g}, {cy:g}), far from the centre of '
             f'{given.width}x{given.height} pixels; expected a calibration of this size: calibrate '

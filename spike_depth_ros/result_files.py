@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from spike_depth_ros.errors import naming
@@ -54,7 +54,9 @@ def remove_unfinished(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
+def replace_results(
+    out: Path, patterns: Sequence[str], is_own: Callable[[Path], bool] = Path.is_file
+) -> Iterator[Path]:
     """Yield a temporary folder, whose files replace the earlier results at the end.
 
     On an error the folder is removed and the earlier results stay.
@@ -63,6 +65,7 @@ def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
         out: Folder of the results; must exist.
         patterns: Patterns of the files of a run; earlier files that match and were not written
             again are removed.
+        is_own: Whether a file that matches is one of a run.
 
     Raises:
         OSError: A file cannot be written or moved.
@@ -75,15 +78,17 @@ def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
         written = list(folder.iterdir())
         for path in written:
             path.replace(out / path.name)
-        for path in old_results(out, patterns):
+        for path in old_results(out, patterns, is_own):
             if path.name not in {new.name for new in written}:
                 path.unlink()
         sync(out)
 
 
-def old_results(out: Path, patterns: Sequence[str]) -> list[Path]:
-    """Return the files in a folder that match patterns."""
-    return [file for pattern in patterns for file in out.glob(pattern)]
+def old_results(
+    out: Path, patterns: Sequence[str], is_own: Callable[[Path], bool] = Path.is_file
+) -> list[Path]:
+    """Return the files in a folder that match patterns; see :func:`replace_results`."""
+    return [file for pattern in patterns for file in out.glob(pattern) if is_own(file)]
 
 
 def move_to_new(made: Path, path: Path) -> Path:

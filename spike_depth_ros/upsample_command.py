@@ -10,13 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spike_depth_ros.arguments import DefaultsFormatter, count, positive
+from spike_depth_ros.arguments import DefaultsFormatter, positive, thread_count
 from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.depth_files import SUFFIXES, DepthFileError, read_depth, write_depth
-from spike_depth_ros.errors import check_utf8
+from spike_depth_ros.errors import check_utf8, naming, printable
 from spike_depth_ros.folder_lock import lock_folder
-from spike_depth_ros.result_files import replace_results
+from spike_depth_ros.result_files import move_to_new, replace_results, sync
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -38,7 +38,13 @@ def argument_parser() -> argparse.ArgumentParser:
     add('--out', type=Path, required=True, help='file of the same suffix, or folder, to write')
     add('--fill', action='store_true', help='fill holes from the pixels around them')
     add('--overwrite', action='store_true', help='replace existing files')
-    add('--threads', type=count, default=0, metavar='N', help='of the CPU. Default: all cores')
+    add(
+        '--threads',
+        type=thread_count,
+        default=0,
+        metavar='N',
+        help='of the CPU. Default: all cores',
+    )
     return parser
 
 
@@ -73,8 +79,21 @@ def run(options: argparse.Namespace) -> None:
                 large = upsampler.upsample(depth, options.factor, options.fill)
             except ValueError as error:
                 raise DepthFileError(f'{source}: {error}') from None
-            write_depth(unfinished / target.name, large, options.per_metre)
+            with naming(target):
+                write_depth(unfinished / target.name, large, options.per_metre)
+        if not options.overwrite:  # what was made meanwhile stays, too
+            for target in targets:
+                _place(unfinished / target.name, target)
     print(f'{out}: {len(targets)} map(s), {options.factor} times as wide and high')
+
+
+def _place(made: Path, target: Path) -> None:
+    """Move a complete map to its place, or beside a file that is there meanwhile."""
+    sync(made)
+    placed = move_to_new(made, target)
+    if placed != target:
+        text = f'warning: {target}: another process has made it meanwhile: the map is {placed}'
+        print(printable(text), file=sys.stderr)
 
 
 def _maps_of(folder: Path) -> list[Path]:

@@ -36,6 +36,9 @@ MAX_COUNT = 65535
 The same for every ``pool``: for cells of one pixel, 8 bits save less than 1 % of the time.
 """
 
+MAX_THREADS = 1024
+"""CPU threads of an inference at most."""
+
 MULTIPLE = 16
 """Divisor of height and width of a network's input, pixels: the distance of its tokens."""
 
@@ -434,6 +437,16 @@ def choose(backend: str, device: str, has_onnx: bool) -> tuple[BackendName, Devi
     if backend == 'torch' or (not has_onnx and _has_torch()):
         return 'torch', 'cpu'
     return 'onnx', 'cpu'
+
+
+def check_threads(threads: int) -> None:
+    """Check a number of CPU threads; ONNX Runtime takes any below 0.
+
+    Raises:
+        ValueError: It is out of range.
+    """
+    if not 0 <= threads <= MAX_THREADS:
+        raise ValueError(f'{threads} threads; expected 1 to {MAX_THREADS}, or 0: all cores')
 
 
 def has_cuda() -> bool:

@@ -19,6 +19,7 @@ from spike_depth_ros.backends import (
     Images,
     Planes,
     check_size,
+    check_threads,
     count,
     smallest_layout,
 )
@@ -151,7 +152,9 @@ def open_session(path: Path, info: CheckpointInfo, threads: int, remedy: str) ->
 
     Raises:
         CheckpointError: The file is missing, unreadable, or not the checkpoint's.
+        ValueError: The number of threads is out of range.
     """
+    check_threads(threads)
     if not path.is_file():
         raise CheckpointError(f'{path}: no such file: {remedy}')
     if info.onnx_sha256 is None or hash_file(path) != info.onnx_sha256:

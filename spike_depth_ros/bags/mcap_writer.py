@@ -20,10 +20,14 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter, PendingChunk
 
+from spike_depth_ros.bags.limits import MAX_RECORD_BYTES
 from spike_depth_ros.bags.uncached_file import UncachedFile
 
 CHUNK_BYTES = 1 << 20
 """Size from which a chunk is written, bytes."""
+
+MAX_MESSAGE_BYTES = MAX_RECORD_BYTES - 2 * CHUNK_BYTES
+"""Largest message, bytes: its chunk, which may begin with smaller ones, can still be read."""
 
 LARGE_BYTES = 1 << 14
 """Size from which a message is not copied, bytes."""

@@ -14,6 +14,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Writer
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagMessage, typestore
+from spike_depth_ros.bags.mcap_writer import MAX_MESSAGE_BYTES
 from spike_depth_ros.bags.writing import Metadata, bag_writer, merge_metadata
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.result_files import write_atomically
@@ -96,6 +97,11 @@ class BagRecorder:
         """
         if not self.ended and self.nbytes + len(data) > self._max_bytes:
             self.ended = f'{self._max_bytes / 1e9:g} GB are recorded, the limit'
+        if not self.ended and len(data) > MAX_MESSAGE_BYTES:
+            self.ended = (
+                f'{topic}: a message of {len(data)} bytes, expected at most {MAX_MESSAGE_BYTES}: '
+                'send fewer planes in a packet'
+            )
         if not self.ended and self.nbytes - self._checked >= CHECK_BYTES:
             self._check_room()
         split = kind != CAMERA_INFO and self._is_full(time_ns, len(data))

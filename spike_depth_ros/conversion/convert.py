@@ -26,6 +26,7 @@ from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
 from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream.chunk import BitOrder
 from spike_depth_ros.stream.layout import raw_file_problem
 from spike_depth_ros.stream.plane_clock import PLANES_PER_PACKET
 from spike_depth_ros.stream.recording import (
@@ -36,6 +37,7 @@ from spike_depth_ros.stream.recording import (
     is_bag,
     open_recording,
 )
+from spike_depth_ros.stream.vidar import RowOrder
 
 SPARE_BYTES = 100_000_000
 """Free space that a conversion leaves on its disk, bytes."""
@@ -205,6 +207,8 @@ def _to_raw_file(options: argparse.Namespace) -> None:
         raise RecordingError(f'--out {out}: is a link or a device; expected a file to replace')
     if out.suffix in ('.npy', '.npz'):
         raise RecordingError(f'--out {out}: would be read as another format: expected .dat')
+    bit_order: BitOrder = options.bit_order or 'little'
+    row_order: RowOrder = options.row_order or 'bottom_up'
     gaps = _gaps_file(out)
     if gaps.exists() and not options.overwrite:
         raise RecordingError(f'{gaps}: exists: choose another name, or add --overwrite')
@@ -212,7 +216,7 @@ def _to_raw_file(options: argparse.Namespace) -> None:
     topics = choose_topics(bag, options.topic, truth=NO_TRUTH)
     raw = RawFile(bag, topics, options.size, options.rate)
     with _room(out, raw.nbytes) as unfinished, progress('planes', None) as advance:
-        raw.write(unfinished, options.bit_order, options.row_order, options.allow_gaps, advance)
+        raw.write(unfinished, bit_order, row_order, options.allow_gaps, advance)
         listed = _gaps_file(unfinished)
         if options.allow_gaps:
             raw.write_gaps(listed)  # before anything is in its place: the disk may be full
@@ -224,10 +228,10 @@ def _to_raw_file(options: argparse.Namespace) -> None:
     for text in raw.warnings():
         print(f'warning: {text}', file=sys.stderr)
     layout = [f'--size {raw.geometry.width}x{raw.geometry.height}', f'--rate {raw.rate_hz:.7g}']
-    if options.bit_order != 'little':
-        layout.append(f'--bit-order {options.bit_order}')
-    if options.row_order != 'bottom_up':
-        layout.append(f'--row-order {options.row_order}')
+    if bit_order != 'little':
+        layout.append(f'--bit-order {bit_order}')
+    if row_order != 'bottom_up':
+        layout.append(f'--row-order {row_order}')
     seconds = raw.planes / raw.rate_hz
     print(
         f'{printable(str(placed))}: {raw.planes} planes ({seconds:.2f} s); its layout is not in '

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
+from spike_depth_ros.bags.mcap_writer import MAX_MESSAGE_BYTES
 from spike_depth_ros.bags.writing import (
     Storage,
     bag_writer,
@@ -98,6 +99,19 @@ class PacketStream:
             yield sent_ns, 'spikes', make_image(rows, PACKED, header, self._big)
             done += len(packet)
             advance(len(packet))
+
+
+def packet_problem(geometry: Geometry, planes: int) -> str:
+    """Return why no reader would take packets of a size; empty if they do.
+
+    Args:
+        geometry: Sensor of the camera.
+        planes: Planes in one message.
+    """
+    most = (MAX_MESSAGE_BYTES - _MESSAGE_BYTES) // geometry.plane_bytes
+    if planes <= most:
+        return ''
+    return f'{planes} planes of {geometry} in a packet; expected at most {most}'
 
 
 def depth_message(sent_ns: int, stamp_ns: int, depth: npt.NDArray[np.float32]) -> TimedMessage:
@@ -223,7 +237,7 @@ class CameraMessages:
         eye: Namespace of the topics, and beginning of the frame; empty: none.
 
     Raises:
-        RecordingError: It is longer than stamps can be.
+        RecordingError: It is longer than stamps can be, or its packets are too large.
     """
 
     def __init__(
@@ -244,6 +258,8 @@ class CameraMessages:
                 f'{self.planes} planes at {rate_hz:g} planes a second last longer than stamps can '
                 'tell: expected another --rate'
             )
+        if problem := packet_problem(recording.geometry, min(planes_per_packet, self.planes)):
+            raise RecordingError(f'{problem}: lower --planes-per-packet')
 
     @property
     def nbytes(self) -> float:
@@ -300,6 +316,11 @@ class CameraMessages:
         maps: Iterable[tuple[int, npt.NDArray[np.float32]]] = ()
         if isinstance(self._depth, TrueDepth):
             maps = zip(map(int, self._depth.planes), self._depth.depth, strict=True)
+            if problem := unit_problem(self._depth.depth[0], PLAUSIBLE_M):
+                raise RecordingError(
+                    f'"depth" of the recording: {problem}: store metres as float, or millimetres '
+                    'as uint16'
+                )
         elif self._depth is not None:
             maps = self._depth.maps()
         for plane, depth in maps:

@@ -17,6 +17,7 @@ from spike_depth_ros.arguments import (
     plane_rate,
     positive,
     sensor_size,
+    thread_count,
     within,
 )
 from spike_depth_ros.commands import run_library
@@ -70,7 +71,11 @@ def argument_parser() -> argparse.ArgumentParser:
         help='what runs the model. Default: torch on a GPU, onnx on a CPU',
     )
     running.add_argument(
-        '--threads', type=count, default=0, metavar='N', help='of the CPU. Default: all cores'
+        '--threads',
+        type=thread_count,
+        default=0,
+        metavar='N',
+        help='of the CPU. Default: all cores',
     )
     running.add_argument(
         '--write-bag',

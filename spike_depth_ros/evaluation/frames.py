@@ -11,15 +11,13 @@ from typing import Any
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.fusion.frames import OF_MESSAGES, Frames, FrameSettings
+from spike_depth_ros.fusion.pairing import CLOCK_SLACK_S
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 
 LATER = 8
 """Frames later than a window that are read before it is decided: a stamp in the future, or some,
 must not hide the frames after it."""
-
-CLOCK_SLACK_NS = 1_000_000_000
-"""Time beyond the largest age from which stamps are those of another clock, nanoseconds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +130,7 @@ class FrameTopic:
 
     @property
     def _far_ns(self) -> int:
-        return round(1e9 * self.frames.max_age_s) + CLOCK_SLACK_NS
+        return round(1e9 * (self.frames.max_age_s + CLOCK_SLACK_S))
 
     def describe(self) -> list[str]:
         """Return how many windows had frames, and what was refused, one line each."""

@@ -14,7 +14,15 @@ import numpy as np
 from rosbags.rosbag2 import WriterError
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
-from spike_depth_ros.bags.writing import Storage, bag_writer, make_header, make_image, message_type
+from spike_depth_ros.bags.writing import (
+    Storage,
+    bag_writer,
+    make_camera_info,
+    make_header,
+    make_image,
+    message_type,
+)
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.lockstep import WindowSample
 from spike_depth_ros.stream.decode import METRES, FloatImage
@@ -125,16 +133,13 @@ def _writing() -> Iterator[None]:
 
 def _camera_info(sample: WindowSample, header: Any, prediction: Prediction) -> Any:
     """Return the camera of the depth image; uncalibrated without a spike camera's."""
-    make: Any = message_type(CAMERA_INFO)
     camera: Any = sample.window.camera.info
     lens = sample.window.camera.rectification
     calibrated: Any = camera if lens is None else lens.rectified
     height, width = prediction.depth.shape
     if camera is None:
-        region = message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
-        zeros = (np.zeros(0), np.zeros(9), np.zeros(9), np.zeros(12))
-        return make(header, height, width, '', *zeros, 0, 0, region)
-    return make(
+        return make_camera_info(Calibration(width, height), header)
+    return message_type(CAMERA_INFO)(
         header=header,
         height=height,
         width=width,

@@ -32,6 +32,16 @@ INTERVAL = 0.68
 RESULTS = ('metrics.json', 'timing.json', 'report.html', 'windows*.csv')
 """Patterns of the files that an evaluation writes."""
 
+_FIRST_COLUMNS = ','.join(CSV_COLUMNS[:3]).encode()  # the others differ between versions
+
+
+def is_result(path: Path) -> bool:
+    """Return True for a file of ``RESULTS``, False for one of the user with such a name."""
+    if not path.is_file() or path.suffix != '.csv':
+        return path.is_file()
+    with path.open('rb') as file:
+        return file.read(len(_FIRST_COLUMNS)) == _FIRST_COLUMNS
+
 
 @dataclasses.dataclass
 class Stream:

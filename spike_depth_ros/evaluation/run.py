@@ -19,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from spike_depth_ros.bags.bag import Bag, BagError
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
 from spike_depth_ros.evaluation.frames import choose_frames
@@ -33,6 +34,7 @@ from spike_depth_ros.evaluation.results import (
     Stream,
     control_lines,
     differences,
+    is_result,
     metrics_report,
     timing,
     write_json,
@@ -88,8 +90,8 @@ def read_mask(path: Path | None) -> Mask | None:
             grey = image.mode in ('1', 'L', 'I', 'F') or image.mode.startswith('I;16')
             levels = np.asarray(image if grey else image.convert('RGB'))
             return levels > 0 if levels.ndim == 2 else levels.any(axis=2)
-    except OSError as error:
-        raise BagError(f'{path}: not a mask; expected a picture ({error})') from error
+    except Exception as error:  # Pillow raises many kinds at damaged files
+        raise BagError(f'{path}: not a mask; expected a picture ({one_line(error)})') from error
 
 
 def run(options: argparse.Namespace) -> None:
@@ -110,13 +112,13 @@ def run(options: argparse.Namespace) -> None:
     models = _models(options)
     _make_folder(options)
     try:
-        with replace_results(options.out, RESULTS) as folder:
+        with replace_results(options.out, RESULTS, is_result) as folder:
             stream, runs = _evaluate(bag, models, settings, options, folder, console)
             write_json(folder / 'metrics.json', metrics_report(stream, runs))
             write_json(folder / 'timing.json', timing(runs, time.monotonic() - started))
             (folder / 'report.html').write_text(render(stream, runs), encoding='utf-8')
     except BaseException as error:
-        if old_results(options.out, RESULTS):
+        if old_results(options.out, RESULTS, is_result):
             print(f'the earlier results in {options.out} are kept', file=sys.stderr)
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             raise BagError(

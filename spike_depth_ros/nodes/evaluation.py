@@ -39,6 +39,7 @@ from spike_depth_ros.evaluation.results import (
     ModelRun,
     Stream,
     control_lines,
+    is_result,
     metrics_report,
     timing,
     write_json,
@@ -369,7 +370,7 @@ class EvaluationNode(Node):
         """Print the reason for missing results."""
         if not self._refused_run:
             print('spike_evaluation: no window arrived: no report', file=sys.stderr)
-        if old_results(out, RESULTS):
+        if old_results(out, RESULTS, is_result):
             print(f'spike_evaluation: the earlier results in {out} are kept', file=sys.stderr)
 
     def _write(self, out: Path, partial: Path, scores: Scores, info: DepthInfo) -> None:
@@ -380,7 +381,7 @@ class EvaluationNode(Node):
         """
         stream, run = self._stream(), self._run(scores, info)
         seconds = (self.get_clock().now().nanoseconds - self._started_ns) / 1e9
-        with replace_results(out, RESULTS) as folder:
+        with replace_results(out, RESULTS, is_result) as folder:
             for file in partial.iterdir():
                 file.replace(folder / file.name)
             write_json(folder / 'metrics.json', metrics_report(stream, [run]))

@@ -22,6 +22,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from spike_depth_ros.backends import MAX_THREADS
 from spike_depth_ros.errors import printable
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.learnt_preview import LEARNT
@@ -105,7 +106,7 @@ DEPTH_PARAMETERS = (
         'What runs the model: auto (onnx on a CPU, torch on a GPU), onnx, torch.',
         choices=('auto', 'onnx', 'torch'),
     ),
-    Parameter('threads', 0, 'CPU threads of the model; 0: all cores.', 0, 1024),
+    Parameter('threads', 0, 'CPU threads of the model; 0: all cores.', 0, MAX_THREADS),
     Parameter('window', 0, 'Planes in a window; 0: as the model was trained.', 0, 100_000),
     Parameter(
         'hop',

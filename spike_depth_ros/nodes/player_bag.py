@@ -47,12 +47,11 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
     Raises:
         process.UserError: It cannot be played.
     """
-    for name, given in (('rate', options.rate), ('planes-per-packet', options.planes_per_packet)):
-        if given:
+    for name in ('rate', 'planes_per_packet', 'bit_order', 'row_order', 'allow_partial'):
+        if getattr(options, name):
             raise process.UserError(
-                f'{path}: --{name} does not apply to a bag, whose packets are played as recorded: '
-                'leave it out '
-                '(--speed makes them slower or faster)'
+                f'{path}: --{name.replace("_", "-")} does not apply to a bag, whose packets are '
+                'played as recorded: leave it out (--speed makes them slower or faster)'
             )
     try:
         bag = Bag(path)

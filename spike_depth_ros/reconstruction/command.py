@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spike_depth_ros.arguments import DefaultsFormatter, add_recording_options, count, positive
+from spike_depth_ros.arguments import DefaultsFormatter, add_recording_options, count, within
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.preview import METHODS
 
@@ -37,7 +38,12 @@ def argument_parser() -> argparse.ArgumentParser:
     add(
         '--planes', type=count, default=128, metavar='N', help='of a window, for rate and interval'
     )
-    add('--fps', type=positive, default=30.0, help='pictures a second of the video')
+    add(
+        '--fps',
+        type=functools.partial(within, 0.1, 1000.0),
+        default=30.0,
+        help='pictures a second of the video, 0.1 to 1000',
+    )
     add_recording_options(parser)
     add('--topic', metavar='TOPIC', help='of the spikes in a bag. Default: the one called spikes')
     return parser  # fmt: skip

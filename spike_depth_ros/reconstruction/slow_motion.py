@@ -23,9 +23,10 @@ from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import RecordedWindows
-from spike_depth_ros.result_files import UNFINISHED, move_to_new
+from spike_depth_ros.result_files import UNFINISHED, move_to_new, write_atomically
 from spike_depth_ros.stream.recording import RecordingError
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.video.frames import quiet
 
 SHORTEN = 'choose another --method, or fewer --planes'
 """Advice to the user whose recording is shorter than a window."""
@@ -75,15 +76,17 @@ class VideoWriter:
         self._number = 0
 
     def write(self, image: Grey) -> None:
-        """Write one picture, ``[height, width]``."""
+        """Write one picture, ``[height, width]``; MPEG-4 has even sizes alone."""
+        image = np.pad(image, [(0, side % 2) for side in image.shape], 'edge')
         if self._file is None:
+            quiet()  # the error below has the reason
             code = cv2.VideoWriter.fourcc(*'mp4v')
             size = image.shape[::-1]
             opened = cv2.VideoWriter(str(self._unfinished), code, self._fps, size)
             if not opened.isOpened():
                 raise OSError(
                     f'{self.path}: cannot be written as a video of {_size(image)} and '
-                    f'{self._fps:g} pictures a second'
+                    f'{self._fps:g} pictures a second: choose another --fps, such as 30'
                 )
             self._file = opened
         self._file.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
@@ -142,7 +145,7 @@ class PictureWriter:
     def write(self, image: Grey) -> None:
         """Write one picture, ``[height, width]``."""
         png = cv2.imencode('.png', image)[1].tobytes()
-        (self._folder / f'{self._number:06d}.png').write_bytes(png)
+        write_atomically(self._folder / f'{self._number:06d}.png', png, sync=False)
         self._number += 1
 
     def close(self) -> None:

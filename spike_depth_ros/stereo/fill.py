@@ -45,7 +45,7 @@ class RunningFactor:
         self._logarithms: collections.deque[float] = collections.deque(maxlen=WINDOWS)
 
     def reset(self) -> None:
-        """Forget the pairs so far, as after a gap or with another model."""
+        """Forget the pairs so far, which are of another rig."""
         self._logarithms.clear()
 
     def update(

@@ -20,7 +20,7 @@ from spike_depth_ros.calibration import (
     CalibrationError,
     read_calibration,
 )
-from spike_depth_ros.rectification import Rectification, check_matrix
+from spike_depth_ros.rectification import OFF_CENTRE, Rectification, check_matrix
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
@@ -37,6 +37,9 @@ LAST_DISPARITY = 2047
 
 _OF_MATRIX = (0, 1, 2, 4, 5, 6, 8, 9, 10)
 """Places of the camera matrix in P."""
+
+ANYWHERE = math.inf
+"""Eyes may be cut out of wider pictures: their principal points lie anywhere."""
 
 SAME_FOCAL = 1e-3
 """Largest relative difference of focal lengths that are equal."""
@@ -71,8 +74,7 @@ class StereoRig:
                 f'{right.width}x{right.height}; expected one size'
             )
         for name, one in (('left', left), ('right', right)):
-            values = (*one.k, *one.r, *one.p, *one.d)
-            if not all(map(math.isfinite, values)):
+            if not all(map(math.isfinite, (*one.k, *one.r, *one.p, *one.d))):
                 raise CalibrationError(f'{name} camera: expected finite numbers: calibrate again')
             if not (one.k[0] > 0 and one.p[0] > 0):
                 raise CalibrationError(
@@ -81,10 +83,8 @@ class StereoRig:
                 )
             projection = tuple(one.p[n] for n in _OF_MATRIX)
             for matrix, of_camera in (('K', one.k), ('P', projection)):
-                # Eyes may be cut out of wider pictures: their principal points lie anywhere.
-                centred = np.array(of_camera).reshape(3, 3)
-                centred[:2, 2] = (one.width - 1) / 2, (one.height - 1) / 2
-                check_matrix(f'{matrix} of the {name} camera', centred, one)
+                values = np.array(of_camera).reshape(3, 3)
+                check_matrix(f'{matrix} of the {name} camera', values, one, ANYWHERE)
         self._check_projections()
         _ = self.rectifications  # each checks its camera
 
@@ -147,7 +147,7 @@ class StereoRig:
         if self.offset_px == 0:
             return left, right
         p = (*self.right.p[:2], self.left.p[2], *self.right.p[3:])
-        return left, _rectification('right', dataclasses.replace(self.right, p=p))
+        return left, _rectification('right', dataclasses.replace(self.right, p=p), ANYWHERE)
 
     @functools.cached_property
     def seen_by_left(self) -> npt.NDArray[np.bool_]:
@@ -253,7 +253,9 @@ class StereoRig:
             )
 
 
-def _rectification(name: str, camera: Calibration) -> Rectification | None:
+def _rectification(
+    name: str, camera: Calibration, off_centre: float = OFF_CENTRE
+) -> Rectification | None:
     """Return the rectification of a camera; None: it shows what P says.
 
     Raises:
@@ -267,6 +269,6 @@ def _rectification(name: str, camera: Calibration) -> Rectification | None:
     if not any(camera.d):
         camera = dataclasses.replace(camera, distortion_model='plumb_bob', d=(0.0,) * 5)
     try:
-        return Rectification(camera)
+        return Rectification(camera, off_centre)
     except CalibrationError as error:
         raise CalibrationError(f'{name} camera: {error}') from None

@@ -133,7 +133,7 @@ class SensorCorrection:
             return packed
         if bit_order not in self._moves:
             self._moves[bit_order] = _moves(self.faulty, self.sources, bit_order)
-        found = np.empty_like(packed) if out is None else out
+        found = np.empty(packed.shape, np.uint8) if out is None else out  # contiguous
         np.copyto(found, packed)
         planes = found.reshape(len(found), -1)
         for move in self._moves[bit_order]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.calibration import CalibrationError, check_focal_lengths
 from spike_depth_ros.rectification import NewestLens, Rectification
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
@@ -332,9 +332,14 @@ class Ingest:
 def problem_of_matrix(msg: CameraInfoMessage) -> str:
     """Return the reason to refuse a camera's matrix K; empty if it is valid."""
     values = [float(value) for value in msg.k]
-    if all(map(math.isfinite, values)) and values[0] >= 0 and values[4] >= 0:
-        return ''
-    return (
-        f'camera_info: focal lengths {values[0]:g} and {values[4]:g} in K, expected finite '
-        'values, not negative; the camera matrix stays as it was'
-    )
+    if not (all(map(math.isfinite, values)) and values[0] >= 0 and values[4] >= 0):
+        return (
+            f'camera_info: focal lengths {values[0]:g} and {values[4]:g} in K, expected finite '
+            'values, not negative; the camera matrix stays as it was'
+        )
+    try:
+        if values[0]:  # 0: not calibrated
+            check_focal_lengths(values[0], values[4], 'K')
+    except CalibrationError as error:
+        return f'camera_info: {error}; the camera matrix stays as it was'
+    return ''

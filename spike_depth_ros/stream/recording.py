@@ -111,8 +111,8 @@ def is_bag(path: Path) -> bool:
 def open_recording(
     path: Path,
     size: tuple[int, int] | None = None,
-    bit_order: BitOrder = 'little',
-    row_order: RowOrder = 'bottom_up',
+    bit_order: BitOrder | None = None,
+    row_order: RowOrder | None = None,
     allow_partial: bool = False,
     eye: Eye = 'left',
 ) -> Recording:
@@ -127,14 +127,14 @@ def open_recording(
     Args:
         path: The file.
         size: Sensor (width, height) in pixels; raw files need it, for others it is checked.
-        bit_order: Bit order of a raw file.
-        row_order: Row order of a raw file.
+        bit_order: Bit order of a raw file; None: ``little``.
+        row_order: Row order of a raw file; None: ``bottom_up``.
         allow_partial: Leave out an incomplete last plane of a raw file.
         eye: Eye of an archive of two.
 
     Raises:
         RecordingError: Missing, unreadable, of another size or not a spike stream, or it has no
-            right eye.
+            right eye, or an option of raw files is given for another one.
     """
     if eye not in get_args(Eye):
         raise RecordingError(f'{path}: eye {eye!r}; expected {" or ".join(get_args(Eye))}')
@@ -145,6 +145,11 @@ def open_recording(
         )
     if not path.exists():
         raise RecordingError(f'{path}: no such file')
+    layout = {'bit-order': bit_order, 'row-order': row_order, 'allow-partial': allow_partial}
+    if path.suffix in ('.npy', '.npz') and (given := [name for name in layout if layout[name]]):
+        raise RecordingError(
+            f'{path}: has a layout of its own; expected a raw file with --{given[0]}: leave it out'
+        )
     try:
         if path.suffix == '.npz':
             recording = _open_npz(path, eye)
@@ -158,7 +163,8 @@ def open_recording(
                 f'for example --size 400x250{_likely_size(path)}'
             )
         else:
-            geometry = Geometry(height=size[1], width=size[0], bit_order=bit_order)
+            geometry = Geometry(size[1], size[0], bit_order or 'little')
+            row_order = row_order or 'bottom_up'
             try:
                 planes = vidar.read_dat(path, geometry, row_order, allow_partial)
             except vidar.TruncatedError as error:
@@ -523,15 +529,17 @@ def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Pat
             f'{path}: "depth_planes" are {planes.min()} to {planes.max()}; expected ascending '
             f'ones of 0 to {recorded - 1}, the planes of the recording'
         )
-    if (
-        depth.shape != (len(planes), geometry.height, geometry.width)
-        or depth.dtype.kind not in 'fiu'
+    # Of other integers the unit is not known.
+    millimetres = depth.dtype.kind == 'u' and depth.dtype.itemsize == 2
+    if depth.shape != (len(planes), geometry.height, geometry.width) or not (
+        millimetres or depth.dtype.kind == 'f'
     ):
         raise RecordingError(
-            f'{path}: "{name}" is {depth.dtype} {list(depth.shape)}, expected numbers '
-            f'[{len(planes)}, {geometry.height}, {geometry.width}] for its "depth_planes"'
+            f'{path}: "{name}" is {depth.dtype} {list(depth.shape)}, expected metres as float, or '
+            f'millimetres as uint16, [{len(planes)}, {geometry.height}, {geometry.width}] for its '
+            '"depth_planes"'
         )
-    metres = depth * np.float32(0.001) if depth.dtype == np.uint16 else depth.astype(np.float32)
+    metres = depth * np.float32(0.001) if millimetres else depth.astype(np.float32)
     known = np.isfinite(metres) & (metres > 0)
     return TrueDepth(np.where(known, metres, np.float32(np.nan)), planes.astype(np.int64))
 

@@ -170,11 +170,15 @@ class Webcam:
         raise VideoError(f'{self._name}: no more frames: check that it is plugged in')
 
 
-def _capture(source: str | int) -> cv2.VideoCapture:
-    # Without the lines of OpenCV and FFmpeg on standard error; a VideoError has the reason.
+def quiet() -> None:
+    """Keep the lines of OpenCV and FFmpeg off standard error, where errors are one line."""
     logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 5 moved it there
     logging.setLogLevel(0)
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+
+
+def _capture(source: str | int) -> cv2.VideoCapture:
+    quiet()  # a VideoError has the reason
     return cv2.VideoCapture(source)
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 from spike_depth_ros import preview
-from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.checkpoint import DepthInfo, FusedInfo
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import RecordedWindows
@@ -34,8 +34,15 @@ def run(options: argparse.Namespace) -> None:
     estimator = DepthEstimator.from_checkpoint(options.checkpoint)
     planes = estimator.info.planes
     windows = RecordedWindows(
-        options, planes, options.every or planes, rectify=True, shorten=SHORTEN
+        options,
+        planes,
+        options.every or planes,
+        rectify=True,
+        shorten=SHORTEN,
+        reference=estimator.info.reference_plane,
     )
+    if isinstance(estimator.info, FusedInfo):
+        windows.problems.append('no frames are read: depth is of the spikes alone')
     with open_view(options) as view:
         with progress('windows', windows.total) as advance:
             for window in windows:

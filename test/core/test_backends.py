@@ -27,11 +27,14 @@ from spike_depth_ros.checkpoint import (
     save,
 )
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.evaluation.command import main as evaluate_bag
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.result_files import hash_file
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection
+from spike_depth_ros.upsample_command import main as upsample
+from spike_depth_ros.upsampling import Upsampler
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec('torch') is None, reason='torch is not installed'
@@ -157,6 +160,26 @@ def test_cuda_without_one_is_refused(monkeypatch, backend, torch_there):
 def test_what_cannot_be_is_refused(backend, device, message):
     with pytest.raises(ValueError, match=message):
         choose(backend, device, has_onnx=True)
+
+
+@pytest.mark.parametrize('threads', [-1, 1025])
+@pytest.mark.parametrize('backend', ['onnx', 'torch'])
+def test_a_number_of_threads_that_cannot_be_is_refused(backend, threads):
+    message = f'{threads} threads; expected 1 to 1024, or 0: all cores'
+    with pytest.raises(ValueError, match=message):
+        DepthEstimator.from_checkpoint(device='cpu', backend=backend, threads=threads)
+    with pytest.raises(ValueError, match=message):
+        Upsampler.from_checkpoint(threads=threads)
+
+
+@pytest.mark.parametrize(
+    ('command', 'arguments'), [(evaluate_bag, ['bag']), (upsample, ['a.npy', '--factor', '4'])]
+)
+def test_commands_refuse_a_number_of_threads_that_cannot_be(command, arguments, capsys):
+    with pytest.raises(SystemExit):
+        command([*arguments, '--out', 'out', '--threads', '99999999999'])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.endswith('--threads: 99999999999 threads; expected 1 to 1024, or 0: all cores')
 
 
 def test_a_missing_export_is_refused_with_the_remedy(shipped):

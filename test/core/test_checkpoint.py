@@ -186,6 +186,20 @@ def test_a_file_that_the_disk_does_not_take_is_named_and_leaves_nothing(tmp_path
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize('kind', ['BF16', 'F8_E4M3'])
+def test_weights_of_a_type_that_numpy_does_not_have_are_refused(tmp_path, kind):
+    path = tmp_path / 'model.safetensors'
+    size = 2 if kind == 'BF16' else 1
+    header = {
+        '__metadata__': {METADATA_KEY: INFO.to_json()},
+        'a.weight': {'dtype': kind, 'shape': [4], 'data_offsets': [0, 4 * size]},
+    }
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, 'little') + text + bytes(4 * size))
+    with pytest.raises(CheckpointError, match=r'model\.safetensors: has weights of a type that'):
+        load(path)
+
+
 def test_saved_file_is_readable_by_others(saved):
     assert stat.S_IMODE(saved.stat().st_mode) == 0o644
 
@@ -335,6 +349,8 @@ def test_an_unknown_field_is_refused(saved):
         ('stage', None),
         ('datasets', {'kitti': None}),
         ('metrics', {'abs_rel': 'good'}),
+        ('metrics', {'psnr': float('inf')}),
+        ('metrics', {'abs_rel': float('nan')}),
         ('package_version', 1),
         ('commit', ''),
         ('weights_sha256', 'abc'),

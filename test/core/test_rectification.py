@@ -360,8 +360,9 @@ BAD = {
     'nan': (changed(d=(math.nan, 0, 0, 0, 0)), 'D is nan 0 0 0 0; expected finite numbers'),
     'inf in K': (changed(k=replaced(K, at2=math.inf)), 'expected finite numbers'),
     'huge': (changed(d=(1e200, 0, 0, 0, 0)), 'expected at most 1e'),
-    'K of zeros': (changed(k=(0.0,) * 9), 'K has focal lengths 0 and 0; expected pixels above 0'),
+    'K of zeros': (changed(k=(0.0,) * 9), 'K has focal lengths 0 and 0; expected pixels above 1'),
     'fy of P': (changed(p=replaced(P, at5=-1.0)), 'P has focal lengths 270 and -1'),
+    'normalised': (changed(k=lenses.matrix(0.8)), 'K has focal lengths 0.8 and 0.8; expected'),
     'tiny focal length': (changed(k=lenses.matrix(1e-9)), 'K has focal lengths 1e-09'),
     'other size': (
         changed(p=lenses.projection(540.0, 399.5, 249.5)),

@@ -5,6 +5,7 @@
 import contextlib
 import dataclasses
 import io
+import resource
 import shutil
 
 import cv2
@@ -240,6 +241,45 @@ def test_a_float_map_may_have_lines_of_either_kind(tmp_path):
     for line in (b'\n', b'\r\n'):
         path.write_bytes(line.join((b'Pf', b'2 2', b'-1.0', metres[::-1].tobytes())))
         np.testing.assert_array_equal(read_depth(path), metres)
+
+
+@pytest.mark.parametrize('suffix', ['.npy', '.pfm', '.png'])
+def test_a_map_that_does_not_fit_on_the_disk_is_named(checkpoint, tmp_path, capsys, suffix):
+    small, out = tmp_path / f'small{suffix}', tmp_path / f'large{suffix}'
+    {'.npy': np.save, '.pfm': write_pfm, '.png': lambda path, _: millimetres(path)}[suffix](
+        small, depth_map()
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        assert run(checkpoint, small, '--per-metre', 1000, '--out', out) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'File too large' in line
+    assert str(out) in line
+    assert [path.name for path in tmp_path.iterdir()] == [small.name]
+
+
+@pytest.mark.parametrize('options', [(), ('--overwrite',)])
+def test_a_file_that_is_made_meanwhile_stays_unless_overwritten(
+    checkpoint, tmp_path, monkeypatch, capsys, options
+):
+    small, out, enlarge = tmp_path / 'small.npy', tmp_path / 'large.npy', Upsampler.upsample
+    np.save(small, depth_map())
+
+    def meanwhile(*given):
+        out.write_text('of another process')
+        return enlarge(*given)
+
+    monkeypatch.setattr(Upsampler, 'upsample', meanwhile)
+    assert run(checkpoint, small, '--out', out, *options) == 0
+    other = tmp_path / 'large_2.npy'
+    assert other.exists() == (not options)
+    assert read_depth(out if options else other).shape == (80, 132)
+    assert options or out.read_text() == 'of another process'
+    told = f'another process has made it meanwhile: the map is {other}'
+    assert (told in capsys.readouterr().err) == (not options)
 
 
 def test_existing_files_stay_and_an_error_writes_nothing(checkpoint, tmp_path, capsys):

@@ -114,6 +114,7 @@ def test_a_stamp_far_off_is_left_out_and_named(
     ('messages', 'arguments', 'text'),
     [
         (bags.stream(400), ['--rate', 20_000], 'played as recorded: leave it out'),
+        (bags.stream(400), ['--bit-order', 'big'], '--bit-order does not apply to a bag'),
         (bags.stream(400), ['--topic', '/eye'], 'no topic /eye; it has /camera_info'),
         (bags.stream(400), ['--size', '64x48'], 'camera_info has 48x32; expected 64x48 as given'),
         (bags.stream(400)[1:], [], 'has no camera_info, so that the sensor size is unknown'),

@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """spike_view: topics joined by stamp, and the real viewer where .venv-view is."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from spike_depth_ros import DepthEstimator, Observation
+from spike_depth_ros.checkpoint import FusedInfo
 from spike_depth_ros.recorded_windows import RecordedWindows
 from spike_depth_ros.stream.decode import PacketError
 from spike_depth_ros.viewing import command
@@ -186,6 +191,29 @@ def test_options_of_recordings_are_those_of_the_parser():
     assert set(command.RECORDING_OPTIONS) < set(known)
     here = {'recording', 'web', 'port', 'save', 'overwrite', 'max_gb'}
     assert set(known) == here | set(command.RECORDING_OPTIONS)
+
+
+def test_a_recording_is_shown_at_the_planes_of_a_network_without_its_frames(
+    tmp_path, monkeypatch, capsys
+):
+    np.save(tmp_path / 'a.npy', np.zeros((300, 16, 16), bool))
+    frames = []
+    shown = SimpleNamespace(add=frames.append, is_over=lambda: False, stay=lambda: None)
+    outputs = SimpleNamespace(open_view=lambda _: contextlib.nullcontext(shown))
+    monkeypatch.setitem(sys.modules, 'spike_depth_ros.viewing.outputs', outputs)
+    spec = importlib.util.find_spec('spike_depth_ros.viewing.recorded')
+    recorded = importlib.util.module_from_spec(spec)  # for this test alone
+    spec.loader.exec_module(recorded)
+    with contextlib.closing(DepthEstimator.from_checkpoint(device='cpu', threads=1)) as network:
+        given = {field.name: getattr(network.info, field.name) for field in fields(network.info)}
+        given |= {'task': 'fused', 'inputs': ('spikes', 'rgb'), 'max_age_s': 0.1}
+        fused = FusedInfo(**given | {'reference_plane': 'last'})
+        loaded = SimpleNamespace(info=fused, predict=network.predict)
+        monkeypatch.setattr(DepthEstimator, 'from_checkpoint', lambda _: loaded)
+        given = [str(tmp_path / 'a.npy'), '--rate', '20000']
+        recorded.run(command.argument_parser().parse_args(given))
+    assert [frame.stamp_ns for frame in frames] == [127 * 50_000, 255 * 50_000]
+    assert 'warning: no frames are read: depth is of the spikes alone' in capsys.readouterr().err
 
 
 # From here on with the real Rerun.

@@ -51,6 +51,19 @@ def test_messages_are_recorded_up_to_the_largest_size(tmp_path):
     assert read(tmp_path / 'new' / 'bag') == (data[:4], [])
 
 
+def test_a_message_that_no_reader_takes_ends_the_recording(tmp_path, monkeypatch):
+    data = [packet(0), packet(1, rows=401)]
+    monkeypatch.setattr(recorder, 'MAX_MESSAGE_BYTES', len(data[0]))
+    bag = BagRecorder(tmp_path / 'bag', 1e9)
+    assert [bag.write('/spikes', IMAGE, time, one) for time, one in enumerate(data)] == [
+        True,
+        False,
+    ]
+    bag.close()
+    assert bag.ended.startswith(f'/spikes: a message of {len(data[1])} bytes, expected at most')
+    assert read(tmp_path / 'bag') == (data[:1], [])
+
+
 def test_the_free_space_is_checked_before_and_during_the_recording(tmp_path, monkeypatch):
     disk(monkeypatch, 2e8)
     with pytest.raises(OSError, match='has 200 MB free, expected 532 MB or more'):

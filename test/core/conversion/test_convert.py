@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
-from spike_depth_ros.conversion import convert
+from spike_depth_ros.conversion import convert, spike_bag
 from spike_depth_ros.conversion.command import main
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
@@ -134,6 +134,16 @@ def test_arrays_keep_what_they_hold(spikes, tmp_path):
     assert stamps == [3 * 25_000, 200 * 25_000]
     (info,) = messages(tmp_path / 'bag', '/camera_info', CAMERA_INFO)
     assert info.k[0] == 30.0
+
+
+def test_depth_of_an_array_in_another_unit_is_refused(spikes, tmp_path, capsys):
+    np.savez(
+        tmp_path / 'scene.npz', packed=packing.pack(spikes), width=WIDTH, rate_hz=40_000.0,
+        depth=np.full((1, HEIGHT, WIDTH), 1500.0),
+    )  # fmt: skip
+    line = refusal(capsys, tmp_path / 'scene.npz', '--out', tmp_path / 'bag')
+    assert line.startswith('"depth" of the recording: the median depth is 1.5e+03 m, expected')
+    assert [one.name for one in tmp_path.iterdir()] == ['scene.npz']
 
 
 def test_a_folder_of_depth(dat, tmp_path):
@@ -362,6 +372,19 @@ def test_what_cannot_be_converted_is_refused_in_one_line(
     capsys.readouterr()
     assert reason in refusal(capsys, *arguments)
     assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'bag'}
+
+
+def test_packets_that_no_reader_takes_are_refused(dat, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(spike_bag, 'MAX_MESSAGE_BYTES', 512 + 30 * HEIGHT * 3)
+    given = (dat, *SIZE, '--out', tmp_path / 'bag', '--planes-per-packet')
+    assert refusal(capsys, *given, 31) == (
+        f'31 planes of {WIDTH}x{HEIGHT} little in a packet; expected at most 30: lower '
+        '--planes-per-packet'
+    )
+    assert [one.name for one in tmp_path.iterdir()] == ['some.dat']
+    assert convert_(*given, 30) == 0
+    monkeypatch.setattr(spike_bag, 'MAX_MESSAGE_BYTES', 512 + PLANES * HEIGHT * 3)
+    assert convert_(*given, 10**9, '--overwrite') == 0  # as many as there are
 
 
 @pytest.mark.parametrize('to_bag', [True, False])

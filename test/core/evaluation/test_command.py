@@ -11,6 +11,8 @@ import re
 import resource
 import shutil
 import sqlite3
+import struct
+import zlib
 
 import bags
 import html_pages
@@ -22,7 +24,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from spike_depth_ros import metrics
-from spike_depth_ros.bags.bag import IMAGE, Bag, decode
+from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
@@ -187,6 +189,16 @@ def test_the_published_protocol_is_named_and_takes_the_mean_over_images(bag, tmp
 def test_what_is_not_0_in_the_mask_is_scored(levels, tmp_path):
     Image.fromarray(levels).save(tmp_path / 'mask.png')
     assert read_mask(tmp_path / 'mask.png').tolist() == [[True, False]]
+
+
+def test_a_mask_that_declares_too_many_pixels_is_refused(tmp_path):
+    Image.new('L', (1, 1)).save(tmp_path / 'mask.png')
+    content = (tmp_path / 'mask.png').read_bytes()
+    head = b'IHDR' + struct.pack('>II', 20_000, 20_000) + content[24:29]
+    checked = head + struct.pack('>I', zlib.crc32(head))
+    (tmp_path / 'mask.png').write_bytes(content[:12] + checked + content[33:])
+    with pytest.raises(BagError, match=r'not a mask; expected a picture .*400000000 pixels'):
+        read_mask(tmp_path / 'mask.png')
 
 
 def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path, capsys):
@@ -430,10 +442,13 @@ def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
     assert files_of(tmp_path / 'out') == before
     kept, _ = capsys.readouterr().err.splitlines()
     assert kept == f'the earlier results in {tmp_path / "out"} are kept'
+    (tmp_path / 'out' / 'windows_of_my_house.csv').write_text('window,width\n1,0.9\n')
+    (tmp_path / 'out' / 'windows_old.csv').mkdir()
     models = ('--model', str(default_checkpoint()), '--model', str(nearer_model))
     assert evaluate(bag, tmp_path / 'out', *models) == 0
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
-        'metrics.json', 'report.html', 'timing.json', 'windows_nearer.csv', 'windows_unet_lite.csv'
+        'metrics.json', 'report.html', 'timing.json', 'windows_nearer.csv',
+        'windows_of_my_house.csv', 'windows_old.csv', 'windows_unet_lite.csv',
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 
 import functools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -95,12 +96,62 @@ def test_a_video_shows_the_motion_slowly(dat, tmp_path, capsys):
     assert '9 pictures, one every 20 planes; 40 times slower' in capsys.readouterr().out
 
 
+def test_a_video_of_an_odd_size_repeats_its_last_row_and_column(tmp_path):
+    spikes = np.zeros((100, 33, 51), bool)
+    spikes[:, 32:] = spikes[:, :, 50:] = True
+    np.save(tmp_path / 'odd.npy', spikes)
+    out = tmp_path / 'slow.mp4'
+    assert reconstruct(tmp_path / 'odd.npy', '--rate', 20_000, '--planes', 64, '--out', out) == 0
+    shown = frames(out)
+    assert shown.shape[1:] == (34, 52)
+    assert shown[:, 32:, :].min() > 200
+    assert shown[:, :, 50:].min() > 200
+    assert shown[:, :30, :48].max() < 50
+
+
+@pytest.mark.parametrize('fps', ['0.05', '1001', 'nan'])
+def test_a_rate_that_no_video_has_is_refused(tmp_path, capsys, fps):
+    with pytest.raises(SystemExit):
+        reconstruct('a.npy', '--out', tmp_path / 'a.mp4', '--fps', fps)
+    assert f'--fps: {fps}: expected 0.1 to 1000' in capsys.readouterr().err
+
+
+def test_a_picture_that_does_not_fit_on_the_disk_is_named_and_not_left(dat, tmp_path, capsys):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
+    try:
+        assert reconstruct(dat, '--size', '42x24', '--rate', 20_000, '--out', tmp_path / 'o') == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'File too large' in line
+    assert '000000.png' in line
+    assert not list((tmp_path / 'o').glob('*.png'))
+
+
+def test_a_video_that_cannot_be_written_is_one_line_of_the_process(dat, tmp_path):
+    module = 'spike_depth_ros.reconstruction.command'
+    options = ('--size', '42x24', '--rate', 20_000, '--fps', 333.333, '--out', tmp_path / 'a.mp4')
+    done = run_program(sys.executable, '-m', module, dat, *options)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_bag_gives_the_pictures_of_its_stream(tmp_path, capsys):
     bag = bags.write(tmp_path / 'bars', bags.stream(300))
     options = ('--method', 'short', '--every', 40)
     assert reconstruct(bag, *options, '--out', tmp_path / 'out') == 0
     assert len(list((tmp_path / 'out').iterdir())) == (300 - preview.SHORT_PLANES) // 40 + 1
     assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize(
+    'given', [('--bit-order', 'big'), ('--row-order', 'bottom_up'), ('--allow-partial',)]
+)
+def test_options_of_raw_files_are_refused_for_a_bag(tmp_path, capsys, given):
+    bag = bags.write(tmp_path / 'bars', bags.stream(30))
+    assert reconstruct(bag, *given, '--out', tmp_path / 'out') == 1
+    assert capsys.readouterr().err.endswith(f'bars: is a bag: leave out {given[0]}\n')
 
 
 def test_a_bag_shorter_than_a_window_names_an_option_of_this_command(tmp_path, capsys):
@@ -206,8 +257,8 @@ def test_a_link_laid_out_for_the_unfinished_video_is_not_followed(dat, tmp_path)
         (('--size', '42x24', '--out', 'new', '--checkpoint', 'a'), 'with --method learnt'),
         (('--size', '42x24', '--out', 'new', '--method', 'learnt', '--checkpoint', 'unet_lite'),
          "field task is 'depth', expected 'image'"),
-        (('--size', '42x24', '--out', 'a.mp4', '--fps', '70000', '--rate', '20000'),
-         'a.mp4: cannot be written as a video of 42x24 and 70000 pictures a second'),
+        (('--size', '42x24', '--out', 'a.mp4', '--fps', '333.333', '--rate', '20000'),
+         'a.mp4: cannot be written as a video of 42x24 and 333.333 pictures a second: choose'),
         (('--size', '42x24', '--out', '.'), 'is not empty; expected a new or empty folder'),
     ],
 )  # fmt: skip

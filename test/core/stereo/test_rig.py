@@ -159,6 +159,25 @@ def test_cameras_that_are_no_pair_are_refused_in_one_line(left, right, reason):
     assert '\n' not in str(caught.value)
 
 
+def test_an_eye_cut_from_the_edge_of_a_picture_is_aligned_by_whole_columns():
+    k, p = (replaced(values, n2=20.5) for values in (RIG.right.k, RIG.right.p))
+    rig = StereoRig(RIG.left, dataclasses.replace(RIG.right, k=k, p=p))
+    assert rig.rectifications == (None, None)
+    left, right = rig.aligned
+    assert left is None
+    x, y = right.sources(250, 400)
+    np.testing.assert_allclose(x, np.tile(np.arange(400) - rig.offset_px, (250, 1)), atol=1e-3)
+    np.testing.assert_allclose(y, np.tile(np.arange(250)[:, None], 400), atol=1e-3)
+
+
+def test_an_eye_with_distortion_is_aligned_to_one_that_is_cut_from_the_edge():
+    k, p = (replaced(values, n2=20.5) for values in (RIG.left.k, RIG.left.p))
+    wide = dataclasses.replace(RIG.right, d=WIDE, distortion_model='plumb_bob')
+    rig = StereoRig(dataclasses.replace(RIG.left, k=k, p=p), wide)
+    aligned, usual = (one[1].sources(250, 400)[0] for one in (rig.aligned, rig.rectifications))
+    np.testing.assert_allclose(aligned[:, :221], usual[:, 179:], atol=1e-3)
+
+
 def test_calibrations_are_read_from_files(tmp_path):
     paths = []
     for name, camera in (('left', RIG.left), ('right', RIG.right)):

@@ -59,6 +59,17 @@ def test_faulty_pixels_have_the_bits_of_a_nearest_good_one(planes, height, width
     np.testing.assert_array_equal(found, packing.pack(unpacked, order))  # padding stays 0
 
 
+@pytest.mark.parametrize('axes', [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_the_order_of_planes_in_memory_changes_nothing(axes):
+    faulty = np.zeros(SHAPE, bool)
+    faulty[0, 0] = True
+    packed = packing.pack(np.random.default_rng(0).random((9, *SHAPE)) < 0.5)
+    expected = correction(faulty).replace_faulty(packed, 'little')
+    assert (expected != packed).any()
+    stored = np.ascontiguousarray(packed.transpose(axes)).transpose(np.argsort(axes))
+    np.testing.assert_array_equal(correction(faulty).replace_faulty(stored, 'little'), expected)
+
+
 def test_planes_without_faulty_pixels_are_not_copied():
     packed = np.zeros((2, 20, 3), np.uint8)
     assert correction().replace_faulty(packed, 'little') is packed

@@ -185,6 +185,19 @@ def test_camera_info_gives_the_focal_length_and_may_not_change_the_size(ingest, 
     assert ingest.size_problem == ''
 
 
+def test_focal_lengths_that_are_none_in_pixels_leave_the_camera_as_it_was(ingest, warnings):
+    ingest.on_camera_info(camera_info(fx=321.0))
+    ingest.on_camera_info(camera_info(fx=0.8))
+    assert ingest.camera.fx_px == 321.0
+    assert (
+        'camera_info: K has focal lengths 0.8 and 0.8; expected pixels above 1'
+        in (warnings['camera_info'])
+    )
+    assert ingest.camera_problem == warnings['camera_info']
+    ingest.on_camera_info(camera_info(fx=0.0))
+    assert (ingest.camera.fx_px, ingest.camera_problem) == (None, '')
+
+
 def test_a_size_that_the_packets_do_not_have_is_not_taken(ingest, warnings):
     ingest.on_camera_info(camera_info(fx=321.0))
     ingest.on_spikes(packet(0))

@@ -51,6 +51,18 @@ def test_a_dat_file_is_bottom_up_with_the_lowest_bit_leftmost(tmp_path):
         recording.planes[0, 0, 0] = 1
 
 
+@pytest.mark.parametrize(
+    'given', [{'bit_order': 'little'}, {'row_order': 'top_down'}, {'allow_partial': True}]
+)
+@pytest.mark.parametrize('name', ['a.npy', 'a.npz'])
+def test_options_of_raw_files_are_refused_for_others(tmp_path, name, given):
+    np.save(tmp_path / 'a.npy', spikes())
+    np.savez(tmp_path / 'a.npz', **own())
+    option = next(iter(given)).replace('_', '-')
+    with pytest.raises(RecordingError, match=f'expected a raw file with --{option}: leave it out'):
+        open_recording(tmp_path / name, **given)
+
+
 def test_a_truncated_dat_names_both_numbers_and_the_remedy(tmp_path):
     path = tmp_path / 'cut.dat'
     path.write_bytes(as_dat(spikes())[:-3])
@@ -101,6 +113,14 @@ def test_an_archive_carries_rate_camera_and_truth(tmp_path):
     np.testing.assert_array_equal(recording.camera_matrix, np.diag([40, 40, 1]))
     np.testing.assert_allclose(recording.truth.nearest(5), 1.5)
     assert np.isnan(recording.truth.nearest(6)).all()
+
+
+def test_true_depth_may_have_the_other_byte_order(tmp_path):
+    depth = np.full((1, 3, 8), 1500, '>u2')
+    np.savez(tmp_path / 'a.npz', **own(depth=depth))
+    truth = open_recording(tmp_path / 'a.npz').truth
+    assert truth.depth.dtype == np.float32
+    np.testing.assert_allclose(truth.depth, 1.5)
 
 
 def two_eyes(**changed):
@@ -209,7 +229,7 @@ def own(**more):
         ),
         (
             {'packed': np.zeros((2, 3, 1), np.uint8), 'width': 8, 'depth': np.zeros((2, 3, 8))},
-            r'"depth" is float64 \[2, 3, 8\], expected numbers \[1, 3, 8\]',
+            r'"depth" is float64 \[2, 3, 8\], expected metres as float, or .* \[1, 3, 8\]',
         ),
         ({'packed': OWN, 'width': [8, 8]}, r'"width" is int64 \[2\]; expected an integer'),
         ({'packed': OWN, 'width': 'wide'}, r'"width" is <U4 \[\]; expected an integer'),
@@ -237,6 +257,10 @@ def own(**more):
         ),
         ({**own(), 'depth': MAPS[:0], 'depth_planes': np.zeros(0, int)}, r'int64 \[0\]; expected'),
         ({**own(), 'depth': MAPS.astype(str)}, '"depth" is <U'),
+        *(
+            ({**own(), 'depth': MAPS.astype(kind)}, f'"depth" is {kind}.* expected metres as fl')
+            for kind in ('int16', 'int32', 'uint8', 'uint32')
+        ),
         ({'packed': np.array([None])}, '"packed" is damaged or in another format'),
     ],
 )

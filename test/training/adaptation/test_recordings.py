@@ -130,7 +130,9 @@ def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
     [
         ('rate_hz', 1e-300, 'option rate_hz is 1e-300, expected 0.001 to 1e'),
         ('rate_hz', float('nan'), 'option rate_hz is nan'),
-        ('fx', float('inf'), 'option fx is inf, expected at most 1e'),
+        ('fx', float('inf'), 'option fx is inf, expected pixels, above 1 and at most 1e'),
+        ('fx', 0.9, r'option fx is 0\.9'),
+        ('fx', -1.0, 'option fx is -1'),
         ('fx', float('nan'), 'option fx is nan'),
         ('fx', 1e300, 'option fx is 1e'),
     ],

@@ -214,6 +214,10 @@ def test_nothing_is_left_behind_when_it_fails(tmp_path):
         ({'rate': 0}, 'rate is 0: expected planes a second'),
         ({'start': 9}, r'expected a part of the 0\.17 s between'),
         ({'planes_per_packet': 0}, 'planes_per_packet is 0: expected 1 or more'),
+        (
+            {'planes_per_packet': 300, 'rate': 6000.0, 'size': '4096x4096'},
+            '300 planes of 4096x4096 little in a packet; expected at most .*: lower --planes',
+        ),
         ({'transform': 'authors'}, "images of 90x60: expected at least 1216x352 for the authors'"),
         ({'clip': 'x'}, "clip is 'x': expected --clip with one of"),
         ({'data': {}}, r'0 data sets: expected one, --data\.NAME PATH'),

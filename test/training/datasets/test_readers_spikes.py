@@ -406,6 +406,11 @@ class TestBag:
         with pytest.raises(DataSetError, match="camera_info: distortion model 'ds'; expected"):
             readers.read('rosbag', str(tmp_path / 'bag'))
 
+    def test_a_normalised_focal_length_is_refused(self, tmp_path):
+        record(tmp_path / 'bag', spikes(40), fx=0.8)
+        with pytest.raises(DataSetError, match=r'K has focal lengths 0\.8 and 0\.8; expected'):
+            readers.read('rosbag', str(tmp_path / 'bag'))
+
     def test_a_gap_begins_another_clip(self, tmp_path):
         planes = spikes(100)
         record(tmp_path / 'bag', planes, skip=(50,), depth=[(55, '32FC1', METRES)] * 1)

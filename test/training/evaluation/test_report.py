@@ -31,7 +31,7 @@ def test_it_is_json_whatever_was_predicted(tmp_path):
     content = report()
     content['sets'] = {'source_indoor': evaluate_set(holes, INFO, ramp_set(), {})}
     path = tmp_path / 'report.json'
-    path.write_bytes(reports.to_json(content))  # refuses NaN and infinities
+    path.write_bytes(reports.to_json(content))
     assert reports.read_report(path) == content
     found = content['sets']['source_indoor']
     assert found['predictors']['network']['boundary_f1'] is None
@@ -62,6 +62,14 @@ def test_a_checkpoint_carries_the_few_figures_that_matter():
         for name in ('abs_rel', 'delta1')
         for scaled in ('', '_median_scaled')
     } | {'indoor_interval_coverage', 'target_indoor_interval_coverage'}
+
+
+def test_what_is_not_finite_is_not_stored():
+    metrics = {'psnr': math.inf, 'ssim': 1.0, 'bad2': math.nan}
+    assert reports.finite(metrics) == {'ssim': 1.0}
+    assert json.loads(reports.to_json({'rows': [metrics]})) == {
+        'rows': [{'psnr': None, 'ssim': 1.0, 'bad2': None}]
+    }
 
 
 def test_the_first_lines_tell_whether_controls_are_beaten(capsys):

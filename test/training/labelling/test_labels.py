@@ -523,6 +523,7 @@ def test_wrong_settings_are_named(weights, pictures, tmp_path, wrong, message):
         ({}, 'a video has no camera matrix'),
         ({'fx': 100.0, 'hfov': 60.0}, 'a video has no camera matrix'),
         ({'fx': -5.0}, 'fx is -5'),
+        ({'fx': 0.9}, r'fx is 0\.9: expected pixels, above 1 and at most 1e'),
         ({'fx': float('nan')}, 'fx is nan'),
         ({'hfov': 180.0}, 'hfov is 180: expected 1 to 175 degrees'),
     ],

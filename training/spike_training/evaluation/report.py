@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from spike_depth_ros.evaluation.controls import (
     control_name,
 )
 from spike_depth_ros.evaluation.results import INTERVAL
-from spike_depth_ros.metrics import STRUCTURE_METRICS
+from spike_depth_ros.metrics import STRUCTURE_METRICS, without_nan
 from spike_depth_ros.result_tables import print_table
 from spike_training.errors import ConfigError, one_line
 
@@ -94,6 +95,11 @@ def checkpoint_metrics(report: Mapping[str, Any]) -> dict[str, float]:
         covered = scores['uncertainty']['interval_coverage']
         metrics[f'{part}{scores["part"]}_interval_coverage'] = covered
     return {name: round(value, 4) for name, value in metrics.items() if value is not None}
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that a checkpoint can store: not the infinite PSNR of equal pictures."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def show(report: Mapping[str, Any]) -> None:
@@ -178,5 +184,5 @@ def cell(value: float | None) -> str:
 
 
 def to_json(report: Mapping[str, Any]) -> bytes:
-    """Encode a report as the contents of its JSON file."""
-    return (json.dumps(report, indent=2, allow_nan=False) + '\n').encode()
+    """Encode a report as the contents of its JSON file; None for NaN and infinities."""
+    return (json.dumps(without_nan(report), indent=2, allow_nan=False) + '\n').encode()

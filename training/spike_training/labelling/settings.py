@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from spike_depth_ros.arguments import MAX_FX_PX
+from spike_depth_ros.calibration import MIN_FX_PX
 from spike_training.errors import ConfigError
 
 Picture = Literal['interval', 'learnt', 'frame']
@@ -21,9 +23,6 @@ WINDOW_STEP = 1000
 
 LONGEST = 1 << 16
 """Planes of a window, at most."""
-
-MAX_FX_PX = 1e6
-"""Largest focal length, pixels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +78,11 @@ class Video:
                 'a video has no camera matrix: expected its focal length, --fx PIXELS, or its '
                 'horizontal field of view, --hfov DEGREES'
             )
-        if self.fx_px and not 0 < self.fx_px <= MAX_FX_PX:
-            raise ConfigError(f'fx is {self.fx_px:g}: expected pixels, up to {MAX_FX_PX:g}')
+        if self.fx_px and not MIN_FX_PX < self.fx_px <= MAX_FX_PX:
+            raise ConfigError(
+                f'fx is {self.fx_px:g}: expected pixels, above {MIN_FX_PX:g} and at most '
+                f'{MAX_FX_PX:g}'
+            )
         if self.hfov_deg and not 1 <= self.hfov_deg <= 175:
             raise ConfigError(f'hfov is {self.hfov_deg:g}: expected 1 to 175 degrees')
 

@@ -39,7 +39,7 @@ from spike_training.errors import ConfigError
 from spike_training.evaluation.fused import fused_metrics, show_fused
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
-from spike_training.evaluation.report import checkpoint_metrics, show, to_json
+from spike_training.evaluation.report import checkpoint_metrics, finite, show, to_json
 from spike_training.evaluation.translation import show_translation, translation_metrics
 from spike_training.evaluation.upsampling import show_upsampling, upsampling_metrics
 from spike_training.runs.build import Work, context, make_work
@@ -260,7 +260,7 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
         else:
             report = evaluate_network(config, info, network, device)
             metrics, show_report = checkpoint_metrics(report), show
-    save(model, weights, dataclasses.replace(info, metrics=metrics))
+    save(model, weights, dataclasses.replace(info, metrics=finite(metrics)))
     write_atomically(config.out / REPORT, to_json(report))
     if config.evaluate.export and info.inputs[0] in ('spikes', 'depth'):
         from spike_training.runs.export import export

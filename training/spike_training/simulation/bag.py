@@ -25,6 +25,7 @@ from spike_depth_ros.conversion.spike_bag import (
     TimedMessage,
     depth_message,
     frame_messages,
+    packet_problem,
     write_messages,
 )
 from spike_depth_ros.result_files import UNFINISHED, move_to_new
@@ -112,7 +113,8 @@ class ClipBag:
         frames: Whether the clip's frames lie beside the spikes, as this camera's pixels.
 
     Raises:
-        ConfigError: There is no frame in the span, though they are asked for.
+        ConfigError: There is no frame in the span, though they are asked for, or packets are
+            too large.
     """
 
     def __init__(
@@ -134,6 +136,8 @@ class ClipBag:
                 f'{span.end_s:g} s: choose other --start and --seconds'
             )
         self._geometry = Geometry(settings.height, settings.width)
+        if problem := packet_problem(self._geometry, min(planes_per_packet, span.planes)):
+            raise ConfigError(f'{problem}: lower --planes_per_packet')
         size = settings.width, settings.height
         self._calibration = given = Calibration.from_matrix(camera.matrix, *size)
         self._stream = PacketStream(self._geometry, settings.rate_hz, given, span.stamp_ns)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spike_depth_ros import arguments
+from spike_depth_ros.calibration import MIN_FX_PX
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ, NpyFile
@@ -19,9 +20,6 @@ from spike_depth_ros.stream.vidar import read_part
 from spike_training.datasets.clip import Depth, Grey, Matrix
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
-
-MAX_FX_PX = 1e6
-"""Largest focal length, pixels."""
 
 
 def dat_planes(
@@ -136,12 +134,15 @@ def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
     Return None for a focal length of 0, which means unknown.
 
     Raises:
-        DataSetError: The focal length is not finite, or too large.
+        DataSetError: The focal length is none in pixels.
     """
-    if not fx <= MAX_FX_PX:
-        raise DataSetError(f'option fx is {fx:g}, expected at most {MAX_FX_PX:g} pixels')
-    if fx <= 0:
+    if fx == 0:
         return None
+    if not MIN_FX_PX < fx <= arguments.MAX_FX_PX:
+        raise DataSetError(
+            f'option fx is {fx:g}, expected pixels, above {MIN_FX_PX:g} and at most '
+            f'{arguments.MAX_FX_PX:g}; 0: unknown'
+        )
     return files.centred_camera(fx, (geometry.height, geometry.width))
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.calibration import Calibration, CalibrationError, check_focal_lengths
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
@@ -208,12 +208,14 @@ def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectificat
     there is a rectification.
 
     Raises:
-        DataSetError: The distortion cannot be used.
+        DataSetError: The calibration cannot be used.
     """
-    if fx > 0 or eye.calibration is None:
+    if fx or eye.calibration is None:
         return recordings.centred_camera(fx, eye.geometry), None
     given = eye.calibration
     try:
+        if given.k[0] > 0:
+            check_focal_lengths(given.k[0], given.k[4], 'K')
         lens = Rectification(given) if any(given.d) else None
     except CalibrationError as error:
         raise DataSetError(f'{root}: {eye.topics[0]}, camera_info: {error}') from error
