@@ -24,7 +24,7 @@ from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.window import Window, reference_index
 
-RESULTS = ('summary.json', 'depth_*.png', 'depth.gif', 'methods.png')
+RESULTS = ('summary.json', f'depth_{"[0-9]" * 6}*.png', 'depth.gif', 'methods.png')
 """Patterns of the files that a run writes, beside the logs."""
 
 PNG_FILES = 4
