@@ -10,6 +10,7 @@ Colours of depth and of special values are those of ``depth_colours``.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from spike_depth_ros.depth_colours import (
     Rgb,
     colour_map,
 )
+from spike_depth_ros.result_files import write_atomically
 
 FloatArray: TypeAlias = 'npt.NDArray[np.floating[Any]]'  # numpy 1.21 cannot subscript it
 
@@ -203,7 +205,8 @@ def save_png(image: Rgb, path: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    Image.fromarray(image).save(path, 'PNG', optimize=True)
+    Image.fromarray(image).save(content := io.BytesIO(), 'PNG', optimize=True)
+    write_atomically(path, content.getvalue(), sync=False)
 
 
 def save_gif(frames: Sequence[Rgb], path: Path, fps: float) -> None:

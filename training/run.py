@@ -45,6 +45,14 @@ COMMANDS = {
 
 TRAINING = ('bicross', 'train')
 
+_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), 'free space there') | {
+    errno.EACCES: 'allow it, or choose another place',
+    errno.EROFS: 'choose another place',
+    errno.EISDIR: 'give a file, not a folder',
+    errno.ENOTDIR: 'give a folder, not a file',
+}
+"""What the user can do about errors of files."""
+
 RENAMED = {
     'evaluate_real': 'evaluate with the same --data.NAME, and --samples for --frames',
     'inputs': 'evaluate --inputs_only true, and --samples for --scenes and --frames',
@@ -97,9 +105,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in _REMEDIES:
             raise
-        print(f'{program}: {one_line(error)}: free space there{_goes_on(name)}', file=sys.stderr)
+        print(
+            f'{program}: {one_line(error)}: {_REMEDIES[error.errno]}{_goes_on(name)}',
+            file=sys.stderr,
+        )
         sys.exit(1)
     except KeyboardInterrupt as end:
         print(f'\ninterrupted{_goes_on(name)}', file=sys.stderr)

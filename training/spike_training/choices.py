@@ -15,6 +15,9 @@ ADABN_BATCHES = 30
 ADABN_BATCH_SIZE = 16
 """Batches from which AdaBN estimates statistics, and windows of each, if not given."""
 
+LARGEST_SEED = (1 << 31) - 1
+"""Largest seed; the scenes of a target have those above."""
+
 LONGEST_BIN = 126
 """Planes of a bin of simulated spikes at most: their charge, and the one left, fit into int32."""
 

@@ -281,6 +281,15 @@ def test_another_topic_or_replaced_input_is_refused_with_both_names(
     finally:
         moving_wall.write_bytes(planes)
     assert '\n' not in str(error.value)
+    # Another camera beside it.
+    camera = moving_wall.parent / 'K.txt'
+    kept = camera.read_bytes() if camera.exists() else None
+    try:
+        camera.write_text('61 0 19.5\n0 61 11.5\n0 0 1\n')
+        with pytest.raises(ConfigError, match=r'camera and depth of .* \(replaced since\)'):
+            resume()
+    finally:
+        camera.unlink() if kept is None else camera.write_bytes(kept)
     assert path.read_bytes() == before
 
 

@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from clips import Sliding, write_folder
 
 from spike_depth_ros.checkpoint import save
 from spike_training.commands.evaluate import evaluate
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.runs.export import RANDOM_INFO, random_checkpoint
 from spike_training.settings.config import RunConfig, to_yaml
@@ -251,6 +252,17 @@ def test_threads_of_the_command_or_its_config_take_effect(command, files, of_con
         assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
     finally:
         cv2.setNumThreads(-1)
+
+
+def test_inputs_of_recordings_without_depth_are_refused(files, tmp_path):
+    np.save(tmp_path / 'planes.npy', np.zeros((300, 32, 48), bool))
+    config = load_config(files / 'c.yaml')
+    config.data.recordings = {'npz': f'{tmp_path / "planes.npy"},fx=60'}
+    config.target = None
+    (tmp_path / 'c.yaml').write_text(to_yaml(config))
+    with pytest.raises(DataSetError, match='nothing to score: expected test recordings with dep'):
+        evaluate(tmp_path / 'c.yaml', tmp_path / 'inputs', inputs_only=True)
+    assert not (tmp_path / 'inputs').exists()
 
 
 def test_a_number_of_threads_below_0_is_refused(files):

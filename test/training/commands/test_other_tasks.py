@@ -54,6 +54,28 @@ def test_an_unknown_network_is_not_exported(upsample, tmp_path):
     assert str(caught.value) == expected
 
 
+def test_random_weights_replace_no_file(upsample, tmp_path):
+    before = upsample.read_bytes()
+    with pytest.raises(ConfigError, match='exists: expected another out for random weights, or'):
+        export.export(upsample)
+    assert upsample.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        lambda out: export.export(out / 'o.safetensors'),
+        lambda out: adabn.adabn(Path('unet_lite'), out / 'o.safetensors', CONFIGS / 'smoke.yaml'),
+        lambda out: world.show_world(out / 'o.png'),
+    ],
+)
+def test_a_folder_as_output_is_refused_before_the_work(command, tmp_path):
+    for name in ('o.safetensors', 'o.png'):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match=r'out is .*: expected a file \.'):
+        command(tmp_path)
+
+
 def test_a_translator_is_not_exported(tmp_path):
     info = TranslationInfo(
         architecture='translator', settings={}, stage='ctn', package_version='0.1.0'

@@ -180,6 +180,26 @@ class TestFolder:
         (clip,) = readers.read('folder', f'{tmp_path},frame_hz=10')
         np.testing.assert_allclose(clip.times_s[:3], [0, 0.1, 0.3])
 
+    @pytest.mark.parametrize(
+        ('names', 'times'),
+        [
+            (('cam1_9', 'cam1_10', 'cam1_12'), [9, 10, 12]),
+            (('run1_8', 'run1_9', 'run2_3'), [18, 19, 23]),
+            (('m\u00b2_1', 'm\u00b2_2', 'm\u00b2_4'), [1, 2, 4]),
+            (('left', 'middle', 'right'), [0, 1, 2]),
+        ],
+    )
+    def test_times_are_the_numbers_of_frames(self, tmp_path, names, times):
+        for name in names:
+            picture(tmp_path / f'images/{name}.png')
+        texts(tmp_path / 'K.txt', '30 0 19.5', '0 31 11.5', '0 0 1')
+        (clip,) = readers.read('folder', f'{tmp_path},depth=none,frame_hz=1')
+        np.testing.assert_array_equal(clip.times_s, times)
+
+    def test_the_rate_of_frames_is_finite(self, tmp_path):
+        with pytest.raises(DataSetError, match='frame_hz is inf, expected frames a second'):
+            readers.read('folder', f'{folder(tmp_path)},frame_hz=inf')
+
     @pytest.mark.parametrize('per_metre', [1000, 256, 5000])
     def test_units(self, tmp_path, per_metre):
         folder(tmp_path, per_metre=per_metre)
@@ -290,6 +310,12 @@ class TestTum:
             np.testing.assert_allclose(clip.depth(0), METRES, atol=2e-4)
             assert clip.camera[0, 0] == 520.9
             assert clip.skipped == {'no depth within 0.02 s': ['10.500000.png']}
+
+    def test_the_camera_does_not_depend_on_how_the_folder_is_named(self, root, monkeypatch):
+        monkeypatch.chdir(root / 'rgb')
+        for path in ('..', '../../rgbd_dataset_freiburg2_desk/.'):
+            (clip,) = readers.read('tum', path)
+            assert (clip.name, clip.camera[0, 0]) == ('tum/rgbd_dataset_freiburg2_desk', 520.9)
 
     def test_comments_of_another_encoding_are_passed_over(self, root):
         listed = root / 'rgb.txt'
@@ -431,8 +457,9 @@ class TestDrivingStereo:
 
     def test_stamps(self):
         assert seconds('2018-10-25-07-38-00-250') - seconds('2018-10-25-07-37-59-750') == 0.5
-        with pytest.raises(DataSetError, match="stamp 'noon': expected year-month"):
-            seconds('noon')
+        for stamp in ('noon', '2018-13-25-07-38-00-250', '2018-10-25-07-38-00'):
+            with pytest.raises(DataSetError, match=f"stamp '{stamp}': expected year-month"):
+                seconds(stamp)
 
     def test_sequences_are_cut_where_frames_are_missing(self, tmp_path):
         images, depths = (tmp_path / f'train-{name}' for name in ('left-image', 'depth-map'))

@@ -5,6 +5,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from spike_training.datasets.labels import FILE, Labels, find_labels, write_labe
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.labelling.pictures import SpikePictures, find_pictures, numbered
 from spike_training.labelling.run import label_all
-from spike_training.labelling.settings import LabelSettings, Video
+from spike_training.labelling.settings import LabelSettings, Video, name_source
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 RELATIVE = Labels('tiny', 'Apache-2.0', 'a' * 64, relative=True)
@@ -392,6 +393,18 @@ def test_another_model_and_other_pictures_are_refused(weights, pictures, tmp_pat
     shutil.copytree(tmp_path / 'walk', tmp_path / 'other')
     with pytest.raises(ConfigError, match='holds other labels: source'):
         command(weights, tmp_path / 'out', data={'folder': f'{tmp_path / "other"},depth=none'})
+
+
+def test_sources_are_told_apart_by_their_whole_place(tmp_path, monkeypatch):
+    found = []
+    for name in ('one', 'two'):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        found.append(name_source({'folder': 'walk,depth=none'}, None))
+        found.append(name_source({}, Video(Path('walk.mp4'), fx_px=300.0)))
+    assert len({*map(tuple, found)}) == 4
+    monkeypatch.chdir(tmp_path)
+    assert name_source({'folder': 'one/walk,depth=none'}, None) == found[0]
 
 
 def test_a_folder_of_something_else_or_in_use_is_refused(weights, pictures, tmp_path):

@@ -21,6 +21,11 @@ def test_a_plane_has_no_corners() -> None:
     np.testing.assert_allclose(inside, 1, atol=1e-4)
 
 
+def test_wide_and_low_images_have_shade_too() -> None:
+    shade = ambient_occlusion(torch.rand(1, 16, 640) + 0.2, ONE)
+    assert shade.isfinite().all()
+
+
 def test_the_corner_of_a_room_is_dark_and_an_edge_is_not() -> None:
     away = np.abs(np.arange(61) - 30)
     hollow = np.tile(4 / (1 + 0.02 * away), (40, 1))  # farthest in the middle

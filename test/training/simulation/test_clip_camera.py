@@ -200,6 +200,7 @@ def test_a_transform_that_does_not_fit_says_so():
         ({'height': 0}, 'size is 400x0'),
         ({'rate_hz': 0}, 'rate is 0: expected planes a second'),
         ({'mean_rate': 1.5}, 'mean_rate is 1.5'),
+        ({'seed': 1 << 64}, 'seed is 18446744073709551616: expected 0 to'),
         ({'transform': 'x'}, "transform is 'x': expected aspect or authors"),
         ({'interpolation': 'x'}, "interpolation is 'x': expected flow or linear"),
     ],

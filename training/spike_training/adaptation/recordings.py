@@ -264,14 +264,32 @@ def fingerprint(path: Path) -> str:
         if recording.is_dir():
             files = [one for one in sorted(recording.iterdir()) if one.is_file()]
         for file in files:
-            try:
+            _hash_blocks(digest, file)
+    return digest.hexdigest()
+
+
+def fingerprint_beside(path: Path) -> str:
+    """Return a fingerprint of camera matrices and depth maps beside .dat files.
+
+    Raises:
+        DataSetError: There is no recording, or a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for folder in sorted({one.parent for one in find_recordings(path) if one.is_file()}):
+        for file in (folder / 'K.txt', *sorted((folder / 'depth').glob('*'))):
+            if file.is_file():
                 _hash_blocks(digest, file)
-            except OSError as error:
-                raise DataSetError(f'{file}: cannot be read: {error.strerror}') from error
     return digest.hexdigest()
 
 
 def _hash_blocks(digest: hashlib._Hash, path: Path) -> None:
+    try:
+        _read_blocks(digest, path)
+    except OSError as error:
+        raise DataSetError(f'{path}: cannot be read: {error.strerror}') from error
+
+
+def _read_blocks(digest: hashlib._Hash, path: Path) -> None:
     size = path.stat().st_size
     digest.update(f'{path.name} {size}\n'.encode(errors='surrogateescape'))
     if size <= BLOCKS * BLOCK_BYTES:

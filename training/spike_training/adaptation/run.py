@@ -49,7 +49,12 @@ from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
 from spike_training.adaptation.findings import Findings, find
 from spike_training.adaptation.matching import LEAST_TRIALS, time_scenes
 from spike_training.adaptation.page import PAGE, write_page
-from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
+from spike_training.adaptation.recordings import (
+    Opened,
+    fingerprint,
+    fingerprint_beside,
+    read_clips,
+)
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.schedule import EXPORT_S, TOLERANCE, Schedule
 from spike_training.adaptation.second_eye import SecondEye
@@ -401,6 +406,9 @@ def _init_folder(
         # Not in folders that were begun by an earlier version.
         'topic': arguments.topic,
         'fingerprint of the recordings': [fingerprint(one) for one in arguments.recordings],
+        'camera and depth of the recordings': [
+            fingerprint_beside(one) for one in arguments.recordings
+        ],
         'fingerprint of flat': _fingerprint(arguments.flat),
         'fingerprint of dark': _fingerprint(arguments.dark),
         **_describe_right(arguments.eye, opened),
@@ -452,7 +460,11 @@ _BEFORE_FINGERPRINTS = (
 )  # fmt: skip
 """Settings that an earlier version has stored, too."""
 
-_FINGERPRINTS = {'fingerprint of the recordings': 'recordings', 'fingerprint of right': 'right'}
+_FINGERPRINTS = {
+    'fingerprint of the recordings': 'recordings',
+    'camera and depth of the recordings': 'recordings',
+    'fingerprint of right': 'right',
+}
 """Setting with the paths of what was hashed."""
 
 

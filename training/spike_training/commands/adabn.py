@@ -56,7 +56,7 @@ def adabn(
     if planes < 1:
         raise ConfigError(f'planes is {planes}: expected 1 or more')
     before = find_checkpoint(checkpoint)
-    if out.suffix != '.safetensors' or out.resolve() == before.resolve():
+    if out.suffix != '.safetensors' or out.is_dir() or out.resolve() == before.resolve():
         raise ConfigError(f'out is {out}: expected a file .safetensors other than checkpoint')
     make_folder(out.parent)
     info, weights, correction = load_with_correction(before)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -83,7 +84,8 @@ def curves(
     report = _measure(settings, out, checkpoint, scenes, values, frame_spikes, device)
     write_atomically(out / 'curves.json', to_json(report))
     with style():
-        condition_charts(report).savefig(out / 'curves.png')
+        condition_charts(report).savefig(drawn := io.BytesIO(), format='png')
+    write_atomically(out / 'curves.png', drawn.getvalue())
     show(report)
     print(f'written: {out / "curves.json"}, {out / "curves.png"}')
 

@@ -33,8 +33,13 @@ def export(
         CheckpointError: The architecture is unknown, the checkpoint cannot be used, or the export
             differs from the network.
     """
-    if out.suffix != '.safetensors':
+    if out.suffix != '.safetensors' or out.is_dir():
         raise ConfigError(f'out is {out}: expected a file .safetensors')
+    if checkpoint is None and out.exists():
+        raise ConfigError(
+            f'{out} exists: expected another out for random weights, or --checkpoint {out} to '
+            'export what it holds'
+        )
     from spike_training.runs import export
 
     export.export(out, architecture, seed, checkpoint, calibrate)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
-from spike_training.choices import Style
+from spike_training.choices import LARGEST_SEED, Style
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-from spike_training.settings.config import LARGEST_SEED
 
 
 def show_world(
@@ -55,7 +54,7 @@ def show_world(
     ]
     if not 0 <= seed <= LARGEST_SEED:
         wrong.append(f'seed is {seed}: expected 0 to {LARGEST_SEED}')
-    if out.suffix != '.png':
+    if out.suffix != '.png' or out.is_dir():
         wrong.append(f'out is {out}: expected a file .png')
     if wrong:
         raise ConfigError('; '.join(wrong))

@@ -12,6 +12,7 @@ from typing import Literal
 
 from spike_depth_ros.arguments import MAX_FX_PX
 from spike_depth_ros.calibration import MIN_FX_PX
+from spike_training.datasets import readers
 from spike_training.errors import ConfigError
 
 Picture = Literal['interval', 'learnt', 'frame']
@@ -92,8 +93,12 @@ class Video:
 
 
 def name_source(data: Mapping[str, str], video: Video | None) -> list[str]:
-    """Return the names of what is labelled, to find other sources in the same folder."""
+    """Return the places of what is labelled, to find other sources in the same folder.
+
+    Raises:
+        DataSetError: There is no such reader or option.
+    """
     if video is not None:
         lens = f'fx {video.fx_px:g}' if video.fx_px else f'hfov {video.hfov_deg:g}'
-        return [f'{video.path.name}, {lens}']
-    return [f'{name} {where}' for name, where in data.items()]
+        return [f'{video.path.absolute()}, {lens}']
+    return [readers.whole_place(name, where) for name, where in data.items()]

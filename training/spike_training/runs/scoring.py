@@ -227,12 +227,17 @@ def _score_translation(settings: RunConfig, path: Path, out: Path, device: torch
 
 
 def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:
-    """Write the samples of data sets, or of the config if there are none, to a folder."""
+    """Write the samples of data sets, or of the config if there are none, to a folder.
+
+    Raises:
+        DataSetError: There are none.
+    """
     config = sets.config
     fx = output_limits(config).canonical_fx
-    chosen = sets.sets(device) if sets.places else config_sets(config, device, fx)
+    chosen = [*(sets.sets(device) if sets.places else config_sets(config, device, fx))]
+    _check_scored({'sets': chosen})
     # Without the folder of the run, which does not concern the reader.
-    write_inputs(out, [*chosen], to_yaml(dataclasses.replace(config, out=Path('runs/inputs'))))
+    write_inputs(out, chosen, to_yaml(dataclasses.replace(config, out=Path('runs/inputs'))))
 
 
 def _score_predictions(sets: DataSets, maps: Predictions, out: Path, device: torch.device) -> None:

@@ -55,6 +55,7 @@ def ambient_occlusion(inverse_depth: Tensor, strength: Tensor) -> Tensor:
 def _box_blur(image: Tensor, step: int, axis: int) -> Tensor:
     """Return means over up to ``step`` pixels to either side along an axis."""
     size = image.shape[axis]
+    step = min(step, size - 1)
     total = image.clone()
     for away in range(1, step + 1):
         near, far = (total.narrow(axis, first, size - away) for first in (0, away))

@@ -16,16 +16,21 @@ import yaml
 from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
 from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
-from spike_training.choices import LONGEST_BIN, MEAN_RATE, Device, SensorName, Style, Transform
+from spike_training.choices import (
+    LARGEST_SEED,
+    LONGEST_BIN,
+    MEAN_RATE,
+    Device,
+    SensorName,
+    Style,
+    Transform,
+)
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
 from spike_training.settings.ranges import Problems, above, at_least, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-LARGEST_SEED = (1 << 31) - 1
-"""Largest seed; the scenes of a target have those above."""
 
 MOST_LISTED = 50
 """Largest number of listed problems; an unrelated file may have thousands."""

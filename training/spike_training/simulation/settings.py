@@ -8,7 +8,7 @@ import dataclasses
 from typing import get_args
 
 from spike_depth_ros import arguments
-from spike_training.choices import MEAN_RATE, Interpolation, Transform
+from spike_training.choices import LARGEST_SEED, MEAN_RATE, Interpolation, Transform
 from spike_training.errors import ConfigError
 from spike_training.sensor.parameters import IDEAL, Sensor
 
@@ -48,6 +48,8 @@ class CameraSettings:
             raise ConfigError(f'rate is {self.rate_hz:g}: expected planes a second, 1 to 1e6')
         if not 0 < self.mean_rate <= 1:
             raise ConfigError(f'mean_rate is {self.mean_rate:g}: expected above 0 and at most 1')
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ConfigError(f'seed is {self.seed}: expected 0 to {LARGEST_SEED}')
         for name, choices in (('transform', Transform), ('interpolation', Interpolation)):
             if getattr(self, name) not in get_args(choices):
                 raise ConfigError(

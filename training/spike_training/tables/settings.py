@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from spike_training.settings.config import LARGEST_SEED
+from spike_training.choices import LARGEST_SEED
 from spike_training.settings.method import nearest
 from spike_training.settings.ranges import Problems, above, at_least
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper

@@ -53,7 +53,7 @@ def render(report: Mapping[str, Any], shown: Shown) -> str:
     kind = 'measured' if measured else 'expected'
     known = candidates[0]['evidence'].items() if candidates else ()
     exposure = _brightest(shown.windows)
-    windows, canonical_fx = _windows(recordings['rate_hz'], shown, exposure)
+    windows, canonical_fx = _windows(shown, exposure)
     limits = find_limits(report['match']['distance'], measured=measured)
     in_motion = recordings['windows_with_depth_from_motion']
     improved = f'{math.expm1(limits[0]):+.1%} or less'
@@ -129,7 +129,7 @@ def _tiles(report: Mapping[str, Any], kind: str) -> list[tuple[str, str]]:
 
 
 @torch.inference_mode()
-def _windows(rate_hz: float, shown: Shown, exposure: float) -> tuple[list[dict[str, Any]], float]:
+def _windows(shown: Shown, exposure: float) -> tuple[list[dict[str, Any]], float]:
     """Return held-back windows, with one scale of depth and of uncertainty, and their fx."""
     chosen, seen = (_spread(batches, ROWS) for batches in (shown.windows, shown.seen))
     depths: dict[str, list[FloatImage]] = {}
@@ -168,8 +168,7 @@ def _windows(rate_hz: float, shown: Shown, exposure: float) -> tuple[list[dict[s
         ]
         uncertainty = pictures.uncertainty_panel(percents[k], most, '%')
         panels.append((f'uncertainty: {[*depths][-1]}', uncertainty))
-        seconds = int(window.index[0]) * int(window.planes_per_bin.sum()) / rate_hz
-        rows.append({'seconds': seconds, 'panels': as_png(panels)})
+        rows.append({'number': int(window.index[0]) + 1, 'panels': as_png(panels)})
     return rows, info.canonical_fx
 
 

@@ -118,15 +118,17 @@ def seconds(stamp: str) -> float:
     Raises:
         DataSetError: The text is not a stamp.
     """
-    match = re.fullmatch(r'(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d{3})', stamp)
-    if match is None:
+    match = re.fullmatch(r'(\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)-(\d{3})', stamp)
+    try:
+        if match is None:
+            raise ValueError
+        moment = datetime.datetime.strptime(f'{match[1]} +0000', '%Y-%m-%d-%H-%M-%S %z')
+    except ValueError:
         raise DataSetError(
             f'stamp {stamp!r}: expected year-month-day-hour-minute-second-millisecond after the '
             "sequence and _ in a file's name"
-        )
-    *parts, milliseconds = (int(part) for part in match.groups())
-    moment = datetime.datetime(*parts, tzinfo=datetime.timezone.utc)  # type: ignore[arg-type, misc]
-    return moment.timestamp() + milliseconds / 1000
+        ) from None
+    return moment.timestamp() + int(match[2]) / 1000
 
 
 def _camera(root: Path, sequence: str, size: str, fx: float, image: Path) -> Matrix:

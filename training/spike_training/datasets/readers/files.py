@@ -511,7 +511,7 @@ def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
 
 
 def _part(text: str) -> tuple[int, float, str]:
-    return (0, float(text), '') if text.isdigit() else (1, 0.0, text)
+    return (0, float(text), '') if text.isdecimal() else (1, 0.0, text)
 
 
 def _size(image: npt.NDArray[Any]) -> str:

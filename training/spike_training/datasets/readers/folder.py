@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def read(
     files.folders(root, TREE)
     if depth not in ('', 'none'):
         raise DataSetError(f'option depth is {depth!r}, expected none, or leave it out')
-    if not frame_hz >= 0:
+    if not 0 <= frame_hz < math.inf:
         raise DataSetError(f'option frame_hz is {frame_hz:g}, expected frames a second, or 0')
     found = [root] if _images(root) else _recordings(root)
     return [_read(one, root, per_metre, frame_hz, fx, bool(depth)) for one in found or [root]]
@@ -97,7 +98,9 @@ def _read(
     images = files.list_files(
         _images(folder) or folder / IMAGE_FOLDERS[0], files.IMAGE_SUFFIXES, TREE
     )
-    name = '/'.join(['folder', root.name, *folder.relative_to(root).parts])
+    name = '/'.join(
+        ['folder', os.path.basename(os.path.abspath(root)), *folder.relative_to(root).parts]
+    )
     labels, depth_name = None, 'depth'
     if not without_depth:
         labels, depth_name = _labels(folder, root)
@@ -124,7 +127,10 @@ def _read(
 
 def _numbers(images: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return the numbers of the frames: those in their names, else their positions."""
-    digits = [''.join(c for c in path.stem if c.isdigit()) for path in images]
+    found = [re.findall(r'\d+', path.stem) for path in images]
+    if len({tuple(one[:-1]) for one in found}) == 1:
+        found = [one[-1:] for one in found]  # the same before the number of each frame
+    digits = [''.join(one) for one in found]
     # Long numbers are stamps of an unknown unit.
     if all(0 < len(text) <= 8 for text in digits):
         numbers = np.array([int(text) for text in digits], np.float64)

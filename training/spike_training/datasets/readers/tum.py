@@ -10,6 +10,7 @@ cameras of fr1, fr2 and fr3, which are used where the folder's name includes the
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def read(root: Path, per_metre: float = 5000.0, fx: float = 0.0) -> list[Clip]:
             kept and named, as there may be more of them.
     """
     files.folders(root, TREE)
+    root = Path(os.path.abspath(root))  # its name tells the camera
     sequences = sorted(path.parent for path in [*root.glob('rgb.txt'), *root.glob('*/rgb.txt')])
     if not sequences:
         raise files.missing(root / 'rgb.txt', TREE)
