@@ -241,9 +241,8 @@ class HybridSettings:
     def __post_init__(self) -> None:
         _check_sizes(self, 'temporal_features', 'temporal_blocks', 'temporal_dim', 'dim', 'layers')
         _check_sizes(self, 'heads', 'features', 'head')
-        for name, factor in (('temporal_features', 8), ('temporal_dim', 4), ('dim', self.heads)):
-            if getattr(self, name) % factor:
-                size = getattr(self, name)
+        for name, factor in (('temporal_features', 8), ('temporal_dim', 4)):
+            if (size := getattr(self, name)) % factor:
                 raise ValueError(f'{name} is {size}: expected a multiple of {factor}')
 
 

@@ -645,11 +645,8 @@ def _read(
         raise CheckpointError(
             f'{path}: truncated or not a .safetensors file ({one_line(error)})'
         ) from None
-    except (TypeError, AttributeError) as error:  # of bfloat16, and of 8 bits
-        raise CheckpointError(
-            f'{path}: has weights of a type that numpy does not have ({one_line(error)}); '
-            'expected float16 or float32: convert them'
-        ) from None
+    except TypeError as error:
+        raise CheckpointError(f'{path}: {error}') from None
     if METADATA_KEY not in metadata:
         raise CheckpointError(
             f'{path}: has no metadata {METADATA_KEY}; expected a checkpoint of this package'
@@ -698,9 +695,23 @@ def _check_size_of_metadata(path: Path) -> None:
         )
 
 
+_OF_NUMPY = {
+    'BOOL',
+    'F16',
+    'F32',
+    'F64',
+    *(f'{kind}{bits}' for kind in 'IU' for bits in (8, 16, 32, 64)),
+}
+"""Types of tensors in a file that numpy itself has."""
+
+
 def _get_all(file: Any) -> Tensors:
     # An open file has keys(), but does not iterate.
     names = file.keys()
+    for name in names:
+        # numpy has others where a package such as ml_dtypes is imported.
+        if (kind := file.get_slice(name).get_dtype()) not in _OF_NUMPY:
+            raise TypeError(f'weights are of type {kind}; expected F16 or F32: convert them')
     return {name: file.get_tensor(name) for name in names}
 
 

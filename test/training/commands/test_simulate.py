@@ -94,13 +94,13 @@ def test_what_is_there_is_not_simulated_again(recording, simulated, tmp_path, ca
     assert sound == contents(simulated)
     first, second, *_ = windows(tmp_path)
     second.unlink()
-    (second.parent / f'.{second.name}.killed').write_bytes(b'half')
+    (second.parent / f'.{second.name}.killed.unfinished').write_bytes(b'half')
     before = first.stat().st_mtime_ns
     simulate(recording, tmp_path, **SETTINGS)
     assert '1 windows of 24 planes' in capsys.readouterr().out.splitlines()[-2]
     assert contents(tmp_path) == sound
     assert first.stat().st_mtime_ns == before
-    assert not list(tmp_path.rglob('.*killed'))
+    assert not list(tmp_path.rglob('.*unfinished'))
 
 
 def test_a_killed_run_goes_on(tmp_path):

@@ -132,7 +132,7 @@ def test_distillation_draws_the_student_to_the_teacher(batch):
     before = gap()
     for _ in range(20):
         teacher, output = stage._both(batch)
-        loss, _ = stage._distil(teacher, output, stage.supervision.label(batch).depth)
+        loss, _ = stage._distil(teacher, output, stage.supervision.label(batch))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kind joint: both phases of BiCross in one step."""
 
+import dataclasses
+
 import pytest
 import torch
 from networks import MODEL, SMALL
@@ -196,7 +198,7 @@ class TestRuns:
 
     def test_epochs_are_compared_once_they_are_steps(self, tmp_path):
         config = self.run_of(tmp_path, target_steps=4, epochs=0.1)
-        config.target.recordings = {'dat': 'x'}
+        config.target = dataclasses.replace(TARGET, recordings={'dat': 'x'})
         assert problems_of(config) == []
         config.stages[1].epochs, config.stages[1].steps = None, 3
         assert problems_of(config) != []
