@@ -243,6 +243,7 @@ class TestCheckpoint:
         } <= names
         assert not any('mask_token' in name for name in names)
 
+    @pytest.mark.long  # twenty seconds of torch.export
     def test_it_exports_with_free_sizes(self):
         pytest.importorskip('onnxruntime')
         from spike_training.runs.export import MAX_DIFFERENCE, relative_difference, to_onnx

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 import yaml
@@ -60,7 +59,6 @@ def trained(tmp_path_factory):
     """The folder of a complete run."""
     config = run_of(tmp_path_factory.mktemp('runs') / 'run')
     config.data.width = 64
-    config.evaluate.export = True
     config.train.picture_every = config.train.validate_every = 3
     pipeline.run(config, PageWriter().write)
     return config.out
@@ -219,18 +217,6 @@ class TestStage:
         page = (trained / 'index.html').read_text()
         assert 'Depth from spikes and a frame' in page
         assert 'frame missing' in page
-
-    def test_the_export_takes_a_frame_or_none(self, trained):
-        session = onnxruntime.InferenceSession(str(trained / 'model.onnx'))
-        counts = np.ones((1, 9, 32, 64), np.uint16)
-        feeds = {'counts': counts, 'planes_per_bin': np.full(9, 14, np.int32)}
-        seen, missing = (np.full((1, 3, 32, 64), value, np.float32) for value in (0.5, np.nan))
-        with_frame, without = (
-            session.run(['depth'], feeds | {'frame': frame})[0] for frame in (seen, missing)
-        )
-        assert with_frame.shape == without.shape == (1, 1, 32, 64)
-        assert np.isfinite(without).all()
-        assert not np.array_equal(with_frame, without)
 
     @pytest.mark.parametrize(
         ('changes', 'told'),
