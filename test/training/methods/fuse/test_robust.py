@@ -156,6 +156,12 @@ def test_wrong_settings_are_told_in_one_line(tmp_path, changes, told):
     assert '\n' not in found[0]
 
 
+def test_an_unknown_network_is_told(tmp_path):
+    config = run_of(tmp_path)
+    config.model.architecture = 'fuse_light'
+    assert any('fuse_light' in one for one in problems_of(config))
+
+
 def test_good_settings_are_good(tmp_path):
     assert problems_of(run_of(tmp_path)) == []
     assert problems_of(run_of(tmp_path, dropped=0.45, other_scene=0.1)) == []

@@ -126,7 +126,7 @@ class RobustConfig(FuseConfig):
             yield f'init_from is {self.init_from!r}: expected {self.teacher!r}, as teacher'
         elif teacher := next((one for one in before if one.name == self.teacher), None):
             own, other = (_sizes(one.resolve(config).model) for one in (self, teacher))
-            for name in own.keys() | other.keys():
+            for name in sorted(own.keys() | other.keys()):
                 if own.get(name) != other.get(name):
                     yield (
                         f'settings.{name} is {own.get(name)}, that of {self.teacher} '
@@ -140,7 +140,10 @@ OF_FUSION = ('uses', 'fusion', 'heads', 'paper_exact')
 
 def _sizes(model: ModelConfig) -> dict[str, Any]:
     """Return the settings of a network but for those of fusion, with defaults."""
-    defaults = {one.name: one.default for one in dataclasses.fields(SETTINGS[model.architecture])}
+    known = SETTINGS.get(model.architecture)  # another one is told elsewhere
+    defaults = (
+        {} if known is None else {one.name: one.default for one in dataclasses.fields(known)}
+    )
     found = defaults | model.settings
     return {name: value for name, value in found.items() if name not in OF_FUSION}
 
