@@ -20,6 +20,7 @@ from std_msgs.msg import Float64, Header
 
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.command import main as evaluate_bag
+from spike_depth_ros.evaluation.scores import CSV_COLUMNS
 from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.evaluation import EvaluationNode
@@ -74,8 +75,8 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     live, shares = tmp_path / 'live', []
     ros_node.create_subscription(Float64, 'evaluation/delta1', shares.append, QUEUE)
     live.mkdir()
-    for name in ('metrics.json', 'windows_other.csv'):
-        (live / name).write_text('of an earlier run')
+    (live / 'metrics.json').write_text('of an earlier run')
+    (live / 'windows_other.csv').write_text(','.join(CSV_COLUMNS))  # of another model
     processes.start('depth', *depth_parameters(**NODE))
     processes.start('evaluation', *depth_parameters(out=live))
     spin(lambda: {'stream', 'evaluation'} <= set(listener.status), what='both nodes')
