@@ -7,7 +7,9 @@
 from the repository's root, once ``run.py table`` has trained the stages. A discriminator that the
 trained network or translator works against should end near 0.5, as it cannot tell the domains
 apart. With ``--alone 200`` each stage is trained anew for that many steps with the weights of the
-adversarial gradients at 0: one that stays near 0.5 then is too weak to teach anything.
+adversarial gradients at 0: one that stays near 0.5 then is too weak to teach anything. Of a
+translator that is trained beside depth (T2Net) it also tells how much it changes pictures, in the
+mean: those of the source, which it translates, and of the target, which it should leave.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import dataclasses
 import json
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,9 @@ ADVERSARIAL = {
     'translate.cycle': ('look_weight',),
 }
 """Weights of the gradients that work against discriminators, by kind."""
+
+TRANSLATED = 'translate.translated'
+"""Kind of T2Net."""
 
 RECORDS = 5
 """Newest records of which means are taken."""
@@ -69,17 +75,35 @@ def accuracies(unit: Training) -> dict[str, float]:
     Raises:
         ConfigError: It has none, as it took too few steps.
     """
+    rows = records(unit)
+    if not rows:
+        raise ConfigError(f'{unit.folder}: it has no records: expected log_every steps or more')
+    names = [name for name in rows[-1] if name.endswith('_accuracy')]
+    return {
+        name.removeprefix('train/').removesuffix('_accuracy'): newest(rows, name) for name in names
+    }
+
+
+def changes(unit: Training) -> str:
+    """Return how much the translator of a stage of :data:`TRANSLATED` changes pictures."""
+    rows, told = records(unit), []
+    for name, of in (('train/changed', 'source'), ('train/identity', 'target')):
+        most = max(rows, key=lambda row: row[name])
+        told.append(f'{of} {newest(rows, name):.4f} (most {most[name]:.2f}, step {most["step"]})')
+    return ', '.join(told)
+
+
+def records(unit: Training) -> list[dict[str, float]]:
+    """Return the records of a stage's training."""
     text = (unit.folder / unit.stage.name / SCALARS).read_text(encoding='utf-8')
     rows = [json.loads(line) for line in text.splitlines()]
-    newest = [row for row in rows if 'train/loss' in row][-RECORDS:]
-    if not newest:
-        raise ConfigError(f'{unit.folder}: it has no records: expected log_every steps or more')
-    names = [name for name in newest[-1] if name.endswith('_accuracy')]
-    return {
-        name.removeprefix('train/').removesuffix('_accuracy'): sum(row[name] for row in newest)
-        / len(newest)
-        for name in names
-    }
+    return [row for row in rows if 'train/loss' in row]
+
+
+def newest(rows: Sequence[Mapping[str, float]], name: str) -> float:
+    """Return the mean of a scalar over the newest records."""
+    values = [row[name] for row in rows[-RECORDS:]]
+    return sum(values) / len(values)
 
 
 def alone(unit: Training, steps: int, folder: Path) -> Training:
@@ -129,6 +153,8 @@ def main(args: list[str] | None = None) -> int:
                 continue
             told = ', '.join(f'{name} {value:.3f}' for name, value in found.items())
             print(f'{unit.stage.name}: accuracy {told}', flush=True)
+            if unit.stage.kind == TRANSLATED and not options.alone:
+                print(f'{unit.stage.name}: change of pictures: {changes(unit)}', flush=True)
     except ConfigError as error:
         parser.error(str(error))
     return 0

@@ -8,11 +8,8 @@ import argparse
 from pathlib import Path
 
 from spike_depth_ros.backends import check_threads
-from spike_depth_ros.calibration import MIN_FX_PX
+from spike_depth_ros.calibration import FX_RANGE, is_focal_length
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
-
-MAX_FX_PX = 1e6
-"""Longest valid focal length on a command line, pixels."""
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -64,10 +61,8 @@ def plane_rate(text: str) -> float:
 def focal_length(text: str) -> float:
     """Parse a focal length in pixels."""
     value = float(text)
-    if not MIN_FX_PX < value <= MAX_FX_PX:
-        raise argparse.ArgumentTypeError(
-            f'{text}: expected pixels, above {MIN_FX_PX:g} and at most {MAX_FX_PX:g}'
-        )
+    if not is_focal_length(value):
+        raise argparse.ArgumentTypeError(f'{text}: expected {FX_RANGE}')
     return value
 
 

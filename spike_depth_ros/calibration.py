@@ -24,8 +24,11 @@ _MATRICES = {
 MIN_BASELINE_M, MAX_BASELINE_M = 1e-3, 10.0
 """Valid distances of two cameras, metres; more is one in centimetres or millimetres."""
 
-MIN_FX_PX = 1.0
-"""Focal length that is too short for one in pixels, as if it were a share of the image."""
+MIN_FX_PX, MAX_FX_PX = 1.0, 1e6
+"""Limits of a focal length: up to the first it is a share of the image, not pixels."""
+
+FX_RANGE = f'pixels, above {MIN_FX_PX:g} and at most {MAX_FX_PX:g}'
+"""Valid focal lengths, as errors tell them."""
 
 _FY = {'k': 4, 'p': 5}
 """Index of the second focal length."""
@@ -81,6 +84,11 @@ class Calibration:
         return cls.from_matrix(
             np.array([[fx_px, 0, x], [0, fx_px, y], [0, 0, 1.0]]), width, height
         )
+
+
+def is_focal_length(fx_px: float) -> bool:
+    """Return True for a focal length in pixels; see :data:`FX_RANGE`."""
+    return MIN_FX_PX < fx_px <= MAX_FX_PX
 
 
 def check_focal_lengths(fx_px: float, fy_px: float, name: str) -> None:

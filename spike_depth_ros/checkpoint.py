@@ -645,7 +645,7 @@ def _read(
         raise CheckpointError(
             f'{path}: truncated or not a .safetensors file ({one_line(error)})'
         ) from None
-    except TypeError as error:
+    except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from None
     if METADATA_KEY not in metadata:
         raise CheckpointError(
@@ -711,7 +711,7 @@ def _get_all(file: Any) -> Tensors:
     for name in names:
         # numpy has others where a package such as ml_dtypes is imported.
         if (kind := file.get_slice(name).get_dtype()) not in _OF_NUMPY:
-            raise TypeError(f'weights are of type {kind}; expected F16 or F32: convert them')
+            raise CheckpointError(f'weights are of type {kind}; expected F16 or F32: convert them')
     return {name: file.get_tensor(name) for name in names}
 
 

@@ -43,6 +43,7 @@ from spike_depth_ros.stream.recording import (
     WaitingPipe,
     is_bag,
     open_recording,
+    raw_layout,
     read_pipe,
 )
 
@@ -239,7 +240,8 @@ def _open_pipe(options: argparse.Namespace, keep_going: Callable[[], bool]) -> S
             'the sensor size of a pipe is unknown; give it, for example --size 400x250'
         )
     width, height = options.size
-    geometry = Geometry(height, width, options.bit_order or 'little')
+    bit_order, row_order = raw_layout(options.bit_order, options.row_order)
+    geometry = Geometry(height, width, bit_order)
     if options.rate is None:
         raise _unknown_rate(options.source)
     if options.source != '-':
@@ -249,7 +251,7 @@ def _open_pipe(options: argparse.Namespace, keep_going: Callable[[], bool]) -> S
     else:
         raise process.UserError('standard input is closed; pipe the planes into it')
     size = options.planes_per_packet or PLANES_PER_PACKET
-    blocks = read_pipe(pipe, geometry, size, options.row_order or 'bottom_up', keep_going)
+    blocks = read_pipe(pipe, geometry, size, row_order, keep_going)
     camera = camera_info_from_matrix(None, width, height)
     camera.header.frame_id = FRAME_ID
     items = _counted(([block] for block in blocks), options.rate)

@@ -8,13 +8,13 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
-from spike_depth_ros.arguments import MAX_FX_PX
 from spike_depth_ros.calibration import (
+    FX_RANGE,
     MAX_BASELINE_M,
     MIN_BASELINE_M,
-    MIN_FX_PX,
     Calibration,
     CalibrationError,
+    is_focal_length,
 )
 from spike_depth_ros.stereo.rig import SAME_FOCAL, StereoRig
 from spike_depth_ros.stream.recording import Recording
@@ -103,10 +103,10 @@ def _one_focal_length(known_px: Sequence[float]) -> float:
             '--fx 430'
         )
     low, high = min(known_px), max(known_px)
-    if not MIN_FX_PX < low <= high <= min(MAX_FX_PX, low * (1 + SAME_FOCAL)):
+    if not (is_focal_length(low) and is_focal_length(high) and high <= low * (1 + SAME_FOCAL)):
         raise CalibrationError(
             f'the recorded focal lengths are {" and ".join(format(one, "g") for one in known_px)} '
-            f'pixels; expected equal ones above {MIN_FX_PX:g} and at most {MAX_FX_PX:g}: give '
-            '--fx, or --camera-info and --right-camera-info in place of --baseline'
+            f'pixels; expected equal ones in {FX_RANGE}: give --fx, or --camera-info and '
+            '--right-camera-info in place of --baseline'
         )
     return known_px[0]

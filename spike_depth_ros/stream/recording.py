@@ -145,11 +145,8 @@ def open_recording(
         )
     if not path.exists():
         raise RecordingError(f'{path}: no such file')
-    layout = {'bit-order': bit_order, 'row-order': row_order, 'allow-partial': allow_partial}
-    if path.suffix in ('.npy', '.npz') and (given := [name for name in layout if layout[name]]):
-        raise RecordingError(
-            f'{path}: has a layout of its own; expected a raw file with --{given[0]}: leave it out'
-        )
+    if path.suffix in ('.npy', '.npz'):
+        _refuse_options(path, bit_order, row_order, allow_partial)
     try:
         if path.suffix == '.npz':
             recording = _open_npz(path, eye)
@@ -163,14 +160,8 @@ def open_recording(
                 f'for example --size 400x250{_likely_size(path)}'
             )
         else:
-            geometry = Geometry(size[1], size[0], bit_order or 'little')
-            row_order = row_order or 'bottom_up'
-            try:
-                planes = vidar.read_dat(path, geometry, row_order, allow_partial)
-            except vidar.TruncatedError as error:
-                raise vidar.TruncatedError(f'{error}{_likely_size(path)}') from error
-            part = functools.partial(vidar.read_part, path, geometry, row_order)
-            return Recording(planes, geometry, part=part)
+            bit_order, row_order = raw_layout(bit_order, row_order)
+            return _open_raw(path, Geometry(size[1], size[0], bit_order), row_order, allow_partial)
     except (OSError, ValueError) as error:
         # One line, also with names and texts of a damaged file.
         reason = ' '.join(str(error).removeprefix(f'{path}: ').split())
@@ -181,6 +172,39 @@ def open_recording(
             f'{path}: its planes are {found[0]}x{found[1]}; expected {size[0]}x{size[1]} as given'
         )
     return recording
+
+
+def raw_layout(
+    bit_order: BitOrder | None, row_order: RowOrder | None
+) -> tuple[BitOrder, RowOrder]:
+    """Return the layout of a raw file or pipe; None: that of Vidar."""
+    return bit_order or 'little', row_order or 'bottom_up'
+
+
+def _open_raw(
+    path: Path, geometry: Geometry, row_order: RowOrder, allow_partial: bool
+) -> Recording:
+    try:
+        planes = vidar.read_dat(path, geometry, row_order, allow_partial)
+    except vidar.TruncatedError as error:
+        raise vidar.TruncatedError(f'{error}{_likely_size(path)}') from error
+    part = functools.partial(vidar.read_part, path, geometry, row_order)
+    return Recording(planes, geometry, part=part)
+
+
+def _refuse_options(
+    path: Path, bit_order: BitOrder | None, row_order: RowOrder | None, allow_partial: bool
+) -> None:
+    """Refuse options of raw files for one with a layout of its own.
+
+    Raises:
+        RecordingError: One is given.
+    """
+    layout = {'bit-order': bit_order, 'row-order': row_order, 'allow-partial': allow_partial}
+    if given := [name for name, value in layout.items() if value]:
+        raise RecordingError(
+            f'{path}: has a layout of its own; expected a raw file with --{given[0]}: leave it out'
+        )
 
 
 def _likely_size(path: Path) -> str:

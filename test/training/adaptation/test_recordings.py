@@ -20,6 +20,7 @@ from spike_training.adaptation.recordings import (
     MIN_DURATION_S,
     find_recordings,
     fingerprint,
+    fingerprint_beside,
     open_recordings,
     read_clips,
     split_in_time,
@@ -322,6 +323,23 @@ def test_recordings_of_two_cameras_are_refused(moving_wall, tmp_path, monkeypatc
 def test_what_does_not_exist_is_named(tmp_path):
     with pytest.raises(DataSetError, match='nothing: expected a bag'):
         open_recordings([tmp_path / 'nothing'], *WHERE)
+
+
+def test_camera_and_depth_beside_raw_files_have_a_fingerprint(tmp_path):
+    (tmp_path / 'walk.dat').write_bytes(bytes(100))
+    found = {fingerprint_beside(tmp_path)}
+    (tmp_path / 'K.txt').write_text('1')
+    found.add(fingerprint_beside(tmp_path / 'walk.dat'))
+    (tmp_path / 'depth').mkdir()
+    (tmp_path / 'depth' / 'walk_00010.npy').write_bytes(b'1')
+    found.add(fingerprint_beside(tmp_path))
+    (tmp_path / 'depth' / 'walk_00010.npy').write_bytes(b'2')
+    found.add(fingerprint_beside(tmp_path))
+    assert len(found) == 4
+    (tmp_path / 'walk.dat').rename(tmp_path / 'walk.mcap')  # what lies beside bags is not read
+    before = fingerprint_beside(tmp_path)
+    (tmp_path / 'K.txt').unlink()
+    assert fingerprint_beside(tmp_path) == before
 
 
 def test_the_fingerprint_of_a_large_file_reads_few_blocks_with_both_ends(tmp_path):

@@ -35,6 +35,20 @@ RATE = 3000.0
 PER_FRAME = 100  # a folder of frames has 30 a second
 
 
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend('training')
+    import run
+
+    (tmp_path / 'a.npz').mkdir()
+    given = ['--style', 'indoor', '--size', '64x32', '--out', str(tmp_path / 'a.npz')]
+    with pytest.raises(SystemExit) as caught:
+        run.main(['sample', *given])
+    assert caught.value.code == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.endswith('give a file, not a folder')
+    assert 'a.npz' in line
+
+
 class Blurred(Sliding):
     """Frames 3 and 4 alone are sharp; frame 0 has no depth."""
 

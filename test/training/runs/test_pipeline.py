@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -260,6 +261,12 @@ def test_the_weights_are_kept_where_the_evaluation_fails(tmp_path, monkeypatch):
     info = load_info(tmp_path / 'run' / 'model.safetensors')
     assert info.uncertainty_calibrated
     assert not info.metrics
+
+
+def test_a_metric_that_is_not_finite_costs_no_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, 'checkpoint_metrics', lambda _: {'psnr': math.inf, 'rmse': 1.0})
+    pipeline.run(tiny_run(tmp_path / 'run'))
+    assert load_info(tmp_path / 'run' / 'model.safetensors').metrics == {'rmse': 1.0}
 
 
 def test_what_a_stage_draws_before_its_first_step_is_of_the_seed(tmp_path, monkeypatch):

@@ -167,6 +167,13 @@ def test_discriminators_are_told_at_their_end_and_alone(trained, capsys):
     (out / 'look' / 'scalars.jsonl').write_text('')
     with pytest.raises(ConfigError, match='it has no records: expected log_every steps or more'):
         discriminators.accuracies(weak)
+    rows = [
+        {'step': step, 'train/loss': 1.0, 'train/changed': 0.1 * step, 'train/identity': 0.5}
+        for step in (1, 2)
+    ]
+    (out / 'look' / 'scalars.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+    told = 'source 0.1500 (most 0.20, step 2), target 0.5000 (most 0.50, step 1)'
+    assert discriminators.changes(weak) == told
     assert discriminators.main([*options, '--seed', '7']) == 0
     assert 'look: not trained' in capsys.readouterr().out
     for wrong, told in (

@@ -275,7 +275,7 @@ def fingerprint_beside(path: Path) -> str:
         DataSetError: There is no recording, or a file cannot be read.
     """
     digest = hashlib.sha256()
-    for folder in sorted({one.parent for one in find_recordings(path) if one.is_file()}):
+    for folder in sorted({one.parent for one in find_recordings(path) if not _is_bag(one)}):
         for file in (folder / 'K.txt', *sorted((folder / 'depth').glob('*'))):
             if file.is_file():
                 _hash_blocks(digest, file)

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.arguments import MAX_FX_PX
-from spike_depth_ros.calibration import MIN_FX_PX, CalibrationError
+from spike_depth_ros.calibration import FX_RANGE, CalibrationError, is_focal_length
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
@@ -71,11 +70,8 @@ class SecondEye(NamedTuple):
         Raises:
             ConfigError: The options make none.
         """
-        if self.fx is not None and not MIN_FX_PX < self.fx <= MAX_FX_PX:
-            raise ConfigError(
-                f'fx is {self.fx:g}: expected pixels, above {MIN_FX_PX:g} and at most '
-                f'{MAX_FX_PX:g}'
-            )
+        if self.fx is not None and not is_focal_length(self.fx):
+            raise ConfigError(f'fx is {self.fx:g}: expected {FX_RANGE}')
         options = argparse.Namespace(**{k: getattr(self, k) for k in CALIBRATION_OPTIONS})
         try:
             rig = given_rig(options, known_fx_px, geometry.width, geometry.height)

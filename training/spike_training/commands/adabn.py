@@ -8,6 +8,8 @@ from pathlib import Path
 
 from spike_depth_ros.checkpoint import (
     CheckpointError,
+    DepthInfo,
+    Tensors,
     find_checkpoint,
     load_with_correction,
     save,
@@ -59,14 +61,7 @@ def adabn(
     if out.suffix != '.safetensors' or out.is_dir() or out.resolve() == before.resolve():
         raise ConfigError(f'out is {out}: expected a file .safetensors other than checkpoint')
     make_folder(out.parent)
-    info, weights, correction = load_with_correction(before)
-    if info.inputs != ('spikes',):
-        raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
-    if correction is not None:
-        raise CheckpointError(
-            f'{checkpoint}: it has a sensor correction, expected none: windows here are raw; run '
-            'adapt on the checkpoint that it was made from'
-        )
+    info, weights = _load(before)
     import torch
 
     from spike_depth_ros.model.registry import build_with_weights, weights_of
@@ -95,3 +90,20 @@ def adabn(
     adapted = adapt_statistics(network, info, windows)
     save(out, weights_of(network), adapted)
     print(f'{out}: {info.stage} with the statistics of {config or recordings}')
+
+
+def _load(path: Path) -> tuple[DepthInfo, Tensors]:
+    """Load a network of spikes that sees windows as they are.
+
+    Raises:
+        CheckpointError: It is another one.
+    """
+    info, weights, correction = load_with_correction(path)
+    if info.inputs != ('spikes',):
+        raise CheckpointError(f'{path}: it sees {", ".join(info.inputs)}, expected spikes')
+    if correction is not None:
+        raise CheckpointError(
+            f'{path}: it has a sensor correction, expected none: windows here are raw; run adapt '
+            'on the checkpoint that it was made from'
+        )
+    return info, weights

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load
 from spike_training.choices import LARGEST_SEED, Style
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spike_training.evaluation.predictors import Predictor
 
 
 def show_world(
@@ -59,10 +62,7 @@ def show_world(
     if wrong:
         raise ConfigError('; '.join(wrong))
     make_folder(out.parent)
-    import torch
-
     from spike_depth_ros import pictures
-    from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
     from spike_training.reports.contact_sheet import contact_sheet
     from spike_training.sampling.procedural import ProceduralSource
 
@@ -71,22 +71,35 @@ def show_world(
         source = ProceduralSource(styles, seed, height, width, (planes,), with_rgb=True)
         sheet = contact_sheet(source.samples(range(scenes)), samples_per_row=2)
     else:
-        info, weights = load(find_checkpoint(checkpoint))
-        if info.inputs != ('spikes',):
-            raise CheckpointError(
-                f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes'
-            )
-        if height % info.multiple or width % info.multiple:
-            raise ConfigError(
-                f'height is {height} and width {width}: expected multiples of {info.multiple}, '
-                f'which {info.architecture} of this checkpoint works on'
-            )
-        network = build_for_evaluation(info, weights, torch.device('cpu'))
+        info, network = _network(checkpoint, height, width)
         source = ProceduralSource(
             styles, seed, height, width, (planes,), with_rgb=True, split='test', bins=info.bins
         )
         batch = source.samples(range(scenes))
-        predicted = network_predictor(network, info)(batch).depth
+        predicted = network(batch).depth
         sheet = contact_sheet(batch, samples_per_row=1, predicted=predicted)
     pictures.save_png(sheet, out)
     print(f'{out}: {scenes} scenes of {"all styles" if style == "all" else f"style {style}"}')
+
+
+def _network(checkpoint: Path, height: int, width: int) -> tuple[DepthInfo, Predictor]:
+    """Load a network of spikes for images of a size.
+
+    Raises:
+        ConfigError: It works on other sizes.
+        CheckpointError: It cannot be used.
+    """
+    import torch
+
+    from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
+
+    info, weights = load(find_checkpoint(checkpoint))
+    if info.inputs != ('spikes',):
+        raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
+    if height % info.multiple or width % info.multiple:
+        raise ConfigError(
+            f'height is {height} and width {width}: expected multiples of {info.multiple}, '
+            f'which {info.architecture} of this checkpoint works on'
+        )
+    network = build_for_evaluation(info, weights, torch.device('cpu'))
+    return info, network_predictor(network, info)

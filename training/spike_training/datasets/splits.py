@@ -39,8 +39,8 @@ SINGLE_PLACES = {
     'nyuv2': r'nyuv2/(.+?)[a-z]?$',
     'nyuv2_raw': r'nyuv2_raw/(.+?)[a-z]?$',
     'rendered': r'(rendered/[^/]+)',
-    'rosbag': r'(rosbag/[^/]+)',
     'respike': r'(respike/[^/]+/[^/]+/[^/]+)',
+    'rosbag': r'(rosbag/[^/]+)',
     'sevenscenes': r'(sevenscenes/[^/]+)',
     'vkitti': r'vkitti/[^/]+/(?:Scene)?0*(\d+)',
 }

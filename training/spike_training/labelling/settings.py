@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from spike_depth_ros.arguments import MAX_FX_PX
-from spike_depth_ros.calibration import MIN_FX_PX
+from spike_depth_ros.calibration import FX_RANGE, is_focal_length
 from spike_training.datasets import readers
 from spike_training.errors import ConfigError
 
@@ -79,11 +78,8 @@ class Video:
                 'a video has no camera matrix: expected its focal length, --fx PIXELS, or its '
                 'horizontal field of view, --hfov DEGREES'
             )
-        if self.fx_px and not MIN_FX_PX < self.fx_px <= MAX_FX_PX:
-            raise ConfigError(
-                f'fx is {self.fx_px:g}: expected pixels, above {MIN_FX_PX:g} and at most '
-                f'{MAX_FX_PX:g}'
-            )
+        if self.fx_px and not is_focal_length(self.fx_px):
+            raise ConfigError(f'fx is {self.fx_px:g}: expected {FX_RANGE}')
         if self.hfov_deg and not 1 <= self.hfov_deg <= 175:
             raise ConfigError(f'hfov is {self.hfov_deg:g}: expected 1 to 175 degrees')
 

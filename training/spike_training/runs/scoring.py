@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -87,55 +86,73 @@ def score(
         show_stereo(stereo)
         return
     sets = DataSets(settings, data, number, lengths[0], mean_rate)
+    if checkpoint is None:
+        _check_rate(sets)
     if predictions is not None:
-        _check_rate(data, mean_rate)
         _make_place(out)
         _score_predictions(sets, Predictions(predictions, per_metre), out, place)
         return
     if teacher is not None:
-        _check_rate(data, mean_rate)
         _make_place(out)
         given = sets if sets.places else None
         found = evaluate_teacher(settings, Teacher(teacher, place), place, given)
-        _check_scored(found)
+        _check_scored(found['sets'])
         write_atomically(out, to_json(found))
         show(found)
         return
     if checkpoint is None:
-        _check_rate(data, mean_rate)
         _write_samples(sets, out, place)
         return
     _make_place(out)
-    path = find_checkpoint(checkpoint)
-    info = load_info(path, CheckpointInfo)
-    unused = {'planes': bool(planes), 'mean_rate': mean_rate != MEAN_RATE}
+    unused = {'planes': bool(planes), 'samples': bool(data) and samples is not None}
+    _score_checkpoint(sets, find_checkpoint(checkpoint), out, place, unused)
+
+
+def _score_checkpoint(
+    sets: DataSets, path: Path, out: Path, device: torch.device, given: Mapping[str, bool]
+) -> None:
+    """Score a checkpoint by its task.
+
+    Args:
+        sets: Data sets, and the settings.
+        path: The checkpoint.
+        out: The report.
+        device: Device of the network.
+        given: Whether planes and, for data sets, samples are given, which not all tasks use.
+
+    Raises:
+        ConfigError: An option is given that its task does not use.
+    """
+    settings, info = sets.config, load_info(path, CheckpointInfo)
+    data = bool(sets.places)
+    unused = {'planes': given['planes'], 'mean_rate': sets.mean_rate != MEAN_RATE, 'data': data}
     if isinstance(info, ImageInfo):
-        unused['samples'] = bool(data) and samples is not None
-        _refuse(unused, f'a network of pictures{" and recordings" if data else ""}')
-        _score_images(settings, data, path, out, place)
+        whose = f'a network of pictures{" and recordings" if data else ""}'
+        _refuse({**unused, 'data': False, 'samples': given['samples']}, whose)
+        _score_images(settings, sets.places, path, out, device)
     elif isinstance(info, UpsampleInfo):
-        _refuse({**unused, 'data': bool(data)}, 'a network that enlarges depth maps')
-        _score_enlarged(settings, path, out, place)
+        _refuse(unused, 'a network that enlarges depth maps')
+        _score_enlarged(settings, path, out, device)
     elif isinstance(info, FusedInfo):
-        _refuse({**unused, 'data': bool(data)}, 'a network of spikes and a frame')
-        _score_fused(settings, path, out, place)
+        _refuse(unused, 'a network of spikes and a frame')
+        _score_fused(settings, path, out, device)
     elif isinstance(info, TranslationInfo):
-        _refuse({**unused, 'data': bool(data)}, 'a translator of pictures')
-        _score_translation(settings, path, out, place)
+        _refuse(unused, 'a translator of pictures')
+        _score_translation(settings, path, out, device)
     else:
-        _check_rate(data, mean_rate)
-        _score_depth(sets, path, bool(planes), out, place)
+        _check_rate(sets)
+        _score_depth(sets, path, given['planes'], out, device)
 
 
-def _check_rate(data: Mapping[str, str], mean_rate: float) -> None:
+def _check_rate(sets: DataSets) -> None:
     """Refuse a firing rate of data sets where generated scenes are scored, which have their own.
 
     Raises:
         ConfigError: It is given without data.
     """
-    if mean_rate != MEAN_RATE and not data:
+    if sets.mean_rate != MEAN_RATE and not sets.places:
         raise ConfigError(
-            f'mean_rate is {mean_rate:g} without data: expected --data.NAME PATH; generated '
+            f'mean_rate is {sets.mean_rate:g} without data: expected --data.NAME PATH; generated '
             'scenes have rates of their own'
         )
 
@@ -154,13 +171,16 @@ def _make_place(report: Path) -> None:
     make_folder(report.parent)
 
 
-def _check_scored(report: Mapping[str, Any]) -> None:
-    """Refuse a report without samples.
+def _check_scored(sets: Sized) -> None:
+    """Refuse to score nothing.
+
+    Args:
+        sets: Sets of samples, or their scores.
 
     Raises:
-        DataSetError: It has none.
+        DataSetError: There are none.
     """
-    if not report['sets']:
+    if not sets:
         raise DataSetError('nothing to score: expected test recordings with depth')
 
 
@@ -235,7 +255,7 @@ def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:
     config = sets.config
     fx = output_limits(config).canonical_fx
     chosen = [*(sets.sets(device) if sets.places else config_sets(config, device, fx))]
-    _check_scored({'sets': chosen})
+    _check_scored(chosen)
     # Without the folder of the run, which does not concern the reader.
     write_inputs(out, chosen, to_yaml(dataclasses.replace(config, out=Path('runs/inputs'))))
 
@@ -244,7 +264,7 @@ def _score_predictions(sets: DataSets, maps: Predictions, out: Path, device: tor
     """Score third-party depth maps."""
     given = sets if sets.places else None
     report = evaluate_predictions(sets.config, maps, device, given)
-    _check_scored(report)
+    _check_scored(report['sets'])
     warn(report['predictions'])
     write_atomically(out, to_json(report))
     show(report)
@@ -277,6 +297,6 @@ def _score_depth(
         sets = dataclasses.replace(sets, planes=info.planes)
     network = build_for_evaluation(info, weights, device)
     report = evaluate_network(config, info, network, device, sets if sets.places else None)
-    _check_scored(report)
+    _check_scored(report['sets'])
     write_atomically(out, to_json(report))
     show(report)

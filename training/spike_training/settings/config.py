@@ -59,6 +59,13 @@ class ModelConfig:
     max_depth: float = 80.0
     canonical_fx: float = 400.0
 
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Settings with the defaults of those not given; of an unknown architecture without."""
+        known = SETTINGS.get(self.architecture)
+        fields = () if known is None else dataclasses.fields(known)
+        return {one.name: one.default for one in fields} | self.settings
+
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
         sizes = SETTINGS.get(self.architecture)
@@ -590,16 +597,10 @@ class StageConfig:
             yield 'epochs is given: procedural scenes have no end, give steps'
         if self.styles is not None and config.data.recordings:
             yield 'styles is given: expected none, data.recordings are no procedural scenes'
-        yield from self._problems_of_images(config)
+        yield from self._problems_of_planes(config)
 
-    def _problems_of_images(self, config: RunConfig) -> Problems:
+    def _problems_of_planes(self, config: RunConfig) -> Problems:
         here, batches = self.resolve(config), self.batches
-        size = self.image_size(here.data)
-        if min(size) < self.smallest_side:
-            yield (
-                f'images of {size[0]} rows and {size[1]} columns: expected {self.smallest_side} '
-                'or more'
-            )
         most = LONGEST_BIN * (here.model.bins + batches.held_out)
         spikes = {'data': here.data} if batches.spikes and batches.domain != 'target' else {}
         if here.target_data is not None:

@@ -7,6 +7,8 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 import yaml
@@ -216,6 +218,23 @@ class TestStage:
         page = (trained / 'index.html').read_text()
         assert 'Depth from spikes and a frame' in page
         assert 'frame missing' in page
+
+    @pytest.mark.long  # a minute of torch.export
+    def test_the_export_takes_a_frame_or_none(self, tmp_path):
+        config = run_of(tmp_path / 'run')
+        config.data.width = 64
+        config.evaluate.export = True
+        pipeline.run(config)
+        session = onnxruntime.InferenceSession(str(config.out / 'model.onnx'))
+        counts = np.ones((1, 9, 32, 64), np.uint16)
+        feeds = {'counts': counts, 'planes_per_bin': np.full(9, 14, np.int32)}
+        seen, missing = (np.full((1, 3, 32, 64), value, np.float32) for value in (0.5, np.nan))
+        with_frame, without = (
+            session.run(['depth'], feeds | {'frame': frame})[0] for frame in (seen, missing)
+        )
+        assert with_frame.shape == without.shape == (1, 1, 32, 64)
+        assert np.isfinite(without).all()
+        assert not np.array_equal(with_frame, without)
 
     @pytest.mark.parametrize(
         ('changes', 'told'),

@@ -305,7 +305,7 @@ def test_health_is_told_by_counted_pixels_and_disparity(tmp_path):
         ({'photometric': PhotometricSettings(levels=0)}, 'photometric.levels is 0: expected 1'),
         (
             {'photometric': PhotometricSettings(levels=5)},
-            'images of 32 rows and 48 columns: expected 48 or more',
+            'levels is 5: expected fewer, or images of 48 rows and columns or more, they have 32',
         ),
     ],
 )

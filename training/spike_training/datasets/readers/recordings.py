@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spike_depth_ros import arguments
-from spike_depth_ros.calibration import MIN_FX_PX
+from spike_depth_ros.calibration import FX_RANGE, is_focal_length
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ, NpyFile
@@ -138,11 +138,8 @@ def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
     """
     if fx == 0:
         return None
-    if not MIN_FX_PX < fx <= arguments.MAX_FX_PX:
-        raise DataSetError(
-            f'option fx is {fx:g}, expected pixels, above {MIN_FX_PX:g} and at most '
-            f'{arguments.MAX_FX_PX:g}; 0: unknown'
-        )
+    if not is_focal_length(fx):
+        raise DataSetError(f'option fx is {fx:g}, expected {FX_RANGE}; 0: unknown')
     return files.centred_camera(fx, (geometry.height, geometry.width))
 
 

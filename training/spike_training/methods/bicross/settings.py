@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from spike_depth_ros.architectures import SETTINGS
 from spike_training.learning.settings import SupervisedConfig
 from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, above, at_least, share
@@ -241,11 +240,9 @@ class CrossModalityConfig(SupervisedConfig):
         if self.teacher is not None and inputs.get(self.teacher) != 'rgb':
             yield f'teacher is {self.teacher!r}: expected the name of an earlier stage of RGB'
         elif teacher := next((one for one in before if one.name == self.teacher), None):
-            own, other = (one.resolve(config).model for one in (self, teacher))
-            sizes = SETTINGS.get(own.architecture)
+            own, other = (one.resolve(config).model.sizes for one in (self, teacher))
             for name in COMPARED:
-                default = getattr(sizes, name, None)
-                if own.settings.get(name, default) != other.settings.get(name, default):
+                if own.get(name) != other.get(name):
                     yield f'settings.{name} is not that of {self.teacher}: expected one size'
 
     @property

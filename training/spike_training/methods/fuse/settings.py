@@ -10,12 +10,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spike_depth_ros.architectures import SETTINGS, settings_of
 from spike_training.errors import ConfigError
 from spike_training.learning.settings import SupervisedConfig
-from spike_training.settings.config import BatchSpec, ModelConfig, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, at_least
 from spike_training.teacher import TeacherFiles, find_teacher
 
@@ -125,8 +124,8 @@ class RobustConfig(FuseConfig):
         if self.teacher is not None and self.init_from != self.teacher:
             yield f'init_from is {self.init_from!r}: expected {self.teacher!r}, as teacher'
         elif teacher := next((one for one in before if one.name == self.teacher), None):
-            own, other = (_sizes(one.resolve(config).model) for one in (self, teacher))
-            for name in sorted(own.keys() | other.keys()):
+            own, other = (one.resolve(config).model.sizes for one in (self, teacher))
+            for name in sorted(own.keys() - OF_FUSION):
                 if own.get(name) != other.get(name):
                     yield (
                         f'settings.{name} is {own.get(name)}, that of {self.teacher} '
@@ -134,19 +133,8 @@ class RobustConfig(FuseConfig):
                     )
 
 
-OF_FUSION = ('uses', 'fusion', 'heads', 'paper_exact')
+OF_FUSION = {'uses', 'fusion', 'heads', 'paper_exact'}
 """Settings of a network that say how it fuses, which a network of frames does not."""
-
-
-def _sizes(model: ModelConfig) -> dict[str, Any]:
-    """Return the settings of a network but for those of fusion, with defaults."""
-    known = SETTINGS.get(model.architecture)  # another one is told elsewhere
-    defaults = (
-        {} if known is None else {one.name: one.default for one in dataclasses.fields(known)}
-    )
-    found = defaults | model.settings
-    return {name: value for name, value in found.items() if name not in OF_FUSION}
-
 
 ARCHITECTURE = 'depth_anything'
 """Architecture that can have a teacher's weights."""

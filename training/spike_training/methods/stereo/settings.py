@@ -180,6 +180,12 @@ class PhotometricConfig(SupervisedConfig):
                 f'photometric.levels is {self.photometric.levels}: expected at most {DPN_LEVELS}, '
                 'which dpn predicts'
             )
+        size = self.image_size(self.resolve(config).data)
+        if min(size) < self.smallest_side:
+            yield (
+                f'photometric.levels is {self.photometric.levels}: expected fewer, or images of '
+                f'{self.smallest_side} rows and columns or more, they have {size[0]} and {size[1]}'
+            )
         if config.data.mixed_recordings and not self.source_weight:
             yield 'data.mixed_recordings is given: expected none, its views have one eye'
 

@@ -45,7 +45,6 @@ class Joint(Stage[Pair]):
         self.first = 0 if config.target_steps is None else steps - config.target_steps
         # Part of the state, so that a resumed training knows where it is.
         self.register_buffer('taken', torch.zeros((), dtype=torch.int64))
-        self._begun = False  # in this step, which may have several batches
 
     @classmethod
     def from_config(cls, config: JointConfig, context: Context) -> Joint:
@@ -98,7 +97,6 @@ class Joint(Stage[Pair]):
     def after_step(self, step: int) -> None:
         """Update the teacher of pseudo labels; it begins as the student."""
         self.taken.fill_(step + 1)
-        self._begun = False
         if step >= self.first:
             self.domain.after_step(step - self.first)
         else:
@@ -115,9 +113,9 @@ class Joint(Stage[Pair]):
             nothing = [p.sum() for p in self.discriminators.parameters()]
             loss = self.config.modality_weight * found['loss'] + 0.0 * sum(nothing)
             return {**found, 'loss': loss}
-        if int(self.taken) == self.first > 0 and not self._begun:
+        if int(self.taken) == self.first > 0:
             # As kind cross_domain begins; the batch is large enough for statistics.
-            self._begun = True
+            self.taken += 1  # once, though the step may have further batches
             self.domain.begin([batch])
             self.train()
         with untracked(self.domain.student):
