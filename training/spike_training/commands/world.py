@@ -6,15 +6,12 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors, find_checkpoint, load
 from spike_training.choices import LARGEST_SEED, Style
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-
-if TYPE_CHECKING:
-    from spike_training.evaluation.predictors import Predictor
 
 
 def show_world(
@@ -62,7 +59,10 @@ def show_world(
     if wrong:
         raise ConfigError('; '.join(wrong))
     make_folder(out.parent)
+    import torch
+
     from spike_depth_ros import pictures
+    from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
     from spike_training.reports.contact_sheet import contact_sheet
     from spike_training.sampling.procedural import ProceduralSource
 
@@ -71,28 +71,25 @@ def show_world(
         source = ProceduralSource(styles, seed, height, width, (planes,), with_rgb=True)
         sheet = contact_sheet(source.samples(range(scenes)), samples_per_row=2)
     else:
-        info, network = _network(checkpoint, height, width)
+        info, weights = _load(checkpoint, height, width)
+        network = build_for_evaluation(info, weights, torch.device('cpu'))
         source = ProceduralSource(
             styles, seed, height, width, (planes,), with_rgb=True, split='test', bins=info.bins
         )
         batch = source.samples(range(scenes))
-        predicted = network(batch).depth
+        predicted = network_predictor(network, info)(batch).depth
         sheet = contact_sheet(batch, samples_per_row=1, predicted=predicted)
     pictures.save_png(sheet, out)
     print(f'{out}: {scenes} scenes of {"all styles" if style == "all" else f"style {style}"}')
 
 
-def _network(checkpoint: Path, height: int, width: int) -> tuple[DepthInfo, Predictor]:
+def _load(checkpoint: Path, height: int, width: int) -> tuple[DepthInfo, Tensors]:
     """Load a network of spikes for images of a size.
 
     Raises:
         ConfigError: It works on other sizes.
         CheckpointError: It cannot be used.
     """
-    import torch
-
-    from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
-
     info, weights = load(find_checkpoint(checkpoint))
     if info.inputs != ('spikes',):
         raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
@@ -101,5 +98,4 @@ def _network(checkpoint: Path, height: int, width: int) -> tuple[DepthInfo, Pred
             f'height is {height} and width {width}: expected multiples of {info.multiple}, '
             f'which {info.architecture} of this checkpoint works on'
         )
-    network = build_for_evaluation(info, weights, torch.device('cpu'))
-    return info, network_predictor(network, info)
+    return info, weights
