@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import functools
 import itertools
 import os
 import re
@@ -37,7 +36,9 @@ _NAME = re.compile(r'(?:sem\.)?(fastrtps_(?:port\d+|[0-9a-f]{16}))(?:_el|_sl|_mu
 _LOCKS = ('_el', '_sl')
 
 
-def stale_files(folder: Path = FOLDER, ports: bool = True) -> dict[str, list[Path]]:
+def stale_files(
+    folder: Path = FOLDER, ports: bool = True, wait_s: float = 0.0
+) -> dict[str, list[Path]]:
     """Return the files of Fast DDS that no process uses, by their segment or port.
 
     Files of other users are left out. Mappings of a port are found only in this process's PID
@@ -47,8 +48,15 @@ def stale_files(folder: Path = FOLDER, ports: bool = True) -> dict[str, list[Pat
         folder: Mount point of shared memory.
         ports: Include ports. Each is locked for an instant, in which a starting process could not
             use it.
+        wait_s: Time after which a file that stays locked counts as in use, seconds.
     """
-    return dict(_unused(folder, functools.cache(_mapped_names), ports))
+    unlocked = dict(_unlocked(folder, ports, wait_s))
+    mapped = _mapped_names() if unlocked else set()  # takes long: no lock is held meanwhile
+    return {
+        name: files
+        for name, files in unlocked.items()
+        if mapped.isdisjoint(path.name for path in files)
+    }
 
 
 def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
@@ -58,7 +66,9 @@ def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
         The removed files, by segment or port.
     """
     freed = {}
-    for name, files in _unused(folder, _mapped_names, True, OTHERS_LOOK_S):
+    for name, files in _unlocked(folder, True, OTHERS_LOOK_S):
+        if not _mapped_names().isdisjoint(path.name for path in files):
+            continue
         # Locks last: a segment without its lock would be used by a new owner.
         for path in sorted(files, key=lambda path: path.name.endswith(_LOCKS)):
             path.unlink(missing_ok=True)
@@ -107,7 +117,7 @@ def add_command(commands: Any) -> None:
 
 def show(options: argparse.Namespace) -> int:
     """Print the stale files; with ``--free``, remove them."""
-    found = stale_files()
+    found = stale_files(wait_s=OTHERS_LOOK_S)
     if not found:
         print(f'killed processes left no shared memory in {FOLDER}')
     elif options.free:
@@ -137,14 +147,11 @@ def _size(found: dict[str, list[Path]]) -> int:
     return total
 
 
-def _unused(
-    folder: Path, mapped_names: Callable[[], set[str]], ports: bool, wait_s: float = 0.0
-) -> Iterator[tuple[str, list[Path]]]:
-    """Yield unused segments and ports, each locked until the next is requested.
+def _unlocked(folder: Path, ports: bool, wait_s: float) -> Iterator[tuple[str, list[Path]]]:
+    """Yield segments and ports that nobody locks, each locked until the next is requested.
 
     Args:
         folder: Mount point of shared memory.
-        mapped_names: Function that returns the names of mapped files.
         ports: Include ports.
         wait_s: Time after which a file that stays locked counts as in use, seconds.
     """
@@ -156,7 +163,6 @@ def _unused(
                 (ports or not name.startswith('fastrtps_port'))
                 and all(_is_old_and_ours(path) for path in files)
                 and all(_lock(path, locks, wait_s) for path in files if path.name.endswith(_LOCKS))
-                and mapped_names().isdisjoint(path.name for path in files)
             ):
                 yield name, files
 

@@ -70,8 +70,23 @@ def test_a_file_at_which_another_process_looks_is_freed(folder, monkeypatch):
         assert FREED not in shared_memory.stale_files(folder)
         ends = threading.Timer(0.05, fcntl.flock, (looked_at, fcntl.LOCK_UN))
         ends.start()
+        assert FREED in shared_memory.stale_files(folder, wait_s=60.0)
+        ends.join()
+        fcntl.flock(looked_at, fcntl.LOCK_EX)
+        ends = threading.Timer(0.05, fcntl.flock, (looked_at, fcntl.LOCK_UN))
+        ends.start()
         assert FREED in shared_memory.free(folder)
         ends.join()
+
+
+def test_a_look_locks_nothing_while_it_reads_what_is_mapped(folder, monkeypatch):
+    def mapped_names():
+        with (folder / f'{FREED}_el').open('rb') as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return set()
+
+    monkeypatch.setattr(shared_memory, '_mapped_names', mapped_names)
+    assert FREED in shared_memory.stale_files(folder)
 
 
 @pytest.mark.usefixtures('in_use')
