@@ -32,6 +32,7 @@ from scripts.rooms import catalogue  # noqa: E402 - the path is set above
 from scripts.rooms.catalogue import Catalogue, read_catalogue  # noqa: E402
 from spike_depth_ros.errors import OneLineError, one_line, shorten  # noqa: E402
 from spike_depth_ros.folder_lock import lock_folder  # noqa: E402
+from spike_depth_ros.result_files import remove_unfinished, write_atomically  # noqa: E402
 from spike_training.datasets import rendered_set  # noqa: E402
 
 VIEWS_PER_ROOM = 10
@@ -92,9 +93,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _make(options: argparse.Namespace, found: Catalogue) -> None:
+    remove_unfinished(options.out)
     _write_manifest(options, {})
-    text = found.attribution()
-    _write(options.out / rendered_set.ATTRIBUTION, text.encode())
+    _write_attribution(options, found)
     for reason, keys in found.skipped.items():
         print(f'{len(keys)} models left out, {reason}: {", ".join(keys)}')
     todo = [
@@ -147,14 +148,22 @@ def _write_manifest(options: argparse.Namespace, left_out: dict[str, list[str]])
     for reason, keys in left_out.items():
         names.setdefault(reason, set()).update(keys)
     own['left_out'] = {reason: sorted(keys) for reason, keys in sorted(names.items())}
-    _write(path, (json.dumps(own, indent=1) + '\n').encode())
+    write_atomically(path, (json.dumps(own, indent=1) + '\n').encode())
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    part = path.with_name(f'.{path.name}.part')
-    part.write_bytes(content)
-    part.replace(path)
+def _write_attribution(options: argparse.Namespace, found: Catalogue) -> None:
+    """Write the authors of the models.
+
+    Raises:
+        MakeError: The set was begun with other models, whose authors would be lost.
+    """
+    path, content = options.out / rendered_set.ATTRIBUTION, found.attribution().encode()
+    if path.exists() and path.read_bytes() != content:
+        raise MakeError(
+            f'{path} names other models than those in {options.furniture}: give the --furniture '
+            'that the set was begun with, or choose another folder'
+        )
+    write_atomically(path, content)
 
 
 def _missing_views(options: argparse.Namespace, number: int) -> list[int]:

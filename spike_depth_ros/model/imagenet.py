@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointError
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.model.weights import misfit
 
 HUB = 'hub'
@@ -82,7 +83,7 @@ def _from_hub(name: str) -> dict[str, Tensor]:
         weights: dict[str, Tensor] = package.models.load_state_dict_from_hf(name)
     except Exception as error:  # the clients of hubs have errors of their own
         raise CheckpointError(
-            f'the ImageNet weights {name} cannot be downloaded ({_one_line(error)}): download '
+            f'the ImageNet weights {name} cannot be downloaded ({one_line(error)}): download '
             'their model.safetensors elsewhere and give its path'
         ) from None
     return weights
@@ -99,11 +100,7 @@ def _from_file(path: Path) -> dict[str, Tensor]:
         else:
             weights = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # unpickling fails in many ways
-        raise CheckpointError(f'{path}: no readable weights ({_one_line(error)})') from None
+        raise CheckpointError(f'{path}: no readable weights ({one_line(error)})') from None
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise CheckpointError(f'{path}: expected tensors by name, as timm saves them')
     return weights
-
-
-def _one_line(error: Exception) -> str:
-    return f'{type(error).__name__}: {" ".join(str(error).split())[:120]}'

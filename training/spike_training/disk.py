@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Creation of output folders and check of their free space."""
+"""Creation of output folders, and checks of outputs and of free space."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ def make_folder(folder: Path) -> None:
         raise ConfigError(f'{folder}: cannot be made: {error.strerror}') from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f'{folder}: cannot be written to, expected a folder of your own')
+
+
+def check_new(out: Path, overwrite: bool) -> None:
+    """Refuse an output that exists, unless it may be replaced.
+
+    Raises:
+        ConfigError: It is refused.
+    """
+    if out.exists() and not overwrite:
+        raise ConfigError(
+            f'out is {out}, which exists: choose another one, or give --overwrite true'
+        )
 
 
 def check_room(folder: Path, wanted: float, remedy: str) -> None:

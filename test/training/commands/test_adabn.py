@@ -1,5 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import functools
 from importlib import resources
 
 import numpy as np
@@ -117,3 +118,16 @@ def test_no_other_file_is_replaced(checkpoint, config, tmp_path, name):
     with pytest.raises(ConfigError, match=r'expected a file \.safetensors other than checkpoint'):
         adabn(checkpoint, tmp_path / name, config(styles=['indoor']), device='cpu')
     assert checkpoint.read_bytes() == before
+
+
+def test_an_existing_file_is_replaced_only_if_asked_for(checkpoint, config, tmp_path):
+    out = write(tmp_path / 'other.safetensors')
+    before = out.read_bytes()
+    use = functools.partial(
+        adabn, checkpoint, out, config(styles=['indoor']), batches=1, batch_size=2, device='cpu'
+    )
+    with pytest.raises(ConfigError, match='which exists: choose another one, or give --overwrite'):
+        use()
+    assert out.read_bytes() == before
+    use(overwrite=True)
+    assert load(out)[0].stage == 'pre_src_adabn'

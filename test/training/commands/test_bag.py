@@ -233,8 +233,8 @@ def test_wrong_settings_are_named_before_anything_is_written(recording, tmp_path
 def test_the_command_ends_with_one_line(recording, tmp_path, command):
     done = command('bag', f'--data.folder={recording}', f'--out={tmp_path}')
     assert done.returncode == 2
-    words = 'exists: choose another folder, or give --overwrite true'
-    assert done.stderr == f'run.py: {tmp_path} {words}\n'
+    words = 'which exists: choose another one, or give --overwrite true'
+    assert done.stderr == f'run.py: out is {tmp_path}, {words}\n'
 
 
 def test_a_bag_is_replaced_only_if_asked_for_and_only_by_a_whole_one(recording, tmp_path):
@@ -242,7 +242,9 @@ def test_a_bag_is_replaced_only_if_asked_for_and_only_by_a_whole_one(recording, 
     write = functools.partial(bag, data={'folder': str(recording)}, out=out, size=SIZE, rate=600.0)
     out.mkdir()
     (out / 'mine.txt').touch()
-    with pytest.raises(ConfigError, match='made exists: choose another folder, or give --overw'):
+    with pytest.raises(
+        ConfigError, match='made, which exists: choose another one, or give --overw'
+    ):
         write()
     with pytest.raises(ConfigError, match='made: --overwrite: expected a folder that holds a bag'):
         write(overwrite=True)

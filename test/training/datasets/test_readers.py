@@ -140,6 +140,23 @@ class TestChoice:
             with pytest.raises(DataSetError, match=message):
                 readers.read(name, where)
 
+    @pytest.mark.parametrize(
+        ('name', 'zero'),
+        [
+            ('folder', '; 0: K.txt'),
+            ('drivingstereo', '; 0: the calibration'),
+            ('tum', '; 0: as published'),
+            ('sevenscenes', ''),
+        ],
+    )
+    @pytest.mark.parametrize('fx', ['0.8', '-500', 'nan', '2e6'])
+    def test_no_focal_length_in_pixels_is_refused(self, tmp_path, name, zero, fx):
+        expected = f'option fx is {fx.replace("e6", "e+06")}, expected pixels, above 1'
+        with pytest.raises(DataSetError) as caught:
+            readers.read(name, f'{tmp_path},fx={fx}')
+        assert str(caught.value).startswith(expected)
+        assert str(caught.value).endswith(zero)
+
     def test_every_set_has_a_licence_to_carry_along(self):
         modules = {path.stem for path in Path(readers.__file__).parent.glob('*.py')}
         assert modules - {'__init__', 'files', 'pairs', 'recordings'} == readers.LICENCES.keys()
@@ -199,6 +216,19 @@ class TestFolder:
     def test_the_rate_of_frames_is_finite(self, tmp_path):
         with pytest.raises(DataSetError, match='frame_hz is inf, expected frames a second'):
             readers.read('folder', f'{folder(tmp_path)},frame_hz=inf')
+
+    @pytest.mark.parametrize(
+        ('matrix', 'message'),
+        [
+            ('0.8 0 0.5 0 0.9 0.5 0 0 1', 'focal lengths 0.8 and 0.9; expected pixels'),
+            ('30 0 nan 0 31 11 0 0 1', 'a camera matrix of finite numbers'),
+            ('30 0 19 0 31 11', 'a camera matrix, three rows of three'),
+        ],
+    )
+    def test_no_camera_matrix_in_pixels_is_refused(self, tmp_path, matrix, message):
+        (folder(tmp_path) / 'K.txt').write_text(matrix)
+        with pytest.raises(DataSetError, match=message):
+            readers.read('folder', str(tmp_path))
 
     @pytest.mark.parametrize('per_metre', [1000, 256, 5000])
     def test_units(self, tmp_path, per_metre):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -28,6 +29,7 @@ from scripts.rooms.groups import group_models
 from scripts.rooms.layout import KINDS, make_room
 from scripts.rooms.textures import SIZE, TEXTURES, make_texture
 from scripts.rooms.views import FOCAL, HEIGHTS, sample_view
+from spike_training.datasets import rendered_set
 
 GROUPS = group_models(models())
 ROOMS = [make_room(3, number, GROUPS) for number in range(60)]
@@ -207,3 +209,24 @@ def test_the_command_refuses_what_it_cannot_do_in_one_line(tmp_path, capsys, mon
     assert 'holds no set' in told('--furniture', archive)
     (tmp_path / 'set' / 'rooms.json').write_text('{"format": "spike_depth_ros rendered rooms"}')
     assert 'version None, expected 1' in told('--furniture', archive)
+
+
+def test_a_set_is_not_gone_on_with_by_models_of_other_authors(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(make.importlib.util, 'find_spec', lambda name: name)
+    out, archive = tmp_path / 'set', write_archive(tmp_path)
+    out.mkdir()
+    manifest = {
+        'format': rendered_set.FORMAT,
+        'version': rendered_set.VERSION,
+        'seed': 0,
+        'width': 384,
+        'height': 256,
+        'views_per_room': make.VIEWS_PER_ROOM,
+    }
+    (out / '.rooms.json.1.unfinished').touch()
+    (out / rendered_set.MANIFEST).write_text(json.dumps(manifest))
+    (out / rendered_set.ATTRIBUTION).write_text('Joe (CC0 1.0): bed')
+    assert make.main(['--out', str(out), '--furniture', str(archive)]) == 1
+    assert 'give the --furniture that the set was begun with' in capsys.readouterr().err
+    assert (out / rendered_set.ATTRIBUTION).read_text() == 'Joe (CC0 1.0): bed'
+    assert not (out / '.rooms.json.1.unfinished').exists()

@@ -15,7 +15,7 @@ from spike_depth_ros.checkpoint import (
     save,
 )
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES, Device
-from spike_training.disk import make_folder
+from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
 
 
@@ -29,6 +29,7 @@ def adabn(
     batches: int = ADABN_BATCHES,
     batch_size: int = ADABN_BATCH_SIZE,
     device: Device = 'auto',
+    overwrite: bool = False,
 ) -> None:
     """Re-estimate the batch-norm statistics of a checkpoint on unlabelled spikes (AdaBN).
 
@@ -38,7 +39,7 @@ def adabn(
 
     Args:
         checkpoint: The .safetensors file of a network of spikes, or the name of a shipped model.
-        out: The .safetensors file to write.
+        out: The .safetensors file to write; an existing one is refused without overwrite.
         config: The config.yaml of a run with a target: windows of its training scenes. Give this
             or recordings.
         recordings: Recordings of the camera: a .dat file of packed planes, or a folder of such
@@ -48,6 +49,7 @@ def adabn(
         batches: Number of batches.
         batch_size: Windows of a batch.
         device: cpu, cuda, or auto: a GPU if torch finds one.
+        overwrite: Replace an existing file.
     """
     if (config is None) == (recordings is None):
         raise ConfigError('config or recordings: expected one of the two')
@@ -60,6 +62,7 @@ def adabn(
     before = find_checkpoint(checkpoint)
     if out.suffix != '.safetensors' or out.is_dir() or out.resolve() == before.resolve():
         raise ConfigError(f'out is {out}: expected a file .safetensors other than checkpoint')
+    check_new(out, overwrite)
     make_folder(out.parent)
     info, weights = _load(before)
     import torch

@@ -13,6 +13,7 @@ from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from spike_training.adaptation import CONFIG, STEREO_CONFIG
 from spike_training.adaptation.second_eye import SecondEye
 from spike_training.choices import Device
+from spike_training.disk import check_new
 from spike_training.errors import ConfigError
 
 
@@ -79,10 +80,7 @@ def adapt(
     """
     if out.suffix != '.safetensors':
         raise ConfigError(f'out is {out}: expected a .safetensors file')
-    if out.exists() and not overwrite:
-        raise ConfigError(
-            f'out is {out}, which exists: choose another one, or give --overwrite true'
-        )
+    check_new(out, overwrite)
     if not 0 < minutes < 1e5:
         raise ConfigError(f'minutes is {minutes:g}: expected above 0 and below 100000')
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
-from spike_training.disk import check_room, make_folder
+from spike_training.disk import check_new, check_room, make_folder
 from spike_training.errors import ConfigError
 from spike_training.sensor.parameters import IDEAL, Sensor
 from spike_training.simulation.settings import CameraSettings, parse_size
@@ -68,8 +68,7 @@ def bag(
     )
     if planes_per_packet < 1:
         raise ConfigError(f'planes_per_packet is {planes_per_packet}: expected 1 or more')
-    if out.exists() and not overwrite:
-        raise ConfigError(f'{out} exists: choose another folder, or give --overwrite true')
+    check_new(out, overwrite)
     if out.exists():
         from spike_depth_ros.bags.bag import BagError
         from spike_depth_ros.bags.writing import check_replaceable

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_training.datasets.clip import Matrix
 from spike_training.disk import check_room, make_folder
@@ -76,11 +78,12 @@ def write_inputs(out: Path, sets: Sequence[EvaluationSet], config: str) -> None:
                 bar.advance(task)
     if not rows:
         raise DataSetError(f'{", ".join(one.name for one in sets)}: no sample can be used')
-    with (out / INDEX).open('w', newline='', encoding='utf-8') as file:
-        table = csv.DictWriter(file, rows[0].keys())
-        table.writeheader()
-        table.writerows(rows)
-    (out / CONFIG).write_text(config, encoding='utf-8')
+    text = io.StringIO(newline='')
+    table = csv.DictWriter(text, rows[0].keys())
+    table.writeheader()
+    table.writerows(rows)
+    write_atomically(out / CONFIG, config.encode())
+    write_atomically(out / INDEX, text.getvalue().encode())
     print(f'{out}: {len(rows)} samples; {INDEX} has the names of the maps to predict')
 
 

@@ -53,6 +53,7 @@ def read(root: Path, size: str = 'half', weather: str = '', fx: float = 0.0) -> 
         raise DataSetError(
             f'data set drivingstereo: option size is {size!r}, expected half or full'
         )
+    files.check_fx(fx, 'the calibration')
     clips: list[Clip] = []
     for where, images, depths in _folders(root, size):
         if weather not in ('', where):
@@ -132,7 +133,7 @@ def seconds(stamp: str) -> float:
 
 
 def _camera(root: Path, sequence: str, size: str, fx: float, image: Path) -> Matrix:
-    if fx > 0:
+    if fx:
         return files.centred_camera(fx, files.read_rgb(image).shape)
     name = f'{sequence}.txt'
     usual = root / 'calib' / f'{size}-image-calib' / name

@@ -18,7 +18,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.calibration import (
+    FX_RANGE,
+    Calibration,
+    CalibrationError,
+    check_focal_lengths,
+    is_focal_length,
+)
 from spike_depth_ros.depth_files import read_pfm, unit_problem
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
@@ -310,6 +316,22 @@ def reproject(
     return nearest
 
 
+def check_fx(fx: float, zero: str = '') -> None:
+    """Check the option for a focal length, pixels.
+
+    Args:
+        fx: Its value.
+        zero: What 0 means; empty: it is refused.
+
+    Raises:
+        DataSetError: It is no focal length in pixels.
+    """
+    if not is_focal_length(fx) and (fx or not zero):
+        raise DataSetError(
+            f'option fx is {fx:g}, expected {FX_RANGE}{f"; 0: {zero}" if zero else ""}'
+        )
+
+
 def centred_camera(fx: float, size: Sequence[int]) -> Matrix:
     """Return the matrix of a camera with the principal point in the middle of the image.
 
@@ -360,8 +382,12 @@ def read_matrix(path: Path, tree: str) -> Matrix:
         matrix = np.array(path.read_text(encoding='utf-8').split(), np.float64).reshape(3, 3)
     except ValueError as error:
         raise DataSetError(f'{path}: expected a camera matrix, three rows of three') from error
-    if not (matrix[0, 0] > 0 and matrix[1, 1] > 0 and np.isfinite(matrix).all()):
-        raise DataSetError(f'{path}: expected a camera matrix, its focal lengths above 0')
+    if not np.isfinite(matrix).all():
+        raise DataSetError(f'{path}: expected a camera matrix of finite numbers')
+    try:
+        check_focal_lengths(matrix[0, 0], matrix[1, 1], path.name)
+    except CalibrationError as error:
+        raise DataSetError(f'{path}: {error}') from error
     return matrix
 
 

@@ -53,6 +53,7 @@ def read(
     files.folders(root, TREE)
     if depth not in ('', 'none'):
         raise DataSetError(f'option depth is {depth!r}, expected none, or leave it out')
+    files.check_fx(fx, 'K.txt')
     if not 0 <= frame_hz < math.inf:
         raise DataSetError(f'option frame_hz is {frame_hz:g}, expected frames a second, or 0')
     found = [root] if _images(root) else _recordings(root)
@@ -115,7 +116,7 @@ def _read(
         encoding = files.stored_as(depths[0], per_metre)
     if labels is not None and labels.relative:
         encoding = dataclasses.replace(encoding, plausible_m=(0.0, math.inf))
-    if fx > 0:
+    if fx:
         camera = files.centred_camera(fx, files.read_rgb(frames[0][0]).shape)
     else:
         camera = files.read_matrix(folder / 'K.txt', TREE)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from spike_depth_ros import arguments
-from spike_depth_ros.calibration import FX_RANGE, is_focal_length
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ, NpyFile
@@ -136,10 +135,9 @@ def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
     Raises:
         DataSetError: The focal length is none in pixels.
     """
+    files.check_fx(fx, 'unknown')
     if fx == 0:
         return None
-    if not is_focal_length(fx):
-        raise DataSetError(f'option fx is {fx:g}, expected {FX_RANGE}; 0: unknown')
     return files.centred_camera(fx, (geometry.height, geometry.width))
 
 

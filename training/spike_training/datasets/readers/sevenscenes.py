@@ -50,6 +50,7 @@ def read(root: Path, fx: float = COLOUR_FOCAL) -> list[Clip]:
         DataSetError: There are no such frames, or too many lack their depth.
     """
     files.folders(root, TREE)
+    files.check_fx(fx)
     sequences = sorted({path.parent for path in root.rglob('frame-*.color.*')})
     if not sequences:
         raise files.missing(root / 'frame-000000.color.png', TREE)

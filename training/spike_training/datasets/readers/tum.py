@@ -52,6 +52,7 @@ def read(root: Path, per_metre: float = 5000.0, fx: float = 0.0) -> list[Clip]:
             kept and named, as there may be more of them.
     """
     files.folders(root, TREE)
+    files.check_fx(fx, 'as published')
     root = Path(os.path.abspath(root))  # its name tells the camera
     sequences = sorted(path.parent for path in [*root.glob('rgb.txt'), *root.glob('*/rgb.txt')])
     if not sequences:
@@ -148,7 +149,7 @@ def _list(path: Path) -> tuple[Times, list[Path]]:
 
 
 def _camera(name: str, fx: float) -> Matrix:
-    if fx > 0:
+    if fx:
         return files.camera_matrix(fx, fx, *ANY_CAMERA[2:])
     known = [values for part, values in CAMERAS.items() if part in name]
     return files.camera_matrix(*(known or [ANY_CAMERA])[0])
