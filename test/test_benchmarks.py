@@ -70,6 +70,7 @@ def test_enlarged_points_are_drawn(tmp_path, capsys):
         assert capsys.readouterr().err.count('error: ') == 1
 
 
+@pytest.mark.long
 def test_relative_labels_are_compared_with_metres(tmp_path, capsys):
     path = tmp_path / 'labels.json'
     options = ['--pictures', '20', '--steps', '1', '--scenes', '10', '--styles', 'indoor']
@@ -83,6 +84,7 @@ def test_relative_labels_are_compared_with_metres(tmp_path, capsys):
         relative_labels.main(['--pictures', '15'])
 
 
+@pytest.mark.long
 def test_a_stand_in_teaches_its_copy(tmp_path, capsys):
     path = tmp_path / 'align.json'
     options = ['--steps', '1', '--align-steps', '1', '--scenes', '10', '--styles', 'indoor']
@@ -276,6 +278,7 @@ def test_two_cameras_measure_metres_and_missing_data_is_named(tmp_path, monkeypa
     assert 'Middlebury skipped: no data: give --data or set SPIKE_DEPTH_DATA' in printed
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.skipif('SPIKE_DEPTH_DATA' not in os.environ, reason='needs SPIKE_DEPTH_DATA')
 def test_spikes_of_middlebury_are_matched_nearly_as_well_as_its_pictures(tmp_path):

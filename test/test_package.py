@@ -394,6 +394,7 @@ def test_environment_is_made_again_when_something_changed(workshop: Path, change
     assert re.search('MB of disk here|PYTHON=python9 does not run', result.stderr)
 
 
+@pytest.mark.long
 def test_an_active_environment_can_be_made_again(workshop: Path) -> None:
     environment = workshop / 'env' / 'bin'
     environment.mkdir(parents=True)

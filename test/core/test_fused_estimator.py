@@ -16,18 +16,30 @@ from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
 
 HEIGHT, WIDTH = 40, 60
+SETTINGS = {**fused_files.SMALL, 'pool': 2}
 RNG = np.random.default_rng(3)
+
+pytestmark = pytest.mark.timeout(300)  # an export takes a minute, beside other work more
 
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    settings = {**fused_files.SMALL, 'pool': 2}
-    return fused_files.export_to(tmp_path_factory.mktemp('fused'), settings=settings)
+    path = tmp_path_factory.mktemp('fused') / 'fused.safetensors'
+    return fused_files.write(path, settings=SETTINGS)
 
 
-@pytest.fixture(scope='module', params=['onnx', 'torch'])
-def estimator(request, checkpoint):
-    with_backend = DepthEstimator.from_checkpoint(checkpoint, 'cpu', request.param, threads=1)
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    return fused_files.export_to(tmp_path_factory.mktemp('exported'), settings=SETTINGS)
+
+
+@pytest.fixture(
+    scope='module',
+    params=['torch', pytest.param('onnx', marks=pytest.mark.long)],  # its export takes a minute
+)
+def estimator(request):
+    path = request.getfixturevalue('exported' if request.param == 'onnx' else 'checkpoint')
+    with_backend = DepthEstimator.from_checkpoint(path, 'cpu', request.param, threads=1)
     yield with_backend
     with_backend.close()
 
@@ -101,12 +113,14 @@ class TestDepth:
         again = estimator.predict(Observation(window)).depth
         np.testing.assert_array_equal(again, depths[0])
 
-    def test_backends_agree(self, checkpoint, window):
+    @pytest.mark.long
+    @pytest.mark.timeout(300)
+    def test_backends_agree(self, exported, window):
         frame = Frame(pixels(), 0.02)
         for image in (None, frame):
             found = []
             for backend in ('onnx', 'torch'):
-                estimator = DepthEstimator.from_checkpoint(checkpoint, 'cpu', backend, threads=1)
+                estimator = DepthEstimator.from_checkpoint(exported, 'cpu', backend, threads=1)
                 found.append(estimator.predict(Observation(window, image=image)).depth)
                 estimator.close()
             np.testing.assert_allclose(*found, rtol=2e-3)

@@ -39,23 +39,34 @@ from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork  # noqa
 from spike_depth_ros.stereo.rig import StereoRig  # noqa: E402
 from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
 from spike_depth_ros.stream.window import Window  # noqa: E402
-from spike_training.runs.export import RANDOM_INFO  # noqa: E402
+from spike_training.runs.export import RANDOM_INFO, random_checkpoint  # noqa: E402
 
 HEIGHT, WIDTH, PLANES = 48, 80, 64
 RIG = StereoRig.from_baseline(0.1, 150.0, WIDTH, HEIGHT)
 SMALL = {'disparities': 32, 'stem': 8, 'features': 8, 'groups': 4, 'volume': 4, 'head': 8}
+INFO = dataclasses.replace(RANDOM_INFO['stereo_lite'], settings=SMALL, planes=PLANES)
 
 pytestmark = pytest.mark.timeout(300)  # an export takes seconds, beside other work more
 
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    """An untrained network and its export, by the command line."""
+    """An untrained network."""
     path = tmp_path_factory.mktemp('stereo') / 'model.safetensors'
-    info = dataclasses.replace(RANDOM_INFO['stereo_lite'], settings=SMALL, planes=PLANES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RANDOM_INFO, 'stereo_lite', INFO)
+        info, weights = random_checkpoint('stereo_lite', 3)
+    save(path, weights, info)
+    return path
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    """The same with its export, by the command line."""
+    path = tmp_path_factory.mktemp('stereo') / 'model.safetensors'
     arguments = ['run.py', 'export', '--architecture', 'stereo_lite', '--seed', '3', '--out']
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
-        patch.setitem(RANDOM_INFO, 'stereo_lite', info)
+        patch.setitem(RANDOM_INFO, 'stereo_lite', INFO)
         patch.setattr('sys.argv', [*arguments, str(path)])
         run.main()
     return path
@@ -88,9 +99,10 @@ def with_offset(rig, offset):
     return StereoRig(rig.left, dataclasses.replace(right, k=tuple(k), p=tuple(p)))
 
 
-def test_both_runtimes_give_the_same_disparity_and_error(checkpoint):
+@pytest.mark.long
+def test_both_runtimes_give_the_same_disparity_and_error(exported):
     networks = [
-        StereoNetwork.from_checkpoint(checkpoint, 'cpu', name, 1) for name in ('onnx', 'torch')
+        StereoNetwork.from_checkpoint(exported, 'cpu', name, 1) for name in ('onnx', 'torch')
     ]
     assert [one.backend for one in networks] == ['onnx', 'torch']
     for shift, planes in ((6, PLANES), (0, 33)):
@@ -157,9 +169,9 @@ def test_infinity_is_where_the_principal_points_say(checkpoint, monkeypatch):
 
 def test_the_depth_and_its_error_are_those_of_the_network(checkpoint, monkeypatch):
     monkeypatch.setattr(module, 'LARGEST_ERROR_PX', np.inf)
-    estimator = StereoEstimator.from_checkpoint(checkpoint, device='cpu', backend='onnx')
+    estimator = StereoEstimator.from_checkpoint(checkpoint, device='cpu', backend='torch')
     found = estimator.predict(pair())
-    disparity, error = StereoNetwork.from_checkpoint(checkpoint, 'cpu', 'onnx').predict(
+    disparity, error = StereoNetwork.from_checkpoint(checkpoint, 'cpu', 'torch').predict(
         *textured()
     )
     known = found.origin == MATCHED
@@ -170,8 +182,9 @@ def test_the_depth_and_its_error_are_those_of_the_network(checkpoint, monkeypatc
     assert found.scale == 'stereo'
 
 
-def test_closing_the_estimator_closes_the_network(checkpoint):
-    network = StereoNetwork.from_checkpoint(checkpoint, 'cpu', 'onnx')
+@pytest.mark.long
+def test_closing_the_estimator_closes_the_network(exported):
+    network = StereoNetwork.from_checkpoint(exported, 'cpu', 'onnx')
     estimator = StereoEstimator(matcher=NetworkMatcher(network, 0.5))
     estimator.predict(pair())
     estimator.close()
@@ -249,7 +262,7 @@ def test_weights_that_are_not_finite_and_a_stale_export_are_refused(tmp_path, ch
         StereoNetwork.from_checkpoint(path)
     other = tmp_path / 'stale.safetensors'
     save(other, tensors, dataclasses.replace(info, onnx_sha256='0' * 64))
-    onnx_path(other).write_bytes(onnx_path(checkpoint).read_bytes())
+    onnx_path(other).write_bytes(onnx_path(default_checkpoint()).read_bytes())
     with pytest.raises(CheckpointError, match='not the export of its checkpoint'):
         StereoNetwork.from_checkpoint(other, backend='onnx')
 

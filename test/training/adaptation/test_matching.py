@@ -32,18 +32,20 @@ def match(statistics):
     return match_camera(statistics, STYLES, WINDOWS)
 
 
-@pytest.mark.parametrize('light', [0.1, 0.3])
+@pytest.mark.parametrize('light', [0.1, pytest.param(0.3, marks=pytest.mark.long)])
 def test_light_is_found(light):
     found = match(recorded(Optics(light=light)))
     assert found.distance < 0.2 * found.before
     assert found.optics.light == pytest.approx(light, rel=0.5)
 
 
+@pytest.mark.long
 def test_blur_is_found():
     assert match(recorded(Optics(blur=3.0))).optics.blur >= 2.0
     assert match(recorded(Optics())).optics.blur <= 1.0
 
 
+@pytest.mark.long
 def test_noise_is_found():
     found = match(recorded(Optics(light=0.3, sensor=NOISY)))
     assert found.distance < 0.1 * found.before
@@ -52,6 +54,7 @@ def test_noise_is_found():
     assert 100 <= sensor.dark_current <= 600
 
 
+@pytest.mark.long
 def test_light_and_dark_current_are_tried_together_again():
     # Before the other parameters fit, more dark current than there is explains the rates best.
     sensor = dataclasses.replace(NOISY, dark_current=600, response_mismatch=0.06)

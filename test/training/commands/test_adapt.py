@@ -308,6 +308,7 @@ def test_a_stored_value_of_two_lines_is_told_in_one(tmp_path):
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.long
 def test_after_an_interrupt_at_the_end_the_page_is_written(
     resume, tmp_path, monkeypatch, without_onnx
 ):
@@ -378,6 +379,7 @@ def measured_wall(moving_wall, tmp_path):
     return folder
 
 
+@pytest.mark.long
 def test_measured_depth_decides_and_gives_the_scale(
     measured_wall, short, tmp_path, monkeypatch, without_onnx, capsys
 ):
@@ -427,6 +429,7 @@ def test_measured_depth_decides_and_gives_the_scale(
     assert report(out)['measured_error'] == {}
 
 
+@pytest.mark.long
 def test_a_corrected_sensor_is_exported_and_used_live(
     moving_wall, short, tmp_path, monkeypatch, capsys
 ):
@@ -469,6 +472,7 @@ def test_a_corrected_sensor_is_exported_and_used_live(
         adapt_to(tmp_path / 'again.safetensors', recording, out, short)
 
 
+@pytest.mark.long
 def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
     moving_wall, checkpoint, tmp_path, monkeypatch, without_onnx, capsys
 ):

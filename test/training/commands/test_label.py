@@ -75,7 +75,12 @@ def test_one_line_for_what_is_wrong(command, given, monkeypatch, changed, status
 
 
 @pytest.mark.parametrize(
-    ('sent', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    ('sent', 'status'),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        (signal.SIGKILL, -9),
+    ],
 )
 def test_an_interrupted_run_goes_on(command, given, sent, status):
     given['every'] = 1

@@ -178,6 +178,7 @@ def test_the_street_ships_with_its_depth():
     assert STREET.stat().st_size <= 8 << 20
 
 
+@pytest.mark.long
 def test_the_street_is_what_the_command_makes(tmp_path):
     sample(tmp_path / 'street.npz', style='road')
     with np.load(tmp_path / 'street.npz') as made, np.load(STREET) as committed:
@@ -292,6 +293,7 @@ def test_the_shipped_pair_is_matched_at_its_depth():
     assert scores['ratio'] == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.long
 def test_the_pair_is_what_the_command_makes(tmp_path):
     sample(tmp_path / 'made.npz', style='indoor', index=3, planes=320, right=True)
     with np.load(tmp_path / 'made.npz') as made, np.load(PAIR) as committed:

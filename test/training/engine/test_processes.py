@@ -38,6 +38,7 @@ def test_the_curve_falls(whole):
     assert whole['pretrain'][-1] < whole['pretrain'][0]
 
 
+@pytest.mark.long
 def test_two_processes_give_the_losses_of_one(whole, tmp_path):
     """Real processes, that Fabric starts and that talk through gloo."""
     paths = [ROOT, ROOT / 'training', ROOT / 'test' / 'training']

@@ -173,6 +173,7 @@ def test_a_run_of_pictures_ends_in_a_checkpoint_of_its_task(supervised):
     assert 'PSNR' in page
 
 
+@pytest.mark.long
 def test_exporting_a_checkpoint_keeps_its_weights_and_metadata(supervised, tmp_path):
     """And the same network gives the same bytes."""
     from spike_training.runs.export import export  # needs onnx, which the losses do not

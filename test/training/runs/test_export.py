@@ -77,6 +77,7 @@ def exported(tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_checkpoint_and_export_name_each_other_and_run(exported):
     info = load_info(exported)
     assert (info.stage, info.scale, info.datasets) == ('random', 'none', {})
@@ -139,6 +140,7 @@ def test_an_export_that_differs_is_refused_and_not_written(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_the_comparison_sees_another_network(exported):
     info, weights = load(exported)
     network = module.build_with_weights(info, weights).eval()
@@ -172,6 +174,7 @@ def test_shipped_files_name_no_path_of_the_machine_that_made_them(name):
     assert_names_no_path(onnx_path(find_checkpoint(name)))
 
 
+@pytest.mark.long
 def test_a_fresh_export_names_no_path_of_this_machine(exported):
     assert_names_no_path(onnx_path(exported))
 

@@ -264,6 +264,7 @@ def test_windows_hold_the_spikes_that_batches_count(monkeypatch, shifted) -> Non
     assert lengths == {16, 48, 130}
 
 
+@pytest.mark.long
 def test_processes_that_draw_change_nothing() -> None:
     plain, drawing = (
         ProceduralSource(('indoor', 'road'), seed=4, height=16, width=24, workers=workers)

@@ -437,6 +437,7 @@ def test_a_network_is_scored_as_soon_as_it_is_trained(tmp_path):
     assert units[0].folder == longest.needs[0].folder
 
 
+@pytest.mark.long
 def test_each_experiment_of_the_paper_trains(tmp_path):
     path = small(tmp_path, 'ablations_mini.yaml')
     rows = [row for row in load_table(path).rows if row.settings.name != 'rgb_only']
