@@ -4,8 +4,9 @@
 
 Fast DDS keeps a segment per publishing process and small ports in ``/dev/shm``. Each has a file
 beside it (``_el``, ``_sl``) that its owner locks with ``flock``, and the kernel unlocks when the
-owner ends in whatever way. Writers map the port of a reader without a lock. A file is in use while
-its lock is held or any process maps it.
+owner ends in whatever way. A segment is in use while its lock is held or any process maps it.
+Ports of killed processes stay: they are small, the next process of that number reuses them, and if
+one is removed while a process starts, that process reads from a port that no other finds.
 """
 
 from __future__ import annotations
@@ -36,21 +37,16 @@ _NAME = re.compile(r'(?:sem\.)?(fastrtps_(?:port\d+|[0-9a-f]{16}))(?:_el|_sl|_mu
 _LOCKS = ('_el', '_sl')
 
 
-def stale_files(
-    folder: Path = FOLDER, ports: bool = True, wait_s: float = 0.0
-) -> dict[str, list[Path]]:
-    """Return the files of Fast DDS that no process uses, by their segment or port.
+def stale_files(folder: Path = FOLDER, wait_s: float = 0.0) -> dict[str, list[Path]]:
+    """Return the files of segments that no process uses, by their segment.
 
-    Files of other users are left out. Mappings of a port are found only in this process's PID
-    namespace.
+    Files of other users are left out. Mappings are found only in this process's PID namespace.
 
     Args:
         folder: Mount point of shared memory.
-        ports: Include ports. Each is locked for an instant, in which a starting process could not
-            use it.
         wait_s: Time after which a file that stays locked counts as in use, seconds.
     """
-    unlocked = dict(_unlocked(folder, ports, wait_s))
+    unlocked = dict(_unlocked(folder, wait_s))
     mapped = _mapped_names() if unlocked else set()  # takes long: no lock is held meanwhile
     return {
         name: files
@@ -63,10 +59,10 @@ def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
     """Remove the files of :func:`stale_files`.
 
     Returns:
-        The removed files, by segment or port.
+        The removed files, by segment.
     """
     freed = {}
-    for name, files in _unlocked(folder, True, OTHERS_LOOK_S):
+    for name, files in _unlocked(folder, OTHERS_LOOK_S):
         if not _mapped_names().isdisjoint(path.name for path in files):
             continue
         # Locks last: a segment without its lock would be used by a new owner.
@@ -93,11 +89,8 @@ def remove_own(folder: Path = FOLDER) -> None:
 
 
 def warning(folder: Path = FOLDER) -> str:
-    """Return one line on the segments of killed processes; empty if there is none.
-
-    Ports are left out: they take 0.2 MB each, and the next process reuses them.
-    """
-    found = stale_files(folder, ports=False)
+    """Return one line on the segments of killed processes; empty if there is none."""
+    found = stale_files(folder)
     return _report(found, folder) if found else ''
 
 
@@ -147,12 +140,11 @@ def _size(found: dict[str, list[Path]]) -> int:
     return total
 
 
-def _unlocked(folder: Path, ports: bool, wait_s: float) -> Iterator[tuple[str, list[Path]]]:
-    """Yield segments and ports that nobody locks, each locked until the next is requested.
+def _unlocked(folder: Path, wait_s: float) -> Iterator[tuple[str, list[Path]]]:
+    """Yield segments that nobody locks, each locked until the next is requested.
 
     Args:
         folder: Mount point of shared memory.
-        ports: Include ports.
         wait_s: Time after which a file that stays locked counts as in use, seconds.
     """
     named = [(match[1], path) for path in _files(folder) if (match := _NAME.fullmatch(path.name))]
@@ -160,7 +152,7 @@ def _unlocked(folder: Path, ports: bool, wait_s: float) -> Iterator[tuple[str, l
         files = [path for _, path in group]
         with contextlib.ExitStack() as locks:
             if (
-                (ports or not name.startswith('fastrtps_port'))
+                not name.startswith('fastrtps_port')
                 and all(_is_old_and_ours(path) for path in files)
                 and all(_lock(path, locks, wait_s) for path in files if path.name.endswith(_LOCKS))
             ):
