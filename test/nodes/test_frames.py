@@ -177,8 +177,9 @@ def test_frames_are_recorded_beside_the_spikes(processes, bag, tmp_path):
     assert status == 0, output
     recorded = {name: topic.messages for name, topic in Bag(out).topics.items()}
     assert recorded['/image'] > 3
-    # A busy machine may pause for a second, which is told behind the size.
-    assert f'; {recorded["/image"]} messages of /image, 0 MB' in output
+    # A busy machine may pause for a second, which is then told.
+    frames = rf'; {recorded["/image"]} messages of /image, 0 MB( \(no message for \d\.\d s\))?; '
+    assert re.search(frames, output)
     assert recorded['/image/camera_info'] > 3
 
 
