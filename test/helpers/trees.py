@@ -41,7 +41,7 @@ def write_vkitti(root, scenes=5, frames=4, variations=('clone', 'fog'), depth=No
 
 
 def write_dat(root, clips=3, planes=160, height=32, width=64, depth=None):
-    """Vidar recordings of noise, brighter from one to the next.
+    """Vidar recordings of noise, brighter from one to the next, and of a bright bar that moves.
 
     Args:
         root: The folder.
@@ -55,6 +55,9 @@ def write_dat(root, clips=3, planes=160, height=32, width=64, depth=None):
     rng = np.random.default_rng(0)
     for clip in range(clips):
         spikes = rng.random((planes, height, width)) < 0.1 + 0.1 * clip
+        bar = width // 3
+        at = np.arange(planes)[:, None] * (width - bar) // planes
+        spikes |= ((np.arange(width) - at) // bar == 0)[:, None]
         np.packbits(spikes[:, ::-1], axis=2, bitorder='little').tofile(root / f'{clip}.dat')
         if depth is not None:
             (root / 'depth').mkdir(exist_ok=True)

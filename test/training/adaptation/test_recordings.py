@@ -17,7 +17,6 @@ from spike_depth_ros.stream.chunk import Geometry
 from spike_training.adaptation.recordings import (
     BLOCK_BYTES,
     GAP_SHARE,
-    MIN_DURATION_S,
     find_recordings,
     fingerprint,
     fingerprint_beside,
@@ -28,6 +27,7 @@ from spike_training.adaptation.recordings import (
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import dat
 from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
+from spike_training.datasets.suitability import MIN_DURATION_S
 from spike_training.errors import DataSetError, FrameError
 
 WHERE = ('96x64', 400.0)

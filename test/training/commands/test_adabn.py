@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from tiny_runs import tiny_run
 from training_files import write
+from trees import write_dat
 
-from spike_depth_ros.checkpoint import CheckpointError, load
+from spike_depth_ros.checkpoint import CheckpointError, load, save
 from spike_depth_ros.stream.recording import open_recording
 from spike_training.commands.adabn import adabn
 from spike_training.errors import ConfigError, DataSetError
@@ -60,17 +61,118 @@ def test_they_are_those_of_the_target(checkpoint, config, tmp_path):
     assert changed(outs[0], outs[2])
 
 
+def packed(bits):
+    return np.packbits(bits, axis=2, bitorder='little')
+
+
+def moving(rate):
+    """A bar, four times as bright, that moves over noise: 200 planes, 5 s at 40 Hz."""
+    chance = np.full((200, 32, 48), rate)
+    for plane in range(200):
+        chance[plane, :, plane * 32 // 200 :][:, :16] *= 4
+    return packed(np.random.default_rng(0).random(chance.shape) < chance)
+
+
+def noise(rate, planes=200):
+    return packed(np.random.default_rng(0).random((planes, 32, 48)) < rate)
+
+
+def still():
+    return packed(np.random.default_rng(0).random((200, 32, 48)) < np.linspace(0, 0.8, 48))
+
+
+NOTHING = {
+    'cap on': (noise(0.0), 'mean firing rate of 0 a plane, expected 0.005 or more'),
+    'cap on, few spikes': (noise(0.002), 'mean firing rate of 0.002'),
+    'cap on, dark current': (noise(0.015), '0.00% of the picture changes'),
+    'cap on, warm sensor': (noise(0.2), '0.00% of the picture changes'),
+    'saturated': (noise(1.0), '100% of the pixels fire in every plane, expected at most 50%'),
+    'nearly saturated': (noise(0.98), '0.00% of the picture changes'),
+    'still': (still(), '0.00% of the picture changes over the recording, expected 0.50%'),
+    'short': (moving(0.2)[:199], '4.97 s recorded, expected 5 s or more'),
+}
+
+
+@pytest.mark.parametrize('kind', NOTHING)
+def test_no_model_from_nothing(command, checkpoint, tmp_path, kind):
+    planes, words = NOTHING[kind]
+    planes.tofile(tmp_path / 'one.dat')
+    out = write(tmp_path / 'out.safetensors', stage='before')
+    before = out.read_bytes()
+    ended = command(
+        'adabn', '--checkpoint', checkpoint, '--recordings', tmp_path / 'one.dat', '--size',
+        '48x32', '--rate_hz', 40, '--planes', 64, '--batches', 1, '--batch_size', 4, '--out', out,
+        '--overwrite', 'true', '--device', 'cpu',
+    )  # fmt: skip
+    assert ended.returncode == 1
+    (line,) = ended.stderr.strip().splitlines()
+    assert words in line
+    assert out.read_bytes() == before
+
+
+def test_lamps_that_flicker_are_not_motion_nor_a_fault(checkpoint, tmp_path):
+    rng = np.random.default_rng(0)
+    light = 1 + 0.5 * np.sin(np.arange(200) / 5)[:, None, None]
+    still = np.kron(rng.random((4, 6)), np.ones((8, 8)))
+    packed(rng.random((200, 32, 48)) < 0.5 * still * light).tofile(tmp_path / 'still.dat')
+    use = functools.partial(
+        adabn, checkpoint, tmp_path / 'out.safetensors', size='48x32', rate_hz=40.0, planes=64,
+        batches=1, batch_size=4, device='cpu',
+    )  # fmt: skip
+    with pytest.raises(DataSetError, match=r'0\.00% of the picture changes'):
+        use(recordings=tmp_path / 'still.dat')
+    walk = np.stack([np.roll(still, plane // 8, 1) for plane in range(200)])
+    packed(rng.random((200, 32, 48)) < 0.5 * walk * light).tofile(tmp_path / 'walk.dat')
+    use(recordings=tmp_path / 'walk.dat')
+    assert (tmp_path / 'out.safetensors').exists()
+
+
+def test_a_still_camera_at_several_places_is_enough(checkpoint, tmp_path):
+    folder = tmp_path / 'places'
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for place in range(3):
+        chance = np.kron(rng.random((4, 6)), np.ones((8, 8))) * 0.6
+        packed(rng.random((200, 32, 48)) < chance).tofile(folder / f'{place}.dat')
+    out = tmp_path / 'out.safetensors'
+    adabn(checkpoint, out, recordings=folder, size='48x32', rate_hz=40.0, planes=64, batches=1,
+          batch_size=6, device='cpu')  # fmt: skip
+    assert out.exists()
+
+
+@pytest.mark.parametrize(('bias', 'end'), [(40.0, 'far'), (-40.0, 'near')])
+def test_depth_at_an_end_of_the_range_is_not_written(config, tmp_path, bias, end):
+    path = write(tmp_path / f'{end}.safetensors')
+    info, weights = load(path)
+    weights['depth_head.conv3.bias'] = np.full_like(weights['depth_head.conv3.bias'], bias)
+    save(path, weights, info)
+    out = write(tmp_path / 'out.safetensors', stage='before')
+    before = out.read_bytes()
+    with pytest.raises(DataSetError, match=r'100% of the pixels .* one end of 0\.3 to 80 m'):
+        adabn(path, out, config(styles=['indoor']), batches=1, batch_size=2, device='cpu',
+              overwrite=True)  # fmt: skip
+    assert out.read_bytes() == before
+
+
+def test_a_dark_target_of_a_run_is_refused(checkpoint, config, tmp_path):
+    write_dat(tmp_path / 'dat', height=32, width=48)
+    for file in (tmp_path / 'dat').iterdir():
+        file.write_bytes(bytes(file.stat().st_size))
+    path = config(recordings={'dat': f'{tmp_path / "dat"},size=48x32'}, planes=[32])
+    with pytest.raises(DataSetError, match='mean firing rate of 0 a plane'):
+        adabn(checkpoint, tmp_path / 'out.safetensors', path, batches=1, batch_size=2)
+    assert not (tmp_path / 'out.safetensors').exists()
+
+
 def test_recordings_of_a_camera(checkpoint, tmp_path):
     folder = tmp_path / 'recordings'
     folder.mkdir()
-    rng = np.random.default_rng(0)
-    for name, rate in (('a', 0.1), ('b', 0.6)):
-        bits = rng.random((200, 32, 48)) < rate
-        np.packbits(bits, axis=2, bitorder='little').tofile(folder / f'{name}.dat')
+    for name, rate in (('a', 0.1), ('b', 0.2)):
+        moving(rate).tofile(folder / f'{name}.dat')
     for where in (folder, folder / 'a.dat'):
         out = tmp_path / f'{where.stem}.safetensors'
-        adabn(checkpoint, out, recordings=where, size='48x32', planes=64, batches=1, batch_size=6,
-              device='cpu')  # fmt: skip
+        adabn(checkpoint, out, recordings=where, size='48x32', rate_hz=40.0, planes=64, batches=1,
+              batch_size=6, device='cpu')  # fmt: skip
         assert all(name.endswith(STATISTICS) for name in changed(checkpoint, out))
     assert changed(tmp_path / 'recordings.safetensors', tmp_path / 'a.safetensors')
     with pytest.raises(DataSetError, match=r'expected a \.dat file, or a folder with some'):

@@ -34,6 +34,7 @@ from spike_training.adaptation.windows import LARGEST, Recorded
 from spike_training.choices import Split
 from spike_training.evaluation.calibration import calibrate
 from spike_training.evaluation.matched_depth import fit_scale
+from spike_training.evaluation.range_ends import MAX_AT_END, share_at_end
 from spike_training.sampling.sample import Batch, Unlabelled
 
 OLD = 'old'
@@ -52,6 +53,7 @@ class Candidate:
         seconds: Duration of training and test in this run.
         corrected: True if its windows are corrected for the sensor.
         scores: Its scores.
+        at_end: Share of its pixels that lie at one end of the range of depth.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Candidate:
     seconds: float
     corrected: bool
     scores: AllScores
+    at_end: float = 0.0
 
     @property
     def expected_change(self) -> float:
@@ -70,7 +73,9 @@ class Candidate:
     def describe(self) -> str:
         """Describe the verdict in one line."""
         reason = f'expected {self.expected_change:+.1%}'
-        if is_flat(self.evidence):
+        if self.at_end > MAX_AT_END:
+            reason = f'{self.at_end:.0%} of its depth lie at one end of the range'
+        elif is_flat(self.evidence):
             reason = 'its depth is flat'
         elif self.evidence.metric_error is not None:
             reason = f'metres {self.expected_change:+.1%}'
@@ -232,9 +237,11 @@ class AcceptanceTest(Comparison):
         info, network = self._load(checkpoint)
         factor = self.info.canonical_fx / info.canonical_fx
         evidence, scores = self.compare(network, corrected, factor)
+        at_end = share_at_end(network, info, self.seen(self.windows, corrected))
+        verdict = decide(evidence, self._findings.match.distance)
         return Candidate(
-            name, checkpoint, evidence, decide(evidence, self._findings.match.distance),
-            time.monotonic() - begin, corrected, scores,
+            name, checkpoint, evidence, 'worse' if at_end > MAX_AT_END else verdict,
+            time.monotonic() - begin, corrected, scores, at_end,
         )  # fmt: skip
 
     def calibrate(self, candidate: Candidate, out: Path) -> None:

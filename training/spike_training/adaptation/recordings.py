@@ -22,18 +22,14 @@ from spike_training.adaptation.second_eye import (
     add_right_file,
     common_rig,
     right_files,
-    right_of,
 )
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import dat, rosbag
-from spike_training.datasets.readers.pairs import check_alignment
+from spike_training.datasets.readers.pairs import check_alignment, right_of
 from spike_training.datasets.readers.recordings import parse_size
 from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
-from spike_training.datasets.suitability import check_suitable
+from spike_training.datasets.suitability import check_camera, check_suitable
 from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
-
-MIN_DURATION_S = 5.0
-"""Shortest duration of all recordings together, seconds."""
 
 HELD_BACK_SHARE = 0.3
 """Share of each recording, its end, that candidates are tested on."""
@@ -128,7 +124,7 @@ def open_recordings(
             own = [add_right_file(clip, right[file.resolve()], padded, eye) for clip in own]
         read.append((file, own))
     clips = [clip for _, found in read for clip in found]
-    duration = _check_camera(clips)
+    duration = check_camera(clips)
     if bags := [clip for file, found in read if _is_bag(file) for clip in found]:
         check_row_bytes(bags)
     check_suitable(clips)
@@ -148,28 +144,6 @@ def open_recordings(
         check_alignment([clip for _, own in read for clip in own])
     paths_right = tuple(map(Path, eye.right)) if raw and eye is not None else ()
     return Opened([own for _, own in read], duration, wrong, padded, rig, paths_right)
-
-
-def _check_camera(clips: Sequence[SpikeClip]) -> float:
-    """Return the duration of recordings of one camera, seconds.
-
-    Raises:
-        DataSetError: They are of several cameras, or too short.
-    """
-    first = clips[0]
-    for clip in clips[1:]:
-        if clip.geometry != first.geometry or abs(clip.rate_hz / first.rate_hz - 1) > 0.01:
-            raise DataSetError(
-                f'{clip.name}: {clip.geometry} at {clip.rate_hz:.6g} Hz, {first.name}: '
-                f'{first.geometry} at {first.rate_hz:.6g} Hz: expected recordings of one camera'
-            )
-    duration = sum(clip.planes / clip.rate_hz for clip in clips)
-    if duration < MIN_DURATION_S:
-        raise DataSetError(
-            f'{first.name}: {duration:.3g} s recorded, expected {MIN_DURATION_S:g} s or more in '
-            'all: record for longer, while the camera moves'
-        )
-    return duration
 
 
 def _right_files(

@@ -15,7 +15,7 @@ from yaml import YAMLError
 
 from spike_depth_ros.safe_yaml import read_yaml
 from spike_depth_ros.stereo import EYES
-from spike_training.adaptation.recordings import MIN_DURATION_S
+from spike_training.datasets.suitability import MIN_DURATION_S
 from spike_training.errors import TrainingError, one_line
 
 RECORDING = 'recording'

@@ -138,12 +138,6 @@ def add_right_file(clip: SpikeClip, path: Path, row_bytes: int, eye: SecondEye) 
     )
 
 
-def right_of(clip: SpikeClip) -> SpikeClip:
-    """Return the right eye of a recording as one of its own, for checks of its planes."""
-    assert clip.right is not None
-    return dataclasses.replace(clip, name=f'{clip.name}, right eye', load=clip.right.load)
-
-
 def common_rig(clips: Sequence[SpikeClip]) -> StereoRig | None:
     """Return the rig of all recordings; None: they are of one eye.
 

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spike_depth_ros.checkpoint import (
     CheckpointError,
@@ -18,6 +21,9 @@ from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES, Device
 from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
 
+if TYPE_CHECKING:
+    from spike_training.sampling.sample import Unlabelled
+
 
 def adabn(
     checkpoint: Path,
@@ -25,6 +31,7 @@ def adabn(
     config: Path | None = None,
     recordings: Path | None = None,
     size: str = '400x250',
+    rate_hz: float = 20_000.0,
     planes: int = 128,
     batches: int = ADABN_BATCHES,
     batch_size: int = ADABN_BATCH_SIZE,
@@ -36,6 +43,8 @@ def adabn(
     No weight changes and no label is read; it takes seconds. Use windows of many places of the
     target: with those of a single room the statistics are specific to that room, and depth in
     metres can get worse. The uncertainty is no longer calibrated for the new statistics.
+    Recordings that are too short, dark, saturated or still are refused, as by adapt, and so is a
+    result whose depth of its own windows lies at an end of the range.
 
     Args:
         checkpoint: The .safetensors file of a network of spikes, or the name of a shipped model.
@@ -43,8 +52,9 @@ def adabn(
         config: The config.yaml of a run with a target: windows of its training scenes. Give this
             or recordings.
         recordings: Recordings of the camera: a .dat file of packed planes, or a folder of such
-            files; windows are spread evenly over all of them.
+            files, 5 s or more in all; windows are spread evenly over all of them.
         size: Width and height of that camera's sensor, pixels.
+        rate_hz: Plane rate of that camera.
         planes: Length of the windows of recordings.
         batches: Number of batches.
         batch_size: Windows of a batch.
@@ -69,6 +79,7 @@ def adabn(
 
     from spike_depth_ros.model.registry import build_with_weights, weights_of
     from spike_training.engine.fabric import choose_device
+    from spike_training.evaluation.range_ends import check_own_depth
     from spike_training.runs.adabn import (
         adabn_problem,
         adapt_statistics,
@@ -84,13 +95,15 @@ def adabn(
         )
     place = choose_device(device)
     network.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    windows: Callable[[int], Iterator[Unlabelled]]  # that number of batches
     if config is not None:
-        windows = target_windows(config, info, batches, batch_size, place)
+        windows = partial(target_windows, config, info, batch_size=batch_size, device=place)
     else:
         assert recordings is not None
-        source = open_recordings(recordings, size, planes, info)
-        windows = spread_windows(source, batches, batch_size, place)
-    adapted = adapt_statistics(network, info, windows)
+        source = open_recordings(recordings, size, rate_hz, planes, info)
+        windows = partial(spread_windows, source, batch_size=batch_size, device=place)
+    adapted = adapt_statistics(network, info, windows(batches))
+    check_own_depth(network, info, windows(1))
     save(out, weights_of(network), adapted)
     print(f'{out}: {info.stage} with the statistics of {config or recordings}')
 

@@ -25,6 +25,7 @@ from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, SpikeClip
 from spike_training.datasets.labels import Labels
 from spike_training.datasets.readers.files import centred_camera
+from spike_training.datasets.suitability import check_light
 from spike_training.errors import ConfigError, DataSetError, FrameError
 from spike_training.labelling.files import (
     has_frame_label,
@@ -376,18 +377,19 @@ def find_pictures(
             for clip, folder in zip(frames, folders, strict=True)
         ]
     render, shown = _choose_render(settings, device, threads)
+    spikes = [clip for clip in clips if isinstance(clip, SpikeClip)]
     found: list[Pictures] = [
-        SpikePictures(clip, out / clip.name, settings, render, shown)
-        for clip in clips
-        if isinstance(clip, SpikeClip)
+        SpikePictures(clip, out / clip.name, settings, render, shown) for clip in spikes
     ]
     if not any(one.planned for one in found):
         needed = 'pictures of its own in them' if render is None else f'{settings.planes} or more'
-        longest = max((clip.planes for clip in clips if isinstance(clip, SpikeClip)), default=0)
+        longest = max((clip.planes for clip in spikes), default=0)
         raise DataSetError(
             f'{", ".join(data)}: windows of {settings.planes} planes, the longest recording has '
             f'{longest}: expected {needed}; choose fewer --planes or another --picture'
         )
+    if render is not None:
+        check_light(spikes)
     return found
 
 

@@ -15,8 +15,9 @@ from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
-from spike_training.datasets.readers.recordings import dat_planes, parse_size
+from spike_training.datasets.readers.recordings import check_rate, dat_planes, parse_size
 from spike_training.datasets.row_length import measure_row_bytes
+from spike_training.datasets.suitability import check_camera, check_suitable
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics
 from spike_training.runs.build import target_batches
@@ -78,28 +79,34 @@ def target_windows(
     return target_batches(settings, batches, batch_size, device)
 
 
-def open_recordings(path: Path, size: str, planes: int, info: DepthInfo) -> SpikeSource:
+def open_recordings(
+    path: Path, size: str, rate_hz: float, planes: int, info: DepthInfo
+) -> SpikeSource:
     """Return the windows of recordings that have no depth.
 
     Args:
         path: A .dat file of packed planes, or a folder with some.
         size: Width and height of the sensor, such as 400x250.
+        rate_hz: Planes a second.
         planes: Length of a window.
         info: Metadata of the network.
 
     Raises:
-        DataSetError: There is no such file, or it is clearly of another size.
+        DataSetError: There is no such file, it is clearly of another size, or they are too short,
+            too dark, saturated or still.
     """
     width, height = parse_size(size)
     geometry = Geometry(height, width)
+    check_rate(rate_hz)
     files = sorted(path.rglob('*.dat')) if path.is_dir() else [path]
     if not all(file.is_file() for file in files) or not files:
         raise DataSetError(f'{path}: expected a .dat file, or a folder with some')
     clips, row_bytes = [], measure_row_bytes(files, geometry)
     for file in files:
         number, load_planes = dat_planes(file, geometry, row_bytes)
-        # The plane rate gives a window's duration, which is not used here.
-        clips.append(SpikeClip(file.stem, geometry, number, 0.0, None, load_planes, (), ()))
+        clips.append(SpikeClip(file.stem, geometry, number, rate_hz, None, load_planes, (), ()))
+    check_camera(clips)
+    check_suitable(clips, several_places=True)
     return SpikeSource(clips, planes, info.bins, info.multiple)
 
 

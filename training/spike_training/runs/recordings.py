@@ -18,8 +18,9 @@ from spike_training.choices import Split
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.datasets.labels import Labels
+from spike_training.datasets.readers.pairs import pairs_of, right_of
 from spike_training.datasets.splits import Splits, assign_splits, select_split
-from spike_training.datasets.suitability import check_suitable
+from spike_training.datasets.suitability import check_light, check_suitable
 from spike_training.errors import DataSetError, FrameError
 from spike_training.evaluation.predictors import Scenes
 from spike_training.sampling.clip_source import ClipSource
@@ -171,7 +172,7 @@ def recorded_source(
 
     Raises:
         DataSetError: A data set cannot be used, the split is empty, or recordings for
-            training on single pixels have too little light, contrast or motion.
+            training are too dark or saturated, or still where nothing else teaches.
     """
     window_s = max(data.planes) / data.rate_hz
     chosen = [one for one in look_up(data) if not names or one.name in names]
@@ -223,9 +224,22 @@ def recorded_source(
         with_right=spec.right,
         **common,
     )
-    if trains and spec.raw_pixels:
-        check_suitable(recorded)
+    if trains:
+        _check_suitable(recorded, labels, spec)
     return source
+
+
+def _check_suitable(clips: Sequence[SpikeClip], labels: bool, spec: BatchSpec) -> None:
+    """Refuse recordings that there is nothing to learn from; see :func:`recorded_source`."""
+    if spec.right:  # two eyes see depth without motion
+        check_light(clips)
+        check_light([right_of(clip) for clip in pairs_of(clips)])
+    elif spec.raw_pixels:
+        check_suitable(clips)
+    elif labels:
+        check_light(clips)
+    else:
+        check_suitable(clips, several_places=True)
 
 
 def focal_lengths(data: DataConfig) -> tuple[float, float] | None:

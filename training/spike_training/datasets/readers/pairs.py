@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -93,6 +94,12 @@ def right_frames(
         return rig.disparity_of(depth).astype(np.float32)
 
     return RightFrames(tuple(sorted(pictures)), image, disparity, rig)
+
+
+def right_of(clip: SpikeClip) -> SpikeClip:
+    """Return the right eye of a recording as one of its own, for checks of its planes."""
+    assert clip.right is not None
+    return dataclasses.replace(clip, name=f'{clip.name}, right eye', load=clip.right.load)
 
 
 def pairs_of(clips: Sequence[AnyClip]) -> list[AnyClip]:
