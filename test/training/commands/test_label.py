@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from clips import Sliding, write_folder
 from teacher_folder import make_teacher
+from trees import write_dat
 
 from spike_training.datasets import readers
 
@@ -72,6 +73,17 @@ def test_one_line_for_what_is_wrong(command, given, monkeypatch, changed, status
     ended = command('label', *options(given | changed))
     assert (ended.returncode, message in ended.stderr) == (status, True)
     assert 'Traceback' not in ended.stderr
+
+
+def test_spikes_behind_a_lens_cap_are_not_labelled(command, given, tmp_path):
+    where = write_dat(tmp_path / 'dat')
+    for path in where.iterdir():
+        path.write_bytes(bytes(path.stat().st_size))
+    del given['data.folder']
+    ended = command('label', *options(given | {'data.dat': f'{where},size=64x32'}))
+    assert ended.returncode == 1
+    assert 'mean firing rate of 0 a plane' in ended.stderr
+    assert not given['out'].exists()
 
 
 @pytest.mark.parametrize(

@@ -426,3 +426,35 @@ def test_a_checkpoint_knows_the_cameras_of_what_its_stage_looked_at(streets, spi
     assert [sorted(info.datasets) for info in (source, both, own)] == [
         ['vkitti'], ['dat', 'vkitti'], ['dat'],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize('depth', [None, 2.0], ids=['without depth', 'with depth'])
+@pytest.mark.parametrize(
+    ('filling', 'words'),
+    [
+        (0, 'mean firing rate of 0 a plane, expected 0.005 or more'),
+        (255, '100% of the pixels fire in every plane, expected at most 50%'),
+        (0x5A, '0.00% of the picture changes'),
+    ],
+)
+def test_nothing_is_learnt_from_recordings_that_show_nothing(tmp_path, depth, filling, words):
+    where = write_dat(tmp_path / 'dat', depth=depth)
+    for path in where.glob('*.dat'):
+        planes = np.zeros((160, 32, 8), np.uint8)
+        planes[::1 if filling in (0, 255) else 4] = filling
+        planes.tofile(path)
+    config = tiny_run(tmp_path / 'run')
+    data = DataConfig(
+        32, 48, recordings={'dat': f'{where},size=64x32,rate_hz=1280'}, planes=[32], rate_hz=1280.0
+    )
+    config.target = TargetConfig(recordings=data.recordings, planes=[32], rate_hz=1280.0)
+    with pytest.raises(DataSetError, match=words):
+        make_target(config, 'train', CPU, labels=False)
+    make_target(config, 'test' if depth else 'calibration', CPU, labels=False)
+    if depth:
+        config.data = data
+        if filling == 0x5A:  # its depth teaches
+            assert source_of(data).batch(0, 2).counts.max() > 0
+        else:
+            with pytest.raises(DataSetError, match=words):
+                source_of(data)
