@@ -144,6 +144,187 @@ def archive(path, **changed):
     return path
 
 
+CALIB = """cam0=[100.5 0 40.25; 0 100.5 30.5; 0 0 1]
+cam1=[100.5 0 45.75; 0 100.5 30.5; 0 0 1]
+doffs=5.5
+baseline=193.001
+width=96
+height=64
+ndisp=32
+isint=0
+vmin=8
+vmax=20
+dyavg=0
+dymax=0
+"""
+MASK = np.full((HEIGHT, WIDTH), 255, np.uint8)
+MASK[5] = 128  # seen by the left eye alone
+MASK[6] = 0
+
+
+def write_float_pair(folder, name='disp0GT.pfm', calib=CALIB, scale=1.0, order='<'):
+    """A pair of Middlebury 2014: a wall at 8.25 pixels, a square at 14.5, an unknown column.
+
+    Rows of a .pfm begin at the bottom; written here without the package.
+    """
+    folder.mkdir(parents=True)
+    texture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    for view in ('im0.png', 'im1.png'):
+        Image.fromarray(texture).save(folder / view)
+    disparity = np.full((HEIGHT, WIDTH), 8.25, np.float32)
+    disparity[20:40, 30:60] = 14.5
+    disparity[:, 0] = np.inf
+    disparity *= scale
+    header = f'Pf\n{WIDTH} {HEIGHT}\n{"-" if order == "<" else ""}0.003922\n'.encode()
+    (folder / name).write_bytes(header + disparity[::-1].astype(f'{order}f4').tobytes())
+    if calib is not None:
+        (folder / 'calib.txt').write_text(calib)
+    return folder
+
+
+class TestPairsOfFloats:
+    """Layout of Middlebury 2014 and later, its evaluation 3, and ETH3D."""
+
+    @pytest.mark.parametrize(
+        ('name', 'order'), [('disp0GT.pfm', '<'), ('disp0.pfm', '<'), ('disp0.pfm', '>')]
+    )
+    def test_metres_are_those_of_the_published_formula(self, tmp_path, name, order):
+        write_float_pair(tmp_path / 'pairs' / 'Adirondack', name, order=order)
+        (clip,) = readers.read('middlebury', str(tmp_path / 'pairs'))
+        assert (clip.name, clip.labelled) == ('middlebury/Adirondack', (0,))
+        depth = clip.depth(0)
+        # baseline * f / (d + doffs), millimetres to metres
+        np.testing.assert_allclose(depth[30, 45], 193.001 * 100.5 / (14.5 + 5.5) / 1000, rtol=1e-6)
+        np.testing.assert_allclose(depth[60, 45], 193.001 * 100.5 / 13.75 / 1000, rtol=1e-6)
+        assert np.isnan(depth[:, 0]).all()
+        assert np.isfinite(depth[:, 1:]).all()
+        np.testing.assert_array_equal(
+            clip.camera, [[100.5, 0, 40.25], [0, 100.5, 30.5], [0, 0, 1]]
+        )
+        rig = clip.right.rig
+        assert (rig.baseline_m, rig.fx_px) == (pytest.approx(0.193001), 100.5)
+        assert rig.offset_px == pytest.approx(-5.5)
+        assert clip.right.disparity(0)[30, 45] == 14.5
+
+    def test_lines_of_another_writer_are_the_same(self, tmp_path):
+        lines = '\r\n'.join(
+            reversed(CALIB.replace(' 0 ', ', 0, ').replace('=', ' = ').split('\n'))
+        )
+        write_float_pair(tmp_path / 'scene', calib=f'\ufeff{lines}\r\n# by hand\r\n')
+        (clip,) = readers.read('middlebury', str(tmp_path / 'scene'))
+        assert clip.depth(0)[30, 45] == pytest.approx(0.96983, abs=1e-5)
+
+    def test_doffs_may_be_left_out_as_the_cameras_have_it(self, tmp_path):
+        write_float_pair(tmp_path / 'scene', calib=CALIB.replace('doffs=5.5\n', ''))
+        (clip,) = readers.read('middlebury', str(tmp_path / 'scene'))
+        assert clip.depth(0)[30, 45] == pytest.approx(0.96983, abs=1e-5)
+
+    def test_what_the_mask_leaves_out_is_unknown(self, tmp_path):
+        folder = write_float_pair(tmp_path / 'scene')
+        Image.fromarray(MASK).save(folder / 'mask0nocc.png')
+        (clip,) = readers.read('middlebury', str(folder))
+        known = np.isfinite(clip.depth(0))
+        assert known[:6, 1:].all()
+        assert not known[6].any()
+        Image.fromarray(MASK[:10]).save(folder / 'mask0nocc.png')
+        with pytest.raises(FrameError, match=r'mask0nocc.png: \[10, 96\], expected \[64, 96\]'):
+            clip.depth(0)
+
+    @pytest.mark.parametrize('calib', [None, CALIB.replace('baseline', 'other')])
+    def test_without_a_baseline_there_are_no_metres(self, tmp_path, calib):
+        write_float_pair(tmp_path / 'scene', calib=calib)
+        (clip,) = readers.read('middlebury', str(tmp_path / 'scene'))
+        assert (clip.labelled, clip.depth(0), clip.right.rig) == ((), None, None)
+        assert clip.right.disparity(0)[30, 45] == 14.5
+        assert (clip.camera is None) == (calib is None)
+
+    @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 0.0, -1.0])
+    def test_unknown_disparity_is_unknown_depth(self, tmp_path, value):
+        folder = write_float_pair(tmp_path / 'scene')
+        file = folder / 'disp0GT.pfm'
+        file.write_bytes(file.read_bytes()[:-4] + np.float32(value).tobytes())  # top right
+        (clip,) = readers.read('middlebury', str(folder))
+        assert np.isnan(clip.depth(0)[0, -1])
+        assert np.isnan(clip.right.disparity(0)[0, -1])
+
+    @pytest.mark.parametrize(
+        ('old', 'new', 'words'),
+        [
+            ('width=96\nheight=64', 'width=192\nheight=128', '192 x 128, the picture is 96 x 64'),
+            ('width=96\n', '', 'width and height are not told, the picture is 96 x 64'),
+            ('doffs=5.5', 'doffs=11', 'doffs=11, but the columns of .* differ by 5.5'),
+            ('baseline=193.001', 'baseline=0.193', r'baseline=0.193, expected millimetres, 1 to'),
+            (
+                'baseline=193.001',
+                'baseline=1.93',
+                r'median depth is 0.0\S* m, expected 0.2 to 300',
+            ),
+            ('baseline=193.001', 'baseline=-193', 'baseline=-193, expected millimetres'),
+            ('baseline=193.001', 'baseline=', 'baseline=, expected one number'),
+            ('baseline=193.001', 'baseline=nan', 'baseline=nan, expected one number'),
+            ('cam1=[100.5 0', 'cam1=[101.5 0', 'expected equal ones'),
+            ('45.75; 0 100.5 30.5', '45.75; 0 100.5 33', 'expected equal ones'),
+            ('cam0=[100.5 0', 'cam0=[100.5 2', r'cam0 is 100.5 2 .*; expected fx 0 cx'),
+            ('cam0=[100.5 0', 'cam0=[0.5 0', 'cam0 has focal lengths 0.5 and 100.5'),
+            ('cam0=[100.5 0', 'cam0=[100.5', 'cam0=.*, expected nine numbers'),
+            ('cam1=', 'cam2=', 'baseline= without cam1='),
+            ('cam0=', 'K=', 'no line cam0='),
+            ('isint=0', 'baseline=160', 'two lines baseline='),
+            ('ndisp=32', 'ndisp=8', r'disparities of 8.25 to 14.5 pixels, .* at most 12 by ndisp'),
+        ],
+    )
+    def test_a_calibration_that_does_not_fit_is_refused(self, tmp_path, old, new, words):
+        assert old in CALIB
+        write_float_pair(tmp_path / 'scene', calib=CALIB.replace(old, new))
+        with pytest.raises(DataSetError, match=words) as caught:
+            readers.read('middlebury', str(tmp_path / 'scene'))
+        assert '\n' not in str(caught.value)
+
+    def test_one_of_several_that_cannot_be_used_is_named(self, tmp_path):
+        write_float_pair(tmp_path / 'a')
+        write_float_pair(tmp_path / 'b', calib=CALIB.replace('doffs=5.5', 'doffs=1'))
+        (clip,) = readers.read('middlebury', str(tmp_path))
+        ((reason, names),) = clip.skipped.items()
+        assert 'doffs=1, but' in reason
+        assert names == ['b']
+
+    def test_disparity_of_another_size_is_refused(self, tmp_path):
+        write_float_pair(tmp_path / 'scene')
+        for view in ('im0.png', 'im1.png'):
+            Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(tmp_path / 'scene' / view)
+        half = CALIB.replace('width=96\nheight=64', 'width=48\nheight=32')
+        (tmp_path / 'scene/calib.txt').write_text(half)
+        with pytest.raises(DataSetError, match=r'disp0GT.pfm: \[64, 96\], expected \[32, 48\]'):
+            readers.read('middlebury', str(tmp_path / 'scene'))
+
+    def test_disparity_that_is_not_there_is_named(self, tmp_path):
+        write_float_pair(tmp_path / 'scene')
+        (tmp_path / 'scene/disp0GT.pfm').unlink()
+        with pytest.raises(DataSetError, match=r'disp0GT.pfm missing, expected im0.png, im1.png'):
+            readers.read('middlebury', str(tmp_path / 'scene'))
+
+    def test_a_negative_disparity_is_refused(self, tmp_path):
+        write_float_pair(tmp_path / 'scene', scale=-2.0)
+        with pytest.raises(
+            DataSetError, match=r'disparities of -29 to -16.5 pixels, expected above'
+        ):
+            readers.read('middlebury', str(tmp_path / 'scene'))
+
+    def test_damaged_disparity_is_one_line(self, tmp_path):
+        write_float_pair(tmp_path / 'scene')
+        file = tmp_path / 'scene/disp0GT.pfm'
+        file.write_bytes(file.read_bytes()[:-3])
+        with pytest.raises(DataSetError, match=r'disp0GT.pfm: cannot be read: 24573 bytes'):
+            readers.read('middlebury', str(tmp_path / 'scene'))
+
+    def test_samples_are_made_of_them(self, tmp_path):
+        write_float_pair(tmp_path / 'scene')
+        source = ClipSource(readers.read('middlebury', str(tmp_path / 'scene')), 64, 96, (16,))
+        batch = source.samples([0])
+        assert batch.fx == pytest.approx(100.5)
+        assert batch.depth[0, 0, 30, 45].item() == pytest.approx(0.96983, abs=1e-4)
+
+
 class TestArchives:
     def test_the_right_eye_has_planes_and_rig(self, tmp_path):
         (clip,) = readers.read('npz', str(archive(tmp_path / 'a.npz')))

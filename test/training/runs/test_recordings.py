@@ -441,7 +441,7 @@ def test_nothing_is_learnt_from_recordings_that_show_nothing(tmp_path, depth, fi
     where = write_dat(tmp_path / 'dat', depth=depth)
     for path in where.glob('*.dat'):
         planes = np.zeros((160, 32, 8), np.uint8)
-        planes[::1 if filling in (0, 255) else 4] = filling
+        planes[:: 1 if filling in (0, 255) else 4] = filling
         planes.tofile(path)
     config = tiny_run(tmp_path / 'run')
     data = DataConfig(

@@ -1,25 +1,41 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of Middlebury's stereo pairs of 2003, 2005 and 2006: still pictures with disparity.
+"""Reader of stereo pairs of Middlebury and ETH3D: still pictures with disparity.
 
 Scharstein and Szeliski, High-Accuracy Stereo Depth Maps Using Structured Light, 2003; Scharstein
 and Pal, Learning Conditional Random Fields for Stereo, 2007. Pairs of 2005 and 2006 are of a third
 of the full size, those of 2003 of a quarter; disparity is a png of bytes, so many to a pixel, 0
 where it is unknown. At full size all pairs of 2005 and 2006 have one focal length and baseline;
 ``dmin.txt`` is the disparity there that cropping removed. Those of 2003 are not calibrated.
+
+Scharstein et al., High-Resolution Stereo Datasets with Subpixel-Accurate Ground Truth, 2014;
+Schöps et al., A Multi-View Stereo Benchmark with High-Resolution Images and Multi-Camera Videos,
+2017: pairs of 2014 and later, of Middlebury's evaluation 3 and of two views of ETH3D have one
+layout, of any size. Disparity is .pfm, +Inf where it is unknown; ``calib.txt`` has the cameras, and
+a baseline in millimetres. Depth is ``baseline * f / (disparity + doffs)``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from spike_depth_ros.calibration import CalibrationError
-from spike_training.datasets.clip import Clip, Depth, Disparity, Rgb, RightFrames
+from spike_depth_ros.calibration import (
+    MAX_BASELINE_M,
+    MIN_BASELINE_M,
+    Calibration,
+    CalibrationError,
+)
+from spike_depth_ros.depth_files import read_pfm, unit_problem
+from spike_depth_ros.rectification import check_matrix
+from spike_depth_ros.stereo.rig import ANYWHERE, StereoRig
+from spike_training.datasets.clip import Clip, Depth, Disparity, Matrix, Rgb, RightFrames
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
 
@@ -29,6 +45,9 @@ TREE = """\
   ROOT/Art/dmin.txt                  (for metres)
   ROOT/Cones/im2.png and im6.png     (of 2003, quarter size)
   ROOT/Cones/disp2.png               (bytes, 4 to a pixel)
+  ROOT/Adirondack/im0.png, im1.png   (of 2014, evaluation 3 and ETH3D, any size)
+  ROOT/Adirondack/disp0GT.pfm        (or disp0.pfm; of ETH3D, unpack it into the same folder)
+  ROOT/Adirondack/calib.txt          (for metres)
 or ROOT is the folder of one pair"""
 
 FX_PX, BASELINE_M, THIRD = 3740.0, 0.160, 3
@@ -38,6 +57,21 @@ MAX_WIDTH = 500
 """Widest picture, pixels; the next larger size has more than 600."""
 
 DMIN = 'dmin.txt'
+CALIB = 'calib.txt'
+MASK = 'mask0nocc.png'
+"""Mask of pfm disparity: 0 where it is not evaluated, as it is not known well."""
+
+OFFSET_PX = 0.1
+"""Largest difference of ``doffs`` and the columns of both principal points, pixels."""
+
+MOST_DISPARITY = 1.5
+"""Largest disparity over ``ndisp``, a bound on it; above it one of both is of another size."""
+
+UNKNOWN_PX = (0.0, -1.0)
+"""Disparities of a .pfm that are none, beside NaN and infinity."""
+
+PFM_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
+"""Plausible median of depth where ``calib.txt`` gives the scale, metres."""
 
 
 class Layout(NamedTuple):
@@ -47,7 +81,7 @@ class Layout(NamedTuple):
         left: Left picture.
         right: Right picture.
         disparity: Disparity of the left picture.
-        steps: Stored value of a disparity of one pixel.
+        steps: Stored value of a disparity of one pixel; 0: floats, in pixels.
     """
 
     left: str
@@ -64,7 +98,23 @@ class Layout(NamedTuple):
 LAYOUTS = (
     Layout('view1.png', 'view5.png', 'disp1.png', THIRD),
     Layout('im2.png', 'im6.png', 'disp2.png', 4),
+    Layout('im0.png', 'im1.png', 'disp0GT.pfm', 0),
+    Layout('im0.png', 'im1.png', 'disp0.pfm', 0),
 )
+
+
+class Calib(NamedTuple):
+    """What a ``calib.txt`` tells.
+
+    Attributes:
+        camera: Matrix of the left camera.
+        rig: Both cameras; None: there is no baseline.
+        most_px: Largest disparity that may be; infinite where it does not tell.
+    """
+
+    camera: Matrix
+    rig: StereoRig | None
+    most_px: float
 
 
 class StillPair(Clip):
@@ -75,16 +125,21 @@ class StillPair(Clip):
         layout: Its files.
 
     Raises:
-        FrameError: It is of another size, or its ``dmin.txt`` is no disparity.
+        FrameError: It is of another size, or ``dmin.txt`` or ``calib.txt`` cannot be used.
     """
 
     def __init__(self, folder: Path, layout: Layout) -> None:
         self.name, self.times_s = f'middlebury/{folder.resolve().name}', np.zeros(1)
         self.skipped, self.video = {}, False
         self._folder, self._layout = folder, layout
-        width, height = _size(folder / layout.left)
+        width, height = _size(folder / layout.left, MAX_WIDTH if layout.steps else math.inf)
         self.camera, self.labelled, rig = None, (), None
-        if layout.steps == THIRD and (folder / DMIN).is_file():
+        self._shape, self._most_px = (height, width), math.inf
+        self.plausible_m = files.INDOOR_M if layout.steps else PFM_M
+        if layout.steps == 0 and (folder / CALIB).is_file():
+            self.camera, rig, self._most_px = _calib(folder / CALIB, width, height)
+            self.labelled = () if rig is None else (0,)
+        elif layout.steps == THIRD and (folder / DMIN).is_file():
             self.labelled = (0,)
             self.camera = files.centred_camera(FX_PX / THIRD, (height, width))
             right = self.camera.copy()
@@ -102,13 +157,57 @@ class StillPair(Clip):
     def depth(self, index: int) -> Depth | None:
         """Implement :meth:`Clip.depth`."""
         assert self.right is not None
-        rig = self.right.rig
-        return None if rig is None else rig.depth_of(self._disparity(index))
+        if (rig := self.right.rig) is None:
+            return None
+        disparity = self._disparity(index)
+        least = disparity[np.isfinite(disparity)].min(initial=np.inf)
+        if least <= rig.offset_px:
+            raise FrameError(
+                f'{self.name}: disparity of {least:g} pixels, expected more than '
+                f'{rig.offset_px:g}, that of what is infinitely far: is it of this calibration?'
+            )
+        depth = rig.depth_of(disparity)
+        if problem := unit_problem(depth, self.plausible_m):
+            raise FrameError(f'{self.name}: {problem}: is it of this calibration?')
+        return depth
 
     def _right_image(self, index: int) -> Rgb:
         return files.read_rgb(self._folder / self._layout.right)
 
     def _disparity(self, index: int) -> Disparity:
+        disparity = self._bytes() if self._layout.steps else self._floats()
+        if disparity.shape != self._shape:
+            raise FrameError(
+                f'{self._folder / self._layout.disparity}: {list(disparity.shape)}, expected '
+                f'{list(self._shape)}, rows and columns of {self._layout.left}'
+            )
+        return disparity
+
+    def _floats(self) -> Disparity:
+        """Read disparity of a .pfm, NaN where it is unknown or masked."""
+        path = self._folder / self._layout.disparity
+        try:
+            found = read_pfm(path)
+        except (OSError, ValueError) as error:
+            raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
+        disparity: Disparity = np.where(np.isfinite(found), found, np.float32(np.nan))
+        disparity[np.isin(found, UNKNOWN_PX)] = np.nan
+        if (mask := self._folder / MASK).is_file():
+            known = files.read_rgb(mask).max(axis=2) > 0
+            if known.shape != disparity.shape:
+                raise FrameError(f'{mask}: {list(known.shape)}, expected {list(disparity.shape)}')
+            disparity[~known] = np.nan
+        values = disparity[np.isfinite(disparity)]
+        least, most = values.min(initial=np.inf), values.max(initial=-np.inf)
+        if least < 0 or most > self._most_px:
+            raise FrameError(
+                f'{path}: disparities of {least:g} to {most:g} pixels, expected above 0 and at '
+                f'most {self._most_px:g} by ndisp of {CALIB}: is one of them of another size?'
+            )
+        return disparity
+
+    def _bytes(self) -> Disparity:
+        """Read disparity of a picture, NaN where it is unknown."""
         path = self._folder / self._layout.disparity
         try:
             with Image.open(path) as image:
@@ -132,7 +231,7 @@ def read(root: Path) -> list[Clip]:
         DataSetError: There is no pair, or too many of them cannot be used.
     """
     files.folders(root, TREE)
-    clips: list[Clip] = []
+    clips: list[StillPair] = []
     skipped: dict[str, list[str]] = {}
     for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
         try:
@@ -149,7 +248,7 @@ def read(root: Path) -> list[Clip]:
         raise files.missing(root / 'Art' / LAYOUTS[0].left, TREE)
     clips[0].skipped.update(skipped)
     if calibrated := [clip for clip in clips if clip.labelled]:
-        files.check_clip(calibrated[0], files.INDOOR_M)
+        files.check_clip(calibrated[0], calibrated[0].plausible_m)
     return clips
 
 
@@ -159,18 +258,20 @@ def _layout(folder: Path) -> Layout | None:
     Raises:
         FrameError: It holds some of them.
     """
-    for layout in LAYOUTS:
-        lacking = [name for name in layout.names if not (folder / name).is_file()]
-        if not lacking:
+    lacking = {
+        layout: [name for name in layout.names if not (folder / name).is_file()]
+        for layout in LAYOUTS
+    }
+    for layout, names in lacking.items():
+        if not names:
             return layout
-        if len(lacking) < len(layout.names):
-            raise FrameError(
-                f'{" and ".join(lacking)} missing, expected {", ".join(layout.names)}'
-            )
+    for layout, names in lacking.items():
+        if len(names) < len(layout.names):
+            raise FrameError(f'{" and ".join(names)} missing, expected {", ".join(layout.names)}')
     return None
 
 
-def _size(path: Path) -> tuple[int, int]:
+def _size(path: Path, most: float) -> tuple[int, int]:
     """Return width and height of a picture.
 
     Raises:
@@ -181,12 +282,116 @@ def _size(path: Path) -> tuple[int, int]:
             width, height = image.size
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path.name} cannot be read: {one_line(error)}') from error
-    if width > MAX_WIDTH:
+    if width > most:
         raise FrameError(
-            f'{path.name} is {width} pixels wide, expected at most {MAX_WIDTH}: take the third '
+            f'{path.name} is {width} pixels wide, expected at most {most}: take the third '
             'size of 2005 and 2006, the quarter size of 2003'
         )
     return width, height
+
+
+def _calib(path: Path, width: int, height: int) -> Calib:
+    """Read a ``calib.txt`` of a picture of a size.
+
+    Raises:
+        FrameError: It is none, or of another size, or the cameras are no rectified pair.
+    """
+    found = _values(path)
+    size = [float(found[name][0]) if name in found else 0.0 for name in ('width', 'height')]
+    if size != [width, height]:
+        told = f'{size[0]:g} x {size[1]:g}' if all(size) else 'not told'
+        raise FrameError(
+            f'{CALIB}: width and height are {told}, the picture is {width} x {height}: expected '
+            'its own size, with cam0, cam1 and doffs of that size'
+        )
+    matrices = {name: found[name].reshape(3, 3) for name in CAMERAS if name in found}
+    try:
+        for name, matrix in matrices.items():
+            check_matrix(name, matrix, Calibration(width, height), ANYWHERE)
+        if 'cam0' not in matrices:
+            raise FrameError(f'{CALIB}: no line cam0=, expected the matrix of the left camera')
+        camera, rig = matrices['cam0'], None
+        if 'baseline' in found:
+            right = _right_matrix(matrices, found)
+            rig = files.parallel_rig(camera, right, _metres(found['baseline']), (height, width))
+    except CalibrationError as error:
+        raise FrameError(f'{CALIB}: {error}') from error
+    most = MOST_DISPARITY * float(found['ndisp'][0]) if 'ndisp' in found else math.inf
+    return Calib(camera, rig, most)
+
+
+CAMERAS = ('cam0', 'cam1')
+NUMBERS = {'doffs': 1, 'baseline': 1, 'width': 1, 'height': 1, 'ndisp': 1} | dict.fromkeys(
+    CAMERAS, 9
+)
+"""Lines of a ``calib.txt`` that are read, and how many numbers they have."""
+
+
+def _values(path: Path) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the numbers of the lines ``name=...`` of a ``calib.txt``, those of NUMBERS alone.
+
+    Raises:
+        FrameError: It cannot be read, a line is there twice, or has other numbers.
+    """
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    try:
+        lines = files.read_lines(path)
+    except OSError as error:
+        raise FrameError(f'{CALIB} cannot be read: {one_line(error)}') from error
+    for line in lines:
+        name, _, text = line.strip('\ufeff \t').partition('=')
+        name = name.strip()
+        if name not in NUMBERS:
+            continue
+        if name in found:
+            raise FrameError(f'{CALIB}: two lines {name}=, expected one')
+        try:
+            values = np.array(text.translate(_BRACKETS).split(), np.float64)
+        except ValueError:
+            values = np.array([])
+        if len(values) != NUMBERS[name] or not np.isfinite(values).all():
+            many = 'one number' if NUMBERS[name] == 1 else 'nine numbers, [f 0 x; 0 f y; 0 0 1]'
+            raise FrameError(f'{CALIB}: {name}={text.strip()[:60]}, expected {many}')
+        found[name] = values
+    return found
+
+
+_BRACKETS = str.maketrans('[];,', '    ')
+
+
+def _right_matrix(matrices: Mapping[str, Matrix], found: Mapping[str, Matrix]) -> Matrix:
+    """Return the matrix of the right camera, whose principal point ``doffs`` gives.
+
+    Raises:
+        FrameError: It is not told, or told in two ways that differ.
+    """
+    if 'cam1' not in matrices:
+        raise FrameError(f'{CALIB}: baseline= without cam1=, expected the right camera, too')
+    left, right = matrices['cam0'], matrices['cam1'].copy()
+    offset = right[0, 2] - left[0, 2]
+    doffs = float(found['doffs'][0]) if 'doffs' in found else offset
+    if abs(doffs - offset) > OFFSET_PX:
+        raise FrameError(
+            f'{CALIB}: doffs={doffs:g}, but the columns of the principal points differ by '
+            f'{offset:g}: expected cam1 less cam0, of one size of the picture'
+        )
+    right[0, 2] = left[0, 2] + doffs
+    return right
+
+
+def _metres(baseline_mm: npt.NDArray[np.float64]) -> float:
+    """Convert the baseline to metres.
+
+    Raises:
+        FrameError: It is none in millimetres.
+    """
+    metres = float(baseline_mm[0]) / 1000
+    if not MIN_BASELINE_M <= metres <= MAX_BASELINE_M:
+        raise FrameError(
+            f'{CALIB}: baseline={1000 * metres:g}, expected millimetres, '
+            f'{1000 * MIN_BASELINE_M:g} to {1000 * MAX_BASELINE_M:g}: one in metres times 1000'
+        )
+    return metres
 
 
 def _dmin(path: Path) -> float:
