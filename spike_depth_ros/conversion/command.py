@@ -47,6 +47,12 @@ def argument_parser() -> argparse.ArgumentParser:
         help='true depth: .png (uint16, millimetres) or .npy (metres), whose names end with the '
         'number of their plane',
     )
+    add(
+        '--depth-along',
+        choices=('axis', 'ray'),
+        help='what --depth is measured along: the optical axis, or the ray of each pixel, which '
+        'needs a calibration. Default: axis',
+    )
     add('--planes-per-packet', type=count, metavar='N', help='default: 40')
     add('--storage', choices=('mcap', 'sqlite3'), help='of the bag. Default: mcap')
     _add_pair_options(parser)

@@ -17,11 +17,13 @@ from rosbags.rosbag2 import WriterError
 
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.bags.writing import check_replaceable, replace_bag
+from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.conversion.spike_bag import CameraMessages, DepthFolder, write_messages
 from spike_depth_ros.errors import printable
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.progress import progress
+from spike_depth_ros.ray_depth import ray_lengths
 from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
 from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
@@ -43,8 +45,8 @@ SPARE_BYTES = 100_000_000
 
 _OF_PAIRS = ('right', 'baseline', 'right_camera_info')
 _OF_FILES = (
-    *('camera_info', 'fx', 'depth', 'planes_per_packet', 'storage', 'allow_partial'),
-    *_OF_PAIRS,
+    *('camera_info', 'fx', 'depth', 'depth_along', 'planes_per_packet', 'storage'),
+    *('allow_partial', *_OF_PAIRS),
 )
 _OF_BAGS = ('topic', 'allow_gaps')
 
@@ -102,20 +104,38 @@ def _cameras(
 ) -> Iterator[CameraMessages]:
     """Yield the messages of each recording; given depth is of the first one."""
     per_packet = options.planes_per_packet or PLANES_PER_PACKET
-    left, depth = recordings[0], _depth(options, recordings[0])
+    left = recordings[0]
+    calibration = recorded_calibration(options, left) if rig is None else rig.left
+    depth = _depth(options, left, calibration)
     if rig is None:
-        calibration = recorded_calibration(options, left)
         yield CameraMessages(left, rate_hz, calibration, depth, per_packet)
         return
-    yield CameraMessages(left, rate_hz, rig.left, depth, per_packet, 'left')
+    yield CameraMessages(left, rate_hz, calibration, depth, per_packet, 'left')
     right = recordings[1]
     yield CameraMessages(right, rate_hz, rig.right, right.truth, per_packet, 'right')
 
 
-def _depth(options: argparse.Namespace, recording: Recording) -> DepthFolder | TrueDepth | None:
+def _depth(
+    options: argparse.Namespace, recording: Recording, calibration: Calibration
+) -> DepthFolder | TrueDepth | None:
+    """Return the depth of the first camera.
+
+    Raises:
+        ValueError: It or its options cannot be used.
+    """
     if options.depth is None:
+        if options.depth_along is not None:
+            raise RecordingError('--depth-along is of --depth: leave it out, or give --depth')
         return recording.truth
-    return DepthFolder(options.depth, recording.geometry, len(recording.planes))
+    rays = None
+    if options.depth_along == 'ray':
+        try:
+            rays = ray_lengths(calibration)
+        except CalibrationError as error:
+            raise CalibrationError(
+                f'--depth-along ray: {error}: give --fx or --camera-info of this camera'
+            ) from error
+    return DepthFolder(options.depth, recording.geometry, len(recording.planes), rays)
 
 
 def _recordings(options: argparse.Namespace) -> list[Recording]:

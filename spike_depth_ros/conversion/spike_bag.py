@@ -171,13 +171,21 @@ class DepthFolder:
         folder: The folder; other files in it are left out.
         geometry: Sensor of the recording.
         planes: Its planes.
+        rays: Lengths of the rays of pixels, see :func:`.ray_lengths`, that depth is stored along;
+            None: it is stored along the optical axis.
 
     Raises:
         RecordingError: There is no such file, or one whose plane the recording does not have.
     """
 
-    def __init__(self, folder: Path, geometry: Geometry, planes: int) -> None:
-        self._shape = (geometry.height, geometry.width)
+    def __init__(
+        self,
+        folder: Path,
+        geometry: Geometry,
+        planes: int,
+        rays: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        self._shape, self._rays = (geometry.height, geometry.width), rays
         self._files: dict[int, Path] = {}
         try:
             files = sorted(one for one in folder.iterdir() if one.suffix in ('.png', '.npy'))
@@ -222,7 +230,7 @@ class DepthFolder:
                     f'{file}: {problem}: store metres in .npy, NaN where unknown, or millimetres '
                     'in .png'
                 )
-            yield plane, depth
+            yield plane, depth if self._rays is None else depth / self._rays
 
 
 class CameraMessages:

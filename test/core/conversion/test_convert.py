@@ -4,11 +4,13 @@
 
 import errno
 import json
+import math
 import os
 from importlib import resources
 
 import bags
 import cv2
+import lenses
 import numpy as np
 import pytest
 
@@ -159,6 +161,83 @@ def test_a_folder_of_depth(dat, tmp_path):
     np.testing.assert_array_equal(first, np.where(metres < 4, np.float32(1.5), np.nan))
     np.testing.assert_array_equal(second, metres)
     assert [stamp_ns(one.header.stamp) for one in truths] == [1_001_000_000, 1_007_500_000]
+
+
+def converted_depth(tmp_path, depth, *camera, size=(WIDTH, HEIGHT)):
+    """Depth in a bag of three planes, of a map that was stored along the rays."""
+    width, height = size
+    row_bytes = -(-width // 8)
+    (tmp_path / 'rays.dat').write_bytes(bytes(3 * height * row_bytes))
+    (tmp_path / 'rays').mkdir()
+    np.save(tmp_path / 'rays' / '1.npy', depth)
+    done = convert_(
+        tmp_path / 'rays.dat', '--size', f'{width}x{height}', '--rate', 20_000, *camera,
+        '--depth', tmp_path / 'rays', '--depth-along', 'ray', '--out', tmp_path / 'bag_of_rays',
+    )  # fmt: skip
+    assert done == 0
+    (truth,) = messages(tmp_path / 'bag_of_rays', '/depth/truth')
+    return depth_from_msg(truth)
+
+
+def test_depth_along_the_ray_becomes_depth_along_the_axis(tmp_path):
+    """A wall 2 m away, seen by a rangefinder: its distance by hand, pixel by pixel."""
+    stored = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    for v in range(HEIGHT):
+        for u in range(WIDTH):  # the principal point is the centre, (10, 5.5)
+            stored[v, u] = 2 * math.sqrt(1 + ((u - 10) / 15) ** 2 + ((v - 5.5) / 15) ** 2)
+    stored[0, :3] = np.nan, np.inf, np.nan
+    found = converted_depth(tmp_path, stored, '--fx', 15)
+    np.testing.assert_array_equal(found[0, :3], [np.nan, np.inf, np.nan])
+    np.testing.assert_allclose(found[1:], 2.0, rtol=2e-7)
+    assert stored[-1, -1] > 2.4  # what was stored, and would be read without the option
+
+
+def ray_of(camera, pixel):
+    """The ray of a pixel, x and y at a depth of 1, by Newton's method on the lens's formula."""
+
+    def seen(ray):
+        return lenses.project(camera, np.array([*ray, 1.0]))
+
+    ray, step = np.zeros(2), 1e-6
+    for _ in range(50):
+        slopes = [(seen(ray + step * axis) - seen(ray)) / step for axis in np.eye(2)]
+        ray = ray - 0.5 * np.linalg.solve(np.transpose(slopes), seen(ray) - pixel)
+    assert np.abs(seen(ray) - pixel).max() < 1e-6
+    return ray
+
+
+@pytest.mark.parametrize('model', lenses.ALL)
+def test_rays_of_a_distorted_camera_are_those_of_its_pixels(tmp_path, model):
+    camera = lenses.ALL[model]
+    lenses.write_calibration(tmp_path / 'camera.yaml', camera)
+    stored = np.full((lenses.HEIGHT, lenses.WIDTH), 3.0, np.float32)
+    size = lenses.WIDTH, lenses.HEIGHT
+    given = '--camera-info', tmp_path / 'camera.yaml'
+    found = converted_depth(tmp_path, stored, *given, size=size)
+    for u, v in ((0, 0), (399, 0), (0, 249), (399, 249), (200, 124), (30, 200), (301, 17)):
+        x, y = ray_of(camera, (u, v))
+        assert found[v, u] == pytest.approx(3 / math.sqrt(1 + x * x + y * y), rel=1e-4), (u, v)
+
+
+def test_depth_along_the_ray_needs_a_camera_that_can_be_used(dat, tmp_path, capsys):
+    (tmp_path / 'depth').mkdir()
+    np.save(tmp_path / 'depth' / '1.npy', np.full((HEIGHT, WIDTH), 2.0))
+    out = '--out', tmp_path / 'bag'
+    ray = '--depth', tmp_path / 'depth', '--depth-along', 'ray'
+    told = refusal(capsys, dat, *SIZE, *ray, *out)
+    assert told.startswith('--depth-along ray: no focal length is known, expected one')
+    assert told.endswith('give --fx or --camera-info of this camera')
+    told = refusal(capsys, dat, *SIZE, '--depth-along', 'ray', '--fx', 15, *out)
+    assert told == '--depth-along is of --depth: leave it out, or give --depth'
+    other = CALIBRATION.replace('[0.1, 0, 0, 0, 0]', '[0.1, 0, 0]')
+    (tmp_path / 'camera.yaml').write_text(other)
+    camera = '--camera-info', tmp_path / 'camera.yaml'
+    assert 'D has 3 coefficients' in refusal(capsys, dat, *SIZE, *ray, *camera, *out)
+    twice = CALIBRATION.replace('[0.1, 0, 0, 0, 0]', '[]').replace('0, 10, 0', '0, 20.5, 0')
+    (tmp_path / 'camera.yaml').write_text(twice)
+    told = refusal(capsys, dat, *SIZE, *ray, *camera, *out)
+    assert 'K has its principal point at (20.5, 6), far from the centre' in told
+    assert not (tmp_path / 'bag').exists()
 
 
 @pytest.mark.parametrize(

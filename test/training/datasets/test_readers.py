@@ -190,6 +190,40 @@ class TestFolder:
         assert (clip.image(0)[0] == 255).all()
         np.testing.assert_allclose(clip.depth(3), METRES, atol=6e-4)
 
+    def test_depth_along_the_ray(self, tmp_path):
+        folder(tmp_path)
+        for path in (tmp_path / 'depth').iterdir():
+            path.unlink()
+        v, u = np.mgrid[:24, :40]
+        # A wall 3 m away, by its distance from the camera of K.txt.
+        stored = (3 * np.sqrt(1 + ((u - 19.5) / 30) ** 2 + ((v - 11.5) / 31) ** 2)).astype('f4')
+        stored[0, 0] = np.nan
+        for k in range(4):
+            np.save(tmp_path / f'depth/{k:05d}.npy', stored)
+        (clip,) = readers.read('folder', f'{tmp_path},depth_along=ray')
+        depth = clip.depth(1)
+        assert np.isnan(depth[0, 0])
+        np.testing.assert_allclose(depth[1:], 3.0, rtol=2e-7)
+        (asis,) = readers.read('folder', f'{tmp_path},depth_along=axis')
+        np.testing.assert_array_equal(asis.depth(1), stored)
+        (given,) = readers.read('folder', f'{tmp_path},depth_along=ray,fx=60')
+        expected = stored / np.sqrt(1 + ((u - 19.5) / 60) ** 2 + ((v - 11.5) / 60) ** 2)
+        np.testing.assert_allclose(given.depth(1), expected, rtol=2e-7)
+
+    @pytest.mark.parametrize(
+        ('options', 'words'),
+        [
+            ('depth_along=rays', "option depth_along is 'rays', expected axis, or ray with depth"),
+            ('depth_along=ray,depth=none', "option depth_along is 'ray', expected axis, or ray"),
+            ('depth_along=ray', r'K has its principal point at \(39.5, 23.5\), far from'),
+        ],
+    )
+    def test_what_has_no_rays_is_refused(self, tmp_path, options, words):
+        texts(folder(tmp_path) / 'K.txt', '60 0 39.5', '0 62 23.5', '0 0 1')  # of twice the size
+        with pytest.raises(DataSetError, match=words) as caught:
+            readers.read('folder', f'{tmp_path},{options}')
+        assert '\n' not in str(caught.value)
+
     def test_missing_frames_take_their_time(self, tmp_path):
         folder(tmp_path, 30)
         (tmp_path / 'images/00002.png').unlink()

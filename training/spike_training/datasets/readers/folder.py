@@ -10,17 +10,21 @@ ardaduz/deep-video-mvs, such as its HoloLens sample, have this layout: ``images`
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from spike_training.datasets.clip import Clip
+from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.ray_depth import ray_lengths
+from spike_training.datasets.clip import Clip, Depth, Matrix
 from spike_training.datasets.labels import RELATIVE, Labels, find_labels
 from spike_training.datasets.readers import files
-from spike_training.errors import DataSetError
+from spike_training.errors import DataSetError, FrameError
 
 TREE = """\
   ROOT/images/00000.png   (or rgb/, color/, image/; .png, .jpg, .ppm)
@@ -33,7 +37,12 @@ IMAGE_FOLDERS = ('images', 'rgb', 'color', 'image')
 
 
 def read(
-    root: Path, per_metre: float = 0.0, frame_hz: float = 30.0, fx: float = 0.0, depth: str = ''
+    root: Path,
+    per_metre: float = 0.0,
+    frame_hz: float = 30.0,
+    fx: float = 0.0,
+    depth: str = '',
+    depth_along: str = 'axis',
 ) -> list[Clip]:
     """Read the recording in a folder, or those in the folders below it.
 
@@ -45,6 +54,8 @@ def read(
         fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
             K.txt.
         depth: ``none``: images alone, frames without depth.
+        depth_along: What stored depth is measured along: ``axis``, the optical axis, or ``ray``,
+            the ray of each pixel, by which it becomes depth along the axis.
 
     Raises:
         DataSetError: Files are missing, too many images and depth maps do not pair, or the unit
@@ -53,11 +64,18 @@ def read(
     files.folders(root, TREE)
     if depth not in ('', 'none'):
         raise DataSetError(f'option depth is {depth!r}, expected none, or leave it out')
+    if depth_along not in ('axis', 'ray') or (depth and depth_along == 'ray'):
+        raise DataSetError(
+            f'option depth_along is {depth_along!r}, expected axis, or ray with depth'
+        )
     files.check_fx(fx, 'K.txt')
     if not 0 <= frame_hz < math.inf:
         raise DataSetError(f'option frame_hz is {frame_hz:g}, expected frames a second, or 0')
     found = [root] if _images(root) else _recordings(root)
-    return [_read(one, root, per_metre, frame_hz, fx, bool(depth)) for one in found or [root]]
+    register = _along_axis if depth_along == 'ray' else None
+    return [
+        _read(one, root, per_metre, frame_hz, fx, bool(depth), register) for one in found or [root]
+    ]
 
 
 def _images(folder: Path) -> Path | None:
@@ -92,8 +110,28 @@ def _labels(folder: Path, root: Path) -> tuple[Labels | None, str]:
     return labels, RELATIVE
 
 
+def _along_axis(camera: Matrix, depth: Depth) -> Depth:
+    """Return depth along the optical axis of depth along the ray of each pixel.
+
+    Raises:
+        FrameError: The camera matrix is none of an image of this size.
+    """
+    try:
+        rays = ray_lengths(Calibration.from_matrix(camera, depth.shape[1], depth.shape[0]))
+    except CalibrationError as error:
+        raise FrameError(f'option depth_along is ray: {error}') from error
+    found: Depth = depth / rays
+    return found
+
+
 def _read(
-    folder: Path, root: Path, per_metre: float, frame_hz: float, fx: float, without_depth: bool
+    folder: Path,
+    root: Path,
+    per_metre: float,
+    frame_hz: float,
+    fx: float,
+    without_depth: bool,
+    register: Callable[[Matrix, Depth], Depth] | None,
 ) -> Clip:
     """Read one recording; see :func:`read`."""
     images = files.list_files(
@@ -121,7 +159,10 @@ def _read(
     else:
         camera = files.read_matrix(folder / 'K.txt', TREE)
     times = _numbers([image for image, _ in frames]) / (frame_hz or 1.0)
-    clip = files.FileClip.checked(name, camera, times, frames, encoding, skipped)
+    clip = files.FileClip.checked(
+        name, camera, times, frames, encoding, skipped,
+        None if register is None else functools.partial(register, camera),
+    )  # fmt: skip
     clip.labels, clip.video = labels, frame_hz > 0
     return clip
 

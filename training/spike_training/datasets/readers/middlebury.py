@@ -11,8 +11,8 @@ where it is unknown. At full size all pairs of 2005 and 2006 have one focal leng
 Scharstein et al., High-Resolution Stereo Datasets with Subpixel-Accurate Ground Truth, 2014;
 Schöps et al., A Multi-View Stereo Benchmark with High-Resolution Images and Multi-Camera Videos,
 2017: pairs of 2014 and later, of Middlebury's evaluation 3 and of two views of ETH3D have one
-layout, of any size. Disparity is .pfm, +Inf where it is unknown; ``calib.txt`` has the cameras, and
-a baseline in millimetres. Depth is ``baseline * f / (disparity + doffs)``.
+layout, of any size. Disparity is .pfm, +Inf where it is unknown; ``calib.txt`` has the cameras,
+and a baseline in millimetres. Depth is ``baseline * f / (disparity + doffs)``.
 """
 
 from __future__ import annotations
