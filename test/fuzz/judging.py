@@ -36,6 +36,7 @@ TARGETS = {
     'adapt_folder': 'targets.adaptations:TARGET',
     'rendered_rooms': 'targets.rendered:TARGET',
     'depth_maps': 'targets.depth_maps:TARGET',
+    'calib_files': 'targets.calib_files:TARGET',
 }
 """Import path by name; another target may be given by its path."""
 

@@ -34,6 +34,7 @@ CASES = {
     'adapt_folder': 300,
     'rendered_rooms': 200,
     'depth_maps': 300,
+    'calib_files': 300,
 }
 NEEDS = {
     'parameters': ('rclpy',),
@@ -45,6 +46,7 @@ NEEDS = {
     'adapt_folder': ('torch', 'lightning_fabric', 'cv2'),
     'rendered_rooms': ('torch', 'cv2'),
     'depth_maps': ('torch', 'cv2'),
+    'calib_files': ('torch', 'cv2'),
 }
 
 

@@ -257,6 +257,7 @@ class TestFolder:
             ('0.8 0 0.5 0 0.9 0.5 0 0 1', 'focal lengths 0.8 and 0.9; expected pixels'),
             ('30 0 nan 0 31 11 0 0 1', 'a camera matrix of finite numbers'),
             ('30 0 19 0 31 11', 'a camera matrix, three rows of three'),
+            ('30 0 0 0 31 0 19.5 11.5 1', 'K.txt is 30 0 0; .*: is it transposed'),
         ],
     )
     def test_no_camera_matrix_in_pixels_is_refused(self, tmp_path, matrix, message):
@@ -469,6 +470,14 @@ class TestKitti:
         texts(tmp_path / 'calib.txt', 'P_rect_00: 1 2 3')
         with pytest.raises(DataSetError, match='expected a line "P_rect_02:"'):
             readers.read('kitti', str(tmp_path))
+        for wrong, words in (
+            (('50', 'nan'), 'expected a camera matrix of finite numbers'),
+            (('50', '0.5'), 'P_rect_02 has focal lengths 0.5 and 51; expected pixels'),
+            (('0 0 1 0', '19.5 11.5 1 0'), 'P_rect_02 is .*: is it transposed'),
+        ):
+            texts(tmp_path / 'calib.txt', self.PROJECTION.replace(*wrong))
+            with pytest.raises(DataSetError, match=words):
+                readers.read('kitti', str(tmp_path))
 
 
 class TestVirtualKitti:

@@ -382,13 +382,27 @@ def read_matrix(path: Path, tree: str) -> Matrix:
         matrix = np.array(path.read_text(encoding='utf-8').split(), np.float64).reshape(3, 3)
     except ValueError as error:
         raise DataSetError(f'{path}: expected a camera matrix, three rows of three') from error
+    _check_matrix(path, path.name, matrix)
+    return matrix
+
+
+def _check_matrix(path: Path, name: str, matrix: npt.NDArray[np.float64]) -> None:
+    """Refuse a camera matrix that is none, ``[3, 3]``, or the first three columns of ``[3, 4]``.
+
+    Raises:
+        DataSetError: It is none.
+    """
     if not np.isfinite(matrix).all():
         raise DataSetError(f'{path}: expected a camera matrix of finite numbers')
     try:
-        check_focal_lengths(matrix[0, 0], matrix[1, 1], path.name)
+        check_focal_lengths(matrix[0, 0], matrix[1, 1], name)
     except CalibrationError as error:
         raise DataSetError(f'{path}: {error}') from error
-    return matrix
+    if matrix[1, 0] or not np.array_equal(matrix[2, :3], [0, 0, 1]):
+        rows = '; '.join(' '.join(f'{one:g}' for one in row[:3]) for row in matrix)
+        raise DataSetError(
+            f'{path}: {name} is {rows}, expected fx 0 cx; 0 fy cy; 0 0 1: is it transposed?'
+        )
 
 
 def read_projection(path: Path, name: str, tree: str) -> Matrix:
@@ -407,9 +421,11 @@ def read_projection(path: Path, name: str, tree: str) -> Matrix:
     for line in read_lines(path):
         if line.startswith(f'{name}:'):
             try:
-                return np.array(line.split()[1:], np.float64).reshape(3, 4)
+                matrix = np.array(line.split()[1:], np.float64).reshape(3, 4)
             except ValueError:
                 break
+            _check_matrix(path, name, matrix)
+            return matrix
     raise DataSetError(f'{path}: expected a line "{name}:" with twelve numbers')
 
 

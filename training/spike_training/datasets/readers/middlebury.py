@@ -33,6 +33,7 @@ from spike_depth_ros.calibration import (
     CalibrationError,
 )
 from spike_depth_ros.depth_files import read_pfm, unit_problem
+from spike_depth_ros.errors import printable
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import ANYWHERE, StereoRig
 from spike_training.datasets.clip import Clip, Depth, Disparity, Matrix, Rgb, RightFrames
@@ -351,7 +352,7 @@ def _values(path: Path) -> dict[str, npt.NDArray[np.float64]]:
             values = np.array([])
         if len(values) != NUMBERS[name] or not np.isfinite(values).all():
             many = 'one number' if NUMBERS[name] == 1 else 'nine numbers, [f 0 x; 0 f y; 0 0 1]'
-            raise FrameError(f'{CALIB}: {name}={text.strip()[:60]}, expected {many}')
+            raise FrameError(f'{CALIB}: {name}={printable(text.strip()[:60])}, expected {many}')
         found[name] = values
     return found
 
