@@ -42,7 +42,7 @@ def ray_lengths(calibration: Calibration) -> npt.NDArray[np.float32]:
     x, y = (columns - k[0, 2]) / k[0, 0], (rows - k[1, 2]) / k[1, 1]
     if any(calibration.d):
         x, y = _undistorted(calibration, k, columns, rows)
-    return np.sqrt(1 + x**2 + y**2).astype(np.float32)
+    return np.asarray(np.sqrt(1 + x**2 + y**2), np.float32)
 
 
 def _undistorted(
@@ -52,21 +52,19 @@ def _undistorted(
     rows: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
     """Return x and y of the rays of distorted pixels, ``[2, height, width]``."""
+    Rectification(calibration)  # refuses what cannot be undone
     import cv2
 
-    Rectification(calibration)  # refuses what cannot be undone
-    d, fisheye = (
-        np.array(calibration.d),
-        calibration.distortion_model in ('equidistant', 'fisheye'),
-    )
+    d = np.array(calibration.d)
+    fisheye = calibration.distortion_model in ('equidistant', 'fisheye')
     pixels = np.stack([columns.ravel(), rows.ravel()], axis=1)[:, None]
     stop = cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-10
-    still = np.zeros(3)
+    still, same = np.zeros(3), np.eye(3)
     if fisheye:
         rays = cv2.fisheye.undistortPoints(pixels, k, d, criteria=stop)
         seen = cv2.fisheye.distortPoints(rays, k, d)
     else:
-        rays = cv2.undistortPointsIter(pixels, k, d, None, None, stop)
+        rays = cv2.undistortPointsIter(pixels, k, d, same, same, stop)
         points = np.concatenate([rays, np.ones((len(rays), 1, 1))], axis=2)
         seen = cv2.projectPoints(points, still, still, k, d)[0]
     with np.errstate(invalid='ignore'):
@@ -77,5 +75,4 @@ def _undistorted(
             f'distortion {calibration.distortion_model} cannot be undone at {wrong.sum()} pixels, '
             'expected all of them for depth along the ray: store depth along the axis'
         )
-    found: npt.NDArray[np.float64] = rays[:, 0].T.reshape(2, *columns.shape)
-    return found
+    return np.asarray(rays[:, 0].T.reshape(2, *columns.shape), np.float64)

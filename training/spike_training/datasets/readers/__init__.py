@@ -19,7 +19,7 @@ LICENCES = {
     'drivingstereo': "see the data set's page",
     'folder': "the user's",
     'kitti': 'CC BY-NC-SA 3.0',
-    'middlebury': 'research, with citation; ETH3D CC BY-NC-SA 4.0',
+    'middlebury': 'research, with citation; ETH3D: see its page',
     'npz': 'that of what they were made from',
     'nyuv2': 'none stated',
     'nyuv2_raw': 'none stated',

@@ -250,7 +250,7 @@ def read(root: Path) -> list[Clip]:
     clips[0].skipped.update(skipped)
     if calibrated := [clip for clip in clips if clip.labelled]:
         files.check_clip(calibrated[0], calibrated[0].plausible_m)
-    return clips
+    return [*clips]
 
 
 def _layout(folder: Path) -> Layout | None:
