@@ -232,6 +232,7 @@ def test_a_folder_of_floats_and_integers(checkpoint, upsampler, tmp_path):
     assert run(checkpoint, folder, '--per-metre', 500, '--out', out) == 0
     assert sorted(path.name for path in out.iterdir()) == ['a.npy', 'b.pfm']
     expected = upsampler.upsample(depth_map(), 4)
+    expected[16:20, 20:24] = np.inf  # what is beyond the range stays so, and other holes NaN
     for name in ('a.npy', 'b.pfm'):
         np.testing.assert_allclose(read_depth(out / name), expected, rtol=1e-5)
 
@@ -247,7 +248,7 @@ def test_a_float_map_may_have_lines_of_either_kind(tmp_path):
 def test_a_map_that_does_not_fit_on_the_disk_is_named(checkpoint, tmp_path, capsys, suffix):
     small, out = tmp_path / f'small{suffix}', tmp_path / f'large{suffix}'
     {'.npy': np.save, '.pfm': write_pfm, '.png': lambda path, _: millimetres(path)}[suffix](
-        small, depth_map()
+        small, 1000 * depth_map()
     )
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
@@ -306,15 +307,15 @@ def test_existing_files_stay_and_an_error_writes_nothing(checkpoint, tmp_path, c
     [
         ('a.png', 'integers', 'a.png: uint16 without a unit: give the value of one metre'),
         ('a.npy', np.ones((4, 4), np.int32), 'a.npy: int32 without a unit'),
-        ('a.npy', -np.ones((4, 4)), 'a.npy: depth at row 0, column 0 is -1: expected'),
+        ('a.npy', -2 * np.ones((4, 4)), 'a.npy: depth at row 0, column 0 is -2: expected'),
         ('a.npy', np.ones((4, 4, 3)), r'a.npy: shape [4, 4, 3], expected one channel of depth'),
         ('a.npy', np.ones((4, 4), np.uint8), 'a.npy: uint8 is a picture of depth'),
         ('a.npy', b'no array', 'a.npy: cannot be read'),
         ('a.png', b'no picture', 'a.png: cannot be read: damaged, or not a .png file'),
         (
             'a.npy',
-            np.full((4, 4), 2e6),
-            'a.npy: 2e+06 m at 1 to a metre, expected at most',
+            np.linspace(1e6, 3e6, 16).reshape(4, 4),
+            'a.npy: the median depth is 2e+06 m, expected 0.05 to 300 m: give the stored value of',
         ),
         ('a.pfm', b'P5\n2 2\n-1\n', 'a.pfm: cannot be read: expected a portable float map'),
         ('a.pfm', b'PF\n2 2\n-1\n' + bytes(48), 'a.pfm: shape [2, 2, 3], expected one channel'),

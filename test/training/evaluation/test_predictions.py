@@ -198,7 +198,9 @@ class TestFigures:
 def refusal(folder):
     """The reason to refuse the only map of a folder."""
     predictions = Predictions(folder, 1000.0)
-    depth, _ = predictions._canonical('a_000000', (32, 48), 1.0, SimpleNamespace(canonical_fx=1.0))
+    depth, _ = predictions._canonical(
+        'a_000000', (32, 48), 1.0, False, SimpleNamespace(canonical_fx=1.0)
+    )
     assert np.isnan(depth).all()
     ((reason, names),) = predictions.refused.items()
     assert names == ['a_000000']
