@@ -188,6 +188,63 @@ def test_depth_that_cannot_be_used_is_refused(dat, tmp_path, capsys, name, conte
     assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'depth'}
 
 
+CODES = {  # stored values of a map, and what they mean
+    '.npy': ([2, np.nan, 0, -1, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 6),
+    '.png': ([2000, 0, 65535], 3),
+    '.npz': ([2, np.nan, 0, -1, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 6),
+    'uint16.npz': ([2000, 0, 65535], 3),
+}
+
+
+@pytest.mark.parametrize('name', CODES)
+def test_what_is_no_depth_is_nan_and_what_is_beyond_is_infinite(spikes, dat, tmp_path, name):
+    values, beyond_from = CODES[name]
+    integers = name in ('.png', 'uint16.npz')
+    stored = np.full((HEIGHT, WIDTH), values[0], np.uint16 if integers else np.float32)
+    stored[3, : len(values)] = values
+    if name.endswith('.npz'):
+        arrays = {'packed': packing.pack(spikes), 'width': WIDTH, 'rate_hz': 40e3}
+        np.savez(tmp_path / 'a.npz', **arrays, depth=stored[None])
+        source = [tmp_path / 'a.npz']
+    else:
+        (tmp_path / 'depth').mkdir()
+        path = tmp_path / f'depth/0{name}'
+        cv2.imwrite(str(path), stored) if integers else np.save(path, stored)
+        source = [dat, *SIZE, '--depth', tmp_path / 'depth']
+    assert convert_(*source, '--out', tmp_path / 'bag') == 0
+    (truth,) = messages(tmp_path / 'bag', '/depth/truth')
+    expected = np.full((HEIGHT, WIDTH), 2, np.float32)
+    expected[3, 1 : len(values)], expected[3, beyond_from : len(values)] = np.nan, np.inf
+    np.testing.assert_array_equal(truth.data.view('<f4').reshape(HEIGHT, WIDTH), expected)
+
+
+@pytest.mark.parametrize('name', ['.npy', '.npz'])
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        (lambda depth: 1000 * depth, 'the median depth is 4e+03 m, expected 0.05 to 300 m'),
+        (lambda depth: depth + 9e3 * (depth > 5), 'of the known depth is above 1000 m'),
+        (lambda depth: depth / 1000, 'the median depth is 0.004 m, expected 0.05 to 300 m'),
+    ],
+)
+def test_the_unit_of_each_map_is_checked(spikes, dat, tmp_path, capsys, name, change, reason):
+    metres = bags.slope(HEIGHT, WIDTH)
+    maps = np.stack([metres, change(metres)])
+    if name == '.npz':
+        arrays = {'packed': packing.pack(spikes), 'width': WIDTH, 'rate_hz': 40e3}
+        np.savez(tmp_path / 'a.npz', **arrays, depth=maps, depth_planes=[3, 200])
+        source, where = [tmp_path / 'a.npz'], '"depth" of the recording, plane 200: '
+    else:
+        (tmp_path / 'depth').mkdir()
+        for plane, depth in zip((3, 200), maps, strict=True):
+            np.save(tmp_path / f'depth/{plane}.npy', depth)
+        source, where = [dat, *SIZE, '--depth', tmp_path / 'depth'], '/depth/200.npy: '
+    line = refusal(capsys, *source, '--out', tmp_path / 'bag')
+    assert where in line
+    assert reason in line
+    assert not (tmp_path / 'bag').exists()
+
+
 def write_messages(path, packets):
     """Write packets and the camera of them."""
     sent = [('/spikes', bags.START + k * 1_000_000, made) for k, made in enumerate(packets)]

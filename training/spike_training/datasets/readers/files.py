@@ -26,7 +26,7 @@ from spike_depth_ros.calibration import (
     is_focal_length,
 )
 from spike_depth_ros.depth_files import read_pfm, sky_of
-from spike_depth_ros.depth_values import PLAUSIBLE_M, resolve, unit_problem
+from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -119,7 +119,7 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
     """Read depth of a .png, .pgm, .npy, .pfm or .exr file, ``[H, W]`` float32 metres.
 
     Raises:
-        FrameError: The file is missing, damaged or not of depth, or much of it is too far.
+        FrameError: The file is missing, damaged, not of depth, or in another unit.
     """
     reader = _STORED.get(path.suffix.lower())
     if reader is None:
@@ -138,7 +138,7 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
         )
     depth = encoding.metres(stored, sky)
     if encoding.plausible_m[0]:  # else it has no unit
-        check_far(str(path), depth)
+        check_unit(str(path), depth)
     return depth
 
 
@@ -270,8 +270,8 @@ class UnitError(FrameError):
     """Depth map whose unit seems to be another one."""
 
 
-def check_far(name: str, depth: Depth) -> None:
-    """Refuse a map of a recording that is far beyond those of any camera.
+def check_unit(name: str, depth: Depth) -> None:
+    """Refuse one of the maps of a recording by what is plausible for any camera.
 
     Args:
         name: Name of the map, for messages.
@@ -280,7 +280,7 @@ def check_far(name: str, depth: Depth) -> None:
     Raises:
         UnitError: Its unit seems to be another one.
     """
-    if problem := unit_problem(depth, (0.0, PLAUSIBLE_M[1])):
+    if problem := unit_problem(depth):
         raise UnitError(f'{name}: {problem}; {UNIT}')
 
 

@@ -152,7 +152,7 @@ def _depth(path: Path, number: int) -> Callable[[], Depth]:
             raise FrameError(f'{path}: its depth is gone')
         depth: Depth = truth.depth[number]
         if found.truth is not None:
-            files.check_far(f'{path}: depth at plane {truth.planes[number]}', depth)
+            files.check_unit(f'{path}: depth at plane {truth.planes[number]}', depth)
         return depth
 
     return read_map

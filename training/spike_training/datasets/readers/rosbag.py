@@ -440,7 +440,7 @@ def _checked(depth: Depth, geometry: Geometry) -> Depth:
             f'depth of {list(depth.shape)} pixels, expected the size of the sensor, '
             f'{[geometry.height, geometry.width]}'
         )
-    files.check_far('depth', depth)
+    files.check_unit('depth', depth)
     return depth
 
 
