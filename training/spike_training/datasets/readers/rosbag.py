@@ -427,6 +427,8 @@ def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Dept
                 for _, message in _messages(reader, [place.topic], start, stop):
                     if stamp_ns(message.header.stamp) == place.stamp_ns:
                         return _checked(truth_from_msg(message), geometry)
+        except FrameError:
+            raise
         except DataSetError as error:
             raise FrameError(str(error)) from error
         raise FrameError(f'{root}: the depth at {place.stamp_ns} ns is gone')
