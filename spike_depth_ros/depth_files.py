@@ -166,7 +166,9 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], int | None]:
 
     # Not imread, which crashes at names that are not valid UTF-8.
     content = path.read_bytes()
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    image = (
+        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    )
     if image is None:
         raise ValueError('damaged, or not a .png file')
     return np.asarray(image), sky_of(io.BytesIO(content))

@@ -350,7 +350,9 @@ def test_a_png_with_what_is_beyond_is_read_back(checkpoint, tmp_path):
         assert picture.text == {'spike_depth_ros': '65535 is beyond the range'}
         stored = np.asarray(picture)
     assert (stored[:4] == 65535).all()
-    assert run(checkpoint, tmp_path / 'a.png', '--per-metre', 1000, '--out', tmp_path / 'b.png') == 0
+    assert (
+        run(checkpoint, tmp_path / 'a.png', '--per-metre', 1000, '--out', tmp_path / 'b.png') == 0
+    )
     assert np.isposinf(read_depth(tmp_path / 'b.png', 1000)[:16]).all()
     Image.fromarray(stored).save(tmp_path / 'of_others.png')
     assert np.isnan(read_depth(tmp_path / 'of_others.png', 1000)[:4]).all()
@@ -364,7 +366,11 @@ def test_a_png_with_what_is_beyond_is_read_back(checkpoint, tmp_path):
     [
         (1, 1500.0, 'the median depth is 1.5e+03 m, expected 0.05 to 300 m'),
         (1000, 1.5, 'the median depth is 0.0015 m, expected 0.05 to 300 m'),
-        (1, np.repeat([2.0, 5000.0], [60, 4]).reshape(8, 8), '6% of the known depth is above 1000'),
+        (
+            1,
+            np.repeat([2.0, 5000.0], [60, 4]).reshape(8, 8),
+            '6% of the known depth is above 1000',
+        ),
     ],
 )
 def test_another_unit_is_refused(checkpoint, tmp_path, capsys, per_metre, metres, reason):

@@ -141,7 +141,9 @@ def test_depth_of_an_array_in_another_unit_is_refused(spikes, tmp_path, capsys):
         depth=np.full((1, HEIGHT, WIDTH), 1500.0),
     )  # fmt: skip
     line = refusal(capsys, tmp_path / 'scene.npz', '--out', tmp_path / 'bag')
-    assert line.startswith('"depth" of the recording, plane 0: the median depth is 1.5e+03 m, expected')
+    assert line.startswith(
+        '"depth" of the recording, plane 0: the median depth is 1.5e+03 m, expected'
+    )
     assert [one.name for one in tmp_path.iterdir()] == ['scene.npz']
 
 

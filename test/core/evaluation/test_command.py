@@ -215,7 +215,11 @@ def test_what_is_no_depth_is_not_scored_as_depth(tmp_path, encoding, codes, same
         ('32FC1', lambda depth: 1000 * depth, 'the median depth is 4e+03 m, expected 0.05 to 300'),
         ('16UC1', lambda depth: depth // 1000, 'the median depth is 0.00'),
         # 6 of 48 columns are far, without the corner that is sky: 176 of 1504 pixels.
-        ('32FC1', lambda depth: depth + 9e3 * (depth > 5.5), '12% of the known depth is above 1000'),
+        (
+            '32FC1',
+            lambda depth: depth + 9e3 * (depth > 5.5),
+            '12% of the known depth is above 1000',
+        ),
     ],
 )
 def test_truth_in_another_unit_is_refused(tmp_path, capsys, encoding, change, reason):
