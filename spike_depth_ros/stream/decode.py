@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.depth_values import LARGEST_16, FloatImage, resolve
+from spike_depth_ros.depth_values import LARGEST_16, resolve
+from spike_depth_ros.depth_values import FloatImage as FloatImage
 from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk

@@ -183,7 +183,7 @@ def test_another_unit_is_refused(tmp_path, name, stored, reason):
         where = folder(tmp_path, suffix, whole, whole)
     else:
         where = recorded(tmp_path, name, stored)
-    expected = f'{reason}.*is the unit right.*option per_metre'
+    expected = f'{reason}.*is the unit right.*per_metre'
     with pytest.raises(DataSetError, match=expected) as one:
         readers.read(name, where)
     assert '\n' not in str(one.value)

@@ -315,6 +315,7 @@ class TestWhatIsWrongWithMaps:
             names[3]: np.zeros_like(maps[names[3]]),
             'source_road_000000': np.full_like(maps[names[0]], np.inf),
             'source_road_000001': -maps[names[1]],
+            'source_road_000002': np.full_like(maps[names[0]], 65504.0),  # of half precision
         }
         report = evaluate(folder, tmp_path / 'r.json', written(wrong, tmp_path / 'maps'))
         (reason,) = report['predictions']['refused']

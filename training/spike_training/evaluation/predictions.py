@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from spike_depth_ros.depth_files import sky_of
-from spike_depth_ros.depth_values import LARGEST_16, PLAUSIBLE_M
+from spike_depth_ros.depth_values import LARGEST_16, LARGEST_HALF, PLAUSIBLE_M
 from spike_depth_ros.errors import shorten
 from spike_depth_ros.metrics import FloatArray
 from spike_depth_ros.stream.recording import read_header
@@ -110,11 +110,11 @@ class Predictions:
 
         def predictor(batch: Batch) -> Estimate:
             height, width = batch.depth.shape[2:]
-            fx, numbers = batch.fx.tolist(), batch.index.tolist()
-            relative = [False] * len(fx) if batch.relative is None else batch.relative.tolist()
+            numbers, fxs = batch.index.tolist(), batch.fx.tolist()
+            relatives = [False] * len(fxs) if batch.relative is None else batch.relative.tolist()
             pairs = [
-                self._canonical(sample_name(part, number), (height, width), *of_sample, limits)
-                for number, *of_sample in zip(numbers, fx, relative, strict=True)
+                self._canonical(sample_name(part, number), (height, width), fx, relative, limits)
+                for number, fx, relative in zip(numbers, fxs, relatives, strict=True)
             ]
             depths, half_widths = zip(*pairs, strict=True)
             return Estimate(np.stack(depths), np.stack(half_widths))
@@ -207,7 +207,7 @@ class Predictions:
         Raises:
             MapError: The median is beyond what is plausible, and beyond the range.
         """
-        known = depth[np.isfinite(depth) & (depth > 0)]
+        known = depth[np.isfinite(depth) & (depth > 0) & (depth != LARGEST_HALF)]
         if not known.size:
             return
         median, high = float(np.median(known)), max(PLAUSIBLE_M[1], farthest_m)

@@ -37,8 +37,8 @@ MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
 
 UNIT = (
-    'is the unit right? The readers folder, dat and tum take the stored value of one metre by the '
-    'option per_metre'
+    'is the unit right? Option per_metre of folder, dat and tum is the stored value of one metre; '
+    'bags and .npz have metres as floats, or millimetres as uint16'
 )
 """Question that ends the message for a wrong unit."""
 

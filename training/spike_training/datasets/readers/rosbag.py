@@ -426,7 +426,9 @@ def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Dept
             with _opened(root) as reader:
                 for _, message in _messages(reader, [place.topic], start, stop):
                     if stamp_ns(message.header.stamp) == place.stamp_ns:
-                        return _checked(truth_from_msg(message), geometry)
+                        depth = _checked(truth_from_msg(message), geometry)
+                        files.check_unit(f'{root}: depth at {place.stamp_ns} ns', depth)
+                        return depth
         except FrameError:
             raise
         except DataSetError as error:
@@ -442,7 +444,6 @@ def _checked(depth: Depth, geometry: Geometry) -> Depth:
             f'depth of {list(depth.shape)} pixels, expected the size of the sensor, '
             f'{[geometry.height, geometry.width]}'
         )
-    files.check_unit('depth', depth)
     return depth
 
 
