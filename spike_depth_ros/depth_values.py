@@ -28,7 +28,7 @@ BEYOND_M = 1e6
 PLAUSIBLE_M = (0.05, 300.0)
 """Plausible range of the median of a depth map, metres."""
 
-FAR_M, FAR_SHARE = 1000.0, 0.05
+FAR_M, FAR_SHARE = 1000.0, 0.01
 """A larger share of known pixels above so many metres is of another unit, or sky as a number."""
 
 

@@ -15,6 +15,7 @@ import pytest
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
 from spike_depth_ros.conversion import convert, spike_bag
 from spike_depth_ros.conversion.command import main
+from spike_depth_ros.depth_files import write_depth
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 from spike_depth_ros.stream.recording import open_recording
@@ -218,6 +219,16 @@ def test_what_is_no_depth_is_nan_and_what_is_beyond_is_infinite(spikes, dat, tmp
     expected = np.full((HEIGHT, WIDTH), 2, np.float32)
     expected[3, 1 : len(values)], expected[3, beyond_from : len(values)] = np.nan, np.inf
     np.testing.assert_array_equal(truth.data.view('<f4').reshape(HEIGHT, WIDTH), expected)
+
+
+def test_what_is_beyond_in_a_png_of_ours_is_infinite(dat, tmp_path):
+    metres = np.full((HEIGHT, WIDTH), 2, np.float32)
+    metres[3, :4], metres[4, 4] = np.inf, np.nan
+    (tmp_path / 'depth').mkdir()
+    write_depth(tmp_path / 'depth/0.png', metres, 1000)
+    assert convert_(dat, *SIZE, '--depth', tmp_path / 'depth', '--out', tmp_path / 'bag') == 0
+    (truth,) = messages(tmp_path / 'bag', '/depth/truth')
+    np.testing.assert_array_equal(truth.data.view('<f4').reshape(HEIGHT, WIDTH), metres)
 
 
 @pytest.mark.parametrize('name', ['.npy', '.npz'])
