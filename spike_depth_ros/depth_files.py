@@ -6,22 +6,24 @@ from __future__ import annotations
 
 import io
 import re
+import struct
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.checkpoint import FloatImage
+from spike_depth_ros.depth_values import LARGEST_16, FloatImage, resolve, unit_problem
 from spike_depth_ros.errors import OneLineError, one_line
 
 SUFFIXES = ('.png', '.npy', '.pfm')
 """Suffixes of depth maps."""
 
-MAX_METRES = 1e6
-"""Depth above which the unit is wrong."""
+_SIGNATURE, _HEADER_BYTES = b'\x89PNG\r\n\x1a\n', 33  # up to the end of the chunk IHDR
 
-_LARGEST = 65535  # of 16 bits
+_BEYOND_TEXT = b'spike_depth_ros\x0065535 is beyond the range'
+"""Content of the text chunk of our own .png files in which some depth is beyond the range."""
 
 
 class DepthFileError(OneLineError):
@@ -29,7 +31,10 @@ class DepthFileError(OneLineError):
 
 
 def read_depth(path: Path, per_metre: float | None = None) -> FloatImage:
-    """Read a depth map, ``[H, W]`` float32 metres.
+    """Read a depth map, ``[H, W]`` float32 metres; NaN unknown, +Inf beyond the range.
+
+    Values are resolved by :func:`spike_depth_ros.depth_values.resolve`; 65535 of a .png file is
+    unknown, unless the package itself wrote the file.
 
     Args:
         path: A file with one of ``SUFFIXES``.
@@ -37,10 +42,10 @@ def read_depth(path: Path, per_metre: float | None = None) -> FloatImage:
 
     Raises:
         DepthFileError: The file is missing, damaged or no depth map, has integers and
-            ``per_metre`` is None, or has depth above ``MAX_METRES``.
+            ``per_metre`` is None, or seems to be in another unit.
     """
     try:
-        stored = _read(path)
+        stored, sky = _read(path)
     except Exception as error:  # numpy and OpenCV raise many kinds at damaged files
         raise DepthFileError(f'{path}: cannot be read: {one_line(error)}') from None
     if stored.ndim != 2:
@@ -55,31 +60,17 @@ def read_depth(path: Path, per_metre: float | None = None) -> FloatImage:
             '--per-metre 1000 for millimetres'
         )
     metres = np.divide(stored, per_metre or 1.0, dtype=np.float64)
-    known = np.abs(metres[np.isfinite(metres)])
-    if known.max(initial=0.0) > MAX_METRES:
+    depth = resolve(stored, metres, sky)
+    if problem := unit_problem(depth):
         raise DepthFileError(
-            f'{path}: {known.max():g} m at {per_metre or 1.0:g} to a metre, expected at most '
-            f'{MAX_METRES:g} m: check the unit'
+            f'{path}: {problem}: give the stored value of one metre, --per-metre, which is '
+            f'{per_metre or 1.0:g} here and 1000 for millimetres'
         )
-    return metres.astype(np.float32)
-
-
-def unit_problem(depth: FloatImage, plausible_m: tuple[float, float]) -> str:
-    """Return why a map seems to be in a wrong unit; empty if it does not.
-
-    Args:
-        depth: Depth, metres; NaN and infinity are ignored.
-        plausible_m: Plausible range of the median, metres.
-    """
-    known = depth[np.isfinite(depth)]
-    low, high = plausible_m
-    if not known.size or low <= (median := float(np.median(known))) <= high:
-        return ''
-    return f'the median depth is {median:.3g} m, expected {low:g} to {high:g} m'
+    return depth
 
 
 def write_depth(path: Path, metres: FloatImage, per_metre: float | None = None) -> None:
-    """Write a depth map; holes, which are NaN, are 0 in a .png file.
+    """Write a depth map; in a .png file NaN, a hole, is 0, and +Inf 65535 with a mark for it.
 
     Args:
         path: A file with one of ``SUFFIXES``, whose folder exists.
@@ -100,9 +91,39 @@ def write_depth(path: Path, metres: FloatImage, per_metre: float | None = None) 
         import cv2
 
         assert per_metre is not None  # needed for reading, too
-        whole = np.rint(np.nan_to_num(metres, nan=0.0) * np.float32(per_metre))
-        png = cv2.imencode('.png', whole.clip(0, _LARGEST).astype(np.uint16))[1]
-        path.write_bytes(png.tobytes())
+        whole = np.rint(np.nan_to_num(metres, nan=0.0, posinf=np.inf) * np.float32(per_metre))
+        png = cv2.imencode('.png', whole.clip(0, LARGEST_16).astype(np.uint16))[1].tobytes()
+        path.write_bytes(mark_beyond(png) if np.isposinf(metres).any() else png)
+
+
+def mark_beyond(png: bytes) -> bytes:
+    """Mark a .png file of 16 bits as one in which 65535 is beyond the range, by a text chunk.
+
+    Args:
+        png: Content of the file.
+    """
+    chunk = b'tEXt' + _BEYOND_TEXT
+    marked = struct.pack('>I', len(_BEYOND_TEXT)) + chunk + struct.pack('>I', zlib.crc32(chunk))
+    return png[:_HEADER_BYTES] + marked + png[_HEADER_BYTES:]
+
+
+def sky_of(png: IO[bytes]) -> int | None:
+    """Return the value that is beyond the range in a .png file; None: none, it is not marked.
+
+    Args:
+        png: The file, which may be damaged, or no .png file; it is read from its beginning.
+    """
+    png.seek(0)
+    if png.read(len(_SIGNATURE)) != _SIGNATURE:
+        return None
+    while len(head := png.read(8)) == 8:
+        size, kind = struct.unpack('>I4s', head)
+        if (kind, size) == (b'tEXt', len(_BEYOND_TEXT)):
+            if png.read(size) == _BEYOND_TEXT:
+                return LARGEST_16
+            size = 0
+        png.seek(size + 4, io.SEEK_CUR)
+    return None
 
 
 def read_pfm(path: Path) -> npt.NDArray[np.float32]:
@@ -131,20 +152,23 @@ def read_pfm(path: Path) -> npt.NDArray[np.float32]:
     return image if channels == 3 else image[:, :, 0]
 
 
-def _read(path: Path) -> npt.NDArray[Any]:
+def _read(path: Path) -> tuple[npt.NDArray[Any], int | None]:
+    """Return the values of a file, and the one that is beyond the range."""
     suffix = path.suffix.lower()
     if suffix == '.npy':
         stored: npt.NDArray[Any] = np.load(path, allow_pickle=False)
         if not isinstance(stored, np.ndarray):
             raise ValueError('expected one array, not an archive')
-        return stored
+        return stored, None
     if suffix == '.pfm':
-        return read_pfm(path)
+        return read_pfm(path), None
     import cv2
 
     # Not imread, which crashes at names that are not valid UTF-8.
-    content = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+    content = path.read_bytes()
+    image = (
+        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    )
     if image is None:
         raise ValueError('damaged, or not a .png file')
-    return np.asarray(image)
+    return np.asarray(image), sky_of(io.BytesIO(content))

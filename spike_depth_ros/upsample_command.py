@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from spike_depth_ros.arguments import DefaultsFormatter, positive, thread_count
 from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
@@ -23,8 +25,9 @@ def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``spike_upsample``'s command line."""
     parser = argparse.ArgumentParser(
         prog='spike_upsample',
-        description='Enlarge depth maps: .png of 16 bits, .npy or .pfm; 0, NaN and infinity are '
-        'holes. A .png file keeps its unit, the others are written as metres.',
+        description='Enlarge depth maps: .png of 16 bits, .npy or .pfm. 0, -1, NaN, -Inf and, '
+        'of 16 bits, 65535 are holes; +Inf stays. A .png file keeps its unit, the others are '
+        'written as metres.',
         epilog='For example: spike_upsample small.png --factor 4 --per-metre 1000 --out large.png',
         formatter_class=DefaultsFormatter,
     )
@@ -79,6 +82,8 @@ def run(options: argparse.Namespace) -> None:
                 large = upsampler.upsample(depth, options.factor, options.fill)
             except ValueError as error:
                 raise DepthFileError(f'{source}: {error}') from None
+            # What is beyond the range lies behind all surfaces around it: nothing fills it.
+            large[np.kron(np.isposinf(depth), np.ones((options.factor,) * 2, bool))] = np.inf
             with naming(target):
                 write_depth(unfinished / target.name, large, options.per_metre)
         if not options.overwrite:  # what was made meanwhile stays, too

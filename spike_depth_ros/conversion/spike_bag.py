@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +26,8 @@ from spike_depth_ros.bags.writing import (
     make_image,
 )
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.depth_files import unit_problem
+from spike_depth_ros.depth_files import sky_of
+from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
@@ -48,9 +50,6 @@ TimedMessage = tuple[int, str, Any]
 
 FRAME_TOPICS = {'image': IMAGE, 'image/camera_info': CAMERA_INFO}
 """Topics of frames beside the spikes, and their types."""
-
-PLAUSIBLE_M = (0.05, 300.0)
-"""Range of the median of true depth, metres; beyond it the unit is another one."""
 
 _CAMERA_INFO_EVERY_NS = 100_000_000
 _MESSAGE_BYTES = 512
@@ -165,7 +164,8 @@ class DepthFolder:
     """True depth of a recording in a folder of images.
 
     A file holds the depth of the plane whose number its name ends with: ``.png``, uint16
-    millimetres, 0 unknown; or ``.npy``, metres, NaN unknown and +Inf sky.
+    millimetres, or ``.npy``, metres. Values are resolved by
+    :func:`spike_depth_ros.depth_values.resolve`.
 
     Args:
         folder: The folder; other files in it are left out.
@@ -213,10 +213,8 @@ class DepthFolder:
         """Yield plane and depth, ``[height, width]`` metres, in the order of planes.
 
         Raises:
-            RecordingError: A file is damaged or of another size, or the first one's unit is
-                another.
+            RecordingError: A file is damaged, of another size or in another unit.
         """
-        first = min(self._files)
         for plane, file in sorted(self._files.items()):
             depth = _read_png(file) if file.suffix == '.png' else _read_npy(file)
             if depth.shape != self._shape:
@@ -225,7 +223,7 @@ class DepthFolder:
                     f'{file}: {found} values; expected {self._shape[0]} x {self._shape[1]}, rows '
                     'and columns of the sensor'
                 )
-            if plane == first and (problem := unit_problem(depth, PLAUSIBLE_M)):
+            if problem := unit_problem(depth):
                 raise RecordingError(
                     f'{file}: {problem}: store metres in .npy, NaN where unknown, or millimetres '
                     'in .png'
@@ -323,12 +321,7 @@ class CameraMessages:
         """Yield depth images, each just before the packet with its plane."""
         maps: Iterable[tuple[int, npt.NDArray[np.float32]]] = ()
         if isinstance(self._depth, TrueDepth):
-            maps = zip(map(int, self._depth.planes), self._depth.depth, strict=True)
-            if problem := unit_problem(self._depth.depth[0], PLAUSIBLE_M):
-                raise RecordingError(
-                    f'"depth" of the recording: {problem}: store metres as float, or millimetres '
-                    'as uint16'
-                )
+            maps = self._depth.checked()
         elif self._depth is not None:
             maps = self._depth.maps()
         for plane, depth in maps:
@@ -338,12 +331,11 @@ class CameraMessages:
 
 def _read_png(file: Path) -> npt.NDArray[np.float32]:
     with damage(file):
-        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
+        content = file.read_bytes()
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.dtype != np.uint16 or image.ndim != 2:
         raise RecordingError(f'{file}: expected a grey .png of 16 bits, millimetres')
-    metres = image / np.float32(1000)
-    metres[image == 0] = np.nan
-    return metres
+    return resolve(image, image / np.float32(1000), sky_of(io.BytesIO(content)))
 
 
 def _read_npy(file: Path) -> npt.NDArray[np.float32]:
@@ -352,4 +344,4 @@ def _read_npy(file: Path) -> npt.NDArray[np.float32]:
         depth = array.read(0, array.shape[0])
     if not np.issubdtype(depth.dtype, np.floating):
         raise RecordingError(f'{file}: {depth.dtype}; expected floating point, metres')
-    return np.asarray(depth, np.float32)
+    return resolve(depth, depth)

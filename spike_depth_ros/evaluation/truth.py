@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.depth_values import unit_problem
 from spike_depth_ros.rectification import Rectification
-from spike_depth_ros.stream.decode import FloatImage, ImageMessage, depth_from_msg
+from spike_depth_ros.stream.decode import FloatImage, ImageMessage, truth_from_msg
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS
 
 Mask = npt.NDArray[np.bool_]
@@ -34,7 +35,7 @@ class TruthAccounting:
         used: Images matched with a window.
         unmatched: Images without a window within half a hop.
         superseded: Images with another one nearer to the same window.
-        unusable: Images that are damaged, or of a size that cannot be compared.
+        unusable: Images that are damaged, in another unit, or of a size that cannot be compared.
         nearest_ns: Least distance of an unmatched image to a window, nanoseconds; None: no such
             image.
     """
@@ -176,12 +177,16 @@ def truth_image(
             rectified alike. None: none.
 
     Returns:
-        Metres; of the depth image's size, or ``binning`` times as large; NaN: unknown.
+        Metres; of the depth image's size, or ``binning`` times as large; NaN: unknown, +Inf: sky,
+        or beyond the range.
 
     Raises:
-        ValueError: The message has no depth, or sizes do not fit.
+        ValueError: The message has no depth, its unit seems to be another one, or sizes do not
+            fit.
     """
-    truth = depth_from_msg(message)
+    truth = truth_from_msg(message)
+    if problem := unit_problem(truth):
+        raise ValueError(f'true depth: {problem}: record 32FC1 in metres, or 16UC1 in millimetres')
     if mask is not None:
         if mask.shape != truth.shape:
             raise ValueError(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import json
 import os
@@ -284,6 +285,8 @@ def _plan(options: argparse.Namespace) -> Plan:
             options.row_order,
             options.allow_partial,
         )
+        if recording.truth is not None:
+            collections.deque(recording.truth.checked(), maxlen=0)
         if not own:
             _CONSOLE.print(_layout_of(options.stream, recording), soft_wrap=True)
         info = load_info(find_checkpoint(options.checkpoint))

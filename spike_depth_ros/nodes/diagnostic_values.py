@@ -60,6 +60,7 @@ WINDOWS, WINDOWS_WITH_TRUTH = 'windows', 'windows_with_truth'
 WINDOWS_INCOMPLETE, WINDOWS_LEFT_OUT = 'windows_incomplete', 'windows_left_out'
 IMAGES_REFUSED, TRUTH_RECEIVED = 'images_refused', 'truth_received'
 TRUTH_UNMATCHED, TRUTH_WITHIN_MS = 'truth_unmatched', 'truth_within_ms'
+TRUTH_UNUSABLE = 'truth_unusable'
 
 # Frames beside the spikes.
 FRAMES_PER_S, FRAMES_RECEIVED, FRAMES_REFUSED = 'frames_per_s', 'frames_received', 'frames_refused'

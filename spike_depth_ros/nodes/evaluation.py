@@ -331,6 +331,7 @@ class EvaluationNode(Node):
             keys.WINDOWS_LEFT_OUT: live.left_out,
             keys.TRUTH_RECEIVED: accounting.received,
             keys.TRUTH_UNMATCHED: accounting.unmatched,
+            keys.TRUTH_UNUSABLE: accounting.unusable,
             keys.TRUTH_WITHIN_MS: live.truths.within_ns / 1e6,
             keys.PLANES_DROPPED: self._depth_node.stream.accounting().dropped,
             **metrics,

@@ -24,6 +24,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from spike_depth_ros.depth_files import mark_beyond
+from spike_depth_ros.depth_values import LARGEST_16
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.graph import (
     ANY_PUBLISHER,
@@ -156,7 +158,10 @@ def save(graph: Graph, options: argparse.Namespace) -> int:
     if file.suffix == '.npy':
         np.save(content, pixels)
     else:
-        Picture.fromarray(png_pixels(pixels, message.encoding)).save(content, 'PNG')
+        stored = png_pixels(pixels, message.encoding)
+        Picture.fromarray(stored).save(content, 'PNG')
+        if message.encoding == METRES and (stored == LARGEST_16).any():
+            content = io.BytesIO(mark_beyond(content.getvalue()))
     try:
         write_atomically(file, content.getvalue())
     except OSError as error:
@@ -168,14 +173,15 @@ def save(graph: Graph, options: argparse.Namespace) -> int:
 def png_pixels(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[Any]:
     """Convert an image to the values of a grey PNG: metres to 16-bit millimetres, others as is.
 
-    NaN and -Inf become 0; +Inf, and values beyond the range, 65535.
+    NaN and -Inf become 0; +Inf, and values beyond the range, 65535, which a text chunk of the file
+    tells from the 65535 of others, that is unknown.
 
     Raises:
         UserError: The encoding has no such PNG.
     """
     if encoding == METRES:
         scaled = np.nan_to_num(pixels * 1000.0, nan=0.0, posinf=np.inf, neginf=0.0)
-        return np.rint(np.clip(scaled, 0, 65535)).astype(np.uint16)
+        return np.rint(np.clip(scaled, 0, LARGEST_16)).astype(np.uint16)
     if encoding in (*GREY, MILLIMETRES):
         return pixels
     expected = ', '.join((METRES, MILLIMETRES, *GREY))

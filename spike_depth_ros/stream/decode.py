@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.depth_values import LARGEST_16, resolve
+from spike_depth_ros.depth_values import FloatImage as FloatImage
 from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
@@ -21,8 +23,6 @@ SINGLE_PLANE = 'mono8'
 
 METRES = '32FC1'
 MILLIMETRES = '16UC1'
-
-FloatImage = npt.NDArray[np.float32]
 
 
 class Time(Protocol):
@@ -131,10 +131,11 @@ def _single_plane(msg: ImageMessage, geometry: Geometry) -> PackedPlanes:
 
 
 def depth_from_msg(msg: ImageMessage) -> FloatImage:
-    """Read a depth image in metres (REP 118).
+    """Read a depth image that a node publishes, in metres (REP 118).
 
     Args:
-        msg: ``32FC1`` in metres or ``16UC1`` in millimetres; 0: no measurement.
+        msg: ``32FC1`` in metres or ``16UC1`` in millimetres; 0, and 65535 of the latter: no
+            measurement.
 
     Returns:
         ``[height, width]`` float32 metres; infinities of REP 117 are kept, NaN: unknown.
@@ -142,6 +143,32 @@ def depth_from_msg(msg: ImageMessage) -> FloatImage:
     Raises:
         PacketError: Another encoding, or a size that does not fit the data.
     """
+    values, metres = _depth_values(msg)
+    metres[(metres == 0) | ((metres < 0) & np.isfinite(metres))] = np.nan
+    if values.dtype.kind == 'u':
+        metres[values == LARGEST_16] = np.nan
+    return metres
+
+
+def truth_from_msg(msg: ImageMessage) -> FloatImage:
+    """Read an image of measured or rendered depth, see :func:`depth_values.resolve`.
+
+    Args:
+        msg: ``32FC1`` in metres or ``16UC1`` in millimetres.
+
+    Returns:
+        ``[height, width]`` float32 metres above 0; NaN: unknown; +Inf: beyond the range, or sky.
+
+    Raises:
+        PacketError: Another encoding, or a size that does not fit the data.
+    """
+    metres = resolve(*_depth_values(msg))
+    metres[metres < 0] = np.nan
+    return metres
+
+
+def _depth_values(msg: ImageMessage) -> tuple[npt.NDArray[Any], FloatImage]:
+    """Return the values of a depth image as they are stored, and in metres."""
     kinds = {METRES: 'f4', MILLIMETRES: 'u2'}
     if msg.encoding not in kinds:
         raise PacketError(
@@ -160,8 +187,7 @@ def depth_from_msg(msg: ImageMessage) -> FloatImage:
     metres: FloatImage = values.astype(np.float32)
     if msg.encoding == MILLIMETRES:
         metres *= np.float32(0.001)
-    metres[(metres == 0) | ((metres < 0) & np.isfinite(metres))] = np.nan
-    return metres
+    return values, metres
 
 
 def grey_from_msg(msg: ImageMessage) -> npt.NDArray[np.uint8]:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, check_focal_lengths
+from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
@@ -49,12 +50,27 @@ class TrueDepth:
     """True depth at some planes of a recording.
 
     Attributes:
-        depth: ``[maps, height, width]`` float32 metres along the optical axis; NaN where unknown.
+        depth: ``[maps, height, width]`` float32 metres along the optical axis; NaN where unknown,
+            +Inf where it is beyond the range, or sky.
         planes: Index of the plane of each map, ascending, ``[maps]``.
     """
 
     depth: npt.NDArray[np.float32]
     planes: npt.NDArray[np.int64]
+
+    def checked(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Yield plane and depth of each map, ``[height, width]``.
+
+        Raises:
+            RecordingError: A map seems to be in another unit.
+        """
+        for plane, depth in zip(map(int, self.planes), self.depth, strict=True):
+            if problem := unit_problem(depth):
+                raise RecordingError(
+                    f'"depth" of the recording, plane {plane}: {problem}: store metres as float, '
+                    'or millimetres as uint16'
+                )
+            yield plane, depth
 
     def nearest(self, plane: int) -> npt.NDArray[np.float32]:
         """Return the map nearest to a plane, ``[height, width]``."""
@@ -564,8 +580,9 @@ def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Pat
             '"depth_planes"'
         )
     metres = depth * np.float32(0.001) if millimetres else depth.astype(np.float32)
-    known = np.isfinite(metres) & (metres > 0)
-    return TrueDepth(np.where(known, metres, np.float32(np.nan)), planes.astype(np.int64))
+    resolved = resolve(depth, metres)
+    resolved[resolved < 0] = np.nan
+    return TrueDepth(resolved, planes.astype(np.int64))
 
 
 def _unpacked(spikes: npt.NDArray[Any] | NpyFile, name: str) -> Recording:

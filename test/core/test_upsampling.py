@@ -17,6 +17,7 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('onnxscript')
 
 from image_files import write_pfm  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from spike_depth_ros import upsampling  # noqa: E402
 from spike_depth_ros.checkpoint import (  # noqa: E402
@@ -28,7 +29,7 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
     onnx_path,
     save,
 )
-from spike_depth_ros.depth_files import read_depth  # noqa: E402
+from spike_depth_ros.depth_files import read_depth, write_depth  # noqa: E402
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
 from spike_depth_ros.upsample_command import main  # noqa: E402
 from spike_depth_ros.upsampling import Upsampler, camera_matrix  # noqa: E402
@@ -232,6 +233,7 @@ def test_a_folder_of_floats_and_integers(checkpoint, upsampler, tmp_path):
     assert run(checkpoint, folder, '--per-metre', 500, '--out', out) == 0
     assert sorted(path.name for path in out.iterdir()) == ['a.npy', 'b.pfm']
     expected = upsampler.upsample(depth_map(), 4)
+    expected[16:20, 20:24] = np.inf  # what is beyond the range stays so, and other holes NaN
     for name in ('a.npy', 'b.pfm'):
         np.testing.assert_allclose(read_depth(out / name), expected, rtol=1e-5)
 
@@ -247,7 +249,7 @@ def test_a_float_map_may_have_lines_of_either_kind(tmp_path):
 def test_a_map_that_does_not_fit_on_the_disk_is_named(checkpoint, tmp_path, capsys, suffix):
     small, out = tmp_path / f'small{suffix}', tmp_path / f'large{suffix}'
     {'.npy': np.save, '.pfm': write_pfm, '.png': lambda path, _: millimetres(path)}[suffix](
-        small, depth_map()
+        small, 1000 * depth_map()
     )
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
@@ -301,20 +303,100 @@ def test_existing_files_stay_and_an_error_writes_nothing(checkpoint, tmp_path, c
     assert 'is the map to enlarge' in capsys.readouterr().err
 
 
+def test_unknown_pixels_do_not_become_surfaces(checkpoint, tmp_path):
+    """A plane at 2 m, a box at 1 m before it, unknown pixels around the box; one is beyond."""
+    metres = np.full((24, 32), 2.0, np.float32)
+    metres[8:16, 10:22] = 1
+    unknown = np.zeros((24, 32), bool)
+    unknown[7:17, 22:24] = True
+    holes = np.kron(unknown, np.ones((4, 4), bool))
+    png = tmp_path / 'a.png'
+    cv2.imwrite(str(png), np.where(unknown, 65535, 1000 * metres).astype(np.uint16))
+    assert run(checkpoint, png, '--per-metre', 1000, '--out', tmp_path / 'b.png') == 0
+    large = cv2.imread(str(tmp_path / 'b.png'), cv2.IMREAD_UNCHANGED)
+    assert (large[holes] == 0).all()
+    assert ((large[~holes] >= 1000) & (large[~holes] <= 2000)).all()
+
+    for code in (65535, -1, 0, -np.inf, np.nan):
+        np.save(tmp_path / 'a.npy', np.where(unknown, code, metres))
+        assert run(checkpoint, tmp_path / 'a.npy', '--out', tmp_path / 'b.npy', '--overwrite') == 0
+        large = np.load(tmp_path / 'b.npy')
+        assert np.isnan(large[holes]).all()
+        assert ((large[~holes] >= 1) & (large[~holes] <= 2)).all()
+
+
+@pytest.mark.parametrize('code', [np.inf, 65504, 1e6, 1e10])
+@pytest.mark.parametrize('options', [(), ('--fill',)])
+def test_what_is_beyond_the_range_stays_beyond(checkpoint, tmp_path, code, options):
+    metres = np.full((12, 16), 2.0)
+    metres[:4] = code
+    sky = np.kron(np.isin(metres, code), np.ones((4, 4), bool))
+    for kind in (np.float16, np.float32, np.float64)[code > 65504 and code < np.inf :]:
+        np.save(tmp_path / 'a.npy', metres.astype(kind))
+        out = tmp_path / 'b.npy'
+        assert run(checkpoint, tmp_path / 'a.npy', '--out', out, '--overwrite', *options) == 0
+        large = np.load(out)
+        assert np.isposinf(large[sky]).all()
+        np.testing.assert_allclose(large[~sky], 2, rtol=1e-6)
+
+
+def test_a_png_with_what_is_beyond_is_read_back(checkpoint, tmp_path):
+    """As it is written, and as Pillow reads it: 65535 with a text that says what it means."""
+    metres = np.full((12, 16), 2.0, np.float32)
+    metres[:4], metres[6, 6] = np.inf, np.nan
+    write_depth(tmp_path / 'a.png', metres, 1000)
+    np.testing.assert_array_equal(read_depth(tmp_path / 'a.png', 1000), metres)
+    with Image.open(tmp_path / 'a.png') as picture:
+        assert picture.text == {'spike_depth_ros': '65535 is beyond the range'}
+        stored = np.asarray(picture)
+    assert (stored[:4] == 65535).all()
+    assert (
+        run(checkpoint, tmp_path / 'a.png', '--per-metre', 1000, '--out', tmp_path / 'b.png') == 0
+    )
+    assert np.isposinf(read_depth(tmp_path / 'b.png', 1000)[:16]).all()
+    Image.fromarray(stored).save(tmp_path / 'of_others.png')
+    assert np.isnan(read_depth(tmp_path / 'of_others.png', 1000)[:4]).all()
+    write_depth(tmp_path / 'c.png', metres[4:], 1000)
+    with Image.open(tmp_path / 'c.png') as picture:
+        assert not picture.text
+
+
+@pytest.mark.parametrize(
+    ('per_metre', 'metres', 'reason'),
+    [
+        (1, 1500.0, 'the median depth is 1.5e+03 m, expected 0.05 to 300 m'),
+        (1000, 1.5, 'the median depth is 0.0015 m, expected 0.05 to 300 m'),
+        (
+            1,
+            np.repeat([2.0, 5000.0], [60, 4]).reshape(8, 8),
+            '6% of the known depth is above 1000',
+        ),
+    ],
+)
+def test_another_unit_is_refused(checkpoint, tmp_path, capsys, per_metre, metres, reason):
+    np.save(tmp_path / 'a.npy', np.broadcast_to(metres, (8, 8)))
+    out = tmp_path / 'b.npy'
+    assert run(checkpoint, tmp_path / 'a.npy', '--per-metre', per_metre, '--out', out) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+    assert f'--per-metre, which is {per_metre} here and 1000 for millimetres' in line
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
         ('a.png', 'integers', 'a.png: uint16 without a unit: give the value of one metre'),
         ('a.npy', np.ones((4, 4), np.int32), 'a.npy: int32 without a unit'),
-        ('a.npy', -np.ones((4, 4)), 'a.npy: depth at row 0, column 0 is -1: expected'),
+        ('a.npy', -2 * np.ones((4, 4)), 'a.npy: depth at row 0, column 0 is -2: expected'),
         ('a.npy', np.ones((4, 4, 3)), r'a.npy: shape [4, 4, 3], expected one channel of depth'),
         ('a.npy', np.ones((4, 4), np.uint8), 'a.npy: uint8 is a picture of depth'),
         ('a.npy', b'no array', 'a.npy: cannot be read'),
         ('a.png', b'no picture', 'a.png: cannot be read: damaged, or not a .png file'),
         (
             'a.npy',
-            np.full((4, 4), 2e6),
-            'a.npy: 2e+06 m at 1 to a metre, expected at most',
+            np.linspace(1e6, 3e6, 16).reshape(4, 4),
+            'a.npy: the median depth is 2e+06 m, expected 0.05 to 300 m: give the stored value of',
         ),
         ('a.pfm', b'P5\n2 2\n-1\n', 'a.pfm: cannot be read: expected a portable float map'),
         ('a.pfm', b'PF\n2 2\n-1\n' + bytes(48), 'a.pfm: shape [2, 2, 3], expected one channel'),

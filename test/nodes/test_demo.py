@@ -295,6 +295,15 @@ def test_what_is_missing_gets_one_line(run_here, tmp_path, arguments, message):
     assert 'Traceback' not in output
 
 
+def test_true_depth_in_another_unit_is_refused_before_anything_starts(run_here, tmp_path, spikes):
+    file, depth = tmp_path / 'a.npz', np.full((1, 48, 64), 1500.0)
+    np.savez(file, packed=packing.pack(spikes), width=64, rate_hz=20_000, depth=depth)
+    status, output = run_here('demo', '--stream', file, '--out', tmp_path / 'out')
+    assert status == 1
+    (line,) = output.strip().splitlines()
+    assert '"depth" of the recording, plane 0: the median depth is 1.5e+03 m, expected' in line
+
+
 def children(process):
     """The living child processes, by their ids."""
     threads = Path(f'/proc/{process.pid}/task').glob('*/children')

@@ -15,6 +15,7 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
+from spike_depth_ros.depth_files import read_depth
 from spike_depth_ros.nodes import inspection
 from spike_depth_ros.nodes.graph import Graph
 from spike_depth_ros.nodes.inspection import argument_parser, parameter_value
@@ -166,6 +167,12 @@ def test_an_image_is_saved_as_png(inspect, publish, tmp_path, pixels, encoding, 
     with Picture.open(tmp_path / 'a.png') as picture:
         assert picture.mode == ('I;16' if encoding == '32FC1' else 'L')
         assert np.asarray(picture).tolist() == stored
+        # What is beyond the range is told from the 65535 of others, which is unknown.
+        text = {'spike_depth_ros': '65535 is beyond the range'} if encoding == '32FC1' else {}
+        assert picture.text == text
+    if encoding == '32FC1':
+        beyond = [[np.nan, np.nan, np.inf], [1.235, 65.0, np.inf]]
+        np.testing.assert_allclose(read_depth(tmp_path / 'a.png', 1000), beyond, rtol=1e-6)
 
 
 def test_an_image_is_saved_as_npy(inspect, publish, tmp_path):

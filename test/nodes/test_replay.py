@@ -262,6 +262,44 @@ def test_the_evaluation_refuses_what_cannot_be_read_and_goes_on(
     assert 'no window arrived: no report' in processes.log('evaluation')
 
 
+def test_the_evaluation_counts_truth_in_another_unit_as_unusable_and_goes_on(
+    ros_node, processes, depth_parameters, listener, spin, tmp_path
+):
+    """Depth is 2 m; truth 1 m, in which the code of 16 bits for unknown is no depth."""
+    publishers = Publishers(ros_node)
+    truth = ros_node.create_publisher(Image, 'depth/truth', QUEUE)
+    out, shipped = tmp_path / 'out', default_checkpoint()
+    processes.start('evaluation', *depth_parameters(out=out, checkpoint=shipped))
+    spin(lambda: 'evaluation' in listener.status, what='the evaluation')
+    for publisher, number in ((publishers.depth, 2), (publishers.uncertainty, 2), (truth, 1)):
+        spin(lambda p=publisher, n=number: p.get_subscription_count() == n, what='a subscriber')
+
+    def send(publisher, number, pixels, encoding='32FC1'):
+        message = Image(height=4, width=5, encoding=encoding, step=5 * pixels.itemsize)
+        message.header.stamp.sec, message.data = 1 + number, pixels.tobytes()
+        publisher.publish(message)
+
+    integers = np.full((4, 5), 1000, np.uint16)
+    integers[0] = 65535
+    pixels = np.ones((4, 5), np.float32)
+    truths = [(integers, '16UC1'), (1000 * pixels, '32FC1'), (pixels, '32FC1')]
+    for number in range(5):
+        send(publishers.depth, number, 2 * pixels)
+        send(publishers.uncertainty, number, pixels)
+        send(truth, number, *truths[min(number, 2)])
+    spin(lambda: listener.count('truth_unusable', 'evaluation') == 1, what='the count of truths')
+    reason = 'true depth: the median depth is 1e+03 m, expected 0.05 to 300 m: record 32FC1 in'
+    assert reason in listener.status['evaluation'].message
+    assert listener.values('process')['internal_errors'] == '0'
+    processes.stop('evaluation')
+    content = json.loads((out / 'metrics.json').read_text())
+    assert (content['truth']['used'], content['truth']['unusable']) == (4, 1)
+    assert content['models'][0]['depth']['pixels'] == 15 + 3 * 20
+    assert content['abs_rel'] == pytest.approx(1.0)
+    assert reason in (out / 'report.html').read_text()
+    assert reason in processes.log('evaluation')
+
+
 def test_the_evaluation_follows_a_swap_of_the_model(
     ros_node, processes, depth_parameters, listener, spin, tmp_path
 ):

@@ -34,6 +34,9 @@ COMPARED = {
     **{name: FIGURES[name] for name in ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1')},
     **{name: UNCERTAINTY[name] for name in ('interval_coverage', 'ause')},
 }
+MAX_BEYOND = 0.5
+"""Largest share of true depth beyond the range of a model that is not warned of."""
+
 LOWER_IS_BETTER = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'ause')
 
 CONTROL_METRICS = {
@@ -147,6 +150,14 @@ def warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
         errors = run.scores.errors
         if run.info.stage == 'random':
             texts.append(f'{run.label}: the weights are random, depth means nothing')
+        farthest = run.scores.depth_range[1]
+        distances = run.scores.breakdown.by_distance.rows()
+        beyond = sum(row['share'] for row in distances if row['from'] >= farthest)
+        if beyond > MAX_BEYOND:
+            texts.append(
+                f'{run.label}: {beyond:.0%} of the true depth is beyond the range of the model, '
+                f'{farthest:.3g} m: is it in metres (32FC1) or millimetres (16UC1)?'
+            )
         if errors.covered != errors.pixels:
             texts.append(f'{run.label}: {errors.headline(run.scores.mean)}')
     truth = stream.truth
@@ -154,8 +165,8 @@ def warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
         texts.append('there is no true depth: errors are not evaluated')
     elif truth.used and not _has_truth(runs):
         texts.append(
-            'not one pixel of the true depth counts: errors are not evaluated (0 and NaN are '
-            'unknown; crop, cap and mask leave out more)'
+            'not one pixel of the true depth counts: errors are not evaluated (0, NaN and, of '
+            '16 bits, 65535 are unknown; crop, cap and mask leave out more)'
         )
     if truth.unmatched:
         near = ''

@@ -17,6 +17,7 @@ import pytest
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
 from spike_depth_ros.conversion import convert, spike_bag
 from spike_depth_ros.conversion.command import main
+from spike_depth_ros.depth_files import write_depth
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 from spike_depth_ros.stream.recording import open_recording
@@ -130,7 +131,6 @@ def test_arrays_keep_what_they_hold(spikes, tmp_path):
     )  # fmt: skip
     assert convert_(tmp_path / 'scene.npz', '--out', tmp_path / 'bag') == 0
     truths = messages(tmp_path / 'bag', '/depth/truth')
-    depth[np.isinf(depth)] = np.nan  # such files have no sky
     np.testing.assert_array_equal([depth_from_msg(one) for one in truths], depth)
     stamps = [stamp_ns(one.header.stamp) - 1_000_000_000 for one in truths]
     assert stamps == [3 * 25_000, 200 * 25_000]
@@ -144,7 +144,9 @@ def test_depth_of_an_array_in_another_unit_is_refused(spikes, tmp_path, capsys):
         depth=np.full((1, HEIGHT, WIDTH), 1500.0),
     )  # fmt: skip
     line = refusal(capsys, tmp_path / 'scene.npz', '--out', tmp_path / 'bag')
-    assert line.startswith('"depth" of the recording: the median depth is 1.5e+03 m, expected')
+    assert line.startswith(
+        '"depth" of the recording, plane 0: the median depth is 1.5e+03 m, expected'
+    )
     assert [one.name for one in tmp_path.iterdir()] == ['scene.npz']
 
 
@@ -266,6 +268,73 @@ def test_depth_that_cannot_be_used_is_refused(dat, tmp_path, capsys, name, conte
         cv2.imwrite(str(folder / name), content)
     assert reason in refusal(capsys, dat, *SIZE, '--depth', folder, '--out', tmp_path / 'bag')
     assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'depth'}
+
+
+CODES = {  # stored values of a map, and what they mean
+    '.npy': ([2, np.nan, 0, -1, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 6),
+    '.png': ([2000, 0, 65535], 3),
+    '.npz': ([2, np.nan, 0, -1, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 6),
+    'uint16.npz': ([2000, 0, 65535], 3),
+}
+
+
+@pytest.mark.parametrize('name', CODES)
+def test_what_is_no_depth_is_nan_and_what_is_beyond_is_infinite(spikes, dat, tmp_path, name):
+    values, beyond_from = CODES[name]
+    integers = name in ('.png', 'uint16.npz')
+    stored = np.full((HEIGHT, WIDTH), values[0], np.uint16 if integers else np.float32)
+    stored[3, : len(values)] = values
+    if name.endswith('.npz'):
+        arrays = {'packed': packing.pack(spikes), 'width': WIDTH, 'rate_hz': 40e3}
+        np.savez(tmp_path / 'a.npz', **arrays, depth=stored[None])
+        source = [tmp_path / 'a.npz']
+    else:
+        (tmp_path / 'depth').mkdir()
+        path = tmp_path / f'depth/0{name}'
+        cv2.imwrite(str(path), stored) if integers else np.save(path, stored)
+        source = [dat, *SIZE, '--depth', tmp_path / 'depth']
+    assert convert_(*source, '--out', tmp_path / 'bag') == 0
+    (truth,) = messages(tmp_path / 'bag', '/depth/truth')
+    expected = np.full((HEIGHT, WIDTH), 2, np.float32)
+    expected[3, 1 : len(values)], expected[3, beyond_from : len(values)] = np.nan, np.inf
+    np.testing.assert_array_equal(truth.data.view('<f4').reshape(HEIGHT, WIDTH), expected)
+
+
+def test_what_is_beyond_in_a_png_of_ours_is_infinite(dat, tmp_path):
+    metres = np.full((HEIGHT, WIDTH), 2, np.float32)
+    metres[3, :4], metres[4, 4] = np.inf, np.nan
+    (tmp_path / 'depth').mkdir()
+    write_depth(tmp_path / 'depth/0.png', metres, 1000)
+    assert convert_(dat, *SIZE, '--depth', tmp_path / 'depth', '--out', tmp_path / 'bag') == 0
+    (truth,) = messages(tmp_path / 'bag', '/depth/truth')
+    np.testing.assert_array_equal(truth.data.view('<f4').reshape(HEIGHT, WIDTH), metres)
+
+
+@pytest.mark.parametrize('name', ['.npy', '.npz'])
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        (lambda depth: 1000 * depth, 'the median depth is 4e+03 m, expected 0.05 to 300 m'),
+        (lambda depth: depth + 9e3 * (depth > 5), 'of the known depth is above 1000 m'),
+        (lambda depth: depth / 1000, 'the median depth is 0.004 m, expected 0.05 to 300 m'),
+    ],
+)
+def test_the_unit_of_each_map_is_checked(spikes, dat, tmp_path, capsys, name, change, reason):
+    metres = bags.slope(HEIGHT, WIDTH)
+    maps = np.stack([metres, change(metres)])
+    if name == '.npz':
+        arrays = {'packed': packing.pack(spikes), 'width': WIDTH, 'rate_hz': 40e3}
+        np.savez(tmp_path / 'a.npz', **arrays, depth=maps, depth_planes=[3, 200])
+        source, where = [tmp_path / 'a.npz'], '"depth" of the recording, plane 200: '
+    else:
+        (tmp_path / 'depth').mkdir()
+        for plane, depth in zip((3, 200), maps, strict=True):
+            np.save(tmp_path / f'depth/{plane}.npy', depth)
+        source, where = [dat, *SIZE, '--depth', tmp_path / 'depth'], '/depth/200.npy: '
+    line = refusal(capsys, *source, '--out', tmp_path / 'bag')
+    assert where in line
+    assert reason in line
+    assert not (tmp_path / 'bag').exists()
 
 
 def write_messages(path, packets):

@@ -166,6 +166,85 @@ def test_truth_in_millimetres_gives_nearly_the_same(results, tmp_path):
     assert other['windows_with_truth'] == 6
 
 
+CODES = {'f4': (0, -1, -np.inf, 65535), 'u2': (0, 65535)}
+BEYOND = (np.inf, 65504, 1e6, np.finfo(np.float32).max)
+
+
+def truths_of(messages):
+    """The pixels of the messages of true depth, to be changed."""
+    for topic, _, message in messages:
+        if topic == '/depth/truth':
+            message.data = message.data.copy()
+            pixels = message.data.view('<f4' if message.encoding == '32FC1' else '<u2')
+            yield pixels.reshape(bags.HEIGHT, bags.WIDTH)
+
+
+def with_codes(encoding, *codes):
+    """Messages of two windows, in whose truth some pixels are replaced by codes, one a row."""
+    messages = bags.stream(400, truths=[64, 150], encoding=encoding)
+    for pixels in truths_of(messages):
+        for row, code in enumerate(codes):
+            pixels[8 + row, 10:30] = code
+    return messages
+
+
+@pytest.mark.usefixtures('without_page')
+@pytest.mark.parametrize(
+    ('encoding', 'codes', 'same'),
+    [('32FC1', CODES['f4'], np.nan), ('16UC1', CODES['u2'], 0), ('32FC1', BEYOND, np.inf)],
+)
+def test_what_is_no_depth_is_not_scored_as_depth(tmp_path, encoding, codes, same):
+    """The codes of one answer, unknown or beyond, give the same bytes as its plainest code."""
+    found = []
+    for name, values in (('codes', codes), ('plain', [same] * len(codes))):
+        path = bags.write(tmp_path / name / 'bars', with_codes(encoding, *values))
+        assert evaluate(path, tmp_path / name / 'out') == 0
+        found.append((tmp_path / name / 'out' / 'metrics.json').read_bytes())
+    assert found[0] == found[1]
+    depth = json.loads(found[0])['models'][0]['depth']
+    left = bags.HEIGHT * bags.WIDTH - 2 * 16 - 20 * len(codes)
+    assert depth['pixels'] == 2 * left
+    sky = 16 * (encoding == '32FC1') + 20 * len(codes) * (same == np.inf)
+    assert depth['sky']['pixels'] == 2 * sky
+
+
+@pytest.mark.usefixtures('without_page')
+@pytest.mark.parametrize(
+    ('encoding', 'change', 'reason'),
+    [
+        ('32FC1', lambda depth: 1000 * depth, 'the median depth is 4e+03 m, expected 0.05 to 300'),
+        ('16UC1', lambda depth: depth // 1000, 'the median depth is 0.00'),
+        # 6 of 48 columns are far, without the corner that is sky: 176 of 1504 pixels.
+        (
+            '32FC1',
+            lambda depth: depth + 9e3 * (depth > 5.5),
+            '12% of the known depth is above 1000',
+        ),
+    ],
+)
+def test_truth_in_another_unit_is_refused(tmp_path, capsys, encoding, change, reason):
+    messages = bags.stream(400, truths=[64, 150], encoding=encoding)
+    *_, last = truths_of(messages)
+    last[:] = change(last)  # from there on, as after a change of the driver
+    assert evaluate(bags.write(tmp_path / 'bars', messages), tmp_path / 'out') == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert f'topic /depth/truth: true depth: {reason}' in line
+    assert 'record 32FC1 in metres, or 16UC1 in millimetres' in line
+    assert not (tmp_path / 'out' / 'metrics.json').exists()
+
+
+@pytest.mark.usefixtures('without_page')
+@pytest.mark.parametrize(('times', 'told'), [(1, False), (20, True)])
+def test_truth_beyond_the_range_of_the_model_is_told(tmp_path, capsys, times, told):
+    messages = bags.stream(400, truths=[64])
+    (truth,) = truths_of(messages)
+    truth *= times
+    assert evaluate(bags.write(tmp_path / 'bars', messages), tmp_path / 'out') == 0
+    output = ' '.join(capsys.readouterr().out.split())
+    # The range of the model at the focal length of the bag, 40 pixels of 400, ends at 8 m.
+    assert ('100% of the true depth is beyond the range of the model, 8 m' in output) is told
+
+
 def test_the_published_protocol_is_named_and_takes_the_mean_over_images(bag, tmp_path):
     assert evaluate(bag, tmp_path, '--protocol', 'bicross') == 0
     content = json.loads((tmp_path / 'metrics.json').read_text())

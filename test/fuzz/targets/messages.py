@@ -14,7 +14,7 @@ import mutations
 from judging import ContractError, Target, check_text
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.stream.decode import PacketError, depth_from_msg
+from spike_depth_ros.stream.decode import PacketError, depth_from_msg, truth_from_msg
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 
 T0 = 10**18
@@ -182,9 +182,12 @@ def make_depth(random: Random) -> dict[str, Any]:
 
 def use_depth(case: dict[str, Any], folder: Path) -> None:
     """Convert the image; it has the size that the message names."""
-    depth = depth_from_msg(message_of(case))
-    if depth.shape != (case['height'], case['width']):
-        raise ContractError(f'depth of {depth.shape}')
+    depth, truth = (read(message_of(case)) for read in (depth_from_msg, truth_from_msg))
+    for image in (depth, truth):
+        if image.shape != (case['height'], case['width']):
+            raise ContractError(f'depth of {image.shape}')
+    if (truth <= 0).any():
+        raise ContractError(f'true depth of {float(min(truth[truth <= 0])):g} m')
 
 
 STREAM = Target(make_stream, use_stream, ())

@@ -21,7 +21,7 @@ from spike_training.errors import DataSetError, FrameError
 
 
 class TestDepthFiles:
-    ENCODING = files.DepthEncoding(1000.0, (65535,))
+    ENCODING = files.DepthEncoding(1000.0)
 
     def test_integers_are_metres_and_what_is_unknown_is_nan(self, tmp_path):
         path = tmp_path / 'd.png'
@@ -34,7 +34,7 @@ class TestDepthFiles:
 
     def test_sky_is_infinite(self, tmp_path):
         depth_png(tmp_path / 'd.png', 100, holes={(3, 3): 65535})
-        depth = files.read_depth(tmp_path / 'd.png', files.DepthEncoding(100.0, sky_m=655.35))
+        depth = files.read_depth(tmp_path / 'd.png', files.DepthEncoding(100.0, sky=65535))
         assert np.isposinf(depth[3, 3])
         assert np.isinf(depth).sum() == 1
 

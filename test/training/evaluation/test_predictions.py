@@ -3,6 +3,7 @@
 """Third-party depth maps get the metrics that a network with the same depth gets."""
 
 import csv
+import io
 import json
 import math
 import tracemalloc
@@ -19,6 +20,7 @@ from training_files import write
 
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.checkpoint import load
+from spike_depth_ros.depth_files import mark_beyond
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import open_recording
@@ -179,6 +181,31 @@ class TestFigures:
         assert found['predictions']['holes'] == {'source_road_000001': round(1 / (32 * 48), 6)}
         assert_close(found, expected, 1e-9)
 
+    @pytest.mark.parametrize('ours', [False, True])
+    def test_65535_is_no_prediction_or_beyond_the_range_in_a_file_of_ours(
+        self, folder, tmp_path, ours
+    ):
+        maps = maps_of(folder)
+        maps = {
+            name: np.rint(1000.0 * d.clip(0, 60).astype(float)) / 1000 for name, d in maps.items()
+        }
+        (tmp_path / 'png').mkdir()
+        for depth in maps.values():
+            depth[3, 4:20] = np.inf if ours else np.nan
+        for name, depth in maps.items():
+            stored = np.where(np.isfinite(depth), np.rint(1000 * depth), 65535).astype(np.uint16)
+            content = io.BytesIO()
+            Image.fromarray(stored).save(content, 'PNG')
+            png = mark_beyond(content.getvalue()) if ours else content.getvalue()
+            (tmp_path / f'png/{name}.png').write_bytes(png)
+        floats = written(maps, tmp_path / 'npy', lambda depth: depth)
+        found = evaluate(folder, tmp_path / 'a.json', tmp_path / 'png', per_metre=1000.0)
+        expected = evaluate(folder, tmp_path / 'b.json', floats)
+        for report in (found, expected):
+            del report['predictions']['sha256']
+        assert len(found['predictions']['holes']) == (0 if ours else 12)
+        assert_close(found, expected, 1e-9)
+
     def test_metres_are_those_of_the_camera_not_of_the_network(self, folder, tmp_path):
         truth = {}
         source = make_target(load_config(folder / 'c.yaml'), 'test', CPU, ['road'])
@@ -198,7 +225,9 @@ class TestFigures:
 def refusal(folder):
     """The reason to refuse the only map of a folder."""
     predictions = Predictions(folder, 1000.0)
-    depth, _ = predictions._canonical('a_000000', (32, 48), 1.0, SimpleNamespace(canonical_fx=1.0))
+    depth, _ = predictions._canonical(
+        'a_000000', (32, 48), 1.0, False, SimpleNamespace(canonical_fx=1.0)
+    )
     assert np.isnan(depth).all()
     ((reason, names),) = predictions.refused.items()
     assert names == ['a_000000']
@@ -273,6 +302,36 @@ class TestWhatIsWrongWithMaps:
         assert f'warning: 1 maps are missing: {names[0]}\n' in printed.err
         assert 'cannot be used (depth of int64' in printed.err
         assert len(printed.err.splitlines()) == 6
+
+    def test_millimetres_as_metres_are_refused_and_a_bad_network_is_not(
+        self, folder, tmp_path, capsys
+    ):
+        maps = maps_of(folder)
+        names = [f'source_indoor_{k:06d}' for k in range(4)]
+        wrong = maps | {
+            names[0]: 1000 * maps[names[0]],
+            names[1]: np.full_like(maps[names[1]], 1e-3),
+            names[2]: np.full_like(maps[names[2]], 250.0),
+            names[3]: np.zeros_like(maps[names[3]]),
+            'source_road_000000': np.full_like(maps[names[0]], np.inf),
+            'source_road_000001': -maps[names[1]],
+            'source_road_000002': np.full_like(maps[names[0]], 65504.0),  # of half precision
+        }
+        report = evaluate(folder, tmp_path / 'r.json', written(wrong, tmp_path / 'maps'))
+        (reason,) = report['predictions']['refused']
+        assert reason == (
+            'median depth above 300 m, expected metres as floats, or integers and per_metre: is '
+            'the unit right?'
+        )
+        assert report['predictions']['refused'][reason] == [names[0]]
+        assert report['predictions']['used'] == 11
+        assert report['predictions']['near'] == [names[1]]
+        printed = capsys.readouterr().err
+        assert f'1 maps cannot be used ({reason}): {names[0]}' in printed
+        assert f'median depth below 0.05 m (is the unit right?): {names[1]}\n' in printed
+        millimetres = written(maps, tmp_path / 'mm', lambda depth: 1000 * depth)
+        with pytest.raises(DataSetError, match=r'none of 12 .* median depth above 300 m'):
+            evaluate(folder, tmp_path / 'r.json', millimetres)
 
     def test_of_everything_is_an_error(self, folder, tmp_path):
         written({}, tmp_path / 'none')

@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from spike_depth_ros.depth_files import sky_of
+from spike_depth_ros.depth_values import LARGEST_16, LARGEST_HALF, PLAUSIBLE_M
 from spike_depth_ros.errors import shorten
 from spike_depth_ros.metrics import FloatArray
 from spike_depth_ros.stream.recording import read_header
@@ -68,6 +70,7 @@ class Predictions:
         missing: Names of the samples without a map.
         refused: Names of the samples whose map cannot be used, by reason.
         holes: Share of pixels without a prediction by name, for the maps that have such pixels.
+        near: Names of the maps whose median depth is below that of any scene, which are scored.
 
     Raises:
         ConfigError: No folder, two files for one name, or a factor that is not positive.
@@ -94,6 +97,7 @@ class Predictions:
         self.missing: list[str] = []
         self.refused: dict[str, list[str]] = {}
         self.holes: dict[str, float] = {}
+        self.near: list[str] = []
         self._digest = hashlib.sha256()
 
     def of(self, part: str, limits: DepthRange) -> Predictor:
@@ -106,9 +110,11 @@ class Predictions:
 
         def predictor(batch: Batch) -> Estimate:
             height, width = batch.depth.shape[2:]
+            numbers, fxs = batch.index.tolist(), batch.fx.tolist()
+            relatives = [False] * len(fxs) if batch.relative is None else batch.relative.tolist()
             pairs = [
-                self._canonical(sample_name(part, number), (height, width), fx, limits)
-                for number, fx in zip(batch.index.tolist(), batch.fx.tolist(), strict=True)
+                self._canonical(sample_name(part, number), (height, width), fx, relative, limits)
+                for number, fx, relative in zip(numbers, fxs, relatives, strict=True)
             ]
             depths, half_widths = zip(*pairs, strict=True)
             return Estimate(np.stack(depths), np.stack(half_widths))
@@ -140,11 +146,17 @@ class Predictions:
             'refused': self.refused,
             'extra': sorted(self._files.keys() - asked),
             'holes': self.holes,
+            'near': self.near,
             'sha256': self._digest.hexdigest(),
         }
 
     def _canonical(
-        self, name: str, size: tuple[int, int], fx: float, limits: DepthRange
+        self,
+        name: str,
+        size: tuple[int, int],
+        fx: float,
+        relative: bool,
+        limits: DepthRange,
     ) -> tuple[FloatArray, FloatArray]:
         """Return depth and half-width at the canonical focal length; NaN where there are none."""
         nothing = np.full(size, np.nan, np.float32)
@@ -155,6 +167,8 @@ class Predictions:
         try:
             content = _bounded(path, size)
             depth, half_width = self._read(path.suffix, content, size)
+            if not relative:
+                self._check_unit(name, depth, limits.max_depth * fx / limits.canonical_fx)
         except (OSError, ValueError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
             self.refused.setdefault(reason, []).append(name)
@@ -174,16 +188,38 @@ class Predictions:
         Raises:
             ValueError: The contents cannot be used; the message does not name the file.
         """
+        file = io.BytesIO(content)
         try:
-            arrays = READERS[suffix.lower()](io.BytesIO(content), size)
+            arrays = READERS[suffix.lower()](file, size)
         except MapError:
             raise
         except Exception as error:  # of damaged files, many kinds; their texts name files
             raise ValueError(f'cannot be read: {type(error).__name__}') from error
-        metres = {name: self._metres(name, array) for name, array in arrays.items()}
+        sky = sky_of(file)
+        metres = {name: self._metres(name, array, sky) for name, array in arrays.items()}
         return metres['depth'], metres.get('uncertainty')
 
-    def _metres(self, name: str, stored: Stored) -> FloatArray:
+    def _check_unit(self, name: str, depth: FloatArray, farthest_m: float) -> None:
+        """Refuse millimetres as metres; note a map whose unit may be another one.
+
+        A bad network may predict anything within its range, and 0 everywhere.
+
+        Raises:
+            MapError: The median is beyond what is plausible, and beyond the range.
+        """
+        known = depth[np.isfinite(depth) & (depth > 0) & (depth != LARGEST_HALF)]
+        if not known.size:
+            return
+        median, high = float(np.median(known)), max(PLAUSIBLE_M[1], farthest_m)
+        if median > high:
+            raise MapError(
+                f'median depth above {high:.4g} m, expected metres as floats, or integers and '
+                'per_metre: is the unit right?'
+            )
+        if median < PLAUSIBLE_M[0]:
+            self.near.append(name)
+
+    def _metres(self, name: str, stored: Stored, sky: int | None) -> FloatArray:
         if stored.dtype.kind == 'f':
             return stored.astype(np.float64)
         if stored.dtype.kind != 'u' or stored.dtype.itemsize < 2:
@@ -195,6 +231,8 @@ class Predictions:
                 f'{name} of {stored.dtype} without a unit: give per_metre, 1000 for millimetres'
             )
         metres: FloatArray = np.where(stored == 0, np.nan, stored / self._per_metre)
+        if stored.dtype.itemsize == 2:
+            metres[stored == LARGEST_16] = np.nan if sky is None else np.inf
         return metres
 
 
@@ -208,6 +246,7 @@ def warn(found: Mapping[str, Any]) -> None:
         'maps are missing': found['missing'],
         'files belong to no sample and were left alone': found['extra'],
         'maps have pixels without a prediction': [*found['holes']],
+        f'maps have a median depth below {PLAUSIBLE_M[0]:g} m (is the unit right?)': found['near'],
     }
     for reason, names in found['refused'].items():
         lists[f'maps cannot be used ({reason})'] = names

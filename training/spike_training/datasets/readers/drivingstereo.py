@@ -33,7 +33,7 @@ or, by weather,
 LONGEST_GAP_S = 1.0
 """Longest time between frames of a clip; after a longer gap another clip begins."""
 
-ENCODING = files.DepthEncoding(256.0, (0,), plausible_m=files.OUTDOOR_M)
+ENCODING = files.DepthEncoding(256.0, plausible_m=files.OUTDOOR_M)
 
 
 def read(root: Path, size: str = 'half', weather: str = '', fx: float = 0.0) -> list[Clip]:

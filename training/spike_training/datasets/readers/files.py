@@ -25,7 +25,8 @@ from spike_depth_ros.calibration import (
     check_focal_lengths,
     is_focal_length,
 )
-from spike_depth_ros.depth_files import read_pfm, unit_problem
+from spike_depth_ros.depth_files import read_pfm, sky_of
+from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -34,6 +35,12 @@ Key = TypeVar('Key', bound=Hashable)
 
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
+
+UNIT = (
+    'is the unit right? Option per_metre of folder, dat and tum is the stored value of one metre; '
+    'bags and .npz have metres as floats, or millimetres as uint16'
+)
+"""Question that ends the message for a wrong unit."""
 
 INDOOR_M = (0.2, 20.0)
 OUTDOOR_M = (1.0, 300.0)
@@ -44,20 +51,20 @@ OUTDOOR_M = (1.0, 300.0)
 class DepthEncoding:
     """Encoding of depth in files.
 
+    What is unknown, and what is beyond, :func:`spike_depth_ros.depth_values.resolve` decides.
+
     Attributes:
         per_metre: Stored value of one metre: 1000 for millimetres, 256 for KITTI.
-        invalid: Stored values that mean 'nothing measured'. 0 and less, NaN and infinity always
-            do.
-        sky_m: Least depth of sky, metres; None: the data set does not mark sky.
-        plausible_m: Plausible range of the median of a map, metres, to detect a wrong unit.
+        sky: Stored value of sky; None: the data set has no such value.
+        plausible_m: Plausible range of the median of a map, metres, to detect a wrong unit; from 0
+            to infinity: there is no unit.
 
     Raises:
         DataSetError: ``per_metre`` is no size.
     """
 
     per_metre: float = 1.0
-    invalid: tuple[float, ...] = ()
-    sky_m: float | None = None
+    sky: int | None = None
     plausible_m: tuple[float, float] = (INDOOR_M[0], OUTDOOR_M[1])
 
     def __post_init__(self) -> None:
@@ -67,15 +74,17 @@ class DepthEncoding:
                 'such as 1000 for millimetres'
             )
 
-    def metres(self, stored: npt.NDArray[Any]) -> Depth:
-        """Convert stored values to ``[H, W]`` float32 metres, NaN unknown, +Inf sky."""
-        depth = stored.astype(np.float32) / np.float32(self.per_metre)
-        unknown = ~(np.isfinite(depth) & (depth > 0))
-        for value in self.invalid:
-            unknown |= stored == value
-        if self.sky_m is not None:
-            depth[depth >= self.sky_m] = np.inf
-        depth[unknown] = np.nan
+    def metres(self, stored: npt.NDArray[Any], sky: int | None = None) -> Depth:
+        """Convert stored values to ``[H, W]`` float32 metres, NaN unknown, +Inf beyond.
+
+        Args:
+            stored: Values of a file.
+            sky: Stored value of what is beyond in this file; None: that of the data set.
+        """
+        with np.errstate(over='ignore'):  # what float32 cannot hold is beyond
+            metres = stored.astype(np.float32) / np.float32(self.per_metre)
+        depth = resolve(stored, metres, self.sky if sky is None else sky)
+        depth[depth < 0] = np.nan
         return depth
 
 
@@ -87,7 +96,7 @@ def stored_as(path: Path, per_metre: float) -> DepthEncoding:
         per_metre: Stored value of one metre; 0: 1000 for integers (millimetres), 1 for floats.
     """
     integers = path.suffix.lower() in ('.png', '.pgm')
-    return DepthEncoding(per_metre or (1000.0 if integers else 1.0), (65535,))
+    return DepthEncoding(per_metre or (1000.0 if integers else 1.0))
 
 
 def read_rgb(path: Path) -> Rgb:
@@ -110,13 +119,15 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
     """Read depth of a .png, .pgm, .npy, .pfm or .exr file, ``[H, W]`` float32 metres.
 
     Raises:
-        FrameError: The file is missing, damaged or not of depth.
+        FrameError: The file is missing, damaged, not of depth, or in another unit.
     """
     reader = _STORED.get(path.suffix.lower())
     if reader is None:
         raise FrameError(f'{path}: expected depth as {", ".join(_STORED)}')
     try:
         stored = reader(path)
+        with path.open('rb') as file:
+            sky = sky_of(file)
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if stored.ndim != 2:
@@ -125,7 +136,10 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
         raise FrameError(
             f'{path}: {stored.dtype} is a picture of depth, expected 16-bit integers or floats'
         )
-    return encoding.metres(stored)
+    depth = encoding.metres(stored, sky)
+    if encoding.plausible_m[0]:  # else it has no unit
+        check_unit(str(path), depth)
+    return depth
 
 
 class FileClip(Clip):
@@ -249,7 +263,25 @@ def check_median(name: str, depth: Depth, plausible_m: tuple[float, float]) -> N
         DataSetError: The median is outside this range.
     """
     if problem := unit_problem(depth, plausible_m):
-        raise DataSetError(f'{name}: {problem}; is the unit right?')
+        raise DataSetError(f'{name}: {problem}; {UNIT}')
+
+
+class UnitError(FrameError):
+    """Depth map whose unit seems to be another one."""
+
+
+def check_unit(name: str, depth: Depth) -> None:
+    """Refuse one of the maps of a recording by what is plausible for any camera.
+
+    Args:
+        name: Name of the map, for messages.
+        depth: Depth, metres.
+
+    Raises:
+        UnitError: Its unit seems to be another one.
+    """
+    if problem := unit_problem(depth):
+        raise UnitError(f'{name}: {problem}; {UNIT}')
 
 
 def missing(path: Path, tree: str) -> DataSetError:

@@ -37,7 +37,7 @@ or one recording
 with the option right, image_03 and P_rect_03 beside image_02 and P_rect_02; depth is optional"""
 
 RATE_HZ = 10.0
-ENCODING = files.DepthEncoding(256.0, (0,), plausible_m=files.OUTDOOR_M)
+ENCODING = files.DepthEncoding(256.0, plausible_m=files.OUTDOOR_M)
 
 
 def read(

@@ -32,7 +32,8 @@ from spike_depth_ros.calibration import (
     Calibration,
     CalibrationError,
 )
-from spike_depth_ros.depth_files import read_pfm, unit_problem
+from spike_depth_ros.depth_files import read_pfm
+from spike_depth_ros.depth_values import unit_problem
 from spike_depth_ros.errors import printable
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import ANYWHERE, StereoRig

@@ -151,6 +151,8 @@ def _depth(path: Path, number: int) -> Callable[[], Depth]:
         if truth is None or number >= len(truth.planes):
             raise FrameError(f'{path}: its depth is gone')
         depth: Depth = truth.depth[number]
+        if found.truth is not None:
+            files.check_unit(f'{path}: depth at plane {truth.planes[number]}', depth)
         return depth
 
     return read_map

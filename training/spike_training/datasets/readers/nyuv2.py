@@ -29,7 +29,7 @@ NAME = 'nyu_depth_v2_labeled.mat'
 CAMERA = (518.857901, 519.469611, 324.582449, 252.736166)
 """Focal lengths fx, fy and principal point, pixels."""
 
-ENCODING = files.DepthEncoding(1.0, (0,), plausible_m=files.INDOOR_M)
+ENCODING = files.DepthEncoding(1.0, plausible_m=files.INDOOR_M)
 
 
 class LabelledRoom(Clip):

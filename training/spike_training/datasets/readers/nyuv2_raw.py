@@ -56,7 +56,7 @@ MAX_APART_S = 0.03
 class KinectNumbers(files.DepthEncoding):
     """Encoding of depth as the Kinect's raw numbers."""
 
-    def metres(self, stored: npt.NDArray[np.uint16]) -> Depth:
+    def metres(self, stored: npt.NDArray[np.uint16], sky: int | None = None) -> Depth:
         """Convert numbers with swapped bytes to ``[H, W]`` float32 metres, NaN unknown."""
         number = cv2.remap(
             stored.byteswap(), *_DEPTH_MAPS, cv2.INTER_NEAREST, borderValue=(NOTHING,)

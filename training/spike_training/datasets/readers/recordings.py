@@ -174,6 +174,8 @@ def check_depth(name: str, read: Callable[[], Depth], plausible_m: tuple[float, 
     """
     try:
         depth = read()
+    except files.UnitError as error:
+        raise DataSetError(f'{name}: {error}') from error
     except FrameError:
         return
     files.check_median(name, depth, plausible_m)

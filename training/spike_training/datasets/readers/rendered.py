@@ -30,7 +30,7 @@ as scripts/rooms/make.py writes them"""  # noqa: E501
 
 ENCODING = files.DepthEncoding(
     rendered_set.PER_METRE,
-    sky_m=(rendered_set.SKY - 0.5) / rendered_set.PER_METRE,
+    sky=rendered_set.SKY,
     plausible_m=files.INDOOR_M,
 )
 

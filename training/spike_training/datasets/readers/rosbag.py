@@ -26,7 +26,7 @@ from spike_depth_ros.calibration import Calibration, CalibrationError, check_foc
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
-from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, depth_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, stamp_ns, truth_from_msg
 from spike_depth_ros.stream.stamps import differs
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Depth, Matrix, RightSpikes, SpikeClip
@@ -426,7 +426,11 @@ def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Dept
             with _opened(root) as reader:
                 for _, message in _messages(reader, [place.topic], start, stop):
                     if stamp_ns(message.header.stamp) == place.stamp_ns:
-                        return _checked(depth_from_msg(message), geometry)
+                        depth = _checked(truth_from_msg(message), geometry)
+                        files.check_unit(f'{root}: depth at {place.stamp_ns} ns', depth)
+                        return depth
+        except FrameError:
+            raise
         except DataSetError as error:
             raise FrameError(str(error)) from error
         raise FrameError(f'{root}: the depth at {place.stamp_ns} ns is gone')
@@ -440,7 +444,7 @@ def _checked(depth: Depth, geometry: Geometry) -> Depth:
             f'depth of {list(depth.shape)} pixels, expected the size of the sensor, '
             f'{[geometry.height, geometry.width]}'
         )
-    return np.where(np.isneginf(depth), np.float32(np.nan), depth)
+    return depth
 
 
 @contextlib.contextmanager

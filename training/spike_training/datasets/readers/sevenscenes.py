@@ -36,7 +36,7 @@ EDGE_STEP = 1.1
 EDGE_MARGIN = 3
 """Margin of invalid depth around an edge, pixels, as registration is only nominal."""
 
-ENCODING = files.DepthEncoding(1000.0, (0, 65535), plausible_m=files.INDOOR_M)
+ENCODING = files.DepthEncoding(1000.0, plausible_m=files.INDOOR_M)
 
 
 def read(root: Path, fx: float = COLOUR_FOCAL) -> list[Clip]:

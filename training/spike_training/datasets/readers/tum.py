@@ -71,7 +71,7 @@ def _sequence(folder: Path, per_metre: float, fx: float) -> Clip:
         )
     if len(images) < 2:
         raise DataSetError(f'{name}: {len(images)} images, expected 2 or more')
-    encoding = files.DepthEncoding(per_metre, (0,), plausible_m=files.INDOOR_M)
+    encoding = files.DepthEncoding(per_metre, plausible_m=files.INDOOR_M)
     camera = _camera(folder.name, fx)
     return files.FileClip.checked(name, camera, image_times, frames, encoding, skipped)
 

@@ -29,8 +29,7 @@ or
 
 RATE_HZ = 10.0
 CENTRE = (620.5, 187.0)
-FAR_M = 655.35
-ENCODING = files.DepthEncoding(100.0, sky_m=FAR_M, plausible_m=files.OUTDOOR_M)
+ENCODING = files.DepthEncoding(100.0, sky=65535, plausible_m=files.OUTDOOR_M)
 
 
 def read(root: Path, variation: str = '', camera: str = 'Camera_0') -> list[Clip]:

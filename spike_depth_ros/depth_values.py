@@ -1,0 +1,96 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Meaning of stored depth: known, unknown or beyond; and the check of its unit.
+
+Every container of measured depth (messages, archives, files of maps, data sets) maps its values by
+:func:`resolve`. Depth that a network predicts is not measured: its infinities and its values of 0
+and less have the meaning of docs/metrics.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatImage = npt.NDArray[np.float32]
+
+LARGEST_16 = 65535
+"""Largest value of 16 bits: unknown, unless the container stores what is beyond so."""
+
+LARGEST_HALF = 65504.0
+"""Largest half-precision float, which stands for what is beyond."""
+
+BEYOND_M = 1e6
+"""Depth from which on a value stands for what is beyond, metres."""
+
+PLAUSIBLE_M = (0.05, 300.0)
+"""Plausible range of the median of a depth map, metres."""
+
+FAR_M, FAR_SHARE = 1000.0, 0.01
+"""A larger share of known pixels above so many metres is of another unit, or sky as a number."""
+
+
+def resolve(
+    stored: npt.NDArray[Any], metres: npt.NDArray[Any], sky: int | None = None
+) -> FloatImage:
+    """Return measured depth whose codes are resolved.
+
+    Args:
+        stored: Values of a container, integers or floats of any width, any shape.
+        metres: The same values in metres, floats.
+        sky: Stored value of sky, and of what is beyond the range; None: there is none.
+
+    Returns:
+        float32 metres. Known: as given. Unknown (NaN, -Inf, and stored 0, -1 and
+        :data:`LARGEST_16`): NaN. Beyond (+Inf, :data:`BEYOND_M` and more, a stored float of
+        :data:`LARGEST_HALF`, and ``sky``): +Inf. Other values below 0 stay, and so do several
+        values of :data:`BEYOND_M` and more in a map without a nearer one: it is in another unit.
+    """
+    # Half floats cannot be compared with numbers that they cannot hold.
+    metres = metres.astype(np.promote_types(metres.dtype, np.float32), copy=False)
+    values = stored.astype(np.float32) if stored.dtype.kind == 'f' else stored
+    unknown = np.isnan(metres) | np.isneginf(metres) | (values == 0) | (values == LARGEST_16)
+    if stored.dtype.kind != 'u':
+        unknown |= values == -1
+    beyond = metres >= BEYOND_M
+    if beyond.any() and not (metres[~beyond & ~unknown] > 0).any():
+        far = metres[beyond & np.isfinite(metres)]
+        if far.size and far.min() < far.max():
+            beyond = np.isposinf(metres)
+    if stored.dtype.kind == 'f':
+        beyond |= values == np.float32(LARGEST_HALF)
+    if sky is not None:
+        beyond |= values == sky
+    with np.errstate(over='ignore'):  # beyond float32 is beyond
+        depth = metres.astype(np.float32)
+    depth[unknown] = np.nan
+    depth[beyond] = np.inf
+    return depth
+
+
+def unit_problem(depth: FloatImage, plausible_m: tuple[float, float] = PLAUSIBLE_M) -> str:
+    """Return why a map seems to be in a wrong unit; empty if it does not.
+
+    Args:
+        depth: Depth, metres; NaN, infinity, 0 and less are ignored.
+        plausible_m: Plausible range of the median, metres; with a lower limit of 0 and an infinite
+            upper one, as of depth without a unit, nothing is checked.
+    """
+    low, high = plausible_m
+    if not low and np.isinf(high):
+        return ''
+    known = depth[np.isfinite(depth) & (depth > 0)]
+    if not known.size:
+        return ''
+    median = float(np.median(known))
+    if not low <= median <= high:
+        return f'the median depth is {median:.3g} m, expected {low:g} to {high:g} m'
+    share = float((known > FAR_M).mean())
+    if share > FAR_SHARE:
+        return (
+            f'{share:.0%} of the known depth is above {FAR_M:g} m, expected at most '
+            f'{FAR_SHARE:.0%}, and +Inf for sky'
+        )
+    return ''

@@ -1,0 +1,198 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What stored depth means to each reader: known, unknown or beyond; and in which unit it is."""
+
+import bags
+import cv2
+import numpy as np
+import pytest
+from image_files import HEIGHT, WIDTH, picture, texts, write_pfm
+
+from spike_depth_ros.depth_files import mark_beyond
+from spike_depth_ros.stream import packing
+from spike_training.datasets import readers
+from spike_training.errors import DataSetError, FrameError
+
+SPIKE_SIZE = bags.HEIGHT, bags.WIDTH
+K = ('30 0 19.5', '0 31 11.5', '0 0 1')
+
+INTEGERS = {0: np.nan, 65535: np.nan}
+FLOATS = {
+    0: np.nan, -1: np.nan, -np.inf: np.nan, np.nan: np.nan, 65535: np.nan,
+    np.inf: np.inf, 65504: np.inf, 1e6: np.inf, 1e30: np.inf,
+}  # fmt: skip
+"""Stored codes, and what they mean."""
+HALF = {code: meaning for code, meaning in FLOATS.items() if not 65504 < code < np.inf}
+
+
+def with_codes(codes, size=(HEIGHT, WIDTH), metre=1.0, kind=np.float32):
+    """A map of 4 m with a row of codes, and what it means."""
+    stored, depth = np.full(size, 4.0 * metre), np.full(size, 4, np.float32)
+    stored[5, : len(codes)], depth[5, : len(codes)] = [*codes], [*codes.values()]
+    with np.errstate(over='ignore'):
+        return stored.astype(kind), depth
+
+
+def store(path, stored):
+    """Write a map in the format of its suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == '.npy':
+        np.save(path, stored)
+    elif path.suffix == '.pfm':
+        write_pfm(path, stored)
+    elif path.suffix == '.pgm':
+        header = f'P5\n{stored.shape[1]} {stored.shape[0]}\n65535\n'.encode()
+        path.write_bytes(header + stored.astype('>u2').tobytes())
+    else:
+        path.write_bytes(cv2.imencode('.png', stored)[1].tobytes())
+
+
+def folder(root, suffix, *maps):
+    for k, stored in enumerate(maps):
+        picture(root / f'images/{k:05d}.png', k)
+        store(root / f'depth/{k:05d}{suffix}', stored)
+    texts(root / 'K.txt', *K)
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ('suffix', 'codes', 'metre', 'kind'),
+    [
+        ('.npy', FLOATS, 1, np.float32),
+        ('.npy', FLOATS, 1, np.float64),
+        ('.npy', HALF, 1, np.float16),
+        ('.pfm', FLOATS, 1, np.float32),
+        ('.png', INTEGERS, 1000, np.uint16),
+        ('.pgm', INTEGERS, 1000, np.uint16),
+    ],
+)
+def test_maps_of_a_folder(tmp_path, suffix, codes, metre, kind):
+    stored, depth = with_codes(codes, metre=metre, kind=kind)
+    (clip,) = readers.read('folder', folder(tmp_path, suffix, stored, stored))
+    np.testing.assert_array_equal(clip.depth(1), depth)
+
+
+def test_floats_in_another_unit(tmp_path):
+    """The codes are those of the stored values, and 1e6 is of metres."""
+    codes = {65504: np.inf, 65535: np.nan, -1: np.nan, 9e5: 900.0, 1e9: np.inf}
+    stored, depth = with_codes(codes, metre=1000)
+    (clip,) = readers.read('folder', folder(tmp_path, '.npy', stored, stored) + ',per_metre=1000')
+    np.testing.assert_array_equal(clip.depth(0), depth)
+
+
+def test_exr(tmp_path, monkeypatch):
+    monkeypatch.setenv('OPENCV_IO_ENABLE_OPENEXR', '1')
+    stored, depth = with_codes(HALF)
+    where = folder(tmp_path, '.npy', stored, stored)
+    for path in (tmp_path / 'depth').iterdir():
+        path.unlink()
+        half = [cv2.IMWRITE_EXR_TYPE, cv2.IMWRITE_EXR_TYPE_HALF]
+        if not cv2.imwrite(str(path.with_suffix('.exr')), stored, half):
+            pytest.skip('this OpenCV writes no OpenEXR')
+    (clip,) = readers.read('folder', where)
+    np.testing.assert_array_equal(clip.depth(1), depth)
+
+
+def test_our_own_png_has_what_is_beyond(tmp_path):
+    stored, depth = with_codes({0: np.nan, 65535: np.inf}, metre=1000, kind=np.uint16)
+    where = folder(tmp_path, '.png', stored, stored)
+    path = tmp_path / 'depth/00001.png'
+    path.write_bytes(mark_beyond(path.read_bytes()))
+    (clip,) = readers.read('folder', where)
+    np.testing.assert_array_equal(clip.depth(1), depth)
+    assert np.isnan(clip.depth(0)[5, :2]).all()
+
+
+@pytest.mark.parametrize(('name', 'per_metre'), [('kitti', 256), ('tum', 5000)])
+def test_sets_of_integers(tmp_path, name, per_metre):
+    stored, depth = with_codes(INTEGERS, metre=per_metre, kind=np.uint16)
+    for k in range(2):
+        if name == 'kitti':
+            picture(tmp_path / f'image_02/data/{k:010d}.png')
+            store(tmp_path / f'depth/{k:010d}.png', stored)
+        else:
+            picture(tmp_path / f'rgb/{k}.png')
+            store(tmp_path / f'depth/{k}.png', stored)
+    texts(tmp_path / 'calib.txt', 'P_rect_02: 700 0 20 0 0 700 12 0 0 0 1 0')
+    for one in ('rgb', 'depth'):
+        texts(tmp_path / f'{one}.txt', *(f'{k}.0 {one}/{k}.png' for k in range(2)))
+    (clip,) = readers.read(name, str(tmp_path))
+    np.testing.assert_array_equal(clip.depth(1), depth)
+
+
+def test_a_set_that_stores_sky_so_keeps_it(tmp_path):
+    stored, depth = with_codes({0: np.nan, 65535: np.inf}, metre=100, kind=np.uint16)
+    for k in range(2):
+        picture(tmp_path / f'vkitti_1.3.1_rgb/0001/clone/{k:05d}.png', k)
+        store(tmp_path / f'vkitti_1.3.1_depthgt/0001/clone/{k:05d}.png', stored)
+    (clip,) = readers.read('vkitti', str(tmp_path))
+    np.testing.assert_array_equal(clip.depth(0), depth)
+
+
+def recorded(root, name, stored):
+    """A recording of spikes with two equal maps, or those given, and the text that reads it."""
+    maps = [stored, stored] if isinstance(stored, np.ndarray) else stored
+    packed = packing.pack(bags.moving_bars(100))
+    if name == 'dat':
+        packed[:, ::-1].tofile(root / 'car.dat')
+        for plane, one in zip((30, 60), maps, strict=True):
+            store(root / f'depth/car_000{plane}{".png" if one.dtype.kind == "u" else ".npy"}', one)
+        return f'{root},size={bags.WIDTH}x{bags.HEIGHT},fx=70'
+    if name == 'npz':
+        np.savez(
+            root / 'a.npz', packed=packed, width=bags.WIDTH, rate_hz=20e3,
+            K=np.array([[70, 0, 19], [0, 71, 9], [0, 0, 1.0]]), depth=np.stack(maps),
+            depth_planes=[30, 60],
+        )  # fmt: skip
+        return str(root)
+    messages = bags.stream(100)
+    for plane, one in zip((30, 60), maps, strict=True):
+        stamp = bags.START + plane * bags.PERIOD
+        encoding = '16UC1' if one.dtype.kind == 'u' else '32FC1'
+        messages.append(('/depth/truth', stamp, bags.image(stamp, one, encoding)))
+    return str(bags.write(root / 'bag', messages))
+
+
+@pytest.mark.parametrize('name', ['dat', 'npz', 'rosbag'])
+@pytest.mark.parametrize(
+    ('codes', 'metre', 'kind'), [(FLOATS, 1, np.float32), (INTEGERS, 1000, np.uint16)]
+)
+def test_recordings_of_spikes(tmp_path, name, codes, metre, kind):
+    stored, depth = with_codes(codes, SPIKE_SIZE, metre, kind)
+    (clip,) = readers.read(name, recorded(tmp_path, name, stored))
+    np.testing.assert_array_equal(clip.depths[1](), depth)
+
+
+FAR = np.where(np.indices(SPIKE_SIZE)[0] < 4, 5000, 4).astype(np.float32)
+"""An eighth of it is far, which a median does not see."""
+
+
+@pytest.mark.parametrize('name', ['folder', 'dat', 'npz', 'rosbag'])
+@pytest.mark.parametrize(
+    ('stored', 'reason'),
+    [
+        (np.full(SPIKE_SIZE, 4000, np.float32), r'median depth is 4e\+03 m'),
+        (np.full(SPIKE_SIZE, 4, np.uint16), r'median depth is 0\.004 m'),
+        (FAR, r'1[23]% of the known depth is above 1000 m'),
+    ],
+)
+def test_another_unit_is_refused(tmp_path, name, stored, reason):
+    if name == 'folder':
+        suffix = '.png' if stored.dtype.kind == 'u' else '.npy'
+        whole = cv2.resize(stored, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
+        where = folder(tmp_path, suffix, whole, whole)
+    else:
+        where = recorded(tmp_path, name, stored)
+    expected = f'{reason}.*is the unit right.*per_metre'
+    with pytest.raises(DataSetError, match=expected) as one:
+        readers.read(name, where)
+    assert '\n' not in str(one.value)
+
+
+@pytest.mark.parametrize('name', ['dat', 'npz', 'rosbag'])
+def test_a_later_map_in_another_unit_is_a_matter_of_its_frame(tmp_path, name):
+    maps = [np.full(SPIKE_SIZE, depth, np.float32) for depth in (4, 4000)]
+    (clip,) = readers.read(name, recorded(tmp_path, name, maps))
+    assert (clip.depths[0]() == 4).all()
+    with pytest.raises(FrameError, match=r'the median depth is 4e\+03 m, expected 0\.05 to 300 m'):
+        clip.depths[1]()
