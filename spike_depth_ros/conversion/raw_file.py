@@ -238,7 +238,7 @@ class RawFile:
 
     def _chunks(self) -> Iterator[SpikeChunk | str]:
         """Yield the packets, or why one cannot be used."""
-        for entry in self.bag.messages([self.topic]):
+        for entry in self.bag.in_order([self.topic]):
             try:
                 message = decode(entry.data, IMAGE)
                 chunk = chunk_from_msg(message, self.geometry.height, self.geometry.width)

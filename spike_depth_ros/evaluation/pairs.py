@@ -114,7 +114,7 @@ class PairReplay(Replay):
         self.read_camera()
         self.right.read_camera()
         topics, number = [*self.topics, *self.right.topics], 0
-        for message in self._bag.messages(topics) if also is None else also:
+        for message in self._bag.in_order(topics, also):
             self.feed(message)
             self.right.feed(message)
             for pair in self._complete():
