@@ -138,7 +138,10 @@ class Bag:
                 self._note(f'{name}: {expected - read[name]} of {expected} messages are lost')
 
     def in_order(
-        self, topics: Collection[str], messages: Iterator[BagMessage] | None = None
+        self,
+        topics: Collection[str],
+        messages: Iterator[BagMessage] | None = None,
+        together: Collection[str] = (),
     ) -> InOrder:
         """Return an iterator over messages, each topic's images in the order of their stamps.
 
@@ -148,10 +151,11 @@ class Bag:
         Args:
             topics: Full names of topics that the bag has.
             messages: Those of the bag, of these topics at least; None: they are read.
+            together: Topics of images that are in order with one another, too.
         """
         images = {name for name in topics if self.topics[name].kind == IMAGE}
         source = self.messages(topics) if messages is None else messages
-        return InOrder(source, images, self._heads(images))
+        return InOrder(source, images, self._heads(images), together)
 
     def _heads(self, topics: set[str]) -> Iterator[BagMessage] | None:
         """Beginnings of messages, as :meth:`messages`; None: some cannot be had alone."""

@@ -63,6 +63,7 @@ class InOrder:
         topics: Full names of topics whose messages begin with a header.
         heads: The same messages of these topics with :data:`HEAD_BYTES` or more of each, in the
             same order; None: they cannot be had alone, so that messages wait in memory.
+        together: Those of the topics that are in the order of stamps with one another, too.
 
     Attributes:
         moved: Messages of each topic that were sorted in so far.
@@ -73,61 +74,83 @@ class InOrder:
         messages: Iterator[BagMessage],
         topics: Collection[str],
         heads: Iterator[BagMessage] | None,
+        together: Collection[str] = (),
     ) -> None:
-        self._messages, self._heads = messages, heads
+        self._messages, self._heads, self._together = messages, heads, together
         self._orders = {topic: _Order() for topic in topics}
-        self._read: collections.Counter[str] = collections.Counter()
-        self._places: collections.deque[tuple[BagMessage, int]] = collections.deque()
+        # Of what is read: places, of which messages wait; how many of each topic.
+        self._places: collections.deque[BagMessage] = collections.deque()
         self._waiting: dict[tuple[str, int], bytes] = {}
-        self._ahead = self._nbytes = 0
+        self._read: collections.Counter[str] = collections.Counter()
+        self._nbytes = self._ahead = 0
+        self._ended = False
 
     def __iter__(self) -> Iterator[BagMessage]:
         """Iterate once."""
         while self._places or self._read_one():
-            place, number = self._places.popleft()
-            if place.topic not in self._orders:
-                yield place
-                continue
-            order = self._orders[place.topic]
-            while not order.is_decided() and self._look_ahead():
-                pass
-            data = self._take(place.topic, order)
-            yield place._replace(data=data)
+            place = self._places.popleft()
+            if place.topic in self._orders:
+                topic, data = self._take(self._first(place.topic))
+                place = BagMessage(topic, place.time_ns, data)
+            yield place
 
     @property
     def moved(self) -> dict[str, int]:
         return {topic: order.moved for topic, order in self._orders.items()}
 
-    def _take(self, topic: str, order: _Order) -> bytes:
-        """Take the next message of a topic; it is read now unless it waits."""
-        while (number := order.pop()) is not None:
-            while (topic, number) not in self._waiting and self._read_one():
-                pass
-            if (topic, number) in self._waiting:
-                return self._pop(topic, number)
-        # Nothing is known of the rest: the file is damaged.
-        return self._pop(topic, min(number for name, number in self._waiting if name == topic))
+    def _first(self, topic: str) -> str:
+        """Return the topic of the message that takes the place of one of a topic."""
+        first = self._decide(topic)
+        for other in self._together if topic in self._together else ():
+            found = self._decide(other) if other != topic else None
+            if found is None:
+                continue
+            if first is None or (found[0] == first[0] and 0 < first[1] - found[1] <= SORT_NS):
+                topic, first = other, found
+        return topic
 
-    def _pop(self, topic: str, number: int) -> bytes:
-        data = self._waiting.pop((topic, number))
+    def _decide(self, topic: str) -> _Entry | None:
+        """Look ahead until the first message of a topic is known, and return its entry."""
+        order = self._orders[topic]
+        while not order.is_decided() and self._look_ahead():
+            pass
+        return order.first
+
+    def _take(self, topic: str) -> tuple[str, bytes]:
+        """Take topic and data of the first message of a topic, read now unless it waits."""
+        order, unread, data = self._orders[topic], [], None
+        while data is None and (entry := order.pop()) is not None:
+            key = topic, entry[2]
+            while key not in self._waiting and self._nbytes <= SORT_BYTES and self._read_one():
+                pass
+            data = self._waiting.pop(key, None)
+            if data is None:
+                unread.append(entry)
+        if not self._ended:
+            for entry in unread:  # there was no room, so that they come too late
+                order.push(entry)
+        if data is None:  # heads ended before the messages
+            left = [key for key in self._waiting if key[0] == topic] or [*self._waiting]
+            topic, _ = left[0]
+            data = self._waiting.pop(left[0])
         self._nbytes -= len(data)
-        return data
+        return topic, data
 
     def _read_one(self) -> bool:
         """Read a message; it waits if its topic is sorted. Return False at the end."""
         message = next(self._messages, None)
         if message is None:
+            self._ended = True
             return False
-        number = self._read[message.topic]
         if message.topic in self._orders:
+            self._waiting[message.topic, self._read[message.topic]] = message.data
             self._read[message.topic] += 1
             self._ahead -= 1
-            self._waiting[message.topic, number] = message.data
             self._nbytes += len(message.data)
             if self._heads is None:
                 self._add(message)
             message = message._replace(data=b'')
-        self._places.append((message, number))
+        self._places.append(message)
         return True
 
     def _look_ahead(self) -> bool:
@@ -143,6 +166,9 @@ class InOrder:
     def _add(self, head: BagMessage) -> None:
         self._ahead += 1
         self._orders[head.topic].add(_stamp_ns(head.data), head.time_ns)
+
+
+_Entry = tuple[int, int, int]  # clock, stamp that sorts, number
 
 
 class _Place(NamedTuple):
@@ -162,8 +188,7 @@ class _Order:
 
     def __init__(self) -> None:
         self.moved = self._number = 0
-        # By clock, which is another one after a restart; by stamp; by number.
-        self._heap: list[tuple[int, int, int]] = []
+        self._heap: list[_Entry] = []  # a restart begins another clock
         self._clock, self._newest = 0, _BEFORE_ALL
         self._known: list[int] = []  # stamps of this clock, of the last second or more
         self._prune_at = 1024
@@ -221,9 +246,18 @@ class _Order:
         clock, stamp_ns, _ = self._heap[0]
         return clock < self._clock or self._newest - stamp_ns > SORT_NS
 
-    def pop(self) -> int | None:
-        """Take the number of the first message; None: none is known."""
-        return heapq.heappop(self._heap)[2] if self._heap else None
+    @property
+    def first(self) -> _Entry | None:
+        """Entry of the first message; None: none is known."""
+        return self._heap[0] if self._heap else None
+
+    def pop(self) -> _Entry | None:
+        """Take the entry of the first message; None: none is known."""
+        return heapq.heappop(self._heap) if self._heap else None
+
+    def push(self, entry: _Entry) -> None:
+        """Put an entry back."""
+        heapq.heappush(self._heap, entry)
 
     def _push(self, stamp_ns: int, number: int) -> None:
         heapq.heappush(self._heap, (self._clock, stamp_ns, number))
