@@ -172,11 +172,12 @@ _Entry = tuple[int, int, int]  # clock, stamp that sorts, number
 
 
 class _Place(NamedTuple):
-    """Number of a message of a topic, its stamp and when it was recorded, nanoseconds."""
+    """Number of a message of a topic, its stamp, when it was recorded, and whether it moved."""
 
     number: int
     stamp_ns: int
-    time_ns: int
+    time_ns: int = 0
+    moved: bool = False
 
 
 class _Order:
@@ -205,13 +206,15 @@ class _Order:
         if stamp_ns is None:
             self._push(self._newest, number)
             return
+        moved = self.moved
         self._place(number, stamp_ns)
         if self._run and stamp_ns <= self._run[-1].stamp_ns:
             self._run_before, self._run_length = [*self._run], 0
             self._run.clear()
-        self._run.append(_Place(number, stamp_ns, time_ns))
+        self._run.append(_Place(number, stamp_ns, time_ns, self.moved > moved))
         self._run_length += 1
         if self._run_length == SET_BACK == len(self._run_before) and self._was_set_back():
+            self.moved -= sum(one.moved for one in self._run)
             self._restart([*self._run])
 
     def _place(self, number: int, stamp_ns: int) -> None:
@@ -225,7 +228,7 @@ class _Order:
                 self._prune_at = 2 * len(self._known) + 1024
         elif self._newest - stamp_ns > SORT_NS:
             self._push(self._newest, number)
-            here = _Place(number, stamp_ns, 0)
+            here = _Place(number, stamp_ns)
             if far is not None and abs(stamp_ns - far.stamp_ns) <= SORT_NS:
                 self._restart([far, here])
             else:
