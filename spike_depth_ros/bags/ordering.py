@@ -266,10 +266,10 @@ class _Order:
         heapq.heappush(self._heap, (self._clock, stamp_ns, number))
 
     def _was_set_back(self) -> bool:
-        """Whether the newest messages go evenly, in real time, over a time that was over.
+        """Whether the newest messages go on evenly, in real time, over a time that was over.
 
         Messages that overtake each other fill what the others left out; they do not go in between
-        at the pace of the whole stream.
+        at the pace of the whole stream, nor follow on those before as if nothing had been late.
         """
         both = (self._run_before, [*self._run])
         steps = [b.stamp_ns - a.stamp_ns for run in both for a, b in itertools.pairwise(run)]
@@ -280,9 +280,12 @@ class _Order:
             stamped_ns = run[-1].stamp_ns - run[0].stamp_ns
             if not passed_ns < _REAL_TIME * stamped_ns < _REAL_TIME**2 * passed_ns:
                 return False
-        own = {one.stamp_ns for one in self._run}
-        first = bisect.bisect_left(self._known, min(own))
-        return not own.issuperset(self._known[first : bisect.bisect_right(self._known, max(own))])
+        if self._run[0].time_ns - self._run_before[-1].time_ns > 2 * max(steps):
+            return False
+        first = bisect.bisect_left(self._known, self._run[0].stamp_ns)
+        last = bisect.bisect_right(self._known, self._run[-1].stamp_ns)
+        others = {*self._known[first:last]} - {one.stamp_ns for one in self._run}
+        return 0 < len(others) <= SET_BACK
 
     def _restart(self, messages: Collection[_Place]) -> None:
         """Begin another clock with the newest messages."""
