@@ -159,9 +159,10 @@ class Bag:
 
     def _heads(self, topics: set[str]) -> Iterator[BagMessage] | None:
         """Beginnings of messages, as :meth:`messages`; None: some cannot be had alone."""
-        if not all(isinstance(part, _Indexed) and part.is_plain for part in self._parts):
+        plain = [part for part in self._parts if isinstance(part, _Indexed) and part.is_plain]
+        if len(plain) < len(self._parts):
             return None
-        heads = (head for part in self._parts for head in part.heads(topics))
+        heads = (head for part in plain for head in part.heads(topics))
         first = next(heads, None)
         if first is None or first.data[: len(ZSTD_MAGIC)] == ZSTD_MAGIC:
             return None
@@ -364,7 +365,7 @@ def _sqlite_heads(storage: Any, topics: Collection[int]) -> Iterator[_Head]:
         yield topic, time_ns, blob.read(HEAD_BYTES)
 
 
-def _mcap_heads(storage: McapReader, topics: Collection[int]) -> Iterator[_Head]:
+def _mcap_heads(storage: Any, topics: Collection[int]) -> Iterator[_Head]:
     with storage.path.open('rb') as file:
         if not storage.chunks:
             yield from _record_heads(file, storage.data_start, storage.data_end, topics)
@@ -383,7 +384,7 @@ def _mcap_heads(storage: McapReader, topics: Collection[int]) -> Iterator[_Head]
 def _chunk_heads(
     file: BinaryIO, index: ChunkInfo, topics: Collection[int]
 ) -> Iterator[tuple[int, int, _Head | None]]:
-    """Times, place of the chunk, and heads; the first one tells when the chunk begins."""
+    """Yield times, place of the chunk, and heads; the first one tells when the chunk begins."""
     yield index.message_start_time, 0, None
     start, length, _ = _chunk(index).span
     heads = _record_heads(file, start, start + length, topics)

@@ -26,8 +26,8 @@ SORT_MESSAGES = 1 << 15
 """Largest number of messages that are looked ahead, over all topics."""
 
 SORT_BYTES = 1 << 28
-"""Memory of messages that are looked ahead, where stamps cannot be read without the messages
-(compressed or damaged files); a look ahead that would take more is shorter than :data:`SORT_NS`."""
+"""Memory of messages that wait, bytes; where more would have to, the look ahead is shorter than
+:data:`SORT_NS`. In order none waits, unless stamps cannot be read alone: compressed, damaged."""
 
 HEAD_BYTES = 12
 """Bytes of a message that hold its stamp: header of CDR, seconds, nanoseconds."""
@@ -64,9 +64,6 @@ class InOrder:
         heads: The same messages of these topics with :data:`HEAD_BYTES` or more of each, in the
             same order; None: they cannot be had alone, so that messages wait in memory.
         together: Those of the topics that are in the order of stamps with one another, too.
-
-    Attributes:
-        moved: Messages of each topic that were sorted in so far.
     """
 
     def __init__(
@@ -96,6 +93,7 @@ class InOrder:
 
     @property
     def moved(self) -> dict[str, int]:
+        """Messages of each topic that were sorted in so far."""
         return {topic: order.moved for topic, order in self._orders.items()}
 
     def _first(self, topic: str) -> str:

@@ -4,6 +4,7 @@
 
 from importlib import resources
 
+import bags
 import lenses
 import numpy as np
 import pytest
