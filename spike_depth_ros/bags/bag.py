@@ -12,13 +12,17 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import heapq
+import itertools
+import operator
 import re
 import shutil
+import struct
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import yaml
 from rosbags.interfaces import Connection, MessageDefinitionFormat
@@ -38,6 +42,8 @@ from spike_depth_ros.bags.limits import (
     open_database,
 )
 from spike_depth_ros.bags.limits import BagError as BagError
+from spike_depth_ros.bags.ordering import HEAD_BYTES, InOrder
+from spike_depth_ros.bags.ordering import BagMessage as BagMessage
 from spike_depth_ros.errors import one_line, printable
 from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
@@ -51,6 +57,8 @@ IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 _COPY_BYTES = 1 << 20
+_MESSAGE = struct.Struct('<BQHIQQ')  # code and length of a record; topic, number, times
+_MESSAGE_CODE, _RECORD_BYTES = 0x05, 9
 _REMEDIES = {
     '.mcap': 'mcap recover {} -o recovered.mcap',
     '.db3': 'sqlite3 {} .recover | sqlite3 recovered.db3',
@@ -74,20 +82,6 @@ class Topic:
     messages: int
     definition: str = ''
     digest: str = ''
-
-
-class BagMessage(NamedTuple):
-    """A message as it was recorded.
-
-    Attributes:
-        topic: Full name of its topic.
-        time_ns: When it was recorded, nanoseconds.
-        data: CDR bytes.
-    """
-
-    topic: str
-    time_ns: int
-    data: bytes
 
 
 class Bag:
@@ -142,6 +136,37 @@ class Bag:
             expected = self.topics[name].messages
             if read[name] < expected:
                 self._note(f'{name}: {expected - read[name]} of {expected} messages are lost')
+
+    def in_order(
+        self,
+        topics: Collection[str],
+        messages: Iterator[BagMessage] | None = None,
+        together: Collection[str] = (),
+    ) -> InOrder:
+        """Return an iterator over messages, each topic's images in the order of their stamps.
+
+        Else it is that of :meth:`messages`. See :mod:`spike_depth_ros.bags.ordering` for what it
+        looks ahead.
+
+        Args:
+            topics: Full names of topics that the bag has.
+            messages: Those of the bag, of these topics at least; None: they are read.
+            together: Topics of images that are in order with one another, too.
+        """
+        images = {name for name in topics if self.topics[name].kind == IMAGE}
+        source = self.messages(topics) if messages is None else messages
+        return InOrder(source, images, self._heads(images), together)
+
+    def _heads(self, topics: set[str]) -> Iterator[BagMessage] | None:
+        """Beginnings of messages, as :meth:`messages`; None: some cannot be had alone."""
+        plain = [part for part in self._parts if isinstance(part, _Indexed) and part.is_plain]
+        if len(plain) < len(self._parts):
+            return None
+        heads = (head for part in plain for head in part.heads(topics))
+        first = next(heads, None)
+        if first is None or first.data[: len(ZSTD_MAGIC)] == ZSTD_MAGIC:
+            return None
+        return itertools.chain([first], heads)
 
     def describe_topics(self) -> str:
         """Describe the topics, with types and numbers of messages, for an error message."""
@@ -292,15 +317,92 @@ class _Indexed:
     def __init__(self, path: Path, checked: Checked) -> None:
         self._path = path
         with Reader(path) as reader:
-            check_chunks(path, map(_chunk, getattr(reader.storage, 'chunks', ())), checked.chunks)
+            chunks = [_chunk(one) for one in getattr(reader.storage, 'chunks', ())]
+            check_chunks(path, chunks, checked.chunks)
             self.topics = [_topic(one) for one in reader.connections]
+        self.is_plain = not any(chunk.span.compression for chunk in chunks)
 
     def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
         """Each call has a reader of its own: two iterators must not move one file's place."""
         with _noted(self._path, note), Reader(self._path) as reader:
             wanted = [one for one in reader.connections if one.topic in topics]
-            for connection, time_ns, data in reader.messages(wanted) if wanted else ():
+            if isinstance(reader.storage, McapReader) and not reader.storage.chunks:
+                # Without an index, rosbags refuses times that are not in order.
+                found = reader.storage.messages_scan(wanted)
+            else:
+                found = reader.messages(wanted)
+            for connection, time_ns, data in found if wanted else ():
                 yield BagMessage(connection.topic, time_ns, _unpacked(data))
+
+    def heads(self, topics: set[str]) -> Iterator[BagMessage]:
+        """Beginnings of messages of some topics, as :meth:`messages`, up to the first damage.
+
+        That is left to the messages themselves. A file of compressed chunks has no heads.
+        """
+        with contextlib.suppress(Exception), Reader(self._path) as reader:
+            names = {one.id: one.topic for one in reader.connections if one.topic in topics}
+            read = _mcap_heads if isinstance(reader.storage, McapReader) else _sqlite_heads
+            for number, time_ns, data in read(reader.storage, names) if names else ():
+                yield BagMessage(names[number], time_ns, data)
+
+
+_Head = tuple[int, int, bytes]  # topic, when it was recorded, beginning
+
+
+def _sqlite_heads(storage: Any, topics: Collection[int]) -> Iterator[_Head]:
+    database, blob = storage.dbconn, None
+    marks = ', '.join('?' * len(topics))
+    query = (
+        'SELECT messages.rowid, topics.id, messages.timestamp '
+        'FROM messages JOIN topics ON messages.topic_id = topics.id '
+        f'WHERE topics.id IN ({marks}) ORDER BY timestamp'
+    )
+    for row, topic, time_ns in database.execute(query, tuple(topics)):
+        if blob is None:
+            blob = database.blob_open('main', 'messages', 'data', row, False)
+        else:
+            blob.reopen(row)
+        yield topic, time_ns, blob.read(HEAD_BYTES)
+
+
+def _mcap_heads(storage: Any, topics: Collection[int]) -> Iterator[_Head]:
+    with storage.path.open('rb') as file:
+        if not storage.chunks:
+            yield from _record_heads(file, storage.data_start, storage.data_end, topics)
+            return
+        chunks = (
+            _chunk_heads(file, one, topics)
+            for one in storage.chunks
+            if any(one.channel_count.get(topic, 0) for topic in topics)
+        )
+        # In the order of rosbags: by time, then by the place of the chunk, then within it.
+        for _, _, head in heapq.merge(*chunks, key=operator.itemgetter(0, 1)):
+            if head is not None:
+                yield head
+
+
+def _chunk_heads(
+    file: BinaryIO, index: ChunkInfo, topics: Collection[int]
+) -> Iterator[tuple[int, int, _Head | None]]:
+    """Yield times, place of the chunk, and heads; the first one tells when the chunk begins."""
+    yield index.message_start_time, 0, None
+    start, length, _ = _chunk(index).span
+    heads = _record_heads(file, start, start + length, topics)
+    for head in sorted(heads, key=operator.itemgetter(1)):
+        yield head[1], index.chunk_start_offset, head
+
+
+def _record_heads(
+    file: BinaryIO, place: int, end: int, topics: Collection[int]
+) -> Iterator[_Head]:
+    while place < end:
+        file.seek(place)
+        record = file.read(_MESSAGE.size + HEAD_BYTES)
+        code, length, topic, _, time_ns, _ = _MESSAGE.unpack_from(record)
+        if code == _MESSAGE_CODE and topic in topics:
+            size = min(length + _RECORD_BYTES - _MESSAGE.size, HEAD_BYTES)
+            yield topic, time_ns, record[_MESSAGE.size :][:size]
+        place += _RECORD_BYTES + length
 
 
 class _Scanned:

@@ -70,6 +70,7 @@ def _stream(raw: RawFile) -> dict[str, Any]:
         'planes_per_packet': round(raw.planes / packets, 1),
         'planes_lost': raw.planes_lost,
         'packets_left_out': raw.packets_left_out,
+        **({'packets_sorted': raw.packets_sorted} if raw.packets_sorted else {}),
         'irregularities': [
             f'after {one["planes"]} planes: {one["text"]}' for one in raw.irregularities[:_SHOWN]
         ],

@@ -46,6 +46,7 @@ class RawFile:
         frame_id: Optical frame of the spikes.
         planes_lost: Planes that are missing by the stamps.
         packets_left_out: Packets that are late or cannot be read.
+        packets_sorted: Packets that were recorded after a later one.
         irregularities: First gaps, late packets and so on, in the order of the stream.
 
     Raises:
@@ -57,7 +58,7 @@ class RawFile:
     ) -> None:
         self.planes, self.frame_id = 0, ''
         self.irregularities: list[dict[str, Any]] = []
-        self._irregular = self.planes_lost = self.packets_left_out = 0
+        self._irregular = self.planes_lost = self.packets_left_out = self.packets_sorted = 0
         self.bag, self.topic = bag, topics.spikes
         width, height = self._size(topics.camera_info, size)
         self.geometry = Geometry(height, width)
@@ -238,7 +239,8 @@ class RawFile:
 
     def _chunks(self) -> Iterator[SpikeChunk | str]:
         """Yield the packets, or why one cannot be used."""
-        for entry in self.bag.messages([self.topic]):
+        entries = self.bag.in_order([self.topic])
+        for entry in entries:
             try:
                 message = decode(entry.data, IMAGE)
                 chunk = chunk_from_msg(message, self.geometry.height, self.geometry.width)
@@ -247,6 +249,7 @@ class RawFile:
                 continue
             self.frame_id = str(message.header.frame_id)
             yield chunk
+        self.packets_sorted = entries.moved[self.topic]
 
     def _note(
         self,

@@ -100,7 +100,7 @@ class FrameTopic:
         if topics.camera_info is not None:
             # The first one before the first frame; a live node waits for it, too.
             self._handle(next(iter(bag.messages([topics.camera_info])), None))
-        self._messages = bag.messages(names)
+        self._messages = iter(bag.in_order(names))
 
     def take(self, window: Window) -> Frame | None:
         """Return the frame of the next window; None: it has none."""

@@ -260,7 +260,7 @@ class Replay:
         """
         self.read_camera()
         number = 0
-        for message in self._bag.messages(self.topics) if also is None else also:
+        for message in self._bag.in_order(self.topics, also):
             self.feed(message)
             ring = self.ring if message.topic == self._topics.spikes else None
             while ring is not None and (window := ring.take()) is not None:
@@ -407,7 +407,7 @@ class TruthTopic:
 
     def __init__(self, bag: Bag, topic: str | None, within_ns: int) -> None:
         self.buffer = TruthBuffer(within_ns)
-        self._messages = bag.messages([topic]) if topic is not None else iter(())
+        self._messages = iter(bag.in_order([topic]) if topic is not None else ())
         self._name = topic
         self._held: list[Truth] = []  # of a time that was set back
         self._before_ns: int | None = None

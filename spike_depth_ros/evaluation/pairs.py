@@ -114,7 +114,8 @@ class PairReplay(Replay):
         self.read_camera()
         self.right.read_camera()
         topics, number = [*self.topics, *self.right.topics], 0
-        for message in self._bag.messages(topics) if also is None else also:
+        spikes = self.topics[0], self.right.topics[0]
+        for message in self._bag.in_order(topics, also, spikes):
             self.feed(message)
             self.right.feed(message)
             for pair in self._complete():

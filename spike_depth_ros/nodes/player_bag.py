@@ -176,7 +176,7 @@ class _BagEye:
 
     def __init__(self, bag: Any, topic: str, size: tuple[int, int]) -> None:
         self.topic, self.size = topic, size
-        images = ((entry, _image(bag, entry)) for entry in bag.messages([topic]))
+        images = ((entry, _image(bag, entry)) for entry in bag.in_order([topic]))
         pairs = itertools.pairwise(images)  # a packet between them would double the period
         whole = (pair for pair in pairs if all(image is not None for _, image in pair))
         if (found := next(whole, None)) is None:
@@ -281,7 +281,7 @@ class _BagStream:
         numbers = {eye.topic: number for number, eye in enumerate(self._eyes)}
         wanted = [*numbers, *(one for one in (self._truth, self._image) if one is not None)]
         last_ns, jumped = list(self._first_ns), set[str]()
-        for entry in self._bag.messages(wanted):
+        for entry in self._bag.in_order(wanted):
             message = _image(self._bag, entry)
             if message is None:
                 continue

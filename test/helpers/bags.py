@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags for tests: a moving scene's spikes, its camera and its depth."""
 
+import itertools
 import os
 
 import numpy as np
@@ -129,6 +130,20 @@ def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1'
         stamp = START + round(plane * PERIOD)
         messages.append(('/depth/truth', stamp + late, image(stamp, pixels, encoding)))
     return sorted(messages, key=lambda message: message[1])
+
+
+OVERTAKEN = (9, 0, 0, 31, 2, 400, 0, 990)
+"""Milliseconds by which messages in turn are recorded late: they overtake each other."""
+
+
+def overtaken(messages, topics=('/spikes', '/depth/truth'), late_ms=OVERTAKEN):
+    """The messages as they are recorded if those of some topics arrive late by times in turn."""
+    late = {topic: itertools.cycle(late_ms) for topic in topics}
+    moved = [
+        (topic, at + 1_000_000 * next(late[topic]) if topic in late else at, message)
+        for topic, at, message in messages
+    ]
+    return sorted(moved, key=lambda message: message[1])
 
 
 def storage_file(folder):

@@ -45,6 +45,20 @@ def test_a_bag_is_played_as_it_was_recorded(play, spin, heard, tmp_path, storage
     assert frames == {'spike_camera_optical_frame'}
 
 
+def test_packets_that_overtook_each_other_are_played_in_order(play, spin, heard, tmp_path):
+    messages = bags.overtaken(bags.stream(1000, truths=[64, 150, 400, 700]))
+    report = play(bags.write(tmp_path / 'bag', messages))
+    heard.wait(spin, packets=25, truths=4)
+    chunks = chunks_of(heard)
+    first = report['first_stamp_ns']
+    starts = [(chunk.t0_ns - first) // bags.PERIOD for chunk in chunks]
+    assert starts == list(range(0, 1000, 40))
+    planes = np.concatenate([chunk.data for chunk in chunks])
+    np.testing.assert_array_equal(planes, packing.pack(bags.moving_bars(1000)))
+    at = [(stamp_ns(truth.header.stamp) - first) / bags.PERIOD for truth in heard.truths]
+    assert at == [64, 150, 400, 700]
+
+
 def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(play, spin, heard, tmp_path):
     path = bags.write(tmp_path / 'bag', bags.stream(200, truths=[100]))
     arguments = ['--loop', '--planes', 450, '--speed', 0, '--frame-id', 'left']

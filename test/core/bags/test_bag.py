@@ -6,12 +6,15 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import tracemalloc
 
 import bags
 import numpy as np
 import pytest
 
+from spike_depth_ros.bags import ordering
 from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, decode
+from spike_depth_ros.stream.decode import stamp_ns
 
 KINDS = [
     ('sqlite3', None),
@@ -22,6 +25,39 @@ KINDS = [
     ('mcap', 'message'),
     ('mcap', 'file'),
 ]
+
+
+def long_stream():
+    """Packets of 24 kB for two seconds."""
+    rows = np.random.default_rng(0).integers(0, 256, (32, 750), np.uint8)
+    for number in range(1000):
+        at = bags.START + number * 2_000_000
+        yield '/spikes', at, bags.image(at, rows, '8UC1')
+
+
+def peak_of(bag):
+    """Largest memory while the packets of a bag are read in order, bytes; stamps of these."""
+    tracemalloc.start()
+    stamps = [stamp_ns(decode(one.data, IMAGE).header.stamp) for one in bag.in_order(['/spikes'])]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak, stamps
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_packets_in_order_do_not_wait_in_memory(tmp_path, storage):
+    bag = Bag(bags.write(tmp_path / 'bag', long_stream(), storage))
+    peak, stamps = peak_of(bag)
+    assert stamps == [bags.START + number * 2_000_000 for number in range(1000)]
+    assert peak < 6e6  # a second of packets has 12 MB; a chunk of MCAP one, twice
+
+
+def test_compressed_packets_wait_within_the_bound(tmp_path, monkeypatch):
+    bag = Bag(bags.write(tmp_path / 'bag', long_stream(), 'mcap', 'storage'))
+    monkeypatch.setattr(ordering, 'SORT_BYTES', 3_000_000)
+    peak, stamps = peak_of(bag)
+    assert stamps == [bags.START + number * 2_000_000 for number in range(1000)]
+    assert 3e6 < peak < 9e6
 
 
 def packets(path, topic='/spikes'):

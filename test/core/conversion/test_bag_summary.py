@@ -37,6 +37,16 @@ def test_a_bag_is_summed_up(tmp_path):
     assert 'damage' not in found
 
 
+def test_packets_that_overtake_each_other_are_not_lost(tmp_path):
+    messages = bags.stream(1000, truths=(20, 400), leave_out=(5, 6))
+    found = []
+    for name, sent in (('in_order', messages), ('overtaken', bags.overtaken(messages))):
+        found.append(summarise(bags.write(tmp_path / name, sent))['spikes'])
+    assert found[1].pop('packets_sorted') > 0
+    assert found[1] == found[0]
+    assert found[0]['planes_lost'] == 80
+
+
 def test_a_cut_bag_has_its_damage(tmp_path):
     bags.write(tmp_path / 'bag', bags.stream(20_000))
     bags.cut_short(tmp_path / 'bag', 5)

@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import struct
 from importlib import resources
 
 import bags
@@ -410,6 +411,108 @@ def test_stamps_that_jump_leave_no_packet_out(tmp_path, capsys, shifts, kinds, l
     assert [one['kind'] for one in listed['irregularities']] == kinds
     assert (listed['planes_lost'], listed['packets_left_out']) == (lost, 0)
     assert out.read_bytes() == packing.pack(spikes)[:, ::-1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ('storage', 'compression'),
+    [
+        ('mcap', None),
+        ('mcap', 'storage'),
+        ('mcap', 'message'),
+        ('mcap', 'file'),
+        ('sqlite3', None),
+        ('sqlite3', 'message'),
+    ],
+)
+@pytest.mark.parametrize(
+    'late_ms', [(0, 5), bags.OVERTAKEN, (0, 0, 0, 1, 0, 999)], ids=['pairs', 'mixed', 'second']
+)
+def test_packets_that_overtake_each_other_within_a_second_are_sorted(
+    tmp_path, capsys, storage, compression, late_ms
+):
+    messages = bags.overtaken(bags.stream(4000), late_ms=late_ms)
+    bag = bags.write(tmp_path / 'bag', messages, storage, compression)
+    assert convert_(bag, '--out', tmp_path / 'out.dat') == 0
+    expected = packing.pack(bags.moving_bars(4000))[:, ::-1]
+    assert (tmp_path / 'out.dat').read_bytes() == expected.tobytes()
+    told = capsys.readouterr()
+    assert '4000 planes (0.20 s)' in told.out
+    assert '--rate 20000;' in told.out
+    assert told.err == ''
+
+
+def test_packets_overtake_each_other_across_files_of_a_bag(tmp_path):
+    (tmp_path / 'bag').mkdir()
+    messages = bags.overtaken(bags.stream(4000))
+    for number in range(4):
+        part = messages[number * 26 : (number + 1) * 26]
+        folder = bags.write(tmp_path / f'{number}', part)
+        bags.storage_file(folder).rename(tmp_path / 'bag' / f'bag_{number}.mcap')
+    # Without metadata.yaml, as the recorder leaves it that is killed.
+    assert convert_(tmp_path / 'bag', '--out', tmp_path / 'out.dat', '--allow-gaps') == 0
+    expected = packing.pack(bags.moving_bars(4000))[:, ::-1]
+    assert (tmp_path / 'out.dat').read_bytes() == expected.tobytes()
+    assert json.loads((tmp_path / 'out.dat.gaps.json').read_text())['irregularities'] == []
+
+
+def without_index(path):
+    """Leave the records of messages of an MCAP file alone, as writers without chunks do."""
+    content, place = path.read_bytes(), 8
+    records = []
+    while place + 9 <= len(content) - 8:
+        code, length = struct.unpack_from('<BQ', content, place)
+        record = content[place : place + 9 + length]
+        place += 9 + length
+        if code == 0x06:  # a chunk, not compressed
+            (name,) = struct.unpack_from('<I', record, 9 + 28)
+            records.append(record[9 + 32 + name + 8 :])
+        elif code in (0x01, 0x0F):  # header, end of data
+            records.append(record)
+    footer = struct.pack('<BQQQI', 0x02, 20, 0, 0, 0)
+    path.write_bytes(content[:8] + b''.join(records) + footer + content[-8:])
+
+
+def test_a_file_without_an_index_whose_times_are_not_in_order_is_read(tmp_path, capsys):
+    messages = bags.stream(400)
+    messages = [
+        messages[0],
+        *(messages[k ^ 1 if k < 10 else k] for k in range(2, 10)),
+        *messages[1:2],
+        messages[10],
+    ]
+    bag = bags.write(tmp_path / 'bag', messages)
+    without_index(bags.storage_file(bag))
+    assert convert_(bag, '--out', tmp_path / 'out.dat') == 0
+    expected = packing.pack(bags.moving_bars(400))[:, ::-1]
+    assert (tmp_path / 'out.dat').read_bytes() == expected.tobytes()
+    assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize(('late_ms', 'left_out'), [(1001, 0), (1005, 1)])
+def test_a_packet_further_back_than_a_second_is_listed(tmp_path, late_ms, left_out):
+    messages = bags.overtaken(bags.stream(40_000), late_ms=[0] * 300 + [late_ms] + [0] * 700)
+    bag = bags.write(tmp_path / 'bag', messages)
+    assert convert_(bag, '--out', tmp_path / 'out.dat', '--allow-gaps') == 0
+    listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
+    assert listed['packets_left_out'] == left_out
+    assert listed['planes_lost'] == 40 * left_out
+    assert listed['planes'] == 40_000 - 40 * left_out
+
+
+@pytest.mark.parametrize('back_ms', [100, 300.013, 900, 1200, 9000, 30_000])
+def test_a_clock_that_was_set_back_leaves_all_planes_in_the_order_of_the_file(tmp_path, back_ms):
+    first, second = bags.stream(20_000), bags.stream(40_000)[501:]
+    for _, _, message in second:
+        at = stamp_ns(message.header.stamp) - round(1e6 * back_ms)
+        message.header = bags.header(at)
+    bag = bags.write(tmp_path / 'bag', [*first, *second])
+    assert convert_(bag, '--out', tmp_path / 'out.dat', '--allow-gaps') == 0
+    listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
+    assert [one['kind'] for one in listed['irregularities']] == ['restart']
+    assert (listed['planes_lost'], listed['packets_left_out']) == (0, 0)
+    halves = bags.moving_bars(20_000), bags.moving_bars(40_000)[20_000:]
+    expected = packing.pack(np.concatenate(halves))[:, ::-1]
+    assert (tmp_path / 'out.dat').read_bytes() == expected.tobytes()
 
 
 def test_damaged_packets_are_refused_or_listed(tmp_path, capsys):

@@ -432,6 +432,25 @@ def test_a_crashed_bag_is_evaluated_as_far_as_it_goes(tmp_path, capsys):
     assert 'metadata.yaml is missing' in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures('without_page')
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_what_overtook_each_other_within_a_second_scores_as_in_order(results, tmp_path, storage):
+    messages = bags.overtaken(bags.stream(1000, truths=TRUTHS))
+    bag = bags.write(tmp_path / 'bars', messages, storage)
+    assert evaluate(bag, tmp_path / 'out', '--write-bag', storage) == 0
+    assert (tmp_path / 'out' / 'windows.csv').read_bytes() == (
+        results / 'windows.csv'
+    ).read_bytes()
+    found, expected = (
+        json.loads((folder / 'metrics.json').read_text()) for folder in (tmp_path / 'out', results)
+    )
+    assert found == expected
+    # The new bag keeps the order of the old one.
+    old, new = Bag(bag), read_back(tmp_path / 'out' / 'bag', storage)
+    for topic in old.topics:
+        assert new[topic] == [(m.time_ns, m.data) for m in old.messages([topic])]
+
+
 def read_back(path, storage):
     """Messages by topic, by other readers than ours: SQLite's own and rosbags'."""
     file = bags.storage_file(path)

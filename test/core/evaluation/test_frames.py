@@ -66,6 +66,16 @@ def test_windows_get_the_last_frame_before_them_whenever_it_was_recorded(tmp_pat
         assert topic.describe() == []
 
 
+def test_frames_that_overtake_each_other_are_found(tmp_path):
+    frames = [frame(k * MS, k) for k in range(20)]
+    frames = [(at + (900 * MS if k % 2 else 0), one) for k, (at, one) in enumerate(frames)]
+    recording(tmp_path / 'bag', frames)
+    found, topic = pairs(tmp_path / 'bag')
+    # Reference planes are 1 ms after the first of their windows, at odd milliseconds.
+    assert [one[0] for one in found] == [*range(1, 20, 2)]
+    assert topic.describe() == []
+
+
 def test_what_cannot_be_used_is_told(tmp_path):
     frames = [frame(MS // 2, 10)]
     recording(tmp_path / 'old', frames)

@@ -122,13 +122,27 @@ def test_every_pair_comes_out_with_its_planes_and_rig(bag, spikes):
     assert found.warnings_of_pairs() == []
 
 
-@pytest.mark.parametrize('lag_ms', [-150, 9, 150])
+@pytest.mark.parametrize('lag_ms', [-900, -150, 9, 150, 900])
 def test_the_order_of_recording_changes_nothing(tmp_path, spikes, lag_ms):
     left = stream(spikes, 'left', planes=6000)
     late = stream(spikes, 'right', planes=6000, lag_ns=lag_ms * 1_000_000)
     found, samples = replay(write(tmp_path / 'bag', left, late))
     assert starts(samples) == [[first, first] for first in range(0, 6000 - WINDOW + 1, WINDOW)]
     assert found.accounting.dropped == found.right.accounting.dropped == 0
+
+
+def test_packets_that_overtake_each_other_are_paired_all_the_same(tmp_path, spikes):
+    both = [message for eye in EYES for message in stream(spikes, eye, planes=6000)]
+    topics = [f'/{eye}/spikes' for eye in EYES]
+    found, samples = replay(bags.write(tmp_path / 'bag', bags.overtaken(both, topics)))
+    assert starts(samples) == [[first, first] for first in range(0, 6000 - WINDOW + 1, WINDOW)]
+    for sample in samples[:: len(samples) // 5]:
+        first = round((sample.window.t0_ns - bags.START) / bags.PERIOD)
+        for window, eye in ((sample.window, 'left'), (sample.right, 'right')):
+            planes = [(first + k) % PLANES for k in range(WINDOW)]
+            np.testing.assert_array_equal(window.data, packing.pack(spikes[eye][planes]))
+    for one in (found, found.right):
+        assert one.accounting.dropped == 0
 
 
 def test_windows_beside_a_gap_of_either_eye_are_left_out(tmp_path, spikes):

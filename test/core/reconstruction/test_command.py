@@ -145,6 +145,18 @@ def test_a_bag_gives_the_pictures_of_its_stream(tmp_path, capsys):
     assert capsys.readouterr().err == ''
 
 
+def test_packets_that_overtake_each_other_give_the_pictures_of_the_whole_stream(tmp_path, capsys):
+    messages, pictures = bags.stream(1000), []
+    for name, sent in (('in_order', messages), ('overtaken', bags.overtaken(messages))):
+        bag = bags.write(tmp_path / f'bag_{name}', sent)
+        options = ('--method', 'short', '--every', 40)
+        assert reconstruct(bag, *options, '--out', tmp_path / name) == 0
+        assert capsys.readouterr().err == ''
+        pictures.append([file.read_bytes() for file in sorted((tmp_path / name).iterdir())])
+    assert len(pictures[0]) == (1000 - preview.SHORT_PLANES) // 40 + 1
+    assert pictures[1] == pictures[0]
+
+
 @pytest.mark.parametrize(
     'given', [('--bit-order', 'big'), ('--row-order', 'bottom_up'), ('--allow-partial',)]
 )

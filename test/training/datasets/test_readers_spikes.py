@@ -4,6 +4,7 @@
 
 from importlib import resources
 
+import bags
 import lenses
 import numpy as np
 import pytest
@@ -368,6 +369,15 @@ class TestBag:
         np.testing.assert_array_equal(clip.depths[0](), METRES)
         np.testing.assert_allclose(clip.depths[1](), METRES, atol=6e-4)
         assert clip.camera[0].tolist() == [70, 0, 19]
+
+    def test_packets_and_depth_that_overtake_each_other_are_one_recording(self, tmp_path):
+        messages = bags.overtaken(bags.stream(2000, truths=(24, 60, 1990)))
+        (clip,) = readers.read('rosbag', str(bags.write(tmp_path / 'bag', messages)))
+        planes = bags.moving_bars(2000)
+        assert (clip.planes, clip.rate_hz, clip.depth_planes) == (2000, 20_000, (24, 60, 1990))
+        for start, stop in ((0, 2000), (33, 57), (1000, 1100)):
+            found = packing.unpack(clip.load(start, stop), bags.WIDTH)
+            np.testing.assert_array_equal(found, planes[start:stop])
 
     def test_depth_that_cannot_be_used_is_a_matter_of_its_own(self, tmp_path):
         # A step that does not hold a row, and another size: each map, not the bag, is at fault.
