@@ -30,7 +30,9 @@ class PairSource:
 
     Attributes:
         rig: Calibrations of both cameras; None: there is none that can be used.
-        problem_of_rig: Reason that there is no rig, one line; empty: there is one.
+        problem_of_rig: Reason that there is no rig, or that the newest calibrations are refused and
+            the rig stays as it was, one line; empty: neither.
+        rigs_refused: Calibrations of both cameras that were refused.
         fills: As given.
         pairs: Pairs taken.
         alone: Left windows taken, for which the right camera has no planes.
@@ -47,7 +49,7 @@ class PairSource:
     ) -> None:
         self.rig: StereoRig | None = None
         self.problem_of_rig = ''
-        self.pairs = self.alone = 0
+        self.pairs = self.alone = self.rigs_refused = 0
         self._left, self._right, self.fills = left, right, fills
         self._offset_s, self._pair_wait_s, self._check = offset_s, pair_wait_s, check
         self._rings: tuple[PlaneRing, PlaneRing] | None = None
@@ -152,4 +154,6 @@ class PairSource:
             self._check(rig)
             self.rig, self.problem_of_rig = rig, ''
         except ValueError as error:
-            self.rig, self.problem_of_rig = None, str(error)
+            self.rigs_refused += 1
+            stays = '' if self.rig is None else '; the rig stays as it was'
+            self.problem_of_rig = f'{error}{stays}'
