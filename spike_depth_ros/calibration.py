@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ import yaml
 
 from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
+
+_Made = TypeVar('_Made')
 
 _MATRICES = {
     'camera_matrix': ('k', 9),
@@ -130,6 +134,48 @@ class Calibration:
         )
 
 
+class LastGood(Generic[_Made]):
+    """What is made of the newest calibrations of cameras; one that is bad leaves it as it was.
+
+    Args:
+        make: Makes it, or raises ValueError.
+
+    Attributes:
+        made: What the last good calibrations made; None: there were none.
+        problem: Reason that the newest ones are refused, one line; empty: they are used.
+        refused: How many were refused.
+    """
+
+    def __init__(self, make: Callable[..., _Made]) -> None:
+        self.made: _Made | None = None
+        self.problem = ''
+        self.refused = 0
+        self._make = make
+        self._messages: tuple[Any, ...] = ()
+        self._newest: tuple[Calibration, ...] = ()
+        self._used: tuple[Calibration, ...] = ()
+
+    def update(self, *messages: Any) -> None:
+        """Take the newest CameraInfo of each camera; those alike cost nothing."""
+        if len(messages) == len(self._messages) and all(
+            map(operator.is_, messages, self._messages)
+        ):
+            return
+        self._messages = messages
+        try:
+            given = tuple(map(Calibration.from_message, messages))
+            if given == self._newest:
+                return
+            self._newest = given
+            if given != self._used:
+                self.made, self._used = self._make(*given), given
+            self.problem = ''
+        except ValueError as error:
+            self.refused += 1
+            stays = '' if self.made is None else '; the last good calibration stays in use'
+            self.problem = f'{error}{stays}'
+
+
 def _cut(
     matrix: tuple[float, ...], corner: tuple[int, int], binning: tuple[int, ...]
 ) -> tuple[float, ...]:
@@ -141,9 +187,7 @@ def _cut(
     for row in range(2):
         start = row * columns
         cut[start + 2] -= corner[row]
-        cut[start : start + columns] = [
-            one / binning[row] for one in cut[start : start + columns]
-        ]
+        cut[start : start + columns] = [one / binning[row] for one in cut[start : start + columns]]
     return tuple(cut)
 
 

@@ -314,15 +314,19 @@ class NewestLens:
         self._calibration: Calibration | None = None
         self._found: Rectification | CalibrationError | None = None
 
-    def update(self, msg: Any) -> Rectification | None:
-        """Return the rectification of a CameraInfo; None: it has no distortion.
+    def update(self, camera: Any) -> Rectification | None:
+        """Return the rectification of a camera; None: it has no distortion.
+
+        Args:
+            camera: Its calibration, or a CameraInfo.
 
         Raises:
             CalibrationError: It has a distortion, region or binning that cannot be used.
         """
-        if not any(msg.d):
+        known = isinstance(camera, Calibration)
+        calibration: Calibration = camera if known else Calibration.from_message(camera)
+        if not any(calibration.d):
             return None
-        calibration = Calibration.from_message(msg)
         if calibration != self._calibration:
             self._calibration = calibration
             try:

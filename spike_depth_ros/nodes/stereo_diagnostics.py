@@ -57,7 +57,7 @@ class StereoTask:
             keys.PAIRS: source.pairs,
             keys.PAIRS_PER_S: rate,
             keys.WINDOWS_ALONE: source.alone,
-            keys.RIGS_REFUSED: source.rigs_refused,
+            keys.RIGS_REFUSED: source.rigs.refused,
         }
         if difference_ns is not None:
             values[keys.STAMP_DIFFERENCE_US] = difference_ns / 1e3

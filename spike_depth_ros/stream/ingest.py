@@ -190,7 +190,7 @@ class Ingest:
             )
             self._refuse_camera(self.size_problem)
             return
-        self.camera_problem = problem_of_matrix(msg) or self._find_rectification(msg)
+        self.camera_problem = problem_of_matrix(given) or self._find_rectification(given)
         if self.camera_problem:
             self._refuse_camera(self.camera_problem)
         else:
@@ -208,10 +208,10 @@ class Ingest:
         self.cameras_refused += 1
         self._warn('camera_info', text)
 
-    def _find_rectification(self, msg: CameraInfoMessage) -> str:
+    def _find_rectification(self, given: Calibration) -> str:
         """Find the rectification of a camera; return the reason to refuse it, or nothing."""
         try:
-            self._rectification = self._lens.update(msg) if self.settings.rectify else None
+            self._rectification = self._lens.update(given) if self.settings.rectify else None
         except CalibrationError as error:
             return f'camera_info: {error}, or set rectify to false; the camera stays as it was'
         return ''
@@ -344,9 +344,9 @@ class Ingest:
         self._warn(reason, f'spikes: packet refused: {text}')
 
 
-def problem_of_matrix(msg: CameraInfoMessage) -> str:
+def problem_of_matrix(given: Calibration) -> str:
     """Return the reason to refuse a camera's matrix K; empty if it is valid."""
-    values = [float(value) for value in msg.k]
+    values = given.k
     if not (all(map(math.isfinite, values)) and values[0] >= 0 and values[4] >= 0):
         return (
             f'camera_info: focal lengths {values[0]:g} and {values[4]:g} in K, expected finite '
