@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -75,6 +74,8 @@ class Calibration:
     def from_message(cls, msg: Any) -> Calibration:
         """Read a CameraInfo, of rclpy or of rosbags, as the calibration of its pictures.
 
+        A calibration is returned as it is.
+
         Its width, height, K and P are of the full sensor; ``roi`` and ``binning`` say how pictures
         are cut out of it (REP 104). K and P become those of ``image_geometry``, whose rays other
         nodes use: the principal point less the corner of the region, all over the binning.
@@ -82,9 +83,10 @@ class Calibration:
         Raises:
             CalibrationError: Region or binning do not fit the sensor.
         """
+        if isinstance(msg, cls):
+            return msg
         d, k, r, p = (tuple(map(float, values)) for values in (msg.d, msg.k, msg.r, msg.p))
         size, model = (int(msg.width), int(msg.height)), str(msg.distortion_model)
-        # Copies of calibrations come here, too, which have neither.
         binning = tuple(max(1, int(getattr(msg, f'binning_{axis}', 0))) for axis in 'xy')
         roi = getattr(msg, 'roi', None)
         x, y, width, height = (
@@ -157,16 +159,16 @@ class LastGood(Generic[_Made]):
 
     def update(self, *messages: Any) -> None:
         """Take the newest CameraInfo of each camera; those alike cost nothing."""
-        if len(messages) == len(self._messages) and all(
-            map(operator.is_, messages, self._messages)
-        ):
+        before = self._messages
+        if before and all(one is two for one, two in zip(messages, before, strict=True)):
             return
         self._messages = messages
+        newest, self._newest = self._newest, ()
         try:
             given = tuple(map(Calibration.from_message, messages))
-            if given == self._newest:
-                return
             self._newest = given
+            if given == newest:
+                return
             if given != self._used:
                 self.made, self._used = self._make(*given), given
             self.problem = ''
@@ -229,7 +231,7 @@ def read_calibration(path: Path, width: int, height: int) -> Calibration:
                 f'{path}: calibrated for {size[0]}x{size[1]}; expected {width}x{height}, the size '
                 'of the stream: choose the calibration of this camera'
             )
-        found: dict[str, tuple[float, ...]] = {}
+        found: dict[str, Any] = {}
         for key, (field, count) in _MATRICES.items():
             if key in content or key == 'camera_matrix':
                 values = tuple(float(value) for value in content[key]['data'])

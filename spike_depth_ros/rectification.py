@@ -26,11 +26,11 @@ COEFFICIENTS = {
     'equidistant': (4,),
     'fisheye': (4,),
 }
-"""Numbers of coefficients of each distortion model; ``plumb_bob`` may have zeros behind them. The
-last four of 12 are those of a thin prism, the last two of 14 the tilt of a sensor, which must be 0:
-the order of ``cv2.initUndistortRectifyMap``. ``fisheye`` is another name of
-``equidistant`` (Kannala and Brandt, "A Generic Camera Model and Calibration Method for
-Conventional, Wide-Angle, and Fish-Eye Lenses")."""
+"""Numbers of coefficients of each distortion model, in the order of
+``cv2.initUndistortRectifyMap``; ``plumb_bob`` may have zeros behind them. The last four of 12 are
+those of a thin prism, the last two of 14 the tilt of a sensor, which must be 0. ``fisheye`` is
+another name of ``equidistant`` (Kannala and Brandt, "A Generic Camera Model and Calibration Method
+for Conventional, Wide-Angle, and Fish-Eye Lenses")."""
 
 SCALED = (0.05, 5.0)
 """Lowest and highest focal length of a projection that is chosen here, over the camera's."""
@@ -323,8 +323,7 @@ class NewestLens:
         Raises:
             CalibrationError: It has a distortion, region or binning that cannot be used.
         """
-        known = isinstance(camera, Calibration)
-        calibration: Calibration = camera if known else Calibration.from_message(camera)
+        calibration = Calibration.from_message(camera)
         if not any(calibration.d):
             return None
         if calibration != self._calibration:

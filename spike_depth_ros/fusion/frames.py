@@ -67,8 +67,8 @@ class Frames:
         refused: Frames that were not used though in time, and messages refused, by cause.
         problem: Reason that the newest frame in time was refused, one line; empty: it was used.
         offset: Offset of frames from the spikes.
-        camera_problem: Reason that the newest calibrations are refused, while the last good ones stay
-            in use, one line; empty: none.
+        camera_problem: Reason that the newest calibrations are refused, while the last good ones
+            stay in use, one line; empty: none.
     """
 
     def __init__(

@@ -62,7 +62,7 @@ class PairSource:
 
     @property
     def problem_of_rig(self) -> str:
-        """Reason that there is no rig, or that the newest calibrations are refused; empty: none."""
+        """Reason that there is no rig, or to refuse the newest calibrations; empty: none."""
         return self._missing or self.rigs.problem
 
     @property

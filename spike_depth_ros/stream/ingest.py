@@ -107,7 +107,7 @@ class Ingest:
         packets_refused: Packets whose planes could not be counted, by reason.
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
         size_problem: Reason to ignore the size of the newest camera_info; empty if it is used.
-        camera_problem: Reason to ignore the newest camera_info for its size of 0, its region, matrix
+        camera_problem: Reason to ignore the newest camera_info for a size of 0, its region, matrix
             or distortion; empty if it is used.
         cameras_refused: Messages of camera_info that were ignored for one of these reasons.
     """

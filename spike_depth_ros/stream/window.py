@@ -48,7 +48,7 @@ class Camera:
 
     @functools.cached_property
     def calibration(self) -> Calibration | None:
-        """Calibration of pictures: that of rectified ones, or of the sensor; None: not received."""
+        """Calibration of rectified pictures, or of the sensor; None: not received."""
         if self.rectification is not None:
             return self.rectification.rectified
         return None if self.info is None else Calibration.from_message(self.info)
