@@ -81,12 +81,14 @@ class Calibration:
         nodes use: the principal point less the corner of the region, all over the binning.
 
         Raises:
-            CalibrationError: Region or binning do not fit the sensor.
+            CalibrationError: The size is 0, or region or binning do not fit it.
         """
         if isinstance(msg, cls):
             return msg
         d, k, r, p = (tuple(map(float, values)) for values in (msg.d, msg.k, msg.r, msg.p))
         size, model = (int(msg.width), int(msg.height)), str(msg.distortion_model)
+        if not all(size):
+            raise CalibrationError(f'size {size[0]}x{size[1]}; expected that of the sensor')
         binning = tuple(max(1, int(getattr(msg, f'binning_{axis}', 0))) for axis in 'xy')
         roi = getattr(msg, 'roi', None)
         x, y, width, height = (

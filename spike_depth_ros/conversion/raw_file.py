@@ -215,8 +215,6 @@ class RawFile:
         except CalibrationError as error:
             raise BagError(f'{self.bag.path}: camera_info: {error}') from error
         found = info.width, info.height
-        if min(found) < 1:
-            raise BagError(f'{self.bag.path}: camera_info: size {info.size_text}')
         if size is not None and size != found:
             raise BagError(
                 f'{self.bag.path}: its camera_info has {info.size_text}; expected '

@@ -234,7 +234,7 @@ class EvaluationNode(Node):
         """
         with contextlib.suppress(CalibrationError):
             given = Calibration.from_message(msg)
-            if given.width and given.height and not problem_of_matrix(given):
+            if not problem_of_matrix(given):
                 self._rectification = self._lens.update(given)
 
     def _on_truth(self, msg: Image) -> None:

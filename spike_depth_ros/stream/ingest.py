@@ -174,15 +174,11 @@ class Ingest:
         try:
             given = Calibration.from_message(msg)
         except CalibrationError as error:
-            self.camera_problem = f'camera_info: {error}; the camera stays as it was'
+            stays = UNKNOWN_SIZE if self.size is None else 'the camera stays as it was'
+            self.camera_problem = f'camera_info: {error}; {stays}'
             self._refuse_camera(self.camera_problem)
             return
         size = (given.height, given.width)
-        if not all(size):
-            stays = UNKNOWN_SIZE if self.size is None else 'the camera stays as it was'
-            self.camera_problem = f'camera_info: size {given.size_text}; {stays}'
-            self._refuse_camera(self.camera_problem)
-            return
         if self.geometry is not None and size != self.size and not self._give_up_size(size):
             self.size_problem = (
                 f'camera_info: size {given.size_text}, expected {self.geometry} as '
@@ -193,6 +189,8 @@ class Ingest:
         self.camera_problem = problem_of_matrix(given) or self._find_rectification(given)
         if self.camera_problem:
             self._refuse_camera(self.camera_problem)
+            if size != self.size:  # the camera of another size is not that of the planes
+                self.camera = Camera(self.camera.frame_id)
         else:
             lens = self._rectification
             fx_px = given.k[0] or None if lens is None else lens.fx_px
