@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ import yaml
 
 from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
+
+_Made = TypeVar('_Made')
 
 _MATRICES = {
     'camera_matrix': ('k', 9),
@@ -42,6 +45,9 @@ class CalibrationError(OneLineError):
 class Calibration:
     """Calibration of one camera, with the fields of sensor_msgs/CameraInfo.
 
+    Where pictures are cut out of the sensor, it is that of the pictures: what is called sensor
+    elsewhere is the part that is sent.
+
     Attributes:
         width: Columns of the sensor, pixels.
         height: Rows of the sensor, pixels.
@@ -50,6 +56,8 @@ class Calibration:
         k: Camera matrix of the sensor, 3 x 3, row by row, pixels; zeros: not calibrated.
         r: Rotation of rectification, 3 x 3; zeros: none.
         p: Projection of the rectified image, 3 x 4, pixels; zeros: not chosen.
+        cut: How pictures are made of the full sensor, by region and binning; empty: they are it.
+        is_region: They are a part of it, so that the principal point may lie anywhere.
     """
 
     width: int
@@ -59,12 +67,56 @@ class Calibration:
     k: tuple[float, ...] = (0.0,) * 9
     r: tuple[float, ...] = (0.0,) * 9
     p: tuple[float, ...] = (0.0,) * 12
+    cut: str = ''
+    is_region: bool = False
 
     @classmethod
     def from_message(cls, msg: Any) -> Calibration:
-        """Copy the fields of a CameraInfo, of rclpy or of rosbags."""
+        """Read a CameraInfo, of rclpy or of rosbags, as the calibration of its pictures.
+
+        A calibration is returned as it is.
+
+        Its width, height, K and P are of the full sensor; ``roi`` and ``binning`` say how pictures
+        are cut out of it (REP 104). K and P become those of ``image_geometry``, whose rays other
+        nodes use: the principal point less the corner of the region, all over the binning.
+
+        Raises:
+            CalibrationError: The size is 0, or region or binning do not fit it.
+        """
+        if isinstance(msg, cls):
+            return msg
         d, k, r, p = (tuple(map(float, values)) for values in (msg.d, msg.k, msg.r, msg.p))
-        return cls(int(msg.width), int(msg.height), str(msg.distortion_model), d, k, r, p)
+        size, model = (int(msg.width), int(msg.height)), str(msg.distortion_model)
+        if not all(size):
+            raise CalibrationError(f'size {size[0]}x{size[1]}; expected that of the sensor')
+        binning = tuple(max(1, int(getattr(msg, f'binning_{axis}', 0))) for axis in 'xy')
+        roi = getattr(msg, 'roi', None)
+        x, y, width, height = (
+            0 if roi is None else int(getattr(roi, name))
+            for name in ('x_offset', 'y_offset', 'width', 'height')
+        )
+        whole = not any((x, y, width, height)) or (x, y, width, height) == (0, 0, *size)
+        if whole:
+            width, height = size
+        if whole and binning == (1, 1):
+            return cls(*size, model, d, k, r, p)
+        region = '' if whole else f'region {width}x{height} at ({x}, {y})'
+        binned = '' if binning == (1, 1) else f'binning {binning[0]}x{binning[1]}'
+        cut = f'{" and ".join(filter(None, (region, binned)))} of {size[0]}x{size[1]} pixels'
+        columns, rows = width // binning[0], height // binning[1]
+        inside = x + width <= size[0] and y + height <= size[1]
+        if not (columns > 0 and rows > 0 and inside):
+            raise CalibrationError(
+                f'{cut}; expected a part of the sensor: set width, height, K and P of the full '
+                'sensor (REP 104), or roi and binning to 0'
+            )
+        k, p = (_cut(matrix, (x, y), binning) for matrix in (k, p))
+        return cls(columns, rows, model, d, k, r, p, cut, not whole)
+
+    @property
+    def size_text(self) -> str:
+        """Size of the pictures, and how they are cut, for a message."""
+        return f'{self.width}x{self.height}' + (f' ({self.cut})' if self.cut else '')
 
     @classmethod
     def from_matrix(
@@ -84,6 +136,63 @@ class Calibration:
         return cls.from_matrix(
             np.array([[fx_px, 0, x], [0, fx_px, y], [0, 0, 1.0]]), width, height
         )
+
+
+class LastGood(Generic[_Made]):
+    """What is made of the newest calibrations of cameras; one that is bad leaves it as it was.
+
+    Args:
+        make: Makes it, or raises ValueError.
+
+    Attributes:
+        made: What the last good calibrations made; None: there were none.
+        problem: Reason that the newest ones are refused, one line; empty: they are used.
+        refused: How many were refused.
+    """
+
+    def __init__(self, make: Callable[..., _Made]) -> None:
+        self.made: _Made | None = None
+        self.problem = ''
+        self.refused = 0
+        self._make = make
+        self._messages: tuple[Any, ...] = ()
+        self._newest: tuple[Calibration, ...] = ()
+        self._used: tuple[Calibration, ...] = ()
+
+    def update(self, *messages: Any) -> None:
+        """Take the newest CameraInfo of each camera; those alike cost nothing."""
+        before = self._messages
+        if before and all(one is two for one, two in zip(messages, before, strict=True)):
+            return
+        self._messages = messages
+        newest, self._newest = self._newest, ()
+        try:
+            given = tuple(map(Calibration.from_message, messages))
+            self._newest = given
+            if given == newest:
+                return
+            if given != self._used:
+                self.made, self._used = self._make(*given), given
+            self.problem = ''
+        except ValueError as error:
+            self.refused += 1
+            stays = '' if self.made is None else '; the last good calibration stays in use'
+            self.problem = f'{error}{stays}'
+
+
+def _cut(
+    matrix: tuple[float, ...], corner: tuple[int, int], binning: tuple[int, ...]
+) -> tuple[float, ...]:
+    """Return K or P of the pictures that are cut out of a sensor; zeros stay."""
+    if not any(matrix):
+        return matrix
+    columns = len(matrix) // 3
+    cut = list(matrix)
+    for row in range(2):
+        start = row * columns
+        cut[start + 2] -= corner[row]
+        cut[start : start + columns] = [one / binning[row] for one in cut[start : start + columns]]
+    return tuple(cut)
 
 
 def is_focal_length(fx_px: float) -> bool:
@@ -124,7 +233,7 @@ def read_calibration(path: Path, width: int, height: int) -> Calibration:
                 f'{path}: calibrated for {size[0]}x{size[1]}; expected {width}x{height}, the size '
                 'of the stream: choose the calibration of this camera'
             )
-        found: dict[str, tuple[float, ...]] = {}
+        found: dict[str, Any] = {}
         for key, (field, count) in _MATRICES.items():
             if key in content or key == 'camera_matrix':
                 values = tuple(float(value) for value in content[key]['data'])

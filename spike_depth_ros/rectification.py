@@ -22,13 +22,15 @@ Floats = npt.NDArray[np.float32]
 
 COEFFICIENTS = {
     'plumb_bob': (4, 5),
-    'rational_polynomial': (8,),
+    'rational_polynomial': (8, 12, 14),
     'equidistant': (4,),
     'fisheye': (4,),
 }
-"""Numbers of coefficients of each distortion model. ``fisheye`` is another name of
-``equidistant`` (Kannala and Brandt, "A Generic Camera Model and Calibration Method for
-Conventional, Wide-Angle, and Fish-Eye Lenses")."""
+"""Numbers of coefficients of each distortion model, in the order of
+``cv2.initUndistortRectifyMap``; ``plumb_bob`` may have zeros behind them. The last four of 12 are
+those of a thin prism, the last two of 14 the tilt of a sensor, which must be 0. ``fisheye`` is
+another name of ``equidistant`` (Kannala and Brandt, "A Generic Camera Model and Calibration Method
+for Conventional, Wide-Angle, and Fish-Eye Lenses")."""
 
 SCALED = (0.05, 5.0)
 """Lowest and highest focal length of a projection that is chosen here, over the camera's."""
@@ -42,6 +44,7 @@ GROUP = 16
 
 _ANGLES = np.linspace(0, math.radians(89.9), 2048)  # from the axis, where folds are searched
 _COARSE = 8  # pixels between the places where folds are searched
+_TILT = 12  # place of the tilt of the sensor in D
 _LARGEST = 1e6  # coefficients; keeps powers of them finite
 
 
@@ -122,8 +125,7 @@ class Rectification:
         make = cv2.fisheye.initUndistortRectifyMap if self._is_fisheye else (
             cv2.initUndistortRectifyMap
         )  # fmt: skip
-        d = np.array(self.calibration.d)
-        x, y = make(k, d, rotation, matrix, (columns, rows), cv2.CV_32FC1)
+        x, y = make(k, self._d, rotation, matrix, (columns, rows), cv2.CV_32FC1)
         rays = _rays(matrix, rows, columns) @ rotation
         angles = np.arctan2(np.hypot(rays[..., 0], rays[..., 1]), rays[..., 2])
         beyond = ~(angles < self._last_angle)
@@ -187,6 +189,11 @@ class Rectification:
     def _is_fisheye(self) -> bool:
         return self.calibration.distortion_model in ('equidistant', 'fisheye')
 
+    @property
+    def _d(self) -> npt.NDArray[np.float64]:
+        """Coefficients for OpenCV, which takes a few numbers of them only."""
+        return np.array(self.calibration.d[: COEFFICIENTS[self.calibration.distortion_model][-1]])
+
     @functools.cached_property
     def _rotation(self) -> npt.NDArray[np.float64]:
         r = self.calibration.r
@@ -212,7 +219,8 @@ class Rectification:
     def _radii(self) -> npt.NDArray[np.float64]:
         """Return the distance of each of ``_ANGLES`` from the centre, over the focal length."""
         d = np.zeros(8)
-        d[: len(self.calibration.d)] = self.calibration.d
+        radial = self._d[: len(d)]  # a thin prism, behind them, has no radius
+        d[: len(radial)] = radial
         r = _ANGLES if self._is_fisheye else np.tan(_ANGLES)
         s = r**2
         if self._is_fisheye:
@@ -273,7 +281,7 @@ class Rectification:
             CalibrationError: There is none.
         """
         cv2, given = _cv2(), self.calibration
-        size, d = (given.width, given.height), np.array(given.d)
+        size, d = (given.width, given.height), self._d
         k = np.array(given.k).reshape(3, 3)
         try:
             if self._is_fisheye:
@@ -285,7 +293,9 @@ class Rectification:
         except cv2.error:
             chosen = np.full((3, 3), np.nan)
         low, high = (factor * k[0, 0] for factor in SCALED)
-        inside = 0 <= chosen[0, 2] < given.width and 0 <= chosen[1, 2] < given.height
+        inside = given.is_region or (
+            0 <= chosen[0, 2] < given.width and 0 <= chosen[1, 2] < given.height
+        )
         if not (low <= chosen[0, 0] <= high and low <= chosen[1, 1] <= high and inside):
             raise CalibrationError(
                 'P is zeros and none fits this distortion: set projection_matrix, as '
@@ -304,15 +314,18 @@ class NewestLens:
         self._calibration: Calibration | None = None
         self._found: Rectification | CalibrationError | None = None
 
-    def update(self, msg: Any) -> Rectification | None:
-        """Return the rectification of a CameraInfo; None: it has no distortion.
+    def update(self, camera: Any) -> Rectification | None:
+        """Return the rectification of a camera; None: it has no distortion.
+
+        Args:
+            camera: Its calibration, or a CameraInfo.
 
         Raises:
-            CalibrationError: It has a distortion that cannot be used.
+            CalibrationError: It has a distortion, region or binning that cannot be used.
         """
-        if not any(msg.d):
+        calibration = Calibration.from_message(camera)
+        if not any(calibration.d):
             return None
-        calibration = Calibration.from_message(msg)
         if calibration != self._calibration:
             self._calibration = calibration
             try:
@@ -395,10 +408,12 @@ def _check_values(given: Calibration, off_centre: float) -> None:
             f'distortion model {given.distortion_model!r}; expected one of '
             f'{", ".join(COEFFICIENTS)}: calibrate by one of these'
         )
-    if len(given.d) not in expected:
+    behind = given.d[expected[-1] :] if given.distortion_model == 'plumb_bob' else ()
+    if len(given.d) - len(behind) not in expected or any(behind):
+        zeros = ', or zeros behind these' if behind else ''
         raise CalibrationError(
             f'D has {len(given.d)} coefficients; expected {" or ".join(map(str, expected))} for '
-            f'{given.distortion_model}: calibrate again'
+            f'{given.distortion_model}{zeros}: calibrate again'
         )
     for name, values, count in (
         ('D', given.d, len(given.d)), ('K', given.k, 9), ('R', given.r, 9), ('P', given.p, 12),
@@ -407,6 +422,11 @@ def _check_values(given: Calibration, off_centre: float) -> None:
             raise CalibrationError(f'{name} has {len(values)} numbers; expected {count}')
         if not all(map(math.isfinite, values)):
             raise CalibrationError(f'{name} is {_numbers(values)}; expected finite numbers')
+    if any(given.d[_TILT:]):
+        raise CalibrationError(
+            f'D has a tilted sensor, {_numbers(given.d[_TILT:])} as its last coefficients; '
+            'expected 0 and 0: calibrate without a tilted model'
+        )
     if max(map(abs, given.d)) > _LARGEST:
         raise CalibrationError(f'D is {_numbers(given.d)}; expected at most {_LARGEST:g} each')
     if not (0 < given.width < 32767 and 0 < given.height < 32767):  # limit of cv2.remap
@@ -450,7 +470,7 @@ def check_matrix(
             f'{longest * 1000:g} pixels: calibrate again'
         )
     across, down = (abs((c + 0.5) / n - 0.5) for c, n in ((cx, given.width), (cy, given.height)))
-    if not max(across, down) <= off_centre:
+    if not max(across, down) <= (math.inf if given.is_region else off_centre):
         raise CalibrationError(
             f'{name} has its principal point at ({cx:g}, {cy:g}), far from the centre of '
             f'{given.width}x{given.height} pixels; expected a calibration of this size: calibrate '

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagError, decode
+from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.evaluation.lockstep import Topics, choose_topics
 
@@ -83,8 +84,12 @@ def _camera(bag: Bag, topics: Topics) -> Any:
     first = next(bag.messages([topics.camera_info]), None)
     if first is None:
         return 'no camera_info'
-    info = decode(first.data, CAMERA_INFO)
+    try:
+        info = Calibration.from_message(decode(first.data, CAMERA_INFO))
+    except CalibrationError as error:
+        return f'cannot be used: {error}'
     if not info.k[0] > 0:
         return 'not calibrated'
-    lens = str(info.distortion_model) if any(info.d) else 'none'
-    return {'fx_px': round(float(info.k[0]), 3), 'fy_px': round(float(info.k[4]), 3), 'lens': lens}
+    lens = info.distortion_model if any(info.d) else 'none'
+    found = {'fx_px': round(info.k[0], 3), 'fy_px': round(info.k[4], 3), 'lens': lens}
+    return found | ({'cut': info.cut} if info.cut else {})

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
+from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.evaluation.lockstep import Topics
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg
@@ -60,6 +61,7 @@ class RawFile:
         self.irregularities: list[dict[str, Any]] = []
         self._irregular = self.planes_lost = self.packets_left_out = self.packets_sorted = 0
         self.bag, self.topic = bag, topics.spikes
+        self._cut = ''  # how camera_info cuts the pictures
         width, height = self._size(topics.camera_info, size)
         self.geometry = Geometry(height, width)
         self._given = rate_hz is not None
@@ -209,29 +211,34 @@ class RawFile:
                     'give it, for example --size 400x250'
                 )
             return size
-        info = decode(first.data, CAMERA_INFO)
-        found = int(info.width), int(info.height)
-        if min(found) < 1:
-            raise BagError(f'{self.bag.path}: camera_info: size {found[0]}x{found[1]}')
+        try:
+            info = Calibration.from_message(decode(first.data, CAMERA_INFO))
+        except CalibrationError as error:
+            raise BagError(f'{self.bag.path}: camera_info: {error}') from error
+        found = info.width, info.height
         if size is not None and size != found:
             raise BagError(
-                f'{self.bag.path}: its camera_info has {found[0]}x{found[1]}; expected '
+                f'{self.bag.path}: its camera_info has {info.size_text}; expected '
                 f'{size[0]}x{size[1]} as given: leave out --size'
             )
+        self._cut = f' ({info.cut})' if info.cut else ''
         return found
 
     def _inferred(self) -> float:
         """Return the plane period by the stamps, nanoseconds."""
         chunks: list[SpikeChunk] = []
-        number = 0
+        number, reason = 0, ''
         for chunk in self._chunks():
             if isinstance(chunk, str):
+                reason = reason or chunk
                 continue
             chunks, number = [*chunks[-2:], chunk], number + 1
             if period_ns := infer_period(chunks, TOLERANCE):
                 return period_ns
         if number == 2 and chunks[1].t0_ns > chunks[0].t0_ns:
             return (chunks[1].t0_ns - chunks[0].t0_ns) / chunks[0].planes
+        if reason and not number:
+            raise BagError(f'{self.bag.path}: no packet of {self.topic} can be read: {reason}')
         raise BagError(
             f'{self.bag.path}: no plane rate fits the stamps of topic {self.topic}; give it, '
             'for example --rate 20000'
@@ -244,8 +251,11 @@ class RawFile:
             try:
                 message = decode(entry.data, IMAGE)
                 chunk = chunk_from_msg(message, self.geometry.height, self.geometry.width)
-            except (BagError, PacketError) as error:
+            except BagError as error:
                 yield str(error)
+                continue
+            except PacketError as error:
+                yield f'{error}{self._cut}'
                 continue
             self.frame_id = str(message.header.frame_id)
             yield chunk

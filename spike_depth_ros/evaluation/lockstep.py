@@ -362,6 +362,8 @@ class Replay:
         accounting = self.accounting
         if not self._bag.topics[spikes].messages:
             return f'{start}: topic {spikes} is empty; the bag has {self._bag.describe_topics()}'
+        if self._ingest.size is None and self._ingest.camera_problem:
+            return f'{start}: {self._ingest.camera_problem}'
         if self._ingest.size is None:
             return (
                 f'{start}: the sensor size is unknown, as there is no {CAMERA_INFO} beside '

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rosbags.rosbag2 import WriterError
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
@@ -20,7 +20,6 @@ from spike_depth_ros.bags.writing import (
     make_camera_info,
     make_header,
     make_image,
-    message_type,
 )
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.estimator import Prediction
@@ -133,22 +132,8 @@ def _writing() -> Iterator[None]:
 
 def _camera_info(sample: WindowSample, header: Any, prediction: Prediction) -> Any:
     """Return the camera of the depth image; uncalibrated without a spike camera's."""
-    camera: Any = sample.window.camera.info
-    lens = sample.window.camera.rectification
-    calibrated: Any = camera if lens is None else lens.rectified
     height, width = prediction.depth.shape
-    if camera is None:
-        return make_camera_info(Calibration(width, height), header)
-    return message_type(CAMERA_INFO)(
-        header=header,
-        height=height,
-        width=width,
-        distortion_model=calibrated.distortion_model,
-        d=np.array(calibrated.d),
-        k=np.array(prediction.camera_matrix(calibrated.k, 3)),
-        r=np.array(calibrated.r),
-        p=np.array(prediction.camera_matrix(calibrated.p, 4)),
-        binning_x=camera.binning_x,
-        binning_y=camera.binning_y,
-        roi=camera.roi,
-    )
+    camera = sample.window.camera.calibration or Calibration(width, height)
+    k, p = prediction.camera_matrix(camera.k, 3), prediction.camera_matrix(camera.p, 4)
+    sized = dataclasses.replace(camera, width=width, height=height, k=tuple(k), p=tuple(p))
+    return make_camera_info(sized, header)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spike_depth_ros.bags.bag import Bag, BagError, BagMessage
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.calibration import LastGood
 from spike_depth_ros.evaluation.lockstep import Replay, Topics, WindowSample
 from spike_depth_ros.metrics import DepthErrors, EvalProtocol, Mean
 from spike_depth_ros.stereo.estimator import (
@@ -70,7 +70,7 @@ class PairReplay(Replay):
 
     Attributes:
         right: Replay of the right camera.
-        rig: Calibrations of both; None before the first pair.
+        rig: Calibrations of both; None before the first pair. Those that make none are told.
         alone: Left windows for which the right camera had stopped.
     """
 
@@ -97,6 +97,7 @@ class PairReplay(Replay):
         super().__init__(bag, left, **settings)
         self.right = Replay(bag, right, **settings)
         self.rig: StereoRig | None = None
+        self._rigs = LastGood(StereoRig)
         self.alone = 0
         self._rings: tuple[PlaneRing, PlaneRing] | None = None
         self._pairs: WindowPairs | None = None
@@ -176,7 +177,7 @@ class PairReplay(Replay):
     def _sample(self, left: Window, right: Window, recorded_ns: int) -> WindowSample:
         rig = self._rig_of(left, right)
         camera = dataclasses.replace(
-            left.camera, fx_px=rig.fx_px, rectification=rig.rectifications[0]
+            left.camera, fx_px=rig.fx_px, info=rig.left, rectification=rig.rectifications[0]
         )
         return WindowSample(dataclasses.replace(left, camera=camera), recorded_ns, right, rig)
 
@@ -191,13 +192,15 @@ class PairReplay(Replay):
             if info is None:
                 _, reason = one.warnings.get('camera_info', (0, f'{one.topics[-1]} is empty'))
                 raise BagError(f'{self._bag.path}: {one.topics[0]} has no calibration: {reason}')
-        calibrations = Calibration.from_message(infos[0]), Calibration.from_message(infos[1])
+        refused = self._rigs.refused
+        self._rigs.update(*infos)
+        if self._rigs.made is None:
+            raise BagError(f'{self._bag.path}: {self._rigs.problem}')
+        if self._rigs.refused != refused:
+            self._warn('rig', f'camera_info: {self._rigs.problem}')
         if self.rig is None:
-            try:
-                self.rig = StereoRig(*calibrations)
-            except CalibrationError as error:
-                raise BagError(f'{self._bag.path}: {error}') from None
-        elif (self.rig.left, self.rig.right) != calibrations:
+            self.rig = self._rigs.made
+        elif self.rig is not self._rigs.made:
             raise BagError(
                 f'{self._bag.path}: camera_info changes within the bag; expected one calibration '
                 'of each camera: evaluate the parts before and after separately'

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spike_depth_ros import preview
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.calibration import CalibrationError, LastGood
 from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.fusion.images import check_image, pixels_from_msg
 from spike_depth_ros.fusion.offset import OffsetCheck
@@ -28,8 +28,8 @@ KEPT = 64
 RESTART_NS = 1_000_000_000
 """Time before the newest stamp from which two frames in a row have begun again, nanoseconds."""
 
-OF_MESSAGES = ('encoding', 'stamp')
-"""Causes by which a message is refused before a window asks for it."""
+OF_MESSAGES = ('encoding', 'stamp', 'camera_info')
+"""Causes by which a message is refused, not the frame of a window."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +67,8 @@ class Frames:
         refused: Frames that were not used though in time, and messages refused, by cause.
         problem: Reason that the newest frame in time was refused, one line; empty: it was used.
         offset: Offset of frames from the spikes.
+        camera_problem: Reason that the newest calibrations are refused, while the last good ones
+            stay in use, one line; empty: none.
     """
 
     def __init__(
@@ -80,14 +82,15 @@ class Frames:
         self.store: FrameStore[ImageMessage] = FrameStore(self.max_age_s, KEPT)
         self.received = 0
         self.refused: collections.Counter[str] = collections.Counter()
-        self.problem = ''
+        self.problem = self.camera_problem = ''
         self.offset = OffsetCheck(settings.max_offset_px)
         self._warn = warn
         self._newest_ns = 0
         self._far_back: tuple[int, ImageMessage] | None = None
         self._info: Any = None
-        self._calibrations: tuple[Calibration, Calibration] | None = None
-        self._registration: Registration | CalibrationError | None = None
+        self._registrations = LastGood(
+            lambda spikes, frame: Registration(spikes, frame, settings.flip)
+        )
 
     def on_camera_info(self, msg: Any) -> None:
         """Handle a CameraInfo of the frames."""
@@ -168,25 +171,23 @@ class Frames:
                 f'no {" and no ".join(missing)}: expected the calibrations of both cameras, made '
                 'together: publish them'
             )
-        calibrations = (
-            Calibration.from_message(camera.info), Calibration.from_message(self._info),
-        )  # fmt: skip
-        if any(calibrations[0].d) and camera.rectification is None:
+        if any(camera.info.d) and camera.rectification is None:
             raise CalibrationError(
                 'the spikes are not rectified (parameter rectify), but their lens has a '
                 'distortion: expected rectify true where frames are used'
             )
-        if calibrations != self._calibrations:
-            self._calibrations = calibrations
+        cameras = self._registrations
+        made, refused = cameras.made, cameras.refused
+        cameras.update(camera.info, self._info)
+        if cameras.made is None:
+            raise CalibrationError(cameras.problem)
+        if cameras.made is not made:
             self.offset = OffsetCheck(self.settings.max_offset_px)
-            try:
-                self._registration = Registration(*calibrations, self.settings.flip)
-            except CalibrationError as error:
-                self._registration = error
-        if isinstance(self._registration, CalibrationError):
-            raise CalibrationError(str(self._registration))
-        assert self._registration is not None
-        return self._registration
+        if cameras.refused != refused:
+            self.refused['camera_info'] += 1
+            self._warn('image camera_info', f'image/camera_info: {cameras.problem}')
+        self.camera_problem = cameras.problem
+        return cameras.made
 
     def _measure_offset(self, frame: Frame, registration: Registration, window: Window) -> None:
         """Measure the offset of a frame of little age from the spikes."""

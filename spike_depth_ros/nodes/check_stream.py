@@ -84,6 +84,7 @@ class CameraCheck(Check):
         self._prefix = f'{eye}/' if eye else ''
         self._texts: dict[str, str] = {}
         self._packets = 0
+        self._slashed: dict[str, str] = {}  # frames that begin with a slash, by topic
         self._window: Window | None = None
         self._before: tuple[PlaneAccounting, int] = PlaneAccounting(), 0
         width, height = options.size or (0, 0)
@@ -97,14 +98,23 @@ class CameraCheck(Check):
         self.ingest = Ingest(settings, self._texts.setdefault)
         qos = QoSProfile(depth=32, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         node.create_subscription(
-            CameraInfo, f'{self._prefix}camera_info', self.ingest.on_camera_info, qos
+            CameraInfo, f'{self._prefix}camera_info', self._on_camera_info, qos
         )
         self._spikes = node.create_subscription(
             Image, f'{self._prefix}spikes', self._on_spikes, qos
         )
 
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        self._look_at_frame('camera_info', msg.header.frame_id)
+        self.ingest.on_camera_info(msg)
+
+    def _look_at_frame(self, topic: str, frame_id: str) -> None:
+        if frame_id.startswith('/'):
+            self._slashed[topic] = frame_id
+
     def _on_spikes(self, msg: Image) -> None:
         self._packets += 1
+        self._look_at_frame('spikes', msg.header.frame_id)
         self.ingest.on_spikes(msg)
         if self.ingest.ring is not None:
             self._window = self.ingest.ring.take() or self._window
@@ -141,6 +151,12 @@ class CameraCheck(Check):
         if self._packets:
             self._report_packets()
             self._report_planes()
+        for topic, frame_id in self._slashed.items():
+            self._problem(
+                'frame',
+                f'{topic} has frame_id {frame_id!r}, which tf2 refuses for its slash; expected '
+                f'{frame_id.lstrip("/")!r}: correct the driver (depth comes without the slash)',
+            )
         if self._window is not None:
             self._report_picture(self._window)
         for text in self._texts.values():

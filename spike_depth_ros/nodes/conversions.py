@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import array
-import copy
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from cv_bridge import CvBridge
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.rectification import Rectification
@@ -121,13 +121,15 @@ def camera_info_msg(
         rectification: Rectification of the depth image; None: none.
 
     Returns:
-        A copy, or the rectified camera, with the depth image's size, and K and P scaled to it.
+        That camera, or the rectified one, with the depth image's size, and K and P scaled to it;
+        region and binning, which K and P have, are zeros.
     """
-    info = copy.deepcopy(source) if source is not None else CameraInfo()
+    height, width = prediction.depth.shape
+    info = CameraInfo(header=header, height=height, width=width)
     if rectification is not None:
         set_fields(info, rectification.rectified)
-    info.header = header
-    info.height, info.width = prediction.depth.shape
+    elif source is not None:
+        set_fields(info, Calibration.from_message(source))
     info.k = prediction.camera_matrix(info.k, 3)
     info.p = prediction.camera_matrix(info.p, 4)
     return info

@@ -24,6 +24,7 @@ RELIABILITY, RESUBSCRIPTIONS = 'reliability', 'resubscriptions'
 POLICY, WINDOW_PLANES, HOP_PLANES = 'policy', 'window_planes', 'hop_planes'
 PLANES_PER_S, SENSOR, PLANE_RATE_HZ = 'planes_per_s', 'sensor', 'plane_rate_hz'
 PLANES_DROPPED, PACKETS_REFUSED = 'planes_dropped', 'packets_refused'
+CAMERA_INFO_REFUSED = 'camera_info_refused'
 COUNTERS = {
     field.name: field.name if field.name in ('gaps', 'restarts') else f'planes_{field.name}'
     for field in dataclasses.fields(PlaneAccounting)
@@ -51,6 +52,7 @@ SCALE_INLIERS, SCALE_AGE_S, SCALE_TILT_RAD = 'scale_inliers', 'scale_age_s', 'sc
 
 # Two cameras.
 PAIRS, PAIRS_PER_S, WINDOWS_ALONE = 'pairs', 'pairs_per_s', 'windows_alone'
+RIGS_REFUSED = 'rigs_refused'
 BASELINE_M, RECTIFIED_FX_PX = 'baseline_m', 'rectified_fx_px'
 STAMP_DIFFERENCE_US, VERTICAL_OFFSET_PX = 'stamp_difference_us', 'vertical_offset_px'
 MATCHED_SHARE, FILL_FACTOR = 'matched_share', 'fill_factor'

@@ -29,7 +29,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64
 
-from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
@@ -232,9 +232,10 @@ class EvaluationNode(Node):
 
         What the depth node does not use, it reports; its camera then stays as it was.
         """
-        if not problem_of_matrix(msg):
-            with contextlib.suppress(CalibrationError):
-                self._rectification = self._lens.update(msg)
+        with contextlib.suppress(CalibrationError):
+            given = Calibration.from_message(msg)
+            if not problem_of_matrix(given):
+                self._rectification = self._lens.update(given)
 
     def _on_truth(self, msg: Image) -> None:
         self._live.add_truth(Truth(stamp_ns(msg.header.stamp), msg))

@@ -114,7 +114,7 @@ class FrameInputs:
         _, lost = self._lost.update(store.missing + store.stale)
         builder = StatusBuilder('windows have frames' if used_rate else 'idle')
         others = several_publishers(self._node, TOPIC)
-        for text in (others, store.problem, frames.problem):
+        for text in (others, store.problem, frames.problem, frames.camera_problem):
             if text:
                 builder.warn(text)
         if not frames.received:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
+from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.evaluation.frames import FrameTopics, choose_frames
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.fusion.frames import FrameSettings
@@ -57,9 +58,10 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
         bag = Bag(path)
         topics = _bag_topics(bag, options)
         cameras = [_bag_camera(bag, one.camera_info, options) for one in topics]
+        sizes = [Calibration.from_message(camera) for camera in cameras]
         eyes = [
-            _BagEye(bag, one.spikes, (camera.height, camera.width))
-            for one, camera in zip(topics, cameras, strict=True)
+            _BagEye(bag, one.spikes, (size.height, size.width), size.cut)
+            for one, size in zip(topics, sizes, strict=True)
         ]
         names = [f'{path}: topic {eye.topic}' for eye in eyes]
         geometry = same_geometry(names, [eye.geometry for eye in eyes])
@@ -68,6 +70,8 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
         frame_info = None if frames is None else _bag_info(bag, frames.camera_info)
     except BagError as error:
         raise process.UserError(str(error)) from error
+    except CalibrationError as error:
+        raise process.UserError(f'{path}: camera_info: {error}') from error
     for camera, eye in zip(cameras, eyes, strict=True):
         camera.header.frame_id = eye.frame_id
     return Source(
@@ -128,10 +132,10 @@ def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> Cam
             )
         return camera_info_from_matrix(None, *options.size)
     camera = _camera_info(decode(first.data, CAMERA_INFO))
-    found = (camera.width, camera.height)
-    if options.size not in (None, found):
+    found = Calibration.from_message(camera)
+    if options.size not in (None, (found.width, found.height)):
         raise process.UserError(
-            f'{bag.path}: its camera_info has {found[0]}x{found[1]}; expected '
+            f'{bag.path}: its camera_info has {found.size_text}; expected '
             f'{options.size[0]}x{options.size[1]} as given: leave out --size'
         )
     return camera
@@ -144,7 +148,8 @@ def _bag_info(bag: Any, topic: str | None) -> CameraInfo:
 
 
 def _camera_info(message: Any) -> CameraInfo:
-    """Return a camera_info of a bag as a message to publish."""
+    """Return a camera_info of a bag as a message to publish: as the driver sent it."""
+    roi = message.roi
     return CameraInfo(
         height=message.height,
         width=message.width,
@@ -155,6 +160,13 @@ def _camera_info(message: Any) -> CameraInfo:
         p=message.p.tolist(),
         binning_x=message.binning_x,
         binning_y=message.binning_y,
+        roi=RegionOfInterest(
+            x_offset=roi.x_offset,
+            y_offset=roi.y_offset,
+            height=roi.height,
+            width=roi.width,
+            do_rectify=bool(roi.do_rectify),
+        ),
     )
 
 
@@ -174,7 +186,7 @@ class _BagEye:
         process.UserError: The bag has no two packets to compute the plane rate from.
     """
 
-    def __init__(self, bag: Any, topic: str, size: tuple[int, int]) -> None:
+    def __init__(self, bag: Any, topic: str, size: tuple[int, int], cut: str = '') -> None:
         self.topic, self.size = topic, size
         images = ((entry, _image(bag, entry)) for entry in bag.in_order([topic]))
         pairs = itertools.pairwise(images)  # a packet between them would double the period
@@ -188,7 +200,8 @@ class _BagEye:
         try:
             chunk = chunk_from_msg(first, *size)
         except PacketError as error:
-            raise process.UserError(f'{bag.path}: topic {topic}: {error}') from error
+            why = f'{error} ({cut})' if cut else str(error)
+            raise process.UserError(f'{bag.path}: topic {topic}: {why}') from error
         self.geometry = chunk.geometry
         self.frame_id = str(first.header.frame_id)
         self.first_ns, self.recorded_ns = chunk.t0_ns, entry.time_ns

@@ -156,7 +156,8 @@ def _given_rig(
     source: Source, options: argparse.Namespace, width: int, height: int
 ) -> StereoRig | None:
     """Return the rig of the command line; None: a bag plays with its own calibrations."""
-    known = [float(camera.k[0]) for camera in source.cameras if camera.k[0]]
+    cameras = [Calibration.from_message(camera) for camera in source.cameras]
+    known = [camera.k[0] for camera in cameras if camera.k[0]]
     rig = given_rig(options, known, width, height)
     if rig is None and options.right is not None:  # a bag, or one file, may hold both
         raise not_calibrated()

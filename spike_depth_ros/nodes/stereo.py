@@ -212,12 +212,15 @@ class SpikeStereoNode(PerceptionNode):
         """Log what the rig measures, or why there is none, when that changes."""
         if source.problem:
             self._warn('pairs', source.problem)
-        told = source.rig if source.rig is not None else source.problem_of_rig
+        rig, told = source.rig, source.problem_of_rig or source.rig
         if not told or told == self._told:
             return
         self._told = told
         if isinstance(told, str):
-            self.get_logger().error(only_pictures(told))
+            if rig is None:
+                self.get_logger().error(only_pictures(told))
+            else:
+                self.get_logger().warning(told)
             return
         assert self._estimator is not None
         lowest, number = self._estimator.search_range(told)

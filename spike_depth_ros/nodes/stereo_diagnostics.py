@@ -45,8 +45,10 @@ class StereoTask:
         problem, rig, difference_ns = source.problem, source.rig, source.difference_ns
         if problem:
             builder.error(problem)
-        if source.problem_of_rig:
+        if source.problem_of_rig and rig is None:
             builder.error(only_pictures(source.problem_of_rig))
+        elif source.problem_of_rig:
+            builder.warn(source.problem_of_rig)
         if alone and not problem and not source.fills:
             builder.error(NO_DEPTH)
         elif alone and not problem and rig is not None:
@@ -55,6 +57,7 @@ class StereoTask:
             keys.PAIRS: source.pairs,
             keys.PAIRS_PER_S: rate,
             keys.WINDOWS_ALONE: source.alone,
+            keys.RIGS_REFUSED: source.rigs.refused,
         }
         if difference_ns is not None:
             values[keys.STAMP_DIFFERENCE_US] = difference_ns / 1e3

@@ -217,6 +217,26 @@ class StereoRig:
             )
         return lowest, max(number, min(LEAST_RANGE, most))
 
+    def _check_eyes(self) -> None:
+        """Refuse the calibration of one eye at both, as of a driver or remapping that is wrong.
+
+        Raises:
+            CalibrationError: It is refused.
+        """
+        of_left, of_right = self.left.p[3], self.right.p[3]
+        if of_left and of_right and math.isclose(of_left, of_right, rel_tol=SAME_FOCAL):
+            raise CalibrationError(
+                f'both eyes have the right calibration: P[3] is {of_left:g} of the left and '
+                f'{of_right:g} of the right camera; expected 0 and a number below 0: give the '
+                'left camera its own'
+            )
+        if of_left == of_right == self.right.p[7] == 0 and self.left == self.right:
+            raise CalibrationError(
+                'both eyes have the left calibration: P[3] of the right camera is 0, a baseline '
+                'of 0 m; expected a number below 0: give the right camera its own, of both '
+                'calibrated together'
+            )
+
     def _check_projections(self) -> None:
         """Refuse projections whose rows do not correspond, or without a baseline.
 
@@ -224,6 +244,7 @@ class StereoRig:
             CalibrationError: They are refused.
         """
         left, right = self.left.p, self.right.p
+        self._check_eyes()
         if right[3] > 0 or left[3] != 0:
             raise CalibrationError(
                 f'P[3] is {left[3]:g} of the left and {right[3]:g} of the right camera; expected '

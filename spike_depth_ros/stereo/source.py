@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
 
-from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.calibration import Calibration, LastGood
 from spike_depth_ros.estimator import Observation
 from spike_depth_ros.stereo.pairing import PAIR_WAIT_S, WindowPair, WindowPairs
 from spike_depth_ros.stereo.rig import StereoRig
@@ -29,8 +30,7 @@ class PairSource:
         check: Called with a new rig; raises ValueError where it cannot be used.
 
     Attributes:
-        rig: Calibrations of both cameras; None: there is none that can be used.
-        problem_of_rig: Reason that there is no rig, one line; empty: there is one.
+        rigs: Calibrations of both cameras: the rig that they make.
         fills: As given.
         pairs: Pairs taken.
         alone: Left windows taken, for which the right camera has no planes.
@@ -45,16 +45,25 @@ class PairSource:
         pair_wait_s: float = PAIR_WAIT_S,
         check: Callable[[StereoRig], object] = lambda rig: None,
     ) -> None:
-        self.rig: StereoRig | None = None
-        self.problem_of_rig = ''
+        self.rigs = LastGood(self._make_rig)
         self.pairs = self.alone = 0
         self._left, self._right, self.fills = left, right, fills
         self._offset_s, self._pair_wait_s, self._check = offset_s, pair_wait_s, check
         self._rings: tuple[PlaneRing, PlaneRing] | None = None
         self._windows: WindowPairs | None = None
-        self._calibrations: tuple[Calibration, Calibration] | None = None
+        self._missing = ''
         self._right_info: Any = None
         self._single_since_s: float | None = None  # since when one stream alone has a ring
+
+    @property
+    def rig(self) -> StereoRig | None:
+        """Calibrations of both cameras; None: there is none that can be used."""
+        return self.rigs.made
+
+    @property
+    def problem_of_rig(self) -> str:
+        """Reason that there is no rig, or to refuse the newest calibrations; empty: none."""
+        return self._missing or self.rigs.problem
 
     @property
     def problem(self) -> str:
@@ -125,7 +134,11 @@ class PairSource:
         else:
             self.pairs += 1
         self._update_rig(pair)
-        return Observation(pair.left, pair.left.camera.fx_px, pair.right, self.rig)
+        left, rig = pair.left, self.rig
+        if rig is not None:  # which may be of an older message
+            camera = dataclasses.replace(left.camera, fx_px=rig.left.k[0], info=rig.left)
+            left = dataclasses.replace(left, camera=camera)
+        return Observation(left, left.camera.fx_px, pair.right, rig)
 
     def has_depth(self, observation: Observation) -> bool:
         """Return True if both cameras are calibrated, and the right window is there or filled."""
@@ -139,17 +152,11 @@ class PairSource:
         # Before the first pair, the newest one.
         infos = pair.left.camera.info, self._right_info or self._right.camera.info
         missing = [name for name, one in zip(('left', 'right'), infos, strict=True) if one is None]
-        if missing:
-            self.rig, self._calibrations = None, None
-            self.problem_of_rig = f'no {" and no ".join(missing)} camera_info: publish it'
-            return
-        calibrations = Calibration.from_message(infos[0]), Calibration.from_message(infos[1])
-        if calibrations == self._calibrations:
-            return
-        self._calibrations = calibrations
-        try:
-            rig = StereoRig(*calibrations)
-            self._check(rig)
-            self.rig, self.problem_of_rig = rig, ''
-        except ValueError as error:
-            self.rig, self.problem_of_rig = None, str(error)
+        self._missing = f'no {" and no ".join(missing)} camera_info: publish it' if missing else ''
+        if not missing:
+            self.rigs.update(*infos)
+
+    def _make_rig(self, left: Calibration, right: Calibration) -> StereoRig:
+        rig = StereoRig(left, right)
+        self._check(rig)
+        return rig

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from spike_depth_ros.calibration import CalibrationError, check_focal_lengths
+from spike_depth_ros.calibration import Calibration, CalibrationError, check_focal_lengths
 from spike_depth_ros.rectification import NewestLens, Rectification
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
@@ -107,8 +107,9 @@ class Ingest:
         packets_refused: Packets whose planes could not be counted, by reason.
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
         size_problem: Reason to ignore the size of the newest camera_info; empty if it is used.
-        camera_problem: Reason to ignore the newest camera_info for its matrix or distortion; empty
-            if it is used.
+        camera_problem: Reason to ignore the newest camera_info for a size of 0, its region, matrix
+            or distortion; empty if it is used.
+        cameras_refused: Messages of camera_info that were ignored for one of these reasons.
     """
 
     def __init__(
@@ -131,6 +132,8 @@ class Ingest:
         self._changed = changed
         self.size_problem = ''
         self.camera_problem = ''
+        self.cameras_refused = 0
+        self._cut = ''  # how the camera_info in use cuts pictures
         self._lens = NewestLens()
         self._rectification: Rectification | None = None
         # The newest packets, until a window was taken: the sensor size may change until then.
@@ -164,40 +167,49 @@ class Ingest:
         """Set sensor size, camera matrix and rectification of later packets.
 
         Both also apply to packets that waited for the size. Another size than before makes a new
-        ring, unless a window was taken from the old one.
+        ring, unless a window was taken from the old one. What cannot be used is counted, and the
+        camera stays as it was.
         """
-        size = (int(msg.height), int(msg.width))
-        if not all(size):
-            self._warn(
-                'camera_info', f'camera_info: size {msg.width}x{msg.height}; {UNKNOWN_SIZE}'
-            )
+        self.size_problem = self.camera_problem = ''
+        try:
+            given = Calibration.from_message(msg)
+        except CalibrationError as error:
+            stays = UNKNOWN_SIZE if self.size is None else 'the camera stays as it was'
+            self.camera_problem = f'camera_info: {error}; {stays}'
+            self._refuse_camera(self.camera_problem)
             return
-        self.size_problem = ''
+        size = (given.height, given.width)
         if self.geometry is not None and size != self.size and not self._give_up_size(size):
             self.size_problem = (
-                f'camera_info: size {msg.width}x{msg.height}, expected {self.geometry} as '
+                f'camera_info: size {given.size_text}, expected {self.geometry} as '
                 'before: ignored; restart the node if the camera changed'
             )
-            self._warn('camera_info', self.size_problem)
+            self._refuse_camera(self.size_problem)
             return
-        self.camera_problem = problem_of_matrix(msg) or self._find_rectification(msg)
+        self.camera_problem = problem_of_matrix(given) or self._find_rectification(given)
         if self.camera_problem:
-            self._warn('camera_info', self.camera_problem)
+            self._refuse_camera(self.camera_problem)
+            if size != self.size:  # the camera of another size is not that of the planes
+                self.camera = Camera(self.camera.frame_id)
         else:
             lens = self._rectification
-            fx_px = float(msg.k[0]) or None if lens is None else lens.fx_px
+            fx_px = given.k[0] or None if lens is None else lens.fx_px
             self.camera = Camera(self.camera.frame_id, fx_px, msg, lens)
-        self.size = size
+        self.size, self._cut = size, given.cut
         if self.geometry is None:
             waiting = [*self._waiting]
             self._waiting.clear()
             for packet in waiting:
                 self._read(packet.msg, packet.lost_by)
 
-    def _find_rectification(self, msg: CameraInfoMessage) -> str:
+    def _refuse_camera(self, text: str) -> None:
+        self.cameras_refused += 1
+        self._warn('camera_info', text)
+
+    def _find_rectification(self, given: Calibration) -> str:
         """Find the rectification of a camera; return the reason to refuse it, or nothing."""
         try:
-            self._rectification = self._lens.update(msg) if self.settings.rectify else None
+            self._rectification = self._lens.update(given) if self.settings.rectify else None
         except CalibrationError as error:
             return f'camera_info: {error}, or set rectify to false; the camera stays as it was'
         return ''
@@ -235,8 +247,9 @@ class Ingest:
         self._read(msg, lost_by)
 
     def _read(self, msg: ImageMessage, lost_by: LostBy) -> None:
-        if msg.header.frame_id != self.camera.frame_id:
-            self.camera = dataclasses.replace(self.camera, frame_id=msg.header.frame_id)
+        frame_id = msg.header.frame_id.lstrip('/')  # tf2 takes none that begins with a slash
+        if frame_id != self.camera.frame_id:
+            self.camera = dataclasses.replace(self.camera, frame_id=frame_id)
         if self.size is None:
             if len(self._waiting) == MAX_WAITING_PACKETS:
                 self._refuse('unknown sensor size', UNKNOWN_SIZE)
@@ -245,7 +258,7 @@ class Ingest:
         try:
             chunk = chunk_from_msg(msg, *self.size)
         except PacketError as error:
-            self._refuse('format', str(error))
+            self._refuse('format', f'{error}{self._cut and f" ({self._cut})"}')
             return
         arrival = self._append(_Packet(msg, lost_by, self.camera, chunk), chunk)
         if arrival in ARRIVAL_WARNINGS:
@@ -329,9 +342,9 @@ class Ingest:
         self._warn(reason, f'spikes: packet refused: {text}')
 
 
-def problem_of_matrix(msg: CameraInfoMessage) -> str:
+def problem_of_matrix(given: Calibration) -> str:
     """Return the reason to refuse a camera's matrix K; empty if it is valid."""
-    values = [float(value) for value in msg.k]
+    values = given.k
     if not (all(map(math.isfinite, values)) and values[0] >= 0 and values[4] >= 0):
         return (
             f'camera_info: focal lengths {values[0]:g} and {values[4]:g} in K, expected finite '

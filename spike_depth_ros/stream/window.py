@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
@@ -44,13 +46,19 @@ class Camera:
     info: Any = dataclasses.field(default=None, compare=False)
     rectification: Rectification | None = None
 
+    @functools.cached_property
+    def calibration(self) -> Calibration | None:
+        """Calibration of rectified pictures, or of the sensor; None: not received."""
+        if self.rectification is not None:
+            return self.rectification.rectified
+        return None if self.info is None else Calibration.from_message(self.info)
+
     @property
     def matrix(self) -> list[float] | None:
         """Matrix K of rectified pictures, or of the sensor, row by row; None: not calibrated."""
-        calibration = self.info if self.rectification is None else self.rectification.rectified
-        if self.fx_px is None or calibration is None:
+        if self.fx_px is None or self.calibration is None:
             return None
-        return [float(value) for value in calibration.k]
+        return [*self.calibration.k]
 
 
 UNKNOWN_CAMERA = Camera()

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import cut_cameras
+import cv2
 import lenses
 import numpy as np
 import pytest
@@ -335,6 +337,34 @@ def test_depth_through_a_fisheye_lens_is_as_good_as_through_none():
     assert distorted > rectified
 
 
+@pytest.mark.parametrize('name', cut_cameras.LENSES)
+@pytest.mark.parametrize('rotation', [None, ROTATED])
+def test_maps_are_those_of_opencv_whatever_the_number_of_coefficients(name, rotation):
+    lens = cut_cameras.LENSES[name]
+    if rotation is not None:
+        lens = dataclasses.replace(lens, r=rotation)
+    d = np.array(lens.d[:14] if lens.distortion_model != 'plumb_bob' else lens.d[:5])
+    r = np.eye(3) if rotation is None else np.array(rotation).reshape(3, 3)
+    k, p = np.array(lens.k).reshape(3, 3), np.array(lens.p).reshape(3, 4)
+    expected = cv2.initUndistortRectifyMap(k, d, r, p[:, :3], (WIDTH, HEIGHT), cv2.CV_32FC1)
+    for found, places in zip(Rectification(lens).sources(HEIGHT, WIDTH), expected, strict=True):
+        np.testing.assert_allclose(found, places, atol=1e-3, rtol=0)
+
+
+def test_a_thin_prism_is_used():
+    with_prism, without = (Rectification(cut_cameras.LENSES[name]) for name in ('12', '8'))
+    x, y = (
+        one - two
+        for one, two in zip(
+            with_prism.sources(HEIGHT, WIDTH), without.sources(HEIGHT, WIDTH), strict=True
+        )
+    )
+    # At a corner, by hand: fx (s1 r2 + s2 r4), fy (s3 r2 + s4 r4) of its ray.
+    r2 = (199.5 / 270) ** 2 + (124.5 / 270) ** 2
+    assert x[0, 0] == pytest.approx(300 * (0.004 * r2 - 0.002 * r2**2), abs=1e-3)
+    assert y[0, 0] == pytest.approx(300 * (0.003 * r2 + 0.001 * r2**2), abs=1e-3)
+
+
 # Bad calibrations
 
 
@@ -357,6 +387,26 @@ BAD = {
     'no model': (changed(distortion_model=''), "distortion model ''; expected one of plumb_bob"),
     'few coefficients': (changed(d=(0.1, 0.2)), 'D has 2 coefficients; expected 4 or 5'),
     'many coefficients': (changed(d=(0.1,) * 8), 'D has 8 coefficients; expected 4 or 5'),
+    'behind the fifth': (
+        changed(d=(-0.2, 0.05, 0, 0, 0, 0, 0, 1e-4)),
+        'D has 8 coefficients; expected 4 or 5 for plumb_bob, or zeros behind these',
+    ),
+    'nine coefficients': (
+        changed(distortion_model='rational_polynomial', d=(0.01,) * 9),
+        'D has 9 coefficients; expected 8 or 12 or 14 for rational_polynomial',
+    ),
+    'tilted across': (
+        changed(distortion_model='rational_polynomial', d=(*cut_cameras.PRISM, 0.01, 0.0)),
+        'D has a tilted sensor, 0.01 0 as its last coefficients; expected 0 and 0',
+    ),
+    'tilted down': (
+        changed(distortion_model='rational_polynomial', d=(*cut_cameras.PRISM, 0.0, -0.02)),
+        'D has a tilted sensor, 0 -0.02 as its last',
+    ),
+    'thin prism that folds': (
+        changed(distortion_model='rational_polynomial', d=(*(0.0,) * 8, 5.0, 0.0, 5.0, 0.0)),
+        'folds the image;',
+    ),
     'nan': (changed(d=(math.nan, 0, 0, 0, 0)), 'D is nan 0 0 0 0; expected finite numbers'),
     'inf in K': (changed(k=replaced(K, at2=math.inf)), 'expected finite numbers'),
     'huge': (changed(d=(1e200, 0, 0, 0, 0)), 'expected at most 1e'),

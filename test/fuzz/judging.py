@@ -30,6 +30,7 @@ TARGETS = {
     'convert': 'targets.conversions:TARGET',
     'calibration': 'targets.calibrations:CALIBRATION',
     'rectify': 'targets.rectify:RECTIFY',
+    'camera_info': 'targets.camera_infos:TARGET',
     'parameters': 'targets.parameters:PARAMETERS',
     'training_config': 'targets.training:CONFIG',
     'resume': 'targets.training:RESUME',

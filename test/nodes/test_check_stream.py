@@ -89,6 +89,20 @@ def test_an_unknown_sensor_size_is_found(processes, ros_node, spin, period_s):
     assert '2 problems' in output
 
 
+def test_a_frame_that_tf2_refuses_is_told(processes, tmp_path):
+    path = tmp_path / 'a.npz'
+    np.savez(path, width=80, rate_hz=20_000.0, K=K, packed=packing.pack(scene()))
+    processes.start('player', path, '--loop', '--speed', 0.1, '--frame-id', '/spike_camera')
+    status, output = processes.run('check_stream', '--duration', 6)
+    assert status == 1
+    lines = [line for line in output.splitlines() if 'PROBLEM' in line]
+    assert [line.split('correct')[0] for line in lines] == [
+        f"PROBLEM  frame      {topic} has frame_id '/spike_camera', which tf2 refuses for its "
+        "slash; expected 'spike_camera': "
+        for topic in ('camera_info', 'spikes')
+    ]
+
+
 def test_a_watched_stream_has_a_line_a_second(processes, tmp_path, spin):
     np.savez(tmp_path / 'a.npz', width=80, rate_hz=20_000.0, K=K, packed=packing.pack(scene()))
     processes.start('check_stream', '--watch')
@@ -191,12 +205,14 @@ def test_nobody_publishing_is_found_for_both(run_here):
     assert '3 problems' in output
 
 
-def pair_lines(capsys, right_info=None, **of_right):
+def pair_lines(capsys, right_info=None, left_info=None, **of_right):
     """What is said of a pair whose right camera is another one; the number of problems."""
     ingests = {eye: Ingest(StreamSettings(128, rectify=False), lambda *_: None) for eye in EYES}
     infos = {'left': camera_info(RIG.left), 'right': camera_info(RIG.right)}
     if right_info is not None:
         infos['right'] = right_info
+    if left_info is not None:
+        infos['left'] = left_info
     infos['right'].width = of_right.get('width', 64)
     check = PairCheck(*(SimpleNamespace(ingest=one) for one in ingests.values()))
     for eye, one in ingests.items():
@@ -219,7 +235,14 @@ def pair_lines(capsys, right_info=None, **of_right):
             'by one clock, or set right.offset_s',
         ),
         ({'offset_ns': 10**9}, 'do not overlap: right is 1.000 s ahead of left: '),
-        ({'right_info': camera_info(RIG.left)}, 'P[3] of the right camera is 0, a baseline of 0'),
+        (
+            {'right_info': camera_info(RIG.left)},
+            'both eyes have the left calibration: P[3] of the right camera is 0, a baseline of 0',
+        ),
+        (
+            {'left_info': camera_info(RIG.right)},
+            'PROBLEM  pair   rig        both eyes have the right calibration: P[3] is -51.6 of',
+        ),
         ({'right_info': CameraInfo(width=64, height=48)}, 'right camera is not calibrated'),
     ],
 )

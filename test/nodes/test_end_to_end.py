@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 
+import cut_cameras
 import numpy as np
 import pytest
 import rclpy
@@ -544,3 +545,18 @@ def test_ros_2_run_arguments_and_namespaces_work(processes, ros_node, spin):
     status, output = processes.run('depth', '--unknown', name='wrong')
     assert status == 2
     assert 'unrecognized arguments: --unknown' in output
+
+
+def test_depth_of_cut_pictures_lies_where_image_geometry_has_them(
+    processes, depth_node, listener, spin, tmp_path
+):
+    message = cut_cameras.camera_info(**cut_cameras.CUT['both'])
+    path = cut_cameras.bag(tmp_path / 'bag', message)
+    depth_node()
+    processes.start('player', path, '--loop', '--frame-id', '/spike_frame')
+    spin(lambda: listener.cameras and listener.depth, what='depth and its camera')
+    camera = listener.cameras[0]
+    assert camera.header.frame_id == listener.depth[0].header.frame_id == 'spike_frame'
+    assert (camera.binning_x, camera.binning_y, camera.roi) == (0, 0, CameraInfo().roi)
+    for found, expected in zip(cut_cameras.read(camera), cut_cameras.read(message), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -3,6 +3,7 @@
 """A bag becomes live topics again: the same planes, gaps, camera and truth, at times from now."""
 
 import bags
+import cut_cameras
 import numpy as np
 import pytest
 from depth_node import Heard
@@ -144,3 +145,27 @@ def test_a_bag_that_cannot_be_played_gets_one_line(run_here, tmp_path, messages,
     assert status == 1
     (line,) = output.strip().splitlines()
     assert text in line
+
+
+@pytest.mark.parametrize('name', ['binning', 'both'])
+def test_a_recorded_camera_info_is_repeated_as_it_is(play, spin, heard, tmp_path, name):
+    message = cut_cameras.camera_info(**cut_cameras.CUT[name])
+    message.roi.do_rectify = True
+    play(cut_cameras.bag(tmp_path / 'bag', message), '--speed', 0)
+    heard.wait(spin, packets=10)
+    assert len(chunks_of(heard)) == 10
+    found = heard.cameras[-1]
+    for field in ('width', 'height', 'binning_x', 'binning_y'):
+        assert getattr(found, field) == getattr(message, field)
+    for field in ('x_offset', 'y_offset', 'width', 'height', 'do_rectify'):
+        assert getattr(found.roi, field) == getattr(message.roi, field)
+    np.testing.assert_array_equal(found.k, message.k)
+    np.testing.assert_array_equal(found.p, message.p)
+
+
+def test_a_camera_info_that_does_not_fit_is_refused_by_name(run_here, tmp_path):
+    for name, (fields, words) in cut_cameras.DOES_NOT_FIT.items():
+        path = cut_cameras.bag(tmp_path / name, cut_cameras.camera_info(**fields))
+        status, output = run_here('player', path, '--wait', 0)
+        assert status == 1
+        assert words in output

@@ -191,6 +191,28 @@ def test_without_a_rig_only_pictures_are_published(stereo_node, cameras, heard, 
     assert not heard.pictures['left/image_rect']
 
 
+def test_one_bad_camera_info_does_not_end_depth(stereo_node, cameras, heard, spin):
+    stereo_node()
+    driver = cameras()
+    driver.send(4)
+    spin(lambda: len(heard.depth) == 2, what='depth before')
+    nan = dataclasses.replace(RIG.right, p=(*RIG.right.p[:3], np.nan, *RIG.right.p[4:]))
+    for bad, words in ((nan, 'expected finite numbers'), (RIG.left, 'the left calibration')):
+        driver.rig = Unchecked(RIG.left, bad)
+        before = len(heard.depth)
+        driver.send(4)
+        spin(lambda n=before: len(heard.depth) == n + 2, what='depth meanwhile')
+        spin(lambda w=words: heard.says('stereo', w), what='the warning')
+        assert heard.says('stereo', 'the last good calibration stays in use')
+        assert heard.status['stereo'].level == DiagnosticStatus.WARN
+    assert np.nanmedian(inner(array_from_msg(heard.depth[-1]))) == pytest.approx(TRUE_M, rel=0.02)
+    driver.rig = RIG
+    driver.send(4)
+    spin(lambda: len(heard.depth) == 8, what='depth after')
+    spin(lambda: not heard.says('stereo', 'stays in use'), what='no warning')
+    assert int(heard.values('stereo')['rigs_refused']) >= 2
+
+
 def test_without_camera_info_only_pictures_are_published(stereo_node, cameras, heard, spin):
     stereo_node(**SENSORS)
     cameras(rig=None).send(4)

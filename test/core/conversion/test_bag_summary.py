@@ -3,6 +3,7 @@
 """Tests of the summary of a bag."""
 
 import bags
+import cut_cameras
 import pytest
 
 from spike_depth_ros.bags.bag import BagError
@@ -75,3 +76,27 @@ def test_a_bag_without_spikes_or_camera_still_shows_its_topics(tmp_path):
 def test_an_uncalibrated_camera_is_named(tmp_path):
     bags.write(tmp_path / 'bag', bags.stream(200, fx=0))
     assert summarise(tmp_path / 'bag')['camera'] == 'not calibrated'
+
+
+@pytest.mark.parametrize('name', ['binning', 'region'])
+def test_a_camera_that_is_cut_is_that_of_its_pictures(tmp_path, name):
+    message = cut_cameras.camera_info(**cut_cameras.CUT[name])
+    found = summarise(cut_cameras.bag(tmp_path / 'bag', message))
+    k, _ = cut_cameras.read(message)
+    assert found['spikes']['size'] == f'{bags.WIDTH}x{bags.HEIGHT}'
+    camera = found['camera']
+    assert (camera['fx_px'], camera['fy_px']) == (k[0, 0], k[1, 1])
+    assert (
+        camera['cut']
+        == {
+            'binning': 'binning 3x3 of 144x96 pixels',
+            'region': 'region 48x32 at (320, 100) of 800x500 pixels',
+        }[name]
+    )
+
+
+@pytest.mark.parametrize('name', cut_cameras.DOES_NOT_FIT)
+def test_a_camera_that_does_not_fit_is_named(tmp_path, name):
+    fields, words = cut_cameras.DOES_NOT_FIT[name]
+    path = cut_cameras.bag(tmp_path / 'bag', cut_cameras.camera_info(**fields))
+    assert words in summarise(path)['spikes']

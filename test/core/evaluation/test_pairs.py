@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import math
 
 import bags
 import cv2
@@ -218,7 +219,10 @@ def test_a_camera_that_pauses_for_longer_than_the_ring_holds_is_no_error(tmp_pat
             'not one window: no plane rate fits the stamps of 40',
         ),
         ({'keep': lambda first: False}, 'no topic /right/spikes; it has /left/camera_info'),
-        ({'calibration': RIG.left}, 'P[3] of the right camera is 0, a baseline of 0 m'),
+        (
+            {'calibration': RIG.left},
+            'both eyes have the left calibration: P[3] of the right camera is 0, a baseline of 0',
+        ),
         (
             {'calibration': dataclasses.replace(RIG.right, k=(float('nan'),) * 9)},
             '/right/spikes has no calibration: camera_info: focal lengths nan and nan in K',
@@ -236,6 +240,58 @@ def test_what_makes_no_pair_is_one_line(tmp_path, spikes, of_right, words):
         replay(path)
     assert words in str(caught.value)
     assert '\n' not in str(caught.value)
+
+
+def test_the_right_calibration_at_both_eyes_is_told_as_that(tmp_path, spikes):
+    both = (stream(spikes, eye, calibration=RIG.right) for eye in EYES)
+    with pytest.raises(BagError, match='both eyes have the right calibration: P') as one:
+        replay(write(tmp_path / 'bag', *both))
+    assert 'give the left camera its own' in str(one.value)
+    assert 'exchange' not in str(one.value)
+
+
+def bad_cameras():
+    """Calibrations of an eye that make no rig with the other one."""
+    p = np.array(RIG.right.p)
+    return {
+        'nan in P': dataclasses.replace(RIG.right, p=(*p[:3], math.nan, *p[4:])),
+        'nan in K': dataclasses.replace(RIG.right, k=(math.nan,) * 9),
+        'no size': dataclasses.replace(RIG.right, width=0, height=0),
+        'damaged': dataclasses.replace(RIG.right, distortion_model='x', d=(0.5,) * 3),
+        'left one': RIG.left,
+    }
+
+
+@pytest.mark.parametrize('name', bad_cameras())
+@pytest.mark.parametrize('eye', EYES)
+@pytest.mark.usefixtures('without_page')
+def test_one_bad_camera_info_leaves_the_rig_as_it_was(tmp_path, spikes, name, eye):
+    bad = bags.lens_camera(bad_cameras()[name])
+    if name == 'left one' and eye == 'left':
+        bad = bags.lens_camera(RIG.right)
+    good = bags.lens_camera(getattr(RIG, eye))
+    topic = f'/{eye}/camera_info'
+    streams = [stream(spikes, one) for one in EYES]
+    # The first one is in use for at least a window.
+    later = [(topic, bags.START + at * bags.PERIOD, one) for at, one in ((110, bad), (300, good))]
+    path = write(tmp_path / 'bag', *streams, later)
+    samples = replay(path)[1]
+    assert starts(samples) == SAME
+    assert {id(sample.rig) for sample in samples} == {id(samples[0].rig)}
+    assert (
+        evaluate(path, tmp_path / 'out', '--stereo', '--fill', 'none', '--write-bag', 'mcap') == 0
+    )
+    cameras = [
+        decode(one.data, bags.CAMERA_INFO)
+        for one in Bag(tmp_path / 'out/bag').messages(['/depth/camera_info'])
+    ]
+    assert len(cameras) == len(SAME)
+    for camera in cameras:
+        np.testing.assert_array_equal(camera.p, RIG.left.p)
+    told = json.loads((tmp_path / 'out/metrics.json').read_text())['warnings']
+    assert len(told) == 1
+    assert 'camera_info: ' in told[0]
+    assert 'stays' in told[0]
 
 
 def test_a_calibration_that_changes_is_refused(tmp_path, spikes):

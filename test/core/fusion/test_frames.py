@@ -5,6 +5,7 @@
 import dataclasses
 
 import bags
+import cut_cameras
 import numpy as np
 import pytest
 
@@ -92,6 +93,47 @@ def test_frames_without_a_calibration_that_fits_are_refused(info, frame_info, wo
     assert made.refused == {'calibration': 1}
     assert words in made.problem
     assert [kind for kind, _ in told] == ['image calibration']
+
+
+@pytest.mark.parametrize('name', ['nan', 'size', 'region', 'zeros'])
+def test_one_bad_camera_info_of_frames_leaves_the_last_one(name):
+    made, told = frames()
+    made.on_image(bags.image(S, GREY, 'mono8'))
+    first = made.observe(window(S)).registration
+    bad = bags.camera(width=0, height=0) if name == 'size' else bags.camera()
+    if name == 'region':
+        bad.roi = cut_cameras.camera_info(region=(320, 0, 48, 32)).roi
+    elif name in ('nan', 'zeros'):
+        bad.k[:] = np.nan if name == 'nan' else 0.0
+    made.on_camera_info(bad)
+    for k in range(1, 4):
+        made.on_image(bags.image(S + k * 20 * MS, GREY, 'mono8'))
+        assert made.observe(window(S + k * 20 * MS)).registration is first
+    assert made.camera_problem.endswith('; the last good calibration stays in use')
+    assert made.refused['camera_info'] >= 1
+    assert {kind for kind, _ in told} == {'image camera_info'}
+    made.on_camera_info(bags.camera())
+    assert made.observe(window(S + 60 * MS)).registration is first
+    assert made.camera_problem == ''
+
+
+@pytest.mark.parametrize('name', sorted({*cut_cameras.CUT} - {'region'}))  # which is elsewhere
+def test_frames_that_are_cut_out_of_a_sensor_lie_where_image_geometry_has_them(name):
+    message = cut_cameras.camera_info(**cut_cameras.CUT[name])
+    made, _ = frames()
+    made.on_camera_info(message)
+    made.on_image(bags.image(S, GREY, 'mono8'))
+    k, _ = cut_cameras.read(message)
+    seen = bags.camera()
+    x, y = made.observe(window(S, seen)).registration.sources(bags.HEIGHT, bags.WIDTH)
+    ray_x = (np.arange(bags.WIDTH) - seen.k[2]) / seen.k[0]
+    ray_y = (np.arange(bags.HEIGHT) - seen.k[5]) / seen.k[4]
+    known = np.isfinite(x)
+    assert known.mean() > 0.1
+    columns = np.broadcast_to(k[0, 2] + k[0, 0] * ray_x, x.shape)
+    rows = np.broadcast_to((k[1, 2] + k[1, 1] * ray_y)[:, None], x.shape)
+    np.testing.assert_allclose(x[known], columns[known], atol=1e-3)
+    np.testing.assert_allclose(y[known], rows[known], atol=1e-3)
 
 
 def test_frames_off_the_spikes_are_refused_and_come_back_with_another_calibration():

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers of recorded spikes, and the samples made of them."""
 
+import re
 from importlib import resources
 
 import bags
+import cut_cameras
 import lenses
 import numpy as np
 import pytest
@@ -590,3 +592,33 @@ def test_a_real_recording_stands_upright(real_data):
     assert rate.shape == (240, 400)
     # The car is bright, at the bottom left; nothing is as bright above it.
     assert rate[150:, 100:250].mean() > 2 * rate[:80, 100:250].mean()
+
+
+class TestCutCameras:
+    """Bags whose pictures are cut out of a larger sensor."""
+
+    @pytest.mark.parametrize('name', cut_cameras.CUT)
+    def test_the_camera_is_that_of_the_pictures(self, tmp_path, name):
+        message = cut_cameras.camera_info(**cut_cameras.CUT[name])
+        cut_cameras.bag(tmp_path / 'bag', message)
+        (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))
+        k, _ = cut_cameras.read(message)
+        np.testing.assert_allclose(clip.camera, k, rtol=1e-12)
+        assert (clip.geometry.width, clip.geometry.height) == cut_cameras.SIZE
+
+    @pytest.mark.parametrize('name', cut_cameras.DOES_NOT_FIT)
+    def test_what_does_not_fit_is_refused_by_name(self, tmp_path, name):
+        fields, words = cut_cameras.DOES_NOT_FIT[name]
+        cut_cameras.bag(tmp_path / 'bag', cut_cameras.camera_info(**fields))
+        with pytest.raises(DataSetError, match=re.escape(words)) as caught:
+            readers.read('rosbag', str(tmp_path / 'bag'))
+        assert '\n' not in str(caught.value)
+
+    @pytest.mark.parametrize('name', cut_cameras.LENSES)
+    def test_lenses_of_other_numbers_of_coefficients_are_read(self, tmp_path, name):
+        lens = cut_cameras.LENSES[name]
+        record(tmp_path / 'bag', spikes(40), lens=lenses.lens(
+            lens.distortion_model, lens.d, fx=30.0, target=24.0, width=WIDTH, height=HEIGHT,
+        ))  # fmt: skip
+        (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))
+        assert clip.camera[0, 0] == 24.0

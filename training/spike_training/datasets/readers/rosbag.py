@@ -193,7 +193,8 @@ def _eye(reader: AnyReader, root: Path, spikes: str, camera_info: str, size: str
     topics = _streams(reader, root, spikes)
     infos = _topics(reader, camera_info, CAMERA_INFO, topics)
     geometry, calibration = _calibration(reader, infos, size)
-    bit_order, packets, refused = _packets(reader, topics[0], geometry)
+    cut = '' if calibration is None else calibration.cut
+    bit_order, packets, refused = _packets(reader, topics[0], geometry, cut)
     if not packets:
         files.check_share({'not a packet of planes': refused}, len(refused), str(root))
         raise DataSetError(f'{root}: topic {spikes} holds no packet, expected one or more')
@@ -526,7 +527,10 @@ def _calibration(
         DataSetError: Neither tells the size.
     """
     for _, message in _messages(reader, topics[:1]):
-        given = Calibration.from_message(message)
+        try:
+            given = Calibration.from_message(message)
+        except CalibrationError as error:
+            raise DataSetError(f'{topics[0]}: {error}') from error
         return Geometry(given.height, given.width), given
     if not size:
         raise DataSetError(
@@ -538,20 +542,29 @@ def _calibration(
 
 
 def _packets(
-    reader: AnyReader, topic: str, geometry: Geometry
+    reader: AnyReader, topic: str, geometry: Geometry, cut: str
 ) -> tuple[BitOrder, list[_Packet], list[str]]:
-    """Return bit order, packets in the order of their stamps, and names of invalid messages."""
+    """Return bit order, packets in the order of their stamps, and names of invalid messages.
+
+    Args:
+        reader: The bag.
+        topic: Topic of the stream.
+        geometry: Size of the sensor.
+        cut: How pictures are made of the full sensor; empty: they are it.
+    """
     where = f'{reader.paths[0]}: {topic}'
     packets, orders, frames, refused = [], set(), set(), []
     for recorded_ns, message in _messages(reader, [topic]):
         stamp = stamp_ns(message.header.stamp)
-        chunk = _chunk(message, geometry)
-        if chunk is None:
-            refused.append(f'{topic} at {stamp} ns')
+        try:
+            chunk = chunk_from_msg(message, geometry.height, geometry.width)
+        except PacketError as error:
+            why = f'{error} ({cut})' if cut else str(error)
+            refused.append(f'{topic} at {stamp} ns: {why}')
             continue
         packets.append(_Packet(recorded_ns, stamp, chunk.planes))
         orders.add(chunk.geometry.bit_order)
-        frames.add(message.header.frame_id)
+        frames.add(message.header.frame_id.lstrip('/'))
     if len(frames) > 1:
         raise DataSetError(
             f'{where}: packets of the frames {", ".join(sorted(map(repr, frames)))}: expected '

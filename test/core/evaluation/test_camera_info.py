@@ -1,0 +1,134 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``evaluate_bag``: cameras that are cut out of a sensor, and frames of tf1."""
+
+import json
+
+import bags
+import cut_cameras
+import lenses
+import numpy as np
+import pytest
+
+from spike_depth_ros.bags.bag import Bag, decode
+from spike_depth_ros.evaluation.command import main
+
+
+def evaluate(bag, out, *options):
+    return main([str(bag), '--out', str(out), '--device', 'cpu', '--threads', '1', *options])
+
+
+def published(out):
+    """Messages of depth/camera_info and depth/image of the written bag."""
+    found = {'/depth/camera_info': [], '/depth/image': []}
+    for message in Bag(out / 'bag').messages([*found]):
+        kind = bags.IMAGE if message.topic.endswith('image') else bags.CAMERA_INFO
+        found[message.topic].append(decode(message.data, kind))
+    return found.values()
+
+
+def check_uncut(message):
+    region = message.roi
+    assert (message.binning_x, message.binning_y) == (0, 0)
+    assert (region.x_offset, region.y_offset, region.width, region.height) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize('name', cut_cameras.CUT)
+def test_depth_lies_where_image_geometry_has_the_pictures(tmp_path, name):
+    message = cut_cameras.camera_info(**cut_cameras.CUT[name])
+    bag = cut_cameras.bag(tmp_path / 'bars', message, truths=[64])
+    assert evaluate(bag, tmp_path / 'out', '--write-bag', 'mcap') == 0
+    k, p = cut_cameras.read(message)
+    cameras, depths = published(tmp_path / 'out')
+    assert len(cameras) == len(depths) == 3
+    for camera in cameras:
+        check_uncut(camera)
+        assert (camera.width, camera.height) == cut_cameras.SIZE
+        for found, expected in zip(cut_cameras.read(camera), (k, p), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+    # Depth is of that focal length: as with a camera of the same K that is not cut.
+    own = cut_cameras.camera_info(k=k.ravel(), p=p.ravel())
+    alike = cut_cameras.bag(tmp_path / 'alike', own, truths=[64])
+    assert evaluate(alike, tmp_path / 'other', '--write-bag', 'mcap') == 0
+    _, expected = published(tmp_path / 'other')
+    for one, two in zip(depths, expected, strict=True):
+        np.testing.assert_array_equal(one.data, two.data)
+
+
+@pytest.mark.parametrize('name', cut_cameras.DOES_NOT_FIT)
+def test_what_does_not_fit_the_pictures_is_refused_by_name(tmp_path, name, capsys):
+    fields, words = cut_cameras.DOES_NOT_FIT[name]
+    bag = cut_cameras.bag(tmp_path / 'bars', cut_cameras.camera_info(**fields), truths=[64])
+    assert evaluate(bag, tmp_path / 'out') == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_a_lens_whose_pictures_are_a_region_is_rectified_as_that_part(tmp_path):
+    full = lenses.lens('plumb_bob', (-0.25, 0.06, 0.001, -0.002, 0.0))
+    x, y = 340, 200  # a corner, in which the lens bends most
+    message = cut_cameras.camera_info(
+        region=(x, y, *cut_cameras.SIZE), size=(full.width, full.height),
+        d=np.array(full.d), k=np.array(full.k), p=np.array(full.p),
+    )  # fmt: skip
+    bag = cut_cameras.bag(tmp_path / 'bars', message)
+    assert evaluate(bag, tmp_path / 'out', '--write-bag', 'mcap') == 0
+    cameras, depths = published(tmp_path / 'out')
+    _, p = cut_cameras.read(message)
+    check_uncut(cameras[0])
+    np.testing.assert_allclose(cut_cameras.read(cameras[0])[0], p[:, :3], rtol=1e-12)
+    # Depth is where the sensor has the ray of a pixel, by the formulas of the lens.
+    rays = lenses.rays_of(p[:, :3].ravel(), bags.HEIGHT, bags.WIDTH)
+    at = lenses.project(full, rays) - (x, y)
+    inside = ((at >= 0) & (at <= np.array(cut_cameras.SIZE) - 1)).all(axis=-1)
+    beyond = ((at < -1) | (at > cut_cameras.SIZE)).any(axis=-1)
+    depth = np.frombuffer(depths[0].data, np.float32).reshape(bags.HEIGHT, bags.WIDTH)
+    assert inside.any()
+    assert beyond.any()
+    assert np.isfinite(depth[inside]).all()
+    assert np.isnan(depth[beyond]).all()
+
+
+@pytest.mark.parametrize('name', cut_cameras.LENSES)
+def test_lenses_of_other_numbers_of_coefficients_are_rectified(tmp_path, name):
+    lens = lenses.lens(
+        cut_cameras.LENSES[name].distortion_model, cut_cameras.LENSES[name].d,
+        fx=40.0, target=36.0, width=bags.WIDTH, height=bags.HEIGHT,
+    )  # fmt: skip
+    bag = bags.write(tmp_path / 'bars', bags.stream(200, truths=[64], lens=lens))
+    assert evaluate(bag, tmp_path / 'out', '--write-bag', 'mcap') == 0
+    cameras, _ = published(tmp_path / 'out')
+    assert (cameras[0].k[0], any(cameras[0].d)) == (36.0, False)
+    assert json.loads((tmp_path / 'out/metrics.json').read_text())['warnings'] == []
+
+
+def test_a_frame_of_tf1_comes_without_its_slash(tmp_path):
+    messages = bags.stream(200)
+    for _, _, message in messages:
+        message.header = bags.header(
+            message.header.stamp.sec * 10**9 + message.header.stamp.nanosec, '/spike_frame'
+        )
+    bag = bags.write(tmp_path / 'bars', messages)
+    assert evaluate(bag, tmp_path / 'out', '--write-bag', 'mcap') == 0
+    for found in published(tmp_path / 'out'):
+        assert {one.header.frame_id for one in found} == {'spike_frame'}
+
+
+def test_one_bad_camera_info_leaves_the_camera_as_it_was_and_is_told(tmp_path):
+    nan, none = bags.camera(), bags.camera(width=0, height=0)
+    nan.k[0] = np.nan
+    outside = cut_cameras.camera_info(region=(320, 0, *cut_cameras.SIZE))
+    messages = bags.stream(600, truths=[64])
+    bad = zip((nan, none, outside), (140, 270, 400), strict=True)
+    messages += [('/camera_info', bags.START + at * bags.PERIOD, one) for one, at in bad]
+    bag = bags.write(tmp_path / 'bars', sorted(messages, key=lambda one: one[1]))
+    assert evaluate(bag, tmp_path / 'out', '--write-bag', 'mcap') == 0
+    cameras, depths = published(tmp_path / 'out')
+    assert [(one.k[0], one.width) for one in cameras] == [(bags.FX, bags.WIDTH)] * 4
+    bags.write(tmp_path / 'good', bags.stream(600, truths=[64]))
+    assert evaluate(tmp_path / 'good', tmp_path / 'other', '--write-bag', 'mcap') == 0
+    for one, two in zip(depths, list(published(tmp_path / 'other'))[1], strict=True):
+        np.testing.assert_array_equal(one.data, two.data)
+    (told,) = json.loads((tmp_path / 'out/metrics.json').read_text())['warnings']
+    assert told.startswith('camera_info: focal lengths nan and 40 in K')
+    assert told.endswith('the camera matrix stays as it was (3 times)')
