@@ -15,7 +15,11 @@ from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
-from spike_training.datasets.readers.recordings import dat_planes, parse_size
+from spike_training.datasets.readers.recordings import (
+    dat_planes,
+    padded_layout,
+    parse_size,
+)
 from spike_training.datasets.row_length import measure_row_bytes
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics
@@ -95,9 +99,9 @@ def open_recordings(path: Path, size: str, planes: int, info: DepthInfo) -> Spik
     files = sorted(path.rglob('*.dat')) if path.is_dir() else [path]
     if not all(file.is_file() for file in files) or not files:
         raise DataSetError(f'{path}: expected a .dat file, or a folder with some')
-    clips, row_bytes = [], measure_row_bytes(files, geometry)
+    clips, layout = [], padded_layout(geometry, measure_row_bytes(files, geometry))
     for file in files:
-        number, load_planes = dat_planes(file, geometry, row_bytes)
+        number, load_planes = dat_planes(file, layout)
         # The plane rate gives a window's duration, which is not used here.
         clips.append(SpikeClip(file.stem, geometry, number, 0.0, None, load_planes, (), ()))
     return SpikeSource(clips, planes, info.bins, info.multiple)
