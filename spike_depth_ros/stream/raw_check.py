@@ -55,6 +55,7 @@ A pixel that integrates fires in even steps: 0.05 to 0.5 over time. Pixels besid
 independently: 0.9 or more over rows and columns; less only where all of them start charged alike.
 """
 
+_ALIKE = 0.7  # correlation of columns of bytes beside each other, in a picture that shows it
 _PARTS = 4
 _SERIES_BYTES = 1 << 17
 _REPEATED = 128  # consecutive planes; in more, the picture moves
@@ -141,15 +142,21 @@ def check_parts(
         return None
     if other is not None:
         rows = _fit_rows(sizes, parts, other, layout)
+        of_size = _of_size(8 * other, rows, layout)
         for one in _alternatives(layout):
-            if (one.row_bytes, one.geometry.height) == (other, rows) and (
-                one.skip_columns < layout.skip_columns or _starts_with_head(parts[0], one)
-            ):
+            if (one.row_bytes, one.geometry.height) != (other, rows):
+                continue
+            head = one.skip_columns < layout.skip_columns or _starts_with_head(parts[0], one)
+            if head:
                 return _of_layout(one, layout)
+            if head is None:
+                also = f'{one.skip_columns} columns at the left of rows that are no pixels'
+                given = f'if there are {also}, try --skip-columns {one.skip_columns}'
+                of_size = dataclasses.replace(of_size, reason=f'{of_size.reason} ({given})')
         if rows == layout.geometry.height and other > row and not layout.skip_columns:
             padded = dataclasses.replace(layout, padding=layout.padding + other - row)
-            return dataclasses.replace(_of_size(8 * other, rows, layout), layout=padded)
-        return _of_size(8 * other, rows, layout)
+            return dataclasses.replace(of_size, layout=padded)
+        return of_size
     size = _other_size(parts[0], layout) if parts else None
     return None if size is None else _of_size(*size, layout)
 
@@ -384,11 +391,18 @@ def _halves(part: Bytes, plane_bytes: int) -> list[npt.NDArray[np.float32]]:
     return [bits[chosen[first::2]].mean(axis=0) for first in (0, 1)]
 
 
-def _starts_with_head(part: Bytes, layout: RawLayout) -> bool:
-    """Return True if the skipped columns of a layout do not go on into the picture beside them."""
+def _starts_with_head(part: Bytes, layout: RawLayout) -> bool | None:
+    """Return True if the skipped columns do not go on into the picture beside them; None: unknown.
+
+    Args:
+        part: Consecutive bytes as they are stored, which begin with a plane.
+        layout: A layout with skipped columns.
+    """
     row, head = layout.row_bytes, -(-layout.skip_columns // 8)
-    if row is None or len(part) < 4 * layout.plane_bytes:
-        return row is None
+    if row is None:
+        return True
+    if len(part) < 4 * layout.plane_bytes:
+        return None
     rows = part[: len(part) // row * row].reshape(-1, row)
     constant = [len(np.unique(some)) == 1 for some in (rows[:, :head], rows[:, -head:])]
     if constant[0] != constant[1]:  # padded at the right, or filled at the left
@@ -399,14 +413,19 @@ def _starts_with_head(part: Bytes, layout: RawLayout) -> bool:
     beside = (one[:, :-1] * two[:, 1:] + two[:, :-1] * one[:, 1:]).mean(axis=0) / 2
     alike = beside / np.maximum(spread[:-1] * spread[1:], 1e-6)
     left, right = float(alike[head - 1]), float(alike[row - head - 1])
-    return left < 0.5 * float(np.median(alike[head : row - head - 1])) and left <= right
+    inner = float(np.median(alike[head : row - head - 1]))
+    if inner < _ALIKE:
+        return None
+    return (
+        True if left < 0.5 * inner and left <= right else (False if left > 0.8 * inner else None)
+    )
 
 
 def _spread(block: npt.NDArray[np.uint8], axis: int) -> float:
     """Return how unevenly spikes lie along an axis: 1 at random, less in even steps."""
     # Of fewer than two spikes in a run, even steps look much as chance.
     share = max(float(block.mean()), 1e-3)
-    run = min(max(_RUN, math.ceil(2 / share)), min(block.shape) // 2)
+    run = min(max(_RUN, math.ceil(2 / share)), block.shape[axis] // 2)
     length = block.shape[axis] // run * run
     along = np.moveaxis(block, axis, 0)[:length]
     sums = along.reshape(-1, run, *along.shape[1:]).sum(axis=1, dtype=np.float32)
