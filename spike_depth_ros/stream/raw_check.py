@@ -62,6 +62,7 @@ _REPEATED = 128  # consecutive planes; in more, the picture moves
 _ROWS = 4096  # of a file, spread, whose padding is read
 _COMPARED_PLANES = 32  # by which two heights are compared
 _MIN_ROWS = 8  # of a plane
+_MAX_MARGIN = 256  # bytes, of planes of 512 rows
 _RUN = 32  # spikes of a pixel that are counted together
 _BLOCK = (512, 64, 256)  # planes, rows, columns of which they are counted
 _BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
@@ -273,39 +274,32 @@ def _begins_behind(path: Path, layout: RawLayout, head: int) -> bool | None:
     return False if stated > 2 * max(found, usual) else None
 
 
-def find_size(
-    data: Bytes, estimate: tuple[int, int] | None = None
-) -> tuple[int, int, bool] | None:
+def find_size(data: Bytes) -> tuple[int, int, bool] | None:
     """Find the size of raw planes by their bytes.
 
     Args:
         data: Consecutive bytes as they are stored.
-        estimate: That of :func:`.plane_layout`, if it is known.
 
     Returns:
         Columns, rows, and True if rows are not padded to whole bytes; None: undetermined.
     """
-    estimate = estimate or plane_layout(data[:LAYOUT_BYTES])
+    estimate = plane_layout(data[:LAYOUT_BYTES])
     if estimate is None:
         return None
     row, rows = estimate
-    best, length = 0.0, 0
+    bits, best, length = _BITS_SET[data], 0.0, 0
     # The estimate may be one of several planes, and be wrong by some rows.
     for planes in range(1, 9):
         middle = row * rows / planes
         if middle < row * _MIN_ROWS or (rows % planes and rows / planes < 32):
             break
         # Of rows that end within a byte, up to half a byte a row.
-        margin = row + math.ceil(rows / planes / 2)
+        margin = row + min(math.ceil(rows / planes / 2), _MAX_MARGIN)
         for one in range(round(middle) - margin, round(middle) + margin + 1):
-            few = [data[: _COMPARED_PLANES * one]]
-            repeat = plane_correlation(few, one)
-            if length > 1.5 * one:  # several planes repeat as well as one, in the same time
-                better = repeat > 0.8 * plane_correlation(few, length)
-                better = better and _repeat(few, one) > 0.9 * _repeat(few, length)
-            else:
-                better = repeat > best
-            if better:
+            few = bits[: _COMPARED_PLANES * one]
+            repeat = _pairs(few, one)
+            # Several planes repeat as well as one, in the same time.
+            if repeat > (0.9 * _pairs(few, length) if length > 1.5 * one else best):
                 best, length = repeat, one
     if best < CLEAR_REPEAT:
         return None
@@ -401,7 +395,7 @@ def _starts_with_head(part: Bytes, layout: RawLayout) -> bool | None:
     row, head = layout.row_bytes, -(-layout.skip_columns // 8)
     if row is None:
         return True
-    if len(part) < 4 * layout.plane_bytes:
+    if len(part) < 4 * layout.plane_bytes or row < 2 * head + 4:
         return None
     rows = part[: len(part) // row * row].reshape(-1, row)
     constant = [len(np.unique(some)) == 1 for some in (rows[:, :head], rows[:, -head:])]
@@ -516,22 +510,22 @@ def _are_padded(stored: Mapping[Path, int], layout: RawLayout) -> bool:
 
 
 def _other_size(data: Bytes, layout: RawLayout) -> tuple[int, int] | None:
-    """Return the size that bytes clearly repeat by in place of the stated one; None: it fits."""
-    estimate = plane_layout(data[:LAYOUT_BYTES])
-    if estimate is None or estimate[1] < _MIN_ROWS:
+    """Return the size of other rows of the stated length by which bytes repeat; None: it fits."""
+    estimate, height = plane_layout(data[:LAYOUT_BYTES]), layout.geometry.height
+    if estimate is None or estimate[0] != layout.row_bytes or estimate[1] < _MIN_ROWS:
         return None
-    height, each = layout.geometry.height, layout.plane_bytes
-    # Of small planes the estimate may be wrong by one row.
-    if estimate[0] == layout.row_bytes and abs(estimate[1] - height) < 2:
-        return None
-    found = find_size(data, estimate)
-    if found is None or found[2] or found[:2] == (8 * (layout.row_bytes or 0), height):
+    row, rows = estimate
+    # Of small planes the estimate may be wrong by one row, and it may be of several planes: pixels
+    # that fire in even steps repeat best after one step.
+    planes = max(1, round(rows / height))
+    if abs(rows - planes * height) < 2 and planes != 2:
         return None
     # Of few planes, in which a fast picture hardly moves, and as many bytes of either size.
-    other = found[0] // 8 * found[1]
-    few = [data[: _COMPARED_PLANES * max(other, each)]]
-    clear = plane_correlation(few, each) < PLANE_SHARE * plane_correlation(few, other)
-    return found[:2] if clear and _repeat(few, each) < _repeat(few, other) else None
+    few = [data[: _COMPARED_PLANES * max(row * rows, layout.plane_bytes)]]
+    other, stated = (plane_correlation(few, row * one) for one in (rows, height))
+    if stated > PLANE_SHARE * other or _repeat(few, row * height) > _repeat(few, row * rows):
+        return None
+    return 8 * row, rows
 
 
 def _repeat(parts: Sequence[Bytes], plane_bytes: int) -> float:
@@ -540,16 +534,20 @@ def _repeat(parts: Sequence[Bytes], plane_bytes: int) -> float:
     Unlike :func:`.plane_correlation` it does not depend on pixels that fire in every second plane.
     It is nearly as high where rows are right and planes are not.
     """
-    found = []
-    for part in parts:
-        planes = min(len(part) // plane_bytes, _REPEATED)
-        if planes < 4:
-            continue
-        bits = _BITS_SET[part[: planes * plane_bytes]].reshape(planes, plane_bytes)
-        means = bits.mean(axis=1, dtype=np.float64)
-        # Squares of the sum of planes less those of single planes: what is left is of pairs.
-        single = float(np.vdot(bits, bits)) - plane_bytes * float(np.vdot(means, means))
-        total = bits.sum(axis=0, dtype=np.float64) - means.sum()
-        pairs = (float(np.vdot(total, total)) - single) / (planes - 1)
-        found.append(pairs / (plane_bytes * planes * max(float(bits.var()), 1e-9)))
-    return float(np.mean(found)) if found else 0.0
+    few = [part[: _REPEATED * plane_bytes] for part in parts if len(part) >= 4 * plane_bytes]
+    return float(np.mean([_pairs(_BITS_SET[part], plane_bytes) for part in few])) if few else 0.0
+
+
+def _pairs(bits: npt.NDArray[np.float32], plane_bytes: int) -> float:
+    """Compute it of the spikes of each byte."""
+    planes = len(bits) // plane_bytes
+    if planes < 4:
+        return 0.0
+    stack = bits[: planes * plane_bytes].reshape(planes, plane_bytes)
+    means = stack.mean(axis=1)
+    # Squares of the sum of planes less those of single planes: what is left is of pairs.
+    single = float(np.vdot(stack, stack)) - plane_bytes * float(np.vdot(means, means))
+    total = stack.sum(axis=0) - means.sum()
+    pairs = (float(np.vdot(total, total)) - single) / (planes - 1)
+    variance = single + plane_bytes * planes * float(means.var())
+    return pairs / variance if variance > 0.0 else 0.0

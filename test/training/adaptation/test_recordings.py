@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import other_layouts
 import pytest
 from programs import run_program
 
@@ -220,6 +221,18 @@ def test_a_wrong_row_length_is_refused_with_the_size_that_fits(
     path = laid_out(moving_wall, tmp_path / 'other.dat', row_bytes, shift=shift)
     with pytest.raises(DataSetError, match=words):
         open_recordings([path], size, 400.0)
+
+
+@pytest.mark.parametrize(
+    ('write', 'option'),
+    [(other_layouts.whole, '--packing whole'), (other_layouts.with_head, '--skip-columns 16')],
+)
+def test_layouts_of_other_writers_are_refused_with_their_option(tmp_path, write, option):
+    data = write(other_layouts.scene())
+    path = tmp_path / 'a.dat'
+    path.write_bytes(data[: len(data) // 11440 * 11440])
+    with pytest.raises(DataSetError, match=f'by spike_convert, the first with {option}$'):
+        open_recordings([path], '346x260', 20.0)
 
 
 def test_a_row_length_that_planes_do_not_show_is_not_refused(tmp_path):
