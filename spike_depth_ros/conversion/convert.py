@@ -27,6 +27,7 @@ from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
 from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream.chunk import BitOrder
 from spike_depth_ros.stream.layout import raw_file_problem
 from spike_depth_ros.stream.plane_clock import PLANES_PER_PACKET
 from spike_depth_ros.stream.recording import (
@@ -37,6 +38,7 @@ from spike_depth_ros.stream.recording import (
     is_bag,
     open_recording,
 )
+from spike_depth_ros.stream.vidar import RowOrder
 
 SPARE_BYTES = 100_000_000
 """Free space that a conversion leaves on its disk, bytes."""
@@ -206,7 +208,8 @@ def _to_raw_file(options: argparse.Namespace) -> None:
         raise RecordingError(f'--out {out}: is a link or a device; expected a file to replace')
     if out.suffix in ('.npy', '.npz'):
         raise RecordingError(f'--out {out}: would be read as another format: expected .dat')
-    bit_order, row_order = options.bit_order or 'little', options.row_order or 'bottom_up'
+    bit_order: BitOrder = options.bit_order or 'little'
+    row_order: RowOrder = options.row_order or 'bottom_up'
     gaps = _gaps_file(out)
     if gaps.exists() and not options.overwrite:
         raise RecordingError(f'{gaps}: exists: choose another name, or add --overwrite')

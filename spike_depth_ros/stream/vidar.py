@@ -152,7 +152,9 @@ class _PlanesOfFile:
         chosen = self._stored[first]
         one = chosen.ndim == 1
         planes = self._layout.planes(chosen)
-        return cast(PackedPlanes, planes[(0 if one else slice(None), *others)])
+        where = (0 if one else slice(None), *others)
+        found: PackedPlanes = planes[where]
+        return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self[:], dtype)
