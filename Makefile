@@ -14,6 +14,9 @@ DEVICE ?=
 ALLOW_PARTIAL ?=
 ROW_ORDER ?=
 BIT_ORDER ?=
+PACKING ?=
+SKIP_COLUMNS ?=
+AXES ?=
 FX ?=
 CAMERA_INFO ?=
 CHECKPOINT ?=
@@ -52,6 +55,7 @@ help:  ## This list
 	@echo '  make demo STREAM=my.dat SIZE=400x250 RATE=20000 OUT=demo_out   your own recording'
 	@echo '  make demo STREAM=... FX=400          its focal length in pixels, or CAMERA_INFO=camera.yaml; also'
 	@echo '                                       ROW_ORDER=top_down, BIT_ORDER=big, CHECKPOINT=my.safetensors'
+	@echo '                                       PACKING=whole, SKIP_COLUMNS=16, AXES=hwt: other layouts of a file'
 	@echo '  make demo SPEED=0.5                  at half the rate, for a machine that cannot keep up; also'
 	@echo '                                       SECONDS=20, DEVICE=cuda, ALLOW_PARTIAL=1 (a file that ends early)'
 	@echo '  make demo VIEW=1                     also in the viewer of Rerun, as spike_view (docs/view.md)'
@@ -64,6 +68,7 @@ demo: environment $(if $(VIEW),view-environment)  ## Depth from a stream through
 		$(if $(RATE),--rate '$(RATE)') $(if $(SPEED),--speed '$(SPEED)') $(if $(ROW_ORDER),--row-order '$(ROW_ORDER)') \
 		$(if $(BIT_ORDER),--bit-order '$(BIT_ORDER)') $(if $(FX),--fx '$(FX)') $(if $(CAMERA_INFO),--camera-info '$(CAMERA_INFO)') \
 		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(DEVICE),--device '$(DEVICE)') \
+		$(if $(PACKING),--packing '$(PACKING)') $(if $(SKIP_COLUMNS),--skip-columns '$(SKIP_COLUMNS)') $(if $(AXES),--axes '$(AXES)') \
 		$(if $(ALLOW_PARTIAL),--allow-partial) $(if $(VIEW),--view '$(VIEW_VENV)/bin/spike_view') --out '$(OUT)'
 
 test: check complete-environment  ## The linters and all tests but those that take long by nature

@@ -77,7 +77,8 @@ class Panel(NamedTuple):
 
 def read(folder: Path) -> dict[str, tuple[np.ndarray, int]]:
     """Recordings as unpacked planes, and how many times their light changes in 100 planes."""
-    car = vidar.read_dat(folder / 'spikes' / 'vidar_car_400x250.dat', Geometry(250, 400))
+    layout = vidar.RawLayout(Geometry(250, 400))
+    car = vidar.read_dat(folder / 'spikes' / 'vidar_car_400x250.dat', layout)
     with np.load(folder / 'spikes' / 'uhsr.npz') as archive:
         # The picture fills these rows and columns.
         uhsr = np.ascontiguousarray(archive['spk'][:, 13:237, 13:237])

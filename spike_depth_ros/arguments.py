@@ -6,10 +6,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from spike_depth_ros.backends import check_threads
 from spike_depth_ros.calibration import FX_RANGE, is_focal_length
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
+from spike_depth_ros.stream.vidar import MAX_SKIPPED
+
+LAYOUT_OPTIONS = (
+    'bit_order', 'row_order', 'packing', 'skip_columns', 'axes', 'allow_partial',
+)  # fmt: skip
+"""Options of :func:`add_recording_options` that files with a layout of their own refuse."""
 
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -90,6 +97,11 @@ def count(text: str) -> int:
     return value
 
 
+def columns(text: str) -> int:
+    """Parse a number of columns to leave out."""
+    return int(within(0, MAX_SKIPPED, str(int(text))))
+
+
 def thread_count(text: str) -> int:
     """Parse a number of CPU threads; 0: all cores."""
     value = int(text)
@@ -124,7 +136,31 @@ def add_recording_options(parser: argparse._ActionsContainer) -> None:
         choices=('bottom_up', 'top_down'),
         help='of a raw file or pipe: which row comes first. Default: bottom_up, as of Vidar',
     )
+    add(
+        '--packing',
+        choices=('rows', 'whole'),
+        help='of a raw file or pipe: each row begins with a new byte (rows), or only each plane '
+        '(whole: rows are not padded). Default: rows',
+    )
+    add(
+        '--skip-columns',
+        type=columns,
+        metavar='N',
+        help='columns at the left of each stored row that are no pixels, and not of --size: 16 '
+        'where rows of 416 hold 400 pixels. Of a raw file, a pipe or an unpacked array',
+    )
+    add(
+        '--axes',
+        choices=('thw', 'hwt'),
+        help='of an unpacked array, or the bits of a raw file: planes, rows, columns (thw), or '
+        'rows, columns, planes (hwt). Default: those that fit --size, else thw',
+    )
     add('--allow-partial', action='store_true', help='take a raw file that was cut within a plane')
+
+
+def recording_layout(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of :func:`add_recording_options` that ``open_recording`` takes."""
+    return {name: getattr(options, name) for name in ('size', *LAYOUT_OPTIONS)}
 
 
 def add_camera_options(parser: argparse._ActionsContainer) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spike_depth_ros.arguments import LAYOUT_OPTIONS, recording_layout
 from spike_depth_ros.bags.bag import Bag
 from spike_depth_ros.calibration import Calibration, read_calibration
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
@@ -22,7 +23,7 @@ from spike_depth_ros.stream.window import Camera, ReferencePlane, Window, refere
 DEFAULT_RATE_HZ = 20_000.0
 """Plane rate of a file that does not hold it, planes a second."""
 
-_OF_FILES = ('bit_order', 'row_order', 'allow_partial', 'camera_info', 'fx')
+_OF_FILES = (*LAYOUT_OPTIONS, 'camera_info', 'fx')
 _OF_BAGS = ('topic',)
 
 
@@ -77,13 +78,7 @@ class RecordedWindows:
             )
             self._windows = self._of_bag(bag, self._replay)
             return
-        recording = open_recording(
-            options.recording,
-            options.size,
-            options.bit_order,
-            options.row_order,
-            options.allow_partial,
-        )
+        recording = open_recording(options.recording, **recording_layout(options))
         if len(recording.planes) < planes:
             raise RecordingError(
                 f'{options.recording}: {len(recording.planes)} planes; expected at least '

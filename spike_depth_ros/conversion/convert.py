@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rosbags.rosbag2 import WriterError
 
+from spike_depth_ros.arguments import LAYOUT_OPTIONS, recording_layout
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.bags.writing import check_replaceable, replace_bag
 from spike_depth_ros.calibration import Calibration, CalibrationError
@@ -28,6 +29,7 @@ from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
 from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream.chunk import BitOrder
 from spike_depth_ros.stream.layout import raw_file_problem
 from spike_depth_ros.stream.plane_clock import PLANES_PER_PACKET
 from spike_depth_ros.stream.recording import (
@@ -37,8 +39,8 @@ from spike_depth_ros.stream.recording import (
     TrueDepth,
     is_bag,
     open_recording,
-    raw_layout,
 )
+from spike_depth_ros.stream.vidar import RowOrder
 
 SPARE_BYTES = 100_000_000
 """Free space that a conversion leaves on its disk, bytes."""
@@ -46,7 +48,8 @@ SPARE_BYTES = 100_000_000
 _OF_PAIRS = ('right', 'baseline', 'right_camera_info')
 _OF_FILES = (
     *('camera_info', 'fx', 'depth', 'depth_along', 'planes_per_packet', 'storage'),
-    *('allow_partial', *_OF_PAIRS),
+    *(name for name in LAYOUT_OPTIONS if name not in ('bit_order', 'row_order')),
+    *_OF_PAIRS,
 )
 _OF_BAGS = ('topic', 'allow_gaps')
 
@@ -146,8 +149,7 @@ def _recordings(options: argparse.Namespace) -> list[Recording]:
     """
 
     def opened(path: Path, eye: Eye = 'left') -> Recording:
-        layout = options.size, options.bit_order, options.row_order, options.allow_partial
-        recording = open_recording(path, *layout, eye)
+        recording = open_recording(path, eye=eye, **recording_layout(options))
         if problem := raw_file_problem(path, recording):
             print(f'warning: {printable(problem)}', file=sys.stderr)
         return recording
@@ -226,7 +228,8 @@ def _to_raw_file(options: argparse.Namespace) -> None:
         raise RecordingError(f'--out {out}: is a link or a device; expected a file to replace')
     if out.suffix in ('.npy', '.npz'):
         raise RecordingError(f'--out {out}: would be read as another format: expected .dat')
-    bit_order, row_order = raw_layout(options.bit_order, options.row_order)
+    bit_order: BitOrder = options.bit_order or 'little'
+    row_order: RowOrder = options.row_order or 'bottom_up'
     gaps = _gaps_file(out)
     if gaps.exists() and not options.overwrite:
         raise RecordingError(f'{gaps}: exists: choose another name, or add --overwrite')

@@ -24,10 +24,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spike_depth_ros.arguments import (
+    LAYOUT_OPTIONS,
     DefaultsFormatter,
     add_camera_options,
     add_recording_options,
     positive,
+    recording_layout,
 )
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
@@ -47,7 +49,7 @@ SAMPLES = {
 }
 """Shipped streams, and their titles in pictures."""
 
-PLAYER_OPTIONS = ('bit_order', 'row_order', 'camera_info', 'fx')
+PLAYER_OPTIONS = (*LAYOUT_OPTIONS, 'camera_info', 'fx')
 """Options that are passed on to the player."""
 
 NODE_WITHIN_S = 30.0
@@ -177,10 +179,12 @@ class Demo:
         if options.size:
             arguments += ['--size', f'{options.size[0]}x{options.size[1]}']
         for name in PLAYER_OPTIONS:
-            if (value := getattr(options, name)) is not None:
-                arguments += [f'--{name.replace("_", "-")}', str(value)]
-        if options.allow_partial:
-            arguments.append('--allow-partial')
+            value = getattr(options, name)
+            if value is not None and value is not False:
+                arguments += [
+                    f'--{name.replace("_", "-")}',
+                    *([] if value is True else [str(value)]),
+                ]
         return arguments
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -263,9 +267,11 @@ def _stop(*children: subprocess.Popen[bytes]) -> None:
 def _layout_of(path: Path, recording: Recording) -> str:
     """Check size and bit order of a recording; return one line."""
     if problem := raw_file_problem(path, recording):
-        option, value = problem.split()[-2:]  # --size 400x250, as make demo takes it
-        name = option.removeprefix('--').replace('-', '_').upper()
-        return f'warning: {problem} (make demo ... {name}={value})'
+        given = problem.rpartition(': try ')[2].split()  # --size 400x250, as make demo takes it
+        names = [name.removeprefix('--').replace('-', '_').upper() for name in given[::2]]
+        made = ' '.join(map('='.join, zip(names, given[1::2], strict=False)))
+        how = f' (make demo ... {made})' if ': try ' in problem else ''
+        return f'warning: {problem}{how}'
     geometry = recording.geometry
     fits, _ = check_bit_order(recording)
     text = 'fits the picture' if fits else 'cannot be checked on this picture'
@@ -278,13 +284,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     if own:
         options.stream = process.asset(f'{options.sample}.npz')
     try:
-        recording = open_recording(
-            options.stream,
-            options.size,
-            options.bit_order,
-            options.row_order,
-            options.allow_partial,
-        )
+        recording = open_recording(options.stream, **recording_layout(options))
         if recording.truth is not None:
             collections.deque(recording.truth.checked(), maxlen=0)
         if not own:

@@ -99,8 +99,7 @@ class SpikePlayer(Node):
     def play(self) -> int:
         """Publish the whole stream at its rate; return the exit status."""
         shared_memory.warn(self.get_logger().warning)
-        for text in self._source.warnings:
-            self.get_logger().warning(text)
+        self._warn()
         self._wait_for_subscriber()
         if self._source.pipe is not None:
             self._wait_for_writer(self._source.pipe)
@@ -116,12 +115,19 @@ class SpikePlayer(Node):
                     self._publish_truth(item)
                 else:
                     self._publish_frame(item)
+                self._warn()
                 if not rclpy.ok():
                     break
         except (TruncatedError, BagError, OSError) as error:
             problem = one_line(error)
         problem = problem or '; '.join(self._source.damage)
+        self._warn()
         return 1 if self._finish(time.monotonic() - self._started_s, problem) else 0
+
+    def _warn(self) -> None:
+        """Log what the user was not told yet."""
+        while self._source.warnings:
+            self.get_logger().warning(self._source.warnings.pop(0))
 
     def _publish_when_due(self, packet: Packet) -> None:
         """Publish a packet at the time of its last plane, as a camera would."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
+from spike_depth_ros.arguments import LAYOUT_OPTIONS
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.evaluation.frames import FrameTopics, choose_frames
@@ -48,7 +49,7 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
     Raises:
         process.UserError: It cannot be played.
     """
-    for name in ('rate', 'planes_per_packet', 'bit_order', 'row_order', 'allow_partial'):
+    for name in ('rate', 'planes_per_packet', *LAYOUT_OPTIONS):
         if getattr(options, name):
             raise process.UserError(
                 f'{path}: --{name.replace("_", "-")} does not apply to a bag, whose packets are '

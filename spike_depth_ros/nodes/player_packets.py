@@ -76,7 +76,8 @@ class Source:
         has_truth: True if items may be true depth.
         frames: Camera info of frames that items may be; None: there are none.
         damage: Parts that could not be read so far, one line each.
-        warnings: What the user should know before the start, one line each.
+        warnings: What the user should know and was not told yet, one line each; of a pipe, more
+            may come while it plays.
     """
 
     items: Iterator[Item]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sensor_msgs.msg import CameraInfo
 
+from spike_depth_ros.arguments import recording_layout
 from spike_depth_ros.calibration import Calibration, read_calibration
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import (
@@ -29,8 +30,8 @@ from spike_depth_ros.nodes.player_packets import (
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
-from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
-from spike_depth_ros.stream.layout import raw_file_problem
+from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_depth_ros.stream.layout import PipeCheck, raw_file_problem
 from spike_depth_ros.stream.plane_clock import (
     FRAME_ID,
     PLANES_PER_PACKET,
@@ -46,6 +47,8 @@ from spike_depth_ros.stream.recording import (
     raw_layout,
     read_pipe,
 )
+
+_OF_PIPES = ('size', 'bit_order', 'row_order', 'packing', 'skip_columns')
 
 
 def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
@@ -175,8 +178,7 @@ def _open_files(paths: Sequence[Path], options: argparse.Namespace) -> Source:
     """Open the file of one camera or of two, or those of a left and a right one."""
 
     def open_eye(path: Path, eye: Eye = 'left') -> Recording:
-        layout = options.size, options.bit_order, options.row_order, options.allow_partial
-        return open_recording(path, *layout, eye)
+        return open_recording(path, eye=eye, **recording_layout(options))
 
     recordings = [open_eye(path) for path in paths]
     if len(paths) == 1 and recordings[0].baseline_m is not None:
@@ -240,9 +242,12 @@ def _open_pipe(options: argparse.Namespace, keep_going: Callable[[], bool]) -> S
         raise process.UserError(
             'the sensor size of a pipe is unknown; give it, for example --size 400x250'
         )
-    width, height = options.size
-    bit_order, row_order = raw_layout(options.bit_order, options.row_order)
-    geometry = Geometry(height, width, bit_order)
+    if options.axes == 'hwt':
+        raise process.UserError(
+            f'{options.source}: is a pipe, which has one plane after another: leave out --axes hwt'
+        )
+    given = recording_layout(options)
+    layout = raw_layout(**{name: given[name] for name in _OF_PIPES})
     if options.rate is None:
         raise _unknown_rate(options.source)
     if options.source != '-':
@@ -252,11 +257,13 @@ def _open_pipe(options: argparse.Namespace, keep_going: Callable[[], bool]) -> S
     else:
         raise process.UserError('standard input is closed; pipe the planes into it')
     size = options.planes_per_packet or PLANES_PER_PACKET
-    blocks = read_pipe(pipe, geometry, size, row_order, keep_going)
-    camera = camera_info_from_matrix(None, width, height)
+    check = PipeCheck(layout)
+    blocks = read_pipe(pipe, layout, size, keep_going, check.look)
+    camera = camera_info_from_matrix(None, *options.size)
     camera.header.frame_id = FRAME_ID
     items = _counted(([block] for block in blocks), options.rate)
-    return Source(items, geometry, options.rate, [camera], pipe=pipe)
+    warnings = check.warnings
+    return Source(items, layout.geometry, options.rate, [camera], pipe=pipe, warnings=warnings)
 
 
 def _unknown_rate(name: str) -> process.UserError:

@@ -1,27 +1,25 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stated sensor size and bit order of planes, compared with the planes themselves."""
+"""Stated layout and bit order of planes, compared with the planes themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.health import (
     LAYOUT_BYTES,
-    PLANE_SHARE,
     bit_order_fits,
     bit_order_misfit,
-    find_row_bytes,
     plane_correlation,
-    plane_layout,
 )
+from spike_depth_ros.stream.raw_check import axes_fit, check_files, check_parts, head_problem
 from spike_depth_ros.stream.recording import Recording
+from spike_depth_ros.stream.vidar import RawLayout
 
 CHECKED_PLANES = 256
 """Planes whose bit order is checked, in at most :data:`CHECKED_BYTES`."""
@@ -33,16 +31,12 @@ FLIP = 'flip is_bigendian in the publisher'
 """Remedy for messages of the other bit order."""
 
 
-_COMPARED_PLANES = 32  # by which two heights are compared
-_MIN_ROWS = 8  # of a plane
-
-
 def raw_file_problem(path: Path, recording: Recording) -> str:
-    """Return what is clearly wrong with the stated size or bit order of a raw file.
+    """Return what is clearly wrong with the stated layout of a raw file, or the axes of an array.
 
     Args:
         path: The file.
-        recording: Its planes, opened by the stated size; other files than raw ones know theirs.
+        recording: Its planes, opened by the stated layout; other files than raw ones know theirs.
 
     Returns:
         One line with the option to try; empty: they fit, or there is too little structure to know.
@@ -51,20 +45,31 @@ def raw_file_problem(path: Path, recording: Recording) -> str:
         vidar.TruncatedError: The file was cut.
         OSError: It cannot be read.
     """
-    geometry = recording.geometry
-    if recording.part is None:
-        return ''
-    size = _other_size([np.fromfile(path, np.uint8, LAYOUT_BYTES)], geometry)
-    if size is not None:
-        return (
-            f'{path}: its bytes repeat as in planes of {size[0]}x{size[1]} pixels, not '
-            f'{geometry.width}x{geometry.height}: try --size {size[0]}x{size[1]}'
-        )
+    geometry, layout = recording.geometry, recording.layout
+    if layout is None:
+        doubt = axes_problem(recording)
+        return f'{doubt}: try --axes hwt' if doubt else ''
+    found = check_files([path], layout)
+    if found is not None:
+        return f'{path}: its {found}'
+    if head := head_problem(path, layout):
+        return f'{path}: {head}'
     fits, misfit = check_bit_order(recording)
     if fits is not False:
         return ''
     other = 'big' if geometry.bit_order == 'little' else 'little'
     return f'{path}: {stripes(misfit)}: try --bit-order {other}'
+
+
+def axes_problem(recording: Recording) -> str:
+    """Return why the axes that were assumed of an array are likely ``hwt``; empty: they fit."""
+    planes, geometry = recording.planes, recording.geometry
+    if not recording.assumed or axes_fit(planes, geometry) is not False:
+        return ''
+    return (
+        f'{recording.assumed}: {len(planes)} planes of {geometry.width}x{geometry.height} were '
+        'read, and the spikes are those of an array [height, width, planes]'
+    )
 
 
 def message_problem(planes: PackedPlanes, geometry: Geometry) -> str:
@@ -78,17 +83,56 @@ def message_problem(planes: PackedPlanes, geometry: Geometry) -> str:
         One line with what to correct; empty as :func:`raw_file_problem`.
     """
     few = planes[: -(-LAYOUT_BYTES // geometry.plane_bytes)]
+    found = {}
     # A file's rows from the bottom may have been reversed by a wrong size.
-    orders = (np.ascontiguousarray(one).reshape(-1) for one in (few, few[:, ::-1]))
-    size = _other_size(orders, geometry)
-    if size is not None:
+    for order in (few, few[:, ::-1]):
+        data = np.ascontiguousarray(order).reshape(-1)
+        if (other := check_parts([data], RawLayout(geometry))) is not None:
+            found[plane_correlation([data], other.layout.plane_bytes)] = other
+    if found:
         return (
-            f'spikes: their bytes repeat as in planes of {size[0]}x{size[1]} pixels, not '
-            f'{geometry.width}x{geometry.height} as in their messages: correct width, step and '
-            'camera_info of the camera driver'
+            f'spikes: their {found[max(found)].reason} as in their messages: correct width, step '
+            'and camera_info of the camera driver'
         )
     fits, misfit = check_bit_order(Recording(planes, geometry))
     return '' if fits is not False else f'spikes: {stripes(misfit)}: {FLIP}'
+
+
+class PipeCheck:
+    """Comparison of the stated layout of a pipe with its first bytes, beside the stream.
+
+    Args:
+        layout: The stated layout.
+
+    Attributes:
+        warnings: What is clearly wrong, one line; comes from another thread.
+    """
+
+    def __init__(self, layout: RawLayout) -> None:
+        self.warnings: list[str] = []
+        self._layout, self._seen = layout, bytearray()
+        self._wanted = max(LAYOUT_BYTES, 8 * layout.plane_bytes)
+        self._thread: threading.Thread | None = None
+
+    def look(self, block: bytes | bytearray) -> None:
+        """Take the next bytes; of those at the beginning a thread makes the comparison.
+
+        Args:
+            block: Whole planes; none: the stream is over, and the comparison is waited for.
+        """
+        if self._thread is None:
+            self._seen += block
+            if block and len(self._seen) < self._wanted:
+                return
+            self._thread = threading.Thread(target=self._check, daemon=True)
+            self._thread.start()
+        if not block:
+            self._thread.join()
+
+    def _check(self) -> None:
+        found = check_parts([np.frombuffer(self._seen, np.uint8)], self._layout)
+        if found is not None:
+            self.warnings.append(f'the stream: its {found}')
 
 
 def check_bit_order(recording: Recording) -> tuple[bool | None, float]:
@@ -113,29 +157,3 @@ def stripes(misfit: float) -> str:
     return (
         f'the picture has 8-pixel stripes ({misfit:.1f} times rougher than with the other order)'
     )
-
-
-def _other_size(
-    sequences: Iterable[npt.NDArray[np.uint8]], geometry: Geometry
-) -> tuple[int, int] | None:
-    """Return the size that bytes clearly repeat by in place of the stated one; None: it fits."""
-    found: dict[tuple[int, int], float] = {}
-    for data in sequences:
-        layout = plane_layout(data)
-        if layout is None or layout[1] < _MIN_ROWS:
-            continue
-        row_bytes, rows = layout
-        # Of small planes the estimate may be wrong by one row.
-        if row_bytes == geometry.row_bytes and abs(rows - geometry.height) < 2:
-            return None
-        # Of few planes, in which a fast picture hardly moves, and as many bytes of either size.
-        few = [data[: _COMPARED_PLANES * max(row_bytes * rows, geometry.plane_bytes)]]
-        repeats = plane_correlation(few, row_bytes * rows)
-        if row_bytes != geometry.row_bytes:
-            likely = find_row_bytes([data], geometry.row_bytes, geometry.plane_bytes)
-            clear = likely == row_bytes
-        else:
-            clear = plane_correlation(few, geometry.plane_bytes) < PLANE_SHARE * repeats
-        if clear:
-            found[8 * row_bytes, rows] = repeats
-    return max(found, key=found.__getitem__) if found else None

@@ -11,7 +11,7 @@ import math
 import os
 import select
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
 
@@ -23,8 +23,8 @@ from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
-from spike_depth_ros.stream.health import LAYOUT_BYTES, plane_layout
-from spike_depth_ros.stream.vidar import RowOrder
+from spike_depth_ros.stream.raw_check import likely_size, rest_problem
+from spike_depth_ros.stream.vidar import Axes, Packing, RawLayout, RowOrder
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6
 """Valid plane rates of a recording, planes a second."""
@@ -95,6 +95,8 @@ class Recording:
             point of their camera matrices.
         part: Function that reads planes from a first one up to before a last one from a raw file,
             which may be cut meanwhile; None: all planes are in memory.
+        layout: Layout of the raw file; None: it is none, or in memory.
+        assumed: Name of an array whose axes were assumed to be ``thw``; empty: there is none.
     """
 
     planes: PackedPlanes
@@ -105,6 +107,8 @@ class Recording:
     relative_depth: TrueDepth | None = None
     baseline_m: float | None = None
     part: Callable[[int, int], PackedPlanes] | None = None
+    layout: RawLayout | None = None
+    assumed: str = ''
 
     def read(self, first: int, stop: int) -> PackedPlanes:
         """Return planes from a first one up to before a last one.
@@ -131,6 +135,9 @@ def open_recording(
     row_order: RowOrder | None = None,
     allow_partial: bool = False,
     eye: Eye = 'left',
+    packing: Packing | None = None,
+    skip_columns: int | None = None,
+    axes: Axes | None = None,
 ) -> Recording:
     """Open a recording by its suffix.
 
@@ -147,6 +154,11 @@ def open_recording(
         row_order: Row order of a raw file; None: ``bottom_up``.
         allow_partial: Leave out an incomplete last plane of a raw file.
         eye: Eye of an archive of two.
+        packing: Packing of a raw file; None: ``rows``.
+        skip_columns: Columns at the left of each row of a raw file or an unpacked stream that are
+            no pixels; ``size`` is without them. None: 0.
+        axes: Axes of an unpacked stream, or of the bits of a raw file; None: those that fit
+            ``size``, else ``thw``.
 
     Raises:
         RecordingError: Missing, unreadable, of another size or not a spike stream, or it has no
@@ -162,22 +174,23 @@ def open_recording(
     if not path.exists():
         raise RecordingError(f'{path}: no such file')
     if path.suffix in ('.npy', '.npz'):
-        _refuse_options(path, bit_order, row_order, allow_partial)
+        _refuse_options(path, bit_order, row_order, allow_partial, packing)
+    unpacked = _Unpacked(size, skip_columns or 0, axes)
     try:
         if path.suffix == '.npz':
-            recording = _open_npz(path, eye)
+            recording = _open_npz(path, eye, unpacked)
         elif eye == 'right':
             raise RecordingError(f'{path}: has one eye; expected an archive of two, .npz')
         elif path.suffix == '.npy':
-            recording = _open_npy(path)
+            recording = _open_npy(path, unpacked)
         elif size is None:
             raise RecordingError(
                 f'{path}: the sensor size of a raw recording is unknown; give it, '
                 f'for example --size 400x250{_likely_size(path)}'
             )
         else:
-            bit_order, row_order = raw_layout(bit_order, row_order)
-            return _open_raw(path, Geometry(size[1], size[0], bit_order), row_order, allow_partial)
+            layout = raw_layout(size, bit_order, row_order, packing, skip_columns)
+            return _open_raw(path, layout, axes, allow_partial)
     except (OSError, ValueError) as error:
         # One line, also with names and texts of a damaged file.
         reason = ' '.join(str(error).removeprefix(f'{path}: ').split())
@@ -191,32 +204,60 @@ def open_recording(
 
 
 def raw_layout(
-    bit_order: BitOrder | None, row_order: RowOrder | None
-) -> tuple[BitOrder, RowOrder]:
-    """Return the layout of a raw file or pipe; None: that of Vidar."""
-    return bit_order or 'little', row_order or 'bottom_up'
+    size: tuple[int, int],
+    bit_order: BitOrder | None = None,
+    row_order: RowOrder | None = None,
+    packing: Packing | None = None,
+    skip_columns: int | None = None,
+) -> RawLayout:
+    """Return the layout of a raw file or pipe, by default that of Vidar.
+
+    Args:
+        size: Sensor (width, height) in pixels.
+        bit_order: As for :func:`open_recording`.
+        row_order: As there.
+        packing: As there.
+        skip_columns: As there.
+
+    Raises:
+        ValueError: The size or the number of skipped columns is out of range.
+    """
+    geometry = Geometry(size[1], size[0], bit_order or 'little')
+    return RawLayout(geometry, row_order or 'bottom_up', packing or 'rows', skip_columns or 0)
 
 
-def _open_raw(
-    path: Path, geometry: Geometry, row_order: RowOrder, allow_partial: bool
-) -> Recording:
+def _open_raw(path: Path, layout: RawLayout, axes: Axes | None, allow_partial: bool) -> Recording:
+    if axes == 'hwt':
+        if layout.row_bytes is not None and layout.columns % 8:
+            # Bits of one pixel after another have no rows to pad.
+            layout = dataclasses.replace(layout, packing='whole')
+        return Recording(vidar.read_series(path, layout), layout.geometry)
     try:
-        planes = vidar.read_dat(path, geometry, row_order, allow_partial)
+        planes = vidar.read_dat(path, layout, allow_partial)
     except vidar.TruncatedError as error:
-        raise vidar.TruncatedError(f'{error}{_likely_size(path)}') from error
-    part = functools.partial(vidar.read_part, path, geometry, row_order)
-    return Recording(planes, geometry, part=part)
+        raise vidar.TruncatedError(f'{error}{rest_problem(path, layout)}') from error
+    part = functools.partial(vidar.read_part, path, layout)
+    return Recording(planes, layout.geometry, part=part, layout=layout)
 
 
 def _refuse_options(
-    path: Path, bit_order: BitOrder | None, row_order: RowOrder | None, allow_partial: bool
+    path: Path,
+    bit_order: BitOrder | None,
+    row_order: RowOrder | None,
+    allow_partial: bool,
+    packing: Packing | None,
 ) -> None:
     """Refuse options of raw files for one with a layout of its own.
 
     Raises:
         RecordingError: One is given.
     """
-    layout = {'bit-order': bit_order, 'row-order': row_order, 'allow-partial': allow_partial}
+    layout = {
+        'bit-order': bit_order,
+        'row-order': row_order,
+        'allow-partial': allow_partial,
+        'packing': packing,
+    }
     if given := [name for name, value in layout.items() if value]:
         raise RecordingError(
             f'{path}: has a layout of its own; expected a raw file with --{given[0]}: leave it out'
@@ -225,10 +266,7 @@ def _refuse_options(
 
 def _likely_size(path: Path) -> str:
     """Return what the bytes of a raw file tell of its sensor size; empty: nothing."""
-    if not path.is_file():  # a pipe would be waited for
-        return ''
-    layout = plane_layout(np.fromfile(path, np.uint8, LAYOUT_BYTES))
-    return f' (its bytes repeat as in planes of {8 * layout[0]}x{layout[1]})' if layout else ''
+    return likely_size(path) if path.is_file() else ''  # a pipe would be waited for
 
 
 class ByteStream(Protocol):
@@ -267,20 +305,20 @@ class WaitingPipe:
 
 def read_pipe(
     stream: ByteStream,
-    geometry: Geometry,
+    layout: RawLayout,
     planes: int,
-    row_order: RowOrder = 'bottom_up',
     keep_going: Callable[[], bool] = lambda: True,
+    look: Callable[[bytes | bytearray], object] = lambda _: None,
 ) -> Iterator[PackedPlanes]:
     """Yield raw packed planes from a pipe, a socket file or standard input, block by block.
 
     Args:
         stream: Binary stream; ends the iteration at its end.
-        geometry: Sensor size and bit order.
+        layout: Layout of the planes.
         planes: Planes in a block, at least 1; the last block may hold fewer.
-        row_order: First row of a plane, see :data:`~spike_depth_ros.stream.vidar.RowOrder`.
         keep_going: Called while the stream has no bytes; False ends the iteration, without the
             incomplete block.
+        look: Called with the bytes of each block, and with none at the end of the stream.
 
     Yields:
         ``[planes, height, row_bytes]`` uint8, top row first.
@@ -288,7 +326,7 @@ def read_pipe(
     Raises:
         vidar.TruncatedError: The stream ended within a plane; the whole planes were yielded.
     """
-    wanted = planes * geometry.plane_bytes
+    wanted, each = planes * layout.plane_bytes, layout.plane_bytes
     while True:
         block = bytearray()
         while len(block) < wanted:
@@ -300,15 +338,16 @@ def read_pipe(
             if not piece:
                 break
             block += piece
-        whole, rest = divmod(len(block), geometry.plane_bytes)
+        whole, rest = divmod(len(block), each)
         if whole:
-            data = np.frombuffer(block, np.uint8, whole * geometry.plane_bytes)
-            shaped = data.reshape(whole, geometry.height, geometry.row_bytes)
-            yield vidar.upright(shaped, row_order)
+            look(block)
+            yield layout.planes(np.frombuffer(block, np.uint8, whole * each))
+        if len(block) < wanted:
+            look(b'')
         if rest:
             raise vidar.TruncatedError(
-                f'the stream ended within a plane: {rest} of {geometry.plane_bytes} bytes '
-                f'({geometry.width}x{geometry.height}) were left over; check the sensor size'
+                f'the stream ended within a plane: {rest} of {each} bytes ({layout}) were left '
+                'over; check the sensor size'
             )
         if len(block) < wanted:
             return
@@ -384,21 +423,41 @@ def damage(path: Path, name: str = '') -> Iterator[None]:
         ) from error
 
 
-def _open_npy(path: Path) -> Recording:
+@dataclasses.dataclass(frozen=True)
+class _Unpacked:
+    """Options of an unpacked stream, see :func:`open_recording`."""
+
+    size: tuple[int, int] | None
+    skip_columns: int
+    axes: Axes | None
+
+    def refuse(self, path: Path) -> None:
+        """Refuse options of unpacked streams for packed planes."""
+        given = {'skip-columns': self.skip_columns, 'axes': self.axes}
+        if names := [name for name, value in given.items() if value]:
+            raise RecordingError(
+                f'{path}: holds packed planes beside their width; expected one unpacked array '
+                f'with --{names[0]}: leave it out'
+            )
+
+
+def _open_npy(path: Path, options: _Unpacked) -> Recording:
     if zipfile.is_zipfile(path):
         raise RecordingError(f'{path}: holds an archive; expected one array (or the suffix .npz)')
     with damage(path):
         spikes = NpyFile(path)
-    return _unpacked(spikes, str(path))
+    return _unpacked(spikes, str(path), options)
 
 
-def _open_npz(path: Path, eye: Eye) -> Recording:
+def _open_npz(path: Path, eye: Eye, options: _Unpacked) -> Recording:
     with damage(path):
         archive = np.load(path, mmap_mode='r', allow_pickle=False)  # archives are not mapped
     if isinstance(archive, np.ndarray):
         raise RecordingError(f'{path}: holds one array; expected an archive (or the suffix .npy)')
     with archive:
         shapes = _check_archive(archive, path)
+        if {'packed', 'packed_right'} & {*archive.files}:
+            options.refuse(path)
         if 'packed_right' in archive.files:
             return _open_pair(archive, path, eye, shapes)
         if eye == 'right':
@@ -414,7 +473,7 @@ def _open_npz(path: Path, eye: Eye) -> Recording:
                 f'{path}: holds {", ".join(archive.files) or "nothing"}; expected "packed" with '
                 '"width", or exactly one array [planes, height, width] of 0 and 1'
             )
-        return _unpacked(_array(archive, streams[0], path), f'{path}: {streams[0]}')
+        return _unpacked(_array(archive, streams[0], path), f'{path}: {streams[0]}', options)
 
 
 def _check_archive(archive: Any, path: Path) -> dict[str, tuple[int, ...]]:
@@ -585,19 +644,26 @@ def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Pat
     return TrueDepth(resolved, planes.astype(np.int64))
 
 
-def _unpacked(spikes: npt.NDArray[Any] | NpyFile, name: str) -> Recording:
+def _unpacked(spikes: npt.NDArray[Any] | NpyFile, name: str, options: _Unpacked) -> Recording:
     if len(spikes.shape) != 3 or 0 in spikes.shape or spikes.dtype.kind not in 'bui':
         raise RecordingError(
             f'{name}: {spikes.dtype} {list(spikes.shape)}; expected [planes, height, width] of '
             '0 and 1 (bool or integers)'
         )
-    planes, height, width = spikes.shape
+    axes = options.axes or _axes_by_size(spikes.shape, options)
+    if axes == 'hwt' or (isinstance(spikes, NpyFile) and spikes.is_fortran):
+        whole = spikes.read(0, spikes.shape[0]) if isinstance(spikes, NpyFile) else spikes
+        spikes = np.moveaxis(whole, 2, 0) if axes == 'hwt' else whole
+    planes, height, columns = spikes.shape
+    width = columns - options.skip_columns
+    if width < 1:
+        raise RecordingError(
+            f'{name}: {columns} columns; expected more than --skip-columns {options.skip_columns}'
+        )
     geometry = Geometry(height, width)
-    if isinstance(spikes, NpyFile) and spikes.is_fortran:
-        spikes = spikes.read(0, planes)
     packed = np.empty((planes, height, geometry.row_bytes), np.uint8)
     # In blocks, so that the memory of packing does not grow with the recording.
-    step = max(1, _BLOCK_BYTES // (height * width))
+    step = max(1, _BLOCK_BYTES // (height * columns))
     for first in range(0, planes, step):
         stop = first + step
         block = spikes.read(first, stop) if isinstance(spikes, NpyFile) else spikes[first:stop]
@@ -606,5 +672,17 @@ def _unpacked(spikes: npt.NDArray[Any] | NpyFile, name: str) -> Recording:
                 f'{name}: values {block.min()} to {block.max()}; expected 0 and 1 '
                 '(grey frames become spikes by simulation, not by playing them)'
             )
-        packed[first : first + step] = packing.pack(block)
-    return Recording(packed, geometry)
+        packed[first : first + step] = packing.pack(block[:, :, options.skip_columns :])
+    # Of a cube any axis may be time; else they are given, or decided by the size.
+    cube = planes == height == columns
+    assumed = options.axes is None and (options.size is None or cube)
+    return Recording(packed, geometry, assumed=name if assumed else '')
+
+
+def _axes_by_size(shape: Sequence[int], options: _Unpacked) -> Axes:
+    """Return the axes of an array by the sensor size that is given; without one, ``thw``."""
+    if options.size is None:
+        return 'thw'
+    width, height = options.size
+    stored = (height, width + options.skip_columns)
+    return 'hwt' if tuple(shape[:2]) == stored != tuple(shape[1:]) else 'thw'

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spike_depth_ros.arguments import (
+    LAYOUT_OPTIONS,
     DefaultsFormatter,
     add_camera_options,
     add_recording_options,
@@ -27,8 +28,7 @@ GET_RERUN = (
 )
 
 RECORDING_OPTIONS = (
-    'checkpoint', 'topic', 'every', 'size', 'rate', 'bit_order', 'row_order', 'allow_partial',
-    'camera_info', 'fx',
+    'checkpoint', 'topic', 'every', 'size', 'rate', *LAYOUT_OPTIONS, 'camera_info', 'fx',
 )  # fmt: skip
 """Options that only recordings have."""
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import other_layouts
 import pytest
 from PIL import Image
 from programs import wait_until
@@ -259,6 +260,29 @@ def test_a_wrong_sensor_size_is_named_before_anything_starts(run_here, tmp_path,
     )
     assert output.splitlines()[0] == warning
     assert not (out / 'depth.log').exists()
+
+
+@pytest.mark.parametrize(
+    ('write', 'option', 'variable'),
+    [
+        (other_layouts.whole, '--packing whole', 'PACKING=whole'),
+        (other_layouts.with_head, '--skip-columns 16', 'SKIP_COLUMNS=16'),
+    ],
+)
+def test_another_layout_is_told_before_anything_starts_and_read(
+    run_here, tmp_path, write, option, variable
+):
+    path = tmp_path / 'a.dat'
+    path.write_bytes(write(other_layouts.scene()))
+    given = ('--stream', path, '--size', '346x260', '--out', tmp_path / 'out')
+    status, output = run_here('demo', *given, '--allow-partial')  # without a rate nothing starts
+    assert status == 1
+    assert output.splitlines()[0].endswith(f': try {option} (make demo ... {variable})')
+    status, output = run_here('demo', *given, *option.split())
+    assert status == 1
+    first, second = output.splitlines()
+    assert first == 'a.dat: 346x260 pixels; bit order little fits the picture'
+    assert 'the plane rate is not in the recording' in second
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import numpy as np
+import other_layouts
 import pytest
 from depth_node import Heard
 from programs import wait_until
@@ -203,3 +204,52 @@ def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
     np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
     assert 0.004 < json.loads(report.read_text())['seconds'] < 0.5
     assert others.read_text() == 'mine'  # a link laid out for the unfinished report
+
+
+LAYOUTS = {
+    'whole': (other_layouts.whole, '--packing whole'),
+    'head': (other_layouts.with_head, '--skip-columns 16'),
+}
+
+
+@pytest.mark.parametrize('writer', LAYOUTS)
+@pytest.mark.parametrize('where', ['file', 'pipe'])
+def test_a_layout_that_fits_by_chance_is_told_and_its_option_plays_it(
+    processes, spin, heard, tmp_path, where, writer
+):
+    scene = other_layouts.scene()
+    write, option = LAYOUTS[writer]
+    path = tmp_path / 'a.dat'
+    path.write_bytes(write(scene))
+    given = ('--size', '346x260', '--rate', 20_000)
+
+    def played(name, *options):
+        source = path if where == 'file' else '-'
+        with path.open('rb') as stdin:
+            player = processes.start('player', source, *given, *options, name=name, stdin=stdin)
+            spin(lambda: player.poll() is not None, what='the end of the player')
+        return player.returncode, processes.log(name)
+
+    with path.open('r+b') as file:
+        file.truncate(path.stat().st_size // 11440 * 11440)
+    status, log = played('wrong', '--wait', 0)
+    assert status == 0
+    assert log.count('its bytes repeat as in planes of 346x260') == 1
+    assert f': try {option}\n' in log
+    path.write_bytes(write(scene))
+    heard.packets.clear()
+    status, log = played('right', *option.split())
+    assert status == 0
+    assert 'repeat as in' not in log
+    heard.wait(spin, packets=3)
+    planes = np.concatenate([chunk_from_msg(msg, 260, 346).data for msg in heard.packets])
+    np.testing.assert_array_equal(
+        np.unpackbits(planes, axis=2, bitorder='little')[..., :346], scene
+    )
+
+
+def test_a_pipe_has_no_other_axes(run_here):
+    given = ('-', '--size', '13x5', '--rate', 20_000, '--axes', 'hwt')
+    status, output = run_here('player', *given)
+    assert status == 1
+    assert 'is a pipe, which has one plane after another: leave out --axes hwt' in output

@@ -19,7 +19,7 @@ from spike_depth_ros.stream.recording import (
     open_recording,
     read_pipe,
 )
-from spike_depth_ros.stream.vidar import TruncatedError, read_dat
+from spike_depth_ros.stream.vidar import RawLayout, TruncatedError
 
 
 def spikes(planes=11, height=5, width=13, seed=0):
@@ -67,10 +67,10 @@ def test_a_truncated_dat_names_both_numbers_and_the_remedy(tmp_path):
     path = tmp_path / 'cut.dat'
     path.write_bytes(as_dat(spikes())[:-3])
     with pytest.raises(
-        TruncatedError,
+        RecordingError,
         match=r'107 bytes are 10 planes of 10 bytes \(13x5\) and 7 .*--allow-partial',
     ):
-        read_dat(path, Geometry(5, 13))
+        open_recording(path, (13, 5))
     assert len(open_recording(path, (13, 5), allow_partial=True).planes) == 10
     with pytest.raises(RecordingError, match='107 bytes are less than one plane of 12500 bytes'):
         open_recording(path, (400, 250))
@@ -417,13 +417,13 @@ class Trickle(io.RawIOBase):
 
 def test_a_pipe_is_cut_into_blocks_of_whole_planes():
     stream = spikes()
-    blocks = list(read_pipe(Trickle(as_dat(stream)), Geometry(5, 13), planes=4))
+    blocks = list(read_pipe(Trickle(as_dat(stream)), RawLayout(Geometry(5, 13)), planes=4))
     assert [len(b) for b in blocks] == [4, 4, 3]
     np.testing.assert_array_equal(packing.unpack(np.concatenate(blocks), 13), stream)
 
 
 def test_a_pipe_that_ends_within_a_plane_gives_the_whole_planes_first():
-    blocks = read_pipe(io.BytesIO(as_dat(spikes())[:-3]), Geometry(5, 13), planes=4)
+    blocks = read_pipe(io.BytesIO(as_dat(spikes())[:-3]), RawLayout(Geometry(5, 13)), planes=4)
     assert [len(next(blocks)) for _ in range(3)] == [4, 4, 2]
     with pytest.raises(TruncatedError, match='7 of 10 bytes'):
         next(blocks)
@@ -438,7 +438,9 @@ def test_a_silent_pipe_ends_when_asked_to(tmp_path):
     with path.open('wb', buffering=0) as writer:
         writer.write(data[:45])
         asked = iter([True, True, False])
-        blocks = list(read_pipe(pipe, Geometry(5, 13), 4, keep_going=lambda: next(asked)))
+        blocks = list(
+            read_pipe(pipe, RawLayout(Geometry(5, 13)), 4, keep_going=lambda: next(asked))
+        )
         assert [len(b) for b in blocks] == [4]
         assert next(asked, None) is None
         assert pipe.read(10) is None

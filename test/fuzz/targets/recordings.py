@@ -19,7 +19,7 @@ from spike_depth_ros.nodes.player_packets import Packet
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import RecordingError, read_pipe
-from spike_depth_ros.stream.vidar import TruncatedError
+from spike_depth_ros.stream.vidar import RawLayout, TruncatedError
 
 WIDTH, HEIGHT, PLANES = 13, 5, 24
 ROW_BYTES = 2
@@ -144,7 +144,7 @@ def _use_pipe(data: bytes, options: Any) -> None:
     width, height = options.size
     planes = 0
     try:
-        for block in read_pipe(io.BytesIO(data), Geometry(height, width), 7):
+        for block in read_pipe(io.BytesIO(data), RawLayout(Geometry(height, width)), 7):
             planes += len(block)
     except TruncatedError as error:
         raise RecordingError(str(error)) from error

@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import other_layouts
 import pytest
 from programs import run_program
 
@@ -206,12 +207,12 @@ def test_files_of_one_camera_share_the_padding(moving_wall, tmp_path):
 @pytest.mark.parametrize(
     ('row_bytes', 'shift', 'size', 'words'),
     [
-        (10, 0, '96x64', 'rows of 10 bytes, 80 pixels, expected 12 bytes .* try --size 80x64'),
-        (12, 0, '112x64', 'rows of 12 bytes, 96 pixels, expected 14 bytes .* try --size 96x64'),
-        (12, 0, '80x64', 'rows of 12 bytes, 96 pixels, expected 10 bytes .* try --size 96x64'),
+        (10, 0, '96x64', 'planes of 80x64 pixels, not 96x64: try --size 80x64$'),
+        (12, 0, '112x64', 'planes of 96x64 pixels, not 112x64: try --size 96x64$'),
+        (12, 0, '80x64', 'planes of 96x64 pixels, not 80x64.*: try --size 96x64$'),
         # Not at the end of the rows: which columns belong to the sensor is not known.
-        (15, 2, '96x64', 'rows of 15 bytes, 120 pixels, expected 12 bytes .* --size 120x64'),
-        (14, 0, '96x60', 'rows of 14 bytes, 112 pixels, expected 12 bytes .* --size 112x'),
+        (15, 2, '96x64', 'planes of 120x64 pixels, not 96x64.*: try --size 120x64$'),
+        (14, 0, '96x60', 'planes of 112x.* pixels, not 96x60: try --size 112x'),
     ],
 )
 def test_a_wrong_row_length_is_refused_with_the_size_that_fits(
@@ -220,6 +221,18 @@ def test_a_wrong_row_length_is_refused_with_the_size_that_fits(
     path = laid_out(moving_wall, tmp_path / 'other.dat', row_bytes, shift=shift)
     with pytest.raises(DataSetError, match=words):
         open_recordings([path], size, 400.0)
+
+
+@pytest.mark.parametrize(
+    ('write', 'option'),
+    [(other_layouts.whole, '--packing whole'), (other_layouts.with_head, '--skip-columns 16')],
+)
+def test_layouts_of_other_writers_are_refused_with_their_option(tmp_path, write, option):
+    data = write(other_layouts.scene())
+    path = tmp_path / 'a.dat'
+    path.write_bytes(data[: len(data) // 11440 * 11440])
+    with pytest.raises(DataSetError, match=f'by spike_convert, the first with {option}$'):
+        open_recordings([path], '346x260', 20.0)
 
 
 def test_a_row_length_that_planes_do_not_show_is_not_refused(tmp_path):
@@ -234,16 +247,17 @@ CUT = """
 import os, sys
 from pathlib import Path
 from spike_depth_ros.stream.chunk import Geometry
-from spike_training.datasets import row_length
+from spike_depth_ros.stream import raw_check
+from spike_training.datasets.row_length import measure_row_bytes
 from spike_training.errors import DataSetError
 
-def cut(*given, find=row_length.find_row_bytes):
+def cut(*given, find=raw_check.find_row_bytes):
     os.truncate(sys.argv[1], 5000)
     return find(*given)
 
-row_length.find_row_bytes = cut
+raw_check.find_row_bytes = cut
 try:
-    row_length.measure_row_bytes([Path(sys.argv[1])], Geometry(64, 96))
+    measure_row_bytes([Path(sys.argv[1])], Geometry(64, 96))
 except DataSetError as error:
     sys.exit(str(error))
 """
@@ -279,9 +293,9 @@ def test_rows_of_real_recordings_are_measured(real_data, name, tmp_path):
     np.pad(planes, ((0, 0), (0, 0), (0, 2))).tofile(tmp_path / 'padded.dat')
     assert measure_row_bytes([tmp_path / 'padded.dat'], Geometry(250, 400)) == 52
     planes[:, :, 1:49].tofile(tmp_path / 'cut.dat')
-    with pytest.raises(DataSetError, match=r'rows of 48 bytes, .* try --size 384x250'):
+    with pytest.raises(DataSetError, match=r'of 384x250 pixels, not 400x250: try --size 384x250$'):
         measure_row_bytes([tmp_path / 'cut.dat'], Geometry(250, 400))
-    with pytest.raises(DataSetError, match=r'rows of 50 bytes, .* try --size 400x250'):
+    with pytest.raises(DataSetError, match=r'of 400x250 pixels, not 408x250: try --size 400x250$'):
         measure_row_bytes([path], Geometry(250, 408))
 
 

@@ -12,7 +12,7 @@ from spike_depth_ros.preview import encode
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.vidar import read_part
+from spike_depth_ros.stream.vidar import RawLayout, read_part
 
 
 @pytest.mark.parametrize('factor', [1.0, 1.3])
@@ -28,9 +28,9 @@ def test_true_depth_is_that_of_the_stated_baseline(tmp_path, monkeypatch, factor
     found = adapt_stereo.record('indoor', factor, tmp_path, 9, 'cpu')
     (truth,) = found.held_back
     assert len(truth.counts) == 1  # of the last of four scenes
-    pictures, size = [], Geometry(128, 192)
+    pictures, size = [], RawLayout(Geometry(128, 192))
     for path in (found.left, found.right):
-        planes = read_part(path, size, 'bottom_up', 3 * 128, 4 * 128)
+        planes = read_part(path, size, 3 * 128, 4 * 128)
         pictures.append(encode(packing.spike_counts(np.ascontiguousarray(planes), 192) / 128))
     disparity = SgbmMatcher(0, 64, SgbmSettings()).match(*pictures)
     near = disparity > 2

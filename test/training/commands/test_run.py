@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line starts without what it does not need yet."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -79,6 +80,54 @@ def test_a_process_ends_with_one_line():
         'four\n'
     )
     assert (done.returncode, done.stderr) == (2, expected)
+
+
+IN_ITS_FILE = 'change it in the file of --config'
+
+
+@pytest.mark.parametrize(
+    ('name', 'option', 'said'),
+    [
+        ('evaluate', '--data.height=128', f'--data.height 128: height is a setting of a config, '
+         f'expected a data set, --data.NAME PATH: {IN_ITS_FILE}'),
+        ('evaluate', '--data.rate-hz=1e3', f'--data.rate_hz 1e3: rate_hz is .*: {IN_ITS_FILE}'),
+        ('evaluate', '--data.recordings.folder=x', f'recordings is a setting .*: {IN_ITS_FILE}'),
+        ('evaluate', '--data.mean-rate=0.1', 'mean_rate is a setting .*: give --mean_rate 0.1$'),
+        ('evaluate', '--model.bins=3', f'--model.bins is a setting of a config: {IN_ITS_FILE}'),
+        ('evaluate', '--target.light=2', f'--target.light is a setting of a con.*: {IN_ITS_FILE}'),
+        ('evaluate', '--seed=3', f'--seed is a setting of a config: {IN_ITS_FILE}'),
+        ('table', '--data.height=128', f'--data.height is a setting of a config: {IN_ITS_FILE}'),
+        ('adabn', '--data.height=128', f'--data.height is a setting of a config: {IN_ITS_FILE}'),
+        ('curves', '--model.bins=128', f'--model.bins is a setting of a config: {IN_ITS_FILE}'),
+        ('inspect', '--data.height=128', 'height is a setting .*: give --height 128$'),
+        ('bag', '--data.planes=128', 'planes is a setting of a config, expected a data set'),
+        ('sample', '--data.width=128', 'width is a setting of a config, .*: leave it out$'),
+        ('simulate', '--data.height=128', 'height is a setting of a config, expected a data set'),
+    ],
+)  # fmt: skip
+def test_a_setting_of_a_config_is_no_data_set(command, tmp_path, name, option, said):
+    config = ['--config', ROOT / 'training' / 'configs' / 'unet_lite.yaml']
+    given = {
+        'evaluate': [*config, '--checkpoint', 'unet_lite'],
+        'table': config,
+        'adabn': [*config, '--checkpoint', 'unet_lite'],
+        'curves': [*config, '--checkpoint', 'unet_lite'],
+    }.get(name, [])
+    done = command(name, *given, '--out', tmp_path / 'made', option)
+    assert done.returncode == 2
+    first, *rest = done.stderr.splitlines()
+    assert re.search(said, first), first
+    assert rest == [f'See run.py {name} --help']
+    assert not (tmp_path / 'made').exists()
+
+
+def test_a_data_set_may_have_the_name_of_a_setting(command, tmp_path):
+    done = command(
+        'inspect', f'--data.height=folder:{tmp_path / "absent"}', '--out', tmp_path / 'made'
+    )
+    assert done.returncode == 1
+    assert f'{tmp_path / "absent"}' in done.stderr
+    assert 'setting' not in done.stderr
 
 
 @pytest.mark.parametrize('name', ['bicross', 'adapt'])

@@ -9,6 +9,7 @@ import bags
 import cut_cameras
 import lenses
 import numpy as np
+import other_layouts
 import pytest
 import torch
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -581,8 +582,61 @@ def test_rows_of_raw_files_are_measured(tmp_path):
         stored.tofile(tmp_path / name / 'a.dat')
         (clip,) = readers.read('dat', str(tmp_path / name))
         np.testing.assert_array_equal(clip.load(0, 100), planes)
-        with pytest.raises(DataSetError, match=r'rows of 5[02] bytes, .* expected 49 bytes'):
+        with pytest.raises(DataSetError, match='pixels, not 392x250: try --size 4'):
             readers.read('dat', f'{tmp_path / name},size=392x250')
+
+
+WRITERS = {
+    'packing=whole': other_layouts.whole,
+    'skip_columns=16': other_layouts.with_head,
+    'axes=hwt': other_layouts.pixel_by_pixel,
+}
+
+
+@pytest.mark.parametrize('option', WRITERS)
+def test_raw_files_of_other_writers_are_told_and_read(tmp_path, option):
+    scene = other_layouts.scene(160, 90, 122)
+    (tmp_path / 'a.dat').write_bytes(WRITERS[option](scene))
+    where = f'{tmp_path},size=122x90'
+    with pytest.raises(DataSetError, match=f': try {option}$'):
+        readers.read('dat', where)
+    (clip,) = readers.read('dat', f'{where},{option}')
+    assert clip.planes == len(scene)
+    np.testing.assert_array_equal(packing.unpack(clip.load(5, 70), 122), scene[5:70])
+
+
+@pytest.mark.parametrize(
+    ('option', 'words'),
+    [
+        ('packing=none', "option packing is 'none', expected rows or whole"),
+        ('axes=wht', "option axes is 'wht', expected thw or hwt"),
+        ('skip_columns=-1', 'option skip_columns: -1 skipped columns: expected 0 to 4096'),
+        ('skip_columns=16,row_bytes=60', 'option row_bytes is 60: expected none with packing or'),
+    ],
+)
+def test_layouts_that_are_none_are_refused(tmp_path, option, words):
+    (tmp_path / 'a.dat').write_bytes(bytes(12500))
+    with pytest.raises(DataSetError, match=words):
+        readers.read('dat', f'{tmp_path},{option}')
+
+
+def test_a_raw_file_with_a_head_is_told_where_to_cut(tmp_path):
+    data = other_layouts.by_rows(other_layouts.scene())
+    (tmp_path / 'a.dat').write_bytes(bytes(100) + data)
+    with pytest.raises(DataSetError, match=r'behind a head of 100 bytes: cut it off, .* \+101 '):
+        readers.read('dat', f'{tmp_path},size=346x260')
+
+
+def test_arrays_of_other_axes_are_told_and_read(tmp_path):
+    scene = other_layouts.scene(160, 90, 120)
+    np.save(tmp_path / 'a.npy', scene.transpose(1, 2, 0))
+    with pytest.raises(DataSetError, match='try the option axes=hwt'):
+        readers.read('npz', str(tmp_path))
+    (clip,) = readers.read('npz', f'{tmp_path},axes=hwt,skip_columns=16')
+    assert clip.planes == len(scene)
+    np.testing.assert_array_equal(packing.unpack(clip.load(5, 70), 104), scene[5:70, :, 16:])
+    with pytest.raises(DataSetError, match="option axes is 'x', expected thw or hwt"):
+        readers.read('npz', f'{tmp_path},axes=x')
 
 
 def test_a_real_recording_stands_upright(real_data):

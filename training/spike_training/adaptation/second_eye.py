@@ -17,7 +17,7 @@ from spike_depth_ros.stereo.recorded import given_rig, not_calibrated
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.datasets.clip import RightSpikes, SpikeClip
-from spike_training.datasets.readers.recordings import dat_planes
+from spike_training.datasets.readers.recordings import dat_planes, padded_layout
 from spike_training.errors import ConfigError, DataSetError
 
 CALIBRATION_OPTIONS = ('baseline', 'fx', 'camera_info', 'right_camera_info')
@@ -127,7 +127,7 @@ def add_right_file(clip: SpikeClip, path: Path, row_bytes: int, eye: SecondEye) 
         ConfigError: The options make no rig.
         DataSetError: The file cannot be read.
     """
-    planes, load = dat_planes(path, clip.geometry, row_bytes)
+    planes, load = dat_planes(path, padded_layout(clip.geometry, row_bytes))
     known = [] if clip.camera is None else [float(clip.camera[0, 0])]
     rig = eye.rig(known, clip.geometry)
     return dataclasses.replace(

@@ -15,7 +15,12 @@ from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
-from spike_training.datasets.readers.recordings import check_rate, dat_planes, parse_size
+from spike_training.datasets.readers.recordings import (
+    check_rate,
+    dat_planes,
+    padded_layout,
+    parse_size,
+)
 from spike_training.datasets.row_length import measure_row_bytes
 from spike_training.datasets.suitability import check_camera, check_suitable
 from spike_training.errors import ConfigError, DataSetError
@@ -101,9 +106,9 @@ def open_recordings(
     files = sorted(path.rglob('*.dat')) if path.is_dir() else [path]
     if not all(file.is_file() for file in files) or not files:
         raise DataSetError(f'{path}: expected a .dat file, or a folder with some')
-    clips, row_bytes = [], measure_row_bytes(files, geometry)
+    clips, layout = [], padded_layout(geometry, measure_row_bytes(files, geometry))
     for file in files:
-        number, load_planes = dat_planes(file, geometry, row_bytes)
+        number, load_planes = dat_planes(file, layout)
         clips.append(SpikeClip(file.stem, geometry, number, rate_hz, None, load_planes, (), ()))
     check_camera(clips)
     check_suitable(clips, several_places=True)

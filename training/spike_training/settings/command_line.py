@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +12,9 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, auto_parser
 
+from spike_training.datasets.readers import READERS
 from spike_training.errors import one_line
-from spike_training.settings.config import RunConfig
+from spike_training.settings.config import DataConfig, RunConfig
 from spike_training.settings.method import find_kind, find_method
 from spike_training.settings.reading import without_dashes
 
@@ -44,16 +46,58 @@ def call(functions: Mapping[str, Callable[..., Any]], arguments: Sequence[str]) 
         given = parser.instantiate(
             parser.parse_args([without_dashes(argument) for argument in arguments])
         )
+        function, options = functions[given.subcommand], given[given.subcommand]
+        _check_data(function, options)
     except _ArgumentsError as error:
-        print(f'{PROGRAM}: {one_line(error)}', file=sys.stderr)
+        reason = f'{one_line(error)}{_of_config(functions, arguments)}'
+        print(f'{PROGRAM}: {reason}', file=sys.stderr)
         print(f'See {PROGRAM} {" ".join(arguments[:1])} --help', file=sys.stderr)
         sys.exit(2)
-    function, options = functions[given.subcommand], given[given.subcommand]
     # The file of settings has been read. auto_cli would drop any --config, even an argument of
     # the function.
     if 'config' not in inspect.signature(function).parameters:
         options.pop('config', None)
     function(**options)
+
+
+def _check_data(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Refuse a setting of a config, ``--data.height 128``, among the data sets of a function.
+
+    A set may have that name where its reader is given: ``--data.height folder:PATH``.
+
+    Raises:
+        _ArgumentsError: There is one.
+    """
+    settings = {field.name for field in dataclasses.fields(DataConfig)}
+    sets = options.get('data')
+    for name, where in sets.items() if isinstance(sets, dict) else ():
+        own = str(name).partition('.')[0]
+        if own not in settings or str(where).partition(':')[0] in READERS:
+            continue
+        known = inspect.signature(function).parameters
+        remedy = 'leave it out'
+        if own in known:
+            remedy = f'give --{own} {where}'
+        elif 'config' in known:
+            remedy = 'change it in the file of --config'
+        raise _ArgumentsError(
+            f'--data.{name} {where}: {own} is a setting of a config, expected a data set, '
+            f'--data.NAME PATH: {remedy}'
+        )
+
+
+def _of_config(functions: Mapping[str, Callable[..., Any]], arguments: Sequence[str]) -> str:
+    """Return the remedy for an option like ``--model.bins``, a setting of a command's config."""
+    function = functions.get(arguments[0]) if arguments else None
+    if function is None or 'config' not in inspect.signature(function).parameters:
+        return ''
+    options = inspect.signature(function).parameters
+    sections = {field.name for field in dataclasses.fields(RunConfig)} - {*options}
+    for argument in map(without_dashes, arguments[1:]):
+        name = argument.partition('=')[0].removeprefix('--')
+        if argument.startswith('--') and name.partition('.')[0] in sections:
+            return f': --{name} is a setting of a config: change it in the file of --config'
+    return ''
 
 
 def print_stage_help(config: RunConfig) -> None:

@@ -9,18 +9,21 @@ shows. docs/wire_format.md describes the format of .dat files.
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import re
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.vidar import Axes, Packing, RawLayout
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Matrix, RightSpikes, SpikeClip
 from spike_training.datasets.readers import files, pairs, recordings
-from spike_training.datasets.row_length import measure_row_bytes
+from spike_training.datasets.row_length import measure_layout
 from spike_training.errors import DataSetError
 
 TREE = """\
@@ -32,6 +35,11 @@ TREE = """\
   RIGHT/NAME.dat               (right eye of pairs, the option right; RIGHT may be a file)"""
 
 
+PACKINGS: tuple[Packing, ...] = ('rows', 'whole')
+AXES: tuple[Axes, ...] = ('thw', 'hwt')
+Choice = TypeVar('Choice', bound=str)
+
+
 def read(
     root: Path,
     size: str = '400x250',
@@ -40,6 +48,9 @@ def read(
     fx: float = 0.0,
     white_rate: float = 1.0,
     row_bytes: int = 0,
+    packing: str = 'rows',
+    skip_columns: int = 0,
+    axes: str = 'thw',
     right: Path | None = None,
     baseline: float = 0.0,
 ) -> list[SpikeClip]:
@@ -54,6 +65,10 @@ def read(
             K.txt if there is one.
         white_rate: Firing rate, spikes per plane, where a reference image is white.
         row_bytes: Bytes from row to row; 0: those of the width, or more where rows are padded.
+        packing: rows: each row begins with a new byte; whole: only each plane, as where rows are
+            not padded.
+        skip_columns: Columns at the left of each stored row that are no pixels, and not of size.
+        axes: Order of the bits: thw, plane after plane; hwt, pixel after pixel, of all planes.
         right: Folder of the recordings of the right eye under the same names, or the file of the
             only one. Planes of the same number are of one time; the longer file is cut.
         baseline: Distance from the left to the right camera of pairs, metres.
@@ -74,7 +89,10 @@ def read(
     width, height = recordings.parse_size(size)
     geometry = Geometry(height, width)
     found = [alone] if alone is not None else files.list_files(root, ('.dat',), TREE)
-    row_bytes = row_bytes or measure_row_bytes(found, geometry)
+    order = _one_of('axes', axes, AXES)
+    layout = _layout(geometry, row_bytes, packing, skip_columns)
+    if order == 'thw' and not row_bytes:
+        layout = measure_layout(found, layout)
     maps = []
     if (root / 'depth').is_dir():
         maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
@@ -87,11 +105,11 @@ def read(
     rig = _rig(right, baseline, camera, geometry)
     clips, skipped = [], {path.name for path in maps}
     for path in found:
-        planes, load = recordings.dat_planes(path, geometry, row_bytes)
+        planes, load = recordings.dat_planes(path, layout, order)
         eye = None
         if right is not None and rig is not None:
             other = _beside(right, path, len(found))
-            also, load_right = recordings.dat_planes(other, geometry, row_bytes)
+            also, load_right = recordings.dat_planes(other, layout, order)
             planes, eye = min(planes, also), RightSpikes(load_right, rig)
         placed = _by_plane(maps, path.stem, planes, stems)
         if maps and not placed:
@@ -128,6 +146,36 @@ def read(
     if rig is not None:
         pairs.check_alignment(clips)
     return clips
+
+
+def _layout(geometry: Geometry, row_bytes: int, packing: str, skip_columns: int) -> RawLayout:
+    """Return the layout of the options.
+
+    Raises:
+        DataSetError: They are out of range, or do not fit together.
+    """
+    kind = _one_of('packing', packing, PACKINGS)
+    if row_bytes and (skip_columns or kind != 'rows'):
+        raise DataSetError(
+            f'option row_bytes is {row_bytes}: expected none with packing or skip_columns'
+        )
+    layout = recordings.padded_layout(geometry, row_bytes)
+    try:
+        return dataclasses.replace(layout, packing=kind, skip_columns=skip_columns)
+    except ValueError as error:
+        raise DataSetError(f'option skip_columns: {error}') from error
+
+
+def _one_of(name: str, value: str, known: tuple[Choice, ...]) -> Choice:
+    """Return the value of an option.
+
+    Raises:
+        DataSetError: It is none of those known.
+    """
+    for one in known:
+        if value == one:
+            return one
+    raise DataSetError(f'option {name} is {value!r}, expected {" or ".join(map(str, known))}')
 
 
 def _rig(

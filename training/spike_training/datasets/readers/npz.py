@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple, cast
 
 from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_depth_ros.stream.layout import axes_problem
 from spike_depth_ros.stream.recording import Eye, Recording, RecordingError, open_recording
+from spike_depth_ros.stream.vidar import Axes
 from spike_training.datasets.clip import Depth, RightSpikes, SpikeClip
 from spike_training.datasets.labels import Labels, find_labels
 from spike_training.datasets.readers import files, recordings
@@ -30,7 +33,13 @@ TREE = """\
 SUFFIXES = ('.npz', '.npy')
 
 
-def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeClip]:
+def read(
+    root: Path,
+    rate_hz: float = 20_000.0,
+    fx: float = 0.0,
+    axes: str = '',
+    skip_columns: int = 0,
+) -> list[SpikeClip]:
     """Read the recordings in a folder and its subfolders; only those with depth, where any has.
 
     Each file is opened once to check it, and again to read its planes on demand.
@@ -40,11 +49,19 @@ def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeCl
         rate_hz: Planes a second of files without a plane rate.
         fx: Focal length in pixels of files without a camera matrix, with the principal point in
             the middle; 0: unknown.
+        axes: Axes of unpacked arrays: thw, planes, rows, columns; or hwt. If not given, thw, and
+            files whose spikes clearly are of hwt are refused.
+        skip_columns: Columns at the left of unpacked arrays that are no pixels.
 
     Raises:
         DataSetError: There is no file, too many are damaged, or the unit of depth is wrong.
     """
     recordings.check_rate(rate_hz)
+    if axes not in ('', 'thw', 'hwt'):
+        raise DataSetError(f'option axes is {axes!r}, expected thw or hwt')
+    if skip_columns < 0:
+        raise DataSetError(f'option skip_columns is {skip_columns}, expected 0 or more')
+    given = Given(cast(Axes, axes) if axes else None, skip_columns)
     if root.is_file():
         if root.suffix not in SUFFIXES:
             raise DataSetError(f'{root}: expected a .npz or .npy file, or a folder of them')
@@ -62,7 +79,7 @@ def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeCl
     for path in found:
         name = f'npz/{path.relative_to(top).with_suffix("").as_posix()}'
         try:
-            clips.append(_clip(path, name, rate_hz, fx, labels[path.parent]))
+            clips.append(_clip(path, name, rate_hz, fx, labels[path.parent], given))
         except (CalibrationError, RecordingError) as error:
             if len(found) == 1:
                 raise DataSetError(str(error)) from error
@@ -82,20 +99,39 @@ def _is_recording(path: Path) -> bool:
     return path.suffix in SUFFIXES and not path.name.startswith('.') and path.is_file()
 
 
-def _clip(path: Path, name: str, rate_hz: float, fx: float, labels: Labels | None) -> SpikeClip:
+class Given(NamedTuple):
+    """Options of unpacked arrays, see :func:`read`."""
+
+    axes: Axes | None
+    skip_columns: int
+
+    def open(self, path: Path, eye: Eye = 'left') -> Recording:
+        """Open an eye of a file.
+
+        Raises:
+            RecordingError: It cannot be read.
+        """
+        return open_recording(path, eye=eye, axes=self.axes, skip_columns=self.skip_columns)
+
+
+def _clip(
+    path: Path, name: str, rate_hz: float, fx: float, labels: Labels | None, given: Given
+) -> SpikeClip:
     """Return the clip of one file, whose planes are not kept in memory.
 
     Raises:
         CalibrationError: The eyes are no rectified pair.
         RecordingError: It cannot be read.
     """
-    opened = open_recording(path)
+    opened = given.open(path)
+    if doubt := axes_problem(opened):
+        raise DataSetError(f'{doubt}: try the option axes=hwt')
     camera = opened.camera_matrix
     if camera is None:
         camera = recordings.centred_camera(fx, opened.geometry)
 
     def planes_of(eye: Eye) -> Callable[[int, int], PackedPlanes]:
-        return lambda start, stop: _again(path, eye).planes[start:stop]
+        return lambda start, stop: _again(path, given, eye).planes[start:stop]
 
     truth, right = opened.truth, None
     if truth is None and opened.relative_depth is not None:
@@ -118,7 +154,7 @@ def _clip(path: Path, name: str, rate_hz: float, fx: float, labels: Labels | Non
         camera,
         planes_of('left'),
         planes,
-        tuple(_depth(path, number) for number in range(len(planes))),
+        tuple(_depth(path, number, given) for number in range(len(planes))),
         right=right,
         labels=labels if planes else None,
     )
@@ -142,11 +178,11 @@ def _rig(path: Path, left: Recording) -> StereoRig:
         raise CalibrationError(f'{path}: {error}') from error
 
 
-def _depth(path: Path, number: int) -> Callable[[], Depth]:
+def _depth(path: Path, number: int, given: Given) -> Callable[[], Depth]:
     """Return a function that reads one of a file's depth maps."""
 
     def read_map() -> Depth:
-        found = _again(path)
+        found = _again(path, given)
         truth = found.truth or found.relative_depth
         if truth is None or number >= len(truth.planes):
             raise FrameError(f'{path}: its depth is gone')
@@ -158,13 +194,13 @@ def _depth(path: Path, number: int) -> Callable[[], Depth]:
     return read_map
 
 
-def _again(path: Path, eye: Eye = 'left') -> Recording:
+def _again(path: Path, given: Given, eye: Eye = 'left') -> Recording:
     """Open an eye of a file that was readable before.
 
     Raises:
         FrameError: It cannot be read any more.
     """
     try:
-        return open_recording(path, eye=eye)
+        return given.open(path, eye)
     except RecordingError as error:
         raise FrameError(str(error)) from error

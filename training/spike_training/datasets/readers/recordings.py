@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,49 +13,65 @@ import numpy as np
 from spike_depth_ros import arguments
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+from spike_depth_ros.stream.raw_check import head_problem
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ, NpyFile
-from spike_depth_ros.stream.vidar import read_part
+from spike_depth_ros.stream.vidar import Axes, RawLayout, read_part, read_series
 from spike_training.datasets.clip import Depth, Grey, Matrix
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
 
 
 def dat_planes(
-    path: Path, geometry: Geometry, row_bytes: int = 0
+    path: Path, layout: RawLayout, axes: Axes = 'thw'
 ) -> tuple[int, Callable[[int, int], PackedPlanes]]:
     """Open the planes of a Vidar ``.dat`` file.
 
     Args:
         path: The file.
-        geometry: Sensor size and bit order.
-        row_bytes: Bytes from row to row, where rows are padded; 0: those of the width.
+        layout: Its layout.
+        axes: Of its bits; ``hwt`` is read into memory.
 
     Returns:
         Number of planes, and a function that reads those from a start up to before a stop.
 
     Raises:
-        DataSetError: The file is not a whole number of planes, or rows are longer than stated.
+        DataSetError: The file is not a whole number of planes.
     """
-    row_bytes = row_bytes or geometry.row_bytes
-    if row_bytes < geometry.row_bytes:
-        raise DataSetError(
-            f'option row_bytes is {row_bytes}, expected {geometry.row_bytes} or more for rows of '
-            f'{geometry.width} pixels'
-        )
+    if axes == 'hwt':
+        try:
+            series = read_series(path, layout)
+        except (OSError, ValueError) as error:
+            raise DataSetError(one_line(error)) from error
+        return len(series), lambda start, stop: series[start:stop]
     size = path.stat().st_size
-    planes, rest = divmod(size, geometry.height * row_bytes)
-    stored = dataclasses.replace(geometry, width=8 * row_bytes)
+    planes, rest = divmod(size, layout.plane_bytes)
     if rest or not planes:
+        problem = head_problem(path, layout) or 'is that the sensor size?'
         raise DataSetError(
-            f'{path}: {size} bytes are {planes} planes of {geometry.width}x{geometry.height} and '
-            f'{rest} bytes more; is that the sensor size?'
+            f'{path}: {size} bytes are {planes} planes of {layout} and {rest} bytes more; '
+            f'{problem}'
         )
 
     def load(start: int, stop: int) -> PackedPlanes:
         with _one_frame(path):
-            return read_part(path, stored, 'bottom_up', start, stop)[:, :, : geometry.row_bytes]
+            return read_part(path, layout, start, stop)
 
     return planes, load
+
+
+def padded_layout(geometry: Geometry, row_bytes: int = 0) -> RawLayout:
+    """Return the layout of Vidar's rows of a length; 0: that of the width.
+
+    Raises:
+        DataSetError: They are shorter than the width.
+    """
+    padding = (row_bytes or geometry.row_bytes) - geometry.row_bytes
+    if padding < 0:
+        raise DataSetError(
+            f'option row_bytes is {row_bytes}, expected {geometry.row_bytes} or more for rows of '
+            f'{geometry.width} pixels'
+        )
+    return RawLayout(geometry, padding=padding)
 
 
 def naive_npy_planes(

@@ -16,6 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.vidar import RawLayout
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import files, recordings
@@ -72,8 +73,10 @@ def read(
 
 
 def _clip(name: str, path: Path, depth: Path, rate_hz: float, fx: float) -> SpikeClip:
-    reader = recordings.dat_planes if path.suffix == '.dat' else recordings.naive_npy_planes
-    planes, load = reader(path, GEOMETRY)
+    if path.suffix == '.dat':
+        planes, load = recordings.dat_planes(path, RawLayout(GEOMETRY))
+    else:
+        planes, load = recordings.naive_npy_planes(path, GEOMETRY)
     return SpikeClip(
         name,
         GEOMETRY,
