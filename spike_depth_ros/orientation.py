@@ -52,6 +52,18 @@ def exif_orientation(image: Image.Image) -> int:
     return stored if isinstance(stored, int) and stored in _TURNS else 1
 
 
+def check_upright(image: Image.Image) -> None:
+    """Refuse a map or mask of which it is not known whether it is meant as stored or as shown.
+
+    Raises:
+        ValueError: Viewers turn it.
+    """
+    if (orientation := exif_orientation(image)) != 1:
+        raise ValueError(
+            f'viewers turn it (EXIF orientation {orientation}), expected none: remove the mark'
+        )
+
+
 def turn(image: Pixels, orientation: int) -> Pixels:
     """Turn stored pixels, ``[H, W, ...]``, to how viewers show them; a contiguous array."""
     return cast(Pixels, np.ascontiguousarray(_TURNS[orientation](image)))

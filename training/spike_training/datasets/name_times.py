@@ -14,6 +14,7 @@ import datetime
 import itertools
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +106,20 @@ def read_times(stems: Sequence[str], chosen: str, where: str) -> Times | None:
         if not 1 / MAX_HZ <= gap_s <= 1 / MIN_HZ:
             raise _undecided(stems, where, f'frames {gap_s:g} s apart')
     return times
+
+
+def check_gap(times_s: Times, where: Path) -> None:
+    """Refuse stamps of a list whose unit is not seconds.
+
+    Raises:
+        DataSetError: The frames come at no plausible rate.
+    """
+    gap_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1.0
+    if not 1 / MAX_HZ <= gap_s <= 1 / MIN_HZ:
+        raise DataSetError(
+            f'{where}: stamps are {gap_s:g} s apart, expected seconds, {MIN_HZ:g} to {MAX_HZ:g} '
+            'frames a second: write the stamps in seconds'
+        )
 
 
 class _Column(NamedTuple):

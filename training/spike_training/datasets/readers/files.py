@@ -26,7 +26,7 @@ from spike_depth_ros.calibration import (
     is_focal_length,
 )
 from spike_depth_ros.depth_files import read_pfm, unit_problem
-from spike_depth_ros.orientation import exif_orientation, turn
+from spike_depth_ros.orientation import check_upright, exif_orientation, turn
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -511,9 +511,7 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
 def _read_png(path: Path) -> npt.NDArray[Any]:
     with Image.open(path) as image:
         stored = np.asarray(image)
-        orientation = exif_orientation(image)
-    if orientation != 1:
-        raise ValueError(f'EXIF orientation {orientation}, expected depth that no viewer turns')
+        check_upright(image)
     # Pillow returns some 16-bit files as 32-bit ones.
     return stored.astype(np.uint16) if image.mode == 'I' else stored
 

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.orientation import check_upright
 from spike_training.datasets.clip import Clip, Depth, Disparity, Rgb, RightFrames
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -113,6 +114,7 @@ class StillPair(Clip):
         try:
             with Image.open(path) as image:
                 stored = np.asarray(image)
+                check_upright(image)
         except Exception as error:  # decoders raise many kinds on damaged files
             raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
         if stored.dtype != np.uint8 or stored.ndim != 2:
