@@ -36,6 +36,8 @@ TARGETS = {
     'adapt_folder': 'targets.adaptations:TARGET',
     'rendered_rooms': 'targets.rendered:TARGET',
     'depth_maps': 'targets.depth_maps:TARGET',
+    'names_with_times': 'targets.pictures:NAMES',
+    'picture_headers': 'targets.pictures:HEADERS',
 }
 """Import path by name; another target may be given by its path."""
 

@@ -34,6 +34,8 @@ CASES = {
     'adapt_folder': 300,
     'rendered_rooms': 200,
     'depth_maps': 300,
+    'names_with_times': 600,
+    'picture_headers': 400,
 }
 NEEDS = {
     'parameters': ('rclpy',),
@@ -45,6 +47,8 @@ NEEDS = {
     'adapt_folder': ('torch', 'lightning_fabric', 'cv2'),
     'rendered_rooms': ('torch', 'cv2'),
     'depth_maps': ('torch', 'cv2'),
+    'names_with_times': ('torch', 'cv2'),
+    'picture_headers': ('torch', 'cv2'),
 }
 
 
