@@ -43,6 +43,7 @@ from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.frames import FrameSettings
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
+from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.result_files import old_results, replace_results
 from spike_depth_ros.result_tables import print_table
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
@@ -89,6 +90,7 @@ def read_mask(path: Path | None) -> Mask | None:
         with Image.open(path) as image:
             grey = image.mode in ('1', 'L', 'I', 'F') or image.mode.startswith('I;16')
             levels = np.asarray(image if grey else image.convert('RGB'))
+            check_upright(image)
             return levels > 0 if levels.ndim == 2 else levels.any(axis=2)
     except Exception as error:  # Pillow raises many kinds at damaged files
         raise BagError(f'{path}: not a mask; expected a picture ({one_line(error)})') from error

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.errors import OneLineError, check_utf8
+from spike_depth_ros.orientation import QUARTER, turn, video_orientation
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.video.light import Light
 from spike_depth_ros.video.spiking import IntegrateAndFire, cut
@@ -31,30 +32,38 @@ COUNTED = ('.avi', '.m4v', '.mov', '.mp4')
 
 _SPARE_FRAMES, _SPARE_S = 2, 0.5
 
+_ROUNDED_S, _EXACT_S = 1e-3, 1e-4
+"""How far frames of a constant rate are from it, in files of whole milliseconds and in others."""
+
 
 class VideoError(ValueError):
     """Error of a video or webcam that cannot be used; the message is one line."""
 
 
+class VideoTimeError(VideoError):
+    """Error of a video whose file does not tell the times of its frames."""
+
+
 class VideoFile:
-    """Frames of a file, at the times of its frame rate.
+    """Frames of a file, turned as viewers show them, at the times that the file tells.
 
     Args:
         path: The file, of any format of OpenCV.
-        frame_rate: Frames a second; 0: from the file.
+        frame_rate: Frames a second, in place of the file's times; 0: those times.
 
     Attributes:
-        frame_rate: Frames a second.
+        frame_rate: Frames a second; on average where the rate varies.
         size: (height, width) of its frames, pixels.
+        orientation: How stored frames are turned; see :mod:`spike_depth_ros.orientation`.
 
     Raises:
-        VideoError: Missing, not a video, without frames or without a frame rate.
+        VideoError: Missing, not a video, without frames or without a frame rate, or mirrored.
     """
 
     live = False
 
     def __init__(self, path: Path, frame_rate: float = 0.0) -> None:
-        self._path = path
+        self._path, self._given = path, frame_rate > 0
         try:
             check_utf8(str(path))
         except OneLineError as error:
@@ -63,11 +72,17 @@ class VideoFile:
             raise VideoError(f'{path}: no such video file')
         capture = self._open()
         stored = float(capture.get(cv2.CAP_PROP_FPS))
+        degrees = float(capture.get(cv2.CAP_PROP_ORIENTATION_META))
         read, first = capture.read()
         capture.release()
         if not read:
             raise VideoError(f'{path}: no frame can be read; expected a video that OpenCV reads')
-        self.size = (int(first.shape[0]), int(first.shape[1]))
+        try:
+            self.orientation = video_orientation(path, degrees)
+        except ValueError as error:
+            raise VideoError(f'{path}: {error}') from None
+        rows, columns = int(first.shape[0]), int(first.shape[1])
+        self.size = (columns, rows) if self.orientation in QUARTER else (rows, columns)
         self.frame_rate = frame_rate or stored
         if not MIN_FRAME_RATE <= self.frame_rate <= MAX_FRAME_RATE:
             raise VideoError(
@@ -85,42 +100,142 @@ class VideoFile:
             loop: Begin again at the end, indefinitely.
 
         Raises:
-            VideoError: The file is damaged or was cut; the frames before that were yielded.
+            VideoError: The file is damaged, was cut, or does not tell times; the frames before
+                that were yielded.
         """
-        number = 0
+        start_s = 0.0
         while True:
             image: Bgr | None = None
-            capture, before = self._open(), number
-            expected = self._expected_frames(capture)
+            capture = self._open()
+            clock = _Clock(capture, self.frame_rate, self._given)
             for image in _read(capture):
-                yield number / self.frame_rate, image
-                number += 1
+                image = turn(image, self.orientation)
+                yield start_s + self._tick(clock), image
             if image is None:
                 raise VideoError(f'{self._path}: no frame can be read any more: restore the file')
-            if number - before < expected:
-                raise VideoError(
-                    f'{self._path}: is damaged or was cut: it ends after frame '
-                    f'{number - before}, expected {expected} or more: copy or convert it again'
-                )
-            yield number / self.frame_rate, image
+            self._check_complete(clock)
+            start_s += clock.end_s
+            yield start_s, image
             if not loop:
                 return
 
-    def _expected_frames(self, capture: cv2.VideoCapture) -> int:
-        """Return the number of frames that an undamaged file has at least."""
-        stored, rate = (
-            float(capture.get(one)) for one in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS)
-        )
+    def times(self) -> Iterator[float]:
+        """Yield the times of :meth:`frames` without the frames, once, and without the end.
+
+        Raises:
+            VideoError: As there.
+        """
+        capture = self._open()
+        clock = _Clock(capture, self.frame_rate, self._given)
+        try:
+            while capture.grab():
+                yield self._tick(clock)
+        finally:
+            capture.release()
+        self._check_complete(clock)
+
+    def _tick(self, clock: _Clock) -> float:
+        try:
+            return clock.tick()
+        except ValueError as error:
+            raise VideoTimeError(
+                f'{self._path}: does not tell the times of its frames ({error}): set frame_rate, '
+                'or convert it, such as by ffmpeg -i IN OUT.mp4'
+            ) from None
+
+    def _check_complete(self, clock: _Clock) -> None:
+        """Refuse a file with fewer frames than an undamaged one has at least."""
         counted = self._path.suffix.lower() in COUNTED
-        spare = _SPARE_FRAMES if counted else max(_SPARE_FRAMES, _SPARE_S * rate)
-        known = math.isfinite(stored) and math.isfinite(spare)
-        return max(0, math.floor(stored - spare)) if known else 0
+        spare = _SPARE_FRAMES if counted else max(_SPARE_FRAMES, _SPARE_S * clock.stored_rate)
+        known = math.isfinite(clock.stored_frames) and math.isfinite(spare)
+        expected = max(0, math.floor(clock.stored_frames - spare)) if known else 0
+        if clock.frames < expected and not clock.reaches_end:
+            raise VideoError(
+                f'{self._path}: is damaged or was cut: it ends after frame {clock.frames}, '
+                f'expected {expected} or more: copy or convert it again'
+            )
 
     def _open(self) -> cv2.VideoCapture:
         capture = _capture(str(self._path))
         if not capture.isOpened():
             raise VideoError(f'{self._path}: expected a video that OpenCV reads (.mp4, .avi, ...)')
+        # Versions of OpenCV differ in whether they turn frames, and none mirrors them.
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         return capture
+
+
+class _Clock:
+    """Times of the frames that a capture reads: those of the file, or of a given rate.
+
+    Args:
+        capture: The capture, before its first frame.
+        rate: Frames a second.
+        given: True: the times are those of the rate.
+
+    Attributes:
+        stored_rate: Frames a second by the file.
+        stored_frames: Number of frames by the file, of some formats by its duration.
+        frames: Number of frames so far.
+    """
+
+    def __init__(self, capture: cv2.VideoCapture, rate: float, given: bool) -> None:
+        self._capture, self._rate, self._given = capture, rate, given
+        self.stored_rate, self.stored_frames = (
+            float(capture.get(one)) for one in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT)
+        )
+        self.frames = 0
+        self._even = True
+        self._first_s = self._file_s = self._gap_s = self._longest_s = self._last_s = 0.0
+
+    def tick(self) -> float:
+        """Return the time of the frame that was just read, seconds from the first one.
+
+        Raises:
+            ValueError: The file does not tell it.
+        """
+        stored_s = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        number, self.frames = self.frames, self.frames + 1
+        by_rate = number / self._rate
+        if number == 0:
+            self._first_s = stored_s
+            return 0.0
+        if number == 1 and not 0 <= self._first_s < stored_s:
+            self._first_s = 0.0  # OpenCV takes another stamp for one of 0
+        file_s = stored_s - self._first_s
+        if not (math.isfinite(file_s) and file_s > self._file_s):
+            # The last frames of formats with delayed frames have no stamps.
+            if self._given or (stored_s <= 0 and self._even and self._file_s > 0):
+                return by_rate
+            raise ValueError(
+                f'frame {number} at {file_s:g} s, the one before at {self._file_s:g} s'
+            )
+        self._gap_s, self._file_s = file_s - self._file_s, file_s
+        self._longest_s = max(self._longest_s, self._gap_s)
+        whole = abs(stored_s * 1000 - round(stored_s * 1000)) < 1e-6
+        # Of a constant rate, the rate is more exact than rounded stamps.
+        self._even &= abs(file_s - number / self._rate) <= (_ROUNDED_S if whole else _EXACT_S)
+        at = by_rate if self._even or self._given else file_s
+        self._last_s = max(at, self._last_s)
+        return self._last_s
+
+    @property
+    def end_s(self) -> float:
+        """End of the last frame so far, seconds from the first one."""
+        if self._even or self._given:
+            return self.frames / self._rate
+        duration_s = self._duration_s
+        if self._last_s < duration_s <= self._last_s + 2 * self._longest_s:
+            return duration_s
+        return self._last_s + self._gap_s
+
+    @property
+    def reaches_end(self) -> bool:
+        """True of frames of a varying rate that reach the end of the file."""
+        return not self._even and self._file_s + self._longest_s >= self._duration_s - _SPARE_S
+
+    @property
+    def _duration_s(self) -> float:
+        return self.stored_frames / self.stored_rate if self.stored_rate > 0 else math.inf
 
 
 class Webcam:

@@ -38,6 +38,8 @@ TARGETS = {
     'rendered_rooms': 'targets.rendered:TARGET',
     'depth_maps': 'targets.depth_maps:TARGET',
     'calib_files': 'targets.calib_files:TARGET',
+    'names_with_times': 'targets.pictures:NAMES',
+    'picture_headers': 'targets.pictures:HEADERS',
 }
 """Import path by name; another target may be given by its path."""
 

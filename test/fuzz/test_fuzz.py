@@ -36,6 +36,8 @@ CASES = {
     'rendered_rooms': 200,
     'depth_maps': 300,
     'calib_files': 300,
+    'names_with_times': 600,
+    'picture_headers': 400,
 }
 NEEDS = {
     'parameters': ('rclpy',),
@@ -49,6 +51,8 @@ NEEDS = {
     'rendered_rooms': ('torch', 'cv2'),
     'depth_maps': ('torch', 'cv2'),
     'calib_files': ('torch', 'cv2'),
+    'names_with_times': ('torch', 'cv2'),
+    'picture_headers': ('torch', 'cv2'),
 }
 
 

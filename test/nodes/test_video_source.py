@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from depth_node import Heard, set_parameter
+from video_files import write_mp4
 
 from spike_depth_ros.stream.decode import chunk_from_msg
 from spike_depth_ros.stream.packing import spike_counts
@@ -95,6 +96,27 @@ def test_a_video_becomes_a_spike_stream(processes, spin, heard, video):
     blend = 0.8 * (light[1] + light[2]) / 2
     np.testing.assert_allclose(between, blend, atol=0.05)
     assert between.mean() == pytest.approx(blend.mean(), rel=0.1)
+
+
+def test_a_video_of_a_varying_rate_keeps_its_times(processes, spin, heard, tmp_path):
+    """Six frames in 0.6 s, the longest 0.3 s after the one before."""
+    times = [0.0, 0.02, 0.04, 0.34, 0.38, 0.5, 0.6]
+    path = write_mp4(tmp_path / 'made.mp4', [*pictures(6)], times)
+    source = processes.start('video_source', *arguments(path))
+    spin(lambda: source.poll() is not None, what='the end of the video')
+    status, output = processes.finish('video_source')
+    assert status == 0, output
+    heard.wait(spin, packets=15)
+    planes = np.concatenate([chunk.data for chunk in chunks_of(heard.packets)])
+    assert len(planes) == pytest.approx(0.6 * RATE, abs=2)
+    light = [
+        cv2.resize(luminance(p, 'bgr')[:, 7:93], (WIDTH, HEIGHT)).ravel() for p in pictures(6)
+    ]
+    for frame in (3, 4):
+        at = round(times[frame] * RATE)
+        rate = spike_counts(planes[at - 8 : at + 8], WIDTH).ravel() / 16
+        scores = [np.corrcoef(rate, picture)[0, 1] for picture in light]
+        assert int(np.argmax(scores)) == frame, scores
 
 
 def test_a_loop_keeps_its_rate_and_takes_another_brightness(

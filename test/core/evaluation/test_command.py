@@ -270,6 +270,14 @@ def test_what_is_not_0_in_the_mask_is_scored(levels, tmp_path):
     assert read_mask(tmp_path / 'mask.png').tolist() == [[True, False]]
 
 
+def test_a_mask_that_viewers_turn_is_refused(tmp_path):
+    image = Image.new('L', (4, 2), 1)
+    image.getexif()[0x0112] = 3
+    image.save(tmp_path / 'mask.png', exif=image.getexif())
+    with pytest.raises(BagError, match=r'viewers turn it \(EXIF orientation 3\), expected none'):
+        read_mask(tmp_path / 'mask.png')
+
+
 def test_a_mask_that_declares_too_many_pixels_is_refused(tmp_path):
     Image.new('L', (1, 1)).save(tmp_path / 'mask.png')
     content = (tmp_path / 'mask.png').read_bytes()

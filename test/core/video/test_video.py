@@ -5,6 +5,7 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from video_files import MATRICES, write_mp4
 
 from spike_depth_ros.video.frames import VideoError, VideoFile, Webcam, packets, steps
 from spike_depth_ros.video.spiking import IntegrateAndFire
@@ -140,3 +141,67 @@ def test_a_packet_ends_where_planes_were_passed_over():
     camera = IntegrateAndFire.shuffled(2, 3)
     sent = list(packets(steps(frames, 100, longest_s=0.25), camera, 30))
     assert [(packet.first, len(packet.planes)) for packet in sent] == [(0, 10), (85, 30), (115, 5)]
+
+
+TIMES = [0.0, 0.04, 0.08, 0.5, 0.51, 1.9]
+"""By no clock; the last frame lasts a tenth of a second."""
+
+
+def grey(value, size=(48, 64)):
+    return np.full((*size, 3), value, np.uint8)
+
+
+def test_frames_of_a_varying_rate_come_at_their_own_times(tmp_path):
+    path = write_mp4(tmp_path / 'a.mp4', [grey(40 * k) for k in range(6)], [*TIMES, 2.0])
+    found = list(VideoFile(path).frames())
+    np.testing.assert_allclose([time for time, _ in found], [*TIMES, 2.0], atol=1e-3)
+    greys = [float(image.mean()) for _, image in found]
+    np.testing.assert_allclose(greys, [0, 40, 80, 120, 160, 200, 200], atol=8)
+    assert [*VideoFile(path).times()] == [time for time, _ in found[:-1]]
+
+
+def test_a_loop_of_a_varying_rate(tmp_path):
+    path = write_mp4(tmp_path / 'a.mp4', [grey(40 * k) for k in range(6)], [*TIMES, 2.0])
+    found = [time for time, _ in itertools.islice(VideoFile(path).frames(loop=True), 13)]
+    expected = [*TIMES, 2.0, *(2 + time for time in TIMES)]
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_a_given_rate_wins(tmp_path):
+    path = write_mp4(tmp_path / 'a.mp4', [grey(40 * k) for k in range(6)], [*TIMES, 2.0])
+    assert [time for time, _ in VideoFile(path, 10.0).frames()] == [k / 10 for k in range(7)]
+
+
+def test_a_constant_rate_is_exact(tmp_path):
+    path = write_mp4(tmp_path / 'a.mp4', [grey(9 * k) for k in range(20)])
+    assert [time for time, _ in VideoFile(path).frames()] == [k / 25 for k in range(21)]
+
+
+def test_a_file_that_does_not_tell_times_is_refused(tmp_path):
+    times = [0, 0.1, 0.1, 0.3, 0.4]
+    path = write_mp4(tmp_path / 'a.mp4', [grey(60 * k) for k in range(4)], times)
+    with pytest.raises(VideoError, match=r'frame 2 at 0.1 s, the one before at 0.1 s\): set'):
+        list(VideoFile(path).frames())
+    assert [time for time, _ in VideoFile(path, 10.0).frames()] == [0, 0.1, 0.2, 0.3, 0.4]
+
+
+@pytest.mark.parametrize('orientation', MATRICES)
+def test_frames_are_turned_as_viewers_show_them(tmp_path, orientation):
+    stored = grey(20)
+    stored[:24, :32] = 240  # the top left
+    path = write_mp4(tmp_path / 'a.mp4', [stored] * 3, matrix=MATRICES[orientation])
+    file = VideoFile(path)
+    _, image = next(file.frames())
+    turns = {1: None, 6: cv2.ROTATE_90_CLOCKWISE, 3: cv2.ROTATE_180}
+    turns[8] = cv2.ROTATE_90_COUNTERCLOCKWISE
+    how = turns[orientation]
+    expected = stored if how is None else cv2.rotate(stored, how)
+    assert image.shape[:2] == file.size == expected.shape[:2]
+    assert np.abs(image.astype(int) - expected).mean() < 8
+
+
+@pytest.mark.parametrize('matrix', [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (1, 1, -1, 1)])
+def test_mirrored_and_slanted_videos_are_refused(tmp_path, matrix):
+    path = write_mp4(tmp_path / 'a.mp4', [grey(20)] * 3, matrix=matrix)
+    with pytest.raises(VideoError, match=r'marked as mirrored or slanted, .* convert it'):
+        VideoFile(path)

@@ -316,3 +316,19 @@ def test_a_writer_that_fails_is_one_line(recording, tmp_path, monkeypatch):
     with pytest.raises(DataSetError, match=r'written \(database or disk is full\): free'):
         bag({'folder': str(recording)}, tmp_path / 'out', size=SIZE, rate=RATE, seconds=0.05)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_gap_in_the_names_of_frames_stays_one(tmp_path):
+    """Eight frames of half a second, of which a texture moves at 200 pixels a second."""
+    times = [0.0, 0.033, 0.067, 0.1, 0.4, 0.433, 0.467, 0.5]
+    write_folder(tmp_path / 'walk', Sliding(8))
+    for number, time in enumerate(times):
+        for path in (tmp_path / 'walk').glob(f'*/{number:05d}.png'):
+            path.rename(path.with_name(f'{1305031102 + time:.6f}.png'))
+    bag({'folder': str(tmp_path / 'walk')}, tmp_path / 'out', size=SIZE, rate=RATE)
+    messages = read(tmp_path / 'out')
+    _, planes = planes_of(messages)
+    assert len(planes) == RATE / 2
+    stamps = [stamp_ns(message.header.stamp) for _, message in messages['/depth/truth']]
+    found = (np.array(stamps) - 1_305_031_102 * SECOND) / SECOND
+    np.testing.assert_allclose(found, times[: len(found)], atol=1e-6)

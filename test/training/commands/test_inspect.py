@@ -12,9 +12,10 @@ from PIL import Image
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.inspect_data import inspect_data
+from spike_training.datasets import readers
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.reports.contact_sheet import contact_sheet, firing_rates
-from spike_training.reports.data_set import measure_samples
+from spike_training.reports.data_set import describe_clip, measure_samples
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.sample import collate
 
@@ -111,3 +112,36 @@ def test_nothing_to_look_at_is_refused(tmp_path):
         inspect_data({'folder': str(tmp_path)}, tmp_path / 'file')
     with pytest.raises(DataSetError, match=r'made/sliding: 3 of 3 frames cannot be used'):
         measure_samples(source(Sliding(3, damaged=(0, 1, 2))), 3)
+
+
+def test_duration_rate_and_motion_show_a_wrong_time_base(tmp_path, capsys):
+    """The texture moves by 4 pixels from frame to frame, 30 a second or 10."""
+    write_folder(tmp_path / 'frames', Sliding(12))
+    speeds = {}
+    for rate in (30, 10):
+        where = {'folder': f'{tmp_path / "frames"},frame_hz={rate}'}
+        inspect_data(where, tmp_path / 'out', frames=2, height=32, width=48, planes=32)
+        (clip,) = json.loads((tmp_path / 'out/folder.json').read_text())['clips']
+        speeds[rate] = clip['pixels_per_s']
+        assert clip['seconds'] == pytest.approx(11 / rate)
+        assert clip['rate_hz'] == pytest.approx(rate)
+        printed = capsys.readouterr().out
+        assert f'time: {11 / rate:.4g} s, {rate} frames/s, longest gap {1 / rate:.3g} s' in printed
+        assert f'motion {speeds[rate]:.3g} pixels/s' in printed
+    assert speeds == {30: pytest.approx(4 * 30, rel=0.1), 10: pytest.approx(4 * 10, rel=0.1)}
+
+
+def test_motion_of_spikes(tmp_path):
+    """A texture at 200 pixels a second, seen by a camera of 20,000 planes a second."""
+    light = luminance(np.concatenate([Sliding().image(0), Sliding().image(5)], axis=1))
+    charge, planes = np.random.default_rng(0).random((HEIGHT, WIDTH)), []
+    for plane in range(1024):
+        at = plane * 200 / 20_000
+        first, share = int(at), at % 1
+        seen = light[:, first : first + WIDTH] * (1 - share)
+        charge += seen + light[:, first + 1 : first + 1 + WIDTH] * share
+        planes.append(charge >= 1)
+        charge -= planes[-1]
+    packing.pack(np.array(planes))[:, ::-1].tofile(tmp_path / 'a.dat')
+    (clip,) = readers.read('dat', f'{tmp_path},size=90x60')
+    assert describe_clip(clip)['pixels_per_s'] == pytest.approx(200, rel=0.15)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 from lenses import lens as make_lens
+from video_files import MATRICES, write_mp4
 
 from spike_depth_ros import preview
 from spike_depth_ros.folder_lock import FolderLockError, lock_folder
@@ -314,6 +315,28 @@ def test_a_video_becomes_a_folder(video, tmp_path):
         [0, pytest.approx(48), 31.5],
         [0, 0, 1],
     ]
+
+
+def test_labels_of_a_varying_rate_keep_its_times(tmp_path, capsys):
+    times = [0.0, 0.04, 0.08, 0.5, 0.51, 1.9]
+    images = [np.full((48, 64, 3), 40 * k, np.uint8) for k in range(6)]
+    video = write_mp4(tmp_path / 'walk.mp4', images, [*times, 2.0])
+    run(tmp_path / 'out', video=Video(video, fx_px=50))
+    again = find_pictures({}, Video(video, fx_px=50), LabelSettings(), tmp_path / 'out')
+    assert list(again[0].see()) == []
+    (clip,) = readers.read('folder', str(tmp_path / 'out'))
+    np.testing.assert_allclose(clip.times_s, times, atol=1e-3)
+    shades = [clip.image(k).mean() for k in range(6)]
+    np.testing.assert_allclose(shades, [40 * k for k in range(6)], atol=8)
+
+
+def test_the_field_of_view_of_a_turned_video_is_ambiguous(tmp_path):
+    images = [np.full((48, 64, 3), 90, np.uint8)] * 3
+    video = write_mp4(tmp_path / 'walk.mp4', images, matrix=MATRICES[6])
+    with pytest.raises(DataSetError, match=r'hfov may be of the stored or the shown .*give fx'):
+        find_pictures({}, Video(video, hfov_deg=60), LabelSettings(), tmp_path / 'out')
+    (found,) = find_pictures({}, Video(video, fx_px=50), LabelSettings(), tmp_path / 'out')
+    assert found.camera.tolist() == [[50, 0, 23.5], [0, 50, 31.5], [0, 0, 1]]
 
 
 def test_a_video_that_was_cut_is_labelled_up_to_there(tmp_path):

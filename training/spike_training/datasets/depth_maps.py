@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.upsampling import LEAST_PIXELS, MAX_PIXELS
 from spike_training.datasets.readers.files import is_one_of, natural
 from spike_training.errors import DataSetError, one_line
@@ -170,6 +171,7 @@ def _levels(path: Path) -> Levels:
             width, height = image.size
             fits = (form, mode) == ('PNG', 'L') and width * height <= MAX_PIXELS
             levels = np.array(image) if fits else np.zeros((0, 0), np.uint8)
+            check_upright(image)
     except Exception as error:  # decoders raise many kinds on damaged files
         raise DataSetError(
             f'{path}: cannot be read ({one_line(error)}): expected {GREY}, copy it again'

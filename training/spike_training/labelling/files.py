@@ -81,19 +81,19 @@ def name_depth(labels: Labels) -> str:
     return RELATIVE if labels.relative else 'depth'
 
 
-def has_frame_label(folder: Path, number: int) -> bool:
+def has_frame_label(folder: Path, stem: str) -> bool:
     """Check whether a frame has a label."""
-    return any((folder / name / f'{number:06d}.npy').exists() for name in ('depth', RELATIVE))
+    return any((folder / name / f'{stem}.npy').exists() for name in ('depth', RELATIVE))
 
 
-def write_frame(folder: Path, number: int, picture: Rgb, depth: Depth, labels: Labels) -> None:
+def write_frame(folder: Path, stem: str, picture: Rgb, depth: Depth, labels: Labels) -> None:
     """Write a frame and, after it, its label, which is what tells that both are there."""
     content = io.BytesIO()
     Image.fromarray(picture).save(content, 'PNG', compress_level=_COMPRESSION)
-    write_atomically(folder / 'images' / f'{number:06d}.png', content.getvalue(), sync=False)
+    write_atomically(folder / 'images' / f'{stem}.png', content.getvalue(), sync=False)
     content = io.BytesIO()
     np.save(content, depth)
-    path = folder / name_depth(labels) / f'{number:06d}.npy'
+    path = folder / name_depth(labels) / f'{stem}.npy'
     write_atomically(path, content.getvalue(), sync=False)
 
 

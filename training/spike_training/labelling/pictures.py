@@ -4,23 +4,22 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.orientation import QUARTER
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import Window, reference_index
-from spike_depth_ros.video.frames import VideoError, VideoFile
+from spike_depth_ros.video.frames import VideoError, VideoFile, VideoTimeError
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, SpikeClip
 from spike_training.datasets.labels import Labels
@@ -78,7 +77,8 @@ class Pictures(ABC):
         of: What its pictures are numbered by, ``frame`` or ``plane``.
         folder: Folder of its labels.
         camera: Camera matrix, ``[3, 3]`` pixels; None: unknown.
-        frame_hz: Frames a second, for the reader of the labels; 0: single images; None: windows.
+        frame_hz: Frames a second, for the reader of the labels; 0: single images; None: windows,
+            or frames whose names are their times.
         skipped: Names of what the reader left out, by reason.
         planned: Number of its labels; of a video by its header.
         present: Number of those that exist.
@@ -119,10 +119,14 @@ class _Frames(Pictures):
 
     def write(self, seen: Seen, depth: Depth, labels: Labels) -> None:
         """Implement :meth:`Pictures.write`."""
-        write_frame(self.folder, seen.number, seen.picture, depth, labels)
+        write_frame(self.folder, self._stem(seen.number), seen.picture, depth, labels)
 
     def _missing(self, number: int) -> bool:
-        return not has_frame_label(self.folder, number)
+        return not has_frame_label(self.folder, self._stem(number))
+
+    def _stem(self, number: int) -> str:
+        """Return the name of a frame's files without suffix."""
+        return f'{number:06d}'
 
 
 def numbered(times_s: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
@@ -197,7 +201,7 @@ class ClipPictures(_Frames):
 
 
 class VideoPictures(_Frames):
-    """Frames of a video; existing labels are found while it is read.
+    """Frames of a video, which are named by their times, seconds, where its rate varies.
 
     Args:
         video: The video and its lens.
@@ -215,16 +219,35 @@ class VideoPictures(_Frames):
             raise DataSetError(str(error)) from error
         self.name, self.folder, self.skipped = video.path.name, folder, {}
         height, width = self._file.size
+        if video.hfov_deg and self._file.orientation in QUARTER:
+            raise DataSetError(
+                f'{video.path}: viewers turn it by a quarter, and hfov may be of the stored or '
+                'the shown frames: give fx'
+            )
         self.camera = centred_camera(video.focal_length(width), (height, width))
         self.frame_hz = self._file.frame_rate
         self.nbytes = _frame_bytes((height, width))
         self._every = settings.every or 1
-        # By the header, which OpenCV reads as a count, or as a negative one where it has none.
-        count = cv2.VideoCapture(str(video.path)).get(cv2.CAP_PROP_FRAME_COUNT)
-        frames = int(count) if math.isfinite(count) and count > 0 else 1
-        numbers = range(0, frames, self._every)
+        # Read once without pictures: only the frames tell their times, and their number.
+        self._times: list[float] = []
+        try:
+            for at in self._file.times():
+                self._times.append(at)
+        except VideoTimeError as error:
+            raise DataSetError(str(error)) from error
+        except VideoError:
+            pass  # it is told when the frames before the damage are labelled
+        rate = self._file.frame_rate
+        if self._times != [number / rate for number in range(len(self._times))]:
+            self.frame_hz = None
+        numbers = range(0, len(self._times), self._every)
         self.planned = len(numbers)
         self.present = sum(not self._missing(number) for number in numbers)
+
+    def _stem(self, number: int) -> str:
+        if self.frame_hz is not None or number >= len(self._times):
+            return super()._stem(number)
+        return f'{self._times[number]:.6f}'
 
     def see(self) -> Iterator[Seen | Unseen]:
         """Implement :meth:`Pictures.see`."""

@@ -170,17 +170,19 @@ def print_summary(out: Path, summary: Summary, recordings: Sequence[Pictures]) -
             'warning: less than half of the pixels are kept: the labels are of no use. Are these '
             'trained weights, and pictures that show something?'
         )
-    rates = {
-        one.folder: '' if one.frame_hz is None else f'{one.frame_hz:.4g}' for one in recordings
-    }
-    if '' in rates.values():
+    if any(one.of == 'plane' for one in recordings):
         print(f'{out}: written, for --data.npz {out}')
-    elif len({*rates.values()}) == 1:
-        print(f'{out}: written, for --data.folder {out},frame_hz={next(iter(rates.values()))}')
+        return
+    rates = {
+        one.folder: '' if one.frame_hz is None else f',frame_hz={one.frame_hz:.9g}'
+        for one in recordings
+    }
+    if len({*rates.values()}) == 1:
+        print(f'{out}: written, for --data.folder {out}{next(iter(rates.values()))}')
     else:
         print(f'{out}: written; recordings of different frame rates, to be read one by one:')
         for folder, rate in rates.items():
-            print(f'  folder:{folder},frame_hz={rate}')
+            print(f'  folder:{folder}{rate}')
 
 
 def _see(

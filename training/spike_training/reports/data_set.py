@@ -15,6 +15,7 @@ from rich.table import Table
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import DataSetError, FrameError
 from spike_training.reports.contact_sheet import firing_rates
+from spike_training.reports.pixel_speed import pixel_speed
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.sample import Batch
 
@@ -81,12 +82,13 @@ def measure_samples(source: LabelledSource, frames: int) -> tuple[dict[str, Any]
 
 
 def describe_clip(clip: Clip | SpikeClip) -> dict[str, Any]:
-    """Return name, size, length and camera of a clip, for JSON."""
+    """Return name, size, camera, length, rate and motion of a clip, for JSON."""
     camera = clip.camera
     common = {
         'name': clip.name,
         'camera': None if camera is None else np.round(camera, 3).tolist(),
         'skipped': clip.skipped,
+        'pixels_per_s': pixel_speed(clip),
     }
     if isinstance(clip, SpikeClip):
         return common | {
@@ -94,12 +96,17 @@ def describe_clip(clip: Clip | SpikeClip) -> dict[str, Any]:
             'labelled': len(clip.depths),
             'size': [clip.geometry.height, clip.geometry.width],
             'seconds': clip.planes / clip.rate_hz,
+            'rate_hz': clip.rate_hz,
+            'longest_gap_s': None,
         }
+    gaps = np.diff(clip.times_s) if clip.video else np.empty(0)
     return common | {
         'frames': len(clip),
         'labelled': len(clip.labelled),
         'size': _size(clip),
         'seconds': float(clip.times_s[-1] - clip.times_s[0]),
+        'rate_hz': 1 / float(np.median(gaps)) if gaps.size else None,
+        'longest_gap_s': float(gaps.max()) if gaps.size else None,
     }
 
 
@@ -117,6 +124,7 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
     for reasons in skipped:
         for reason, names in reasons.items():
             print(f'  left out, {reason}: {len(names)}, for instance {names[0]}')
+    print(f'  {_time_line(clips, unit)}')
     rates = rate['percentiles']
     print(
         f'  firing rate: mean {rate["mean"]:.3f}, 5 % below {rates["5"]:.3f}, 5 % above '
@@ -145,6 +153,23 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
             bar = '#' * max(round(_BAR * count / most), 1)
             table.add_row(f'{low:g} to {high:g}', f'{count / total:.1%}', bar)
     Console(width=99).print(table)
+
+
+def _time_line(clips: Sequence[Mapping[str, Any]], unit: str) -> str:
+    """Return duration, rate, longest gap and motion of clips, which show a wrong time base."""
+    rates, gaps, speeds = (
+        [clip[key] for clip in clips if clip[key] is not None]
+        for key in ('rate_hz', 'longest_gap_s', 'pixels_per_s')
+    )
+    if not rates:
+        return 'time: single images'
+    longest = f', longest gap {max(gaps):.3g} s' if gaps else ''
+    low, high = (f'{rate:.5g}' for rate in (min(rates), max(rates)))
+    return (
+        f'time: {sum(clip["seconds"] for clip in clips):.4g} s, '
+        f'{low if low == high else f"{low} to {high}"} {unit}/s{longest}; '
+        + (f'motion {np.median(speeds):.3g} pixels/s' if speeds else 'motion unknown')
+    )
 
 
 def _size(clip: Clip) -> list[int] | None:

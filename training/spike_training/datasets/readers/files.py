@@ -27,6 +27,7 @@ from spike_depth_ros.calibration import (
 )
 from spike_depth_ros.depth_files import read_pfm, sky_of
 from spike_depth_ros.depth_values import resolve, unit_problem
+from spike_depth_ros.orientation import check_upright, exif_orientation, turn
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -99,8 +100,27 @@ def stored_as(path: Path, per_metre: float) -> DepthEncoding:
     return DepthEncoding(per_metre or (1000.0 if integers else 1.0))
 
 
-def read_rgb(path: Path) -> Rgb:
+def read_rgb(path: Path, orientation: int = 1) -> Rgb:
     """Read an image, ``[H, W, 3]`` uint8 RGB.
+
+    Args:
+        path: The file.
+        orientation: EXIF orientation that it is expected to have, 1 to 8; 1: is not turned.
+
+    Raises:
+        FrameError: It is missing, damaged, not an image of 8 bits, or of another orientation.
+    """
+    image, found = read_shown(path)
+    if found != orientation:
+        raise FrameError(
+            f'{path}: viewers turn it (EXIF orientation {found}), expected orientation '
+            f'{orientation}: turn the pixels of all alike, such as by mogrify -auto-orient'
+        )
+    return image
+
+
+def read_shown(path: Path) -> tuple[Rgb, int]:
+    """Read an image as viewers show it, ``[H, W, 3]`` uint8 RGB, and its EXIF orientation.
 
     Raises:
         FrameError: It is missing, damaged or not an image of 8 bits.
@@ -108,11 +128,12 @@ def read_rgb(path: Path) -> Rgb:
     try:
         with Image.open(path) as image:
             image.load()
+            orientation = exif_orientation(image)
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
         raise FrameError(f'{path}: pixels are {image.mode}, expected 8-bit grey or colour')
-    return np.asarray(image.convert('RGB'))
+    return turn(np.asarray(image.convert('RGB')), orientation), orientation
 
 
 def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
@@ -155,6 +176,8 @@ class FileClip(Clip):
         skipped: See :class:`Clip`.
         register: Function that registers a stored depth map to the image; None if maps are
             registered already.
+        orientation: EXIF orientation of all images; camera and registered depth are those of the
+            turned ones.
     """
 
     def __init__(
@@ -167,16 +190,18 @@ class FileClip(Clip):
         encoding: DepthEncoding,
         skipped: dict[str, list[str]] | None = None,
         register: Callable[[Depth], Depth] | None = None,
+        orientation: int = 1,
     ) -> None:
         self.name, self.camera, self.times_s = name, camera, times_s
         self.encoding = encoding
         self.labelled = tuple(i for i, path in enumerate(depths) if path is not None)
         self.skipped = skipped or {}
         self._images, self._depths, self._register = tuple(images), tuple(depths), register
+        self._orientation = orientation
 
     def image(self, index: int) -> Rgb:
         """Implement :meth:`Clip.image`."""
-        return read_rgb(self._images[index])
+        return read_rgb(self._images[index], self._orientation)
 
     def depth(self, index: int) -> Depth | None:
         """Implement :meth:`Clip.depth`."""
@@ -196,6 +221,7 @@ class FileClip(Clip):
         encoding: DepthEncoding,
         skipped: dict[str, list[str]],
         register: Callable[[Depth], Depth] | None = None,
+        orientation: int = 1,
     ) -> FileClip:
         """Create a clip and check it with :func:`check_clip`.
 
@@ -207,12 +233,13 @@ class FileClip(Clip):
             encoding: Encoding of the depth files.
             skipped: Frames that were left out.
             register: Function that registers depth to the image.
+            orientation: EXIF orientation of the images.
 
         Raises:
             DataSetError: Image, depth and unit do not match.
         """
         images, depths = zip(*frames, strict=True)
-        clip = cls(name, camera, times_s, images, depths, encoding, skipped, register)
+        clip = cls(name, camera, times_s, images, depths, encoding, skipped, register, orientation)
         check_clip(clip, encoding.plausible_m)
         return clip
 
@@ -532,6 +559,7 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
 def _read_png(path: Path) -> npt.NDArray[Any]:
     with Image.open(path) as image:
         stored = np.asarray(image)
+        check_upright(image)
     # Pillow returns some 16-bit files as 32-bit ones.
     return stored.astype(np.uint16) if image.mode == 'I' else stored
 

@@ -10,19 +10,21 @@ ardaduz/deep-video-mvs, such as its HoloLens sample, have this layout: ``images`
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.orientation import QUARTER, turn
 from spike_depth_ros.ray_depth import ray_lengths
-from spike_training.datasets.clip import Clip, Depth, Matrix
+from spike_training.datasets.clip import Clip, Depth, Matrix, Times
 from spike_training.datasets.labels import RELATIVE, Labels, find_labels
+from spike_training.datasets.name_times import read_times
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError
 
@@ -33,33 +35,45 @@ TREE = """\
   ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)
   (or folders of such recordings below ROOT)"""
 
+FRAME_HZ = 30.0
+
+_TRIES = 3  # pictures that are tried for their orientation
+_CLEAR = 4.0  # times that a principal point is nearer to one of two centres
+_AGREES = 0.2  # share that a given rate may differ from that of the names
+
+Frames = list[tuple[Path, Path | None]]
+"""Images, each with its depth map or None."""
+
 IMAGE_FOLDERS = ('images', 'rgb', 'color', 'image')
 
 
 def read(
     root: Path,
     per_metre: float = 0.0,
-    frame_hz: float = 30.0,
+    frame_hz: float = FRAME_HZ,
     fx: float = 0.0,
     depth: str = '',
     depth_along: str = 'axis',
+    times: str = '',
 ) -> list[Clip]:
     """Read the recording in a folder, or those in the folders below it.
 
     Args:
         root: Folder of the recording, or of several.
         per_metre: Stored value of one metre; 0: 1000 for integers (millimetres), 1 for floats.
-        frame_hz: Frames a second; numbers missing between names are missing frames. 0: single
-            images, without motion between them.
+        frame_hz: Frames a second, where names are numbers of frames; numbers missing between names
+            are missing frames. 0: single images, without motion between them.
         fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
             K.txt.
         depth: ``none``: images alone, frames without depth.
         depth_along: What stored depth is measured along: ``axis``, the optical axis, or ``ray``,
             the ray of each pixel, by which it becomes depth along the axis.
+        times: What the numbers in names are, where they do not tell it: ``s``, ``ms``, ``us`` or
+            ``ns`` of a clock, ``date``, or ``frames``; see ``datasets/name_times.py``.
 
     Raises:
-        DataSetError: Files are missing, too many images and depth maps do not pair, or the unit
-            is wrong.
+        DataSetError: Files are missing, too many images and depth maps do not pair, the unit is
+            wrong, or names may be times of several kinds.
     """
     files.folders(root, TREE)
     if depth not in ('', 'none'):
@@ -74,7 +88,8 @@ def read(
     found = [root] if _images(root) else _recordings(root)
     register = _along_axis if depth_along == 'ray' else None
     return [
-        _read(one, root, per_metre, frame_hz, fx, bool(depth), register) for one in found or [root]
+        _read(one, root, per_metre, frame_hz, fx, bool(depth), register, times)
+        for one in found or [root]
     ]
 
 
@@ -132,6 +147,7 @@ def _read(
     fx: float,
     without_depth: bool,
     register: Callable[[Matrix, Depth], Depth] | None,
+    times: str,
 ) -> Clip:
     """Read one recording; see :func:`read`."""
     images = files.list_files(
@@ -144,37 +160,139 @@ def _read(
     if not without_depth:
         labels, depth_name = _labels(folder, root)
     encoding, skipped = files.DepthEncoding(), dict[str, list[str]]()
-    frames: list[tuple[Path, Path | None]] = [(image, None) for image in images]
+    frames: Frames = [(image, None) for image in images]
     if not without_depth:
         depths = files.list_files(folder / depth_name, files.DEPTH_SUFFIXES, TREE)
-        pairs, skipped = files.pair(
-            {path.stem: path for path in images}, {path.stem: path for path in depths}, name
-        )
+        by_stem, maps = ({path.stem: path for path in found} for found in (images, depths))
+        if not by_stem.keys() & maps.keys():
+            raise DataSetError(
+                f'{name}: no depth map is named as an image is ({images[0].name}, '
+                f'{depths[0].name}): rename them alike; if they are of different times, list them '
+                'in rgb.txt and depth.txt for the reader tum'
+            )
+        pairs, skipped = files.pair(by_stem, maps, name)
         frames = [*pairs.values()]
         encoding = files.stored_as(depths[0], per_metre)
     if labels is not None and labels.relative:
         encoding = dataclasses.replace(encoding, plausible_m=(0.0, math.inf))
+    shown = _Shown.of(frames, name)
     if fx:
-        camera = files.centred_camera(fx, files.read_rgb(frames[0][0]).shape)
+        camera = files.centred_camera(fx, shown.size)
     else:
-        camera = files.read_matrix(folder / 'K.txt', TREE)
-    times = _numbers([image for image, _ in frames]) / (frame_hz or 1.0)
+        camera = shown.camera(files.read_matrix(folder / 'K.txt', TREE), name)
+    found, frames = _timed(frames, frame_hz, times, name)
+
+    def registered(stored: Depth) -> Depth:
+        turned = stored if shown.orientation == 1 else shown.depth(stored)
+        return turned if register is None else register(camera, turned)
+
     clip = files.FileClip.checked(
-        name, camera, times, frames, encoding, skipped,
-        None if register is None else functools.partial(register, camera),
-    )  # fmt: skip
+        name, camera, found, frames, encoding, skipped, registered, shown.orientation
+    )
     clip.labels, clip.video = labels, frame_hz > 0
     return clip
 
 
-def _numbers(images: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+class _Shown(NamedTuple):
+    """Pictures as viewers show them.
+
+    Attributes:
+        orientation: Their EXIF orientation, 1 to 8.
+        size: (height, width) as shown, pixels.
+    """
+
+    orientation: int
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, frames: Frames, name: str) -> _Shown:
+        """Find out by the first picture that can be read.
+
+        Raises:
+            DataSetError: None of a few can be read, or depth may be of the picture as it is stored
+                or as it is shown.
+        """
+        problem: FrameError | None = None
+        for path, depth in frames[:_TRIES]:
+            try:
+                image, orientation = files.read_shown(path)
+            except FrameError as error:
+                problem = problem or error
+                continue
+            height, width = image.shape[:2]
+            same = height == width or orientation not in QUARTER
+            if orientation != 1 and same and depth is not None:
+                raise _ambiguous(name, path, orientation, 'depth')
+            return cls(orientation, (height, width))
+        assert problem is not None  # there is a frame
+        raise DataSetError(str(problem))
+
+    def depth(self, stored: Depth) -> Depth:
+        """Turn a map that is of the size of the stored pictures; others are left as they are."""
+        return turn(stored, self.orientation) if stored.shape == self.size[::-1] else stored
+
+    def camera(self, matrix: Matrix, name: str) -> Matrix:
+        """Return the camera matrix of the shown pictures, whichever this one is of.
+
+        Raises:
+            DataSetError: Its principal point does not tell.
+        """
+        if self.orientation == 1:
+            return matrix
+        height, width = self.size
+        x, y = matrix[0, 2], matrix[1, 2]
+        as_shown = math.hypot(x - (width - 1) / 2, y - (height - 1) / 2)
+        as_stored = math.hypot(x - (height - 1) / 2, y - (width - 1) / 2)
+        clear = max(as_shown, as_stored) >= _CLEAR * min(as_shown, as_stored)
+        if self.orientation not in QUARTER or not clear or height == width:
+            raise _ambiguous(name, Path('K.txt'), self.orientation, 'K.txt')
+        if as_shown < as_stored:
+            return matrix
+        column = y if self.orientation in (5, 8) else width - 1 - y
+        row = x if self.orientation in (5, 6) else height - 1 - x
+        return files.camera_matrix(matrix[1, 1], matrix[0, 0], column, row)
+
+
+def _ambiguous(name: str, path: Path, orientation: int, what: str) -> DataSetError:
+    advice = '' if what == 'depth' else ', or give fx in its place'
+    return DataSetError(
+        f'{name}, {path.name}: viewers turn the pictures (EXIF orientation {orientation}), and '
+        f'{what} may be of the stored or the shown ones: turn the pixels to fit it and remove the '
+        f'mark (mogrify -auto-orient turns them as shown){advice}'
+    )
+
+
+def _timed(frames: Frames, frame_hz: float, chosen: str, name: str) -> tuple[Times, Frames]:
+    """Return the times of frames, and the frames in their order.
+
+    Raises:
+        DataSetError: Their names do not tell which times they are, or contradict the options.
+    """
+    images = [image for image, _ in frames]
+    told = None
+    if frame_hz or chosen:
+        told = read_times([image.stem for image in images], chosen, name)
+    if told is None:
+        return _numbers(images, chosen == 'frames') / (frame_hz or 1.0), frames
+    order = np.argsort(told).tolist()
+    times = told[order]
+    rate = 1 / float(np.median(np.diff(times)))
+    if frame_hz not in (0, FRAME_HZ) and abs(frame_hz / rate - 1) > _AGREES:
+        raise DataSetError(
+            f'{name}: option frame_hz is {frame_hz:g}, but the names are times of {rate:.4g} '
+            'frames a second: leave the option out, or give times=frames too'
+        )
+    return times, [frames[k] for k in order]
+
+
+def _numbers(images: list[Path], chosen: bool) -> Times:
     """Return the numbers of the frames: those in their names, else their positions."""
     found = [re.findall(r'\d+', path.stem) for path in images]
     if len({tuple(one[:-1]) for one in found}) == 1:
         found = [one[-1:] for one in found]  # the same before the number of each frame
     digits = [''.join(one) for one in found]
-    # Long numbers are stamps of an unknown unit.
-    if all(0 < len(text) <= 8 for text in digits):
+    # Several numbers, which are long together, are not those of frames unless they are chosen.
+    if all(text and (chosen or len(text.lstrip('0')) <= 8) for text in digits):
         numbers = np.array([int(text) for text in digits], np.float64)
         if (np.diff(numbers) > 0).all():
             return numbers

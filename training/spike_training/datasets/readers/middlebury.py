@@ -35,6 +35,7 @@ from spike_depth_ros.calibration import (
 from spike_depth_ros.depth_files import read_pfm
 from spike_depth_ros.depth_values import unit_problem
 from spike_depth_ros.errors import printable
+from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import ANYWHERE, StereoRig
 from spike_training.datasets.clip import Clip, Depth, Disparity, Matrix, Rgb, RightFrames
@@ -214,6 +215,7 @@ class StillPair(Clip):
         try:
             with Image.open(path) as image:
                 stored = np.asarray(image)
+                check_upright(image)
         except Exception as error:  # decoders raise many kinds on damaged files
             raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
         if stored.dtype != np.uint8 or stored.ndim != 2:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from spike_training.datasets.clip import Clip, Matrix, Times
+from spike_training.datasets.name_times import check_gap
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError
 
@@ -64,6 +65,7 @@ def _sequence(folder: Path, per_metre: float, fx: float) -> Clip:
     image_times, images = _list(folder / 'rgb.txt')
     frames, skipped = pair_by_time(image_times, images, *_list(folder / 'depth.txt'), MAX_APART_S)
     name = f'tum/{folder.name}'
+    check_gap(image_times, folder / 'rgb.txt')
     if not any(depth for _, depth in frames):
         raise DataSetError(
             f'{name}: no image was taken within {MAX_APART_S:g} s of a depth map; do rgb.txt and '
