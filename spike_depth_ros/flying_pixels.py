@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros import opencv as cv2
 from spike_depth_ros.backends import FloatImage
 from spike_depth_ros.metrics import EDGE_SPAN, SEEN_RADIUS
 
