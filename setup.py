@@ -9,6 +9,23 @@ from setuptools import find_packages, setup
 NAME = 'spike_depth_ros'
 SHARE = f'share/{NAME}'
 
+# Of the extras; each is complete in itself.
+TORCH = ['torch', 'timm']
+BAGS = ['opencv-python-headless', 'rich', 'rosbags>=0.11.9,<0.12']
+EVALUATE = [*BAGS, 'jinja2', 'matplotlib']
+TRAIN = [
+    *EVALUATE,
+    *TORCH,
+    'distributed',
+    'h5py',
+    'jsonargparse[signatures]',
+    'lightning-fabric',
+    'onnx',
+    'onnx-ir',
+    'onnxscript',
+    'tensorboard',
+]
+
 
 def files_below(folder: str, pattern: str = '*') -> list[tuple[str, list[str]]]:
     """Return data_files entries for a folder, its sub-folders kept below share."""
@@ -38,48 +55,17 @@ setup(
     zip_safe=False,
     python_requires='>=3.10',
     # What the library and its default backend need. ROS is not asked for here: it comes from a ROS
-    # installation (package.xml) or from wheels (requirements/runtime.txt).
-    install_requires=['numpy', 'onnxruntime', 'safetensors'],
+    # installation (package.xml) or from wheels (requirements/runtime.txt). Nor is OpenCV, which
+    # would hide that of ROS.
+    install_requires=['numpy', 'onnxruntime', 'pillow', 'PyYAML', 'safetensors'],
     extras_require={
-        'torch': ['torch', 'timm'],
-        'bags': ['rosbags>=0.11.9,<0.12'],
-        'evaluate': [
-            'rosbags>=0.11.9,<0.12',
-            'jinja2',
-            'matplotlib',
-            'opencv-python-headless',
-            'pillow',
-            'PyYAML',
-            'rich',
-        ],
+        'torch': TORCH,
+        'bags': BAGS,
+        'evaluate': EVALUATE,
         # Needs numpy 2, and cv_bridge of ROS 2 Jazzy numpy 1.26: an environment of its own.
-        'view': [
-            'rerun-sdk>=0.41,<0.42',
-            'rosbags>=0.11.9,<0.12',
-            'opencv-python-headless',
-            'rich',
-        ],
-        'pictures': ['opencv-python-headless', 'pillow'],
-        'train': [
-            'torch',
-            'timm',
-            'lightning-fabric',
-            'tensorboard',
-            'onnx',
-            'onnx-ir',
-            'onnxscript',
-            'jsonargparse[signatures]',
-            'distributed',
-            'opencv-python-headless',
-            'pillow',
-            'PyYAML',
-            'rich',
-            'rosbags',
-            'h5py',
-            'jinja2',
-            'matplotlib',
-        ],
-        'teacher': ['peft', 'transformers'],
+        'view': [*BAGS, 'rerun-sdk>=0.41,<0.42'],
+        'train': TRAIN,
+        'teacher': [*TRAIN, 'peft', 'transformers'],
         # Without this entry `colcon test` would run nothing and still succeed.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },

@@ -17,6 +17,7 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
 from spike_depth_ros.nodes import launching
+from spike_depth_ros.nodes.perception_launch import remappings
 from spike_depth_ros.nodes.process import asset
 
 ARGUMENTS = {
@@ -55,6 +56,7 @@ def _player(context: LaunchContext) -> list[Action]:
         name='spike_player',
         namespace=given['namespace'],
         arguments=[given['stream'], '--loop', *options],
+        remappings=remappings(given),
         output='screen',
     )
     return [RegisterEventHandler(launching.end_with(player)), player]

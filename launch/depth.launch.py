@@ -8,6 +8,4 @@ from spike_depth_ros.nodes.perception_launch import PerceptionLaunch
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, the DDS profile for large messages, and the nodes."""
-    return PerceptionLaunch(
-        'spike_depth', publishers=2, picture='spikes/image', frames=True
-    ).description()
+    return PerceptionLaunch('spike_depth', publishers=2, picture='spikes/image').description()

@@ -10,13 +10,14 @@ from launch.actions import (
     RegisterEventHandler,
 )
 from launch.launch_context import LaunchContext
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
 from spike_depth_ros.nodes import launching
+from spike_depth_ros.nodes.perception_launch import remappings
 
 ARGUMENTS = {
     'out': ('replay_out', 'folder for metrics.json, windows.csv and report.html'),
@@ -30,10 +31,26 @@ TAIL_S = 3.0
 
 def generate_launch_description() -> LaunchDescription:
     """The player and the evaluation beside depth.launch.py; all end after the bag."""
-    given = {name: LaunchConfiguration(name) for name in ('bag', 'namespace', *ARGUMENTS)}
     depth = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py'])
     )
+    bag = DeclareLaunchArgument('bag', description='rosbag2 to play: its folder or file')
+    actions = [
+        OpaqueFunction(function=_check_bag),
+        depth,
+        OpaqueFunction(function=_player_and_evaluation),
+    ]
+    return launching.describe(ARGUMENTS, actions, bag, launching.RELIABLE)
+
+
+def _check_bag(context: LaunchContext) -> list[Action]:
+    launching.require_file('bag', context.launch_configurations['bag'])
+    return []
+
+
+def _player_and_evaluation(context: LaunchContext) -> list[Action]:
+    given = context.launch_configurations
+    topics = remappings(given)
     evaluation = Node(
         package='spike_depth_ros',
         executable='spike_evaluation',
@@ -42,6 +59,7 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[  # texts, whatever they look like: out:=2026
             {name: ParameterValue(given[name], value_type=str) for name in ('out', 'protocol')}
         ],
+        remappings=topics,
         output='screen',
         sigterm_timeout='15',  # it writes its report then
     )
@@ -51,20 +69,12 @@ def generate_launch_description() -> LaunchDescription:
         name='spike_player',
         namespace=given['namespace'],
         arguments=[given['bag'], '--speed', given['speed'], '--with-truth', '--wait', '30'],
+        remappings=topics,
         output='screen',
     )
-    bag = DeclareLaunchArgument('bag', description='rosbag2 to play: its folder or file')
-    actions = [
-        OpaqueFunction(function=_check_bag),
-        depth,
-        RegisterEventHandler(launching.end_with(evaluation)),
+    return [
+        RegisterEventHandler(launching.end_with(evaluation, to_its_end=True)),
         RegisterEventHandler(launching.end_with(player, TAIL_S)),
         evaluation,
         player,
     ]
-    return launching.describe(ARGUMENTS, actions, bag, launching.RELIABLE)
-
-
-def _check_bag(context: LaunchContext) -> list[Action]:
-    launching.require_file('bag', context.launch_configurations['bag'])
-    return []

@@ -3,7 +3,7 @@
 """Depth from two spike cameras side by side: the node spike_stereo, with a cloud and RViz."""
 
 from launch import LaunchDescription
-from spike_depth_ros.nodes.perception_launch import PerceptionLaunch
+from spike_depth_ros.nodes.perception_launch import TWO_CAMERAS, PerceptionLaunch
 
 FILL = 'depth of pixels without a match: mono or none; empty: as in params_file, else mono'
 
@@ -11,5 +11,9 @@ FILL = 'depth of pixels without a match: mono or none; empty: as in params_file,
 def generate_launch_description() -> LaunchDescription:
     """Arguments, the DDS profile for large messages, and the nodes."""
     return PerceptionLaunch(
-        'spike_stereo', publishers=3, picture='left/image_rect', overrides={'fill': ('fill', FILL)}
+        'spike_stereo',
+        publishers=3,
+        picture='left/image_rect',
+        overrides={'fill': ('fill', FILL)},
+        topics=TWO_CAMERAS,
     ).description()

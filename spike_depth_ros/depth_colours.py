@@ -14,10 +14,12 @@ NaN       grey    no prediction, or no truth to compare with
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from spike_depth_ros import opencv as cv2
 
 Rgb = npt.NDArray[np.uint8]
 """An RGB image, ``[height, width, 3]`` uint8."""
@@ -46,8 +48,8 @@ def colour_map(name: int) -> Rgb:
     return np.ascontiguousarray(colours, dtype=np.uint8)
 
 
-DEPTH_COLOURS = colour_map(cv2.COLORMAP_MAGMA)[::-1]
-"""Colours from the nearest to the farthest depth, ``[256, 3]``."""
+DEPTH_COLOURS: Rgb = np.load(Path(__file__).parent / 'assets' / 'magma.npy')[::-1]
+"""Colours from the nearest to the farthest depth, ``[256, 3]``: ``COLORMAP_MAGMA`` of OpenCV."""
 
 
 class DepthColours:

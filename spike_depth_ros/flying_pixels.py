@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros import opencv as cv2
 from spike_depth_ros.backends import FloatImage
 from spike_depth_ros.metrics import EDGE_SPAN, SEEN_RADIUS
 
@@ -68,7 +68,7 @@ def find_flying_pixels(depth: FloatImage) -> npt.NDArray[np.bool_]:
     high = cv2.dilate(np.where(known, log, np.float32(-math.inf)), square)
     low, high = (np.where(known, limit, 0) for limit in (low, high))
     span = high - low
-    flying = span > EDGE_SPAN
+    flying: npt.NDArray[np.bool_] = span > EDGE_SPAN
     flying &= np.abs(2 * log - low - high) < span / 2
     flying &= span > _mean(span, known, AROUND)
     if flying.any():

@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from spike_depth_ros import opencv as cv2
 from spike_depth_ros.depth_colours import (
     BEYOND,
     DEPTH_COLOURS,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distribution import declared_distribution
 from programs import run_program
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,15 +23,7 @@ NAME = 'spike_depth_ros'
 @pytest.fixture(scope='module')
 def declared() -> Any:
     """The distribution that setup.py describes."""
-    pytest.importorskip('setuptools')
-    from distutils.core import run_setup  # setuptools brings it back where Python has dropped it
-
-    here = os.getcwd()
-    os.chdir(ROOT)
-    try:
-        return run_setup('setup.py', stop_after='init')
-    finally:
-        os.chdir(here)
+    return declared_distribution()
 
 
 def installed_paths(declared: Any) -> dict[str, str]:

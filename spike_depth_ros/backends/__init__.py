@@ -42,6 +42,9 @@ MAX_THREADS = 1024
 MULTIPLE = 16
 """Divisor of height and width of a network's input, pixels: the distance of its tokens."""
 
+GET_TORCH = 'pip install torch timm (README.md, "With ROS 2")'
+"""Advice to the user of a network that has no export, or of a GPU."""
+
 # One of these exists wherever a CUDA (or, in torch's words, HIP) device does: Linux, WSL, Jetson.
 _GPU_NODES = ('/dev/nvidiactl', '/dev/dxg', '/dev/nvmap', '/dev/kfd')
 
@@ -427,7 +430,7 @@ def choose(backend: str, device: str, has_onnx: bool) -> tuple[BackendName, Devi
         return 'onnx', 'cpu'
     if backend == 'torch' and not _has_torch():
         raise ValueError(
-            "backend 'torch' needs torch, which is not installed: pip install torch, or choose "
+            f"backend 'torch' needs torch, which is not installed: {GET_TORCH}, or choose "
             "backend 'onnx'"
         )
     if device == 'cuda' and not has_cuda():

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from spike_depth_ros.backends import (
+    GET_TORCH,
     AnyLayout,
     BackendName,
     DeviceName,
@@ -54,7 +55,7 @@ class OnnxBackend:
             CheckpointError: The file is missing, unreadable, not of these weights, or its inputs
                 and outputs are not those of the metadata.
         """
-        remedy = f'{EXPORT_AGAIN} or choose backend torch'
+        remedy = f'{EXPORT_AGAIN}, or choose backend torch: {GET_TORCH}'
         self._session = open_session(path, info, threads, remedy)
         self._outputs = info.outputs
         self._takes_frames = 'rgb' in info.inputs

@@ -8,9 +8,10 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from spike_depth_ros import opencv as cv2
 
 if TYPE_CHECKING:
     from spike_depth_ros.backends import Layout

@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from spike_depth_ros import opencv as cv2
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,10 +9,10 @@ import functools
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros import opencv as cv2
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.rectification import Floats, Rectification
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 import abc
 import argparse
 import collections
+import os
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.arguments import DefaultsFormatter, positive, sensor_size
@@ -27,7 +30,7 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
 from spike_depth_ros.stream.layout import FLIP, stripes
-from spike_depth_ros.stream.stamps import differs
+from spike_depth_ros.stream.stamps import Arrival, differs
 from spike_depth_ros.stream.window import Window
 
 WINDOW = 256
@@ -38,6 +41,58 @@ WATCH_S = 1.0
 
 MOST_LOOKS = 10_000
 """Comparisons of the newest stamps that are kept."""
+
+WAIT_S = 15.0
+"""Longest wait for the first packets, seconds."""
+
+LEAST_SHARE = 0.9
+"""Least share of its stamped rate at which a stream is not slow."""
+
+SILENT_S = 1.0
+"""Time without a packet at the end after which a stream has stopped, seconds."""
+
+BUSY_PROCESS, BUSY_MACHINE = 0.8, 0.9
+"""Share of a core that this process uses, and of all cores that are busy, from which on the
+machine is too slow for the stream."""
+
+OFTEN = 1000
+"""Packets a second above which they cost CPU time."""
+
+PACKED = 40
+"""Planes of a packet that are few and many enough."""
+
+
+FASTER = 'close other programs, lower the plane rate, or take a faster machine'
+"""Remedy where a machine is too slow."""
+
+
+class Load:
+    """Load of this machine since the object was made."""
+
+    def __init__(self) -> None:
+        self._before = self._times()
+
+    def describe(self) -> str:
+        """Return why the machine can be too slow; empty: it has time left."""
+        wall, own, idle, cores = (
+            now - before for now, before in zip(self._times(), self._before, strict=True)
+        )
+        if own > BUSY_PROCESS * wall:
+            return f'check_stream uses {own / wall:.0%} of a core'
+        busy = 1 - idle / cores if cores > 0 else 0.0
+        return f'its cores are {busy:.0%} busy' if busy > BUSY_MACHINE else ''
+
+    @staticmethod
+    def _times() -> tuple[float, float, float, float]:
+        """Return wall time, CPU time of this process, idle time and time of all cores, seconds."""
+        try:
+            with open('/proc/stat', encoding='ascii') as file:
+                ticks = [int(word) for word in file.readline().split()[1:9]]
+        except (OSError, ValueError):
+            ticks = [0] * 8
+        hz = os.sysconf('SC_CLK_TCK')
+        idle = sum(ticks[3:5])  # idle, and waiting for a disk
+        return time.monotonic(), time.process_time(), idle / hz, sum(ticks) / hz
 
 
 class Check(abc.ABC):
@@ -76,14 +131,16 @@ class CameraCheck(Check):
 
     Attributes:
         ingest: Ingest of its planes.
+        packets: Packets so far.
     """
 
     def __init__(self, node: Node, options: argparse.Namespace, eye: str) -> None:
         super().__init__(eye)
-        self._node, self._duration_s = node, options.duration
+        self._node = node
         self._prefix = f'{eye}/' if eye else ''
         self._texts: dict[str, str] = {}
-        self._packets = 0
+        self.packets = 0
+        self._first_s, self._last_s = 0.0, 0.0  # monotonic time of the first and the last packet
         self._slashed: dict[str, str] = {}  # frames that begin with a slash, by topic
         self._window: Window | None = None
         self._before: tuple[PlaneAccounting, int] = PlaneAccounting(), 0
@@ -113,8 +170,10 @@ class CameraCheck(Check):
             self._slashed[topic] = frame_id
 
     def _on_spikes(self, msg: Image) -> None:
-        self._packets += 1
+        self.packets += 1
         self._look_at_frame('spikes', msg.header.frame_id)
+        self._last_s = time.monotonic()
+        self._first_s = self._first_s or self._last_s
         self.ingest.on_spikes(msg)
         if self.ingest.ring is not None:
             self._window = self.ingest.ring.take() or self._window
@@ -130,7 +189,7 @@ class CameraCheck(Check):
         planes = accounting.received - before.received
         lost = accounting.lost_in_transport - before.lost_in_transport
         parts = [
-            f'{self._label}{(self._packets - packets) / passed_s:6.0f} packets/s',
+            f'{self._label}{(self.packets - packets) / passed_s:6.0f} packets/s',
             f'{planes / passed_s:8.0f} planes/s',
             f'{lost:6} lost',
         ]
@@ -141,16 +200,26 @@ class CameraCheck(Check):
             parts.append(f'{exposure.mean_rate:.3f} spikes per pixel and plane')
         elif self._texts:
             parts.append(next(iter(self._texts.values())))
-        self._before = accounting, self._packets
+        self._before = accounting, self.packets
         return '  '.join(parts)
 
-    def report(self) -> None:
-        """Print the findings."""
+    @property
+    def topic(self) -> str:
+        """Name of the topic of spikes."""
+        return str(self._spikes.topic_name)
+
+    def report(self, busy: str = '') -> None:
+        """Print the findings.
+
+        Args:
+            busy: Why this machine can be too slow for the stream; empty: it is not.
+        """
+        ended_s = time.monotonic()
         self.ingest.settle()  # counts gaps before the last packets, too
-        self._report_publishers()
-        if self._packets:
-            self._report_packets()
-            self._report_planes()
+        publishers = self._report_publishers()
+        if self.packets:
+            self._report_packets(ended_s)
+            self._report_planes(publishers, busy)
         for topic, frame_id in self._slashed.items():
             self._problem(
                 'frame',
@@ -159,14 +228,16 @@ class CameraCheck(Check):
             )
         if self._window is not None:
             self._report_picture(self._window)
-        for text in self._texts.values():
-            if not text.endswith(
-                f'refused: {UNKNOWN_SIZE}'
-            ):  # reported above, with another remedy
+        told = {Arrival.GAP.name}  # as lost planes
+        if len(publishers) > 1:
+            told.add(Arrival.BACKWARD.name)
+        for kind, text in self._texts.items():
+            # An unknown size is reported above, with another remedy.
+            if kind not in told and not text.endswith(f'refused: {UNKNOWN_SIZE}'):
                 self._problem('input', text)
 
-    def _report_publishers(self) -> None:
-        topic = self._spikes.topic_name
+    def _report_publishers(self) -> list[TopicEndpointInfo]:
+        topic = self.topic
         publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
             self._problem(
@@ -187,22 +258,33 @@ class CameraCheck(Check):
             self._problem(
                 'publisher', f'{len(publishers)} nodes publish {topic}; stop all but one'
             )
-        if publishers and not self._packets:
+        if publishers and not (self.packets or self.problems):
             self._problem('packets', 'none arrived: start the camera, use one DDS profile for all')
+        return list(publishers)
 
-    def _report_packets(self) -> None:
+    def _report_packets(self, ended_s: float) -> None:
         geometry = self.ingest.geometry
-        rate = self._packets / self._duration_s
         if geometry is None:
-            self._problem('packets', f'{self._packets} arrived ({rate:.0f}/s), none could be read')
             if self.ingest.size is None:
-                self._problem('sensor', f'{UNKNOWN_SIZE}, or check_stream --size WxH')
+                self._problem(
+                    'sensor',
+                    f'{self.packets} packets arrived, none could be read: {UNKNOWN_SIZE}, or '
+                    'check_stream --size WxH',
+                )
+            elif not self._texts:
+                self._problem('packets', f'{self.packets} arrived, none could be read')
             return
-        planes = self.ingest.accounting().received / self._packets
-        text = f'{rate:.0f}/s of {planes:.0f} planes'
-        if rate > 1000:
+        rate = self._a_second(self.packets)
+        text = f'{rate:.0f}/s of {self._planes_a_packet:.0f} planes'
+        if ended_s - self._last_s > SILENT_S:
             self._problem(
-                'packets', f'{text}: above 1000/s costs CPU time; pack 40 or more planes'
+                'packets',
+                f'{text}, none in the last {ended_s - self._last_s:.1f} s: the publisher has '
+                'stopped',
+            )
+        elif rate > OFTEN and not self.ingest.accounting().lost_in_transport:
+            self._problem(
+                'packets', f'{text}: above {OFTEN}/s costs CPU time; pack {PACKED} or more planes'
             )
         else:
             self._fine('packets', text)
@@ -216,7 +298,7 @@ class CameraCheck(Check):
         else:
             self._fine('camera', f'focal length {self.ingest.camera.fx_px:.1f} pixels')
 
-    def _report_planes(self) -> None:
+    def _report_planes(self, publishers: Sequence[TopicEndpointInfo], busy: str) -> None:
         if self.ingest.geometry is None:
             return
         ring = self.ingest.ring
@@ -228,20 +310,60 @@ class CameraCheck(Check):
             )
             return
         accounting = self.ingest.accounting()
-        arriving = accounting.received / self._duration_s
-        self._fine(
-            'rate', f'{1e9 / ring.period_ns:.1f} planes/s by stamps, {arriving:.0f}/s arrived here'
-        )
-        if accounting.lost_in_transport:
-            share = accounting.lost_in_transport / accounting.expected
+        stamped = 1e9 / ring.period_ns
+        arriving = self._a_second(accounting.received)
+        takes = f'{arriving:,.0f} of {stamped:,.0f} planes/s'
+        lost = accounting.lost_in_transport
+        if lost:
+            cause = self._cause_of_loss(publishers, takes, busy)
             self._problem(
                 'loss',
-                f'{accounting.lost_in_transport} of {accounting.expected} planes ({share:.2%}) in '
-                f'{accounting.gaps} gaps: reliable QoS, our DDS profile (docs/reliability.md), or '
-                'packets of at most 40 planes',
+                f'{lost} of {accounting.expected} planes ({lost / accounting.expected:.2%}) in '
+                f'{accounting.gaps} gaps: {cause}',
             )
         else:
             self._fine('loss', f'none of {accounting.expected} planes')
+        if lost or self.packets < 2 or arriving >= LEAST_SHARE * stamped:
+            self._fine('rate', f'{stamped:.1f} planes/s by stamps, {arriving:.0f}/s arrived here')
+        else:
+            # A best-effort subscriber that is too slow loses planes, it slows no publisher down.
+            where = f', perhaps as this machine is too slow ({busy})' if busy else ''
+            self._problem(
+                'rate',
+                f'{takes} arrive and none are lost: the publisher is behind{where}, or its stamps '
+                'are not the times of planes (docs/driver.md); spike_player: --speed',
+            )
+
+    def _cause_of_loss(
+        self, publishers: Sequence[TopicEndpointInfo], takes: str, busy: str
+    ) -> str:
+        """Return the cause of lost planes with its remedy."""
+        few = self._a_second(self.packets) > OFTEN
+        packing_remedy = f'pack {PACKED} planes into a packet' if few else ''
+        if busy:
+            return f'this machine takes {takes} ({busy}): {packing_remedy or FASTER}'
+        remedies = [packing_remedy] if few else []
+        if any(one.qos_profile.reliability != QoSReliabilityPolicy.RELIABLE for one in publishers):
+            remedies.append('let the publisher be reliable')
+        if not process.given_profile():
+            remedies.append('use our DDS profile at both ends (docs/reliability.md)')
+        if self._planes_a_packet > PACKED:
+            remedies.append(f'send packets of at most {PACKED} planes')
+        if remedies:
+            return ', or '.join(remedies)
+        return (
+            f'{takes} arrive and this machine has time left: they are lost before DDS, in the '
+            'driver or its link (docs/driver.md)'
+        )
+
+    @property
+    def _planes_a_packet(self) -> float:
+        return self.ingest.accounting().received / self.packets
+
+    def _a_second(self, number: float) -> float:
+        """Return how many of what came in equal parts with all packets came in a second."""
+        passed_s = self._last_s - self._first_s
+        return number * (1 - 1 / self.packets) / passed_s if passed_s > 0 else 0.0
 
     def _report_picture(self, window: Window) -> None:
         geometry = window.geometry
@@ -291,12 +413,14 @@ class PairCheck(Check):
 
     def report(self) -> None:
         """Print the findings."""
-        self._report_sizes()
+        if not self._report_sizes():
+            return
         self._report_rates()
         self._report_stamps()
         self._report_rig()
 
-    def _report_sizes(self) -> None:
+    def _report_sizes(self) -> bool:
+        """Report the sizes; return False if they differ."""
         sizes = [
             f'{one.geometry.width}x{one.geometry.height}'
             for one in (self._left, self._right)
@@ -308,8 +432,10 @@ class PairCheck(Check):
                 f'left {sizes[0]}, right {sizes[1]} pixels; expected one size: use two cameras of '
                 'one kind',
             )
-        elif len(sizes) == 2:
+            return False
+        if len(sizes) == 2:
             self._fine('sensor', f'both {sizes[0]} pixels')
+        return True
 
     def _report_rates(self) -> None:
         rings = [one.ring for one in (self._left, self._right) if one.ring is not None]
@@ -345,7 +471,10 @@ class PairCheck(Check):
 
     def _report_rig(self) -> None:
         infos = {'left': self._left.camera.info, 'right': self._right.camera.info}
+        silent = [one for one in (self._left, self._right) if one.last_packet_s is None]
         if lacking := [eye for eye, info in infos.items() if info is None]:
+            if silent:
+                return  # the camera itself is
             self._problem(
                 'rig',
                 f'no camera_info of {" and ".join(lacking)}: calibrate both together and publish '
@@ -399,19 +528,41 @@ class StreamCheck(Node):
     def _check(self) -> int:
         """Subscribe and print the findings; return the exit status, 0 if all is fine."""
         pair = PairCheck(*self._cameras) if self._options.stereo else None
+        self._wait()
+        load = Load()
         until = time.monotonic() + self._options.duration
-        while rclpy.ok() and time.monotonic() < until:
+        while rclpy.ok() and any(one.packets for one in self._cameras):
             rclpy.spin_once(self, timeout_sec=0.1)
             if pair is not None:
                 pair.look()
-        checks: list[Check] = [*self._cameras, *([] if pair is None else [pair])]
-        for check in checks:
-            check.report()
+            if time.monotonic() >= until:
+                break
+        busy = load.describe()
+        for camera in self._cameras:
+            camera.report(busy)
+        checks: list[Check] = [*self._cameras]
+        if pair is not None:
+            pair.report()
+            checks.append(pair)
         problems = sum(check.problems for check in checks)
         many = f'{problems} problem{"s" if problems > 1 else ""}'
         fine = 'the stream is fine' if pair is None else 'both streams are fine, as a pair, too'
         print(many if problems else fine)
         return 1 if problems else 0
+
+    def _wait(self) -> None:
+        """Wait for the first packet of each camera, for a while."""
+        since = time.monotonic()
+        told = False
+        while rclpy.ok() and (waited_s := time.monotonic() - since) < self._options.wait:
+            silent = [one.topic for one in self._cameras if not one.packets]
+            if not silent:
+                return
+            if waited_s > SILENT_S and not told:
+                told = True
+                until = f'for up to {self._options.wait:g} s'
+                print(f'waiting {until} for {" and ".join(silent)}', file=sys.stderr)
+            rclpy.spin_once(self, timeout_sec=0.1)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -431,6 +582,9 @@ def main(args: list[str] | None = None) -> int:
         help='check left/spikes, right/spikes and the camera_info of each, and both as a pair',
     )
     parser.add_argument('--duration', type=positive, default=3.0, metavar='S', help='of the check')
+    parser.add_argument(
+        '--wait', type=positive, default=WAIT_S, metavar='S', help='longest wait for a packet'
+    )
     parser.add_argument(
         '--watch', action='store_true', help='print a line a second until interrupted instead'
     )

@@ -168,7 +168,7 @@ class EvaluationNode(Node):
         self._depth_node = DepthNodeStatus()
         self._joining: dict[int, dict[str, Any]] = {}
         self._unjoined = 0
-        self._refused_run = False
+        self._refused_run = ''  # why
         self._refused = 0
         self._refusal = ''
         self._fx_px = 0.0
@@ -284,8 +284,8 @@ class EvaluationNode(Node):
         """
         for topic in ('spikes', 'depth/image', 'depth/truth'):
             if text := several_publishers(self, topic):
-                self._refused_run = True
-                raise process.UserError(f'not evaluated: {text}')
+                self._refused_run = f'not evaluated: {text}'
+                raise process.UserError(self._refused_run)
 
     def _statuses(self, start: str) -> list[DiagnosticStatus]:
         """Publish the metrics so far, and build the status."""
@@ -354,7 +354,7 @@ class EvaluationNode(Node):
         """Score the waiting windows and write the files.
 
         Raises:
-            LossError: They cannot be written.
+            LossError: There are none, or they cannot be written.
         """
         self._live.finish()
         if self._out is None or self._partial is None:
@@ -362,18 +362,16 @@ class EvaluationNode(Node):
         try:
             with self._partial as partial:
                 if self._refused_run or self._live.scores is None or self._info is None:
-                    self._report_no_results(self._out)
-                else:
-                    self._write(self._out, Path(partial), self._live.scores, self._info)
+                    raise process.LossError(self._why_no_results(self._out))
+                self._write(self._out, Path(partial), self._live.scores, self._info)
         except OSError as error:
             raise process.LossError(f'no results: {one_line(error)}') from error
 
-    def _report_no_results(self, out: Path) -> None:
-        """Print the reason for missing results."""
-        if not self._refused_run:
-            print('spike_evaluation: no window arrived: no report', file=sys.stderr)
-        if old_results(out, RESULTS, is_result):
-            print(f'spike_evaluation: the earlier results in {out} are kept', file=sys.stderr)
+    def _why_no_results(self, out: Path) -> str:
+        """Return the reason for missing results."""
+        why = self._refused_run or 'no window arrived'
+        kept = old_results(out, RESULTS, is_result)
+        return f'{why}: no report' + (f', the earlier results in {out} are kept' if kept else '')
 
     def _write(self, out: Path, partial: Path, scores: Scores, info: DepthInfo) -> None:
         """Replace the earlier results, and print the main metrics.

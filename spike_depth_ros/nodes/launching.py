@@ -27,6 +27,7 @@ from launch.launch_description import LaunchDescription
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from spike_depth_ros.nodes.process import dds_environment, shared_file
+from spike_depth_ros.stereo import EYES
 
 Arguments: TypeAlias = Mapping[str, tuple[Any, str]]
 """Default and description of each launch argument, by its name."""
@@ -36,6 +37,13 @@ RESPAWN_AFTER_S = 2.0
 
 REFUSED = 1
 """Exit status of a node with a user's error, such as a wrong setting."""
+
+TOPICS = (
+    *(f'depth/{name}' for name in ('image', 'camera_info', 'uncertainty', 'colour', 'points')),
+    *('spikes/image', 'spikes/image_rect', 'image/camera_info', 'disparity'),
+    *(f'{eye}/{name}' for eye in EYES for name in ('spikes', 'camera_info', 'image_rect')),
+)
+"""Topics of the nodes that no argument renames."""
 
 _CHECKED = 'spike_depth_ros_arguments_checked'
 
@@ -80,6 +88,11 @@ def _warn_of_unknown(context: LaunchContext, description: LaunchDescription) -> 
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f'; did you mean {near[0]}?' if near else ''
+            if name in TOPICS:
+                hint = (
+                    '; to rename this topic include this launch file in one of yours after '
+                    f"SetRemap('{name}', ...), or start the node with --ros-args -r {name}:=..."
+                )
             warnings.append(LogInfo(msg=f'warning: unknown launch argument {name}{hint}'))
     return warnings
 
@@ -162,7 +175,7 @@ def require_file(argument: str, path: str) -> None:
         raise RuntimeError(f'{argument}:={path}: no such file; expected an existing one')
 
 
-def end_with(process: Action, after_s: float = 0.0) -> OnProcessExit:
+def end_with(process: Action, after_s: float = 0.0, to_its_end: bool = False) -> OnProcessExit:
     """Return the handler that ends the launch when a process ends.
 
     A process that fails makes the launch fail.
@@ -170,12 +183,15 @@ def end_with(process: Action, after_s: float = 0.0) -> OnProcessExit:
     Args:
         process: The process.
         after_s: Seconds from the end of a process that did not fail to the end of the launch.
+        to_its_end: A process that fails after the launch was asked to end makes it fail, too.
     """
 
     def end(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
-        if context.is_shutdown:
+        if context.is_shutdown and not to_its_end:
             return None
         _raise_failed(event)
+        if context.is_shutdown:
+            return None
         shutdown = EmitEvent(event=Shutdown(reason=f'{event.process_name} has ended'))
         return [TimerAction(period=after_s, actions=[shutdown])] if after_s else [shutdown]
 

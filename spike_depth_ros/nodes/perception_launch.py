@@ -23,6 +23,7 @@ from spike_depth_ros.checkpoint import SHIPPED
 from spike_depth_ros.nodes import launching
 from spike_depth_ros.nodes.params_file import NodeParameters
 from spike_depth_ros.nodes.process import shared_file
+from spike_depth_ros.stereo import EYES
 
 OVERRIDES = {
     'checkpoint': (
@@ -59,14 +60,26 @@ OTHERS = {
 }
 """Default and description of further arguments."""
 
-FRAMES = {
+ONE_CAMERA = {
+    'spikes': ('', 'topic of the spikes; empty: spikes'),
+    'camera_info': ('', 'topic of their calibration; empty: camera_info, beside the spikes'),
     'image': (
         '',
         'topic of frames beside the spikes, for models that take them; its camera_info is beside '
         'it, or below a topic without a namespace; empty: image and image/camera_info',
+    ),
+}
+"""Default and description of each argument that names a topic, of a node of one camera."""
+
+TWO_CAMERAS = {
+    f'{eye}_{name}': ('', f'topic of the {eye} {what}; empty: {eye}/{name}{beside}')
+    for eye in EYES
+    for name, what, beside in (
+        ('spikes', 'spikes', ''),
+        ('camera_info', 'calibration', ', beside the spikes'),
     )
 }
-"""Default and description of the argument of nodes that may take frames."""
+"""The same, of two cameras."""
 
 PACKAGES = {'rviz': ['rviz2'], 'pointcloud': ['rclcpp_components', 'depth_image_proc']}
 """What must be installed for an argument that is true."""
@@ -80,14 +93,14 @@ class PerceptionLaunch(NamedTuple):
         publishers: Publishing processes on this machine, with the drivers.
         picture: Topic of the picture beside the depth in RViz.
         overrides: As :data:`OVERRIDES`, of this node alone.
-        frames: Whether the node may subscribe to frames beside the spikes.
+        topics: :data:`ONE_CAMERA` or :data:`TWO_CAMERAS`.
     """
 
     node: str
     publishers: int
     picture: str
     overrides: Mapping[str, tuple[str, str]] = {}
-    frames: bool = False
+    topics: Mapping[str, tuple[str, str]] = ONE_CAMERA
 
     def description(self) -> LaunchDescription:
         """Return arguments, the DDS profile for large messages, and the nodes."""
@@ -97,7 +110,7 @@ class PerceptionLaunch(NamedTuple):
         arguments = {
             'params_file': (own, 'YAML file of node parameters'),
             **{name: ('', text) for name, (_, text) in self._overrides.items()},
-            **(FRAMES if self.frames else {}),
+            **self.topics,
             **OTHERS,
         }
         actions = [
@@ -153,7 +166,7 @@ class PerceptionLaunch(NamedTuple):
             name=self.node,
             namespace=given['namespace'],
             parameters=files,
-            remappings=_remappings(given.get('image', '')),
+            remappings=remappings(given),
             arguments=['--ros-args', '--log-level', given['log_level']],
             output='screen',
         )
@@ -176,13 +189,30 @@ class PerceptionLaunch(NamedTuple):
         )
 
 
-def _remappings(image: str) -> list[tuple[str, str]]:
-    """Return the topics of frames, as a camera's driver names them; empty: none are changed."""
-    if not image:
-        return []
+def remappings(given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return topics and the topics that replace them.
+
+    Args:
+        given: Values of the arguments :data:`ONE_CAMERA` or :data:`TWO_CAMERAS`; empty: the topic
+            stays.
+    """
+    found = []
+    for prefix, start in (('', ''), *((f'{eye}_', f'{eye}/') for eye in EYES)):
+        spikes = given.get(f'{prefix}spikes', '')
+        info = given.get(f'{prefix}camera_info', '') or _beside(spikes, 'camera_info')
+        found += [(f'{start}spikes', spikes), (f'{start}camera_info', info)]
+    image = given.get('image', '')
     # Without a namespace, camera_info beside it is that of the spikes.
-    start = image.rpartition('/')[0] if '/' in image.strip('/') else image
-    return [('image', image), ('image/camera_info', f'{start}/camera_info')]
+    info = _beside(image, 'camera_info') or (image and f'{image}/camera_info')
+    found += [('image', image), ('image/camera_info', info)]
+    return [(topic, other) for topic, other in found if other]
+
+
+def _beside(topic: str, name: str) -> str:
+    """Return the topic of a name in the namespace of another topic; empty: that has none."""
+    if '/' not in topic.strip('/'):
+        return ''
+    return f'{topic.rpartition("/")[0]}/{name}'
 
 
 def _sources(given: dict[str, str], parameters: NodeParameters, node: str) -> list[Action]:

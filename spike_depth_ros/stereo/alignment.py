@@ -12,9 +12,10 @@ import collections
 import functools
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from spike_depth_ros import opencv as cv2
 
 Picture = npt.NDArray[np.uint8]
 

@@ -12,9 +12,10 @@ import dataclasses
 import functools
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from spike_depth_ros import opencv as cv2
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]

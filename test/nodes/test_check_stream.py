@@ -1,14 +1,18 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import functools
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from depth_node import T0, moving_bars
+from rclpy.qos import QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from spike_depth_ros.nodes import check_stream
 from spike_depth_ros.nodes.calibration import set_fields
-from spike_depth_ros.nodes.check_stream import PairCheck
+from spike_depth_ros.nodes.check_stream import CameraCheck, PairCheck
 from spike_depth_ros.nodes.conversions import spikes_msg
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
@@ -29,12 +33,12 @@ def scene(level=1.0):
     return np.random.default_rng(0).random((400, 48, 80)) < level * rate
 
 
-def checked(processes, tmp_path, **content):
+def checked(processes, tmp_path, *options, **content):
     """What check_stream says of a looped recording: its status and its lines by topic."""
     path = tmp_path / 'a.npz'
-    np.savez(path, **{'width': 80, 'rate_hz': 20_000.0, 'K': K, **content})
     # Slowly: a best-effort subscriber on a busy machine must lose nothing.
-    processes.start('player', path, '--loop', '--speed', 0.1)
+    np.savez(path, **{'width': 80, 'rate_hz': 2000.0, 'K': K, **content})
+    processes.start('player', path, '--loop', *options)
     status, output = processes.run('check_stream', '--duration', 6)
     return status, {line[9:19].strip(): line for line in output.splitlines()}
 
@@ -45,7 +49,7 @@ def test_a_good_stream_is_fine(processes, tmp_path):
     assert 'spike_player: reliable' in lines['publisher']
     assert '80x48 pixels' in lines['sensor']
     assert 'of 40 planes' in lines['packets']
-    assert '20000.0 planes/s by stamps' in lines['rate']
+    assert '2000.0 planes/s by stamps' in lines['rate']
     assert 'focal length 380.0 pixels' in lines['camera']
     assert 'little: fits the picture' in lines['bit order']
     assert not [line for line in lines.values() if line.startswith('PROBLEM')]
@@ -67,8 +71,85 @@ def test_a_dark_stream_is_found(processes, tmp_path):
     assert 'too dark; open the iris' in lines['light']
 
 
+def test_a_stream_that_is_slower_than_its_stamps_is_found(processes, tmp_path):
+    status, lines = checked(processes, tmp_path, '--speed', 0.2, packed=packing.pack(scene()))
+    assert status == 1
+    assert lines['rate'].startswith('PROBLEM')
+    assert ' of 2,000 planes/s arrive and none are lost: the publisher is behind' in lines['rate']
+    arriving = float(lines['rate'].split()[2].replace(',', ''))
+    assert arriving == pytest.approx(400, rel=0.1)
+    assert [name for name, line in lines.items() if line.startswith('PROBLEM')] == ['rate']
+
+
+def test_a_publisher_that_comes_late_is_waited_for(processes, ros_node, spin):
+    check = processes.start('check_stream', '--duration', 2)
+    waits = 'waiting for up to 15 s for /spikes'
+    spin(lambda: waits in processes.log('check_stream'), what='a line that it waits')
+    publisher = ros_node.create_publisher(Image, 'spikes', 10)
+    sent = []
+
+    def send():
+        publisher.publish(message(len(sent), period_ns=500_000))
+        sent.append(None)
+
+    ros_node.create_timer(0.02, send)
+    spin(lambda: check.poll() is not None, what='the end of check_stream')
+    _, output = processes.finish('check_stream')
+    assert 'none could be read: the sensor size is unknown' in output
+    packets = int(output.split(' packets arrived')[0].split()[-1])
+    assert packets == pytest.approx(100, rel=0.3), 'two seconds from the first packet on'
+
+
+def lossy(capsys, busy='', rate_hz=500.0, planes=40, reliable=True, monkeypatch=None):
+    """What is said of a stream of which each tenth packet is lost."""
+    options = SimpleNamespace(size=(64, 48))
+    kind = QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
+    publisher = SimpleNamespace(
+        topic_type='sensor_msgs/msg/Image',
+        node_name='driver',
+        qos_profile=SimpleNamespace(reliability=kind),
+    )
+    node = SimpleNamespace(
+        create_subscription=lambda _, topic, handle, __: SimpleNamespace(topic_name=f'/{topic}'),
+        get_publishers_info_by_topic=lambda _: [publisher],
+    )
+    check = CameraCheck(node, options, '')
+    now = itertools.count(0, 1 / rate_hz)
+    monkeypatch.setattr(check_stream.time, 'monotonic', lambda: next(now))
+    for number in range(200):
+        if number % 10 != 9:
+            chunk = SpikeChunk(
+                packing.pack(moving_bars(planes)), Geometry(48, 64), T0 + planes * number * 50_000
+            )
+            check._on_spikes(spikes_msg(chunk, 'camera'))
+    check.report(busy)
+    output = capsys.readouterr().out
+    (loss,) = (line for line in output.splitlines() if line[9:20].strip() == 'loss')
+    assert loss.startswith('PROBLEM')
+    assert 'PROBLEM  input' not in output
+    assert 'PROBLEM  packets' not in output
+    return loss.split('gaps: ')[1]
+
+
+def test_the_cause_of_lost_planes_is_named_with_the_remedies_that_are_left(capsys, monkeypatch):
+    say = functools.partial(lossy, capsys, monkeypatch=monkeypatch)
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', 'ours.xml')
+    assert say(busy='its cores are 100% busy').startswith('this machine takes ')
+    assert 'of 20,000 planes/s (its cores are 100% busy): close other programs' in say(
+        busy='its cores are 100% busy'
+    )
+    assert say().endswith('lost before DDS, in the driver or its link (docs/driver.md)')
+    assert say(reliable=False) == 'let the publisher be reliable'
+    assert say(planes=80) == 'send packets of at most 40 planes'
+    assert say(planes=4, rate_hz=20_000.0) == 'pack 40 planes into a packet'
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE')
+    assert say(reliable=False) == (
+        'let the publisher be reliable, or use our DDS profile at both ends (docs/reliability.md)'
+    )
+
+
 def test_nobody_publishing_is_found(run_here):
-    status, output = run_here('check_stream', '--duration', 0.5)
+    status, output = run_here('check_stream', '--wait', 0.5)
     assert status == 1
     assert 'no publisher of /spikes: start the driver or spike_player, or remap' in output
     assert '1 problem' in output
@@ -86,7 +167,7 @@ def test_an_unknown_sensor_size_is_found(processes, ros_node, spin, period_s):
     assert output.count('the sensor size is unknown') == 1
     assert 'PROBLEM  sensor' in output
     assert 'or check_stream --size WxH' in output
-    assert '2 problems' in output
+    assert '1 problem' in output
 
 
 def test_a_frame_that_tf2_refuses_is_told(processes, tmp_path):
@@ -154,7 +235,8 @@ def check_pair(ros_node, processes, spin):
             for eye, (spikes, info, calibration) in publishers.items():
                 if eye not in silent:
                     info.publish(calibration)
-                    spikes.publish(message(len(sent)))
+                    # 2000 planes a second.
+                    spikes.publish(message(len(sent), period_ns=500_000))
             sent.append(None)
 
         timer = ros_node.create_timer(0.02, send)
@@ -176,33 +258,32 @@ def test_two_good_cameras_are_fine_as_a_pair(check_pair):
         assert 'of 40 planes' in lines[eye, 'packets']
         assert '64x48 pixels' in lines[eye, 'sensor']
         assert 'focal length 430.0 pixels' in lines[eye, 'camera']
-        assert '20000.0 planes/s by stamps' in lines[eye, 'rate']
+        assert '2000.0 planes/s by stamps' in lines[eye, 'rate']
         assert lines[eye, 'loss'].startswith('ok ')
         assert (eye, 'light') in lines
     assert lines['pair', 'sensor'].endswith('both 64x48 pixels')
-    assert lines['pair', 'rate'].endswith('both 20000.0 planes/s')
+    assert lines['pair', 'rate'].endswith('both 2000.0 planes/s')
     assert 'ok       pair   stamps     newest of right ' in lines['pair', 'stamps']
     means = 'one pixel of disparity is 0.019 m at 1 m, 0.48 m at 5 m, 1.9 m at 10 m'
     assert lines['pair', 'rig'].endswith(f'baseline 0.120 m, fx 430.0 pixels; {means}')
 
 
 def test_a_silent_camera_is_named(check_pair):
-    status, lines, last = check_pair('--duration', 6, silent=['right'])
-    assert (status, last) == (1, '2 problems'), lines
+    status, lines, last = check_pair('--duration', 3, '--wait', 3, silent=['right'])
+    assert (status, last) == (1, '1 problem'), lines
     assert lines['right', 'packets'].startswith('PROBLEM  right  packets    none arrived')
-    assert lines['pair', 'rig'].startswith('PROBLEM  pair   rig        no camera_info of right: ')
+    assert ('pair', 'rig') not in lines
     assert ('pair', 'rate') not in lines
     assert 'loss' in lines['left', 'loss']
 
 
 def test_nobody_publishing_is_found_for_both(run_here):
-    status, output = run_here('check_stream', '--stereo', '--duration', 0.5)
+    status, output = run_here('check_stream', '--stereo', '--wait', 0.5)
     assert status == 1
     for eye in EYES:
         assert f'no publisher of /{eye}/spikes: start the driver or spike_player' in output
         assert f'--ros-args -r {eye}/spikes:=/your/topic' in output
-    assert 'no camera_info of left and right' in output
-    assert '3 problems' in output
+    assert '2 problems' in output
 
 
 def pair_lines(capsys, right_info=None, left_info=None, **of_right):
@@ -255,8 +336,7 @@ def test_two_cameras_that_make_no_pair_are_told_so(capsys, of_right, words):
 def test_two_sizes_are_no_pair(capsys):
     problems, output = pair_lines(capsys, width=56)
     assert 'PROBLEM  pair   sensor     left 64x48, right 56x48 pixels; expected one' in output
-    assert 'left camera of 64x48 pixels, right one of 56x48; expected one size' in output
-    assert problems == 2
+    assert problems == 1
 
 
 def test_clocks_that_differ_by_little_overlap(capsys):

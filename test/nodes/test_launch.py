@@ -24,10 +24,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from shared_files import family, left_of, steady_files
 
-from spike_depth_ros.nodes import launching
+from spike_depth_ros.nodes import launching, perception_launch
 from spike_depth_ros.nodes.process import asset
 
 pytestmark = pytest.mark.dds
@@ -273,6 +273,56 @@ def test_an_unknown_argument_is_told_with_the_nearest_known_one(launch, ros_node
     end(process, read)
 
 
+def test_a_topic_that_is_no_argument_is_told_with_the_way_to_rename_it(launch):
+    process, read = launch('depth.launch.py', 'depth/image:=/far', 'params_file:=/nope')
+    assert process.wait(20) == 1
+    assert (
+        "SetRemap('depth/image', ...), or start the node with --ros-args -r depth/image" in read()
+    )
+
+
+def test_arguments_rename_the_topics_of_spikes(launch, ros_node, spin):
+    """The driver's topics, with its camera_info beside them."""
+    process, read = launch('depth.launch.py', 'spikes:=/camera/events', 'namespace:=robot')
+    topics = [('/camera/events', Image), ('/camera/camera_info', CameraInfo)]
+    publishers = [ros_node.create_publisher(kind, name, 1) for name, kind in topics]
+    spin(lambda: all(one.get_subscription_count() for one in publishers), what='the node')
+    end(process, read)
+
+
+@pytest.mark.parametrize(
+    ('given', 'topics'),
+    [
+        ({}, {}),
+        ({'spikes': '', 'image': ''}, {}),
+        (
+            {'spikes': '/cam/spikes'},
+            {'spikes': '/cam/spikes', 'camera_info': '/cam/camera_info'},
+        ),
+        ({'spikes': 'events'}, {'spikes': 'events'}),
+        (
+            {'spikes': '/cam/spikes', 'camera_info': '/info'},
+            {'spikes': '/cam/spikes', 'camera_info': '/info'},
+        ),
+        (
+            {'image': '/rgb/image_raw'},
+            {'image': '/rgb/image_raw', 'image/camera_info': '/rgb/camera_info'},
+        ),
+        ({'image': 'rgb'}, {'image': 'rgb', 'image/camera_info': 'rgb/camera_info'}),
+        (
+            {'left_spikes': '/l/s', 'right_camera_info': '/r/i'},
+            {
+                'left/spikes': '/l/s',
+                'left/camera_info': '/l/camera_info',
+                'right/camera_info': '/r/i',
+            },
+        ),
+    ],
+)
+def test_arguments_that_name_topics(given, topics):
+    assert dict(perception_launch.remappings(given)) == topics
+
+
 def test_arguments_of_other_launch_files_are_not_warned_of(launch):
     process, read = launch('replay.launch.py', 'bag:=/nope', 'log_level:=warn', 'rvis:=true')
     assert process.wait(20) == 1
@@ -396,3 +446,12 @@ def test_the_replay_launch_file_scores_a_bag_and_ends_with_a_report(launch, tmp_
     assert content['windows_with_truth'] > 0
     assert (tmp_path / 'out' / 'report.html').exists()
     assert f'report: {tmp_path}/out/report.html' in read()
+
+
+def test_a_replay_that_writes_nothing_fails(launch, tmp_path):
+    bag = bags.write(tmp_path / 'short', bags.stream(40))  # fewer planes than a window has
+    process, read = launch('replay.launch.py', f'bag:={bag}', f'out:={tmp_path / "out"}')
+    assert process.wait(90) == 1, read()
+    assert 'spike_evaluation' in read()
+    assert 'see its last line' in read()
+    assert not (tmp_path / 'out' / 'report.html').exists()

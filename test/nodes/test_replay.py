@@ -199,7 +199,7 @@ def test_the_evaluation_says_what_it_lacks(processes, depth_parameters, listener
     assert 'the model is not known yet: start the depth node' in message
     processes.start('depth', *depth_parameters(device='cpu'))
     spin(lambda: listener.status['evaluation'].message == 'no depth yet', what='the model')
-    processes.stop('evaluation')
+    processes.stop('evaluation', status=1)
     assert 'no window arrived: no report' in processes.log('evaluation')
     assert f'the earlier results in {old.parent} are kept' in processes.log('evaluation')
     assert [file.name for file in old.parent.iterdir()] == ['report.html']
@@ -258,7 +258,7 @@ def test_the_evaluation_refuses_what_cannot_be_read_and_goes_on(
     spin(lambda: listener.count('images_refused', 'evaluation') == 4, what='the count of images')
     assert '4 images refused' in listener.status['evaluation'].message
     assert listener.values('process')['internal_errors'] == '0'
-    processes.stop('evaluation')
+    processes.stop('evaluation', status=1)
     assert 'no window arrived: no report' in processes.log('evaluation')
 
 
@@ -316,7 +316,7 @@ def test_the_evaluation_follows_a_swap_of_the_model(
     swap(shipped, known, 'no depth yet')
     swap('/nowhere/m.safetensors', 'e' * 64, '/nowhere/m.safetensors cannot be read here: set the')
     swap(shipped, known, 'no depth yet')
-    processes.stop('evaluation')
+    processes.stop('evaluation', status=1)  # no window arrived
     assert processes.log('evaluation').count('set the parameter checkpoint') == 1
 
 
