@@ -85,7 +85,7 @@ def video_orientation(path: Path, degrees: float) -> int:
             found = {_OF_DEGREES.get(round(degrees) % 360)}
         else:
             size = path.stat().st_size
-            found = {*map(_OF_MATRIX.get, _matrices(file, size))} or {1}
+            found = {_OF_MATRIX.get(matrix) for matrix in _matrices(file, size)} or {1}
     if None in found or len(found) > 1:
         raise ValueError(
             'is marked as mirrored or slanted, expected none or a quarter or half turn: convert '
