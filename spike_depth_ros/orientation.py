@@ -39,7 +39,12 @@ QUARTER = (5, 6, 7, 8)
 
 _MOST_TRACKS = 100
 _SQUARE = 65536  # 1 as a fixed-point number of a video's matrix
-_OF_MATRIX = {(1, 0, 0, 1): 1, (0, 1, -1, 0): 6, (-1, 0, 0, -1): 3, (0, -1, 1, 0): 8}
+_OF_MATRIX: dict[tuple[int, ...], int] = {
+    (1, 0, 0, 1): 1,
+    (0, 1, -1, 0): 6,
+    (-1, 0, 0, -1): 3,
+    (0, -1, 1, 0): 8,
+}
 _OF_DEGREES = {0: 1, 90: 6, 180: 3, 270: 8}
 
 
