@@ -39,7 +39,12 @@ QUARTER = (5, 6, 7, 8)
 
 _MOST_TRACKS = 100
 _SQUARE = 65536  # 1 as a fixed-point number of a video's matrix
-_OF_MATRIX = {(1, 0, 0, 1): 1, (0, 1, -1, 0): 6, (-1, 0, 0, -1): 3, (0, -1, 1, 0): 8}
+_OF_MATRIX: dict[tuple[int, ...], int] = {
+    (1, 0, 0, 1): 1,
+    (0, 1, -1, 0): 6,
+    (-1, 0, 0, -1): 3,
+    (0, -1, 1, 0): 8,
+}
 _OF_DEGREES = {0: 1, 90: 6, 180: 3, 270: 8}
 
 
@@ -85,7 +90,7 @@ def video_orientation(path: Path, degrees: float) -> int:
             found = {_OF_DEGREES.get(round(degrees) % 360)}
         else:
             size = path.stat().st_size
-            found = {*map(_OF_MATRIX.get, _matrices(file, size))} or {1}
+            found = {_OF_MATRIX.get(matrix) for matrix in _matrices(file, size)} or {1}
     if None in found or len(found) > 1:
         raise ValueError(
             'is marked as mirrored or slanted, expected none or a quarter or half turn: convert '

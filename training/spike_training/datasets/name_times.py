@@ -33,6 +33,7 @@ MIN_HZ, MAX_HZ = 0.1, 100_000.0
 """Plausible rate of frames, by the median of the times between them."""
 
 _CLOCK_S = (1_000_000_000, 1_900_000_000)  # seconds since 1970: 2001 to 2030
+_PARTS = ('year', 'month', 'day', 'hour', 'minute', 'second')
 _EPOCH = datetime.datetime(1970, 1, 1)
 _DIGITS = 9  # digits of a number that may be a time
 _FORMS = {'date': 'date', 'pair': 'pair', 'dotted': 'number', 'number': 'number'}
@@ -97,7 +98,7 @@ def read_times(stems: Sequence[str], chosen: str, where: str) -> Times | None:
                 'expected one in every name, or leave the option out'
             )
         return None
-    times = _seconds(stems, [one[column.index] for one in column.tokens], chosen, where)
+    times = _seconds(stems, [one[column.place] for one in column.tokens], chosen, where)
     if times is None:
         return None
     _check_order(stems, column, times, where)
@@ -127,11 +128,11 @@ class _Column(NamedTuple):
 
     Attributes:
         tokens: Numbers and dates of each name.
-        index: Which of them is the time.
+        place: Which of them is the time.
     """
 
     tokens: list[list[_Token]]
-    index: int
+    place: int
 
 
 def _time_column(stems: Sequence[str], chosen: str, where: str) -> _Column | None:
@@ -179,9 +180,10 @@ def _tokens(
 def _token(match: re.Match[str]) -> _Token:
     found = match.groupdict()
     if found.get('year'):
-        names = ('year', 'month', 'day', 'hour', 'minute', 'second')
         try:
-            moment = datetime.datetime(*(int(found[name]) for name in names))
+            moment = datetime.datetime.strptime(
+                ' '.join(found[name] for name in _PARTS), '%Y %m %d %H %M %S'
+            )
         except ValueError:  # the 31st of a shorter month
             return _Token('number', 0, digits=len(match[0]))
         part = found['decimals'] or found['apart'] or found['joined'] or ''
@@ -283,10 +285,10 @@ def _check_order(stems: Sequence[str], column: _Column, times: Times, where: str
         )
     for place in range(len(column.tokens[0])):
         others = [one[place] for one in column.tokens]
-        if place == column.index or others[0].kind != 'number':
+        if place == column.place or others[0].kind != 'number':
             continue
         values = [one.whole for one in others]
-        if place > column.index and not _counts(values):
+        if place > column.place and not _counts(values):
             continue
         by_number = sorted(range(len(stems)), key=lambda k: (values[k], times[k]))
         if len(back := np.flatnonzero(np.diff(times[by_number]) < 0)):
@@ -317,7 +319,7 @@ def _spread(times: Times) -> float:
 
 def _decimal(token: _Token, unit: int) -> float:
     # One division of whole numbers is rounded once.
-    return int(f'{token.whole}{token.part}') / (10 ** len(token.part) * unit)
+    return float(int(f'{token.whole}{token.part}') / (10 ** len(token.part) * unit))
 
 
 def _undecided(stems: Sequence[str], where: str, seen: str) -> DataSetError:

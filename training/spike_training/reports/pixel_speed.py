@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -91,12 +92,13 @@ def _motion(before: Picture, after: Picture) -> float:
     """Return the median motion of the pixels that change, pixels; 0: hardly any change."""
     scale = min(1.0, _WIDEST / before.shape[1])
     size = [max(16, round(side * scale)) for side in before.shape[::-1]]
-    before, after = (
+    first, second = (
         cv2.GaussianBlur(cv2.resize(one, size, interpolation=cv2.INTER_AREA), (0, 0), _BLUR_PX)
         for one in (before, after)
     )
-    changed = cv2.absdiff(before, after) > _CHANGE
+    changed = np.asarray(cv2.absdiff(first, second)) > _CHANGE
     if changed.mean() < _MOVING:
         return 0.0
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(before, after, None)
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = dis.calc(first, second, None)
     return float(np.median(np.hypot(flow[..., 0], flow[..., 1])[changed])) / scale
