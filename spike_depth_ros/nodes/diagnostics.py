@@ -182,7 +182,7 @@ def _stream_values(rate: float, accounting: PlaneAccounting, ingest: Ingest) -> 
         keys.PLANE_RATE_HZ: 1e9 / ring.period_ns if ring is not None else 0.0,
         **keys.of_accounting(accounting),
         **keys.of_counts(keys.PACKETS_REFUSED, ingest.packets_refused),
-        keys.CAMERA_INFO_REFUSED: ingest.cameras_refused,
+        **({keys.CAMERA_INFO_REFUSED: refused} if (refused := ingest.cameras_refused) else {}),
     }
 
 

@@ -101,6 +101,7 @@ def test_a_size_or_matrix_that_is_not_used_is_reported(ingest):
     status = task.status('n', ingest)
     assert status.level == DiagnosticStatus.ERROR
     assert 'size 13x1, expected 13x5' in status.message
+    assert Values.of(status).count('camera_info_refused') == 2
 
 
 def test_silence_is_an_error(ingest):
