@@ -638,7 +638,8 @@ def _read(
         )
     _check_size_of_metadata(Path(path))
     try:
-        with safe_open(os.fspath(path), framework='numpy') as file:
+        # Read, not mapped: a mapped file that another process writes to ends this one (SIGBUS).
+        with safe_open(os.fspath(path), framework='numpy', backend='pread') as file:
             metadata = file.metadata() or {}
             content = get(file)
     except (SafetensorError, OSError) as error:

@@ -96,7 +96,8 @@ def _from_file(path: Path) -> dict[str, Tensor]:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
 
-            weights: Any = load_file(path)
+            # Mapped they would be, until the end, what others write to that file.
+            weights: Any = load_file(path, backend='pread')
         else:
             weights = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # unpickling fails in many ways

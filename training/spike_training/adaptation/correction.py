@@ -416,7 +416,7 @@ def load_corrections(path: Path) -> tuple[SensorCorrection, SensorCorrection]:
     try:
         if not path.is_file():
             raise ValueError('it is no plain file')
-        stored = load_file(path)
+        stored = load_file(path, backend='pread')  # not mapped, as others may write to it
         for prefix in (_RECORDED, _SIMULATED):
             own = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
             one = SensorCorrection.from_tensors(own)
