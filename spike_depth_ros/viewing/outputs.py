@@ -27,7 +27,7 @@ from typing import Protocol
 import rerun_cli
 
 from spike_depth_ros.errors import OneLineError, one_line
-from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
+from spike_depth_ros.result_files import UnfinishedFolder, move_to_new, sync
 from spike_depth_ros.viewing.frame import ViewFrame
 from spike_depth_ros.viewing.rerun_log import RerunLog
 
@@ -114,7 +114,7 @@ class _FileView:
             raise ViewError(f'--save {path}: is a folder, a link or a device; expected a file')
         if path.exists() and not overwrite:
             raise ViewError(f'--save {path}: exists: choose another name, or add --overwrite')
-        self._folder = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent)
+        self._folder = UnfinishedFolder(path.parent)
         self._unfinished = Path(self._folder.name) / path.name
         self._log = RerunLog()
         if not self._log.save(self._unfinished, WRITES_S):
