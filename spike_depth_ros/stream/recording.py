@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, check_focal_lengths
-from spike_depth_ros.errors import OneLineError
+from spike_depth_ros.errors import OneLineError, check_regular
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 from spike_depth_ros.stream.health import LAYOUT_BYTES, plane_layout
@@ -316,6 +316,7 @@ class NpyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        check_regular(path)
         with path.open('rb') as file:
             self.shape, self.is_fortran, self.dtype = _header(file)
             self._start = file.tell()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from spike_depth_ros.errors import check_regular
 from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def find_teacher(folder: Path, licence: str) -> TeacherFiles:
             f'teacher is {str(folder)!r}: expected {wanted}; nothing is downloaded by name'
         )
     try:
+        for path in (folder / CONFIG, *folder.glob('*.safetensors')):
+            check_regular(path)
         config = json.loads((folder / CONFIG).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(

@@ -26,6 +26,7 @@ from spike_depth_ros.calibration import (
     is_focal_length,
 )
 from spike_depth_ros.depth_files import read_pfm, unit_problem
+from spike_depth_ros.errors import OneLineError, check_regular
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -97,6 +98,7 @@ def read_rgb(path: Path) -> Rgb:
         FrameError: It is missing, damaged or not an image of 8 bits.
     """
     try:
+        check_regular(path)
         with Image.open(path) as image:
             image.load()
     except Exception as error:  # decoders raise many kinds on damaged files
@@ -116,6 +118,7 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
     if reader is None:
         raise FrameError(f'{path}: expected depth as {", ".join(_STORED)}')
     try:
+        check_regular(path)
         stored = reader(path)
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
@@ -366,7 +369,15 @@ def parallel_rig(left: Matrix, right: Matrix, baseline_m: float, size: Sequence[
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a text file; what is not UTF-8, as in old comments, becomes U+FFFD."""
+    """Read the lines of a text file; what is not UTF-8, as in old comments, becomes U+FFFD.
+
+    Raises:
+        DataSetError: It is a pipe or a device.
+    """
+    try:
+        check_regular(path)
+    except OneLineError as error:
+        raise DataSetError(str(error)) from error
     return path.read_text(encoding='utf-8', errors='replace').splitlines()
 
 

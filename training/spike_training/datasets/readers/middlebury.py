@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.errors import check_regular
 from spike_training.datasets.clip import Clip, Depth, Disparity, Rgb, RightFrames
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -111,6 +112,7 @@ class StillPair(Clip):
     def _disparity(self, index: int) -> Disparity:
         path = self._folder / self._layout.disparity
         try:
+            check_regular(path)
             with Image.open(path) as image:
                 stored = np.asarray(image)
         except Exception as error:  # decoders raise many kinds on damaged files
@@ -177,6 +179,7 @@ def _size(path: Path) -> tuple[int, int]:
         FrameError: It cannot be read, or is too wide.
     """
     try:
+        check_regular(path)
         with Image.open(path) as image:
             width, height = image.size
     except Exception as error:  # decoders raise many kinds on damaged files
@@ -196,6 +199,7 @@ def _dmin(path: Path) -> float:
         FrameError: It is not such a number.
     """
     try:
+        check_regular(path)
         value = float(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise FrameError(f'{DMIN}: expected one number of pixels: {one_line(error)}') from error
