@@ -39,7 +39,7 @@ setup(
     python_requires='>=3.10',
     # What the library and its default backend need. ROS is not asked for here: it comes from a ROS
     # installation (package.xml) or from wheels (requirements/runtime.txt).
-    install_requires=['numpy', 'onnxruntime', 'safetensors>=0.8'],
+    install_requires=['numpy', 'onnxruntime', 'safetensors'],
     extras_require={
         'torch': ['torch', 'timm'],
         'bags': ['rosbags>=0.11.9,<0.12'],

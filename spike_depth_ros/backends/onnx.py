@@ -27,15 +27,10 @@ from spike_depth_ros.backends import (
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, SpikeInfo
 from spike_depth_ros.errors import check_utf8, one_line
 from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.unshared_files import unshared
 
 _COUNTS = 'tensor(uint16)'
 """Type of the input ``counts``; older exports have uint8, counts of single pixels."""
-
-MAX_READ_BYTES = 512_000_000
-"""Largest export that is in memory beside the network that ONNX Runtime makes of it.
-
-A larger one is read by ONNX Runtime, which does not map it either, and compared before and after.
-"""
 
 EXPORT_AGAIN = 'export it again (python training/run.py export)'
 """Advice to the user whose export cannot be used."""
@@ -164,9 +159,6 @@ def open_session(path: Path, info: CheckpointInfo, threads: int, remedy: str) ->
     check_threads(threads)
     if not path.is_file():
         raise CheckpointError(f'{path}: no such file: {remedy}')
-    # The very bytes that were compared are loaded, as others may write to the file meanwhile.
-    content = path.read_bytes() if path.stat().st_size <= MAX_READ_BYTES else str(path)
-    _check_export(path, content, info, remedy)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # By default threads spin while they wait, which takes the cores from ingest: with both
@@ -176,30 +168,30 @@ def open_session(path: Path, info: CheckpointInfo, threads: int, remedy: str) ->
         options.add_session_config_entry('session.intra_op.spin_duration_us', '10')
     else:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    # What is compared is what is loaded, as others may write to the file meanwhile.
+    with unshared(path) as given:
+        _check_export(path, given, info, remedy)
+        return _open(path, given, options, remedy)
+
+
+def _open(path: Path, given: bytes | Path, options: Any, remedy: str) -> Any:
+    content = given if isinstance(given, bytes) else str(given)
     try:
         check_utf8(str(path))
-        session = onnxruntime.InferenceSession(
-            content, options, providers=['CPUExecutionProvider']
-        )
+        return onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     except Exception as error:  # ONNX Runtime raises a class of its own per status
         raise CheckpointError(
             f'{path}: ONNX Runtime does not load it ({one_line(error)}): {remedy}'
         ) from None
-    if isinstance(content, str):
-        _check_export(path, content, info, remedy)
-    return session
 
 
-def _check_export(path: Path, content: bytes | str, info: CheckpointInfo, remedy: str) -> None:
-    """Compare an export, or the file of that name, with the hash in its checkpoint.
+def _check_export(path: Path, given: bytes | Path, info: CheckpointInfo, remedy: str) -> None:
+    """Compare an export with the hash in its checkpoint.
 
     Raises:
         CheckpointError: They differ.
     """
-    if isinstance(content, bytes):
-        found = hashlib.sha256(content).hexdigest()
-    else:
-        found = hash_file(content)
+    found = hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else hash_file(given)
     if found != info.onnx_sha256:
         raise CheckpointError(f'{path}: not the export of its checkpoint: {remedy}')
 

@@ -226,17 +226,15 @@ class Teacher:
 def _read_weights(files: TeacherFiles) -> dict[str, torch.Tensor]:
     """Read the weights, by name; refuse more layers than they can be of.
 
-    They are read, not mapped: mapped they would be, until the end, what others write to the file.
-
     Raises:
         ValueError: The config has more layers.
     """
-    from safetensors.torch import load_file
+    from spike_depth_ros.model.imagenet import read_safetensors
 
     whole = [path for path in files.weights if path.name == WEIGHTS]
     found: dict[str, torch.Tensor] = {}
     for path in whole or files.weights:
-        found |= load_file(path, backend='pread')
+        found |= read_safetensors(path)
     layers = files.config['backbone_config'].get('num_hidden_layers', 0)
     if not isinstance(layers, int) or layers > len(found):
         raise ValueError(
