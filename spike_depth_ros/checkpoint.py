@@ -27,6 +27,7 @@ from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stream.correction import PREFIX, SensorCorrection
 from spike_depth_ros.stream.window import ReferencePlane
+from spike_depth_ros.unshared_files import unshared
 
 FORMAT_VERSION = 1
 """Version of the metadata that is written; newer ones are refused."""
@@ -512,7 +513,7 @@ def load_info(path: str | os.PathLike[str], kind: Any = DepthInfo) -> Any:
         CheckpointError: Missing, truncated, of another program, of a newer format, of another
             task, or with an invalid field.
     """
-    return _read(path, kind, lambda file: None)[0]
+    return _read(path, kind, whole=False)[0]
 
 
 @overload
@@ -555,7 +556,7 @@ def load_with_correction(
     Raises:
         CheckpointError: As :func:`load`.
     """
-    info, tensors = _read(path, kind, _get_all)
+    info, tensors = _read(path, kind, whole=True)
     found = hash_weights(tensors)
     if found != info.weights_sha256:
         raise CheckpointError(
@@ -625,9 +626,10 @@ def _kind_of(fields: Mapping[str, Any]) -> type[CheckpointInfo]:
 
 
 def _read(
-    path: str | os.PathLike[str], kind: type[CheckpointInfo], get: Callable[[Any], Any]
-) -> tuple[CheckpointInfo, Any]:
-    from safetensors import SafetensorError, safe_open
+    path: str | os.PathLike[str], kind: type[CheckpointInfo], whole: bool
+) -> tuple[CheckpointInfo, Tensors]:
+    """Return the metadata, and the tensors unless they are not wanted."""
+    from safetensors import SafetensorError
 
     if not Path(path).is_file():
         tasks = [task for task, info in TASKS.items() if issubclass(info, kind)]
@@ -636,11 +638,10 @@ def _read(
             f'{path}: no such checkpoint; expected a .safetensors file'
             + (f' or one of {", ".join(known)}' if known else '')
         )
-    _check_size_of_metadata(Path(path))
+    header = _check_size_of_metadata(Path(path))
     try:
-        with safe_open(os.fspath(path), framework='numpy') as file:
-            metadata = file.metadata() or {}
-            content = get(file)
+        with unshared(Path(path), None if whole else header) as given:
+            metadata, content = _parse(given, whole)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f'{path}: truncated or not a .safetensors file ({one_line(error)})'
@@ -681,10 +682,13 @@ def _check_correction(
         )
 
 
-def _check_size_of_metadata(path: Path) -> None:
+def _check_size_of_metadata(path: Path) -> int:
     """Refuse metadata above the limit before they are read.
 
     A .safetensors file begins with the length of its header: metadata and the list of tensors.
+
+    Returns:
+        Bytes up to the end of the header.
     """
     with path.open('rb') as file:
         length = int.from_bytes(file.read(8), 'little')
@@ -693,26 +697,49 @@ def _check_size_of_metadata(path: Path) -> None:
             f'{path}: its metadata take {length / 1e6:.1f} MB, expected at most '
             f'{MAX_METADATA_BYTES / 1e6:g} MB'
         )
+    return 8 + min(length, MAX_METADATA_BYTES)
 
 
 _OF_NUMPY = {
-    'BOOL',
-    'F16',
-    'F32',
-    'F64',
-    *(f'{kind}{bits}' for kind in 'IU' for bits in (8, 16, 32, 64)),
+    'BOOL': 'bool',
+    **{f'F{bits}': f'<f{bits // 8}' for bits in (16, 32, 64)},
+    **{
+        f'{kind}{bits}': f'<{kind.lower()}{bits // 8}' for kind in 'IU' for bits in (8, 16, 32, 64)
+    },
 }
-"""Types of tensors in a file that numpy itself has."""
+"""Types of tensors in a file, those that numpy itself has, and their names there."""
 
 
-def _get_all(file: Any) -> Tensors:
-    # An open file has keys(), but does not iterate.
-    names = file.keys()
-    for name in names:
-        # numpy has others where a package such as ml_dtypes is imported.
-        if (kind := file.get_slice(name).get_dtype()) not in _OF_NUMPY:
-            raise CheckpointError(f'weights are of type {kind}; expected F16 or F32: convert them')
-    return {name: file.get_tensor(name) for name in names}
+def _parse(given: bytes | Path, whole: bool) -> tuple[Mapping[str, str], Tensors]:
+    """Return the metadata of a file, and its tensors unless they are not wanted.
+
+    Raises:
+        SafetensorError: It is damaged.
+        CheckpointError: A tensor has another type.
+    """
+    from safetensors import deserialize, safe_open
+
+    if isinstance(given, bytes):
+        tensors = deserialize(given)  # checks the header, too
+        header = json.loads(given[8 : 8 + int.from_bytes(given[:8], 'little')])
+        for _, value in tensors if whole else ():
+            _check_type(value['dtype'])
+        return header.get('__metadata__') or {}, {
+            name: np.frombuffer(value['data'], _OF_NUMPY[value['dtype']]).reshape(value['shape'])
+            for name, value in (tensors if whole else ())
+        }
+    with safe_open(os.fspath(given), framework='numpy') as file:
+        # An open file has keys(), but does not iterate.
+        names = list(file.keys()) if whole else []
+        for name in names:
+            _check_type(file.get_slice(name).get_dtype())
+        return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+
+
+def _check_type(kind: str) -> None:
+    # numpy has others where a package such as ml_dtypes is imported.
+    if kind not in _OF_NUMPY:
+        raise CheckpointError(f'weights are of type {kind}; expected F16 or F32: convert them')
 
 
 def _short(value: object) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def run_library(
 
     Returns:
         The exit status; 1, and one line on standard error, if it fails; 130 if interrupted, 143
-        if terminated, which ends it likewise.
+        if terminated, also by a closed terminal, which ends it likewise.
     """
     try:
         with _interrupted_once():
@@ -125,27 +126,39 @@ def _run_library(command: str, module: str, options: argparse.Namespace) -> int:
 
 
 class _Terminated(KeyboardInterrupt):
-    """Interrupt by SIGTERM."""
+    """Interrupt by SIGTERM, or by SIGHUP of a closed terminal."""
 
 
 @contextlib.contextmanager
 def _interrupted_once() -> Iterator[None]:
-    """Context that the first SIGINT or SIGTERM interrupts; later ones leave its clean-up alone."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Context that the first signal of these interrupts; later ones leave its clean-up alone."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in before:
             signal.signal(each, signal.SIG_IGN)
-        raise _Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        leave_closed_terminal()
+        raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
 
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as in the background of a shell
+        if handler is not signal.SIG_IGN:  # as in the background of a shell, or by nohup
             signal.signal(number, interrupt)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave_closed_terminal() -> None:
+    """Discard further output where a terminal was closed, as it would fail in the clean-up."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b'')
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def spike_depth() -> int:

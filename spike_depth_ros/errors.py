@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,6 +39,25 @@ def check_utf8(*texts: str) -> None:
             raise OneLineError(
                 f'{text}: is not valid UTF-8: rename the file or its folder'
             ) from None
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse what is found in the place of a file and cannot be read as one: a pipe would wait.
+
+    For files that programs find themselves, in folders; users may well name a pipe. A missing
+    file, or a folder, passes: opening it is an error of its own.
+
+    Raises:
+        OneLineError: It is a pipe, a socket or a device, or a link to one.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OneLineError(
+            f'{os.fspath(path)}: is a pipe, a socket or a device; expected a file: remove it'
+        )
 
 
 @contextmanager

@@ -5,16 +5,24 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
+import re
+import shutil
+import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from spike_depth_ros.errors import naming
+from spike_depth_ros.errors import naming, printable
 
 UNFINISHED = '.incomplete_'
 """Beginning of the names of unfinished results, which are made beside their places."""
+
+EARLIER_SUFFIX = '.earlier'
+"""Suffix of an earlier result while the new one takes its place."""
 
 PART_SUFFIX = '.unfinished'
 """Suffix of files that are being written."""
@@ -53,6 +61,99 @@ def remove_unfinished(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+class UnfinishedFolder(tempfile.TemporaryDirectory[str]):
+    """Temporary folder beside the place of a result, which its process locks.
+
+    Only its owner can write to it, and nobody can foresee its name. Those that killed processes
+    left there are named and removed first.
+
+    Args:
+        parent: Folder of the result.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        _remove_abandoned(parent)
+        self._lock: int | None = None
+        while True:
+            super().__init__(prefix=UNFINISHED, dir=parent)
+            try:
+                self._lock = lock_unfinished(Path(self.name))
+                return
+            except (BlockingIOError, FileNotFoundError):  # another process has just removed it
+                super().cleanup()
+
+    def cleanup(self) -> None:
+        """Remove the folder, and then unlock it."""
+        super().cleanup()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def lock_unfinished(folder: Path) -> int | None:
+    """Lock a temporary folder by ``flock``: the kernel unlocks it when the process ends.
+
+    Returns:
+        Open descriptor, which holds the lock; None where folders cannot be locked, as on NFS.
+
+    Raises:
+        BlockingIOError: Another process holds the lock.
+        FileNotFoundError: Another process has removed the folder.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder, flags)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.stat()
+    except (BlockingIOError, FileNotFoundError):
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def abandoned(parent: Path, prefix: str = UNFINISHED) -> Iterator[Path]:
+    """Yield this user's temporary folders whose processes have ended, each locked meanwhile.
+
+    Args:
+        parent: Folder of results; may be missing.
+        prefix: Beginning of their names, before the eight letters of :mod:`tempfile`.
+    """
+    name = re.compile(re.escape(prefix) + '[a-z0-9_]{8}')
+    for path in sorted(parent.glob(f'{prefix}*')):
+        with contextlib.suppress(OSError):  # in use, gone, or not to be locked
+            status = path.lstat()
+            is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+            if not (name.fullmatch(path.name) and is_ours):
+                continue
+            lock = lock_unfinished(path)
+            if lock is None:
+                continue
+            try:
+                yield path
+            finally:
+                os.close(lock)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what killed processes left in a folder of results."""
+    for folder in abandoned(parent):
+        with contextlib.suppress(OSError):  # it stays, for the next run
+            for earlier in folder.glob(f'*{EARLIER_SUFFIX}'):  # not yet replaced by the new one
+                place = parent / earlier.name.removesuffix(EARLIER_SUFFIX)
+                if not place.exists():
+                    earlier.rename(place)
+            size = sum(path.lstat().st_size for path in folder.rglob('*'))
+            shutil.rmtree(folder)
+            text = f'{folder}: removed, a killed run left it unfinished ({size / 1e6:.1f} MB)'
+            print(printable(text), file=sys.stderr)
+
+
 @contextlib.contextmanager
 def replace_results(
     out: Path, patterns: Sequence[str], is_own: Callable[[Path], bool] = Path.is_file
@@ -70,7 +171,7 @@ def replace_results(
     Raises:
         OSError: A file cannot be written or moved.
     """
-    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out) as name:
+    with UnfinishedFolder(out) as name:
         folder = Path(name)
         yield folder
         for path in folder.rglob('*'):

@@ -18,6 +18,7 @@ GET_PACKAGES = "pip install -e '.[train]' in the root of the repository"
 
 try:
     from spike_depth_ros.checkpoint import CheckpointError
+    from spike_depth_ros.commands import leave_closed_terminal
     from spike_depth_ros.errors import OneLineError, check_utf8
     from spike_depth_ros.folder_lock import FolderLockError
     from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
@@ -63,7 +64,8 @@ RENAMED = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one subcommand.
 
-    Exit with status 2 for invalid settings, 1 for failures, 130 and 143 after SIGINT and SIGTERM.
+    Exit with status 2 for invalid settings, 1 for failures, 130 and 143 after SIGINT and SIGTERM
+    or SIGHUP.
 
     Args:
         argv: Subcommand and options; None: those of the command line.
@@ -118,11 +120,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 class _Terminated(KeyboardInterrupt):
-    """Interrupt by SIGTERM, as of a cluster or a container: unfinished files are removed."""
+    """Interrupt by SIGTERM, as of a cluster or a container, or by SIGHUP of a closed terminal.
+
+    Unfinished files are removed.
+    """
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)  # a second one ends at once
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # of a closed terminal there often are two
+    leave_closed_terminal()
     raise _Terminated
 
 
@@ -172,4 +179,6 @@ def _load(place: str) -> Any:
 
 if __name__ == '__main__':
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as by nohup
+        signal.signal(signal.SIGHUP, _terminate)
     main()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from spike_depth_ros.backends import (
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, SpikeInfo
 from spike_depth_ros.errors import check_utf8, one_line
 from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.unshared_files import unshared
 
 _COUNTS = 'tensor(uint16)'
 """Type of the input ``counts``; older exports have uint8, counts of single pixels."""
@@ -158,8 +160,6 @@ def open_session(path: Path, info: CheckpointInfo, threads: int, remedy: str) ->
     check_threads(threads)
     if not path.is_file():
         raise CheckpointError(f'{path}: no such file: {remedy}')
-    if info.onnx_sha256 is None or hash_file(path) != info.onnx_sha256:
-        raise CheckpointError(f'{path}: not the export of its checkpoint: {remedy}')
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # By default threads spin while they wait, which takes the cores from ingest: with both
@@ -169,13 +169,32 @@ def open_session(path: Path, info: CheckpointInfo, threads: int, remedy: str) ->
         options.add_session_config_entry('session.intra_op.spin_duration_us', '10')
     else:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    # What is compared is what is loaded, as others may write to the file meanwhile.
+    with unshared(path) as given:
+        _check_export(path, given, info, remedy)
+        return _open(path, given, options, remedy)
+
+
+def _open(path: Path, given: bytes | Path, options: Any, remedy: str) -> Any:
+    content = given if isinstance(given, bytes) else str(given)
     try:
         check_utf8(str(path))
-        return onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+        return onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     except Exception as error:  # ONNX Runtime raises a class of its own per status
         raise CheckpointError(
             f'{path}: ONNX Runtime does not load it ({one_line(error)}): {remedy}'
         ) from None
+
+
+def _check_export(path: Path, given: bytes | Path, info: CheckpointInfo, remedy: str) -> None:
+    """Compare an export with the hash in its checkpoint.
+
+    Raises:
+        CheckpointError: They differ.
+    """
+    found = hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else hash_file(given)
+    if found != info.onnx_sha256:
+        raise CheckpointError(f'{path}: not the export of its checkpoint: {remedy}')
 
 
 def check_weights(session: Any, info: CheckpointInfo) -> None:

@@ -44,8 +44,8 @@ from spike_depth_ros.bags.limits import (
 from spike_depth_ros.bags.limits import BagError as BagError
 from spike_depth_ros.bags.ordering import HEAD_BYTES, InOrder
 from spike_depth_ros.bags.ordering import BagMessage as BagMessage
-from spike_depth_ros.errors import one_line, printable
-from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
+from spike_depth_ros.errors import OneLineError, check_regular, one_line, printable
+from spike_depth_ros.safe_yaml import read_yaml
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
 if sys.version_info >= (3, 14):
@@ -181,9 +181,10 @@ class Bag:
     def _read_metadata(self) -> dict[str, Any]:
         """Content of metadata.yaml; nothing where it is missing or damaged."""
         try:
+            check_regular(self.path / 'metadata.yaml')
             content = read_yaml(self.path / 'metadata.yaml')['rosbag2_bagfile_information']
             return content if isinstance(content, dict) else {}
-        except YamlLimitError as error:
+        except OneLineError as error:
             raise BagError(str(error)) from error
         except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
             return {}
@@ -248,7 +249,9 @@ class Bag:
 
     def _files(self, folder: Path) -> list[Path]:
         """List the storage files in a folder, in the order of their numbers."""
-        found = (file for file in folder.iterdir() if file.suffix in STORAGE_SUFFIXES)
+        found = [file for file in folder.iterdir() if file.suffix in STORAGE_SUFFIXES]
+        for file in found:
+            _check_regular(file)
         return sorted(found, key=_natural)
 
     def _expand_files(self) -> Path:
@@ -257,6 +260,7 @@ class Bag:
         folder = Path(self._temporary.name)
         room = shutil.disk_usage(folder).free // 2
         for file in sorted(self.path.glob('*.zstd')):
+            _check_regular(file)
             try:
                 with zstd.open(file, 'rb') as packed, (folder / file.stem).open('wb') as out:
                     while piece := packed.read(_COPY_BYTES):
@@ -516,6 +520,14 @@ def decode(data: bytes, kind: str) -> Any:
 def typestore() -> Any:
     """Return the message types of ROS 2; those used are the same in every distribution."""
     return get_typestore(Stores.ROS2_JAZZY)
+
+
+def _check_regular(file: Path) -> None:
+    """Refuse a pipe or a device among the files of a bag."""
+    try:
+        check_regular(file)
+    except OneLineError as error:
+        raise BagError(str(error)) from error
 
 
 def _has_journal(file: Path) -> bool:

@@ -17,6 +17,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, typestore
 from spike_depth_ros.bags.mcap_writer import LargeMessageWriter, LiveWriter
 from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.result_files import EARLIER_SUFFIX
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
 Storage = Literal['mcap', 'sqlite3']
@@ -107,7 +108,7 @@ def replace_bag(made: Path, path: Path) -> None:
     Raises:
         OSError: One of them cannot be moved.
     """
-    earlier = made.with_name(f'{made.name}.earlier')
+    earlier = made.with_name(f'{made.name}{EARLIER_SUFFIX}')
     if path.exists():
         path.rename(earlier)
     try:

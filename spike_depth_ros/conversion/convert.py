@@ -9,7 +9,6 @@ import contextlib
 import shutil
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.progress import progress
 from spike_depth_ros.ray_depth import ray_lengths
 from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
-from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
+from spike_depth_ros.result_files import UnfinishedFolder, move_to_new, sync
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import BitOrder
@@ -279,8 +278,7 @@ def _room(out: Path, nbytes: float) -> Iterator[Path]:
             f'{(nbytes + SPARE_BYTES) / 1e6:.0f} MB or more: free space there'
         )
     try:
-        # A folder that only its owner can write to, and whose name nobody can foresee.
-        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out.parent) as folder:
+        with UnfinishedFolder(out.parent) as folder:
             yield Path(folder) / out.name
     except (WriterError, sqlite3.Error) as error:
         raise BagError(

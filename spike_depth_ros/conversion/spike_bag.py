@@ -28,6 +28,7 @@ from spike_depth_ros.bags.writing import (
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.depth_files import sky_of
 from spike_depth_ros.depth_values import resolve, unit_problem
+from spike_depth_ros.errors import check_regular
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
@@ -192,6 +193,7 @@ class DepthFolder:
         except OSError as error:
             raise RecordingError(f'--depth {folder}: {error.strerror}') from error
         for file in files:
+            check_regular(file)
             number = re.search(r'(\d{1,18})$', file.stem)
             if number is None:
                 raise RecordingError(f'{file}: its name does not end with the number of its plane')

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spike_depth_ros.checkpoint import CheckpointError
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.model.weights import misfit
+from spike_depth_ros.unshared_files import unshared
 
 HUB = 'hub'
 """Source of weights: download through timm."""
@@ -54,6 +55,19 @@ def read_weights(source: str | os.PathLike[str], hub_name: str) -> dict[str, Ten
         CheckpointError: The hub or file cannot be read.
     """
     return _from_hub(hub_name) if source == HUB else _from_file(Path(source))
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a .safetensors file, which others may write to meanwhile.
+
+    Raises:
+        OSError: It cannot be read.
+        SafetensorError: It is damaged.
+    """
+    from safetensors.torch import load, load_file
+
+    with unshared(path) as given:
+        return load(given) if isinstance(given, bytes) else load_file(given)
 
 
 def load_backbone(
@@ -94,9 +108,7 @@ def _from_file(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f'{path}: no such file; expected ImageNet weights')
     try:
         if path.suffix == '.safetensors':
-            from safetensors.torch import load_file
-
-            weights: Any = load_file(path)
+            weights: Any = read_safetensors(path)
         else:
             weights = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # unpickling fails in many ways

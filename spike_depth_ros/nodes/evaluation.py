@@ -16,7 +16,6 @@ import contextlib
 import dataclasses
 import math
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -55,7 +54,7 @@ from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.rectification import NewestLens, Rectification
-from spike_depth_ros.result_files import UNFINISHED, old_results, replace_results
+from spike_depth_ros.result_files import UnfinishedFolder, old_results, replace_results
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import (
     METRES,
@@ -146,14 +145,14 @@ class EvaluationNode(Node):
         try:
             read = parameters.values(self, EVALUATION_PARAMETERS)
             self._out = Path(read['out']) if read['out'] else None
-            self._partial: tempfile.TemporaryDirectory[str] | None = None
+            self._partial: UnfinishedFolder | None = None
             model = read['checkpoint']
             self._info = load_info(find_checkpoint(model)) if model else None
             self._is_told = bool(model)
             if self._out is not None:
                 self._out.mkdir(parents=True, exist_ok=True)
                 # Holds windows.csv; earlier results stay until the new ones are complete.
-                self._partial = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=self._out)
+                self._partial = UnfinishedFolder(self._out)
             cap = read['cap_m'] or None
             protocol = EvalProtocol(read['crop'], cap, read['alignment'])
             published = read['protocol'] == 'bicross'

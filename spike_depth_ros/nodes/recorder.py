@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import functools
 import math
+import os
 import re
 import shutil
 import sys
@@ -30,11 +31,20 @@ from spike_depth_ros.nodes.executor_reader import problem
 from spike_depth_ros.nodes.graph import Graph
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.nodes.stream_recorder import StreamRecorder
-from spike_depth_ros.result_files import UNFINISHED, move_to_new
+from spike_depth_ros.result_files import (
+    EARLIER_SUFFIX,
+    UNFINISHED,
+    abandoned,
+    lock_unfinished,
+    move_to_new,
+)
 from spike_depth_ros.stereo import EYES
 
 MIN_SPLIT_S, MIN_SPLIT_GB = 1.0, 0.001
 """Shortest and smallest file: each one takes time to begin, in which packets wait."""
+
+UNFINISHED_RECORDING = f'{UNFINISHED}recording_'
+"""Beginning of the names of temporary folders of recordings, which no other command removes."""
 
 
 class Recording:
@@ -64,7 +74,8 @@ class Recording:
         self._graph, self._options, self.report = graph, options, ''
         try:
             self.out = self.kept = _next_bag(options.out) if options.services else options.out
-            self._place = _place(self.out, options.overwrite)
+            _keep_abandoned(self.out.parent)
+            self._place, self._lock = _place(self.out, options.overwrite)
         except OSError as error:
             raise UserError(one_line(error)) from None
         try:
@@ -133,6 +144,9 @@ class Recording:
         except OSError as error:
             self.kept = self._place
             wrong = f'the new bag stays at {self._place}: {one_line(error)}'
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         if text:
             reason = f'; {bag.ended}' if bag.ended and not bag.disk_failed else ''
             self.report = f'{self.kept}: {text}{reason}'
@@ -220,19 +234,34 @@ def _next_bag(out: Path) -> Path:
     return out.with_name(f'{out.name}_{number:03}')
 
 
-def _place(out: Path, overwrite: bool) -> Path:
+def _place(out: Path, overwrite: bool) -> tuple[Path, int | None]:
     """Return where to record: beside an earlier bag, which stays until the new one is complete.
+
+    With it comes the lock of that temporary folder, held until the process ends.
 
     Raises:
         UserError: What is to be replaced is no bag.
     """
     if not overwrite or not out.exists():
-        return out
+        return out, None
     try:
         check_replaceable(out)
     except BagError as error:
         raise UserError(str(error)) from None
-    return Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=out.parent)) / out.name
+    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED_RECORDING, dir=out.parent))
+    return folder / out.name, lock_unfinished(folder)
+
+
+def _keep_abandoned(parent: Path) -> None:
+    """Give what killed recorders have recorded over earlier bags a name, and tell it."""
+    for folder in abandoned(parent, UNFINISHED_RECORDING):
+        for made in folder.iterdir():
+            place = parent / made.name.removesuffix(EARLIER_SUFFIX)
+            if made.suffix != EARLIER_SUFFIX:
+                place = place.with_name(f'{made.name}_incomplete')
+            kept = move_to_new(made, place)
+            print(f'{kept}: is what a killed run had recorded or was to replace', file=sys.stderr)
+        folder.rmdir()
 
 
 def _put(place: Path, out: Path, recorded: bool, disk_failed: bool) -> Path:

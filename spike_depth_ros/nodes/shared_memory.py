@@ -17,6 +17,7 @@ import fcntl
 import itertools
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,7 +68,8 @@ def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
             continue
         # Locks last: a segment without its lock would be used by a new owner.
         for path in sorted(files, key=lambda path: path.name.endswith(_LOCKS)):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # gone, or replaced, meanwhile
+                path.unlink()
         freed[name] = files
     return freed
 
@@ -85,7 +87,8 @@ def remove_own(folder: Path = FOLDER) -> None:
                 owned.add(match[1])
     for path in _files(folder):
         if (match := _NAME.fullmatch(path.name)) and match[1] in owned:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another user's, which Fast DDS does not make
+                path.unlink()
 
 
 def warning(folder: Path = FOLDER) -> str:
@@ -136,7 +139,7 @@ def _size(found: dict[str, list[Path]]) -> int:
     total = 0
     for path in itertools.chain.from_iterable(found.values()):
         with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_blocks * 512
+            total += path.lstat().st_blocks * 512
     return total
 
 
@@ -167,9 +170,12 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _is_old_and_ours(path: Path) -> bool:
+    """Whether it is a file of this user; whatever else any user puts there is left alone."""
     try:
-        status = path.stat()
+        status = path.lstat()
     except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
         return False
     return os.geteuid() in (0, status.st_uid) and not 0 <= time.time() - status.st_mtime < NEW_S
 
@@ -178,7 +184,9 @@ def _lock(path: Path, locks: contextlib.ExitStack, wait_s: float) -> bool:
     """Lock a file as its owner would; False if it stays locked."""
     end = time.monotonic() + wait_s
     try:
-        file = locks.enter_context(path.open('rb'))
+        # Anyone may put a link or a pipe there meanwhile, which would wait for a writer.
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        locks.callback(os.close, file)
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

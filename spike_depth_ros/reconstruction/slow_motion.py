@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import functools
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +22,7 @@ from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import RecordedWindows
-from spike_depth_ros.result_files import UNFINISHED, move_to_new, write_atomically
+from spike_depth_ros.result_files import UnfinishedFolder, move_to_new, write_atomically
 from spike_depth_ros.stream.recording import RecordingError
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.video.frames import quiet
@@ -67,8 +66,7 @@ class VideoWriter:
         if path.exists() and not overwrite:
             raise RecordingError(f'--out {path}: exists: choose another file, or add --overwrite')
         self.path, self._overwrite = path, overwrite
-        # A folder that only its owner can write to, and whose name nobody can foresee.
-        self._folder = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent)
+        self._folder = UnfinishedFolder(path.parent)
         self._unfinished = Path(self._folder.name) / path.name
         check_utf8(str(self._unfinished))
         self._fps = fps

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, check_focal_lengths
 from spike_depth_ros.depth_values import resolve, unit_problem
-from spike_depth_ros.errors import OneLineError
+from spike_depth_ros.errors import OneLineError, check_regular
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 from spike_depth_ros.stream.raw_check import likely_size, rest_problem
@@ -371,6 +371,7 @@ class NpyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        check_regular(path)
         with path.open('rb') as file:
             self.shape, self.is_fortran, self.dtype = _header(file)
             self._start = file.tell()

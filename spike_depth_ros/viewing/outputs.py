@@ -27,7 +27,7 @@ from typing import Protocol
 import rerun_cli
 
 from spike_depth_ros.errors import OneLineError, one_line
-from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
+from spike_depth_ros.result_files import UnfinishedFolder, move_to_new, sync
 from spike_depth_ros.viewing.frame import ViewFrame
 from spike_depth_ros.viewing.rerun_log import RerunLog
 
@@ -45,8 +45,14 @@ SPARE_BYTES = 100_000_000
 READY_S = 20.0
 """Longest wait for the viewer to listen, seconds."""
 
+WRITES_S = 20.0
+"""Longest wait for a frame, or the end of a file, to be written, seconds."""
+
 TAKES_S = 1.0
 """Longest wait for the viewer to take a frame, seconds."""
+
+_END, _AFTER_END = b'RRF2FOOT', 4
+"""Last bytes of a whole .rrd file, and the number of bytes after them."""
 
 _POLL_S = 0.1
 _KILL_S = 3.0
@@ -98,7 +104,7 @@ class _FileView:
     """View that is written to a file, which takes its name when it is complete."""
 
     def __init__(self, path: Path, overwrite: bool, max_gb: float) -> None:
-        self._over = False
+        self._over = self._failed = False
         self._path, self._overwrite, self._max_bytes = path, overwrite, 1e9 * max_gb
         if path.suffix != '.rrd':
             raise ViewError(f'--save {path}: expected a name that ends with .rrd')
@@ -108,17 +114,21 @@ class _FileView:
             raise ViewError(f'--save {path}: is a folder, a link or a device; expected a file')
         if path.exists() and not overwrite:
             raise ViewError(f'--save {path}: exists: choose another name, or add --overwrite')
-        self._folder = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent)
+        self._folder = UnfinishedFolder(path.parent)
         self._unfinished = Path(self._folder.name) / path.name
         self._log = RerunLog()
-        self._log.stream.save(self._unfinished)
+        if not self._log.save(self._unfinished, WRITES_S):
+            self._log.abandon()
+            self._folder.cleanup()
+            raise self._not_written()
         self._log.start()
 
     def add(self, frame: ViewFrame) -> None:
         """Write a frame.
 
         Raises:
-            ViewError: The disk is full; the file has the frames before.
+            ViewError: The disk is full; unless a frame could not be written whole, the file has
+                the frames before.
         """
         if shutil.disk_usage(self._unfinished.parent).free < SPARE_BYTES:
             raise ViewError(
@@ -126,7 +136,11 @@ class _FileView:
                 f'file ends after {self._log.frames} frames'
             )
         self._log.add(frame)
-        self._log.stream.flush()
+        try:
+            self._log.stream.flush(timeout_sec=WRITES_S)
+        except (RuntimeError, TimeoutError):  # Rerun tells no reason
+            self._failed = True
+            raise self._not_written() from None
         if self._unfinished.stat().st_size > self._max_bytes:
             self._over = True
             limit = f'{self._max_bytes / 1e9:g} GB, the limit (--max-gb)'
@@ -140,10 +154,20 @@ class _FileView:
         """Do nothing: the file is looked at later."""
 
     def close(self) -> None:
-        """Complete the file, or remove it if it has no frame."""
+        """Complete the file, or remove it if it has no frame or is not whole.
+
+        Raises:
+            ViewError: Its end cannot be written.
+            OSError: It cannot be put in its place.
+        """
         frames = self._log.frames
-        self._log.stream.disconnect()
         with self._folder:
+            if self._failed:  # which is told
+                self._log.abandon()
+                return
+            if not self._log.end(WRITES_S) or not _is_whole(self._unfinished):
+                self._log.abandon()
+                raise self._not_written()
             if not frames:
                 print(f'{self._path}: nothing to show, not written', file=sys.stderr)
                 return
@@ -155,6 +179,22 @@ class _FileView:
             sync(self._path.parent)
         megabytes = placed.stat().st_size / 1e6
         print(f'{placed}: {frames} frames, {megabytes:.1f} MB; to look at it: rerun {placed}')
+
+    def _not_written(self) -> ViewError:
+        free = shutil.disk_usage(self._path.parent).free
+        kept = 'stays as it was' if self._path.exists() else 'is not made'
+        return ViewError(
+            f'--save {self._path}: cannot be written whole (a full disk, or a limit on files; '
+            f'{free / 1e6:.0f} MB are free): free space, or save elsewhere; {self._path.name} '
+            f'{kept}'
+        )
+
+
+def _is_whole(path: Path) -> bool:
+    """Return True if a file ends as Rerun ends one; of a failed write only its log tells."""
+    with path.open('rb') as file:
+        file.seek(max(0, path.stat().st_size - len(_END) - _AFTER_END))
+        return file.read().startswith(_END)
 
 
 class _ViewerView:

@@ -4,6 +4,13 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
@@ -38,6 +45,22 @@ class RerunLog:
         """Send the layout, after the stream was connected."""
         self.stream.send_blueprint(_layout())
         self.stream.log(CAMERA, rr.ViewCoordinates.RDF, static=True)
+
+    def save(self, path: Path, timeout_s: float) -> bool:
+        """Connect the stream to a file; return False if that takes longer: it was not written."""
+        return _ends(functools.partial(self.stream.save, path), timeout_s)
+
+    def end(self, timeout_s: float) -> bool:
+        """Disconnect the stream; return False if that takes longer, as after a failed write."""
+        return _ends(self.stream.disconnect, timeout_s)
+
+    def abandon(self) -> None:
+        """Keep the stream as it is until the process ends, after a write of its file has failed.
+
+        Rerun waits for such a file without end: to disconnect or free its stream, and at exit.
+        """
+        atexit.unregister(rr.rerun_shutdown)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.stream.inner))
 
     def add(self, frame: ViewFrame) -> None:
         """Add a frame."""
@@ -89,6 +112,14 @@ class RerunLog:
                 level = rr.TextLogLevel.WARN if frame.notes else rr.TextLogLevel.INFO
                 stream.log(NOTES, rr.TextLog(note, level=level))
         self.frames += 1
+
+
+def _ends(call: Callable[[], None], timeout_s: float) -> bool:
+    """Return True if a call ends in time; else its thread goes on."""
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return not thread.is_alive()
 
 
 def _layout() -> rrb.Blueprint:

@@ -6,7 +6,12 @@ import json
 import os
 import re
 import resource
+import shutil
 import stat
+import subprocess
+import sys
+import tempfile
+import time
 
 import numpy as np
 import onnxruntime
@@ -16,6 +21,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save as serialise
 
+from spike_depth_ros import unshared_files
+from spike_depth_ros.backends import onnx
+from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import (
     ALL_SHIPPED,
     FORMAT_VERSION,
@@ -587,3 +595,84 @@ def test_the_multiple_of_the_input_follows_from_the_pixels_averaged_first():
         assert dataclasses.replace(info, settings=settings).multiple == multiple
     with pytest.raises(CheckpointError, match=r'settings\.pool'):
         _ = dataclasses.replace(info, settings={'pool': 'two'}).multiple
+
+
+LOADS = """
+import sys, time
+from spike_depth_ros.checkpoint import CheckpointError, load
+whole = refused = 0
+load(sys.argv[1])
+print('begins', flush=True)
+until = time.monotonic() + 2
+while time.monotonic() < until:
+    try:
+        load(sys.argv[1])
+        whole += 1
+    except CheckpointError as error:
+        assert '\\n' not in str(error)
+        refused += 1
+print(whole, refused)
+"""
+
+
+def test_a_checkpoint_that_is_written_meanwhile_ends_no_process(tmp_path):
+    path = tmp_path / 'model.safetensors'
+    content = default_checkpoint().read_bytes()
+    path.write_bytes(content)
+    assert path.stat().st_size > 7_000_000
+    reader = subprocess.Popen(
+        [sys.executable, '-c', LOADS, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    reader.stdout.readline()
+    while reader.poll() is None:  # as cp does
+        path.write_bytes(content)
+        time.sleep(0.002)
+    assert reader.returncode == 0
+    assert sum(map(int, reader.stdout.read().split())) > 1
+
+
+def test_an_export_that_is_replaced_while_it_is_loaded_is_that_which_was_compared(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / 'model.safetensors'
+    for copied in (path, onnx_path(path)):
+        shutil.copy(default_checkpoint().with_suffix(copied.suffix), copied)
+    export, other = onnx_path(path), onnx_path(default_checkpoint().with_stem('recon_lite'))
+
+    def compared(*given):
+        check(*given)
+        shutil.copy(other, export)
+
+    check = onnx._check_export
+    monkeypatch.setattr(onnx, '_check_export', compared)
+    for largest in (unshared_files.MAX_READ_BYTES, 0):  # in memory, and by a copy
+        monkeypatch.setattr(unshared_files, 'MAX_READ_BYTES', largest)
+        shutil.copy(onnx_path(default_checkpoint()), export)
+        OnnxBackend(export, load_info(path)).close()
+
+
+@pytest.mark.parametrize('kind', ['safetensors', 'onnx'])
+def test_of_a_large_file_a_private_copy_is_read_and_its_size_told(
+    tmp_path, monkeypatch, capsys, kind
+):
+    expected = load(default_checkpoint())
+    monkeypatch.setattr(unshared_files, 'MAX_READ_BYTES', 1_000_000)
+    path = default_checkpoint()
+    assert load_info(path) == expected[0]
+    assert capsys.readouterr().err == ''
+    if kind == 'onnx':
+        path = onnx_path(path)
+        OnnxBackend(path, expected[0]).close()
+    else:
+        tensors = load(path)[1]
+        assert tensors.keys() == expected[1].keys()
+        for name, value in tensors.items():
+            np.testing.assert_array_equal(value, expected[1][name])
+    megabytes = f'{path.stat().st_size / 1e6:.0f} MB'
+    assert capsys.readouterr().err == (
+        f'{path}: {megabytes}, read from a copy in {tempfile.gettempdir()}\n'
+    )
+    cut = tmp_path / 'model.safetensors'
+    cut.write_bytes(default_checkpoint().read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match='truncated or not a'):
+        load_info(cut)

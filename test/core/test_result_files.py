@@ -1,5 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from spike_depth_ros.result_files import replace_results
@@ -38,3 +42,47 @@ def test_after_an_error_the_earlier_results_stay(out, kind):
     with pytest.raises(kind):
         fail_half_way(out, kind)
     assert contents(out) == before
+
+
+LEAVES = """
+import os, sys, time
+from pathlib import Path
+from spike_depth_ros.result_files import replace_results
+with replace_results(Path(sys.argv[1]), ()) as folder:
+    (folder / 'half').write_bytes(bytes(2_000_000))
+    (folder / 'bag.earlier').mkdir()
+    print(folder, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_makes_is_not(tmp_path, capsys):
+    runs = [
+        subprocess.Popen(
+            [sys.executable, '-c', LEAVES, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    killed, living = (Path(run.stdout.readline().strip()) for run in runs)
+    try:
+        runs[0].kill()
+        runs[0].wait()
+        for name in ('.incomplete_mine', '.incomplete_recording_abcd1234'):  # no names of ours
+            (tmp_path / name).mkdir()
+        (tmp_path / '.incomplete_abcd1234').symlink_to(tmp_path / '.incomplete_mine')
+        with replace_results(tmp_path, ()):
+            assert not killed.exists()
+            assert (living / 'half').stat().st_size == 2_000_000
+        error = capsys.readouterr().err
+        assert error == f'{killed}: removed, a killed run left it unfinished (2.0 MB)\n'
+        assert {path.name for path in tmp_path.iterdir()} == {
+            living.name,
+            'bag',  # moved away, and not yet replaced
+            '.incomplete_mine',
+            '.incomplete_recording_abcd1234',
+            '.incomplete_abcd1234',
+        }
+    finally:
+        for run in runs:
+            run.kill()
+            run.wait()

@@ -220,3 +220,32 @@ def test_a_node_goes_on_with_the_next_player_after_one_was_killed(
         what='the planes between the two',
     )
     assert_balanced(listener.accounting())
+
+
+def as_if_old(path):
+    hour_ago = path.lstat().st_mtime - 3600
+    os.utime(path, (hour_ago, hour_ago), follow_symlinks=False)
+
+
+def test_what_is_no_file_is_neither_opened_nor_removed(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp('elsewhere') / 'fastrtps_00000000000000ef_el'
+    elsewhere.write_bytes(b'')
+    as_if_old(elsewhere)
+    names = [f'fastrtps_00000000000000e{k}' for k in range(4)]
+    os.mkfifo(folder / f'{names[0]}_el')  # to open it waits for a writer
+    (folder / names[1]).mkdir()
+    (folder / f'{names[2]}_el').symlink_to(elsewhere)
+    (folder / f'{names[3]}_el').symlink_to(folder / f'{names[0]}_el')
+    for path in folder.iterdir():
+        as_if_old(path)
+    before = {path.name for path in folder.iterdir()}
+    signal.alarm(20)
+    try:
+        assert not {*shared_memory.stale_files(folder)} & {*names}
+        assert FREED in shared_memory.free(folder)
+    finally:
+        signal.alarm(0)
+    assert {path.name for path in folder.iterdir()} >= before - {
+        path for path in before if re.search('(aa|bb|cc|dd)(_el)?$', path)
+    }
+    assert elsewhere.exists()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from spike_depth_ros.errors import check_regular
 from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 MODEL_TYPE = 'depth_anything'
 """Model that can teach, as its ``config.json`` names it."""
 
-CONFIG, PROCESSOR = 'config.json', 'preprocessor_config.json'
+CONFIG, PROCESSOR, WEIGHTS = 'config.json', 'preprocessor_config.json', 'model.safetensors'
 
 PICKLED = ('.bin', '.pt', '.pth', '.ckpt')
 """Suffixes of files of weights that can run code when they are read."""
@@ -95,6 +96,8 @@ def find_teacher(folder: Path, licence: str) -> TeacherFiles:
             f'teacher is {str(folder)!r}: expected {wanted}; nothing is downloaded by name'
         )
     try:
+        for path in (folder / CONFIG, *folder.glob('*.safetensors')):
+            check_regular(path)
         config = json.loads((folder / CONFIG).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
@@ -140,13 +143,16 @@ class Teacher:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         try:
-            _check_layers(files)
+            weights = _read_weights(files)
             # By their classes, never by what the folder names: that could be code of its own.
             self.processor = transformers.DPTImageProcessor.from_pretrained(
                 files.folder, local_files_only=True
             )
+            config = transformers.DepthAnythingConfig.from_pretrained(
+                files.folder, local_files_only=True
+            )
             model, report = transformers.DepthAnythingForDepthEstimation.from_pretrained(
-                files.folder, local_files_only=True, use_safetensors=True,
+                None, config=config, state_dict=weights,
                 output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
             for name in ('missing_keys', 'mismatched_keys', 'unexpected_keys'):
@@ -217,21 +223,22 @@ class Teacher:
         return values.reshape(image.shape[:2])
 
 
-def _check_layers(files: TeacherFiles) -> None:
-    """Refuse more layers than the weights can be of, before a network is built.
+def _read_weights(files: TeacherFiles) -> dict[str, torch.Tensor]:
+    """Read the weights, by name; refuse more layers than they can be of.
 
     Raises:
-        ValueError: There are more.
+        ValueError: The config has more layers.
     """
-    from safetensors import safe_open
+    from spike_depth_ros.model.imagenet import read_safetensors
 
-    tensors = 0
-    for path in files.weights:
-        with safe_open(path, framework='np') as content:
-            tensors += len(content.keys())
+    whole = [path for path in files.weights if path.name == WEIGHTS]
+    found: dict[str, torch.Tensor] = {}
+    for path in whole or files.weights:
+        found |= read_safetensors(path)
     layers = files.config['backbone_config'].get('num_hidden_layers', 0)
-    if not isinstance(layers, int) or layers > tensors:
+    if not isinstance(layers, int) or layers > len(found):
         raise ValueError(
             f'{CONFIG}: backbone_config.num_hidden_layers is {layers!r}, expected at most '
-            f'{tensors} for these weights'
+            f'{len(found)} for these weights'
         )
+    return found

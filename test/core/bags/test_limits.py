@@ -5,10 +5,12 @@
 import contextlib
 import io
 import itertools
+import os
 import re
 import shutil
 import sqlite3
 import struct
+import sys
 import tracemalloc
 
 import bags
@@ -16,6 +18,7 @@ import lz4.frame
 import pytest
 from backports import zstd
 from bags import storage_file
+from programs import run_program
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from spike_depth_ros.bags import bag as bag_module
@@ -364,3 +367,18 @@ def test_names_of_topics_are_printed_in_one_line(tmp_path, capsys):
         database.execute('UPDATE topics SET name = ?', ('/a\nb\x1b[2J' + 'x' * 5000,))
     (path / 'metadata.yaml').unlink()
     assert r'/a b\x1b[2Jxxx' in refused(path, capsys)
+
+
+@pytest.mark.parametrize('name', ['metadata.yaml', 'more.mcap', 'more.db3'])
+def test_a_pipe_in_a_bag_is_refused_unopened(tmp_path, name):
+    path = tmp_path / 'bag'
+    bags.write(path, bags.stream())
+    (path / name).unlink(missing_ok=True)
+    os.mkfifo(path / name)
+    done = run_program(
+        sys.executable, '-m', 'spike_depth_ros.evaluation.command',
+        path, '--out', tmp_path / 'out', '--device', 'cpu', timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f'{name}: is a pipe, a socket or a device; expected a file' in done.stderr
+    assert done.stderr.count('\n') == 1

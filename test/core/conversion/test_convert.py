@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import signal
 import struct
 from importlib import resources
 
@@ -687,3 +688,17 @@ def test_a_wrong_size_is_named(tmp_path, capsys):
         found = capsys.readouterr().err
         assert found.startswith('warning: ') == bool(expected)
         assert found.endswith(expected)
+
+
+def test_a_pipe_in_a_folder_of_depth_is_refused_unopened(dat, tmp_path, capsys):
+    (tmp_path / 'depth').mkdir()
+    os.mkfifo(tmp_path / 'depth' / '3.png')
+    signal.alarm(20)
+    try:
+        error = refusal(
+            capsys, dat, '--out', tmp_path / 'bag', *SIZE,
+            '--depth', tmp_path / 'depth',
+        )  # fmt: skip
+    finally:
+        signal.alarm(0)
+    assert '3.png: is a pipe, a socket or a device; expected a file' in error

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.model.dpt_hybrid import FullFusion, HybridSettings, InverseDepth, LogDepth
+from spike_depth_ros.model.imagenet import read_weights
 from spike_depth_ros.model.registry import build, weights_of
 from spike_depth_ros.model.temporal_attention import TemporalAttention
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME, VitHybrid, load_imagenet
@@ -512,3 +513,14 @@ def test_an_unreachable_hub_is_one_line_with_the_remedy(small, monkeypatch, tmp_
     ) as e:
         load_imagenet(small.encoder)
     assert '\n' not in str(e.value)
+
+
+def test_weights_of_a_file_that_is_written_to_meanwhile_stay(published, tmp_path):
+    path = tmp_path / 'model.safetensors'
+    save_file(published, path)
+    found = read_weights(path, TIMM_NAME)
+    size = path.stat().st_size
+    with path.open('r+b') as file:
+        file.write(bytes(size))
+    for name, value in found.items():
+        torch.testing.assert_close(value, published[name])

@@ -184,7 +184,12 @@ def test_a_file_cut_within_a_plane_is_refused_unless_allowed(dat, tmp_path, caps
     assert '20000 planes a second assumed: give --rate' in capsys.readouterr().err
 
 
-def start_long(path, out, *options):
+def handle(hup):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, hup)
+
+
+def start_long(path, out, *options, hup=None):
     """Start to write a video that takes long."""
     command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command']
     return subprocess.Popen(
@@ -192,7 +197,7 @@ def start_long(path, out, *options):
          '--method', 'interval', *options],
         stderr=subprocess.PIPE, text=True,
         # A shell ignores the signal in what it runs in the background, and all below inherit that.
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=functools.partial(handle, hup or signal.SIG_DFL),
     )  # fmt: skip
 
 
@@ -203,6 +208,61 @@ def wait_for_pictures(folder, *processes):
         assert all(process.poll() is None for process in processes)
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_closed_terminal_ends_a_command_unless_it_is_ignored(spikes, tmp_path):
+    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
+    np.save(path, np.tile(spikes, (300, 1, 1)))
+    ended, by_nohup = (start_long(path, out, hup=hup) for hup in (None, signal.SIG_IGN))
+    wait_for_pictures(tmp_path, ended, by_nohup)
+    for process in (ended, by_nohup):
+        process.send_signal(signal.SIGHUP)
+    assert ended.wait(60) == 143
+    assert len(frames(out)) > 0
+    with pytest.raises(subprocess.TimeoutExpired):
+        by_nohup.wait(0.5)
+    by_nohup.terminate()
+    assert by_nohup.wait(60) == 143
+    assert not [*tmp_path.glob('.*')]
+
+
+def test_output_to_a_closed_terminal_is_no_error(spikes, tmp_path):
+    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
+    np.save(path, np.tile(spikes, (300, 1, 1)))
+    terminal, end = os.openpty()
+    command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command', str(path)]
+    process = subprocess.Popen(
+        [*command, '--out', str(out), '--every', '1', '--planes', '64', '--method', 'interval'],
+        stdin=end, stdout=end, stderr=end, start_new_session=True,
+        preexec_fn=functools.partial(handle, signal.SIG_DFL),
+    )  # fmt: skip
+    wait_for_pictures(tmp_path, process)
+    os.close(end)
+    os.close(terminal)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 143
+    assert len(frames(out)) > 0
+    assert not [*tmp_path.glob('.*')]
+
+
+def test_what_a_killed_command_left_is_removed_by_the_next(dat, spikes, tmp_path, capsys):
+    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
+    np.save(path, np.tile(spikes, (300, 1, 1)))
+    killed, stopped = (start_long(path, out) for _ in range(2))
+    wait_for_pictures(tmp_path, killed, stopped)
+    stopped.send_signal(signal.SIGSTOP)
+    killed.kill()
+    killed.wait()
+    left = {*tmp_path.glob('.incomplete_*')}
+    size = f'{WIDTH}x{HEIGHT}'
+    assert reconstruct(dat, '--size', size, '--rate', 20_000, '--out', tmp_path / 'other.mp4') == 0
+    (kept,) = {*tmp_path.glob('.incomplete_*')}
+    (removed,) = left - {kept}
+    assert f'{removed}: removed, a killed run left it unfinished' in capsys.readouterr().err
+    stopped.send_signal(signal.SIGCONT)
+    stopped.terminate()
+    assert stopped.wait(60) == 143
+    assert len(frames(out)) > 0
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command ``label``: its options, exit status, and what ends it."""
 
+import functools
 import os
 import shutil
 import signal
@@ -91,6 +92,7 @@ def test_spikes_behind_a_lens_cap_are_not_labelled(command, given, tmp_path):
     [
         pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        (signal.SIGHUP, 143),
         (signal.SIGKILL, -9),
     ],
 )
@@ -98,7 +100,9 @@ def test_an_interrupted_run_goes_on(command, given, sent, status):
     given['every'] = 1
     arguments = [sys.executable, str(ROOT / 'training/run.py'), 'label', *options(given)]
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    run = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
+    )  # fmt: skip
     end = time.monotonic() + 90
     while len([*given['out'].glob('relative_depth/0*.npy')]) < 3:
         assert time.monotonic() < end

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 from safetensors.numpy import save as serialise
 from torch import Tensor
 
@@ -416,7 +416,7 @@ def load_corrections(path: Path) -> tuple[SensorCorrection, SensorCorrection]:
     try:
         if not path.is_file():
             raise ValueError('it is no plain file')
-        stored = load_file(path)
+        stored = load(path.read_bytes())  # not mapped, as others may write to it
         for prefix in (_RECORDED, _SIMULATED):
             own = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
             one = SensorCorrection.from_tensors(own)

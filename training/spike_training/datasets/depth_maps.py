@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from spike_depth_ros.errors import check_regular
 from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.upsampling import LEAST_PIXELS, MAX_PIXELS
 from spike_training.datasets.readers.files import is_one_of, natural
@@ -166,6 +167,7 @@ def _read(name: str, path: Path, small: Mapping[int, Path]) -> DepthMap:
 
 def _levels(path: Path) -> Levels:
     try:
+        check_regular(path)
         with Image.open(path) as image:
             form, mode = str(image.format), image.mode
             width, height = image.size

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from spike_depth_ros.errors import check_regular
 from spike_depth_ros.result_files import write_atomically
 from spike_training.errors import DataSetError, one_line
 
@@ -62,6 +63,7 @@ def read_labels(folder: Path) -> Labels | None:
         return None
     expected = 'teacher, licence, sha256 (texts) and relative (true or false), as label writes it'
     try:
+        check_regular(path)
         if path.stat().st_size > _LARGEST:
             raise ValueError(f'over {_LARGEST} bytes')
         content = json.loads(path.read_bytes())

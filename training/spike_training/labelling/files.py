@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from spike_depth_ros.errors import check_regular
 from spike_depth_ros.folder_lock import LOCK
 from spike_depth_ros.result_files import PART_SUFFIX, write_atomically
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
@@ -41,6 +42,7 @@ def prepare_folder(out: Path, labels: Labels, settings: Mapping[str, object]) ->
     if path.exists():
         wanted = vars(labels) | dict(settings)
         try:
+            check_regular(path)
             found = json.loads(path.read_bytes())
         except (OSError, ValueError, RecursionError):
             found = None

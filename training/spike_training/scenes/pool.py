@@ -72,6 +72,7 @@ class ScenePool:
 
 
 def _init_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with a parent that is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C and a closed terminal to the parent, and end with a parent that is killed."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     end_with_parent()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import functools
 import math
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +27,7 @@ from spike_depth_ros.conversion.spike_bag import (
     packet_problem,
     write_messages,
 )
-from spike_depth_ros.result_files import UNFINISHED, move_to_new
+from spike_depth_ros.result_files import UnfinishedFolder, move_to_new
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.video.spiking import regroup
 from spike_training.datasets.clip import Clip
@@ -177,7 +176,7 @@ class ClipBag:
             DataSetError: Too many frames cannot be used, or the bag cannot be written.
         """
         # The name of a bag is also that of its file, so it lies in a folder of another name.
-        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out.parent) as temporary:
+        with UnfinishedFolder(out.parent) as temporary:
             unfinished = Path(temporary) / out.name
             planes = self._camera.planes(self._span.start_s, self._span.planes)
             packets = regroup(planes, self._planes_per_packet)

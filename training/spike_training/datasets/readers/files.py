@@ -27,6 +27,7 @@ from spike_depth_ros.calibration import (
 )
 from spike_depth_ros.depth_files import read_pfm, sky_of
 from spike_depth_ros.depth_values import resolve, unit_problem
+from spike_depth_ros.errors import OneLineError, check_regular
 from spike_depth_ros.orientation import check_upright, exif_orientation, turn
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
@@ -126,6 +127,7 @@ def read_shown(path: Path) -> tuple[Rgb, int]:
         FrameError: It is missing, damaged or not an image of 8 bits.
     """
     try:
+        check_regular(path)
         with Image.open(path) as image:
             image.load()
             orientation = exif_orientation(image)
@@ -146,6 +148,7 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
     if reader is None:
         raise FrameError(f'{path}: expected depth as {", ".join(_STORED)}')
     try:
+        check_regular(path)
         stored = reader(path)
         with path.open('rb') as file:
             sky = sky_of(file)
@@ -425,7 +428,15 @@ def parallel_rig(left: Matrix, right: Matrix, baseline_m: float, size: Sequence[
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a text file; what is not UTF-8, as in old comments, becomes U+FFFD."""
+    """Read the lines of a text file; what is not UTF-8, as in old comments, becomes U+FFFD.
+
+    Raises:
+        DataSetError: It is a pipe or a device.
+    """
+    try:
+        check_regular(path)
+    except OneLineError as error:
+        raise DataSetError(str(error)) from error
     return path.read_text(encoding='utf-8', errors='replace').splitlines()
 
 

@@ -34,7 +34,7 @@ from spike_depth_ros.calibration import (
 )
 from spike_depth_ros.depth_files import read_pfm
 from spike_depth_ros.depth_values import unit_problem
-from spike_depth_ros.errors import printable
+from spike_depth_ros.errors import check_regular, printable
 from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import ANYWHERE, StereoRig
@@ -213,6 +213,7 @@ class StillPair(Clip):
         """Read disparity of a picture, NaN where it is unknown."""
         path = self._folder / self._layout.disparity
         try:
+            check_regular(path)
             with Image.open(path) as image:
                 stored = np.asarray(image)
                 check_upright(image)
@@ -282,6 +283,7 @@ def _size(path: Path, most: float) -> tuple[int, int]:
         FrameError: It cannot be read, or is too wide.
     """
     try:
+        check_regular(path)
         with Image.open(path) as image:
             width, height = image.size
     except Exception as error:  # decoders raise many kinds on damaged files
@@ -405,6 +407,7 @@ def _dmin(path: Path) -> float:
         FrameError: It is not such a number.
     """
     try:
+        check_regular(path)
         value = float(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise FrameError(f'{DMIN}: expected one number of pixels: {one_line(error)}') from error

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, CalibrationError
+from spike_depth_ros.errors import check_regular
 from spike_depth_ros.preview import render
 from spike_depth_ros.stereo.alignment import EVERY_NS, PAIRS, AlignmentCheck
 from spike_depth_ros.stereo.rig import StereoRig
@@ -199,6 +200,7 @@ def _size(path: Path) -> tuple[int, int]:
         FrameError: It cannot be read.
     """
     try:
+        check_regular(path)
         with Image.open(path) as image:
             return image.height, image.width
     except Exception as error:  # decoders raise many kinds on damaged files
