@@ -210,6 +210,8 @@ def lite_parts(
         DEPTH_HEADS[s.upsampling](features, s.head, stride, *depth_range, pool=s.pool),
         UncertaintyHead(features, s.head, stride, s.pool),
     )
+    if isinstance(heads[0], SelectingDepthHead):
+        heads[0].smoothing = s.smoothing
     for head in heads:
         # As in dpt_tiny: training starts on the slope of sigmoid and softplus.
         nn.init.xavier_normal_(head.conv3.weight, gain=0.5)

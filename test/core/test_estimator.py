@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import threading
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -467,3 +468,28 @@ def test_an_export_whose_depth_is_not_finite_is_refused(tmp_path):
     text = str(caught.value)
     assert text.startswith(f'{path}: in a trial window of 64x48 pixels with 0.02 spikes')
     assert 'is not finite' in text
+
+
+# ---- Look of the shipped model's depth
+
+
+def grid_peak(depths, axis):
+    """Amplitude of log depth with a period of four pixels, over those of periods nearby."""
+    along = np.moveaxis(np.log(depths), axis, -1)
+    number = along.shape[-1] // 4 * 4
+    lines = along[..., :number].reshape(-1, number)
+    lines = (lines - lines.mean(axis=1, keepdims=True)) * np.hanning(number + 1)[:number]
+    found = np.abs(np.fft.rfft(lines, axis=1)).mean(axis=0)
+    place = number // 4
+    beside = np.concatenate([found[place - 8 : place - 2], found[place + 3 : place + 9]])
+    return found[place] / beside.mean()
+
+
+def test_the_shipped_depth_of_an_office_shows_no_grid(estimator):
+    with np.load(resources.files('spike_depth_ros') / 'assets' / 'office.npz') as sample:
+        packed, fx = sample['packed'], float(sample['K'][0, 0])
+    spikes = np.unpackbits(packed, axis=-1, bitorder='little')
+    windows = [Window.from_planes(spikes[i : i + 128], 20_000.0) for i in (0, 300, 600)]
+    depths = np.stack([estimator.predict(Observation(one, fx)).depth for one in windows])
+    for axis in (1, 2):
+        assert grid_peak(depths, axis) < 1.15  # 1.33 and 1.36 without smoothing

@@ -27,6 +27,7 @@ from spike_depth_ros.model.heads import (
     NearestDepthHead,
     SelectingDepthHead,
     select,
+    smooth,
 )
 from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
@@ -45,6 +46,8 @@ PLANES = torch.full((4,), 8, dtype=torch.int32)
 SIZES = ('dim', 'features8', 'features', 'head', 'pool')
 OLD = {'pool': 1, 'dim': 32, 'features8': 24, 'features': 16, 'head': 8}
 """Every setting that the first files have."""
+
+SELECTED = {'upsampling': 'selected'}
 
 INFO = dataclasses.replace(
     load_info(default_checkpoint()), settings={'dim': 32, 'features': 16}, bins=4
@@ -182,6 +185,9 @@ def test_every_map_of_the_backbone_reaches_the_depth(network, finest):
         ({'picture': 'colour'}, "picture is 'colour': expected mean_and_bins or mean or three_ra"),
         ({'picture': ['mean']}, r"picture is \['mean'\]: expected mean_and_bins or"),
         ({'upsampling': 'cubic'}, "upsampling is 'cubic': expected bilinear or convex or near"),
+        (SELECTED | {'smoothing': 'yes'}, "smoothing is 'yes': expected a number of 0 or more"),
+        (SELECTED | {'smoothing': True}, 'smoothing is True: expected a number of 0 or more'),
+        ({'smoothing': 0.1}, "smoothing is 0.1: expected 0 with upsampling 'bilinear', or upsamp"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -190,6 +196,12 @@ def test_settings_out_of_range_are_refused(settings, message):
     assert '\n' not in str(error.value)
     with pytest.raises(CheckpointError, match=f'field settings does not build.*{message}'):
         build(dataclasses.replace(INFO, settings=settings))
+
+
+@pytest.mark.parametrize('smoothing', [-0.1, float('nan'), float('inf')])
+def test_smoothing_out_of_range_is_refused(smoothing):
+    with pytest.raises(ValueError, match=f'smoothing is {smoothing!r}: expected a number of 0 or'):
+        LiteSettings(**SELECTED, smoothing=smoothing)
 
 
 def test_a_negative_setting_is_refused():
@@ -400,6 +412,21 @@ class TestConvexUpsampling:
         assert select(values, weights, 1)[0, 0, 1, 1] == 0.5
         assert select(values, weights * float('nan'), 1).isnan().all()
 
+    @torch.no_grad()
+    def test_smoothing_is_of_the_values_between_the_steps(self):
+        head, f_dec, picture = self.selecting()
+        head.finer.weight.data.zero_()
+        head.finer.bias.data.view(4, 9)[:, 4] = 100.0  # each pixel is the one that it lies in
+        head.eval()
+        plain, trained = head(f_dec, picture), head.train()(f_dec, picture)
+        head.smoothing = 0.5
+        assert torch.equal(head(f_dec, picture), trained)  # none in training
+        found = head.eval()(f_dec, picture)
+        expected = smoothed_by_hand(plain[0, 0, ::2, ::2].log().numpy(), 0.5)
+        assert not np.allclose(plain.log()[0, 0, ::2, ::2], expected, atol=1e-3)
+        np.testing.assert_allclose(found.log()[0, 0, ::2, ::2], expected, atol=1e-5)
+        np.testing.assert_array_equal(found[0, 0, 1::2, 1::2], found[0, 0, ::2, ::2])
+
     def test_a_step_stays_a_step(self):
         picked, f_dec = self.head([4] * 4), torch.zeros(1, 6, 4, 4)
         f_dec[..., 2:] = torch.randn(1, 6, 1, 1)
@@ -407,6 +434,46 @@ class TestConvexUpsampling:
         bilinear.load_state_dict(picked.state_dict(), strict=False)
         steps = [head(f_dec)[0, 0, 4].log().diff().abs().max() for head in (picked, bilinear)]
         assert steps[0] > 1.5 * steps[1] > 0
+
+
+def smoothed_by_hand(values, span):
+    """Mean of 3x3 values with weights 1, 2, 1 in rows and columns where they span less."""
+    kernel = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    padded = np.pad(values, 1, 'edge')
+    smoothed = values.copy()
+    for row, column in np.ndindex(*values.shape):
+        around = padded[row : row + 3, column : column + 3]
+        if np.ptp(around) < span:
+            smoothed[row, column] = (kernel * around).sum()
+    return smoothed
+
+
+class TestSmoothing:
+    def test_by_hand(self):
+        values = np.random.default_rng(1).uniform(0, 0.15, (1, 1, 12, 14)).astype(np.float32)
+        values[..., 9:] += 2.0
+        found = smooth(torch.from_numpy(values), 0.12)[0, 0].numpy()
+        np.testing.assert_allclose(found, smoothed_by_hand(values[0, 0], 0.12), atol=1e-6)
+        assert 0.1 < np.mean(found != values[0, 0]) < 0.9
+
+    def test_constants_and_steps_stay_exactly(self):
+        step = torch.full((2, 1, 8, 8), 0.3)
+        step[..., 4:] = 0.3 + 0.11
+        assert torch.equal(smooth(step, 0.1), step)
+        step[..., 4:] = 0.3 + 0.09
+        assert smooth(step, 0.1)[0, 0, 0].diff().max() < 0.05
+
+    def test_a_staircase_becomes_a_slope(self):
+        stairs = torch.arange(16.0).repeat_interleave(2).expand(6, -1)[None, None] * 0.04
+        found = smooth(stairs, 0.1)[..., 1:-1]
+        torch.testing.assert_close(found.diff(), torch.full_like(found[..., 1:], 0.02))
+
+    def test_files_without_the_setting_have_none(self):
+        settings = {**OLD, **SELECTED, 'pool': 2, 'features2': 8}
+        assert build(dataclasses.replace(INFO, settings=settings)).depth_head.smoothing == 0
+        smooth_too = dataclasses.replace(INFO, settings=settings | {'smoothing': 0.1})
+        assert build(smooth_too).depth_head.smoothing == 0.1
+        assert load_info(default_checkpoint()).settings['smoothing'] == 0.1
 
 
 @pytest.mark.parametrize('picture', ['mean_and_bins', 'mean', 'three_rates'])
