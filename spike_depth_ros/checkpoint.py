@@ -717,9 +717,11 @@ def _parse(given: bytes | Path, whole: bool) -> tuple[Mapping[str, str], Tensors
         SafetensorError: It is damaged.
         CheckpointError: A tensor has another type.
     """
-    from safetensors import deserialize, safe_open
+    import safetensors
+    from safetensors import safe_open
 
     if isinstance(given, bytes):
+        deserialize: Any = safetensors.deserialize  # untyped
         tensors = deserialize(given)  # checks the header, too
         header = json.loads(given[8 : 8 + int.from_bytes(given[:8], 'little')])
         for _, value in tensors if whole else ():
