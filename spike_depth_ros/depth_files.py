@@ -16,6 +16,10 @@ import numpy.typing as npt
 
 from spike_depth_ros.depth_values import LARGEST_16, FloatImage, resolve, unit_problem
 from spike_depth_ros.errors import OneLineError, one_line
+from spike_depth_ros.orientation import check_upright
+
+MAX_PIXELS = 100_000_000
+"""Most pixels of a map that are expanded."""
 
 SUFFIXES = ('.png', '.npy', '.pfm')
 """Suffixes of depth maps."""
@@ -162,13 +166,28 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], int | None]:
         return stored, None
     if suffix == '.pfm':
         return read_pfm(path), None
-    import cv2
+    return decode_png(path.read_bytes())
 
+
+def decode_png(content: bytes) -> tuple[npt.NDArray[Any], int | None]:
+    """Return the values of a .png file, and the one that is beyond the range; None: there is none.
+
+    Raises:
+        ValueError: It is damaged, has more than ``MAX_PIXELS``, or viewers turn it.
+    """
+    import cv2
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content), formats=['PNG']) as header:
+            check_upright(header)
+            width, height = header.size
+    except (UnidentifiedImageError, SyntaxError):
+        raise ValueError('damaged, or not a .png file') from None
+    if width * height > MAX_PIXELS:  # before anything is expanded
+        raise ValueError(f'{width}x{height} pixels, expected at most {MAX_PIXELS / 1e6:g} million')
     # Not imread, which crashes at names that are not valid UTF-8.
-    content = path.read_bytes()
-    image = (
-        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
-    )
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError('damaged, or not a .png file')
     return np.asarray(image), sky_of(io.BytesIO(content))

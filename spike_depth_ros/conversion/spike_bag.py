@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import heapq
-import io
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -26,7 +24,7 @@ from spike_depth_ros.bags.writing import (
     make_image,
 )
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.depth_files import sky_of
+from spike_depth_ros.depth_files import decode_png
 from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import check_regular
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
@@ -333,11 +331,10 @@ class CameraMessages:
 
 def _read_png(file: Path) -> npt.NDArray[np.float32]:
     with damage(file):
-        content = file.read_bytes()
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None or image.dtype != np.uint16 or image.ndim != 2:
+        image, sky = decode_png(file.read_bytes())
+    if image.dtype != np.uint16 or image.ndim != 2:
         raise RecordingError(f'{file}: expected a grey .png of 16 bits, millimetres')
-    return resolve(image, image / np.float32(1000), sky_of(io.BytesIO(content)))
+    return resolve(image, image / np.float32(1000), sky)
 
 
 def _read_npy(file: Path) -> npt.NDArray[np.float32]:

@@ -32,6 +32,7 @@ COUNTED = ('.avi', '.m4v', '.mov', '.mp4')
 
 _SPARE_FRAMES, _SPARE_S = 2, 0.5
 
+_NEAR = 0.1  # frames that a time without a stamp may differ from its rate
 _ROUNDED_S, _EXACT_S = 1e-3, 1e-4
 """How far frames of a constant rate are from it, in files of whole milliseconds and in others."""
 
@@ -204,7 +205,9 @@ class _Clock:
         file_s = stored_s - self._first_s
         if not (math.isfinite(file_s) and file_s > self._file_s):
             # The last frames of formats with delayed frames have no stamps.
-            if self._given or (stored_s <= 0 and self._even and self._file_s > 0):
+            near = abs(self._last_s + 1 / self._rate - by_rate) < _NEAR / self._rate
+            if self._given or (stored_s <= 0 < self._file_s and near):
+                self._last_s = by_rate
                 return by_rate
             raise ValueError(
                 f'frame {number} at {file_s:g} s, the one before at {self._file_s:g} s'

@@ -485,3 +485,16 @@ class TestShipped:
                 np.abs(np.rint(one[known]) - truth[known]).mean() for one in (large, repeated)
             )
             assert own < bar, number
+
+
+def test_a_map_that_viewers_turn_or_that_would_expand_is_refused(tmp_path, capsys):
+    """Whether depth is meant as stored or as shown is not known; sizes are read before pixels."""
+    turned, bomb = tmp_path / 'turned.png', tmp_path / 'bomb.png'
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((40, 60), 2000, np.uint16)).save(turned, exif=exif)
+    Image.new('I;16', (12_000, 12_000)).save(bomb)
+    for path, text in ((turned, 'viewers turn it (EXIF orientation 6)'), (bomb, '12000x12000')):
+        options = ['--factor', '2', '--per-metre', '1000', '--out', str(tmp_path / 'large.png')]
+        assert main([str(path), *options]) == 1
+        assert text in capsys.readouterr().err

@@ -3,6 +3,7 @@
 """``spike_convert`` as a user runs it: a file in, a bag out, and back."""
 
 import errno
+import io
 import json
 import math
 import os
@@ -15,6 +16,7 @@ import cv2
 import lenses
 import numpy as np
 import pytest
+from PIL import Image
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
 from spike_depth_ros.conversion import convert, spike_bag
@@ -244,11 +246,22 @@ def test_depth_along_the_ray_needs_a_camera_that_can_be_used(dat, tmp_path, caps
     assert not (tmp_path / 'bag').exists()
 
 
+def turned_png():
+    """A depth map with an EXIF orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray(np.full((HEIGHT, WIDTH), 2000, np.uint16)).save(
+        file := io.BytesIO(), 'PNG', exif=exif
+    )
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'reason'),
     [
         ('5.png', np.zeros((HEIGHT, WIDTH), np.uint8), 'expected a grey .png of 16 bits'),
-        ('5.png', b'no picture', 'expected a grey .png of 16 bits'),
+        ('5.png', b'no picture', 'damaged, or not a .png file'),
+        ('5.png', turned_png(), 'viewers turn it (EXIF orientation 8)'),
         ('5.npy', np.zeros((HEIGHT, WIDTH), np.int32), 'int32; expected floating point'),
         ('5.npy', b'no array', '5.npy: '),
         ('5.npy', np.zeros((3, 4)), f'3 x 4 values; expected {HEIGHT} x {WIDTH}'),

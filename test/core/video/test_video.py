@@ -177,6 +177,18 @@ def test_a_constant_rate_is_exact(tmp_path):
     assert [time for time, _ in VideoFile(path).frames()] == [k / 25 for k in range(21)]
 
 
+def test_delayed_frames_without_stamps_end_a_file(tmp_path):
+    """MPEG-1 delays its frames; the decoder gives the last one without its stamp."""
+    path = tmp_path / 'a.mpg'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'PIM1'), 25, (64, 48))
+    if not writer.isOpened():
+        pytest.skip('this OpenCV writes no MPEG-1')
+    for number in range(20):
+        writer.write(grey(9 * number))
+    writer.release()
+    assert [time for time, _ in VideoFile(path).frames()] == [k / 25 for k in range(21)]
+
+
 def test_a_file_that_does_not_tell_times_is_refused(tmp_path):
     times = [0, 0.1, 0.1, 0.3, 0.4]
     path = write_mp4(tmp_path / 'a.mp4', [grey(60 * k) for k in range(4)], times)

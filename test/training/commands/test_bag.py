@@ -318,7 +318,7 @@ def test_a_writer_that_fails_is_one_line(recording, tmp_path, monkeypatch):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_gap_in_the_names_of_frames_stays_one(tmp_path):
+def test_a_gap_in_the_names_of_frames_stays_one(tmp_path, capsys):
     """Eight frames of half a second, of which a texture moves at 200 pixels a second."""
     times = [0.0, 0.033, 0.067, 0.1, 0.4, 0.433, 0.467, 0.5]
     write_folder(tmp_path / 'walk', Sliding(8))
@@ -326,6 +326,8 @@ def test_a_gap_in_the_names_of_frames_stays_one(tmp_path):
         for path in (tmp_path / 'walk').glob(f'*/{number:05d}.png'):
             path.rename(path.with_name(f'{1305031102 + time:.6f}.png'))
     bag({'folder': str(tmp_path / 'walk')}, tmp_path / 'out', size=SIZE, rate=RATE)
+    printed = capsys.readouterr().out
+    assert 'folder/walk: 1 gaps of up to 0.3 s between frames that are 0.033 s apart' in printed
     messages = read(tmp_path / 'out')
     _, planes = planes_of(messages)
     assert len(planes) == RATE / 2

@@ -81,13 +81,15 @@ def bag(
         raise ConfigError(f'{len(data)} data sets: expected one, --data.NAME PATH')
     ((name, where),) = data.items()
     from spike_training.simulation.bag import ClipBag, choose_clip, choose_span
-    from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+    from spike_training.simulation.clip_camera import ClipCamera, describe_gaps, frame_clips
 
     chosen = choose_clip(frame_clips(name, where), clip)
     span = choose_span(chosen.times_s, rate, start, seconds)
     camera = ClipCamera(chosen, settings)
     recording = ClipBag(camera, span, planes_per_packet, frames)
     print(recording.describe(), flush=True)
+    for note in describe_gaps(chosen):
+        print(note, flush=True)
     make_folder(out.parent)
     check_room(out.parent, recording.nbytes, 'fewer --seconds, a lower --rate or a smaller --size')
     out = recording.write(out, storage, overwrite)

@@ -67,7 +67,7 @@ def simulate(
     from spike_training.simulation.windows import plan_windows, prepare_folder, run_task
 
     out = out.absolute()
-    tasks, present, skipped = plan = plan_windows(data, camera, planes, out)
+    tasks, present, skipped, notes = plan = plan_windows(data, camera, planes, out)
     if not plan.missing + present:
         raise DataSetError(f'{", ".join(data)}: no frame has depth, expected one or more')
     nbytes = plan.missing * (planes * Geometry(height, width).plane_bytes + 4 * height * width)
@@ -76,6 +76,8 @@ def simulate(
         f'MB; {present} are there already',
         flush=True,
     )
+    for note in notes:
+        print(note, flush=True)
     with lock_folder(out), progress_bar() as progress:
         prepare_folder(out, camera, planes, data)
         check_room(out, nbytes, 'fewer --planes or a smaller --size')

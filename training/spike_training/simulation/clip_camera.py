@@ -45,6 +45,7 @@ INTERPOLATORS: dict[str, type[Interpolator]] = {
 BLOCK = 128
 """Planes that are simulated at once, at most."""
 
+_GAP = 3.0  # times the usual time between frames
 _METERED = 16  # frames that the gain is metered on
 
 
@@ -286,6 +287,21 @@ def _line(
         right = light(b)
         yield left, right, b - a
         left = right
+
+
+def describe_gaps(clip: Clip) -> list[str]:
+    """Return a line about gaps between frames, within which motion is uncertain, or none."""
+    steps = np.diff(clip.times_s)
+    if not clip.video or len(steps) < 2:
+        return []
+    usual, longest = float(np.median(steps)), float(steps.max())
+    gaps = np.count_nonzero(steps > _GAP * usual)
+    if not gaps:
+        return []
+    return [
+        f'{clip.name}: {gaps} gaps of up to {longest:.3g} s between frames that are {usual:.3g} s '
+        'apart elsewhere: motion within them may be wrong'
+    ]
 
 
 def frame_clips(name: str, where: str) -> list[Clip]:

@@ -23,7 +23,7 @@ from spike_training.datasets.labels import write_labels
 from spike_training.datasets.readers.files import note_skipped
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+from spike_training.simulation.clip_camera import ClipCamera, describe_gaps, frame_clips
 from spike_training.simulation.settings import CameraSettings
 
 SETTINGS_FILE = 'simulation.yaml'
@@ -65,11 +65,13 @@ class Plan(NamedTuple):
         tasks: Windows that are missing.
         present: Number of windows that exist.
         skipped: Frames that readers of the data sets left out.
+        notes: Lines about gaps between frames.
     """
 
     tasks: list[Task]
     present: int
     skipped: Skipped
+    notes: list[str]
 
     @property
     def missing(self) -> int:
@@ -89,7 +91,7 @@ def plan_windows(data: Mapping[str, str], camera: CameraSettings, planes: int, o
     Raises:
         DataSetError: A data set cannot be used.
     """
-    plan, named = Plan([], 0, {}), set()
+    plan, named = Plan([], 0, {}, []), set()
     for name, where in data.items():
         for number, clip in enumerate(frame_clips(name, where)):
             if clip.name in named:
@@ -98,6 +100,7 @@ def plan_windows(data: Mapping[str, str], camera: CameraSettings, planes: int, o
                     'into its own folder'
                 )
             named.add(clip.name)
+            plan.notes.extend(describe_gaps(clip))
             for reason, names in clip.skipped.items():
                 note_skipped(plan.skipped, reason, *names)
             missing = [k for k in clip.labelled if not window_file(out, clip, k).exists()]
