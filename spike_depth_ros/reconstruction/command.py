@@ -20,7 +20,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='spike_reconstruct',
         description='Write a slow-motion video, or pictures, of a recording of spikes.',
-        epilog='For example: spike_reconstruct my.dat --size 400x250 --every 20 --out slow.mp4',
+        epilog='For example: spike_reconstruct my.dat --size 400x250 --every 20 --out slow.webm',
         formatter_class=DefaultsFormatter,
     )
     add = parser.add_argument
@@ -29,7 +29,14 @@ def argument_parser() -> argparse.ArgumentParser:
         '--out',
         type=Path,
         required=True,
-        help='video to write, .mp4; or a folder for pictures, .png, new or empty',
+        help='video to write: .webm (VP9, plays in browsers), .gif (plays everywhere, at most 300 '
+        'pictures) or .mp4 (MPEG-4, the fastest to write, for players such as VLC); or a folder '
+        'for pictures, .png, new or empty',
+    )
+    add(
+        '--h264',
+        action='store_true',
+        help='write an .mp4 as H.264, which plays nearly everywhere, by the program ffmpeg',
     )
     add('--overwrite', action='store_true', help='replace an existing video')
     add('--method', default='interval', choices=(*METHODS, 'learnt'), help='learnt: by a network')
@@ -42,7 +49,7 @@ def argument_parser() -> argparse.ArgumentParser:
         '--fps',
         type=functools.partial(within, 0.1, 1000.0),
         default=30.0,
-        help='pictures a second of the video, 0.1 to 1000',
+        help='pictures a second of the video, 0.1 to 1000; of a .gif at most 50',
     )
     add_recording_options(parser)
     add('--topic', metavar='TOPIC', help='of the spikes in a bag. Default: the one called spikes')

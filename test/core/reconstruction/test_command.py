@@ -5,6 +5,7 @@
 import functools
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import bags
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 from programs import run_program
 
 from spike_depth_ros import preview
@@ -85,15 +87,91 @@ def test_learnt_pictures_are_those_of_the_shipped_network(dat, spikes, tmp_path,
     assert capsys.readouterr().err.count('plane rate 500 Hz, trained for') == 1
 
 
-def test_a_video_shows_the_motion_slowly(dat, tmp_path, capsys):
-    out = tmp_path / 'slow.mp4'
+@pytest.mark.parametrize(('name', 'codec'), [('slow.mp4', b'FMP4'), ('slow.webm', b'VP90')])
+def test_a_video_shows_the_motion_slowly(dat, tmp_path, capfd, name, codec):
+    out = tmp_path / name
     options = ('--size', f'{WIDTH}x{HEIGHT}', '--method', 'short', '--fps', 25)
     assert reconstruct(dat, *options, '--out', out) == 0
     shown = frames(out)
     assert shown.shape == (9, HEIGHT, WIDTH)
     brightest = [np.convolve(frame.mean(axis=0), np.ones(7), 'same').argmax() for frame in shown]
     assert brightest[-1] - brightest[0] == pytest.approx(16, abs=2)
-    assert '9 pictures, one every 20 planes; 40 times slower' in capsys.readouterr().out
+    video = cv2.VideoCapture(str(out))
+    assert int(video.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, 'little') == codec
+    assert video.get(cv2.CAP_PROP_FPS) == 25
+    said = capfd.readouterr()
+    assert '9 pictures, one every 20 planes; 40 times slower' in said.out
+    assert 'FFMPEG' not in said.err
+
+
+def decoded_gif(path):
+    """Pictures of a .gif, the milliseconds of each, and how often it is shown."""
+    with Image.open(path) as gif:
+        shown = [
+            (np.array(one.convert('RGB')), one.info['duration'])
+            for one in ImageSequence.Iterator(gif)
+        ]
+        return *map(np.array, zip(*shown, strict=True)), gif.info['loop']
+
+
+def test_a_gif_has_the_pictures_as_they_are(dat, tmp_path, capsys):
+    options = (dat, '--size', f'{WIDTH}x{HEIGHT}', '--method', 'short', '--out')
+    assert reconstruct(*options, tmp_path / 'slow.gif', '--fps', 30) == 0
+    assert '9 pictures, one every 20 planes; 33.33 times slower' in capsys.readouterr().out
+    assert reconstruct(*options, tmp_path / 'slow') == 0
+    pictures, durations, loop = decoded_gif(tmp_path / 'slow.gif')
+    for shown, file in zip(pictures, sorted((tmp_path / 'slow').iterdir()), strict=True):
+        np.testing.assert_array_equal(shown, cv2.imread(str(file)))
+    # Hundredths of a second: 9 pictures at 30 a second last 0.3 s.
+    assert {*durations} == {30, 40}
+    assert durations.sum() == 300
+    assert loop == 0  # for ever
+
+
+def test_a_gif_of_equal_pictures_lasts_as_long(tmp_path):
+    np.save(tmp_path / 'dark.npy', np.zeros((200, 24, 42), bool))
+    options = ('--rate', 20_000, '--method', 'short', '--fps', 10, '--out', tmp_path / 'dark.gif')
+    assert reconstruct(tmp_path / 'dark.npy', *options) == 0
+    pictures, durations, _ = decoded_gif(tmp_path / 'dark.gif')
+    assert not pictures.any()
+    assert durations.sum() == 900
+
+
+def test_a_gif_of_more_than_300_pictures_is_refused(tmp_path, capsys):
+    spikes = np.random.default_rng(0).random((321, 8, 8)) < 0.3
+    out = tmp_path / 'long.gif'
+    options = ('--rate', 20_000, '--method', 'short', '--every', 1, '--out', out)
+    np.save(tmp_path / 'long.npy', spikes)  # of a file, told before any work
+    assert reconstruct(tmp_path / 'long.npy', *options) == 1
+    text = f'{out}: {{}} pictures, expected at most 300 in a .gif: a larger --every, or a .webm'
+    assert text.format(301) in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ['long.npy']
+    np.save(tmp_path / 'long.npy', spikes[:-1])
+    assert reconstruct(tmp_path / 'long.npy', *options) == 0
+    assert len(decoded_gif(out)[0]) == 300
+
+
+def test_h264_needs_ffmpeg(dat, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    options = ('--size', '42x24', '--h264', '--out', tmp_path / 'a.mp4')
+    assert reconstruct(dat, *options) == 1
+    assert '--h264: no program ffmpeg on the PATH: install it, or' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ['bar.dat']
+
+
+@pytest.mark.skipif(shutil.which('ffmpeg') is None, reason='no ffmpeg on the PATH')
+def test_h264_is_written_by_ffmpeg(dat, tmp_path, capfd):
+    out = tmp_path / 'slow: 1.mp4'
+    options = (dat, '--size', '42x24', '--method', 'short', '--h264', '--out', out)
+    assert reconstruct(*options, '--fps', 25) == 0
+    assert capfd.readouterr().err == ''.join(
+        ['warning: 20000 planes a second assumed: give --rate\n']
+    )
+    assert frames(out).shape == (9, HEIGHT, WIDTH)
+    video = cv2.VideoCapture(str(out))
+    assert int(video.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, 'little') in (b'h264', b'avc1')
+    assert video.get(cv2.CAP_PROP_FPS) == 25
+    assert {path.name for path in tmp_path.iterdir()} == {'bar.dat', out.name}
 
 
 def test_a_video_of_an_odd_size_repeats_its_last_row_and_column(tmp_path):
@@ -324,7 +402,10 @@ def test_a_link_laid_out_for_the_unfinished_video_is_not_followed(dat, tmp_path)
         (('--out', 'new'), 'the sensor size of a raw recording is unknown'),
         (('--size', '42x24', '--out', 'new', '--method', 'rate', '--planes', '201'),
          '200 planes; expected at least 201'),
-        (('--size', '42x24', '--out', 'a.gif'), 'a.gif: expected a video, .mp4, or a folder'),
+        (('--size', '42x24', '--out', 'a.avi'),
+         'a.avi: expected a video, .mp4, .webm or .gif, or a folder'),
+        (('--size', '42x24', '--out', 'a.gif', '--fps', '60'), '--fps 60: expected at most 50'),
+        (('--size', '42x24', '--out', 'a.webm', '--h264'), '--h264: expected it with --out of'),
         (('--size', '42x24', '--out', 'absent/a.mp4'), 'no folder absent: make it first'),
         (('--size', '42x24', '--out', 'new', '--checkpoint', 'a'), 'with --method learnt'),
         (('--size', '42x24', '--out', 'new', '--method', 'learnt', '--checkpoint', 'unet_lite'),
@@ -354,19 +435,28 @@ def test_paths_that_are_not_utf_8_are_one_line(dat, tmp_path, monkeypatch, capsy
     assert error.count('\n') == 1
 
 
-def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('slow.mp4', 'of 9 pictures were written: free space'),
+        ('slow.webm', 'of 9 pictures were written: free space'),
+        ('slow.gif', 'File too large'),
+    ],
+)
+def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path, name, text):
     limited = (
         'import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));'
         'from spike_depth_ros.reconstruction.command import main; sys.exit(main(sys.argv[1:]))'
     )
     options = ('--size', '42x24', '--method', 'short', '--overwrite')
-    out = tmp_path / 'slow.mp4'
+    out = tmp_path / name
     out.write_bytes(b'earlier')
     done = run_program(sys.executable, '-c', limited, dat, *options, '--out', out)
     assert done.returncode == 1
-    assert 'of 9 pictures were written: free space' in done.stderr
+    assert text in done.stderr
+    assert name in done.stderr
     assert out.read_bytes() == b'earlier'
-    assert {path.name for path in tmp_path.iterdir()} == {'bar.dat', 'slow.mp4'}
+    assert {path.name for path in tmp_path.iterdir()} == {'bar.dat', name}
 
 
 def test_a_folder_that_another_process_writes_to_is_refused(dat, tmp_path, capsys):
