@@ -58,6 +58,7 @@ independently: 0.9 or more over rows and columns; less only where all of them st
 _ROWS_RIGHT = 0.02  # correlation of planes, above that of wrong lengths
 _ALIKE = 0.7  # correlation of columns of bytes beside each other, in a picture that shows it
 _PARTS = 4
+_MAX_SAMPLE = 1 << 22  # bytes, of 32 planes
 _SERIES_BYTES = 1 << 17
 _REPEATED = 128  # consecutive planes; in more, the picture moves
 _ROWS = 4096  # of a file, spread, whose padding is read
@@ -326,8 +327,7 @@ def _known_layout(
         layout: The stated layout.
         row_bytes: Row length by the rows, about; None: not known.
     """
-    if len(parts) > 1:
-        parts = [part[: max(len(part) // len(parts), 16 * layout.plane_bytes)] for part in parts]
+    parts = parts[::2]  # long ones: in few planes, a picture of large areas fits other lengths
     stated = _repeat(parts, layout.plane_bytes)
     repeats = {
         one: _repeat(parts, one.plane_bytes)
@@ -464,7 +464,7 @@ def _sample(stored: Mapping[Path, int], layout: RawLayout) -> list[Bytes]:
     """Return parts of files, by their sizes, spread over all of them."""
     files, sizes = [*stored], [*stored.values()]
     ends = [0, *itertools.accumulate(sizes)]
-    wanted = max(LAYOUT_BYTES, 8 * layout.plane_bytes)
+    wanted = max(LAYOUT_BYTES, min(32 * layout.plane_bytes, _MAX_SAMPLE), 8 * layout.plane_bytes)
     parts = []
     for place in np.linspace(0, ends[-1] - 1, _PARTS).astype(int).tolist() if stored else ():
         number = int(np.searchsorted(ends, place, 'right')) - 1
