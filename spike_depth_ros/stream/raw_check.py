@@ -55,8 +55,10 @@ A pixel that integrates fires in even steps: 0.05 to 0.5 over time. Pixels besid
 independently: 0.9 or more over rows and columns; less only where all of them start charged alike.
 """
 
+_ROWS_RIGHT = 0.02  # correlation of planes, above that of wrong lengths
 _ALIKE = 0.7  # correlation of columns of bytes beside each other, in a picture that shows it
 _PARTS = 4
+_MAX_SAMPLE = 1 << 22  # bytes, of 32 planes
 _SERIES_BYTES = 1 << 17
 _REPEATED = 128  # consecutive planes; in more, the picture moves
 _ROWS = 4096  # of a file, spread, whose padding is read
@@ -157,9 +159,9 @@ def check_parts(
         if rows == layout.geometry.height and other > row and not layout.skip_columns:
             padded = dataclasses.replace(layout, padding=layout.padding + other - row)
             return dataclasses.replace(of_size, layout=padded)
-        return of_size
+        return _of_whole(parts[0], layout) or of_size
     size = _other_size(parts[0], layout) if parts else None
-    return None if size is None else _of_size(*size, layout)
+    return None if size is None else _of_whole(parts[0], layout) or _of_size(*size, layout)
 
 
 def axes_fit(planes: PackedPlanes, geometry: Geometry) -> bool | None:
@@ -250,7 +252,7 @@ def _begins_behind(path: Path, layout: RawLayout, head: int) -> bool | None:
     """Return True if planes begin at a byte of a file, False: at its beginning, None: unknown."""
     each, row = layout.plane_bytes, layout.row_bytes or -(-layout.columns // 8)
     part = np.fromfile(path, np.uint8, max(LAYOUT_BYTES, 16 * each))
-    if len(part) < 5 * each or _repeat([part], each) < CLEAR_REPEAT:
+    if len(part) < 5 * each or _repeat([part], each) < _ROWS_RIGHT:
         return None
     halves = _halves(part, each)
 
@@ -260,18 +262,18 @@ def _begins_behind(path: Path, layout: RawLayout, head: int) -> bool | None:
         product: npt.NDArray[np.float64] = np.multiply(*both)
         return product[: each // row * row].reshape(-1, row)
 
-    # From row to row, or from plane to plane where rows begin at the same bytes either way.
+    # From plane to plane; and from row to row, but where rows begin at the same bytes either way.
+    down = steps(row, 0).mean(axis=1)
+    pairs = [(steps(row, head)[0].mean(), steps(row, 0)[0].mean(), np.median(down))]
     if head % row and layout.row_bytes is not None:
-        seams = steps(1, 0).mean(axis=0)
-        found, stated = seams[head % row], seams[0]
-        usual = np.median(seams)
-    else:
-        found, stated = steps(row, head)[0].mean(), steps(row, 0)[0].mean()
-        usual = np.median(steps(row, 0).mean(axis=1))
-    usual = max(float(usual), 0.0)
-    if found > 2 * max(stated, usual):
+        across = steps(1, 0).mean(axis=0)
+        pairs.append((across[head % row], across[0], np.median(across)))
+    behind = [found > 2 * max(stated, usual, 0.0) for found, stated, usual in pairs]
+    first = [stated > 2 * max(found, usual, 0.0) for found, stated, usual in pairs]
+    # One of them is enough where the other does not contradict.
+    if any(behind) and all(found > stated for found, stated, _ in pairs):
         return True
-    return False if stated > 2 * max(found, usual) else None
+    return False if any(first) and all(found < stated for found, stated, _ in pairs) else None
 
 
 def find_size(data: Bytes) -> tuple[int, int, bool] | None:
@@ -325,13 +327,12 @@ def _known_layout(
         layout: The stated layout.
         row_bytes: Row length by the rows, about; None: not known.
     """
-    if len(parts) > 1:
-        parts = [part[: max(len(part) // len(parts), 16 * layout.plane_bytes)] for part in parts]
+    parts = parts[::2]  # long ones: in few planes, a picture of large areas fits other lengths
     stated = _repeat(parts, layout.plane_bytes)
     repeats = {
         one: _repeat(parts, one.plane_bytes)
         for one in _alternatives(layout)
-        if row_bytes is None or abs(8 * row_bytes - one.columns) < 8
+        if row_bytes is None or _is_about(8 * row_bytes, one.columns)
     }
     best = max(repeats, key=repeats.__getitem__, default=layout)
     if repeats.get(best, 0) < CLEAR_REPEAT or stated > CLEAR_SHARE * repeats[best]:
@@ -340,6 +341,12 @@ def _known_layout(
     if more > 0 and not _starts_with_head(parts[0], best):
         return None  # padded at the right, or of a wider sensor
     return _of_layout(best, layout)
+
+
+def _is_about(bits: int, columns: int) -> bool:
+    """Return True for the length of a row, or of some rows that together are whole bytes."""
+    rows = max(1, round(bits / columns))
+    return rows in (1, 2, 4, 8) and abs(bits - rows * columns) < 8
 
 
 def _of_layout(found: RawLayout, layout: RawLayout) -> Suggestion:
@@ -372,6 +379,16 @@ def _of_size(columns: int, rows: int | None, layout: RawLayout) -> Suggestion:
         RawLayout(geometry, layout.row_order),
         {'size': size},
     )
+
+
+def _of_whole(part: Bytes, layout: RawLayout) -> Suggestion | None:
+    """Return the suggestion of another size whose rows are not padded; None: they are."""
+    found = find_size(part[:LAYOUT_BYTES])
+    if found is None or not found[2]:
+        return None
+    size = _of_size(found[0], found[1], layout)
+    other = dataclasses.replace(size.layout, packing='whole')
+    return Suggestion(size.reason, other, {**size.options, 'packing': 'whole'})
 
 
 def _halves(part: Bytes, plane_bytes: int) -> list[npt.NDArray[np.float32]]:
@@ -447,7 +464,7 @@ def _sample(stored: Mapping[Path, int], layout: RawLayout) -> list[Bytes]:
     """Return parts of files, by their sizes, spread over all of them."""
     files, sizes = [*stored], [*stored.values()]
     ends = [0, *itertools.accumulate(sizes)]
-    wanted = max(LAYOUT_BYTES, 8 * layout.plane_bytes)
+    wanted = max(LAYOUT_BYTES, min(32 * layout.plane_bytes, _MAX_SAMPLE), 8 * layout.plane_bytes)
     parts = []
     for place in np.linspace(0, ends[-1] - 1, _PARTS).astype(int).tolist() if stored else ():
         number = int(np.searchsorted(ends, place, 'right')) - 1

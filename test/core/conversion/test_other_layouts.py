@@ -65,6 +65,17 @@ def test_a_layout_that_fits_by_chance_is_told_and_its_option_reads_it(
     np.testing.assert_array_equal(unpacked(tmp_path / 'bag'), spikes)
 
 
+def test_a_picture_of_large_areas_is_told_as_well(tmp_path, capsys):
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    rate = np.where(y > 130, 0.25, 0.02) + np.where((x > 60) & (y < 90), 0.1, 0)
+    spikes = np.random.default_rng(5).random((150, HEIGHT, WIDTH)) < rate
+    path = written(tmp_path / 'a.dat', other_layouts.whole(spikes))
+    given = (*SIZE, '--rate', 20_000, '--out', tmp_path / 'wrong', '--allow-partial')
+    status, (line,) = run(convert, capsys, path, *given)
+    assert status == 0
+    assert line.endswith(': try --packing whole')
+
+
 def test_bits_of_pixels_are_told_and_read(tmp_path, capsys):
     spikes = other_layouts.scene(160, 64, 96)
     path = written(tmp_path / 'a.dat', other_layouts.pixel_by_pixel(spikes))
