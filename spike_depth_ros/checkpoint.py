@@ -720,7 +720,8 @@ def _parse(given: bytes | Path, whole: bool) -> tuple[Mapping[str, str], Tensors
     from safetensors import deserialize, safe_open
 
     if isinstance(given, bytes):
-        tensors = deserialize(given)  # checks the header, too
+        # This checks the header, too.
+        tensors = deserialize(given)  # type: ignore[no-untyped-call]
         header = json.loads(given[8 : 8 + int.from_bytes(given[:8], 'little')])
         for _, value in tensors if whole else ():
             _check_type(value['dtype'])

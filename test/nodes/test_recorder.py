@@ -364,10 +364,13 @@ def test_what_a_killed_recorder_recorded_over_a_bag_is_kept(processes, player, t
     wait_until(lambda: any(one.stat().st_size > 1e6 for one in tmp_path.glob('.*/bag/*.mcap')), 60)
     killed.kill()
     killed.wait()
+    (left,) = tmp_path.glob('.*/bag/*.mcap')
+    content = left.read_bytes()
     status, output = processes.run('recorder', *arguments, 0.2)
     assert status == 0, output
     assert f'{beside}: is what a killed run had recorded' in output
-    assert len(list(Bag(beside).messages(['/spikes']))) > 1
+    assert (beside / left.name).read_bytes() == content
+    assert len(list(Bag(out).messages(['/spikes']))) > 1
     assert sorted(one.name for one in tmp_path.iterdir() if one.is_dir()) == ['bag', beside.name]
 
 
