@@ -355,6 +355,25 @@ def test_a_bag_is_not_replaced_by_what_a_full_disk_cut_short(processes, player, 
     assert not (tmp_path / 'bag_incomplete_2').exists()
 
 
+def test_what_a_killed_recorder_recorded_over_a_bag_is_kept(processes, player, tmp_path):
+    out, beside = tmp_path / 'bag', tmp_path / 'bag_incomplete'
+    out.mkdir()
+    (out / 'old.mcap').touch()
+    arguments = ('/spikes', '--out', out, '--overwrite', '--seconds')
+    killed = processes.start('recorder', *arguments, 60)
+    wait_until(lambda: any(one.stat().st_size > 1e6 for one in tmp_path.glob('.*/bag/*.mcap')), 60)
+    killed.kill()
+    killed.wait()
+    (left,) = tmp_path.glob('.*/bag/*.mcap')
+    content = left.read_bytes()
+    status, output = processes.run('recorder', *arguments, 0.2)
+    assert status == 0, output
+    assert f'{beside}: is what a killed run had recorded' in output
+    assert (beside / left.name).read_bytes() == content
+    assert len(list(Bag(out).messages(['/spikes']))) > 1
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_dir()) == ['bag', beside.name]
+
+
 def test_a_publisher_that_ends_is_named(processes, tmp_path):
     path = save_bars(tmp_path / 'bars.npz', 800, rate_hz=float(RATE), K=K)
     # What a player has just sent without acknowledgement may be lost when it ends.

@@ -277,6 +277,26 @@ np.savez(sys.argv[2], **frames)
 """
 
 
+@pytest.mark.skipif(not VIEW.exists(), reason='needs make view-environment')
+@pytest.mark.parametrize('blocks', [1, 300])
+def test_a_file_that_cannot_be_written_whole_replaces_nothing(tmp_path, blocks):
+    look = tmp_path / 'look.rrd'
+    look.write_text('old')
+    done = subprocess.run(
+        ['sh', '-c', f'ulimit -f {blocks}; exec "$@"', 'sh',
+         VIEW, OFFICE, '--every', '1', '--save', look, '--overwrite'],
+        env=own_environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert 'cannot be written whole' in done.stderr
+    assert 'look.rrd stays as it was' in done.stderr
+    assert done.stderr.count('\n') == 1
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [('look.rrd', 'old')]
+
+
 def read_back(file, tmp_path):
     """Return the depth of each frame, flat, by its stamp."""
     out = tmp_path / 'frames.npz'
@@ -409,24 +429,6 @@ class TestReal:
         assert '\n1\n' in done.stdout
         assert '1 file verified without error' in done.stdout + done.stderr
         assert done.stdout.splitlines()[-1] == 'look.rrd'
-
-    @pytest.mark.parametrize('blocks', [1, 300])
-    def test_a_file_that_cannot_be_written_whole_replaces_nothing(self, tmp_path, blocks):
-        look = tmp_path / 'look.rrd'
-        look.write_text('old')
-        done = subprocess.run(
-            ['sh', '-c', f'ulimit -f {blocks}; exec "$@"', 'sh',
-             VIEW, OFFICE, '--every', '1', '--save', look, '--overwrite'],
-            env=own_environment(),
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )  # fmt: skip
-        assert done.returncode == 1
-        assert 'cannot be written whole' in done.stderr
-        assert 'look.rrd stays as it was' in done.stderr
-        assert done.stderr.count('\n') == 1
-        assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [('look.rrd', 'old')]
 
     @pytest.mark.dds
     def test_topics_are_shown_while_the_node_runs(self, tmp_path, processes):

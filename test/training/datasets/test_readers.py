@@ -3,6 +3,7 @@
 """Readers of frames with depth, each on a small tree of the real layout and encodings."""
 
 import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -223,6 +224,20 @@ class TestFolder:
         with pytest.raises(DataSetError, match=words) as caught:
             readers.read('folder', f'{tmp_path},{options}')
         assert '\n' not in str(caught.value)
+
+    @pytest.mark.parametrize('name', ['images/00002.png', 'depth/00002.png'])
+    def test_a_pipe_is_not_opened(self, tmp_path, name):
+        folder(tmp_path)
+        (tmp_path / name).unlink()
+        os.mkfifo(tmp_path / name)
+        signal.alarm(20)
+        try:
+            with pytest.raises(DataSetError, match='is a pipe, a socket or a device') as error:
+                (clip,) = readers.read('folder', str(tmp_path))
+                clip.image(2), clip.depth(2)
+        finally:
+            signal.alarm(0)
+        assert '\n' not in str(error.value)
 
     def test_missing_frames_take_their_time(self, tmp_path):
         folder(tmp_path, 30)
