@@ -179,6 +179,11 @@ def folder(root, number=4, per_metre=1000):
     return root
 
 
+def read_frame(root, index):
+    (clip,) = readers.read('folder', str(root))
+    return clip.image(index), clip.depth(index)
+
+
 class TestFolder:
     def test_images_depth_and_camera(self, tmp_path):
         (clip,) = readers.read('folder', f'{folder(tmp_path)},frame_hz=10')
@@ -233,8 +238,7 @@ class TestFolder:
         signal.alarm(20)
         try:
             with pytest.raises(DataSetError, match='is a pipe, a socket or a device') as error:
-                (clip,) = readers.read('folder', str(tmp_path))
-                clip.image(2), clip.depth(2)
+                read_frame(tmp_path, 2)
         finally:
             signal.alarm(0)
         assert '\n' not in str(error.value)
