@@ -437,6 +437,8 @@ def _spread(block: npt.NDArray[np.uint8], axis: int) -> float:
     # Of fewer than two spikes in a run, even steps look much as chance.
     share = max(float(block.mean()), 1e-3)
     run = min(max(_RUN, math.ceil(2 / share)), block.shape[axis] // 2)
+    if run < 1:  # nothing to compare
+        return 1.0
     length = block.shape[axis] // run * run
     along = np.moveaxis(block, axis, 0)[:length]
     sums = along.reshape(-1, run, *along.shape[1:]).sum(axis=1, dtype=np.float32)

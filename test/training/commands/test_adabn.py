@@ -182,7 +182,7 @@ def test_recordings_of_a_camera(checkpoint, tmp_path):
 def test_recordings_of_a_clearly_wrong_size_are_refused(checkpoint, tmp_path):
     sample = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
     np.ascontiguousarray(open_recording(sample).planes[:100]).tofile(tmp_path / 'office.dat')
-    with pytest.raises(DataSetError, match=r'expected 100 bytes .* --size 400x250'):
+    with pytest.raises(DataSetError, match=r'not 800x125: try --size 400x250'):
         adabn(checkpoint, tmp_path / 'a.safetensors', recordings=tmp_path, size='800x125')
 
 

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spike_depth_ros.checkpoint import (
     CheckpointError,
@@ -20,9 +18,6 @@ from spike_depth_ros.checkpoint import (
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES, Device
 from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
-
-if TYPE_CHECKING:
-    from spike_training.sampling.sample import Unlabelled
 
 
 def adabn(
@@ -95,7 +90,7 @@ def adabn(
         )
     place = choose_device(device)
     network.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    windows: Callable[[int], Iterator[Unlabelled]]  # that number of batches
+    # Function of a number of batches.
     if config is not None:
         windows = partial(target_windows, config, info, batch_size=batch_size, device=place)
     else:
