@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """config/sros2/policy.xml against the topics and services that the running nodes have."""
 
+import signal
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
     np.savez(spikes, packed=np.zeros((80, 48, 8), np.uint8), width=64, rate_hz=1000.0)
     processes.start('depth')
     processes.start('player', spikes, '--loop')
-    processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
+    evaluation = processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
     processes.start('check_stream', '--duration', 600)
     processes.start('recorder', '/spikes', '--out', tmp_path / 'bag', '--services')
     inspect = processes.start('inspection', 'diagnostics', '--watch', '--timeout', 60)
@@ -128,6 +129,9 @@ def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
     one_subcommand = {('subscribe', '/diagnostics'), ('publish', '/parameter_events')}
     others = allowed()['spike_inspect'] - one_subcommand
     assert_covered(ros_node, 'spike_inspect', f'_spike_inspect_{inspect.pid}', others)
+    evaluation.send_signal(signal.SIGINT)
+    status, log = processes.finish('evaluation')
+    assert (status == 1) is ('no window arrived' in log), log
 
 
 def test_the_policy_covers_the_node_of_two_cameras(
