@@ -43,10 +43,11 @@ def resolve(
         sky: Stored value of sky, and of what is beyond the range; None: there is none.
 
     Returns:
-        float32 metres. Known: as given. Unknown (NaN, -Inf, and stored 0, -1 and
-        :data:`LARGEST_16`): NaN. Beyond (+Inf, :data:`BEYOND_M` and more, a stored float of
-        :data:`LARGEST_HALF`, and ``sky``): +Inf. Other values below 0 stay, and so do several
-        values of :data:`BEYOND_M` and more in a map without a nearer one: it is in another unit.
+        float32 metres. Known: as given. Unknown (NaN, -Inf, and stored 0, -1, :data:`LARGEST_16`
+        and the largest integer of 32 or 64 bits): NaN. Beyond (+Inf, :data:`BEYOND_M` and more, a
+        stored float of :data:`LARGEST_HALF`, and ``sky``): +Inf. Other values below 0 stay, and so
+        do several values of :data:`BEYOND_M` and more in a map without a nearer one: it is in
+        another unit.
     """
     # Half floats cannot be compared with numbers that they cannot hold.
     metres = metres.astype(np.promote_types(metres.dtype, np.float32), copy=False)
@@ -55,6 +56,11 @@ def resolve(
     if stored.dtype.kind != 'u':
         unknown |= values == -1
     beyond = metres >= BEYOND_M
+    if stored.dtype.kind in 'iu' and stored.dtype.itemsize >= 4:
+        # What a cast of -1, or of infinity, leaves.
+        largest = values == np.iinfo(stored.dtype).max
+        unknown |= largest
+        beyond &= ~largest
     if beyond.any() and not (metres[~beyond & ~unknown] > 0).any():
         far = metres[beyond & np.isfinite(metres)]
         if far.size and far.min() < far.max():

@@ -498,3 +498,14 @@ def test_a_map_that_viewers_turn_or_that_would_expand_is_refused(tmp_path, capsy
         options = ['--factor', '2', '--per-metre', '1000', '--out', str(tmp_path / 'large.png')]
         assert main([str(path), *options]) == 1
         assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('kind', [np.uint32, np.int32, np.int64])
+def test_the_largest_integer_is_unknown(tmp_path, kind):
+    """It is what a cast of -1 or of infinity leaves, not what is beyond the range."""
+    stored = np.full((8, 10), 2000, kind)
+    stored[:3] = np.iinfo(kind).max
+    np.save(tmp_path / 'a.npy', stored)
+    depth = read_depth(tmp_path / 'a.npy', 1000)
+    assert np.isnan(depth[:3]).all()
+    assert (depth[3:] == 2).all()
