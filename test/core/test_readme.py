@@ -11,13 +11,15 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
 
 
-def test_the_library_example_runs():
+def test_the_library_example_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
     names = {}
     exec(code, names)
     depth = names['prediction'].depth
     assert depth.shape == (250, 400)
     assert (depth > 0).all()
+    assert (tmp_path / 'depth.png').is_file()
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
