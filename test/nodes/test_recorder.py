@@ -393,7 +393,7 @@ def test_a_publisher_that_ends_is_named(processes, tmp_path):
 def test_useless_stamps_and_another_reliability_are_named(processes, ros_node, spin, tmp_path):
     publisher = ros_node.create_publisher(Image, '/spikes', 10)
     stamps = iter([5, 3, 0, 0, *range(6, 10**6)])
-    # The recorder may discover the publisher later than that the recorder: it would miss the first.
+    # The recorder may discover the publisher later than that the recorder, and miss the first.
     ticks = itertools.count()
 
     def publish():
