@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import io
 import re
-import struct
-import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +16,17 @@ from spike_depth_ros.depth_values import LARGEST_16, FloatImage, resolve, unit_p
 from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.orientation import check_upright
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 MAX_PIXELS = 100_000_000
 """Most pixels of a map that are expanded."""
 
 SUFFIXES = ('.png', '.npy', '.pfm')
 """Suffixes of depth maps."""
 
-_SIGNATURE, _HEADER_BYTES = b'\x89PNG\r\n\x1a\n', 33  # up to the end of the chunk IHDR
-
-_BEYOND_TEXT = b'spike_depth_ros\x0065535 is beyond the range'
-"""Content of the text chunk of our own .png files in which some depth is beyond the range."""
+_BEYOND_TEXT = 'spike_depth_ros', '65535 is beyond the range'
+"""Keyword and text of our own .png files in which some depth is beyond the range."""
 
 
 class DepthFileError(OneLineError):
@@ -92,42 +91,48 @@ def write_depth(path: Path, metres: FloatImage, per_metre: float | None = None) 
         header = f'Pf\n{metres.shape[1]} {metres.shape[0]}\n-1.0\n'.encode()
         path.write_bytes(header + metres[::-1].astype('<f4').tobytes())
     else:
-        import cv2
-
         assert per_metre is not None  # needed for reading, too
         whole = np.rint(np.nan_to_num(metres, nan=0.0, posinf=np.inf) * np.float32(per_metre))
-        png = cv2.imencode('.png', whole.clip(0, LARGEST_16).astype(np.uint16))[1].tobytes()
-        path.write_bytes(mark_beyond(png) if np.isposinf(metres).any() else png)
+        stored = whole.clip(0, LARGEST_16).astype(np.uint16)
+        path.write_bytes(encode_png(stored, bool(np.isposinf(metres).any())))
 
 
-def mark_beyond(png: bytes) -> bytes:
-    """Mark a .png file of 16 bits as one in which 65535 is beyond the range, by a text chunk.
+def encode_png(stored: npt.NDArray[np.uint16], has_beyond: bool) -> bytes:
+    """Return the content of a .png file of 16 bits.
 
     Args:
-        png: Content of the file.
+        stored: Its values, ``[H, W]``.
+        has_beyond: 65535 is beyond the range; a text chunk of the file says so.
     """
-    chunk = b'tEXt' + _BEYOND_TEXT
-    marked = struct.pack('>I', len(_BEYOND_TEXT)) + chunk + struct.pack('>I', zlib.crc32(chunk))
-    return png[:_HEADER_BYTES] + marked + png[_HEADER_BYTES:]
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    text = PngInfo()
+    if has_beyond:
+        text.add_text(*_BEYOND_TEXT)
+    Image.fromarray(stored).save(file := io.BytesIO(), 'PNG', pnginfo=text)
+    return file.getvalue()
 
 
 def sky_of(png: IO[bytes]) -> int | None:
-    """Return the value that is beyond the range in a .png file; None: none, it is not marked.
+    """Return the value that is beyond the range in a .png file; None: none, it does not say so.
 
     Args:
-        png: The file, which may be damaged, or no .png file; it is read from its beginning.
+        png: The file, which may be damaged, or no .png file.
     """
+    from PIL import Image
+
     png.seek(0)
-    if png.read(len(_SIGNATURE)) != _SIGNATURE:
+    try:
+        with Image.open(png, formats=['PNG']) as image:
+            return _sky_of(image)
+    except Exception:  # damage is reported by what reads the pixels
         return None
-    while len(head := png.read(8)) == 8:
-        size, kind = struct.unpack('>I4s', head)
-        if (kind, size) == (b'tEXt', len(_BEYOND_TEXT)):
-            if png.read(size) == _BEYOND_TEXT:
-                return LARGEST_16
-            size = 0
-        png.seek(size + 4, io.SEEK_CUR)
-    return None
+
+
+def _sky_of(image: Image.Image) -> int | None:
+    key, text = _BEYOND_TEXT
+    return LARGEST_16 if image.info.get(key) == text else None
 
 
 def read_pfm(path: Path) -> npt.NDArray[np.float32]:
@@ -181,7 +186,7 @@ def decode_png(content: bytes) -> tuple[npt.NDArray[Any], int | None]:
     try:
         with Image.open(io.BytesIO(content), formats=['PNG']) as header:
             check_upright(header)
-            width, height = header.size
+            (width, height), sky = header.size, _sky_of(header)
     except (UnidentifiedImageError, SyntaxError):
         raise ValueError('damaged, or not a .png file') from None
     if width * height > MAX_PIXELS:  # before anything is expanded
@@ -190,4 +195,4 @@ def decode_png(content: bytes) -> tuple[npt.NDArray[Any], int | None]:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError('damaged, or not a .png file')
-    return np.asarray(image), sky_of(io.BytesIO(content))
+    return np.asarray(image), sky

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from spike_depth_ros.arguments import DefaultsFormatter, positive, thread_count
 from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
@@ -82,8 +80,6 @@ def run(options: argparse.Namespace) -> None:
                 large = upsampler.upsample(depth, options.factor, options.fill)
             except ValueError as error:
                 raise DepthFileError(f'{source}: {error}') from None
-            # What is beyond the range lies behind all surfaces around it: nothing fills it.
-            large[np.kron(np.isposinf(depth), np.ones((options.factor,) * 2, bool))] = np.inf
             with naming(target):
                 write_depth(unfinished / target.name, large, options.per_metre)
         if not options.overwrite:  # what was made meanwhile stays, too

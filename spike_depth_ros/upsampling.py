@@ -96,14 +96,15 @@ class Upsampler:
         """Enlarge a depth map.
 
         Args:
-            depth: ``[h, w]`` floats, metres or any other unit, at least 3x3; 0, NaN and infinity
-                are holes.
+            depth: ``[h, w]`` floats, metres or any other unit, at least 3x3; 0, NaN and -Inf are
+                holes, +Inf is beyond the range.
             factor: One of ``info.factors``.
             fill: Fill the pixels of holes from the small pixels around them.
 
         Returns:
-            ``[factor * h, factor * w]`` float32 in the same unit; NaN where the own small pixel is
-            a hole, or, with ``fill``, where all nine around are.
+            ``[factor * h, factor * w]`` float32 in the same unit; +Inf where the own small pixel
+            is beyond the range, NaN where it is a hole, or, with ``fill``, where all nine around
+            are.
 
         Raises:
             ValueError: The map or the factor is wrong.
@@ -117,10 +118,13 @@ class Upsampler:
                 large[_times(rows, factor), _times(columns, factor)] = self._part(
                     small, factor, rows, columns
                 )
+        blocks = large.reshape(height, factor, width, factor)
         if not fill:
             rows_of, columns_of = np.nonzero(~(np.isfinite(small) & (small > 0)))
-            blocks = large.reshape(height, factor, width, factor)
             blocks[rows_of, :, columns_of] = np.nan
+        # What is beyond the range lies behind all surfaces around it: nothing fills it.
+        rows_of, columns_of = np.nonzero(np.isposinf(small))
+        blocks[rows_of, :, columns_of] = np.inf
         return large
 
     def _part(self, small: FloatImage, factor: int, rows: slice, columns: slice) -> FloatImage:
@@ -227,9 +231,9 @@ def _checked(depth: npt.NDArray[Any], factor: int) -> FloatImage:
         row, column = (int(index[0]) for index in np.nonzero(negative))
         raise ValueError(
             f'depth at row {row}, column {column} is {given[row, column]:g}: expected metres '
-            'above 0, or 0, NaN or infinity for a hole'
+            'above 0, 0 or NaN for a hole, or infinity beyond the range'
         )
-    with np.errstate(over='ignore'):  # beyond float32 is infinite: a hole
+    with np.errstate(over='ignore'):  # beyond float32 is infinite
         return given.astype(np.float32)
 
 

@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from spike_depth_ros.depth_files import mark_beyond
+from spike_depth_ros.depth_files import encode_png
 from spike_depth_ros.depth_values import LARGEST_16
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.graph import (
@@ -159,9 +159,10 @@ def save(graph: Graph, options: argparse.Namespace) -> int:
         np.save(content, pixels)
     else:
         stored = png_pixels(pixels, message.encoding)
-        Picture.fromarray(stored).save(content, 'PNG')
-        if message.encoding == METRES and (stored == LARGEST_16).any():
-            content = io.BytesIO(mark_beyond(content.getvalue()))
+        if message.encoding == METRES:
+            content.write(encode_png(stored, bool((stored == LARGEST_16).any())))
+        else:
+            Picture.fromarray(stored).save(content, 'PNG')
     try:
         write_atomically(file, content.getvalue())
     except OSError as error:

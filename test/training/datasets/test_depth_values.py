@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from image_files import HEIGHT, WIDTH, picture, texts, write_pfm
 
-from spike_depth_ros.depth_files import mark_beyond
+from spike_depth_ros.depth_files import encode_png
 from spike_depth_ros.stream import packing
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError, FrameError
@@ -97,7 +97,7 @@ def test_our_own_png_has_what_is_beyond(tmp_path):
     stored, depth = with_codes({0: np.nan, 65535: np.inf}, metre=1000, kind=np.uint16)
     where = folder(tmp_path, '.png', stored, stored)
     path = tmp_path / 'depth/00001.png'
-    path.write_bytes(mark_beyond(path.read_bytes()))
+    path.write_bytes(encode_png(stored, True))
     (clip,) = readers.read('folder', where)
     np.testing.assert_array_equal(clip.depth(1), depth)
     assert np.isnan(clip.depth(0)[5, :2]).all()

@@ -3,7 +3,6 @@
 """Third-party depth maps get the metrics that a network with the same depth gets."""
 
 import csv
-import io
 import json
 import math
 import tracemalloc
@@ -20,7 +19,7 @@ from training_files import write
 
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.depth_files import mark_beyond
+from spike_depth_ros.depth_files import encode_png
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import open_recording
@@ -194,10 +193,7 @@ class TestFigures:
             depth[3, 4:20] = np.inf if ours else np.nan
         for name, depth in maps.items():
             stored = np.where(np.isfinite(depth), np.rint(1000 * depth), 65535).astype(np.uint16)
-            content = io.BytesIO()
-            Image.fromarray(stored).save(content, 'PNG')
-            png = mark_beyond(content.getvalue()) if ours else content.getvalue()
-            (tmp_path / f'png/{name}.png').write_bytes(png)
+            (tmp_path / f'png/{name}.png').write_bytes(encode_png(stored, ours))
         floats = written(maps, tmp_path / 'npy', lambda depth: depth)
         found = evaluate(folder, tmp_path / 'a.json', tmp_path / 'png', per_metre=1000.0)
         expected = evaluate(folder, tmp_path / 'b.json', floats)
