@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros import opencv as cv2
 from spike_depth_ros.calibration import Calibration, CalibrationError, check_focal_lengths
 
 Floats = npt.NDArray[np.float32]
@@ -64,7 +65,10 @@ class Rectification:
     off_centre: float = OFF_CENTRE
 
     def __post_init__(self) -> None:
-        _cv2()
+        try:
+            cv2.remap  # noqa: B018
+        except ImportError as error:
+            raise CalibrationError(f'rectification: {error}') from None
         _check_values(self.calibration, self.off_centre)
         self._check_folds()
         self._check_picture()
@@ -120,7 +124,6 @@ class Rectification:
             x and y, each ``[rows, columns]``, in pixels of the sensor, of which they may be beyond
             the edge; NaN: behind the last angle that the lens shows.
         """
-        cv2 = _cv2()
         k = np.array(self.calibration.k).reshape(3, 3)
         make = cv2.fisheye.initUndistortRectifyMap if self._is_fisheye else (
             cv2.initUndistortRectifyMap
@@ -156,7 +159,6 @@ class Rectification:
 
     def remap_picture(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Rectify a grey image of the sensor, ``[height, width]``; black where there is none."""
-        cv2 = _cv2()
         places, weights = self._picture_maps
         found: npt.NDArray[np.uint8] = cv2.remap(picture, places, weights, cv2.INTER_LINEAR)
         return found
@@ -201,7 +203,6 @@ class Rectification:
 
     @functools.cached_property
     def _picture_maps(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        cv2 = _cv2()
         x, y = self.sources(self.calibration.height, self.calibration.width)
         outside = np.isnan(x)
         x[outside] = y[outside] = -10.0
@@ -280,7 +281,7 @@ class Rectification:
         Raises:
             CalibrationError: There is none.
         """
-        cv2, given = _cv2(), self.calibration
+        given = self.calibration
         size, d = (given.width, given.height), self._d
         k = np.array(given.k).reshape(3, 3)
         try:
@@ -364,7 +365,7 @@ class CountRemap:
         y = np.nan_to_num(y, nan=0.0).clip(0, used[0] - 1)
         beyond = [(0, n - m) for n, m in zip(size, used, strict=True)]
         self.x, self.y = np.pad(x, beyond, 'edge'), np.pad(y, beyond, 'edge')
-        self._maps = _cv2().convertMaps(self.x, self.y, _cv2().CV_16SC2)
+        self._maps = cv2.convertMaps(self.x, self.y, cv2.CV_16SC2)
         pixels = GROUP * size[0] * size[1]
         self._beside = np.empty(pixels, np.uint16)
         self._source, self._target = (np.empty(pixels, np.float32) for _ in range(2))
@@ -376,7 +377,6 @@ class CountRemap:
             counts: ``[bins, rows, columns]`` uint16, contiguous.
             scale: Factor on all counts, which still fit then. Results are rounded down.
         """
-        cv2 = _cv2()
         rows, columns = counts.shape[1:]
         for first in range(0, len(counts), GROUP):
             some = counts[first : first + GROUP].reshape(-1, rows * columns)
@@ -488,18 +488,3 @@ def _rays(matrix: npt.NDArray[np.float64], rows: int, columns: int) -> npt.NDArr
 
 def _numbers(values: Any) -> str:
     return ' '.join(f'{value:g}' for value in values)
-
-
-def _cv2() -> Any:
-    """Import OpenCV, which the library needs for this alone.
-
-    Raises:
-        CalibrationError: It is not installed.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise CalibrationError(
-            'rectification needs OpenCV: pip install opencv-python-headless'
-        ) from error
-    return cv2

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spike_depth_ros import opencv
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.estimator import DepthEstimator, Observation
@@ -477,5 +478,6 @@ def test_rectify_off_leaves_the_distortion_as_it_is():
 
 def test_without_opencv_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, 'cv2', None)
+    monkeypatch.delitem(vars(opencv), 'remap', raising=False)  # found before
     with pytest.raises(CalibrationError, match='pip install opencv-python-headless'):
         Rectification(lenses.PLUMB_BOB)
