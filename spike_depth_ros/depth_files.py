@@ -171,28 +171,30 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], int | None]:
         return stored, None
     if suffix == '.pfm':
         return read_pfm(path), None
-    return decode_png(path.read_bytes())
+    with path.open('rb') as file:
+        return decode_png(file)
 
 
-def decode_png(content: bytes) -> tuple[npt.NDArray[Any], int | None]:
+def decode_png(file: IO[bytes]) -> tuple[npt.NDArray[Any], int | None]:
     """Return the values of a .png file, and the one that is beyond the range; None: there is none.
 
     Raises:
         ValueError: It is damaged, has more than ``MAX_PIXELS``, or viewers turn it.
     """
-    import cv2
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(content), formats=['PNG']) as header:
-            check_upright(header)
-            (width, height), sky = header.size, _sky_of(header)
+        with Image.open(file, formats=['PNG']) as image:
+            check_upright(image)
+            if image.width * image.height > MAX_PIXELS:  # before anything is expanded
+                raise ValueError(
+                    f'{image.width}x{image.height} pixels, expected at most '
+                    f'{MAX_PIXELS / 1e6:g} million'
+                )
+            stored = np.asarray(image)
     except (UnidentifiedImageError, SyntaxError):
         raise ValueError('damaged, or not a .png file') from None
-    if width * height > MAX_PIXELS:  # before anything is expanded
-        raise ValueError(f'{width}x{height} pixels, expected at most {MAX_PIXELS / 1e6:g} million')
-    # Not imread, which crashes at names that are not valid UTF-8.
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ValueError('damaged, or not a .png file')
-    return np.asarray(image), sky
+    except OSError as error:  # the file is cut
+        raise ValueError(str(error)) from error
+    # Older versions of Pillow read 16 bits of grey into 32.
+    return stored.astype(np.uint16) if image.mode == 'I' else stored, _sky_of(image)

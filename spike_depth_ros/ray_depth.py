@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros import opencv as cv2
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.rectification import Rectification, check_matrix
 
@@ -53,8 +54,6 @@ def _undistorted(
 ) -> npt.NDArray[np.float64]:
     """Return x and y of the rays of distorted pixels, ``[2, height, width]``."""
     Rectification(calibration)  # refuses what cannot be undone
-    import cv2
-
     d = np.array(calibration.d)
     fisheye = calibration.distortion_model in ('equidistant', 'fisheye')
     pixels = np.stack([columns.ravel(), rows.ravel()], axis=1)[:, None]

@@ -330,8 +330,8 @@ class CameraMessages:
 
 
 def _read_png(file: Path) -> npt.NDArray[np.float32]:
-    with damage(file):
-        image, sky = decode_png(file.read_bytes())
+    with damage(file), file.open('rb') as opened:
+        image, sky = decode_png(opened)
     if image.dtype != np.uint16 or image.ndim != 2:
         raise RecordingError(f'{file}: expected a grey .png of 16 bits, millimetres')
     return resolve(image, image / np.float32(1000), sky)

@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from spike_depth_ros.depth_files import sky_of
+from spike_depth_ros.depth_files import decode_png, sky_of
 from spike_depth_ros.depth_values import LARGEST_16, LARGEST_HALF, PLAUSIBLE_M
 from spike_depth_ros.errors import shorten
 from spike_depth_ros.metrics import FloatArray
-from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.stream.recording import read_header
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictors import DepthRange, Estimate, Predictor
@@ -313,14 +312,11 @@ def _npz(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
 def _png(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
     with Image.open(file, formats=['PNG']) as image:
         _check_shape('depth', image.size[::-1], size)
-        try:
-            check_upright(image)
-        except ValueError as error:
-            raise MapError(str(error)) from None
-        image.load()
-        stored = np.asarray(image)
-        # Older versions of Pillow read 16 bits of grey into 32.
-        stored = stored.astype(np.uint16) if image.mode == 'I' else stored
+    file.seek(0)
+    try:
+        stored = decode_png(file)[0]
+    except ValueError as error:
+        raise MapError(str(error)) from None
     _check_shape('depth', stored.shape, size)
     return {'depth': stored}
 

@@ -25,10 +25,10 @@ from spike_depth_ros.calibration import (
     check_focal_lengths,
     is_focal_length,
 )
-from spike_depth_ros.depth_files import read_pfm, sky_of
+from spike_depth_ros.depth_files import decode_png, read_pfm
 from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import OneLineError, check_regular
-from spike_depth_ros.orientation import check_upright, exif_orientation, turn
+from spike_depth_ros.orientation import exif_orientation, turn
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -144,14 +144,16 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
     Raises:
         FrameError: The file is missing, damaged, not of depth, or in another unit.
     """
-    reader = _STORED.get(path.suffix.lower())
-    if reader is None:
-        raise FrameError(f'{path}: expected depth as {", ".join(_STORED)}')
+    suffix, sky = path.suffix.lower(), None
+    if suffix not in DEPTH_SUFFIXES:
+        raise FrameError(f'{path}: expected depth as {", ".join(DEPTH_SUFFIXES)}')
     try:
         check_regular(path)
-        stored = reader(path)
-        with path.open('rb') as file:
-            sky = sky_of(file)
+        if suffix == '.png':
+            with path.open('rb') as file:
+                stored, sky = decode_png(file)
+        else:
+            stored = _STORED[suffix](path)
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if stored.ndim != 2:
@@ -567,11 +569,10 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
         )
 
 
-def _read_png(path: Path) -> npt.NDArray[Any]:
+def _read_pgm(path: Path) -> npt.NDArray[Any]:
     with Image.open(path) as image:
         stored = np.asarray(image)
-        check_upright(image)
-    # Pillow returns some 16-bit files as 32-bit ones.
+    # Pillow returns 16 bits of grey as 32.
     return stored.astype(np.uint16) if image.mode == 'I' else stored
 
 
@@ -594,15 +595,14 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
 
 
 _STORED: dict[str, Callable[[Path], npt.NDArray[Any]]] = {
-    '.png': _read_png,
-    '.pgm': _read_png,
+    '.pgm': _read_pgm,
     '.npy': _read_npy,
     '.pfm': read_pfm,
     '.exr': _read_exr,
 }
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
-DEPTH_SUFFIXES = tuple(_STORED)
+DEPTH_SUFFIXES = ('.png', *_STORED)
 
 
 def is_one_of(path: Path, suffixes: Sequence[str]) -> bool:
