@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ MOST_PX = 0.1
 """Largest distance of a pixel from where its ray is seen, pixels."""
 
 
+@functools.lru_cache(maxsize=4)  # of each map of a recording
 def ray_lengths(calibration: Calibration) -> npt.NDArray[np.float32]:
     """Return how long the ray of each pixel of a sensor is where the optical axis is 1 long.
 
@@ -30,7 +32,8 @@ def ray_lengths(calibration: Calibration) -> npt.NDArray[np.float32]:
         calibration: The sensor.
 
     Returns:
-        ``[height, width]``, 1 or more; NaN where a fisheye lens sees sideways or backwards.
+        ``[height, width]``, 1 or more, read-only; NaN where a fisheye lens sees sideways or
+        backwards.
 
     Raises:
         CalibrationError: No focal length is known, or the calibration cannot be used.
@@ -43,7 +46,9 @@ def ray_lengths(calibration: Calibration) -> npt.NDArray[np.float32]:
     x, y = (columns - k[0, 2]) / k[0, 0], (rows - k[1, 2]) / k[1, 1]
     if any(calibration.d):
         x, y = _undistorted(calibration, k, columns, rows)
-    return np.asarray(np.sqrt(1 + x**2 + y**2), np.float32)
+    lengths = np.asarray(np.sqrt(1 + x**2 + y**2), np.float32)
+    lengths.setflags(write=False)
+    return lengths
 
 
 def _undistorted(

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import functools
 import itertools
+import re
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -145,6 +147,16 @@ def test_the_cause_of_lost_planes_is_named_with_the_remedies_that_are_left(capsy
     monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE')
     assert say(reliable=False) == (
         'let the publisher be reliable, or use our DDS profile at both ends (docs/reliability.md)'
+    )
+
+
+def test_a_machine_without_time_is_described():
+    load = check_stream.Load()
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:  # takes all that it gets of a core; of a busy machine, less
+        pass
+    assert re.fullmatch(
+        r'check_stream uses \d+% of a core|its cores are \d+% busy', load.describe()
     )
 
 
