@@ -354,6 +354,18 @@ def record(path, planes, plugin=StoragePlugin.SQLITE3, order='little', depth=(),
 
 
 class TestBag:
+    def test_a_clock_that_was_set_back_is_told(self, tmp_path):
+        """Planes of both runs would have one stamp, and those of the second were taken."""
+        block, step_ns = bags.moving_bars(40), 100_000_000
+        messages = [('/camera_info', bags.START, bags.camera(bags.START, bags.FX))]
+        for number in range(60):
+            stamp_ns = bags.START + number % 30 * step_ns
+            recorded_ns = bags.START + number * step_ns
+            messages.append(('/spikes', recorded_ns, bags.packet(stamp_ns, block)))
+        with pytest.raises(DataSetError, match=r'set back by 2\.\d s within the bag') as error:
+            readers.read('rosbag', str(bags.write(tmp_path / 'bag', messages)))
+        assert '\n' not in str(error.value)
+
     @pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
     @pytest.mark.parametrize('order', ['little', 'big'])
     def test_planes_and_depth(self, tmp_path, plugin, order):

@@ -22,6 +22,7 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
+from spike_depth_ros.bags.ordering import SORT_NS
 from spike_depth_ros.calibration import Calibration, CalibrationError, check_focal_lengths
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.rig import StereoRig
@@ -572,6 +573,11 @@ def _packets(
         )
     if len(orders) > 1:
         raise DataSetError(f'{where}: bit orders {sorted(orders)}, expected one')
+    if back_ns := _set_back_ns(packets):
+        raise DataSetError(
+            f'{where}: the clock was set back by {back_ns / 1e9:.3g} s within the bag, so that '
+            'planes of two times have one stamp: expected one run; record each into its own bag'
+        )
     packets.sort(key=lambda packet: packet.stamp_ns)
     if _are_interleaved(packets):
         raise DataSetError(
@@ -580,6 +586,20 @@ def _packets(
         )
     once = {packet.stamp_ns: packet for packet in packets}
     return 'big' if 'big' in orders else 'little', [*once.values()], refused
+
+
+def _set_back_ns(packets: list[_Packet]) -> int:
+    """Return by how much the clock was set back as packets were recorded, ns; 0: never.
+
+    Within :data:`SORT_NS` it is a matter of order, and of a single packet of its stamp.
+    """
+    newest_ns: list[int] = []  # two, as a single one may be wrong
+    for before, packet in itertools.pairwise(packets):
+        newest_ns = sorted([*newest_ns, before.stamp_ns])[-2:]
+        back_ns = newest_ns[0] - packet.stamp_ns
+        if back_ns > SORT_NS and newest_ns[0] - before.stamp_ns > SORT_NS:
+            return back_ns
+    return 0
 
 
 def _are_interleaved(packets: list[_Packet]) -> bool:
