@@ -230,6 +230,15 @@ class TestFolder:
             readers.read('folder', f'{tmp_path},{options}')
         assert '\n' not in str(caught.value)
 
+    def test_a_camera_matrix_of_pictures_of_another_size_is_refused(self, tmp_path):
+        """Metres would be off by that factor."""
+        texts(folder(tmp_path) / 'K.txt', '60 0 39.5', '0 62 23.5', '0 0 1')  # of twice the size
+        words = r'K.txt: K has its principal point at \(39.5, 23.5\), far from the centre of 40x24'
+        with pytest.raises(DataSetError, match=words):
+            readers.read('folder', str(tmp_path))
+        (clip,) = readers.read('folder', f'{tmp_path},fx=30')
+        assert clip.camera[0, 0] == 30
+
     @pytest.mark.parametrize('name', ['images/00002.png', 'depth/00002.png'])
     def test_a_pipe_is_not_opened(self, tmp_path, name):
         folder(tmp_path)

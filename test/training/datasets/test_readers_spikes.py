@@ -171,6 +171,13 @@ class TestDat:
         with pytest.raises(DataSetError, match='size is'):
             readers.read('dat', f'{root},size={size}')
 
+    def test_a_camera_matrix_of_another_size_is_refused(self, root):
+        (root / 'K.txt').write_text('60 0 39.5\n0 60 19.5\n0 0 1\n')
+        with pytest.raises(
+            DataSetError, match=r'K.txt: K has its .* far from the centre of 40x20'
+        ):
+            readers.read('dat', f'{root},size=40x20')
+
     def test_what_does_not_fit_is_refused(self, root):
         with pytest.raises(DataSetError, match=r'10000 bytes are 0 planes of 400x250 and 10000'):
             readers.read('dat', str(root))

@@ -106,6 +106,8 @@ def read(
     clips, skipped = [], {path.name for path in maps}
     for path in found:
         planes, load = recordings.dat_planes(path, layout, order)
+        if camera is not None and not fx:  # by then the size is that of the files
+            files.check_camera(root / 'K.txt', camera, (geometry.height, geometry.width))
         eye = None
         if right is not None and rig is not None:
             other = _beside(right, path, len(found))

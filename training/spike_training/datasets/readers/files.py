@@ -29,6 +29,7 @@ from spike_depth_ros.depth_files import decode_png, read_pfm
 from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import OneLineError, check_regular
 from spike_depth_ros.orientation import exif_orientation, turn
+from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -456,6 +457,23 @@ def read_matrix(path: Path, tree: str) -> Matrix:
         raise DataSetError(f'{path}: expected a camera matrix, three rows of three') from error
     _check_matrix(path, path.name, matrix)
     return matrix
+
+
+def check_camera(path: Path, matrix: Matrix, size: Sequence[int]) -> None:
+    """Refuse the camera matrix of pictures of another size: depth would be off by a factor.
+
+    Args:
+        path: Its file, for messages.
+        matrix: The matrix, ``[3, 3]`` pixels.
+        size: Rows and columns of the pictures.
+
+    Raises:
+        DataSetError: It is of another size, or has a skew.
+    """
+    try:
+        check_matrix('K', matrix, Calibration.from_matrix(matrix, size[1], size[0]))
+    except CalibrationError as error:
+        raise DataSetError(f'{path}: {error}, or give fx in its place') from error
 
 
 def _check_matrix(path: Path, name: str, matrix: npt.NDArray[np.float64]) -> None:
