@@ -51,7 +51,8 @@ def resolve(
     """
     # Half floats cannot be compared with numbers that they cannot hold.
     metres = metres.astype(np.promote_types(metres.dtype, np.float32), copy=False)
-    values = stored.astype(np.float32) if stored.dtype.kind == 'f' else stored
+    with np.errstate(over='ignore'):
+        values = stored.astype(np.float32) if stored.dtype.kind == 'f' else stored
     unknown = np.isnan(metres) | np.isneginf(metres) | (values == 0) | (values == LARGEST_16)
     if stored.dtype.kind != 'u':
         unknown |= values == -1

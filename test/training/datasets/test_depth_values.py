@@ -72,6 +72,22 @@ def test_maps_of_a_folder(tmp_path, suffix, codes, metre, kind):
     np.testing.assert_array_equal(clip.depth(1), depth)
 
 
+@pytest.mark.parametrize('kind', ['P5', 'P2'])
+@pytest.mark.parametrize('largest', [4095, 10_000])
+def test_a_pgm_of_another_largest_value_is_not_scaled(tmp_path, kind, largest):
+    stored = np.full((HEIGHT, WIDTH), 2500, '>u2')
+    stored[5, :3] = 0, 4000, 4095
+    header = f'{kind} # depth, 16 bits\n{WIDTH} {HEIGHT}\n# by a range camera\n{largest}\n'
+    plain = '\n'.join(' '.join(map(str, row)) for row in stored)
+    folder(tmp_path, '.pgm', stored, stored)
+    for path in (tmp_path / 'depth').iterdir():
+        path.write_bytes(header.encode() + (stored.tobytes() if kind == 'P5' else plain.encode()))
+    (clip,) = readers.read('folder', str(tmp_path))
+    expected = np.full((HEIGHT, WIDTH), 2.5, np.float32)
+    expected[5, :3] = np.nan, 4, 4.095
+    np.testing.assert_array_equal(clip.depth(1), expected)
+
+
 def test_floats_in_another_unit(tmp_path):
     """The codes are those of the stored values, and 1e6 is of metres."""
     codes = {65504: np.inf, 65535: np.nan, -1: np.nan, 9e5: 900.0, 1e9: np.inf}

@@ -8,6 +8,7 @@ Pillow reads images, because OpenCV fills the missing part of a truncated file w
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -34,6 +35,9 @@ from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
 
 Key = TypeVar('Key', bound=Hashable)
+
+_PGM_HEADER = re.compile(rb'P[25](?:(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})){3}(?=\s)')
+"""Header of a .pgm file; its last number is the largest value."""
 
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
@@ -570,7 +574,12 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
 
 
 def _read_pgm(path: Path) -> npt.NDArray[Any]:
-    with Image.open(path) as image:
+    content = path.read_bytes()
+    header = _PGM_HEADER.match(content)
+    if header is not None and 255 < int(header[1]) < 65535:
+        # Pillow scales values to 65535, but depth is as stored.
+        content = content[: header.start(1)] + b'65535' + content[header.end(1) :]
+    with Image.open(io.BytesIO(content)) as image:
         stored = np.asarray(image)
     # Pillow returns 16 bits of grey as 32.
     return stored.astype(np.uint16) if image.mode == 'I' else stored
