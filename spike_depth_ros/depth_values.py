@@ -9,6 +9,7 @@ and less have the meaning of docs/metrics.md.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def resolve(
         beyond &= ~largest
     if beyond.any() and not (metres[~beyond & ~unknown] > 0).any():
         far = metres[beyond & np.isfinite(metres)]
-        if far.size and far.min() < far.max():
+        if far.size and (far.min() < far.max() or _is_micrometres(float(far[0]))):
             beyond = np.isposinf(metres)
     if stored.dtype.kind == 'f':
         beyond |= values == np.float32(LARGEST_HALF)
@@ -75,6 +76,11 @@ def resolve(
     depth[unknown] = np.nan
     depth[beyond] = np.inf
     return depth
+
+
+def _is_micrometres(value: float) -> bool:
+    """Return True for a flat plane in micrometres; codes for what is beyond are powers of ten."""
+    return value <= BEYOND_M * PLAUSIBLE_M[1] and not math.log10(value).is_integer()
 
 
 def unit_problem(depth: FloatImage, plausible_m: tuple[float, float] = PLAUSIBLE_M) -> str:

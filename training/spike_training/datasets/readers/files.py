@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import os
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -60,7 +61,8 @@ class DepthEncoding:
     What is unknown, and what is beyond, :func:`spike_depth_ros.depth_values.resolve` decides.
 
     Attributes:
-        per_metre: Stored value of one metre: 1000 for millimetres, 256 for KITTI.
+        per_metre: Stored value of one metre: 1000 for millimetres, 256 for KITTI; None: 1000 of
+            integers, 1 of floats.
         sky: Stored value of sky; None: the data set has no such value.
         plausible_m: Plausible range of the median of a map, metres, to detect a wrong unit; from 0
             to infinity: there is no unit.
@@ -69,12 +71,12 @@ class DepthEncoding:
         DataSetError: ``per_metre`` is no size.
     """
 
-    per_metre: float = 1.0
+    per_metre: float | None = 1.0
     sky: int | None = None
     plausible_m: tuple[float, float] = (INDOOR_M[0], OUTDOOR_M[1])
 
     def __post_init__(self) -> None:
-        if not 0 < self.per_metre < np.inf:
+        if self.per_metre is not None and not 0 < self.per_metre < np.inf:
             raise DataSetError(
                 f'option per_metre is {self.per_metre:g}, expected the stored value of one metre, '
                 'such as 1000 for millimetres'
@@ -87,22 +89,12 @@ class DepthEncoding:
             stored: Values of a file.
             sky: Stored value of what is beyond in this file; None: that of the data set.
         """
+        per_metre = self.per_metre or (1.0 if stored.dtype.kind == 'f' else 1000.0)
         with np.errstate(over='ignore'):  # what float32 cannot hold is beyond
-            metres = stored.astype(np.float32) / np.float32(self.per_metre)
+            metres = stored.astype(np.float32) / np.float32(per_metre)
         depth = resolve(stored, metres, self.sky if sky is None else sky)
         depth[depth < 0] = np.nan
         return depth
-
-
-def stored_as(path: Path, per_metre: float) -> DepthEncoding:
-    """Return the encoding of depth maps by the suffix of a file and optionally the unit.
-
-    Args:
-        path: One of the files.
-        per_metre: Stored value of one metre; 0: 1000 for integers (millimetres), 1 for floats.
-    """
-    integers = path.suffix.lower() in ('.png', '.pgm')
-    return DepthEncoding(per_metre or (1000.0 if integers else 1.0))
 
 
 def read_rgb(path: Path, orientation: int = 1) -> Rgb:
@@ -630,6 +622,22 @@ def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
     if not files:
         raise missing(folder / f'*{suffixes[0]}', tree)
     return files
+
+
+def list_depths(folder: Path, tree: str) -> list[Path]:
+    """List the depth maps of a folder, in the order of their numbers, one of each name.
+
+    Raises:
+        DataSetError: There is no such folder, no map in it, or one in two formats.
+    """
+    found = list_files(folder, DEPTH_SUFFIXES, tree)
+    for one, other in itertools.pairwise(sorted(found, key=lambda path: path.stem)):
+        if one.stem == other.stem:
+            raise DataSetError(
+                f'{one} and {other.name} are of one name, expected one depth map of each: move '
+                'one of the formats to another folder'
+            )
+    return found
 
 
 def _part(text: str) -> tuple[int, float, str]:
