@@ -341,7 +341,8 @@ def test_what_is_beyond_in_a_png_of_ours_is_infinite(dat, tmp_path):
         (lambda depth: 1000 * depth, 'the median depth is 4e+03 m, expected 0.05 to 300 m'),
         (lambda depth: depth + 9e3 * (depth > 5), 'of the known depth is above 1000 m'),
         (lambda depth: depth / 1000, 'the median depth is 0.004 m, expected 0.05 to 300 m'),
-        # A flat plane in micrometres is no map of sky.
+        # Micrometres, also of a flat plane, are no map of sky.
+        (lambda depth: 1e6 * depth, 'the median depth is 4e+06 m, expected'),
         (lambda depth: 0 * np.isfinite(depth) + 2.5e6, 'the median depth is 2.5e+06 m, expected'),
     ],
 )
