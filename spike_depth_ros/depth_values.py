@@ -45,7 +45,7 @@ def resolve(
 
     Returns:
         float32 metres. Known: as given. Unknown (NaN, -Inf, and stored 0, -1, :data:`LARGEST_16`
-        and the largest integer of 32 or 64 bits): NaN. Beyond (+Inf, :data:`BEYOND_M` and more, a
+        and the largest integer of the type): NaN. Beyond (+Inf, :data:`BEYOND_M` and more, a
         stored float of :data:`LARGEST_HALF`, and ``sky``): +Inf. Other values below 0 stay, and so
         do several values of :data:`BEYOND_M` and more in a map without a nearer one: it is in
         another unit.
@@ -58,7 +58,7 @@ def resolve(
     if stored.dtype.kind != 'u':
         unknown |= values == -1
     beyond = metres >= BEYOND_M
-    if stored.dtype.kind in 'iu' and stored.dtype.itemsize >= 4:
+    if stored.dtype.kind in 'iu':
         # What a cast of -1, or of infinity, leaves.
         largest = values == np.iinfo(stored.dtype).max
         unknown |= largest
