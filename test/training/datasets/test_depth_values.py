@@ -132,6 +132,24 @@ def test_a_map_in_two_formats_is_refused(tmp_path, name):
         readers.read(name, where)
 
 
+def test_messages_that_are_no_true_depth_are_told(tmp_path):
+    messages = bags.stream(100)
+    for plane, encoding in ((20, '32FC1'), (50, '32FC1'), (80, 'mono16')):
+        stamp = bags.START + plane * bags.PERIOD
+        kind = np.float32 if encoding == '32FC1' else np.uint16
+        messages.append(
+            ('/depth/truth', stamp, bags.image(stamp, np.full(SPIKE_SIZE, 4, kind), encoding))
+        )
+    messages[-2][2].data = messages[-2][2].data[:-10]
+    (clip,) = readers.read('rosbag', str(bags.write(tmp_path / 'bag', messages)))
+    assert clip.depths[0]()[0, 0] == 4
+    with pytest.raises(FrameError, match=r'bag: depth at \d+ ns: data holds 6134 bytes; expected'):
+        clip.depths[1]()
+    ((reason, names),) = clip.skipped.items()
+    assert reason == 'true depth of an encoding other than 32FC1 (metres) and 16UC1 (millimetres)'
+    assert names[0].endswith("ns ('mono16')")
+
+
 def test_floats_in_another_unit(tmp_path):
     """The codes are those of the stored values, and 1e6 is of metres."""
     codes = {65504: np.inf, 65535: np.nan, -1: np.nan, 9e5: 900.0, 1e9: np.inf}
