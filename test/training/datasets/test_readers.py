@@ -221,10 +221,16 @@ class TestFolder:
         [
             ('depth_along=rays', "option depth_along is 'rays', expected axis, or ray with depth"),
             ('depth_along=ray,depth=none', "option depth_along is 'ray', expected axis, or ray"),
-            ('depth_along=ray', r'K has its principal point at \(39.5, 23.5\), far from'),
+            (
+                'depth_along=axis',
+                r'K.txt: K has its principal point at \(39.5, 23.5\), far from .* option fx',
+            ),
+            ('depth=none', r'K has its principal point at \(39.5, 23.5\), far from'),
         ],
     )
-    def test_what_has_no_rays_is_refused(self, tmp_path, options, words):
+    def test_a_camera_of_another_size_and_what_has_no_rays_are_refused(
+        self, tmp_path, options, words
+    ):
         texts(folder(tmp_path) / 'K.txt', '60 0 39.5', '0 62 23.5', '0 0 1')  # of twice the size
         with pytest.raises(DataSetError, match=words) as caught:
             readers.read('folder', f'{tmp_path},{options}')

@@ -128,6 +128,13 @@ class TestDat:
         np.testing.assert_array_equal(seen(clip, 20, 50), self.planes[20:50])
         assert clip.camera[1].tolist() == [0, 71, 9]
 
+    def test_a_camera_of_another_size_is_refused(self, root):
+        (root / 'K.txt').write_text('140 0 39 0 142 19 0 0 1')  # of twice the size
+        with pytest.raises(DataSetError, match=r'K has its principal point .* option fx'):
+            readers.read('dat', f'{root},size=40x20')
+        (clip,) = readers.read('dat', f'{root},size=40x20,fx=70')
+        assert clip.camera[0].tolist() == [70, 0, 19.5]
+
     def test_one_file_is_a_recording_too(self, root):
         write_dat(root / 'bus.dat', self.planes[:50])
         (bus,) = readers.read('dat', f'{root / "bus.dat"},size=40x20')

@@ -134,6 +134,8 @@ def read(
                 right=eye,
             )
         )  # fmt: skip
+    if camera is not None and not fx:  # not before the size of the recordings is known to be right
+        files.check_size(root / 'K.txt', camera, (height, width))
     if not clips:
         raise files.missing(root / 'depth' / f'{found[0].stem}.npy', TREE)
     if skipped:

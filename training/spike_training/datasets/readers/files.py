@@ -31,6 +31,7 @@ from spike_depth_ros.depth_files import decode_png, read_pfm
 from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import OneLineError, check_regular
 from spike_depth_ros.orientation import exif_orientation, turn
+from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError, one_line
@@ -471,6 +472,24 @@ def _check_matrix(path: Path, name: str, matrix: npt.NDArray[np.float64]) -> Non
         raise DataSetError(
             f'{path}: {name} is {rows}, expected fx 0 cx; 0 fy cy; 0 0 1: is it transposed?'
         )
+
+
+def check_size(path: Path, matrix: Matrix, size: Sequence[int]) -> None:
+    """Refuse the camera matrix of a file that is of pictures of another size.
+
+    Args:
+        path: The file, for messages.
+        matrix: The matrix; its skew is not used anywhere.
+        size: Rows and columns of the pictures.
+
+    Raises:
+        DataSetError: The principal point is far from their centre.
+    """
+    straight = camera_matrix(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
+    try:
+        check_matrix('K', straight, Calibration(size[1], size[0]))
+    except CalibrationError as error:
+        raise DataSetError(f'{path}: {error}, or give the option fx') from error
 
 
 def read_projection(path: Path, name: str, tree: str) -> Matrix:

@@ -180,6 +180,7 @@ def _read(
         camera = files.centred_camera(fx, shown.size)
     else:
         camera = shown.camera(files.read_matrix(folder / 'K.txt', TREE), name)
+        files.check_size(folder / 'K.txt', camera, shown.size)
     found, frames = _timed(frames, frame_hz, times, name)
 
     def registered(stored: Depth) -> Depth:
