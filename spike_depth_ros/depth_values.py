@@ -9,6 +9,7 @@ and less have the meaning of docs/metrics.md.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -44,26 +45,27 @@ def resolve(
 
     Returns:
         float32 metres. Known: as given. Unknown (NaN, -Inf, and stored 0, -1, :data:`LARGEST_16`
-        and the largest integer of 32 or 64 bits): NaN. Beyond (+Inf, :data:`BEYOND_M` and more, a
+        and the largest integer of the type): NaN. Beyond (+Inf, :data:`BEYOND_M` and more, a
         stored float of :data:`LARGEST_HALF`, and ``sky``): +Inf. Other values below 0 stay, and so
         do several values of :data:`BEYOND_M` and more in a map without a nearer one: it is in
         another unit.
     """
     # Half floats cannot be compared with numbers that they cannot hold.
     metres = metres.astype(np.promote_types(metres.dtype, np.float32), copy=False)
-    values = stored.astype(np.float32) if stored.dtype.kind == 'f' else stored
+    with np.errstate(over='ignore'):
+        values = stored.astype(np.float32) if stored.dtype.kind == 'f' else stored
     unknown = np.isnan(metres) | np.isneginf(metres) | (values == 0) | (values == LARGEST_16)
     if stored.dtype.kind != 'u':
         unknown |= values == -1
     beyond = metres >= BEYOND_M
-    if stored.dtype.kind in 'iu' and stored.dtype.itemsize >= 4:
+    if stored.dtype.kind in 'iu':
         # What a cast of -1, or of infinity, leaves.
         largest = values == np.iinfo(stored.dtype).max
         unknown |= largest
         beyond &= ~largest
     if beyond.any() and not (metres[~beyond & ~unknown] > 0).any():
         far = metres[beyond & np.isfinite(metres)]
-        if far.size and far.min() < far.max():
+        if far.size and (far.min() < far.max() or _is_micrometres(float(far[0]))):
             beyond = np.isposinf(metres)
     if stored.dtype.kind == 'f':
         beyond |= values == np.float32(LARGEST_HALF)
@@ -74,6 +76,11 @@ def resolve(
     depth[unknown] = np.nan
     depth[beyond] = np.inf
     return depth
+
+
+def _is_micrometres(value: float) -> bool:
+    """Return True for a flat plane in micrometres; codes for what is beyond are powers of ten."""
+    return value <= BEYOND_M * PLAUSIBLE_M[1] and not math.log10(value).is_integer()
 
 
 def unit_problem(depth: FloatImage, plausible_m: tuple[float, float] = PLAUSIBLE_M) -> str:

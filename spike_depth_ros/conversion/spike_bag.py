@@ -343,4 +343,6 @@ def _read_npy(file: Path) -> npt.NDArray[np.float32]:
         depth = array.read(0, array.shape[0])
     if not np.issubdtype(depth.dtype, np.floating):
         raise RecordingError(f'{file}: {depth.dtype}; expected floating point, metres')
-    return resolve(depth, depth)
+    depth = resolve(depth, depth)
+    depth[depth < 0] = np.nan  # as in all other containers
+    return depth

@@ -181,7 +181,8 @@ def png_pixels(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[Any]:
         UserError: The encoding has no such PNG.
     """
     if encoding == METRES:
-        scaled = np.nan_to_num(pixels * 1000.0, nan=0.0, posinf=np.inf, neginf=0.0)
+        with np.errstate(over='ignore'):  # beyond float32 is beyond the range
+            scaled = np.nan_to_num(pixels * 1000.0, nan=0.0, posinf=np.inf, neginf=0.0)
         return np.rint(np.clip(scaled, 0, LARGEST_16)).astype(np.uint16)
     if encoding in (*GREY, MILLIMETRES):
         return pixels

@@ -640,7 +640,9 @@ def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Pat
             '"depth_planes"'
         )
     metres = depth * np.float32(0.001) if millimetres else depth.astype(np.float32)
-    resolved = resolve(depth, metres)
+    resolved = np.empty(depth.shape, np.float32)
+    for number in range(len(planes)):  # each map has a unit of its own
+        resolved[number] = resolve(depth[number], metres[number])
     resolved[resolved < 0] = np.nan
     return TrueDepth(resolved, planes.astype(np.int64))
 

@@ -504,7 +504,7 @@ def test_a_map_that_viewers_turn_or_that_would_expand_is_refused(tmp_path, capsy
         assert text in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('kind', [np.uint32, np.int32, np.int64])
+@pytest.mark.parametrize('kind', [np.int16, np.uint32, np.int32, np.int64])
 def test_the_largest_integer_is_unknown(tmp_path, kind):
     """It is what a cast of -1 or of infinity leaves, not what is beyond the range."""
     stored = np.full((8, 10), 2000, kind)

@@ -286,9 +286,9 @@ def test_depth_that_cannot_be_used_is_refused(dat, tmp_path, capsys, name, conte
 
 
 CODES = {  # stored values of a map, and what they mean
-    '.npy': ([2, np.nan, 0, -1, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 6),
+    '.npy': ([2, np.nan, 0, -1, -5, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 7),
     '.png': ([2000, 0, 65535], 3),
-    '.npz': ([2, np.nan, 0, -1, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 6),
+    '.npz': ([2, np.nan, 0, -1, -5, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 7),
     'uint16.npz': ([2000, 0, 65535], 3),
 }
 
@@ -315,6 +315,15 @@ def test_what_is_no_depth_is_nan_and_what_is_beyond_is_infinite(spikes, dat, tmp
     np.testing.assert_array_equal(truth.data.view('<f4').reshape(HEIGHT, WIDTH), expected)
 
 
+@pytest.mark.parametrize('code', [1e6, 1e10, np.finfo(np.float32).max, 65504, np.inf])
+def test_a_map_of_sky_alone_is_infinite(dat, tmp_path, code):
+    (tmp_path / 'depth').mkdir()
+    np.save(tmp_path / 'depth/0.npy', np.full((HEIGHT, WIDTH), code, np.float32))
+    assert convert_(dat, *SIZE, '--depth', tmp_path / 'depth', '--out', tmp_path / 'bag') == 0
+    (truth,) = messages(tmp_path / 'bag', '/depth/truth')
+    assert np.isposinf(truth.data.view('<f4')).all()
+
+
 def test_what_is_beyond_in_a_png_of_ours_is_infinite(dat, tmp_path):
     metres = np.full((HEIGHT, WIDTH), 2, np.float32)
     metres[3, :4], metres[4, 4] = np.inf, np.nan
@@ -332,6 +341,9 @@ def test_what_is_beyond_in_a_png_of_ours_is_infinite(dat, tmp_path):
         (lambda depth: 1000 * depth, 'the median depth is 4e+03 m, expected 0.05 to 300 m'),
         (lambda depth: depth + 9e3 * (depth > 5), 'of the known depth is above 1000 m'),
         (lambda depth: depth / 1000, 'the median depth is 0.004 m, expected 0.05 to 300 m'),
+        # Micrometres, also of a flat plane, are no map of sky.
+        (lambda depth: 1e6 * depth, 'the median depth is 4e+06 m, expected'),
+        (lambda depth: 0 * np.isfinite(depth) + 2.5e6, 'the median depth is 2.5e+06 m, expected'),
     ],
 )
 def test_the_unit_of_each_map_is_checked(spikes, dat, tmp_path, capsys, name, change, reason):

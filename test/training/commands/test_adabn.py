@@ -110,6 +110,20 @@ def test_no_model_from_nothing(command, checkpoint, tmp_path, kind):
     assert out.read_bytes() == before
 
 
+def test_one_of_several_that_shows_nothing_is_told(checkpoint, tmp_path, capsys):
+    folder = tmp_path / 'three'
+    folder.mkdir()
+    for name, planes in (('car', moving(0.2)), ('cap', noise(0.0)), ('sun', noise(1.0))):
+        planes.tofile(folder / f'{name}.dat')
+    adabn(checkpoint, tmp_path / 'out.safetensors', recordings=folder, size='48x32', rate_hz=40.0,
+          planes=64, batches=1, batch_size=6, device='cpu')  # fmt: skip
+    cap, sun = (line for line in capsys.readouterr().err.splitlines() if 'shows nothing' in line)
+    assert cap.startswith(
+        'warning: cap shows nothing, leave it out: mean firing rate of 0 a plane'
+    )
+    assert sun.startswith('warning: sun shows nothing, leave it out: 100% of the pixels fire in')
+
+
 def test_lamps_that_flicker_are_not_motion_nor_a_fault(checkpoint, tmp_path):
     rng = np.random.default_rng(0)
     light = 1 + 0.5 * np.sin(np.arange(200) / 5)[:, None, None]

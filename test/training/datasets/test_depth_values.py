@@ -72,6 +72,84 @@ def test_maps_of_a_folder(tmp_path, suffix, codes, metre, kind):
     np.testing.assert_array_equal(clip.depth(1), depth)
 
 
+@pytest.mark.parametrize('kind', ['P5', 'P2'])
+@pytest.mark.parametrize('largest', [4095, 10_000])
+def test_a_pgm_of_another_largest_value_is_not_scaled(tmp_path, kind, largest):
+    stored = np.full((HEIGHT, WIDTH), 2500, '>u2')
+    stored[5, :3] = 0, 4000, 4095
+    header = f'{kind} # depth, 16 bits\n{WIDTH} {HEIGHT}\n# by a range camera\n{largest}\n'
+    plain = '\n'.join(' '.join(map(str, row)) for row in stored)
+    folder(tmp_path, '.pgm', stored, stored)
+    for path in (tmp_path / 'depth').iterdir():
+        path.write_bytes(header.encode() + (stored.tobytes() if kind == 'P5' else plain.encode()))
+    (clip,) = readers.read('folder', str(tmp_path))
+    expected = np.full((HEIGHT, WIDTH), 2.5, np.float32)
+    expected[5, :3] = np.nan, 4, 4.095
+    np.testing.assert_array_equal(clip.depth(1), expected)
+
+
+@pytest.mark.parametrize('name', ['folder', 'dat'])
+def test_the_unit_without_an_option_is_that_of_each_map(tmp_path, name):
+    """Integers are millimetres in .npy too, also where they would be plausible metres."""
+    size = (HEIGHT, WIDTH) if name == 'folder' else SPIKE_SIZE
+    near, far = np.full(size, 240, np.uint16), np.full(size, 100, np.float32)
+    if name == 'folder':
+        (clip,) = readers.read('folder', folder(tmp_path, '.npy', near, near, near, far))
+        maps = [clip.depth(k) for k in range(4)]
+    else:
+        for plane, one in zip((20, 30, 40, 60), (near, near, near, far), strict=True):
+            store(tmp_path / f'depth/car_000{plane}.npy', one)
+        packing.pack(bags.moving_bars(100))[:, ::-1].tofile(tmp_path / 'car.dat')
+        where = f'{tmp_path},size={bags.WIDTH}x{bags.HEIGHT},fx=70'
+        (clip,) = readers.read('dat', where)
+        maps = [depth() for depth in clip.depths]
+    np.testing.assert_allclose(maps[0], 0.24, rtol=1e-6)
+    np.testing.assert_array_equal(maps[3], 100)
+
+
+def test_floats_beside_integers_keep_their_unit(tmp_path):
+    millimetres = np.full((HEIGHT, WIDTH), 4000, np.uint16)
+    root = folder(tmp_path, '.png', *[millimetres] * 4)
+    (tmp_path / 'depth/00003.png').unlink()
+    np.save(tmp_path / 'depth/00003.npy', np.full((HEIGHT, WIDTH), 100, np.float32))
+    (clip,) = readers.read('folder', root)
+    np.testing.assert_array_equal(clip.depth(0), 4)
+    np.testing.assert_array_equal(clip.depth(3), 100)
+
+
+@pytest.mark.parametrize('name', ['folder', 'dat'])
+def test_a_map_in_two_formats_is_refused(tmp_path, name):
+    """Such as relative depth as a picture beside that in metres."""
+    metres = np.full(SPIKE_SIZE if name == 'dat' else (HEIGHT, WIDTH), 4, np.float32)
+    where = (
+        recorded(tmp_path, 'dat', metres)
+        if name == 'dat'
+        else folder(tmp_path, '.npy', metres, metres)
+    )
+    first = min((tmp_path / 'depth').iterdir())
+    store(first.with_suffix('.png'), (9000 * metres).astype(np.uint16))
+    with pytest.raises(DataSetError, match=f'{first.name} and {first.stem}.png are of one name'):
+        readers.read(name, where)
+
+
+def test_messages_that_are_no_true_depth_are_told(tmp_path):
+    messages = bags.stream(100)
+    for plane, encoding in ((20, '32FC1'), (50, '32FC1'), (80, 'mono16')):
+        stamp = bags.START + plane * bags.PERIOD
+        kind = np.float32 if encoding == '32FC1' else np.uint16
+        messages.append(
+            ('/depth/truth', stamp, bags.image(stamp, np.full(SPIKE_SIZE, 4, kind), encoding))
+        )
+    messages[-2][2].data = messages[-2][2].data[:-10]
+    (clip,) = readers.read('rosbag', str(bags.write(tmp_path / 'bag', messages)))
+    assert clip.depths[0]()[0, 0] == 4
+    with pytest.raises(FrameError, match=r'bag: depth at \d+ ns: data holds 6134 bytes; expected'):
+        clip.depths[1]()
+    ((reason, names),) = clip.skipped.items()
+    assert reason == 'true depth of an encoding other than 32FC1 (metres) and 16UC1 (millimetres)'
+    assert names[0].endswith("ns ('mono16')")
+
+
 def test_floats_in_another_unit(tmp_path):
     """The codes are those of the stored values, and 1e6 is of metres."""
     codes = {65504: np.inf, 65535: np.nan, -1: np.nan, 9e5: 900.0, 1e9: np.inf}

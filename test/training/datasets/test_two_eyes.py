@@ -270,7 +270,11 @@ class TestPairsOfFloats:
             ('cam1=', 'cam2=', 'baseline= without cam1='),
             ('cam0=', 'K=', 'no line cam0='),
             ('isint=0', 'baseline=160', 'two lines baseline='),
-            ('ndisp=32', 'ndisp=8', r'disparities of 8.25 to 14.5 pixels, .* at most 12 by ndisp'),
+            (
+                'ndisp=32',
+                'ndisp=8',
+                r'disparities of 8.25 to 14.5 pixels, .* at most 12, by ndisp',
+            ),
         ],
     )
     def test_a_calibration_that_does_not_fit_is_refused(self, tmp_path, old, new, words):
@@ -279,6 +283,12 @@ class TestPairsOfFloats:
         with pytest.raises(DataSetError, match=words) as caught:
             readers.read('middlebury', str(tmp_path / 'scene'))
         assert '\n' not in str(caught.value)
+
+    def test_a_disparity_wider_than_the_picture_is_refused(self, tmp_path):
+        """Without ndisp, too: codes of others and another size are no near surfaces."""
+        write_float_pair(tmp_path / 'scene', scale=10, calib=CALIB.replace('ndisp=32\n', ''))
+        with pytest.raises(DataSetError, match=r'to 145 pixels, .* at most 96, by ndisp .* width'):
+            readers.read('middlebury', str(tmp_path / 'scene'))
 
     def test_one_of_several_that_cannot_be_used_is_named(self, tmp_path):
         write_float_pair(tmp_path / 'a')

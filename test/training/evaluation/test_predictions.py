@@ -304,6 +304,7 @@ class TestWhatIsWrongWithMaps:
     ):
         maps = maps_of(folder)
         names = [f'source_indoor_{k:06d}' for k in range(4)]
+        columns = np.arange(48) * np.ones((32, 1))
         wrong = maps | {
             names[0]: 1000 * maps[names[0]],
             names[1]: np.full_like(maps[names[1]], 1e-3),
@@ -312,6 +313,8 @@ class TestWhatIsWrongWithMaps:
             'source_road_000000': np.full_like(maps[names[0]], np.inf),
             'source_road_000001': -maps[names[1]],
             'source_road_000002': np.full_like(maps[names[0]], 65504.0),  # of half precision
+            'source_road_000003': np.where(columns < 3, 2500.0, 2.5),  # 6 % in millimetres
+            'target_road_000000': np.where(columns < 3, 1e10, 2.5),  # 1 / 0, but for an epsilon
         }
         report = evaluate(folder, tmp_path / 'r.json', written(wrong, tmp_path / 'maps'))
         (reason,) = report['predictions']['refused']
@@ -322,9 +325,11 @@ class TestWhatIsWrongWithMaps:
         assert report['predictions']['refused'][reason] == [names[0]]
         assert report['predictions']['used'] == 11
         assert report['predictions']['near'] == [names[1]]
+        assert report['predictions']['far'] == ['source_road_000003']
         printed = capsys.readouterr().err
         assert f'1 maps cannot be used ({reason}): {names[0]}' in printed
         assert f'median depth below 0.05 m (is the unit right?): {names[1]}\n' in printed
+        assert 'far limit (is the unit right?): source_road_000003\n' in printed
         millimetres = written(maps, tmp_path / 'mm', lambda depth: 1000 * depth)
         with pytest.raises(DataSetError, match=r'none of 12 .* median depth above 300 m'):
             evaluate(folder, tmp_path / 'r.json', millimetres)

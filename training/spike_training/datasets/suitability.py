@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -170,16 +171,26 @@ def _named(clips: Sequence[SpikeClip]) -> str:
 
 
 def _check_light(clips: Sequence[SpikeClip], found: Sequence[Exposure]) -> None:
-    """Refuse recordings by the light of some of them; see :func:`check_light`."""
+    """Refuse recordings by the mean light of some of them; warn of each that shows nothing."""
     rate = statistics.fmean(one.mean_rate for one in found)
+    saturated = statistics.fmean(one.always for one in found)
+    if problem := _light_problem(rate, saturated):
+        raise DataSetError(f'{_named(clips)}: {problem}')
+    for clip, one in zip(_some(clips), found, strict=True):
+        if problem := _light_problem(one.mean_rate, one.always):
+            print(f'warning: {clip.name} shows nothing, leave it out: {problem}', file=sys.stderr)
+
+
+def _light_problem(rate: float, saturated: float) -> str:
+    """Return why recordings are too dark or saturated; empty if they are not."""
     if rate < MIN_RATE:
-        raise DataSetError(
-            f'{_named(clips)}: mean firing rate of {rate:.2g} a plane, expected {MIN_RATE:g} or '
+        return (
+            f'mean firing rate of {rate:.2g} a plane, expected {MIN_RATE:g} or '
             'more: record with more light or a lower plane rate'
         )
-    saturated = statistics.fmean(one.always for one in found)
     if saturated > MAX_SATURATED:
-        raise DataSetError(
-            f'{_named(clips)}: {saturated:.0%} of the pixels fire in every plane, expected at '
+        return (
+            f'{saturated:.0%} of the pixels fire in every plane, expected at '
             f'most {MAX_SATURATED:.0%}: record with less light or a higher plane rate'
         )
+    return ''

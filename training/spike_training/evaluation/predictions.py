@@ -20,7 +20,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from spike_depth_ros.depth_files import decode_png, sky_of
-from spike_depth_ros.depth_values import LARGEST_16, LARGEST_HALF, PLAUSIBLE_M
+from spike_depth_ros.depth_values import (
+    BEYOND_M,
+    FAR_M,
+    FAR_SHARE,
+    LARGEST_HALF,
+    PLAUSIBLE_M,
+)
 from spike_depth_ros.errors import shorten
 from spike_depth_ros.metrics import FloatArray
 from spike_depth_ros.stream.recording import read_header
@@ -71,6 +77,7 @@ class Predictions:
         refused: Names of the samples whose map cannot be used, by reason.
         holes: Share of pixels without a prediction by name, for the maps that have such pixels.
         near: Names of the maps whose median depth is below that of any scene, which are scored.
+        far: Names of the maps of which more than ``FAR_SHARE`` is above ``FAR_M``, likewise.
 
     Raises:
         ConfigError: No folder, two files for one name, or a factor that is not positive.
@@ -98,6 +105,7 @@ class Predictions:
         self.refused: dict[str, list[str]] = {}
         self.holes: dict[str, float] = {}
         self.near: list[str] = []
+        self.far: list[str] = []
         self._digest = hashlib.sha256()
 
     def of(self, part: str, limits: DepthRange) -> Predictor:
@@ -147,6 +155,7 @@ class Predictions:
             'extra': sorted(self._files.keys() - asked),
             'holes': self.holes,
             'near': self.near,
+            'far': self.far,
             'sha256': self._digest.hexdigest(),
         }
 
@@ -218,6 +227,9 @@ class Predictions:
             )
         if median < PLAUSIBLE_M[0]:
             self.near.append(name)
+        # 1 / 0 and such codes are the far limit, not another unit.
+        if ((known > FAR_M) & (known < BEYOND_M)).mean() > FAR_SHARE:
+            self.far.append(name)
 
     def _metres(self, name: str, stored: Stored, sky: int | None) -> FloatArray:
         if stored.dtype.kind == 'f':
@@ -231,8 +243,7 @@ class Predictions:
                 f'{name} of {stored.dtype} without a unit: give per_metre, 1000 for millimetres'
             )
         metres: FloatArray = np.where(stored == 0, np.nan, stored / self._per_metre)
-        if stored.dtype.itemsize == 2:
-            metres[stored == LARGEST_16] = np.nan if sky is None else np.inf
+        metres[stored == np.iinfo(stored.dtype).max] = np.nan if sky is None else np.inf
         return metres
 
 
@@ -247,6 +258,8 @@ def warn(found: Mapping[str, Any]) -> None:
         'files belong to no sample and were left alone': found['extra'],
         'maps have pixels without a prediction': [*found['holes']],
         f'maps have a median depth below {PLAUSIBLE_M[0]:g} m (is the unit right?)': found['near'],
+        f'maps have more than {FAR_SHARE:.0%} of their pixels above {FAR_M:g} m, which count as '
+        'the far limit (is the unit right?)': found['far'],
     }
     for reason, names in found['refused'].items():
         lists[f'maps cannot be used ({reason})'] = names

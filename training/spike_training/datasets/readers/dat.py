@@ -60,7 +60,7 @@ def read(
         root: Folder, or one file of it.
         size: Width and height of the sensor, pixels.
         rate_hz: Planes a second.
-        per_metre: Stored depth of one metre; 0: 1000 for .png (millimetres), 1 for others.
+        per_metre: Stored depth of one metre; 0: 1000 for integers (millimetres), 1 for floats.
         fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
             K.txt if there is one.
         white_rate: Firing rate, spikes per plane, where a reference image is white.
@@ -95,7 +95,7 @@ def read(
         layout = measure_layout(found, layout)
     maps = []
     if (root / 'depth').is_dir():
-        maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
+        maps = files.list_depths(root / 'depth', TREE)
     stems = {path.stem for path in root.glob('*.dat')}
     if alone is not None:  # maps of other recordings are not counted as skipped
         maps = [path for _, path in _by_plane(maps, alone.stem, sys.maxsize, stems)]
@@ -106,8 +106,6 @@ def read(
     clips, skipped = [], {path.name for path in maps}
     for path in found:
         planes, load = recordings.dat_planes(path, layout, order)
-        if camera is not None and not fx:  # by then the size is that of the files
-            files.check_camera(root / 'K.txt', camera, (geometry.height, geometry.width))
         eye = None
         if right is not None and rig is not None:
             other = _beside(right, path, len(found))
@@ -119,7 +117,7 @@ def read(
         skipped -= {depth.name for _, depth in placed}
         labelled = dict(placed)
         depths = tuple(
-            recordings.depth_file(file, files.stored_as(file, per_metre), geometry)
+            recordings.depth_file(file, files.DepthEncoding(per_metre or None), geometry)
             for file in labelled.values()
         )
         middle, numbered = root / f'{path.stem}.png', f'{glob.escape(path.stem)}_*.png'
@@ -136,6 +134,8 @@ def read(
                 right=eye,
             )
         )  # fmt: skip
+    if camera is not None and not fx:  # not before the size of the recordings is known to be right
+        files.check_size(root / 'K.txt', camera, (height, width))
     if not clips:
         raise files.missing(root / 'depth' / f'{found[0].stem}.npy', TREE)
     if skipped:

@@ -8,6 +8,8 @@ Pillow reads images, because OpenCV fills the missing part of a truncated file w
 from __future__ import annotations
 
 import dataclasses
+import io
+import itertools
 import os
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -36,6 +38,9 @@ from spike_training.errors import DataSetError, FrameError, one_line
 
 Key = TypeVar('Key', bound=Hashable)
 
+_PGM_HEADER = re.compile(rb'P[25](?:(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})){3}(?=\s)')
+"""Header of a .pgm file; its last number is the largest value."""
+
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
 
@@ -57,7 +62,8 @@ class DepthEncoding:
     What is unknown, and what is beyond, :func:`spike_depth_ros.depth_values.resolve` decides.
 
     Attributes:
-        per_metre: Stored value of one metre: 1000 for millimetres, 256 for KITTI.
+        per_metre: Stored value of one metre: 1000 for millimetres, 256 for KITTI; None: 1000 of
+            integers, 1 of floats.
         sky: Stored value of sky; None: the data set has no such value.
         plausible_m: Plausible range of the median of a map, metres, to detect a wrong unit; from 0
             to infinity: there is no unit.
@@ -66,12 +72,12 @@ class DepthEncoding:
         DataSetError: ``per_metre`` is no size.
     """
 
-    per_metre: float = 1.0
+    per_metre: float | None = 1.0
     sky: int | None = None
     plausible_m: tuple[float, float] = (INDOOR_M[0], OUTDOOR_M[1])
 
     def __post_init__(self) -> None:
-        if not 0 < self.per_metre < np.inf:
+        if self.per_metre is not None and not 0 < self.per_metre < np.inf:
             raise DataSetError(
                 f'option per_metre is {self.per_metre:g}, expected the stored value of one metre, '
                 'such as 1000 for millimetres'
@@ -84,22 +90,12 @@ class DepthEncoding:
             stored: Values of a file.
             sky: Stored value of what is beyond in this file; None: that of the data set.
         """
+        per_metre = self.per_metre or (1.0 if stored.dtype.kind == 'f' else 1000.0)
         with np.errstate(over='ignore'):  # what float32 cannot hold is beyond
-            metres = stored.astype(np.float32) / np.float32(self.per_metre)
+            metres = stored.astype(np.float32) / np.float32(per_metre)
         depth = resolve(stored, metres, self.sky if sky is None else sky)
         depth[depth < 0] = np.nan
         return depth
-
-
-def stored_as(path: Path, per_metre: float) -> DepthEncoding:
-    """Return the encoding of depth maps by the suffix of a file and optionally the unit.
-
-    Args:
-        path: One of the files.
-        per_metre: Stored value of one metre; 0: 1000 for integers (millimetres), 1 for floats.
-    """
-    integers = path.suffix.lower() in ('.png', '.pgm')
-    return DepthEncoding(per_metre or (1000.0 if integers else 1.0))
 
 
 def read_rgb(path: Path, orientation: int = 1) -> Rgb:
@@ -459,23 +455,6 @@ def read_matrix(path: Path, tree: str) -> Matrix:
     return matrix
 
 
-def check_camera(path: Path, matrix: Matrix, size: Sequence[int]) -> None:
-    """Refuse the camera matrix of pictures of another size: depth would be off by a factor.
-
-    Args:
-        path: Its file, for messages.
-        matrix: The matrix, ``[3, 3]`` pixels.
-        size: Rows and columns of the pictures.
-
-    Raises:
-        DataSetError: It is of another size, or has a skew.
-    """
-    try:
-        check_matrix('K', matrix, Calibration.from_matrix(matrix, size[1], size[0]))
-    except CalibrationError as error:
-        raise DataSetError(f'{path}: {error}, or give fx in its place') from error
-
-
 def _check_matrix(path: Path, name: str, matrix: npt.NDArray[np.float64]) -> None:
     """Refuse a camera matrix that is none, ``[3, 3]``, or the first three columns of ``[3, 4]``.
 
@@ -493,6 +472,24 @@ def _check_matrix(path: Path, name: str, matrix: npt.NDArray[np.float64]) -> Non
         raise DataSetError(
             f'{path}: {name} is {rows}, expected fx 0 cx; 0 fy cy; 0 0 1: is it transposed?'
         )
+
+
+def check_size(path: Path, matrix: Matrix, size: Sequence[int]) -> None:
+    """Refuse the camera matrix of a file that is of pictures of another size.
+
+    Args:
+        path: The file, for messages.
+        matrix: The matrix; its skew is not used anywhere.
+        size: Rows and columns of the pictures.
+
+    Raises:
+        DataSetError: The principal point is far from their centre.
+    """
+    straight = camera_matrix(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
+    try:
+        check_matrix('K', straight, Calibration(size[1], size[0]))
+    except CalibrationError as error:
+        raise DataSetError(f'{path}: {error}, or give the option fx') from error
 
 
 def read_projection(path: Path, name: str, tree: str) -> Matrix:
@@ -588,7 +585,12 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
 
 
 def _read_pgm(path: Path) -> npt.NDArray[Any]:
-    with Image.open(path) as image:
+    content = path.read_bytes()
+    header = _PGM_HEADER.match(content)
+    if header is not None and 255 < int(header[1]) < 65535:
+        # Pillow scales values to 65535, but depth is as stored.
+        content = content[: header.start(1)] + b'65535' + content[header.end(1) :]
+    with Image.open(io.BytesIO(content)) as image:
         stored = np.asarray(image)
     # Pillow returns 16 bits of grey as 32.
     return stored.astype(np.uint16) if image.mode == 'I' else stored
@@ -639,6 +641,22 @@ def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
     if not files:
         raise missing(folder / f'*{suffixes[0]}', tree)
     return files
+
+
+def list_depths(folder: Path, tree: str) -> list[Path]:
+    """List the depth maps of a folder, in the order of their numbers, one of each name.
+
+    Raises:
+        DataSetError: There is no such folder, no map in it, or one in two formats.
+    """
+    found = list_files(folder, DEPTH_SUFFIXES, tree)
+    for one, other in itertools.pairwise(sorted(found, key=lambda path: path.stem)):
+        if one.stem == other.stem:
+            raise DataSetError(
+                f'{one} and {other.name} are of one name, expected one depth map of each: move '
+                'one of the formats to another folder'
+            )
+    return found
 
 
 def _part(text: str) -> tuple[int, float, str]:

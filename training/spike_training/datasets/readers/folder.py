@@ -162,7 +162,7 @@ def _read(
     encoding, skipped = files.DepthEncoding(), dict[str, list[str]]()
     frames: Frames = [(image, None) for image in images]
     if not without_depth:
-        depths = files.list_files(folder / depth_name, files.DEPTH_SUFFIXES, TREE)
+        depths = files.list_depths(folder / depth_name, TREE)
         by_stem, maps = ({path.stem: path for path in found} for found in (images, depths))
         if not by_stem.keys() & maps.keys():
             raise DataSetError(
@@ -172,7 +172,7 @@ def _read(
             )
         pairs, skipped = files.pair(by_stem, maps, name)
         frames = [*pairs.values()]
-        encoding = files.stored_as(depths[0], per_metre)
+        encoding = files.DepthEncoding(per_metre or None)
     if labels is not None and labels.relative:
         encoding = dataclasses.replace(encoding, plausible_m=(0.0, math.inf))
     shown = _Shown.of(frames, name)
@@ -180,7 +180,7 @@ def _read(
         camera = files.centred_camera(fx, shown.size)
     else:
         camera = shown.camera(files.read_matrix(folder / 'K.txt', TREE), name)
-        files.check_camera(folder / 'K.txt', camera, shown.size)
+        files.check_size(folder / 'K.txt', camera, shown.size)
     found, frames = _timed(frames, frame_hz, times, name)
 
     def registered(stored: Depth) -> Depth:

@@ -112,7 +112,7 @@ class Calib(NamedTuple):
     Attributes:
         camera: Matrix of the left camera.
         rig: Both cameras; None: there is no baseline.
-        most_px: Largest disparity that may be; infinite where it does not tell.
+        most_px: Largest disparity that may be: the width where it does not tell.
     """
 
     camera: Matrix
@@ -137,7 +137,7 @@ class StillPair(Clip):
         self._folder, self._layout = folder, layout
         width, height = _size(folder / layout.left, MAX_WIDTH if layout.steps else math.inf)
         self.camera, self.labelled, rig = None, (), None
-        self._shape, self._most_px = (height, width), math.inf
+        self._shape, self._most_px = (height, width), float(width)
         self.plausible_m = files.INDOOR_M if layout.steps else PFM_M
         if layout.steps == 0 and (folder / CALIB).is_file():
             self.camera, rig, self._most_px = _calib(folder / CALIB, width, height)
@@ -205,7 +205,8 @@ class StillPair(Clip):
         if least < 0 or most > self._most_px:
             raise FrameError(
                 f'{path}: disparities of {least:g} to {most:g} pixels, expected above 0 and at '
-                f'most {self._most_px:g} by ndisp of {CALIB}: is one of them of another size?'
+                f'most {self._most_px:g}, by ndisp of {CALIB} or the width: is one of them of '
+                'another size?'
             )
         return disparity
 
@@ -322,7 +323,7 @@ def _calib(path: Path, width: int, height: int) -> Calib:
             rig = files.parallel_rig(camera, right, _metres(found['baseline']), (height, width))
     except CalibrationError as error:
         raise FrameError(f'{CALIB}: {error}') from error
-    most = MOST_DISPARITY * float(found['ndisp'][0]) if 'ndisp' in found else math.inf
+    most = MOST_DISPARITY * float(found['ndisp'][0]) if 'ndisp' in found else float(width)
     return Calib(camera, rig, most)
 
 

@@ -159,7 +159,11 @@ def _read(
         maps, unread = _stamps(reader, _topics(reader, names.depth, IMAGE, left.topics))
     refused = left.refused + ([] if other is None else other.refused)
     skipped = {'not a packet of planes': refused} if refused else {}
-    skipped |= {'not an image of depth': unread} if unread else {}
+    skipped |= (
+        {'true depth of an encoding other than 32FC1 (metres) and 16UC1 (millimetres)': unread}
+        if unread
+        else {}
+    )
     total = len(left.packets) + (0 if other is None else len(other.packets)) + len(maps)
     files.check_share(skipped, total + len(refused) + len(unread), str(root))
     if other is None:
@@ -428,8 +432,12 @@ def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Dept
             with _opened(root) as reader:
                 for _, message in _messages(reader, [place.topic], start, stop):
                     if stamp_ns(message.header.stamp) == place.stamp_ns:
-                        depth = _checked(truth_from_msg(message), geometry)
-                        files.check_unit(f'{root}: depth at {place.stamp_ns} ns', depth)
+                        name = f'{root}: depth at {place.stamp_ns} ns'
+                        try:
+                            depth = _checked(truth_from_msg(message), geometry)
+                        except PacketError as error:
+                            raise FrameError(f'{name}: {error}') from error
+                        files.check_unit(name, depth)
                         return depth
         except FrameError:
             raise
@@ -628,7 +636,7 @@ def _stamps(reader: AnyReader, topics: list[str]) -> tuple[dict[int, _DepthAt], 
         if message.encoding in ('32FC1', '16UC1'):
             found[stamp] = _DepthAt(topics[0], recorded_ns, stamp)
         else:
-            refused.append(f'{topics[0]} at {stamp} ns')
+            refused.append(f'{topics[0]} at {stamp} ns ({message.encoding!r})')
     return found, refused
 
 
