@@ -62,7 +62,6 @@ _MAX_SAMPLE = 1 << 22  # bytes, of 32 planes
 _SERIES_BYTES = 1 << 17
 _REPEATED = 128  # consecutive planes; in more, the picture moves
 _RECOVERY = 16  # consecutive planes, in which a pixel that fired in dim light fires no more
-_HIGHEST = 8  # times its width, of a sensor; a texture may repeat more often within its rows
 _ROWS = 4096  # of a file, spread, whose padding is read
 _COMPARED_PLANES = 32  # by which two heights are compared
 _MIN_ROWS = 8  # of a plane
@@ -140,8 +139,6 @@ def check_parts(
     """
     row = layout.row_bytes or -(-layout.columns // 8)
     other = find_row_bytes(parts, row, layout.plane_bytes)
-    if other is not None and layout.plane_bytes > _HIGHEST * 8 * other * other:
-        other = None
     found = _known_layout(parts, layout, other)
     if found is not None:
         return found

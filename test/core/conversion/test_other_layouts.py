@@ -278,7 +278,8 @@ def test_dim_light_of_little_contrast_tells_it_too(tmp_path, capsys):
     given = (*SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
     status, lines = run(convert, capsys, path, *given)
     assert (status, len(lines)) == (0, 1)
-    assert lines[0].startswith('warning: ') and lines[0].endswith(': try --packing whole')
+    assert lines[0].startswith('warning: ')
+    assert lines[0].endswith(': try --packing whole')
 
 
 @pytest.mark.parametrize('size', [(346, 260), (64, 48), (416, 250)])
