@@ -191,10 +191,9 @@ def test_an_interrupted_check_is_not_fine(processes, spin, number):
     spin(lambda: 'waiting for' in processes.log('check_stream'), what='a line that it waits')
     check.send_signal(number)
     spin(lambda: check.poll() is not None, what='the end of check_stream')
-    assert check.returncode == 1
-    assert 'error: interrupted before the check ended: run it again' in processes.log(
-        'check_stream'
-    )
+    status, output = processes.finish('check_stream')
+    assert status == 1
+    assert 'error: interrupted before the check ended: run it again' in output
 
 
 def test_a_watched_stream_has_a_line_a_second(processes, tmp_path, spin):
