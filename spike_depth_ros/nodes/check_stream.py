@@ -593,7 +593,17 @@ def main(args: list[str] | None = None) -> int:
     )
     given = sys.argv if args is None else args
     options = parser.parse_args(process.own_arguments(given))
-    return process.run(lambda: StreamCheck(options), given, StreamCheck.run)
+    ended: list[int] = []
+
+    def work(check: StreamCheck) -> int:
+        ended.append(check.run())
+        return ended[-1]
+
+    status = process.run(lambda: StreamCheck(options), given, work)
+    if status or ended or options.watch:
+        return status
+    print('check_stream: error: interrupted before the check ended: run it again', file=sys.stderr)
+    return 1
 
 
 if __name__ == '__main__':

@@ -53,6 +53,7 @@ _LEAST_STEPS = 256  # across boundaries of bytes; in fewer, noise reaches STRIPE
 _ROW_SAMPLE = 1 << 19  # bytes; in the dark, noise reaches ROW_MARGIN in a seventh of it
 _FOLDED_PLANES = 128  # consecutive planes; in more, the picture moves
 _MIN_ROWS = 8  # of a plane
+_HIGHEST = 8  # times its width, of a sensor; a texture may repeat more often within its rows
 _BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
     axis=1, dtype=np.float32
 )
@@ -172,7 +173,8 @@ def find_row_bytes(
 
     Neighbouring rows are alike: the correlation of bytes is highest a row apart. Near-horizontal
     lines may raise it at another distance, too; there, the bytes still repeat by the stated plane.
-    A multiple of the stated length is never found, as rows of some sensors alternate.
+    A multiple of the stated length is never found, as rows of some sensors alternate; nor is one
+    by which the sensor is much higher than wide, as textures repeat within rows.
 
     Args:
         parts: Consecutive bytes as they are stored, of one or more places of a recording.
@@ -203,6 +205,8 @@ def find_row_bytes(
         if highest % peak == 0 and repeats[peak] >= repeats[highest] - ROW_MARGIN
     )
     if found % row_bytes == 0 or repeats[found] - repeats[row_bytes] < ROW_MARGIN:
+        return None
+    if plane_bytes > _HIGHEST * 8 * found * found:
         return None
     whole = plane_correlation(parts, plane_bytes) >= PLANE_SHARE * repeats[found]
     return None if whole and plane_bytes % found else found

@@ -61,6 +61,8 @@ _PARTS = 4
 _MAX_SAMPLE = 1 << 22  # bytes, of 32 planes
 _SERIES_BYTES = 1 << 17
 _REPEATED = 128  # consecutive planes; in more, the picture moves
+_RECOVERY = 16  # consecutive planes, in which a pixel that fired in dim light fires no more
+_RUNS, _CHANCE = 4, 4.0  # of such planes, at least; standard errors that are chance
 _ROWS = 4096  # of a file, spread, whose padding is read
 _COMPARED_PLANES = 32  # by which two heights are compared
 _MIN_ROWS = 8  # of a plane
@@ -174,16 +176,10 @@ def axes_fit(planes: PackedPlanes, geometry: Geometry) -> bool | None:
     Returns:
         True: the first one; False: the last one, the columns; None: undetermined.
     """
-    shape = (len(planes), geometry.height, geometry.width)
-    if min(shape) < 16:
+    spreads = _spreads(planes, geometry)
+    if spreads is None:
         return None
-    chosen = [
-        slice((length - min(length, most)) // 2, (length + min(length, most)) // 2)
-        for length, most in zip(shape, _BLOCK, strict=True)
-    ]
-    few = np.ascontiguousarray(planes[chosen[0]][:, chosen[1]])
-    block = packing.unpack(few, geometry.width, geometry.bit_order)[:, :, chosen[2]]
-    over_planes, over_rows, over_columns = (_spread(block, axis) for axis in range(3))
+    over_planes, over_rows, over_columns = spreads
     if over_columns < REGULAR and min(over_planes, over_rows) > IRREGULAR:
         return False
     return True if over_planes < REGULAR and over_columns > IRREGULAR else None
@@ -328,19 +324,39 @@ def _known_layout(
         row_bytes: Row length by the rows, about; None: not known.
     """
     parts = parts[::2]  # long ones: in few planes, a picture of large areas fits other lengths
-    stated = _repeat(parts, layout.plane_bytes)
-    repeats = {
-        one: _repeat(parts, one.plane_bytes)
+    able = [
+        one
         for one in _alternatives(layout)
         if row_bytes is None or _is_about(8 * row_bytes, one.columns)
-    }
-    best = max(repeats, key=repeats.__getitem__, default=layout)
-    if repeats.get(best, 0) < CLEAR_REPEAT or stated > CLEAR_SHARE * repeats[best]:
+    ]
+    stated = _repeat(parts, layout.plane_bytes)
+    best = _clearest({one: _repeat(parts, one.plane_bytes) for one in able}, stated)
+    if best is None:  # in dim light of little contrast, by what a pixel that fired does next
+        near = {one: _dependence(parts, one.plane_bytes) for one in able}
+        # Of what moves fast, planes of the right length are alike in a short time alone.
+        stated = max(stated, abs(_dependence(parts, layout.plane_bytes)[0]))
+        best = _clearest({one: -mean - chance for one, (mean, chance) in near.items()}, stated)
+    if best is None:
         return None
     more = best.skip_columns - layout.skip_columns
     if more > 0 and not _starts_with_head(parts[0], best):
         return None  # padded at the right, or of a wider sensor
     return _of_layout(best, layout)
+
+
+def _clearest(found: Mapping[RawLayout, float], stated: float) -> RawLayout | None:
+    """Return the layout that planes clearly have in place of the stated one; None: they have none.
+
+    Args:
+        found: How much bytes whole planes apart depend on each other, of other layouts.
+        stated: That of the stated layout.
+    """
+    best = max(found, key=found.__getitem__, default=None)
+    if best is None or found[best] < CLEAR_REPEAT or stated > CLEAR_SHARE * found[best]:
+        return None
+    rest = [one for other, one in found.items() if other != best]
+    # Else it is light that flickers, or a texture: many lengths repeat.
+    return best if not rest or found[best] >= 2 * np.median(rest) else None
 
 
 def _is_about(bits: int, columns: int) -> bool:
@@ -448,6 +464,20 @@ def _spread(block: npt.NDArray[np.uint8], axis: int) -> float:
     return found / expected if expected > 1e-6 else 1.0
 
 
+def _spreads(planes: PackedPlanes, geometry: Geometry) -> list[float] | None:
+    """Return how unevenly spikes lie over planes, rows and columns; None: too few of one."""
+    shape = (len(planes), geometry.height, geometry.width)
+    if min(shape) < 16:
+        return None
+    chosen = [
+        slice((length - min(length, most)) // 2, (length + min(length, most)) // 2)
+        for length, most in zip(shape, _BLOCK, strict=True)
+    ]
+    few = np.ascontiguousarray(planes[chosen[0]][:, chosen[1]])
+    block = packing.unpack(few, geometry.width, geometry.bit_order)[:, :, chosen[2]]
+    return [_spread(block, axis) for axis in range(3)]
+
+
 def _is_series(file: Path, size: int, layout: RawLayout) -> bool:
     """Return True if the bits of each pixel clearly follow each other, of all planes of a file."""
     planes, rest = divmod(8 * size, layout.geometry.height * layout.columns)
@@ -459,7 +489,9 @@ def _is_series(file: Path, size: int, layout: RawLayout) -> bool:
     if _spread(block, 1) > REGULAR or _spread(block, 0) < IRREGULAR:
         return False
     whole = _read(file, [0], min(size, LAYOUT_BYTES) // layout.plane_bytes * layout.plane_bytes)[0]
-    return len(whole) == 0 or axes_fit(layout.planes(whole), layout.geometry) is not True
+    spreads = _spreads(layout.planes(whole), layout.geometry) if len(whole) else None
+    # Pixels that start charged alike fire evenly over columns, too: planes decide.
+    return spreads is None or spreads[0] > REGULAR
 
 
 def _sample(stored: Mapping[Path, int], layout: RawLayout) -> list[Bytes]:
@@ -544,6 +576,9 @@ def _other_size(data: Bytes, layout: RawLayout) -> tuple[int, int] | None:
     other, stated = (plane_correlation(few, row * one) for one in (rows, height))
     if stated > PLANE_SHARE * other or _repeat(few, row * height) > _repeat(few, row * rows):
         return None
+    near = [abs(_dependence([data], row * one)[0]) for one in (height, rows)]
+    if rows > height and near[0] > near[1] + CLEAR_REPEAT:
+        return None
     return 8 * row, rows
 
 
@@ -555,6 +590,23 @@ def _repeat(parts: Sequence[Bytes], plane_bytes: int) -> float:
     """
     few = [part[: _REPEATED * plane_bytes] for part in parts if len(part) >= 4 * plane_bytes]
     return float(np.mean([_pairs(_BITS_SET[part], plane_bytes) for part in few])) if few else 0.0
+
+
+def _dependence(parts: Sequence[Bytes], plane_bytes: int) -> tuple[float, float]:
+    """Compute the correlation of bytes some planes apart, and how far chance may move it.
+
+    In dim light it shows the length of planes that pictures of little contrast do not: it is below
+    0, as a pixel that fired has to integrate first.
+    """
+    size = _RECOVERY * plane_bytes
+    found = [
+        _pairs(_BITS_SET[part[start : start + size]], plane_bytes)
+        for part in parts
+        for start in range(0, len(part) - size + 1, size)
+    ]
+    if len(found) < _RUNS:
+        return 0.0, 0.0
+    return float(np.mean(found)), _CHANCE * float(np.std(found)) / math.sqrt(len(found))
 
 
 def _pairs(bits: npt.NDArray[np.float32], plane_bytes: int) -> float:

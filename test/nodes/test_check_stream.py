@@ -3,6 +3,7 @@
 import functools
 import itertools
 import re
+import signal
 import time
 from types import SimpleNamespace
 
@@ -194,6 +195,17 @@ def test_a_frame_that_tf2_refuses_is_told(processes, tmp_path):
         "slash; expected 'spike_camera': "
         for topic in ('camera_info', 'spikes')
     ]
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_check_is_not_fine(processes, spin, number):
+    check = processes.start('check_stream')
+    spin(lambda: 'waiting for' in processes.log('check_stream'), what='a line that it waits')
+    check.send_signal(number)
+    spin(lambda: check.poll() is not None, what='the end of check_stream')
+    status, output = processes.finish('check_stream')
+    assert status == 1
+    assert 'error: interrupted before the check ended: run it again' in output
 
 
 def test_a_watched_stream_has_a_line_a_second(processes, tmp_path, spin):

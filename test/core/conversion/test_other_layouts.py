@@ -261,3 +261,54 @@ def test_real_recordings_are_not_doubted_and_their_rewrites_are(real_data, tmp_p
         unpacked(tmp_path / 'right', 250, 400),
         np.unpackbits(planes[:200, ::-1], axis=2, bitorder='little') == 1,
     )
+
+
+def fired(rate, planes, start=0.0):
+    """Spikes of pixels that integrate a rate, ``[planes, height, width]``."""
+    charge = start + rate * np.arange(1, planes + 1)[:, None, None]
+    return np.diff(np.floor(charge), axis=0, prepend=np.floor(start + 0 * charge[:1])) > 0
+
+
+def test_dim_light_of_little_contrast_tells_it_too(tmp_path, capsys):
+    random = np.random.default_rng(1)
+    rate = 0.04 + 0.005 * cv2.GaussianBlur(random.standard_normal((HEIGHT, WIDTH)), (0, 0), 6)
+    spikes = fired(rate, 176, random.random((HEIGHT, WIDTH)))
+    data, each = other_layouts.whole(spikes), HEIGHT * -(-WIDTH // 8)
+    path = written(tmp_path / 'dim.dat', data[: len(data) // each * each])
+    given = (*SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
+    status, lines = run(convert, capsys, path, *given)
+    assert (status, len(lines)) == (0, 1)
+    assert lines[0].startswith('warning: ')
+    assert lines[0].endswith(': try --packing whole')
+
+
+@pytest.mark.parametrize('size', [(346, 260), (64, 48), (416, 250)])
+@pytest.mark.parametrize('kind', ['squares', 'stripes', 'waves', 'flicker'])
+def test_patterns_of_right_files_are_not_doubted(tmp_path, capsys, kind, size):
+    width, height = size
+    y, x = np.mgrid[:height, :width]
+    start = np.random.default_rng(1).random((height, width))
+    if kind == 'squares':
+        spikes = fired(0.1 + 0.3 * ((x // 8 + y // 8) % 2), 200, start)
+    elif kind == 'stripes':  # as simulators start: all pixels charged alike
+        spikes = fired(0.1 + 0.5 * (x // 4 % 2), 200)
+    elif kind == 'waves':
+        spikes = fired(0.01 * (1 + 0.5 * np.sin(x / 9)), 200)
+    else:
+        light = np.cumsum(0.6 + 0.4 * np.sin(2 * np.pi * np.arange(200) / 20))
+        charge = start + 0.01 * (1 + 0.5 * np.sin(x / 9)) * light[:, None, None]
+        spikes = np.diff(np.floor(charge), axis=0, prepend=0) > 0
+    stored = np.packbits(spikes[:, ::-1], axis=2, bitorder='little').tobytes()
+    path = written(tmp_path / 'right.dat', stored)
+    given = ('--size', f'{width}x{height}', '--rate', 20_000, '--out', tmp_path / 'bag')
+    assert run(convert, capsys, path, *given) == (0, [])
+
+
+def test_stripes_that_move_fast_are_no_other_packing(tmp_path, capsys):
+    x = np.arange(WIDTH) + 0.3 * np.arange(176)[:, None]
+    rate = np.broadcast_to(0.02 + 0.02 * (x // 8 % 2)[:, None], (176, HEIGHT, WIDTH))
+    charge = np.random.default_rng(1).random((HEIGHT, WIDTH)) + np.cumsum(rate, axis=0)
+    spikes = np.diff(np.floor(charge), axis=0, prepend=0) > 0
+    path = written(tmp_path / 'a.dat', other_layouts.whole(spikes))
+    given = ('--packing', 'whole', *SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
+    assert run(convert, capsys, path, *given) == (0, [])

@@ -121,6 +121,15 @@ def test_a_setting_of_a_config_is_no_data_set(command, tmp_path, name, option, s
     assert not (tmp_path / 'made').exists()
 
 
+@pytest.mark.parametrize('name', ['inspect', 'bag', 'sample', 'export'])
+def test_the_config_of_a_run_is_no_file_of_options(command, tmp_path, name):
+    config = ROOT / 'training' / 'configs' / 'smoke.yaml'
+    done = command(name, '--config', config, '--out', tmp_path / 'made', '--data.height=128')
+    assert done.returncode == 2
+    expected = f'--config of {name} is a file of its own options, not the config of a run: '
+    assert f'{expected}if it is one, leave it out\n' in done.stderr
+
+
 def test_a_data_set_may_have_the_name_of_a_setting(command, tmp_path):
     done = command(
         'inspect', f'--data.height=folder:{tmp_path / "absent"}', '--out', tmp_path / 'made'

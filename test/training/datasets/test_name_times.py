@@ -86,6 +86,8 @@ def test_fractions_are_no_whole_numbers(tmp_path):
         (counted('841512070123_color_{:04d}'), range(1, 20)),
         (counted('2023-05-01_12-30-05_{:04d}'), range(1, 20)),
         (counted('20230501_{:06d}', range(1, 100)), range(1, 100)),
+        (counted('aachen_{:06d}_000019_rgb'), range(1, 20)),
+        ([f'frame_{k}_{40 * k}' for k in range(5)], range(5)),
     ],
     ids=lambda names: names[0] if isinstance(names, list) else '',
 )

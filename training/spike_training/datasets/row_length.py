@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,15 @@ Bytes = npt.NDArray[np.uint8]
 _PARTS = 4
 
 
-def measure_layout(files: Sequence[Path], layout: RawLayout) -> RawLayout:
+def measure_layout(
+    files: Sequence[Path], layout: RawLayout, decided: Collection[str] = ()
+) -> RawLayout:
     """Measure the layout of .dat files of one sensor, for a reader with options for others.
 
     Args:
         files: The files.
         layout: Stated layout.
+        decided: Options that the user gave, which are taken as they are.
 
     Returns:
         It, with the padding of rows that are padded.
@@ -36,12 +39,17 @@ def measure_layout(files: Sequence[Path], layout: RawLayout) -> RawLayout:
         DataSetError: The planes have another layout than stated, and not by padding.
     """
     found = _checked(files, layout)
-    if found is None or found.layout.padding:
-        return layout if found is None else found.layout
+    if found is None or {*found.options} <= {*decided}:
+        return layout
+    if found.layout.padding:
+        return found.layout
     given = ','.join(f'{name}={value}' for name, value in found.options.items())
     if 'size' in found.options:  # also an option of commands
         given = f'--size {found.options["size"]}'
-    raise DataSetError(f'{files[0]}: its {found.reason}: try {given}')
+    raise DataSetError(
+        f'{files[0]}: its {found.reason}: try {given}; packing, skip_columns and axes are taken '
+        'as they are given'
+    )
 
 
 def measure_row_bytes(files: Sequence[Path], geometry: Geometry) -> int:

@@ -20,6 +20,11 @@ from spike_training.settings.reading import without_dashes
 
 PROGRAM = 'run.py'
 
+_OWN_FILE = (
+    ': --config of {} is a file of its own options, not the config of a run: if it is one, leave '
+    'it out'
+)
+
 
 class _ArgumentsError(Exception):
     """Arguments that are no options of a function, or values of another type."""
@@ -89,10 +94,14 @@ def _check_data(function: Callable[..., Any], options: Mapping[str, Any]) -> Non
 def _of_config(functions: Mapping[str, Callable[..., Any]], arguments: Sequence[str]) -> str:
     """Return the remedy for an option like ``--model.bins``, a setting of a command's config."""
     function = functions.get(arguments[0]) if arguments else None
-    if function is None or 'config' not in inspect.signature(function).parameters:
+    if function is None:
         return ''
     options = inspect.signature(function).parameters
     sections = {field.name for field in dataclasses.fields(RunConfig)} - {*options}
+    names = [one.partition('=')[0].removeprefix('--') for one in arguments[1:]]
+    if 'config' not in options:
+        # Its file has options of the command; that of a run was read as such.
+        return _OWN_FILE.format(arguments[0]) if 'config' in names else ''
     for argument in map(without_dashes, arguments[1:]):
         name = argument.partition('=')[0].removeprefix('--')
         if argument.startswith('--') and name.partition('.')[0] in sections:

@@ -48,9 +48,9 @@ def read(
     fx: float = 0.0,
     white_rate: float = 1.0,
     row_bytes: int = 0,
-    packing: str = 'rows',
+    packing: str = '',
     skip_columns: int = 0,
-    axes: str = 'thw',
+    axes: str = '',
     right: Path | None = None,
     baseline: float = 0.0,
 ) -> list[SpikeClip]:
@@ -66,7 +66,7 @@ def read(
         white_rate: Firing rate, spikes per plane, where a reference image is white.
         row_bytes: Bytes from row to row; 0: those of the width, or more where rows are padded.
         packing: rows: each row begins with a new byte; whole: only each plane, as where rows are
-            not padded.
+            not padded. If not given, rows, and files that clearly are not so are refused.
         skip_columns: Columns at the left of each stored row that are no pixels, and not of size.
         axes: Order of the bits: thw, plane after plane; hwt, pixel after pixel, of all planes.
         right: Folder of the recordings of the right eye under the same names, or the file of the
@@ -89,10 +89,11 @@ def read(
     width, height = recordings.parse_size(size)
     geometry = Geometry(height, width)
     found = [alone] if alone is not None else files.list_files(root, ('.dat',), TREE)
-    order = _one_of('axes', axes, AXES)
+    order = _one_of('axes', axes or 'thw', AXES)
     layout = _layout(geometry, row_bytes, packing, skip_columns)
     if order == 'thw' and not row_bytes:
-        layout = measure_layout(found, layout)
+        given = {'packing': packing, 'skip_columns': skip_columns, 'axes': axes}
+        layout = measure_layout(found, layout, [name for name, one in given.items() if one])
     maps = []
     if (root / 'depth').is_dir():
         maps = files.list_depths(root / 'depth', TREE)
@@ -156,7 +157,7 @@ def _layout(geometry: Geometry, row_bytes: int, packing: str, skip_columns: int)
     Raises:
         DataSetError: They are out of range, or do not fit together.
     """
-    kind = _one_of('packing', packing, PACKINGS)
+    kind = _one_of('packing', packing or 'rows', PACKINGS)
     if row_bytes and (skip_columns or kind != 'rows'):
         raise DataSetError(
             f'option row_bytes is {row_bytes}: expected none with packing or skip_columns'

@@ -289,11 +289,16 @@ def _timed(frames: Frames, frame_hz: float, chosen: str, name: str) -> tuple[Tim
 def _numbers(images: list[Path], chosen: bool) -> Times:
     """Return the numbers of the frames: those in their names, else their positions."""
     found = [re.findall(r'\d+', path.stem) for path in images]
-    if len({tuple(one[:-1]) for one in found}) == 1:
-        found = [one[-1:] for one in found]  # the same before the number of each frame
+    if len({len(one) for one in found}) == 1:
+        # What is the same in all names is no number of a frame: before it, or behind it.
+        varying = [column for column in zip(*found, strict=True) if len({*column}) > 1]
+        # Numbers of different lengths make none together.
+        even = all(len({len(one) for one in column}) == 1 for column in varying[1:])
+        found = [list(one) for one in zip(*varying, strict=True)] if even and varying else []
+    numbered = len(found) == len(images)
     digits = [''.join(one) for one in found]
     # Several numbers, which are long together, are not those of frames unless they are chosen.
-    if all(text and (chosen or len(text.lstrip('0')) <= 8) for text in digits):
+    if numbered and all(text and (chosen or len(text.lstrip('0')) <= 8) for text in digits):
         numbers = np.array([int(text) for text in digits], np.float64)
         if (np.diff(numbers) > 0).all():
             return numbers
