@@ -118,6 +118,20 @@ class Calibration:
         """Size of the pictures, and how they are cut, for a message."""
         return f'{self.width}x{self.height}' + (f' ({self.cut})' if self.cut else '')
 
+    @property
+    def of_pictures(self) -> Calibration:
+        """This calibration as that of pictures that are not rectified.
+
+        Without distortion their P is K and their R the identity: ``image_geometry`` takes rays
+        from P, which is of rectified pictures, and of these there are none.
+        """
+        k, identity = self.k, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        p = tuple(self.p[n] for n in (0, 1, 2, 4, 5, 6, 8, 9, 10))
+        if any(self.d) or (p == k and (self.r == identity or not any(self.r))):
+            return self
+        p = (*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0)
+        return dataclasses.replace(self, r=identity, p=p)
+
     @classmethod
     def from_matrix(
         cls, matrix: npt.NDArray[np.float64] | None, width: int, height: int

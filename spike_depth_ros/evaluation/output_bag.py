@@ -133,7 +133,7 @@ def _writing() -> Iterator[None]:
 def _camera_info(sample: WindowSample, header: Any, prediction: Prediction) -> Any:
     """Return the camera of the depth image; uncalibrated without a spike camera's."""
     height, width = prediction.depth.shape
-    camera = sample.window.camera.calibration or Calibration(width, height)
+    camera = (sample.window.camera.calibration or Calibration(width, height)).of_pictures
     k, p = prediction.camera_matrix(camera.k, 3), prediction.camera_matrix(camera.p, 4)
     sized = dataclasses.replace(camera, width=width, height=height, k=tuple(k), p=tuple(p))
     return make_camera_info(sized, header)

@@ -121,7 +121,8 @@ def camera_info_msg(
         rectification: Rectification of the depth image; None: none.
 
     Returns:
-        That camera, or the rectified one, with the depth image's size, and K and P scaled to it;
+        That camera, with its P as K where nothing is rectified (:attr:`.Calibration.of_pictures`),
+        or the rectified one, with the depth image's size, and K and P scaled to it;
         region and binning, which K and P have, are zeros.
     """
     height, width = prediction.depth.shape
@@ -129,7 +130,7 @@ def camera_info_msg(
     if rectification is not None:
         set_fields(info, rectification.rectified)
     elif source is not None:
-        set_fields(info, Calibration.from_message(source))
+        set_fields(info, Calibration.from_message(source).of_pictures)
     info.k = prediction.camera_matrix(info.k, 3)
     info.p = prediction.camera_matrix(info.p, 4)
     return info

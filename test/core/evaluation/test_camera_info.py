@@ -132,3 +132,31 @@ def test_one_bad_camera_info_leaves_the_camera_as_it_was_and_is_told(tmp_path):
     (told,) = json.loads((tmp_path / 'out/metrics.json').read_text())['warnings']
     assert told.startswith('camera_info: focal lengths nan and 40 in K')
     assert told.endswith('the camera matrix stays as it was (3 times)')
+
+
+TURNED = (0.8, 0.0, 0.6, 0.0, 1.0, 0.0, -0.6, 0.0, 0.8)
+UNLIKE = {
+    'another focal length in P': {'p': lenses.projection(60.0, 23.5, 15.5)},
+    'another principal point in P': {'p': lenses.projection(40.0, 30.0, 12.0)},
+    'P of zeros': {'p': (0.0,) * 12},
+    'P is no number': {'p': (np.nan,) * 12},
+    'R turns': {'r': TURNED},
+    'K of zeros': {'k': (0.0,) * 9},
+}
+"""Cameras without distortion whose K, R and P do not say the same."""
+
+
+@pytest.mark.parametrize('name', UNLIKE)
+def test_without_distortion_the_rays_of_depth_are_those_of_k(tmp_path, name):
+    fields = {field: np.array(values) for field, values in UNLIKE[name].items()}
+    message = cut_cameras.camera_info(fx=(40.0, 40.0), **fields)
+    bag = cut_cameras.bag(tmp_path / 'bars', message)
+    assert evaluate(bag, tmp_path / 'out', '--write-bag', 'mcap') == 0
+    cameras, _ = published(tmp_path / 'out')
+    # Nothing is rectified, so that the pixels are those of the sensor: of K. What projects points
+    # takes P: P[0] 0 is not calibrated.
+    expected = np.hstack([np.array(message.k).reshape(3, 3), np.zeros((3, 1))])
+    for camera in cameras:
+        np.testing.assert_array_equal(camera.k, message.k)
+        np.testing.assert_array_equal(camera.p.reshape(3, 4), expected)
+        np.testing.assert_array_equal(camera.r.reshape(3, 3), np.eye(3))
