@@ -306,7 +306,7 @@ def test_patterns_of_right_files_are_not_doubted(tmp_path, capsys, kind, size):
 
 def test_stripes_that_move_fast_are_no_other_packing(tmp_path, capsys):
     x = np.arange(WIDTH) + 0.3 * np.arange(176)[:, None]
-    rate = np.broadcast_to(0.02 + 0.02 * (x // 8 % 2)[:, None], (176, HEIGHT, WIDTH))
+    rate = np.broadcast_to(0.05 + 0.45 * (x // 8 % 2)[:, None], (176, HEIGHT, WIDTH))
     charge = np.random.default_rng(1).random((HEIGHT, WIDTH)) + np.cumsum(rate, axis=0)
     spikes = np.diff(np.floor(charge), axis=0, prepend=0) > 0
     path = written(tmp_path / 'a.dat', other_layouts.whole(spikes))
