@@ -247,6 +247,13 @@ def read_calibration(path: Path, width: int, height: int) -> Calibration:
                 f'{path}: calibrated for {size[0]}x{size[1]}; expected {width}x{height}, the size '
                 'of the stream: choose the calibration of this camera'
             )
+        region = content.get('roi') or {}
+        cut = [content.get(f'binning_{axis}') or 0 for axis in 'xy']
+        if max(cut) > 1 or any((region if isinstance(region, dict) else {'': region}).values()):
+            raise CalibrationError(
+                f'{path}: has a binning or a roi; expected a calibration of the pictures: scale '
+                'and shift its matrices, and leave these keys out'
+            )
         found: dict[str, Any] = {}
         for key, (field, count) in _MATRICES.items():
             if key in content or key == 'camera_matrix':

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from spike_depth_ros import opencv as cv2
 from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.rectification import Rectification, check_matrix
+from spike_depth_ros.rectification import FISHEYE, Rectification, check_matrix
 
 DepthAlong = Literal['axis', 'ray']
 """What depth is measured along: the optical axis, or the ray from the camera to the place."""
@@ -60,7 +60,7 @@ def _undistorted(
     """Return x and y of the rays of distorted pixels, ``[2, height, width]``."""
     Rectification(calibration)  # refuses what cannot be undone
     d = np.array(calibration.d)
-    fisheye = calibration.distortion_model in ('equidistant', 'fisheye')
+    fisheye = calibration.distortion_model in FISHEYE
     pixels = np.stack([columns.ravel(), rows.ravel()], axis=1)[:, None]
     stop = cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-10
     still, same = np.zeros(3), np.eye(3)

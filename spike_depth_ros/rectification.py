@@ -36,6 +36,9 @@ for Conventional, Wide-Angle, and Fish-Eye Lenses")."""
 SCALED = (0.05, 5.0)
 """Lowest and highest focal length of a projection that is chosen here, over the camera's."""
 
+FISHEYE = ('equidistant', 'fisheye')
+"""Names of the model of fisheye lenses."""
+
 OFF_CENTRE = 0.4
 """Largest distance of a principal point from the centre, in widths or heights: that of an image
 of twice the size lies in its corner."""
@@ -189,7 +192,7 @@ class Rectification:
 
     @property
     def _is_fisheye(self) -> bool:
-        return self.calibration.distortion_model in ('equidistant', 'fisheye')
+        return self.calibration.distortion_model in FISHEYE
 
     @property
     def _d(self) -> npt.NDArray[np.float64]:
@@ -440,6 +443,30 @@ def _check_values(given: Calibration, off_centre: float) -> None:
     turned = np.abs(r).max() <= 2 and np.allclose(r @ r.T, np.eye(3), atol=1e-3)
     if any(given.r) and not (turned and np.linalg.det(r) > 0):
         raise CalibrationError(f'R is {_numbers(given.r)}; expected a rotation, or zeros')
+
+
+def check_camera(given: Calibration) -> None:
+    """Check K of a camera, with or without distortion; K[0] = 0: not calibrated.
+
+    Raises:
+        CalibrationError: K is none, or that of another size; or D does not tell which lens it is.
+    """
+    k = np.array(given.k).reshape(3, 3)
+    fx, fy = k[0, 0], k[1, 1]
+    if not (math.isfinite(fx) and math.isfinite(fy) and fx >= 0 and fy >= 0):
+        raise CalibrationError(
+            f'focal lengths {fx:g} and {fy:g} in K, expected finite values, not negative'
+        )
+    if not np.isfinite(k).all():
+        raise CalibrationError(f'K is {_numbers(k.ravel())}, expected finite numbers')
+    if not fx:
+        return
+    check_matrix('K', k, given)
+    if given.distortion_model in FISHEYE and given.d and not any(given.d):
+        raise CalibrationError(
+            f'D of the model {given.distortion_model} is zeros, by which some programs bend rays '
+            'and others do not; expected numbers, or plumb_bob for a lens without distortion'
+        )
 
 
 def check_matrix(

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from spike_depth_ros.calibration import Calibration, CalibrationError, check_focal_lengths
-from spike_depth_ros.rectification import NewestLens, Rectification
+from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.rectification import NewestLens, Rectification, check_camera
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.decode import (
@@ -344,15 +343,8 @@ class Ingest:
 
 def problem_of_matrix(given: Calibration) -> str:
     """Return the reason to refuse a camera's matrix K; empty if it is valid."""
-    values = given.k
-    if not (all(map(math.isfinite, values)) and values[0] >= 0 and values[4] >= 0):
-        return (
-            f'camera_info: focal lengths {values[0]:g} and {values[4]:g} in K, expected finite '
-            'values, not negative; the camera matrix stays as it was'
-        )
     try:
-        if values[0]:  # 0: not calibrated
-            check_focal_lengths(values[0], values[4], 'K')
+        check_camera(given)
     except CalibrationError as error:
         return f'camera_info: {error}; the camera matrix stays as it was'
     return ''

@@ -604,9 +604,10 @@ def _dependence(parts: Sequence[Bytes], plane_bytes: int) -> tuple[float, float]
         for part in parts
         for start in range(0, len(part) - size + 1, size)
     ]
+    mean = float(np.mean(found)) if found else 0.0
     if len(found) < _RUNS:
-        return 0.0, 0.0
-    return float(np.mean(found)), _CHANCE * float(np.std(found)) / math.sqrt(len(found))
+        return mean, math.inf
+    return mean, _CHANCE * float(np.std(found)) / math.sqrt(len(found))
 
 
 def _pairs(bits: npt.NDArray[np.float32], plane_bytes: int) -> float:

@@ -31,6 +31,6 @@ def packet(first, planes=4, bit_order='little', frame='frame'):
 
 def camera_info(height=5, width=13, fx=0.0):
     """A camera as sensor_msgs/CameraInfo has it; of zeros where it is not calibrated."""
-    k = [fx, 0, 6, 0, fx, 2, 0, 0, bool(fx)]
+    k = [fx, 0, (width - 1) / 2, 0, fx, (height - 1) / 2, 0, 0, bool(fx)]
     zeros = {'d': [], 'r': [0.0] * 9, 'p': [0.0] * 12}
     return SimpleNamespace(height=height, width=width, k=k, distortion_model='', **zeros)

@@ -46,7 +46,8 @@ def test_depth_lies_where_image_geometry_has_the_pictures(tmp_path, name):
         assert (camera.width, camera.height) == cut_cameras.SIZE
         for found, expected in zip(cut_cameras.read(camera), (k, p), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-12)
-    # Depth is of that focal length: as with a camera of the same K that is not cut.
+    # Depth is of that focal length: as with a camera that is not cut, and has its own centre.
+    k[:2, 2] = p[:2, 2] = (np.array(cut_cameras.SIZE) - 1) / 2
     own = cut_cameras.camera_info(k=k.ravel(), p=p.ravel())
     alike = cut_cameras.bag(tmp_path / 'alike', own, truths=[64])
     assert evaluate(alike, tmp_path / 'other', '--write-bag', 'mcap') == 0
@@ -160,3 +161,25 @@ def test_without_distortion_the_rays_of_depth_are_those_of_k(tmp_path, name):
         np.testing.assert_array_equal(camera.k, message.k)
         np.testing.assert_array_equal(camera.p.reshape(3, 4), expected)
         np.testing.assert_array_equal(camera.r.reshape(3, 3), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ('fields', 'words'),
+    [
+        (
+            {'k': [80.0, 0, 47.5, 0, 80, 31.5, 0, 0, 1]},
+            'principal point at (47.5, 31.5), far from',
+        ),
+        ({'k': [40.0, 0, np.nan, 0, 40, 15.5, 0, 0, 1]}, 'K is 40 0 nan 0 40 15.5 0 0 1'),
+        ({'k': [40.0, 2, 23.5, 0, 40, 15.5, 0, 0, 1]}, 'expected fx 0 cx, 0 fy cy, 0 0 1'),
+        ({'distortion_model': 'equidistant', 'd': np.zeros(4)}, 'D of the model equidistant is'),
+    ],
+)
+def test_a_camera_matrix_without_distortion_is_checked_as_that_of_a_lens(
+    tmp_path, capsys, fields, words
+):
+    """Of twice the size, depth would be twice as far."""
+    fields = {name: np.array(one) if name == 'k' else one for name, one in fields.items()}
+    bag = cut_cameras.bag(tmp_path / 'bars', cut_cameras.camera_info(**fields), truths=[64])
+    assert evaluate(bag, tmp_path / 'out') == 0
+    assert words in capsys.readouterr().out

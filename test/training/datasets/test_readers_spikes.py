@@ -680,6 +680,19 @@ class TestCutCameras:
         np.testing.assert_allclose(clip.camera, k, rtol=1e-12)
         assert (clip.geometry.width, clip.geometry.height) == cut_cameras.SIZE
 
+    @pytest.mark.parametrize(
+        ('k', 'words'),
+        [
+            ([80.0, 0, 47.5, 0, 80, 31.5, 0, 0, 1], 'principal point at (47.5, 31.5), far from'),
+            ([np.nan, 0, 23.5, 0, 40, 15.5, 0, 0, 1], 'focal lengths nan and 40 in K'),
+            ([-40.0, 0, 23.5, 0, 40, 15.5, 0, 0, 1], 'focal lengths -40 and 40 in K'),
+        ],
+    )
+    def test_a_matrix_of_another_size_or_none_is_refused(self, tmp_path, k, words):
+        cut_cameras.bag(tmp_path / 'bag', cut_cameras.camera_info(k=np.array(k)))
+        with pytest.raises(DataSetError, match=re.escape(words)):
+            readers.read('rosbag', str(tmp_path / 'bag'))
+
     @pytest.mark.parametrize('name', cut_cameras.DOES_NOT_FIT)
     def test_what_does_not_fit_is_refused_by_name(self, tmp_path, name):
         fields, words = cut_cameras.DOES_NOT_FIT[name]

@@ -23,8 +23,8 @@ from rosbags.highlevel import AnyReader
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
 from spike_depth_ros.bags.ordering import SORT_NS
-from spike_depth_ros.calibration import Calibration, CalibrationError, check_focal_lengths
-from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.rectification import Rectification, check_camera
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, stamp_ns, truth_from_msg
@@ -220,8 +220,7 @@ def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectificat
         return recordings.centred_camera(fx, eye.geometry), None
     given = eye.calibration
     try:
-        if given.k[0] > 0:
-            check_focal_lengths(given.k[0], given.k[4], 'K')
+        check_camera(given)
         lens = Rectification(given) if any(given.d) else None
     except CalibrationError as error:
         raise DataSetError(f'{root}: {eye.topics[0]}, camera_info: {error}') from error
