@@ -42,7 +42,7 @@ COMMANDS = {
 FROM_PLAYER = ('check_stream', 'recorder', 'inspection')
 """Commands that need a publisher."""
 
-ENDED_EARLY = {'recorder': 1, 'evaluation': 1}
+ENDED_EARLY = {'check_stream': 1, 'recorder': 1, 'evaluation': 1}
 """Status of commands whose result is not complete when they are asked to end before."""
 
 

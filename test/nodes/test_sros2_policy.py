@@ -115,7 +115,7 @@ def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
     processes.start('depth')
     processes.start('player', spikes, '--loop')
     evaluation = processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
-    processes.start('check_stream', '--duration', 600)
+    processes.start('check_stream', '--duration', 600, '--watch')
     processes.start('recorder', '/spikes', '--out', tmp_path / 'bag', '--services')
     inspect = processes.start('inspection', 'diagnostics', '--watch', '--timeout', 60)
     for name in ('spike_depth', 'spike_evaluation'):
