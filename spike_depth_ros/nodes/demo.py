@@ -298,8 +298,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         planes = max(1, round(rate * options.speed * options.seconds))
         if (length := len(recording.planes)) < planes:
             _CONSOLE.print(
-                f'{options.stream.name}: {length} planes, {length / rate:.3g} s, are played '
-                f'{planes / length:.3g} times: what moves jumps back at each end',
+                f'{options.stream.name}: {length} planes, {length / rate:.3g} s, are repeated '
+                f'for {options.seconds:g} s: what moves jumps back at each end',
                 soft_wrap=True,
             )
         info = load_info(find_checkpoint(options.checkpoint))
