@@ -115,6 +115,8 @@ def adapt(
                 raise ConfigError(
                     f'{folder} holds an adaptation to other recordings: choose another --out'
                 )
+            if not (folder / run.BUDGET).exists():
+                run.Schedule(folder, minutes).check(run.LEAST_S)
             also = '' if eye is None else eye.topic
             paths = [ros_commands.record(watch, folder, watch_seconds, watch_gb, also)]
         arguments = run.Arguments(
