@@ -437,11 +437,13 @@ def _describe_inputs(arguments: Arguments) -> dict[str, Any]:
         ],
         'fingerprint of flat': _fingerprint(arguments.flat),
         'fingerprint of dark': _fingerprint(arguments.dark),
+        **(dict.fromkeys(_OF_TWO_EYES) if arguments.eye is None else {}),
         'names': {
             'checkpoint': str(arguments.checkpoint),
             'config': str(arguments.config),
             'fingerprint of flat': flat_path,
             'fingerprint of dark': dark_path,
+            'calibration of both cameras': None,
         },
     }
 
