@@ -55,9 +55,7 @@ def summarise(
     unseen = sent['planes_sent'] - accounting.expected
     lost = dataclasses.replace(accounting, lost_in_transport=accounting.lost_in_transport + unseen)
     slower = max(plan.speed / 2, MIN_SPEED)
-    advice = (
-        f'play more slowly (make demo ... SPEED={slower:g})' if plan.speed > MIN_SPEED else ''
-    )
+    advice = f'play more slowly (make demo ... SPEED={slower:g})' if plan.speed > MIN_SPEED else ''
     windows = len(listener.received_s)
     span_s = listener.received_s[-1] - listener.received_s[0] if windows > 1 else 0.0
     latency = np.percentile(listener.latencies_ms, [50, 99]) if windows else [None, None]

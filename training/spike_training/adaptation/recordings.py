@@ -157,7 +157,7 @@ def sensor_size(paths: Sequence[Path], size: str, topic: str = 'spikes') -> Geom
     Raises:
         DataSetError: There is no recording, or nothing tells the size of the first one.
     """
-    first = [file for path in paths for file in find_recordings(path)][0]
+    first = next(file for path in paths for file in find_recordings(path))
     if _is_bag(first):
         return rosbag.sensor_size(first, topic, size)
     width, height = parse_size(size)

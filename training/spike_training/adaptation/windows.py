@@ -161,9 +161,7 @@ def check_sensor(name: str, geometry: Geometry, info: DepthInfo) -> None:
         DataSetError: It is.
     """
     if min(geometry.height, geometry.width) < info.multiple:
-        raise DataSetError(
-            f'{name}: {geometry}, expected {info.multiple} pixels or more per side'
-        )
+        raise DataSetError(f'{name}: {geometry}, expected {info.multiple} pixels or more per side')
 
 
 def windows_of(geometry: Geometry, rate_hz: float, info: DepthInfo) -> Windows:

@@ -33,13 +33,14 @@ _PRODUCTS = ('convolution', 'convolution_backward', 'mm', 'addmm', 'bmm', 'baddb
 class _Float32Products(TorchDispatchMode):
     """Computes products of bfloat16 in float32; what autograd keeps stays bfloat16."""
 
-    def __torch_dispatch__(  # type: ignore[no-untyped-def]
+    def __torch_dispatch__(
         self,
-        func,  # noqa: ANN001
+        func: Any,
         types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        """Call an operator; see torch.utils._python_dispatch."""
         given = args, dict(kwargs or {})
         product = func.overloadpacket.__name__ in _PRODUCTS
         if not product or not any(_is_bfloat16(value) for value in args):
