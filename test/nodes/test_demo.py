@@ -15,6 +15,7 @@ from PIL import Image
 from programs import wait_until
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import Image as ImageMessage
 
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
@@ -339,12 +340,13 @@ def test_a_short_recording_is_told_to_be_repeated(run_here, tmp_path, seconds, s
 def test_a_run_that_a_busy_machine_held_up_is_not_valid(
     processes, tmp_path, spikes, ros_node, spin, behind
 ):
-    stream, cameras = tmp_path / 'a.npz', []
+    stream, heard = tmp_path / 'a.npz', []
     np.savez(stream, packed=packing.pack(spikes), width=64, rate_hz=20_000.0)
-    ros_node.create_subscription(CameraInfo, 'camera_info', cameras.append, QoSProfile(depth=10))
-    arguments = ('--stream', stream, '--seconds', 3, '--out', tmp_path / 'out')
-    started = processes.start('demo', *arguments)
-    spin(lambda: cameras, what='a camera_info of the player')
+    for kind, topic in ((CameraInfo, 'camera_info'), (ImageMessage, 'depth/image')):
+        ros_node.create_subscription(kind, topic, heard.append, QoSProfile(depth=10))
+    arguments = ('--stream', stream, '--seconds', 3 if behind == 'player' else 8)
+    started = processes.start('demo', *arguments, '--out', tmp_path / 'out')
+    spin(lambda: heard, what='a message of player or depth node')
     # As one that gets no time of a processor.
     depth, player = children(started)[:2]
     os.kill(depth if behind == 'depth' else player, signal.SIGSTOP)
