@@ -30,7 +30,7 @@ _PRODUCTS = ('convolution', 'convolution_backward', 'mm', 'addmm', 'bmm', 'baddb
 """Operators that take many times as long in bfloat16 on processors without it."""
 
 
-class _Float32Products(TorchDispatchMode):
+class _Float32Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Computes products of bfloat16 in float32; what autograd keeps stays bfloat16."""
 
     def __torch_dispatch__(
@@ -166,8 +166,8 @@ def saved_bytes(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName
         found.setdefault(value.untyped_storage().data_ptr(), value)
         return value
 
-    # Both passes: autograd keeps the mode of neither.
-    with torch.random.fork_rng(devices=[]), _Float32Products():
+    quick = _Float32Products()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=[]), quick:
         torch.manual_seed(0)
         autocast = torch.autocast('cpu', torch.bfloat16, enabled=precision == 'bf16-mixed')
         with autocast, saved_tensors_hooks(pack, lambda value: value):
