@@ -3,8 +3,9 @@
 """Check what a run of the demo measured.
 
 Usage: ``python scripts/check_demo.py OUT/summary.json``. Exits with 0 if depth came out and no
-plane was dropped, with 3 if planes were dropped and all of them are accounted for, and with 1 if
-anything else is wrong. Prints one line, and the losses of both parties where there are any.
+plane was dropped, with 3 if planes were dropped and all of them are accounted for or the run is
+not valid, and with 1 if anything else is wrong. Prints one line, and the losses of both parties
+where there are any.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ DROPPED = 3
 
 WANTED = (
     'planes_in planes_per_s windows_out windows_per_s latency_ms_p50 latency_ms_p99 '
-    'planes_dropped abs_rel'
+    'planes_dropped abs_rel not_valid'
 )
 
 
@@ -34,6 +35,8 @@ def check(summary: dict[str, Any]) -> tuple[int, str]:
         return 1, 'no depth came out'
     if summary['planes_dropped']:
         return DROPPED, f'{summary["planes_dropped"]} planes dropped'
+    if summary['not_valid']:
+        return DROPPED, f'not valid: {" and ".join(summary["not_valid"])}'
     return 0, '{windows_out} depth images of {planes_in} planes, none dropped'.format(**summary)
 
 

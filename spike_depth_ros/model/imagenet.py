@@ -91,6 +91,35 @@ def load_backbone(
     backbone.load_state_dict(found)
 
 
+def check_weights(source: str | os.PathLike[str], hub_name: str) -> bool:
+    """Look whether weights are there, without reading or downloading them.
+
+    Args:
+        source: As for :func:`read_weights`.
+        hub_name: As there.
+
+    Returns:
+        False if they are to be downloaded.
+
+    Raises:
+        CheckpointError: There is no such file, or nothing may be downloaded.
+    """
+    if source != HUB:
+        _check_file(Path(source))
+        return True
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    files = 'model.safetensors', 'pytorch_model.bin'
+    if any(isinstance(try_to_load_from_cache(hub_name, file), str) for file in files):
+        return True
+    if constants.HF_HUB_OFFLINE:
+        raise CheckpointError(
+            f'the ImageNet weights {hub_name} are not on this machine, and HF_HUB_OFFLINE is set: '
+            'download their model.safetensors elsewhere and give its path'
+        )
+    return False
+
+
 def _from_hub(name: str) -> dict[str, Tensor]:
     package = import_timm(name)
     try:
@@ -103,9 +132,13 @@ def _from_hub(name: str) -> dict[str, Tensor]:
     return weights
 
 
-def _from_file(path: Path) -> dict[str, Tensor]:
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise CheckpointError(f'{path}: no such file; expected ImageNet weights')
+
+
+def _from_file(path: Path) -> dict[str, Tensor]:
+    _check_file(path)
     try:
         if path.suffix == '.safetensors':
             weights: Any = read_safetensors(path)

@@ -113,7 +113,7 @@ def load_imagenet(encoder: LiteEncoder, source: str | os.PathLike[str] = HUB) ->
     Raises:
         CheckpointError: The hub, package or file cannot be read, or the weights do not fit.
     """
-    path = _package_file() if source == PACKAGE else source
+    path = package_file() if source == PACKAGE else source
     found = read_weights(path, HUB_NAME)
     if any(name.startswith('_conv_stem') for name in found):
         found = _to_timm_names(found)
@@ -122,7 +122,12 @@ def load_imagenet(encoder: LiteEncoder, source: str | os.PathLike[str] = HUB) ->
     load_backbone(encoder.backbone, found, path, f'give the weights of timm tf_{TIMM_NAME}')
 
 
-def _package_file() -> Path:
+def package_file() -> Path:
+    """Return the file of weights in the package.
+
+    Raises:
+        CheckpointError: It is not installed.
+    """
     spec = importlib.util.find_spec(PACKAGE_NAME)
     if spec is None or spec.origin is None:
         raise CheckpointError(

@@ -40,7 +40,7 @@ from spike_depth_ros.result_files import replace_results
 from spike_depth_ros.stream.layout import check_bit_order, raw_file_problem
 from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording
 
-_CONSOLE = Console(stderr=False)
+_CONSOLE = Console(stderr=False, markup=False)
 
 SAMPLES = {
     'office': 'a real office, simulated spikes',
@@ -289,19 +289,26 @@ def _plan(options: argparse.Namespace) -> Plan:
             collections.deque(recording.truth.checked(), maxlen=0)
         if not own:
             _CONSOLE.print(_layout_of(options.stream, recording), soft_wrap=True)
+        rate = options.rate or recording.rate_hz
+        if rate is None:
+            raise process.UserError(
+                f'{options.stream}: the plane rate is not in the recording; give it, for example '
+                '--rate 20000 (make demo ... RATE=20000)'
+            )
+        planes = max(1, round(rate * options.speed * options.seconds))
+        if (length := len(recording.planes)) < planes:
+            _CONSOLE.print(
+                f'{options.stream.name}: {length} planes, {length / rate:.3g} s, are repeated '
+                f'for {options.seconds:g} s: what moves jumps back at each end',
+                soft_wrap=True,
+            )
         info = load_info(find_checkpoint(options.checkpoint))
     except (RecordingError, ValueError, OSError) as error:
         raise process.UserError(str(error)) from error
-    rate = options.rate or recording.rate_hz
-    if rate is None:
-        raise process.UserError(
-            f'{options.stream}: the plane rate is not in the recording; give it, for example '
-            '--rate 20000 (make demo ... RATE=20000)'
-        )
     return Plan(
         recording=recording,
         rate_hz=rate,
-        planes=max(1, round(rate * options.speed * options.seconds)),
+        planes=planes,
         info=info,
         name=SAMPLES[options.sample] if own else options.stream.name,
         speed=options.speed,

@@ -38,6 +38,12 @@ MIN_SPEED = 0.1
 LATE_S = 0.1
 """Delay of the player from which the table names it, seconds."""
 
+MOST_LATE_S = 1.0
+"""Delay of the player above which a run is not valid, seconds."""
+
+LEAST_IMAGES_PER_S = 2.0
+"""Depth images a second below which a run is not valid, where the stream has twice as many."""
+
 
 def summarise(
     plan: Plan, listener: DemoListener, sent: dict[str, Any], took_s: float
@@ -48,7 +54,8 @@ def summarise(
     # first) received one were lost before the node's queue.
     unseen = sent['planes_sent'] - accounting.expected
     lost = dataclasses.replace(accounting, lost_in_transport=accounting.lost_in_transport + unseen)
-    advice = 'play more slowly (make demo SPEED=0.5)' if plan.speed > MIN_SPEED else ''
+    slower = max(plan.speed / 2, MIN_SPEED)
+    advice = f'play more slowly (make demo ... SPEED={slower:g})' if plan.speed > MIN_SPEED else ''
     windows = len(listener.received_s)
     span_s = listener.received_s[-1] - listener.received_s[0] if windows > 1 else 0.0
     latency = np.percentile(listener.latencies_ms, [50, 99]) if windows else [None, None]
@@ -59,6 +66,8 @@ def summarise(
         'planes_sent': sent['planes_sent'],
         'planes_in': accounting.received,
         'planes_per_s': sent['planes_per_s'],
+        'not_valid': _not_valid(plan, windows, sent),
+        'remedy': advice or 'leave the machine more free CPU time',
         'windows_out': windows,
         'windows_per_s': (windows - 1) / span_s if span_s else None,
         'latency_ms_p50': None if latency[0] is None else float(latency[0]),
@@ -89,6 +98,28 @@ def summarise(
         },
         'accounting_difference': list(accounting.check()),
     }
+
+
+def _not_valid(plan: Plan, windows: int, sent: dict[str, Any]) -> list[str]:
+    """Return why the figures of a run tell nothing of the depth node; empty if they do.
+
+    Args:
+        plan: Plan of the run.
+        windows: Depth images that came out.
+        sent: Report of the player.
+    """
+    reasons = []
+    if (behind_s := sent['behind_s_max']) > MOST_LATE_S:
+        reasons.append(f'the player was up to {behind_s:.1f} s behind')
+    images_per_s = windows / max(sent['seconds'], plan.planes / plan.rate_hz / plan.speed)
+    # A slow or short stream has fewer windows itself.
+    possible = plan.rate_hz * plan.speed / plan.info.planes
+    if images_per_s < min(LEAST_IMAGES_PER_S, possible / 2):
+        reasons.append(
+            f'{images_per_s:.2g} depth images a second came out, expected '
+            f'{min(LEAST_IMAGES_PER_S, possible / 2):.2g} or more'
+        )
+    return reasons
 
 
 def _of_pair(listener: DemoListener, sent: dict[str, Any]) -> dict[str, Any]:
@@ -356,6 +387,8 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    for reason in summary['not_valid']:
+        console.print(f'NOT VALID: {reason}: {summary["remedy"]}', soft_wrap=True)
     if summary['weights'] == 'random':
         console.print('The weights are random: depth and error are meaningless.')
     if files:

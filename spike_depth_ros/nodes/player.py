@@ -41,9 +41,8 @@ from spike_depth_ros.stream.recording import WaitingPipe
 from spike_depth_ros.stream.vidar import TruncatedError
 
 EVENTS_EVERY_S = 0.5
-WARN_EVERY_S = 5.0
 LATE_S = 0.5
-"""Delay from which the player warns that it cannot keep the rate, seconds."""
+"""Delay from which the player warns, once, that it cannot keep the rate, seconds."""
 
 
 @dataclasses.dataclass
@@ -67,6 +66,7 @@ class SpikePlayer(Node):
         super().__init__('spike_player')
         self.first_stamp_ns = 0
         self.behind_s = 0.0  # at most, behind the clock
+        self._told_behind = False
         self._options = options
         self._geometry, self._cameras = self._source.geometry, self._source.cameras
         self.sent = [Sent() for _ in self._cameras]
@@ -176,10 +176,14 @@ class SpikePlayer(Node):
         while (wait_s := due_s - time.monotonic()) > 0 and rclpy.ok():
             time.sleep(min(wait_s, 0.2))
         self.behind_s = max(self.behind_s, -wait_s)
-        if -wait_s > LATE_S and self._topics.is_due('late', WARN_EVERY_S):
+        if -wait_s > LATE_S and not self._told_behind:
+            self._told_behind = True
+            remedy = f'play more slowly, as by --speed {speed / 2:g}'
+            if self._source.pipe is not None:
+                remedy += ', or a live camera by --speed 0'
             self.get_logger().warning(
                 f'{-wait_s:.1f} s behind: this machine or the source does not reach '
-                f'{self._source.rate_hz * speed:.0f} planes/s'
+                f'{self._source.rate_hz * speed:.0f} planes/s: {remedy}'
             )
 
     def _wait_for_subscriber(self) -> None:

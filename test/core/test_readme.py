@@ -5,6 +5,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -27,3 +28,34 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', page.read_text()):
         if '://' not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_sizes_of_the_first_day_are_those_of_its_planes(tmp_path):
+    """What a short recording takes for each plane and window gives what 5 s of them take."""
+    pytest.importorskip('rosbags')
+    from spike_depth_ros.conversion.command import main as spike_convert
+    from spike_depth_ros.evaluation.command import main as evaluate_bag
+
+    page = (ROOT / 'README.md').read_text()
+    planes, window, seconds = 2560, 128, int(re.search(r'spike_record .*--seconds (\d+)', page)[1])
+    raw, bag, scores = (tmp_path / name for name in ('my.dat', 'my_bag', 'scores'))
+    np.random.default_rng(0).integers(0, 256, (planes, 250, 50), np.uint8).tofile(raw)
+    given = ['--size', '400x250', '--rate', '20000']
+    assert spike_convert([str(raw), *given, '--out', str(bag)]) == 0
+    assert evaluate_bag([str(bag), '--out', str(scores), '--write-bag', 'mcap']) == 0
+    per_plane = size_of(bag) / planes
+    per_window = (size_of(scores / 'bag') - size_of(bag)) / (planes // window)
+    whole = 20_000 * seconds
+    expected = {
+        'spike_record': whole * per_plane,
+        'spike_convert': whole * 250 * 50,
+        'evaluate_bag': whole * per_plane + whole // window * per_window,
+    }
+    for command, size in expected.items():
+        line = rf'^{command} [^#\n]*my_bag[^#\n]*#.*?([\d.]+) GB'
+        (told,) = re.findall(line, page, re.MULTILINE)
+        assert float(told) == pytest.approx(size / 1e9, abs=0.05), command
+
+
+def size_of(folder):
+    return sum(path.stat().st_size for path in folder.iterdir())

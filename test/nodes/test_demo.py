@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
+import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -11,6 +13,9 @@ import other_layouts
 import pytest
 from PIL import Image
 from programs import wait_until
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import Image as ImageMessage
 
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
@@ -62,6 +67,9 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
     assert 0 < summary['latency_ms_p50'] <= summary['latency_ms_p99']
     assert (summary['speed'], summary['losses']) == (1.0, [])
     assert summary['accounting_difference'] == [0, 0]
+    assert summary['not_valid'] == []
+    assert 'NOT VALID' not in output
+    assert 'a.npz: 600 planes, 0.03 s, are repeated for 2 s: what moves jumps back' in output
     assert check_demo.check(summary)[0] == 0
     assert summary['abs_rel'] > summary['abs_rel_median_scaled'] > 0
     assert summary['abs_rel_coverage'] == 1.0
@@ -145,6 +153,7 @@ def test_a_summary_with_losses_asks_for_another_round(capsys, tmp_path):
         'planes_sent': 100,
         'planes_dropped': 40,
         'player_behind_s_max': 0.2,
+        'not_valid': [],
         'losses': [{'planes': 40, 'where': 'lost in the queue', 'remedy': 'play more slowly'}],
         'accounting': {'planes_expected': 100},
         'accounting_difference': [0, 0],
@@ -156,6 +165,11 @@ def test_a_summary_with_losses_asks_for_another_round(capsys, tmp_path):
     printed = capsys.readouterr().out
     assert 'player: 100 planes sent at 1/s, at most 0.20 s late' in printed
     assert 'lost: 40 planes lost in the queue; remedy: play more slowly' in printed
+    behind = summary | {'planes_dropped': 0, 'not_valid': ['the player was up to 2.0 s behind']}
+    assert check_demo.check(behind) == (
+        check_demo.DROPPED,
+        'not valid: the player was up to 2.0 s behind',
+    )
     assert check_demo.check(summary | {'windows_out': 0})[0] == 1
     assert check_demo.check(summary | {'accounting_difference': [40, 0]})[0] == 1
     assert check_demo.check({})[0] == 1
@@ -302,6 +316,57 @@ def test_the_stripes_of_a_recording_are_looked_at_before_it_is_played(
     assert text in output.splitlines()[0]
     assert output.startswith('warning') == (bit_order == 'big')
     assert 'the plane rate is not in the recording' in output.splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'speed', 'repeated'),
+    [(0.005, 1, False), (0.006, 1, True), (8, 1, True), (0.01, 0.5, False), (0.011, 0.5, True)],
+)
+def test_a_short_recording_is_told_to_be_repeated(run_here, tmp_path, seconds, speed, repeated):
+    stream = tmp_path / 'my [red].npz'
+    np.savez(stream, packed=np.zeros((100, 48, 8), np.uint8), width=64, rate_hz=20_000.0)
+    arguments = ('--stream', stream, '--seconds', seconds, '--speed', speed)
+    arguments += ('--out', tmp_path / 'out', '--checkpoint', 'absent.safetensors')
+    status, output = run_here('demo', *arguments)
+    assert status == 1  # the checkpoint is looked for afterwards
+    told = f'my [red].npz: 100 planes, 0.005 s, are repeated for {seconds:g} s: what moves jumps'
+    assert output.count(told) == output.count('repeated for') == repeated
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize(
+    'behind', [pytest.param('player', id='player'), pytest.param('depth', marks=pytest.mark.long)]
+)
+def test_a_run_that_a_busy_machine_held_up_is_not_valid(
+    processes, tmp_path, spikes, ros_node, spin, behind
+):
+    stream, heard = tmp_path / 'a.npz', []
+    np.savez(stream, packed=packing.pack(spikes), width=64, rate_hz=20_000.0)
+    for kind, topic in ((CameraInfo, 'camera_info'), (ImageMessage, 'depth/image')):
+        ros_node.create_subscription(kind, topic, heard.append, QoSProfile(depth=10))
+    arguments = ('--stream', stream, '--seconds', 3 if behind == 'player' else 8)
+    started = processes.start('demo', *arguments, '--out', tmp_path / 'out')
+    spin(lambda: heard, what='a message of player or depth node')
+    # As one that gets no time of a processor.
+    depth, player = children(started)[:2]
+    os.kill(depth if behind == 'depth' else player, signal.SIGSTOP)
+    if behind == 'player':
+        time.sleep(2)
+    else:
+        wait_until(lambda: player not in children(started), 40, lambda: processes.log('demo'))
+        time.sleep(4)  # the demo waits for the rest of the images
+    os.kill(depth if behind == 'depth' else player, signal.SIGCONT)
+    _, output = processes.finish('demo')
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    (reason,) = summary['not_valid']
+    told = {
+        'player': r'the player was up to [12]\.\d s behind',
+        'depth': r'[\d.]+ depth images a second came out, expected 2 or more',
+    }
+    assert re.fullmatch(told[behind], reason)
+    line = f'NOT VALID: {reason}: play more slowly (make demo ... SPEED=0.5)\n'
+    assert output.count(line) == 1
+    assert check_demo.check(summary)[0] in (check_demo.DROPPED, 1)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from spike_depth_ros.stream.recording import open_recording
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.dds, pytest.mark.timed, pytest.mark.long]
+pytestmark = [pytest.mark.dds, pytest.mark.timed, pytest.mark.long, pytest.mark.timeout(330)]
 
 
 def printed_commands():
@@ -47,7 +47,7 @@ def test_a_recording_is_played_seen_recorded_converted_and_evaluated(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=110,
+        timeout=300,  # a busy machine took 117 s
     )
     assert done.returncode == 0, done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {

@@ -187,6 +187,24 @@ def test_a_writer_that_falls_silent_does_not_hold_the_player(processes, spin, he
 
 
 @pytest.mark.timed
+@pytest.mark.parametrize(('speed', 'slower'), [(1, '0.5'), (0.5, '0.25')])
+def test_a_player_that_is_behind_says_so_once_with_its_remedy(
+    processes, spin, heard, pipe, speed, slower
+):
+    player = processes.start('player', pipe, *FROM_PIPE, '--speed', speed)
+    with pipe.open('wb', buffering=0) as writer:
+        for number in range(1, 4):
+            writer.write(PLANES[:40].tobytes())
+            spin(lambda n=number: len(heard.packets) >= n, what='a packet')
+            time.sleep(0.6)
+    spin(lambda: player.poll() is not None, what='the end of the player')
+    told = [line for line in processes.log('player').splitlines() if ' s behind' in line]
+    assert len(told) == 1
+    assert f'does not reach {20_000 * speed:.0f} planes/s: play more slowly, as by' in told[0]
+    assert told[0].endswith(f' --speed {slower}, or a live camera by --speed 0')
+
+
+@pytest.mark.timed
 def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
     processes, spin, heard, pipe, tmp_path
 ):

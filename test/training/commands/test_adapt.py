@@ -37,6 +37,7 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
     load,
     load_with_correction,
 )
+from spike_depth_ros.conversion.command import main as spike_convert  # noqa: E402
 from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
 from spike_depth_ros.result_files import hash_file  # noqa: E402
 from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
@@ -648,8 +649,42 @@ def test_minutes_that_do_not_suffice_are_refused_with_the_least(
         adapt_to(out, moving_wall, checkpoint, short, minutes=3 * least)
     assert interrupted.called
     told = capsys.readouterr().out
-    assert re.search(r'mine: recordings; about 0\.0 min left', told)
+    assert re.search(r'mine: speed of this machine; about 0\.0 min left', told)
+    assert told.count('mine: recordings; about') == 1  # not of what was refused
     assert re.search(r'mine: match of the camera; about [0-9.]+ min left', told)
+
+
+@pytest.mark.parametrize('kind', ['dat', 'bag'])
+def test_minutes_are_refused_before_the_recordings_are_read(
+    kind, checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run, 'least_seconds', LEAST_SECONDS)
+    dark = tmp_path / 'dark.dat'  # which is refused once it is read
+    dark.write_bytes(bytes(2400 * 64 * 12))
+    if kind == 'bag':
+        bag = tmp_path / 'bag'
+        given = ('--size', '96x64', '--rate', '400', '--fx', '80', '--out', str(bag))
+        assert spike_convert([str(dark), *given]) == 0
+        dark = bag
+    given = {'size': '96x64' if kind == 'dat' else '', 'rate_hz': 400.0, 'device': 'cpu'}
+    for minutes, error, words in (
+        (2.0, ConfigError, r'minutes is 2: expected [0-9.]+ or more'),
+        (1e4, DataSetError, r'mean firing rate of 0'),
+    ):
+        with pytest.raises(error, match=words):
+            adapt(tmp_path / 'mine.safetensors', dark, checkpoint, minutes=minutes, **given)
+    with pytest.raises(ConfigError, match=r'minutes is 2: expected [0-9.]+ or more'):
+        adapt(tmp_path / 'mine.safetensors', None, checkpoint, minutes=2.0, watch='/absent')
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith('mine')] == []
+
+
+def test_what_an_adaptation_was_begun_with_is_compared_before_its_recordings_are_read(
+    resume, tmp_path, capsys
+):
+    for changes in ({'minutes': 30.0}, {'topic': '/right/spikes'}):
+        with pytest.raises(ConfigError, match='mine holds an adaptation with another'):
+            resume(**changes)
+    assert 'mine: recordings' not in capsys.readouterr().out
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(moving_wall, checkpoint, tmp_path):

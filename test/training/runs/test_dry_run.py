@@ -12,10 +12,12 @@ import pytest
 import torch
 from rendered_rooms import write_rooms
 from tiny_runs import tiny_run
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
 from trees import write_dat, write_paper_sets, write_vkitti
 
 from spike_depth_ros.checkpoint import save
-from spike_depth_ros.model.registry import build, weights_of
+from spike_depth_ros.model.registry import IMAGENET, build, weights_of
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross.settings import (
     AdaptConfig,
@@ -125,8 +127,20 @@ def test_all_that_is_missing_or_wrong_is_told_at_once(tmp_path, capsys):
         'no window of 32 planes',
     ):
         assert expected in message
-    # The sizes are told all the same.
+    # The sizes are told all the same, after what is missing; memory, which takes longest, last.
     text = capsys.readouterr().out
+    order = [
+        f'problem: data.recordings.kitti: {tmp_path}/kitti is missing, '
+        f'{tmp_path}/depth is missing, {tmp_path}/list.txt is missing\n',
+        f'problem: target.test_recordings.respike: {tmp_path}/nothing/indoor/spike is missing\n',
+        '\nparameters ',
+        '\nsteps ',
+        '\nteacher: measuring memory\n',
+        '\nbicross: measuring memory\n',
+        '\nmemory of each process',
+    ]
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
     assert cells(text, 'bicross', 'cross_domain') == ['mono', '3', 'unknown', '2', 'unknown']
     assert not (tmp_path / 'run').exists()
 
@@ -176,7 +190,10 @@ def test_a_target_tested_where_the_source_trains_is_told(tmp_path):
         pipeline.run(config)
 
 
-def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):
+def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys, monkeypatch):
+    constants = pytest.importorskip('huggingface_hub.constants')
+    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'empty'))
+    monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', False)
     config = tiny_run(
         tmp_path,
         PretrainConfig(
@@ -190,7 +207,31 @@ def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):
     config.data = DataConfig(height=32, width=32)
     with pytest.raises(ConfigError, match=r'1 problem:\n  a: .*vit\.pth: no such file'):
         pipeline.run(config)
-    assert 'b: timm downloads timm/vit_base_r50_s16_384' in capsys.readouterr().out
+    text = capsys.readouterr().out
+    told = 'b: timm downloads timm/vit_base_r50_s16_384'
+    assert text.index(told) < text.index('problem: a: ') < text.index('\nparameters ')
+    # Also with settings by which nothing can be built, and where nothing can be downloaded.
+    config.train.batch_size = 0
+    monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
+    with pytest.raises(ConfigError, match=r'dry run, 3 problems:\n') as caught:
+        pipeline.run(config)
+    _, *problems = str(caught.value).split('\n  ')
+    assert problems[0].startswith('train.batch_size is 0')
+    assert problems[1].startswith(f'a: {tmp_path}/vit.pth: no such file')
+    assert problems[2].startswith('b: the ImageNet weights timm/vit_base_r50_s16_384')
+    assert 'HF_HUB_OFFLINE is set' in problems[2]
+    # Nothing is said of weights that were downloaded before.
+    cache = tmp_path / 'cache'
+    stored = cache / f'models--{IMAGENET["dpt_hybrid"][0].replace("/", "--")}'
+    (stored / 'refs').mkdir(parents=True)
+    (stored / 'refs' / 'main').write_text('0123')
+    (stored / 'snapshots' / '0123').mkdir(parents=True)
+    (stored / 'snapshots' / '0123' / 'model.safetensors').write_bytes(b'')
+    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(cache))
+    capsys.readouterr()
+    with pytest.raises(ConfigError, match=r'dry run, 2 problems:\n'):
+        pipeline.run(config)
+    assert 'b: timm' not in capsys.readouterr().out
 
 
 def test_a_file_to_start_from_is_read_and_compared(tmp_path, capsys):
@@ -277,6 +318,33 @@ class TestMemory:
         assert less.activations < 0.5 * four.activations
         bfloat16 = self.of(tmp_path, batch_size=4, precision='bf16-mixed')
         assert 0.4 * four.activations < bfloat16.activations < 0.9 * four.activations
+
+    def test_no_product_of_bfloat16_is_computed(self, tmp_path):
+        """Processors without bfloat16 take ten times as long for it; the bytes are the same."""
+        config = tiny_run(tmp_path)
+        here = context(config.stages[0].resolve(config), {}, CPU)
+        batch, seen, kept = noise(here, 2, 32, 48), [], {}
+
+        class Spy(TorchDispatchMode):
+            def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                if func.overloadpacket.__name__ in ('convolution', 'convolution_backward', 'mm'):
+                    seen.extend(one.dtype for one in args if isinstance(one, torch.Tensor))
+                return func(*args, **(kwargs or {}))
+
+        with Spy():
+            found = saved_bytes(make_stage(here), batch, 'bf16-mixed')
+        assert {*seen} == {torch.float32}
+        stage = make_stage(here)
+        own = {value.untyped_storage().data_ptr() for value in stage.state_dict().values()}
+
+        def keep(value):
+            kept[value.untyped_storage().data_ptr()] = value
+            return value
+
+        with torch.autocast('cpu', torch.bfloat16), saved_tensors_hooks(keep, lambda one: one):
+            stage(batch, 'train')['loss']
+        whole = {place: one.untyped_storage().nbytes() for place, one in kept.items()}
+        assert found == sum(size for place, size in whole.items() if place not in own)
 
     @pytest.mark.parametrize(
         ('architecture', 'pool'),

@@ -146,6 +146,24 @@ def open_recordings(
     return Opened([own for _, own in read], duration, wrong, padded, rig, paths_right)
 
 
+def sensor_size(paths: Sequence[Path], size: str, topic: str = 'spikes') -> Geometry:
+    """Return the sensor size of recordings, without reading their planes.
+
+    Args:
+        paths: As for :func:`open_recordings`.
+        size: As there.
+        topic: As there.
+
+    Raises:
+        DataSetError: There is no recording, or nothing tells the size of the first one.
+    """
+    first = next(file for path in paths for file in find_recordings(path))
+    if _is_bag(first):
+        return rosbag.sensor_size(first, topic, size)
+    width, height = parse_size(size)
+    return Geometry(height, width)
+
+
 def _right_files(
     found: Mapping[Path, Sequence[Path]], raw: Sequence[Path], eye: SecondEye
 ) -> dict[Path, Path]:

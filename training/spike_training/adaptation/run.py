@@ -47,19 +47,31 @@ from spike_training.adaptation.candidates import (
 from spike_training.adaptation.correction import describe_correction, measure_rates
 from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
 from spike_training.adaptation.findings import Findings, find
-from spike_training.adaptation.matching import LEAST_TRIALS, time_scenes
+from spike_training.adaptation.matching import (
+    LEAST_TRIALS,
+    SimulatedScenes,
+    Windows,
+    time_scenes,
+)
 from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.recordings import (
     Opened,
     fingerprint,
     fingerprint_beside,
     read_clips,
+    sensor_size,
 )
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
-from spike_training.adaptation.schedule import EXPORT_S, TOLERANCE, Schedule
+from spike_training.adaptation.schedule import EXPORT_S, LEAST_S, Schedule
 from spike_training.adaptation.second_eye import SecondEye
 from spike_training.adaptation.stored import mapping, number, read
-from spike_training.adaptation.windows import Recorded, Sizes, open_windows
+from spike_training.adaptation.windows import (
+    Recorded,
+    Sizes,
+    check_sensor,
+    open_windows,
+    windows_of,
+)
 from spike_training.choices import Device
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
@@ -69,12 +81,16 @@ from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.matched_depth import fit_scale
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
+from spike_training.sampling.shifted import Optics
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
 
 SETTINGS = 'settings.json'
 
 BUDGET = 'budget.json'
+
+TIMED = 4
+"""Windows by which the speed of a network is measured."""
 
 
 class Arguments(NamedTuple):
@@ -136,13 +152,24 @@ def run(
     configure_cpu(settings.threads)
     original = find_checkpoint(arguments.checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
-    with schedule.step('recordings'):
-        recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes or Sizes())
-    rates = measure_rates(recorded.opened.clips[0].geometry, flat, dark)
     old.to(fabric.device)
+    sizes = sizes or Sizes()
+    # First all that can be known without reading gigabytes.
+    known = _describe_inputs(arguments)
+    _check_begun(folder, known)
+    geometry = sensor_size(arguments.recordings, arguments.size, arguments.topic)
+    check_sensor(str(arguments.recordings[0]), geometry, info)
     if not (folder / BUDGET).is_file():
-        schedule.check(least_seconds(old, recorded, settings, fabric.device, folder))
-    _init_folder(folder, recorded.opened, arguments, flat, dark)
+        windows = windows_of(geometry, arguments.rate_hz, info)
+        with schedule.step('speed of this machine'):
+            least_s = least_seconds(
+                old, windows, settings, fabric.device, sizes, arguments.eye is not None, folder
+            )
+        schedule.check(least_s)
+    with schedule.step('recordings'):
+        recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes)
+    rates = measure_rates(recorded.opened.clips[0].geometry, flat, dark)
+    _init_folder(folder, recorded.opened, arguments, known, flat, dark)
     settings = dataclasses.replace(settings, out=folder)
     findings = find(old, info, recorded, settings, rates, schedule)
     scaled = _measure_scale(original, info, old, recorded, folder)
@@ -226,24 +253,33 @@ def parse_budget(found: Any) -> float:
 
 
 def least_seconds(
-    old: nn.Module, recorded: Recorded, settings: RunConfig, device: torch.device, folder: Path
+    old: nn.Module,
+    windows: Windows,
+    settings: RunConfig,
+    device: torch.device,
+    sizes: Sizes,
+    two_eyes: bool,
+    folder: Path,
 ) -> float:
     """Estimate, by what is measured on this machine, what match and acceptance test take at least.
 
     Args:
         old: The old network, on its device.
-        recorded: The recordings.
+        windows: Windows of the recordings.
         settings: Settings of the candidates.
         device: Device of the network.
+        sizes: Numbers of windows and scenes.
+        two_eyes: True if the recordings have a right eye.
         folder: Folder of the adaptation; a match that it has takes no time.
 
     Returns:
         Seconds, without any training; no fewer than those of which the end is known, as an export
         may follow, well enough.
     """
-    sizes, styles = recorded.sizes, settings.data.styles
-    scene = time_scenes(styles, recorded.windows)
-    window = recorded.tested[0].to(device)
+    styles = settings.data.styles
+    scene = time_scenes(styles, windows)
+    (batch,) = SimulatedScenes(Optics(), windows, 0).batches(styles, 'train', TIMED, device)
+    window = batch.unlabelled()
     compute_outputs(old, [window])  # memory is prepared
     begin = time.monotonic()
     compute_outputs(old, [window])
@@ -251,12 +287,12 @@ def least_seconds(
     match_s = sizes.match_scenes * (scene.render + LEAST_TRIALS * scene.trial)
     if (folder / 'match.json').is_file():
         match_s = 0.0
-    two_eyes = recorded.pairs is not None  # nothing is corrected then, and the scale is tested
+    # Of two eyes nothing is corrected, and the scale is tested.
     made = len(styles) * sizes.compared + 2 * sizes.scenes + (0 if two_eyes else sizes.corrected)
     tests = len(settings.stages) + 2 + two_eyes
     seen = made + tests * (sizes.scenes + 2 * sizes.tested)
     needed_s = match_s + made * (scene.render + scene.trial) + seen * window_s + EXPORT_S
-    return max(needed_s, EXPORT_S / 2 / TOLERANCE)
+    return max(needed_s, LEAST_S)
 
 
 def _open(
@@ -379,30 +415,20 @@ def _is_before_start(path: Path) -> bool:
     )
 
 
-def _init_folder(
-    folder: Path,
-    opened: Opened,
-    arguments: Arguments,
-    flat: Sequence[SpikeClip],
-    dark: Sequence[SpikeClip],
-) -> None:
-    """Create the folder of an adaptation, or continue one of the same arguments.
+def _describe_inputs(arguments: Arguments) -> dict[str, Any]:
+    """Return the settings of an adaptation that are known before its recordings are read.
 
     Raises:
-        ConfigError: It holds an adaptation of other arguments.
+        DataSetError: A recording is missing.
     """
     flat_path, dark_path = (
         None if one is None else str(one.resolve()) for one in (arguments.flat, arguments.dark)
     )
-    rig = opened.rig
-    settings: dict[str, Any] = {
+    return {
         'recordings': [str(path.resolve()) for path in arguments.recordings],
-        'content of the recordings': _contents(opened.clips),
         'checkpoint': hash_file(find_checkpoint(arguments.checkpoint)),
         'config': hash_file(arguments.config),
         'minutes': arguments.minutes,
-        'flat': _contents(flat),
-        'dark': _contents(dark),
         # Not in folders that were begun by an earlier version.
         'topic': arguments.topic,
         'fingerprint of the recordings': [fingerprint(one) for one in arguments.recordings],
@@ -411,16 +437,58 @@ def _init_folder(
         ],
         'fingerprint of flat': _fingerprint(arguments.flat),
         'fingerprint of dark': _fingerprint(arguments.dark),
-        **_describe_right(arguments.eye, opened),
+        **(dict.fromkeys(_OF_TWO_EYES) if arguments.eye is None else {}),
         'names': {
             'checkpoint': str(arguments.checkpoint),
             'config': str(arguments.config),
             'fingerprint of flat': flat_path,
             'fingerprint of dark': dark_path,
-            'calibration of both cameras': None
-            if rig is None
-            else f'{rig.baseline_m:g} m, {rig.fx_px:g} px',
+            'calibration of both cameras': None,
         },
+    }
+
+
+def _check_begun(folder: Path, settings: dict[str, Any]) -> None:
+    """Refuse to continue an adaptation of other arguments; nothing where none was begun.
+
+    Raises:
+        ConfigError: The folder holds one.
+    """
+    path = folder / SETTINGS
+    if path.is_file():
+        _check_same(folder, read(path, mapping), settings)
+
+
+def _init_folder(
+    folder: Path,
+    opened: Opened,
+    arguments: Arguments,
+    known: dict[str, Any],
+    flat: Sequence[SpikeClip],
+    dark: Sequence[SpikeClip],
+) -> None:
+    """Create the folder of an adaptation, or continue one of the same arguments.
+
+    Args:
+        folder: The folder.
+        opened: The recordings.
+        arguments: Arguments of the command.
+        known: What was known of them before the recordings were read.
+        flat: Recordings of a uniform bright picture.
+        dark: Recordings with the lens covered.
+
+    Raises:
+        ConfigError: It holds an adaptation of other arguments.
+    """
+    rig = opened.rig
+    calibration = None if rig is None else f'{rig.baseline_m:g} m, {rig.fx_px:g} px'
+    settings: dict[str, Any] = {
+        **known,
+        'content of the recordings': _contents(opened.clips),
+        'flat': _contents(flat),
+        'dark': _contents(dark),
+        **_describe_right(arguments.eye, opened),
+        'names': {**known['names'], 'calibration of both cameras': calibration},
     }
     path = folder / SETTINGS
     if path.is_file():

@@ -24,6 +24,9 @@ Only what is improved is exported: the end comes half of it early, or late.
 TOLERANCE = 0.2
 """Largest error of the duration, as a share of it."""
 
+LEAST_S = EXPORT_S / 2 / TOLERANCE
+"""Shortest duration whose error is within the tolerance, seconds."""
+
 Advance = Callable[[], None]
 
 

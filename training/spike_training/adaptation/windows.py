@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.stream.chunk import Geometry
 from spike_training.adaptation.matching import BATCH_SIZE, Windows
 from spike_training.adaptation.pairs import LEAST_MEASURED as LEAST_MEASURED
 from spike_training.adaptation.pairs import PairMatcher, Pairs
@@ -120,11 +121,7 @@ def open_windows(
         DataSetError: The recordings cannot be used.
     """
     opened = open_recordings(recordings, size, rate_hz, topic, eye)
-    geometry = opened.clips[0].geometry
-    if min(geometry.height, geometry.width) < info.multiple:
-        raise DataSetError(
-            f'{opened.clips[0].name}: {geometry}, expected {info.multiple} pixels or more per side'
-        )
+    check_sensor(opened.clips[0].name, opened.clips[0].geometry, info)
     parts: Parts = split_in_time(opened.recordings, info.planes)
     sources = [
         SpikeSource(
@@ -138,9 +135,7 @@ def open_windows(
     if sum(len(one.counts) for one in tested) < 2:
         name = opened.clips[0].name
         raise DataSetError(f'{name}: expected two held-back windows that can be read')
-    windows = Windows(
-        sources[0].height, sources[0].width, info.planes, opened.clips[0].rate_hz, info.bins
-    )
+    windows = windows_of(opened.clips[0].geometry, opened.clips[0].rate_hz, info)
     whole = SpikeSource(
         parts.adaptation, info.planes, bins=1, multiple=1, labels=False, raw_pixels=True
     )
@@ -157,6 +152,25 @@ def open_windows(
     return Recorded(
         opened, sources[0], tested, parts.held_back, windows, whole, known, measured, sizes, pairs
     )
+
+
+def check_sensor(name: str, geometry: Geometry, info: DepthInfo) -> None:
+    """Refuse a sensor that is too small for a network.
+
+    Raises:
+        DataSetError: It is.
+    """
+    if min(geometry.height, geometry.width) < info.multiple:
+        raise DataSetError(f'{name}: {geometry}, expected {info.multiple} pixels or more per side')
+
+
+def windows_of(geometry: Geometry, rate_hz: float, info: DepthInfo) -> Windows:
+    """Return the windows of a sensor as a network sees them: the middle of large ones."""
+    rows, columns = (
+        min(side, largest) // info.multiple * info.multiple
+        for side, largest in zip((geometry.height, geometry.width), LARGEST, strict=True)
+    )
+    return Windows(rows, columns, info.planes, rate_hz, info.bins)
 
 
 def spread_windows(source: SpikeSource, number: int) -> list[Batch]:

@@ -107,7 +107,7 @@ def adapt(
     folder = out.with_suffix('')
     print(f'{folder}: start; about {minutes:g} min left', flush=True)  # torch takes seconds
     with lock_folder(folder):
-        from spike_training.adaptation import ros_commands, run
+        from spike_training.adaptation import ros_commands, run, schedule
 
         if not paths:
             run.prepare(config, checkpoint, out, eye)  # before gigabytes are recorded
@@ -115,6 +115,8 @@ def adapt(
                 raise ConfigError(
                     f'{folder} holds an adaptation to other recordings: choose another --out'
                 )
+            if not (folder / run.BUDGET).exists():
+                schedule.Schedule(folder, minutes).check(schedule.LEAST_S)
             also = '' if eye is None else eye.topic
             paths = [ros_commands.record(watch, folder, watch_seconds, watch_gb, also)]
         arguments = run.Arguments(

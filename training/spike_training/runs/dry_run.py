@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
-from spike_depth_ros.model.imagenet import HUB
+from spike_depth_ros.model.imagenet import HUB, check_weights, import_timm
+from spike_depth_ros.model.lite_encoder import PACKAGE, package_file
 from spike_depth_ros.model.registry import IMAGENET, weights_of
 from spike_training.choices import Split
+from spike_training.cpu import configure_cpu
 from spike_training.datasets.readers import missing_paths
 from spike_training.engine.optim import build_optimizers
 from spike_training.engine.stage import Context, Stage, load_any
@@ -51,20 +53,64 @@ MIB = 2**20
 
 
 def dry_run(config: RunConfig) -> None:
-    """Build a run on the CPU and print its sizes, steps and memory.
+    """Build a run on the CPU and print all that is missing, then its sizes, steps and memory.
 
     Raises:
         ConfigError: Settings are invalid or inputs are missing; the message lists all problems.
     """
-    show = Console(width=110, highlight=False)
+    show = Console(width=110, highlight=False, markup=False)
     problems = problems_of(config)
     missing = _show_data(config, show)
-    if not problems:
-        missing += _Stages(config, not missing).show(show)
-    if found := problems + missing:
+    without_weights, unbuilt = _missing_weights(config, show)
+    found = [*problems, *missing, *without_weights.values(), *unbuilt]
+    for problem in found:
+        show.print(f'problem: {_brief(problem)}', soft_wrap=True)
+    if not problems and not unbuilt:
+        configure_cpu(config.threads)
+        found += _Stages(config, not missing, without_weights.keys()).show(show)
+    if found:
         number = '1 problem' if len(found) == 1 else f'{len(found)} problems'
         raise ConfigError('\n  '.join([f'dry run, {number}:', *found]))
     show.print('dry run: nothing is missing. Nothing was trained or written.')
+
+
+def _brief(problem: str) -> str:
+    """Return what is missing, without what was expected in its place."""
+    first, *rest = problem.splitlines()
+    others = [line.strip() for line in rest if line.endswith(' is missing')]
+    return ', '.join([first.removesuffix('; expected'), *others])
+
+
+def _missing_weights(config: RunConfig, show: Console) -> tuple[dict[str, str], list[str]]:
+    """Print which ImageNet weights are to be downloaded, before anything is built.
+
+    Returns:
+        Problems with weights, by the stage's name; and packages that no network is built without.
+    """
+    found, packages = {}, []
+    for stage in config.stages:
+        architecture = stage.resolve(config).model.architecture
+        if architecture not in IMAGENET:
+            continue
+        try:
+            import_timm(architecture)
+        except CheckpointError as error:
+            packages.append(f'{stage.name}: {error}')
+            continue
+        if stage.init_from != 'imagenet':
+            continue
+        name = IMAGENET[architecture][0]
+        try:
+            source = package_file() if stage.imagenet == PACKAGE else stage.imagenet
+            if not check_weights(source, name):
+                show.print(
+                    f'{stage.name}: timm downloads {name} at the start, once: it is not on this '
+                    'machine; without a network, give a file of weights: imagenet: PATH',
+                    soft_wrap=True,
+                )
+        except CheckpointError as error:
+            found[stage.name] = f'{stage.name}: {error}'
+    return found, packages
 
 
 def _show_data(config: RunConfig, show: Console) -> list[str]:
@@ -157,10 +203,14 @@ class _Stages:
     Args:
         config: Config of the run.
         has_data: True if all recordings are present.
+        without_weights: Names of the stages whose initial weights are missing.
     """
 
-    def __init__(self, config: RunConfig, has_data: bool) -> None:
+    def __init__(
+        self, config: RunConfig, has_data: bool, without_weights: Collection[str]
+    ) -> None:
         self._config, self._has_data = config, has_data
+        self._without_weights = without_weights
         self._trained: dict[str, tuple[CheckpointInfo, Tensors]] = {}
         self._groups = _table(
             'parameters', 'stage', 'optimiser', 'parameters', 'tensors', 'learning rate', 'decay'
@@ -181,15 +231,23 @@ class _Stages:
     def show(self, show: Console) -> list[str]:
         """Print tables of all stages; return the problems."""
         problems: list[str] = []
+        stages = []
         for stage in self._config.stages:
             here = self._context(stage)
-            built, missing = _build(here, show)
+            built, missing = _build(here, stage.name in self._without_weights)
             problems += missing
             self._count(here, built)
+            stages.append((here, built))
             if self._has_data:
                 problems += _first_samples(here, show)
-        for table in (self._groups, self._steps, self._memory):
+        for problem in problems:
+            show.print(f'problem: {_brief(problem)}', soft_wrap=True)
+        for table in (self._groups, self._steps):
             show.print(table)
+        # Last, as it takes longer than all else.
+        while stages:
+            self._measure(*stages.pop(0), show)
+        show.print(self._memory)
         return problems
 
     def _context(self, stage: StageConfig) -> Context:
@@ -230,6 +288,11 @@ class _Stages:
                     f'{group["weight_decay"]:g}',
                 )
         self._steps.add_row(stage.name, stage.kind, stage.init_from, *self._counted(here.config))
+
+    def _measure(self, here: Context, built: Stage[Any], show: Console) -> None:
+        """Add the memory of a stage to its table."""
+        stage = here.config.stage
+        show.print(f'{stage.name}: measuring memory')
         found = estimate_memory(here, built)
         values = [*dataclasses.astuple(found), found.whole]
         self._memory.add_row(stage.name, *(f'{value / MIB:,.0f}' for value in values))
@@ -248,17 +311,14 @@ class _Stages:
         return [f'{stage.epochs:g}', samples, str(images), str(counted.steps)]
 
 
-def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
+def _build(here: Context, without_weights: bool) -> tuple[Stage[Any], list[str]]:
     """Build a stage; with random weights if its initial weights are missing.
 
     Returns:
-        The stage, and the problems.
+        The stage, and problems that are not known without it.
     """
     stage, problems = here.config.stage, []
-    if stage.init_from == 'imagenet' and stage.imagenet == HUB:
-        name = IMAGENET[here.info.architecture][0]
-        show.print(f'{stage.name}: timm downloads {name} at the start, once')
-    else:
+    if not without_weights and (stage.init_from, stage.imagenet) != ('imagenet', HUB):
         try:
             return make_stage(here), []
         except (CheckpointError, ConfigError) as error:

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from spike_depth_ros.checkpoint import FACTORS, SpikeInfo
 from spike_training.engine.activation_checkpointing import checkpoint_activations
@@ -21,6 +24,35 @@ from spike_training.sampling.sample import Batch, Pair, Unlabelled, View
 SMALL = 64
 """Largest rows and columns of the images on which activations are measured, unless the network
 requires larger ones."""
+
+
+_PRODUCTS = ('convolution', 'convolution_backward', 'mm', 'addmm', 'bmm', 'baddbmm')
+"""Operators that take many times as long in bfloat16 on processors without it."""
+
+
+class _Float32Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Computes products of bfloat16 in float32; what autograd keeps stays bfloat16."""
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call an operator; see torch.utils._python_dispatch."""
+        given = args, dict(kwargs or {})
+        product = func.overloadpacket.__name__ in _PRODUCTS
+        if not product or not any(_is_bfloat16(value) for value in args):
+            return func(*given[0], **given[1])
+        wide, options = tree_map_only(
+            Tensor, lambda value: value.float() if _is_bfloat16(value) else value, given
+        )
+        return tree_map_only(Tensor, Tensor.bfloat16, func(*wide, **options))
+
+
+def _is_bfloat16(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype == torch.bfloat16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,16 +166,17 @@ def saved_bytes(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName
         found.setdefault(value.untyped_storage().data_ptr(), value)
         return value
 
-    with torch.random.fork_rng(devices=[]):
+    quick = _Float32Products()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=[]), quick:
         torch.manual_seed(0)
         autocast = torch.autocast('cpu', torch.bfloat16, enabled=precision == 'bf16-mixed')
         with autocast, saved_tensors_hooks(pack, lambda value: value):
             loss = stage(batch, 'train')['loss']
-    size = sum(
-        value.untyped_storage().nbytes() for place, value in found.items() if place not in own
-    )
-    found.clear()
-    loss.backward()
+        size = sum(
+            value.untyped_storage().nbytes() for place, value in found.items() if place not in own
+        )
+        found.clear()
+        loss.backward()
     for parameter in stage.parameters():
         parameter.grad = None
     return size

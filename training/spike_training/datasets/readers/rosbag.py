@@ -134,6 +134,22 @@ def read_pairs(root: Path, spikes: str, right: str, rig: StereoRig) -> list[Spik
     return _read(root, _Names(spikes, right=right), size, 0.0, rig)
 
 
+def sensor_size(root: Path, spikes: str, size: str = '') -> Geometry:
+    """Return the size of the sensor of a bag, without reading its packets.
+
+    Args:
+        root: As for :func:`read`.
+        spikes: As there.
+        size: As there.
+
+    Raises:
+        DataSetError: There is no such bag or stream, or nothing tells the size.
+    """
+    with _opened(_checked_bag(root)) as reader:
+        topics = _streams(reader, root, spikes)
+        return _calibration(reader, _topics(reader, 'camera_info', CAMERA_INFO, topics), size)[0]
+
+
 class _Names(NamedTuple):
     """Topics of a bag, as in :func:`read`."""
 
@@ -148,10 +164,7 @@ def _read(
     root: Path, names: _Names, size: str, fx: float, given: StereoRig | None
 ) -> list[SpikeClip]:
     """Read the recordings of a bag, with the rig that is given, or that of the bag."""
-    bag = root / 'metadata.yaml' if root.is_dir() else root
-    if not bag.is_file():
-        raise files.missing(bag, TREE)
-    with _opened(root) as reader:
+    with _opened(_checked_bag(root)) as reader:
         left = _eye(reader, root, names.spikes, names.camera_info, size)
         other = None
         if names.right:
@@ -187,6 +200,14 @@ def _read(
     if other is not None:
         pairs.check_alignment(clips)
     return clips
+
+
+def _checked_bag(root: Path) -> Path:
+    """Return the folder or file of a bag; refuse what is none."""
+    bag = root / 'metadata.yaml' if root.is_dir() else root
+    if not bag.is_file():
+        raise files.missing(bag, TREE)
+    return root
 
 
 def _eye(reader: AnyReader, root: Path, spikes: str, camera_info: str, size: str) -> _Eye:
