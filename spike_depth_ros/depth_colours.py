@@ -89,10 +89,12 @@ class DepthColours:
     Attributes:
         near_m: Depth of the brightest colour, metres; 0: by the depth of the newest windows.
         far_m: Depth of the darkest colour, metres, above ``near_m``; 0: likewise.
+        newest_m: Both of the newest depth image; None: before the first.
     """
 
     def __init__(self, near_m: float = 0.0, far_m: float = 0.0) -> None:
         self.near_m, self.far_m = near_m, far_m
+        self.newest_m: tuple[float, float] | None = None
         self._range: npt.NDArray[np.float64] | None = None
 
     def paint(self, depth: npt.NDArray[np.float32]) -> Rgb:
@@ -105,6 +107,10 @@ class DepthColours:
 
     def limits(self, depth: npt.NDArray[np.float32]) -> tuple[float, float]:
         """Return the depths of the brightest and the darkest colour of the next depth image."""
+        self.newest_m = self._limits(depth)
+        return self.newest_m
+
+    def _limits(self, depth: npt.NDArray[np.float32]) -> tuple[float, float]:
         if not (self.near_m and self.far_m):
             some = depth[::_EVERY, ::_EVERY]
             some = some[np.isfinite(some) & (some > 0)]
