@@ -149,7 +149,12 @@ def spike_panel(mono8: npt.NDArray[np.uint8]) -> Rgb:
     _check_image(mono8)
     if mono8.dtype != np.uint8:
         raise ValueError(f'grey image is {mono8.dtype}, expected uint8 from 0 to 255')
-    return _enlarge(np.repeat(mono8[:, :, None], 3, axis=2))
+    return colour_panel(np.repeat(mono8[:, :, None], 3, axis=2))
+
+
+def colour_panel(image: Rgb) -> Rgb:
+    """Return a panel of an RGB image ``[height, width, 3]`` uint8, without a colour bar."""
+    return _enlarge(image)
 
 
 def depth_ticks(vmin: float, vmax: float) -> list[float]:
