@@ -30,6 +30,9 @@ UNCERTAINTY, SPIKES, NOTES = 'uncertainty', 'spikes', 'notes'
 BAR_ROWS = 250
 """Rows of the colour bar, which is drawn as high as the depth image."""
 
+BAR_CHANGE = 0.01
+"""Change of an end of the colours, by its share, from which on the bar is drawn anew."""
+
 MOST_POINTS = 50_000
 """Most points of a frame; larger images have those of every second row and column, and so on."""
 
@@ -52,6 +55,7 @@ class RerunLog:
         self.stream = rr.RecordingStream(APPLICATION)
         self.frames = 0
         self._notes: tuple[str, ...] = ()
+        self._bar: tuple[float, ...] | None = None
         self._depths, self._uncertainties = DepthColours(), DepthColours()
 
     def start(self) -> None:
@@ -110,8 +114,7 @@ class RerunLog:
 
     def _add_depth(self, depth: FloatImage) -> None:
         """Add the colours of depth over its metres, and beside them the colour bar."""
-        height, width = depth.shape
-        near, far = limits = self._depths.limits(depth)
+        near, far = self._depths.limits(depth)
         # Below the colours, for the pointer: Rerun has no logarithmic scale.
         self.stream.log(
             METRES,
@@ -122,21 +125,24 @@ class RerunLog:
                 depth_range=(far, near),  # near is bright
             ),
         )
-        self.stream.log(COLOURS, rr.Image(colour_depth(depth, *limits), opacity=1.0))
-        self.stream.log(
-            BAR,
-            rr.Transform3D(translation=(1.02 * width, 0, 0), scale=height / BAR_ROWS),
-            rr.Image(depth_bar(BAR_ROWS, *limits), opacity=1.0),
-        )
+        self.stream.log(COLOURS, rr.Image(colour_depth(depth, near, far), opacity=1.0))
+        bar = (*depth.shape, near, far)
+        if self._bar is None or not np.allclose(bar, self._bar, rtol=BAR_CHANGE, atol=0):
+            self._bar = bar
+            height, width = depth.shape
+            self.stream.log(
+                BAR,
+                rr.Transform3D(translation=(1.02 * width, 0, 0), scale=height / BAR_ROWS),
+                rr.Image(depth_bar(BAR_ROWS, near, far), opacity=1.0),
+            )
 
     def _add_points(self, frame: ViewFrame) -> None:
         """Add the camera, and the points of finite depth in the grey of the spikes' picture."""
         height, width = frame.depth.shape
-        matrix = np.array(frame.matrix).reshape(3, 3)
-        if matrix[0, 0] <= 0:  # not calibrated
-            matrix = np.array(
-                [[width, 0, (width - 1) / 2], [0, width, (height - 1) / 2], [0, 0, 1]]
-            )
+        matrix = np.array(frame.matrix, np.float32).reshape(3, 3)
+        if not (matrix[0, 0] > 0 and matrix[1, 1] > 0):  # not calibrated
+            centre = (width - 1) / 2, (height - 1) / 2
+            matrix = np.float32([[width, 0, centre[0]], [0, width, centre[1]], [0, 0, 1]])
         self.stream.log(
             CAMERA,
             rr.Pinhole(
@@ -145,19 +151,25 @@ class RerunLog:
         )
         step = math.ceil(math.sqrt(frame.depth.size / MOST_POINTS))
         seen = frame.depth[::step, ::step]
-        rows, columns = np.nonzero(np.isfinite(seen))
-        z = seen[rows, columns]
-        rows, columns = step * rows, step * columns
-        x, y = (columns - matrix[0, 2]) / matrix[0, 0], (rows - matrix[1, 2]) / matrix[1, 1]
-        grey = np.full(z.shape, NO_PICTURE, np.uint8)
+        known = np.isfinite(seen)
+        z = seen[known]
+        rows, columns = np.arange(0, height, step), np.arange(0, width, step)
+        x = (columns.astype(np.float32) - matrix[0, 2]) / matrix[0, 0]
+        y = (rows.astype(np.float32) - matrix[1, 2]) / matrix[1, 1]
+        points = np.empty((z.size, 3), np.float32)
+        points[:, 0] = np.broadcast_to(x, seen.shape)[known] * z
+        points[:, 1] = np.broadcast_to(y[:, None], seen.shape)[known] * z
+        points[:, 2] = z
+        grey = np.full(z.size, NO_PICTURE, np.uint32)
         if frame.picture is not None:
             high, wide = frame.picture.shape
-            grey = frame.picture[rows * high // height, columns * wide // width]
+            places = np.ix_(rows * high // height, columns * wide // width)
+            grey = frame.picture[places][known].astype(np.uint32)
         self.stream.log(
             POINTS,
             rr.Points3D(
-                np.stack([x * z, y * z, z], axis=1),
-                colors=np.repeat(grey[:, None], 3, axis=1),
+                points,
+                colors=grey * 0x01010100 + 0xFF,  # RGBA
                 radii=0.7 * step / matrix[0, 0] * z,  # neighbours overlap
                 point_shading=rr.components.PointShading.Flat,
             ),

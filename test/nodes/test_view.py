@@ -400,7 +400,7 @@ class TestReal:
     def test_depth_is_near_bright_beside_a_bar_and_points_are_grey_as_the_spikes(self, tmp_path):
         look = tmp_path / 'look.rrd'
         view(OFFICE, '--every', 300, '--save', look)
-        _, frame, _ = (one for _, one in sorted(read_back(look, tmp_path).items()))
+        frame, *_ = (one for _, one in sorted(read_back(look, tmp_path).items()))
         depth = frame['metres'].reshape(250, 400)
         colours = frame['/depth/colours'].reshape(250, 400, 3)
         order = {tuple(colour): place for place, colour in enumerate(DEPTH_COLOURS.tolist())}
