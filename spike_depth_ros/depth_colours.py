@@ -38,7 +38,8 @@ NARROWEST = 1.5
 """Smallest ratio of the ends of such a range: noise on a wall is not shown in all colours."""
 
 SMOOTHING = 0.1
-"""Weight of the newest window in such a range, so that colours do not flicker."""
+"""Weight of the newest window in such a range, so that colours do not flicker; for who sees few
+windows of a stream, a larger one."""
 
 _EVERY = 4  # rows and columns whose percentiles are taken
 
@@ -92,8 +93,11 @@ class DepthColours:
         newest_m: Both of the newest depth image; None: before the first.
     """
 
-    def __init__(self, near_m: float = 0.0, far_m: float = 0.0) -> None:
+    def __init__(
+        self, near_m: float = 0.0, far_m: float = 0.0, smoothing: float = SMOOTHING
+    ) -> None:
         self.near_m, self.far_m = near_m, far_m
+        self._smoothing = smoothing
         self.newest_m: tuple[float, float] | None = None
         self._range: npt.NDArray[np.float64] | None = None
 
@@ -117,7 +121,7 @@ class DepthColours:
             if some.size:
                 newest = np.log(np.percentile(some, PERCENTILES))
                 self._range = newest if self._range is None else self._range
-                self._range = self._range + SMOOTHING * (newest - self._range)
+                self._range = self._range + self._smoothing * (newest - self._range)
         near, far = np.exp(self._range) if self._range is not None else (1.0, NARROWEST)
         near, far = self.near_m or float(near), self.far_m or float(far)
         if self.near_m and self.far_m:

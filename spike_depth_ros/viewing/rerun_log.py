@@ -27,6 +27,9 @@ DEPTH, METRES, COLOURS, BAR = 'depth', 'depth/metres', 'depth/colours', 'depth/b
 CAMERA, POINTS = 'camera', 'points'
 UNCERTAINTY, SPIKES, NOTES = 'uncertainty', 'spikes', 'notes'
 
+SMOOTHING = 0.5
+"""Weight of the newest frame in the ends of colours: a view sees a few frames a second."""
+
 BAR_ROWS = 250
 """Rows of the colour bar, which is drawn as high as the depth image."""
 
@@ -56,7 +59,8 @@ class RerunLog:
         self.frames = 0
         self._notes: tuple[str, ...] = ()
         self._bar: tuple[float, ...] | None = None
-        self._depths, self._uncertainties = DepthColours(), DepthColours()
+        self._depths = DepthColours(smoothing=SMOOTHING)
+        self._uncertainties = DepthColours(smoothing=SMOOTHING)
 
     def start(self) -> None:
         """Send the layout, after the stream was connected."""
@@ -210,7 +214,7 @@ def _layout() -> rrb.Blueprint:
                     rrb.Tabs(*plots),
                     rrb.TextLogView(origin=NOTES, name='notes', columns=columns),
                 ),
-                row_shares=[4, 1],
+                row_shares=[7, 2],
             ),
         ),
         collapse_panels=True,
