@@ -4,9 +4,9 @@
 
     PYTHONPATH=training python -m benchmarks.enlarged_points --out docs/images/enlarged.png
 
-from the repository's root; needs torch. Above, a part of the map; below, its points seen from
-above, the camera at the bottom, brighter where more points lie above each other: bilinear
-enlargement, the shipped network, and true depth.
+from the repository's root; needs torch. Above, a part of the map, with the bar of its colours;
+below, its points seen from above, the camera at the bottom, brighter where more points lie above
+each other: bilinear enlargement, the shipped network, and true depth.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from spike_depth_ros.depth_colours import DepthColours, colour_depth
+from spike_depth_ros.pictures import BAR_WIDTH, depth_bar, save_png
 from spike_depth_ros.upsampling import Upsampler
 from spike_training.evaluation.small_maps import grey_levels, metres, shrink
 from spike_training.sampling.procedural import ProceduralSource
@@ -48,7 +50,7 @@ def from_above(depth: Map, fx: float, far_m: float) -> Picture:
 
 
 def draw(style: str, index: int) -> Picture:
-    """Draw a test scene of a style, ``[rows, columns, 3]`` BGR."""
+    """Draw a test scene of a style, ``[rows, columns, 3]`` RGB."""
     source = ProceduralSource((style,), 0, HEIGHT, WIDTH, (32,), split='test', with_spikes=False)
     batch = source.batch(index, 1)
     levels, nearest = grey_levels(batch.depth)
@@ -61,11 +63,10 @@ def draw(style: str, index: int) -> Picture:
         'upsample_lite': Upsampler.from_checkpoint().upsample(small, FACTOR),
         'true depth': true,
     }
+    part = slice(300, 300 + PART_ROWS), slice(480, 480 + SIDE)
+    limits = DepthColours().limits(true[part])
     columns = []
     for title, depth in maps.items():
-        part = depth[300 : 300 + PART_ROWS, 480 : 480 + SIDE]
-        near = np.where(np.isfinite(part) & (part > 0), 0.12 * far_m / np.maximum(part, 1e-3), 0)
-        shades = (255 * np.clip(near, 0, 1)).astype(np.uint8)
         head = np.zeros((TITLE_ROWS, SIDE, 3), np.uint8)
         white = (255, 255, 255)
         cv2.putText(head, title, (6, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, white, 1, cv2.LINE_AA)
@@ -73,11 +74,13 @@ def draw(style: str, index: int) -> Picture:
         columns.append(
             np.vstack([
                 head,
-                cv2.applyColorMap(shades, cv2.COLORMAP_TURBO),
+                colour_depth(depth[part], *limits),
                 cv2.cvtColor(points, cv2.COLOR_GRAY2BGR),
             ])
         )  # fmt: skip
-    return np.hstack(columns)
+    bar = np.zeros((len(columns[0]), BAR_WIDTH, 3), np.uint8)
+    bar[TITLE_ROWS : TITLE_ROWS + PART_ROWS] = depth_bar(PART_ROWS, *limits)
+    return np.hstack([*columns, bar])
 
 
 def main(args: list[str] | None = None) -> int:
@@ -89,8 +92,7 @@ def main(args: list[str] | None = None) -> int:
     if options.out.suffix != '.png':
         parser.error(f'--out {options.out}: expected a .png file')
     torch.set_num_threads(1)
-    if not cv2.imwrite(str(options.out), draw(options.style, options.scene)):
-        parser.error(f'--out {options.out}: it cannot be written')
+    save_png(draw(options.style, options.scene), options.out)
     return 0
 
 

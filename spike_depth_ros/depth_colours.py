@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Colours of depth, on a logarithmic scale: near bright, far dark.
 
+:func:`colour_depth` makes the colours of every picture, page, topic and view of this package.
 Colours of special values (none of them occurs in a colour map of this package):
 
 ========= ======= =================================================
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +38,8 @@ NARROWEST = 1.5
 """Smallest ratio of the ends of such a range: noise on a wall is not shown in all colours."""
 
 SMOOTHING = 0.1
-"""Weight of the newest window in such a range, so that colours do not flicker."""
+"""Weight of the newest window in such a range, so that colours do not flicker; for who sees few
+windows of a stream, a larger one."""
 
 _EVERY = 4  # rows and columns whose percentiles are taken
 
@@ -52,16 +55,50 @@ DEPTH_COLOURS: Rgb = np.load(Path(__file__).parent / 'assets' / 'magma.npy')[::-
 """Colours from the nearest to the farthest depth, ``[256, 3]``: ``COLORMAP_MAGMA`` of OpenCV."""
 
 
+def colour_depth(depth: npt.NDArray[np.floating[Any]], near_m: float, far_m: float) -> Rgb:
+    """Return the colours of depth.
+
+    Args:
+        depth: Metres, of any shape, with -Inf, +Inf and NaN; what is finite and not positive is no
+            value, as NaN.
+        near_m: Depth of the brightest colour, metres, above 0; nearer pixels have it, too.
+        far_m: Depth of the darkest colour, metres, above ``near_m``; farther ones likewise.
+
+    Returns:
+        Shape of ``depth``, and 3.
+    """
+    depth = depth.astype(np.result_type(depth.dtype, np.float32), copy=False)
+    known = np.isfinite(depth) & (depth > 0)
+    near = depth.dtype.type(near_m)
+    place = np.log(np.where(known, depth, near) / near) * (255 / math.log(far_m / near_m))
+    image: Rgb = np.take(DEPTH_COLOURS, np.rint(place.clip(0, 255)).astype(np.uint8), axis=0)
+    if not known.all():
+        image[~known] = MISSING
+        paint_infinite(image, depth)
+    return image
+
+
+def paint_infinite(image: Rgb, values: npt.NDArray[np.floating[Any]]) -> None:
+    """Paint infinite values over the colours of an image, of the same shape and 3."""
+    image[values == np.inf] = BEYOND
+    image[values == -np.inf] = TOO_NEAR
+
+
 class DepthColours:
     """Colours of the depth images of a stream.
 
     Attributes:
         near_m: Depth of the brightest colour, metres; 0: by the depth of the newest windows.
         far_m: Depth of the darkest colour, metres, above ``near_m``; 0: likewise.
+        newest_m: Both of the newest depth image; None: before the first.
     """
 
-    def __init__(self, near_m: float = 0.0, far_m: float = 0.0) -> None:
+    def __init__(
+        self, near_m: float = 0.0, far_m: float = 0.0, smoothing: float = SMOOTHING
+    ) -> None:
         self.near_m, self.far_m = near_m, far_m
+        self._smoothing = smoothing
+        self.newest_m: tuple[float, float] | None = None
         self._range: npt.NDArray[np.float64] | None = None
 
     def paint(self, depth: npt.NDArray[np.float32]) -> Rgb:
@@ -70,27 +107,21 @@ class DepthColours:
         Args:
             depth: Metres, ``[height, width]``, with -Inf, +Inf and NaN.
         """
-        near, far = self.limits(depth)
-        finite = np.isfinite(depth)
-        with np.errstate(divide='ignore', invalid='ignore'):
-            place = np.log(depth / np.float32(near)) * np.float32(255 / math.log(far / near))
-        index = np.rint(np.clip(np.where(finite, place, 0), 0, 255)).astype(np.uint8)
-        image: Rgb = np.take(DEPTH_COLOURS, index, axis=0)
-        if not finite.all():
-            image[np.isnan(depth)] = MISSING
-            image[depth == np.inf] = BEYOND
-            image[depth == -np.inf] = TOO_NEAR
-        return image
+        return colour_depth(depth, *self.limits(depth))
 
     def limits(self, depth: npt.NDArray[np.float32]) -> tuple[float, float]:
         """Return the depths of the brightest and the darkest colour of the next depth image."""
+        self.newest_m = self._limits(depth)
+        return self.newest_m
+
+    def _limits(self, depth: npt.NDArray[np.float32]) -> tuple[float, float]:
         if not (self.near_m and self.far_m):
             some = depth[::_EVERY, ::_EVERY]
             some = some[np.isfinite(some) & (some > 0)]
             if some.size:
                 newest = np.log(np.percentile(some, PERCENTILES))
                 self._range = newest if self._range is None else self._range
-                self._range = self._range + SMOOTHING * (newest - self._range)
+                self._range = self._range + self._smoothing * (newest - self._range)
         near, far = np.exp(self._range) if self._range is not None else (1.0, NARROWEST)
         near, far = self.near_m or float(near), self.far_m or float(far)
         if self.near_m and self.far_m:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,7 +28,9 @@ from spike_depth_ros.depth_colours import (
     TOO_NEAR,
     Colour,
     Rgb,
+    colour_depth,
     colour_map,
+    paint_infinite,
 )
 from spike_depth_ros.result_files import write_atomically
 
@@ -66,17 +68,33 @@ def depth_panel(depth: FloatArray, vmin: float, vmax: float, unit: str = 'm') ->
     Raises:
         ValueError: Not a two-dimensional image with pixels, or not ``0 < vmin < vmax < infinity``.
     """
-    if not 0 < vmin < vmax < math.inf:
-        raise ValueError(f'depth range {vmin:g} to {vmax:g} m: expected 0 < vmin < vmax')
+    _check_image(depth)
+    _check_range(vmin, vmax)
+    image = _enlarge(colour_depth(depth, vmin, vmax))
+    return np.concatenate([image, depth_bar(len(image), vmin, vmax, unit)], axis=1)
 
-    def place(value: FloatArray) -> FloatArray:
-        with np.errstate(divide='ignore', invalid='ignore'):
-            metres: FloatArray = np.log(value / vmin) / np.log(vmax / vmin)
-        return metres
 
-    shown = np.where(np.isfinite(depth) & (depth <= 0), np.nan, depth)
-    ticks = [(tick, f'{tick:.3g}') for tick in depth_ticks(vmin, vmax)]
-    return _value_panel(shown, place, ticks, unit, DEPTH_COLOURS)
+def depth_bar(height: int, vmin: float, vmax: float, unit: str = 'm') -> Rgb:
+    """Draw the colours of depth with ticks in metres, near at the bottom.
+
+    Args:
+        height: Rows.
+        vmin: Depth of the brightest colour, metres, above 0.
+        vmax: Depth of the darkest colour, metres.
+        unit: Unit above the ticks; empty for depth that has none.
+
+    Returns:
+        Colour bar, ``[height, BAR_WIDTH, 3]``.
+
+    Raises:
+        ValueError: Not ``0 < vmin < vmax < infinity``.
+    """
+    _check_range(vmin, vmax)
+    marks = [
+        (math.log(tick / vmin) / math.log(vmax / vmin), f'{tick:.3g}')
+        for tick in depth_ticks(vmin, vmax)
+    ]
+    return _bar(height, marks, unit, DEPTH_COLOURS)
 
 
 def uncertainty_panel(uncertainty: FloatArray, vmax: float, unit: str = 'm') -> Rgb:
@@ -131,7 +149,12 @@ def spike_panel(mono8: npt.NDArray[np.uint8]) -> Rgb:
     _check_image(mono8)
     if mono8.dtype != np.uint8:
         raise ValueError(f'grey image is {mono8.dtype}, expected uint8 from 0 to 255')
-    return _enlarge(np.repeat(mono8[:, :, None], 3, axis=2))
+    return colour_panel(np.repeat(mono8[:, :, None], 3, axis=2))
+
+
+def colour_panel(image: Rgb) -> Rgb:
+    """Return a panel of an RGB image ``[height, width, 3]`` uint8, without a colour bar."""
+    return _enlarge(image)
 
 
 def depth_ticks(vmin: float, vmax: float) -> list[float]:
@@ -258,34 +281,24 @@ def _check_image(image: npt.NDArray[Any]) -> None:
         raise ValueError(f'image of shape {list(image.shape)}: expected [height, width]')
 
 
+def _check_range(vmin: float, vmax: float) -> None:
+    if not 0 < vmin < vmax < math.inf:
+        raise ValueError(f'depth range {vmin:g} to {vmax:g} m: expected 0 < vmin < vmax')
+
+
 def _linear_panel(values: FloatArray, vmax: float, unit: str, colours: Rgb) -> Rgb:
     if not 0 < vmax < math.inf:
         raise ValueError(f'upper limit {vmax:g} {unit}: expected a positive number')
-    ticks = [(float(tick), f'{tick:.3g}') for tick in np.linspace(0, vmax, 6)]
-    ticks[-1] = (vmax, f'{vmax:.3g}+')
-    return _value_panel(values, lambda value: value / vmax, ticks, unit, colours)
-
-
-def _value_panel(
-    values: FloatArray,
-    place: Callable[[FloatArray], FloatArray],
-    ticks: Sequence[tuple[float, str]],
-    unit: str,
-    colours: Rgb,
-) -> Rgb:
-    """Colour the values and add the bar; ``place`` maps values to 0 (first colour) to 1."""
     _check_image(values)
     values = np.asarray(values, dtype=np.float64)
-    finite = np.isfinite(values)
-    where = np.clip(np.nan_to_num(place(np.where(finite, values, np.nan))), 0, 1)
+    where = np.clip(np.where(np.isfinite(values), values, 0) / vmax, 0, 1)
     image = colours[np.rint(where * 255).astype(np.intp)]
     image[np.isnan(values)] = MISSING
-    image[values == np.inf] = BEYOND
-    image[values == -np.inf] = TOO_NEAR
+    paint_infinite(image, values)
     image = _enlarge(image)
-    marks = [(float(place(np.array(tick))), label) for tick, label in ticks]
-    bar = _bar(len(image), marks, unit, colours)
-    return np.concatenate([image, bar], axis=1)
+    marks = [(share, f'{share * vmax:.3g}') for share in np.linspace(0, 1, 6).tolist()]
+    marks[-1] = (1.0, f'{vmax:.3g}+')
+    return np.concatenate([image, _bar(len(image), marks, unit, colours)], axis=1)
 
 
 def _bar(height: int, marks: Sequence[tuple[float, str]], unit: str, colours: Rgb) -> Rgb:

@@ -23,6 +23,7 @@ from benchmarks import (
     upsampling,
 )
 from spike_depth_ros.checkpoint import default_checkpoint
+from spike_depth_ros.depth_colours import DEPTH_COLOURS, MISSING
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}
@@ -60,7 +61,11 @@ def test_upsampling_writes_its_figures(tmp_path, capsys):
 def test_enlarged_points_are_drawn(tmp_path, capsys):
     out = tmp_path / 'points.png'
     assert enlarged_points.main(['--out', str(out)]) == 0
-    picture = cv2.imread(str(out), cv2.IMREAD_GRAYSCALE)
+    above = cv2.imread(str(out))[enlarged_points.TITLE_ROWS :, :, ::-1]
+    above = above[: enlarged_points.PART_ROWS, : 3 * enlarged_points.SIDE].reshape(-1, 3)
+    known = {tuple(colour) for colour in (*DEPTH_COLOURS.tolist(), MISSING)}
+    assert {tuple(colour) for colour in np.unique(above, axis=0).tolist()} <= known
+    picture = cv2.imread(str(out), cv2.IMREAD_GRAYSCALE)[:, : 3 * enlarged_points.SIDE]
     below = picture[-enlarged_points.SIDE :].reshape(enlarged_points.SIDE, 3, -1)
     bilinear, network, true = np.count_nonzero(below, axis=(0, 2))
     assert true < network < bilinear  # of places with points: some hang in the air

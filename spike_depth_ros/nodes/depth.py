@@ -289,8 +289,8 @@ class SpikeDepthNode(PerceptionNode):
     # Diagnostics
 
     def _statuses(self, start: str) -> list[DiagnosticStatus]:
-        inputs = self._inputs
-        if inputs is None or (
+        inputs, outputs = self._inputs, self._outputs
+        if (inputs is None or outputs is None) or (
             self._ingest is None or self._inference is None or self._estimator is None
         ):
             return [diagnostics.not_active(start + keys.STREAM)]
@@ -298,7 +298,9 @@ class SpikeDepthNode(PerceptionNode):
         others = several_publishers(self, 'depth/image'), inputs.problem_of_reader
         return [
             inputs.cameras[''].status(start + keys.STREAM, *others),
-            self._inference_task.status(start + keys.INFERENCE, frame, self._inference),
+            self._inference_task.status(
+                start + keys.INFERENCE, frame, self._inference, outputs.colour_range
+            ),
             *(self._frames.status(start + keys.FRAMES) if self._frames is not None else []),
             diagnostics.model_status(
                 start + keys.MODEL,

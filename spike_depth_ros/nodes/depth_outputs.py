@@ -92,6 +92,11 @@ class DepthOutputs(abc.ABC):
         """Return True until ROS is shut down."""
         return bool(self._node.context.ok())
 
+    @property
+    def colour_range(self) -> tuple[float, float] | None:
+        """Depths of the brightest and the darkest colour published, metres; None: none is."""
+        return self._colours.newest_m if subscribed(self._colour) else None
+
     def depth_wanted(self) -> bool:
         """Return True if depth, its camera, its colours or uncertainty have a subscriber."""
         return subscribed(self._depth, self._uncertainty, self._camera_info, self._colour)

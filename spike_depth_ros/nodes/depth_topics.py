@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -18,6 +21,12 @@ from spike_depth_ros.stream.decode import depth_from_msg, grey_from_msg, stamp_n
 from spike_depth_ros.viewing.frame import ViewFrame
 
 _JOINED = ('depth', 'uncertainty', 'camera_info')
+
+_PICTURE, _RECTIFIED = 'spikes/image', 'spikes/image_rect'
+"""Topics of pictures; depth is of the camera of the second, where there is one."""
+
+_PAST_NS = 10**9
+"""Age of a picture from which on its topic counts as silent."""
 
 _QOS = QoSProfile(depth=4, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 """Of all topics: the newest few, which the node never waits for."""
@@ -35,7 +44,7 @@ class DepthTopics:
         self._stream, self._inference, self._model = Values(), Values(), Values()
         self._stereo, self._right_stream = Values(), Values()
         self._messages: dict[str, dict[int, Any]] = {name: {} for name in _JOINED}
-        self._picture: Image | None = None
+        self._pictures: dict[str, Image] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
         subscribe = node.create_subscription
         for kind, name, topic in (
@@ -46,7 +55,8 @@ class DepthTopics:
             subscription = subscribe(kind, topic, self._keeper(name), _QOS)
             if name == 'depth':
                 self.name = subscription.topic_name
-        subscribe(Image, 'spikes/image', self._on_picture, _QOS)
+        for topic in (_PICTURE, _RECTIFIED):
+            subscribe(Image, topic, functools.partial(self._pictures.__setitem__, topic), _QOS)
         # All tasks of a node's diagnostics are in one message a second.
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10))
 
@@ -59,9 +69,6 @@ class DepthTopics:
                 del messages[next(iter(messages))]
 
         return keep
-
-    def _on_picture(self, msg: Image) -> None:
-        self._picture = msg
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
@@ -111,7 +118,7 @@ class DepthTopics:
             stamp_ns=stamp,
             depth=depth_from_msg(depth),
             uncertainty=depth_from_msg(uncertainty),
-            picture=grey_from_msg(self._picture) if self._picture is not None else None,
+            picture=self._picture(stamp),
             matrix=tuple(float(value) for value in camera.k),
             values={
                 'latency': _latency(self._inference.latencies()),
@@ -123,6 +130,13 @@ class DepthTopics:
             },
             notes=tuple(note for notes in self._notes.values() for note in notes),
         )
+
+    def _picture(self, stamp: int) -> npt.NDArray[np.uint8] | None:
+        """Return the newest picture of the camera of the depth image; None: there is none."""
+        found = self._pictures.get(_RECTIFIED)
+        if found is None or stamp_ns(found.header.stamp) < stamp - _PAST_NS:
+            found = self._pictures.get(_PICTURE)
+        return None if found is None else grey_from_msg(found)
 
 
 def _latency(stages: Mapping[str, tuple[float, float]]) -> dict[str, float]:

@@ -37,6 +37,7 @@ PLANES_PASSED_OVER, FRAMES_READ, BEHIND_S = 'planes_passed_over', 'frames_read',
 
 # Inference.
 WINDOWS_PER_S, WINDOWS_OUT, WINDOWS_FAILED = 'windows_per_s', 'windows_out', 'windows_failed'
+COLOUR_NEAR_M, COLOUR_FAR_M = 'colour_near_m', 'colour_far_m'
 PERCENTILES = ('_ms_p50', '_ms_p99')
 """Ends of the keys of a stage's latency: median and 99th percentile, milliseconds."""
 

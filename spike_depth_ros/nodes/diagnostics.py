@@ -192,8 +192,22 @@ class InferenceTask:
     def __init__(self) -> None:
         self._windows = Rate()
 
-    def status(self, name: str, hardware_id: str, inference: Inference) -> DiagnosticStatus:
-        """Build the status of window rate, latency, age and failures."""
+    def status(
+        self,
+        name: str,
+        hardware_id: str,
+        inference: Inference,
+        colour_range: tuple[float, float] | None = None,
+    ) -> DiagnosticStatus:
+        """Build the status of window rate, latency, age and failures.
+
+        Args:
+            name: Name of the status.
+            hardware_id: Frame of the camera.
+            inference: The thread.
+            colour_range: Depths of the brightest and the darkest colour, metres; None: no colours
+                are published.
+        """
         rate, _ = self._windows.update(inference.windows)
         builder = StatusBuilder('windows are predicted' if rate else 'idle')
         if inference.failures_in_row >= FAILURES_FOR_ERROR:
@@ -206,6 +220,8 @@ class InferenceTask:
             keys.WINDOWS_FAILED: inference.failures,
             **keys.of_latencies(inference.latency.percentiles()),
         }
+        if colour_range is not None:
+            values |= zip((keys.COLOUR_NEAR_M, keys.COLOUR_FAR_M), colour_range, strict=True)
         return builder.status(name, hardware_id, values)
 
 

@@ -187,7 +187,10 @@ class SpikeStereoNode(PerceptionNode):
 
     def _statuses(self, start: str) -> list[DiagnosticStatus]:
         inputs, source, inference = self._inputs, self._source, self._inference
-        if inputs is None or source is None or inference is None or self._estimator is None:
+        outputs = self._outputs
+        if (inputs is None or source is None or inference is None) or (
+            outputs is None or self._estimator is None
+        ):
             return [diagnostics.not_active(start + keys.STREAM)]
         self._tell_rig(source)
         left, right = inputs.cameras.values()
@@ -197,7 +200,9 @@ class SpikeStereoNode(PerceptionNode):
             left.status(start + keys.LEFT_STREAM, *others),
             right.status(start + keys.RIGHT_STREAM),
             self._stereo_task.status(start + keys.STEREO, frame, source, inference.last),
-            self._inference_task.status(start + keys.INFERENCE, frame, inference),
+            self._inference_task.status(
+                start + keys.INFERENCE, frame, inference, outputs.colour_range
+            ),
         ]
         fill = self._estimator.fill
         if fill is not None:

@@ -33,7 +33,8 @@ class ViewFrame:
         depth: As published (REP 117): metres along the optical axis, -Inf too near, +Inf beyond
             range, NaN masked; ``[height, width]``.
         uncertainty: Half-width of the 68 % interval, metres, same shape; None: not known.
-        picture: Grey picture of the spikes, ``[rows, columns]`` uint8; None: none.
+        picture: Grey picture of the spikes, of the camera of the depth image, ``[rows, columns]``
+            uint8; None: none.
         matrix: Matrix K of the depth image, row by row, pixels; zeros: not calibrated.
         values: Values by plot, a key of :data:`PLOTS`, and name of the curve.
         notes: What is wrong, one line each.

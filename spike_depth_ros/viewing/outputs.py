@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import ctypes
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -35,6 +36,9 @@ LOOPBACK = '127.0.0.1'
 
 NICENESS = 19
 """Niceness of views and viewers: depth nodes come first."""
+
+RERUN = Path(rerun_cli.__file__).with_name('rerun')
+"""Rerun's command, wherever the path leads."""
 
 VIEWER_MEMORY = '1GB'
 """Data that the viewer, or the server of a browser, keeps; the oldest are dropped."""
@@ -178,7 +182,9 @@ class _FileView:
                 placed = move_to_new(self._unfinished, self._path)
             sync(self._path.parent)
         megabytes = placed.stat().st_size / 1e6
-        print(f'{placed}: {frames} frames, {megabytes:.1f} MB; to look at it: rerun {placed}')
+        script = Path(sys.executable).with_name('rerun')  # a shorter path, in an environment
+        look = shlex.join([str(script if script.exists() else RERUN), str(placed)])
+        print(f'{placed}: {frames} frames, {megabytes:.1f} MB; to look at it: {look}')
 
     def _not_written(self) -> ViewError:
         free = shutil.disk_usage(self._path.parent).free
@@ -290,7 +296,6 @@ class _Viewer:
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        command = str(Path(rerun_cli.__file__).with_name('rerun'))
         self._home = tempfile.TemporaryDirectory(prefix='spike_view_')
         home = Path(self._home.name)
         variables = {'XDG_CONFIG_HOME': str(home / 'config'), 'XDG_DATA_HOME': str(home / 'data')}
@@ -303,14 +308,14 @@ class _Viewer:
 
         try:
             subprocess.run(
-                [command, 'analytics', 'disable'],
+                [RERUN, 'analytics', 'disable'],
                 env=environment,
                 check=True,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
             self.process = subprocess.Popen(
-                [command, *arguments],
+                [RERUN, *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,

@@ -66,11 +66,14 @@ def _frame(
     matrix = [assumed, 0, (width - 1) / 2, 0, assumed, (height - 1) / 2, 0, 0, 1]
     if window.camera.matrix is not None:
         matrix = prediction.camera_matrix(window.camera.matrix, 3)
+    picture = preview.render(window)
+    if window.camera.rectification is not None:
+        picture = window.camera.rectification.remap_picture(picture)
     return ViewFrame(
         stamp_ns=window.reference_ns,
         depth=prediction.published_depth(),
         uncertainty=prediction.uncertainty,
-        picture=preview.render(window),
+        picture=picture,
         matrix=tuple(matrix),
         values={
             'latency': {'network': took_ms},

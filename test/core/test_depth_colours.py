@@ -3,7 +3,10 @@
 """Tests of the colours of depth."""
 
 import math
+import re
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +18,9 @@ from spike_depth_ros.depth_colours import (
     TOO_NEAR,
     DepthColours,
 )
+from spike_depth_ros.pictures import depth_bar, depth_panel
+
+ROOT = Path(__file__).parents[2]
 
 
 def places(image):
@@ -59,3 +65,47 @@ def test_a_wall_is_not_shown_in_all_colours(near, far):
     shown = places(DepthColours(near, far).paint(depth))
     assert np.ptp(shown) < 0.2
     assert math.log(NARROWEST) > 0
+
+
+def test_panels_and_topics_have_the_same_colours_of_the_same_metres():
+    rng = np.random.default_rng(0)
+    depth = np.exp(rng.uniform(-1, 3, (200, 300))).astype(np.float32)
+    places = np.rint(np.clip(np.log(depth.astype(float) / 0.7) / np.log(9 / 0.7), 0, 1) * 255)
+    magma = cv2.applyColorMap((255 - places).astype(np.uint8), cv2.COLORMAP_MAGMA)[..., ::-1]
+    painted = DepthColours(0.7, 9.0).paint(depth)
+    # Single precision may round to the neighbouring colour.
+    assert (painted == magma).all(axis=2).mean() > 0.999
+    assert np.abs(painted.astype(int) - magma).max() < 12
+    panel = depth_panel(depth, 0.7, 9.0)
+    np.testing.assert_array_equal(panel[:, :300], painted)
+    np.testing.assert_array_equal(panel[:, 300:], depth_bar(200, 0.7, 9.0))
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+def test_what_is_not_positive_is_no_value(dtype):
+    image = DepthColours(1.0, 4.0).paint(np.array([[0.0, -2.0, 1e-6, 2.0]], dtype))
+    np.testing.assert_array_equal(image[0, :2], [MISSING, MISSING])
+    np.testing.assert_allclose(places(image[:, 2:])[0], [0, 0.5], atol=0.003)
+
+
+def test_the_metres_of_the_newest_colours_are_told():
+    colours = DepthColours(0.0, 9.0)
+    assert colours.newest_m is None
+    colours.paint(np.full((8, 8), 3.0, np.float32))
+    assert colours.newest_m == (pytest.approx(3.0), 9.0)
+
+
+def test_depth_has_no_other_colour_map():
+    """Colour maps by name: of uncertainty and errors, and for the pointer of the view."""
+    found = {}
+    for part in ('spike_depth_ros', 'training', 'benchmarks', 'scripts', 'launch'):
+        for path in (ROOT / part).rglob('*.py'):
+            text = path.read_text(encoding='utf-8')
+            names = re.findall(r'(?:COLORMAP_|Colormap\.)(\w+)|applyColorMap|\bcmap\b', text)
+            if names:
+                found[str(path.relative_to(ROOT))] = sorted(names)
+    assert found == {
+        'spike_depth_ros/depth_colours.py': ['', 'MAGMA'],
+        'spike_depth_ros/pictures.py': ['INFERNO', 'VIRIDIS'],
+        'spike_depth_ros/viewing/rerun_log.py': ['Magma', 'Viridis'],
+    }

@@ -120,6 +120,9 @@ def test_failures_and_an_unknown_scale_are_reported(ingest):
     inference = Inference(estimator, ingest, Nowhere(), {}.setdefault)
     task = diagnostics.InferenceTask()
     assert task.status('n', 'h', inference).level == DiagnosticStatus.OK
+    assert 'colour_near_m' not in Values.of(task.status('n', 'h', inference))
+    values = Values.of(task.status('n', 'h', inference, (0.8, 6.25)))
+    assert (values['colour_near_m'], values['colour_far_m']) == ('0.8', '6.25')
     inference.failures = inference.failures_in_row = diagnostics.FAILURES_FOR_ERROR
     assert task.status('n', 'h', inference).level == DiagnosticStatus.ERROR
     inference.last = estimator.predict(

@@ -37,6 +37,7 @@ from spike_depth_ros.depth_colours import TOO_NEAR
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.conversions import array_from_msg, depth_msg, spikes_msg
+from spike_depth_ros.nodes.diagnostic_values import Values
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.decode import stamp_ns
@@ -433,10 +434,25 @@ def test_depth_is_shown_in_colours_and_its_range_changes_while_the_node_runs(
         stamp_ns(image.header.stamp) for image in colours
     }
     assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 20
+    diagnostics = []
+    ros_node.create_subscription(DiagnosticArray, '/diagnostics', diagnostics.append, 10)
+
+    def metres():
+        values = [
+            Values.of(status)
+            for message in diagnostics
+            for status in message.status
+            if status.name.endswith(': inference')
+        ]
+        return values and (values[-1].number('colour_near_m'), values[-1].number('colour_far_m'))
+
+    spin(lambda: metres() and metres()[1] >= 1.49 * metres()[0] > 0, what='metres of the colours')
     refused = set_parameter(ros_node, spin, 'colour.min_depth', 5.0)
     assert refused.successful  # there is no largest depth
     refused = set_parameter(ros_node, spin, 'colour.max_depth', 4.0)
     assert refused.reason == 'colour.max_depth is 4; expected above colour.min_depth, 5, or 0'
+    assert set_parameter(ros_node, spin, 'colour.max_depth', 20.0).successful
+    spin(lambda: metres() == (5.0, 20.0), what='the given metres')
     assert set_parameter(ros_node, spin, 'filter.temporal', 0.5).successful
     assert set_parameter(ros_node, spin, 'filter.min_depth', 900.0).successful
     spin(lambda: (array_from_msg(listener.depth[-1]) == -np.inf).all(), what='too near')

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,11 +16,14 @@ from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
+import lenses
 import numpy as np
 import pytest
 
 from spike_depth_ros import DepthEstimator, Observation
 from spike_depth_ros.checkpoint import FusedInfo
+from spike_depth_ros.depth_colours import DEPTH_COLOURS
 from spike_depth_ros.recorded_windows import RecordedWindows
 from spike_depth_ros.stream.decode import PacketError
 from spike_depth_ros.viewing import command
@@ -164,6 +168,28 @@ def test_plots_and_notes_come_from_diagnostics():
     assert topics.take().notes == ()
 
 
+def test_the_picture_is_that_of_the_camera_of_depth():
+    node = Subscriber()
+    topics = DepthTopics(node)
+    plain, rectified = np.zeros((3, 4), np.uint8), np.full((3, 4), 9, np.uint8)
+    seconds = 10**9
+
+    def pictures(stamp, **images):
+        for topic, image in images.items():
+            header = Header(stamp=stamp_msg(stamp))
+            node.callbacks[f'spikes/{topic}'](preview_msg(image, header))
+
+    pictures(seconds, image=plain)
+    send(node, seconds)
+    assert (topics.take().picture == 0).all()
+    pictures(2 * seconds, image_rect=rectified, image=plain)
+    send(node, 2 * seconds)
+    assert (topics.take().picture == 9).all()
+    pictures(4 * seconds, image=plain)  # a node that rectifies no longer
+    send(node, 4 * seconds)
+    assert (topics.take().picture == 0).all()
+
+
 def test_another_kind_of_image_is_an_error_of_one_line():
     node = Subscriber()
     topics = DepthTopics(node)
@@ -193,10 +219,8 @@ def test_options_of_recordings_are_those_of_the_parser():
     assert set(known) == here | set(command.RECORDING_OPTIONS)
 
 
-def test_a_recording_is_shown_at_the_planes_of_a_network_without_its_frames(
-    tmp_path, monkeypatch, capsys
-):
-    np.save(tmp_path / 'a.npy', np.zeros((300, 16, 16), bool))
+def frames_of(monkeypatch, *arguments):
+    """Run the command on a recording; return the frames that a view gets."""
     frames = []
     shown = SimpleNamespace(add=frames.append, is_over=lambda: False, stay=lambda: None)
     outputs = SimpleNamespace(open_view=lambda _: contextlib.nullcontext(shown))
@@ -204,16 +228,40 @@ def test_a_recording_is_shown_at_the_planes_of_a_network_without_its_frames(
     spec = importlib.util.find_spec('spike_depth_ros.viewing.recorded')
     recorded = importlib.util.module_from_spec(spec)  # for this test alone
     spec.loader.exec_module(recorded)
+    recorded.run(command.argument_parser().parse_args(arguments))
+    return frames
+
+
+def test_a_recording_is_shown_at_the_planes_of_a_network_without_its_frames(
+    tmp_path, monkeypatch, capsys
+):
+    np.save(tmp_path / 'a.npy', np.zeros((300, 16, 16), bool))
     with contextlib.closing(DepthEstimator.from_checkpoint(device='cpu', threads=1)) as network:
         given = {field.name: getattr(network.info, field.name) for field in fields(network.info)}
         given |= {'task': 'fused', 'inputs': ('spikes', 'rgb'), 'max_age_s': 0.1}
         fused = FusedInfo(**given | {'reference_plane': 'last'})
         loaded = SimpleNamespace(info=fused, predict=network.predict)
         monkeypatch.setattr(DepthEstimator, 'from_checkpoint', lambda _: loaded)
-        given = [str(tmp_path / 'a.npy'), '--rate', '20000']
-        recorded.run(command.argument_parser().parse_args(given))
+        frames = frames_of(monkeypatch, str(tmp_path / 'a.npy'), '--rate', '20000')
     assert [frame.stamp_ns for frame in frames] == [127 * 50_000, 255 * 50_000]
     assert 'warning: no frames are read: depth is of the spikes alone' in capsys.readouterr().err
+
+
+def test_the_picture_of_a_recording_is_rectified_as_its_depth(tmp_path, monkeypatch):
+    spikes = np.zeros((128, lenses.HEIGHT, lenses.WIDTH), bool)
+    spikes[:, 38:43, 318:323] = True  # a bright square far from the middle
+    np.save(tmp_path / 'a.npy', spikes)
+    lenses.write_calibration(tmp_path / 'camera.yaml', lenses.PLUMB_BOB)
+    (frame,) = frames_of(
+        monkeypatch, str(tmp_path / 'a.npy'), '--rate', '20000',
+        '--camera-info', str(tmp_path / 'camera.yaml'),
+    )  # fmt: skip
+    rows, columns = np.nonzero(frame.picture > 128)
+    k, target = (np.array(one).reshape(3, 3) for one in (lenses.PLUMB_BOB.k, frame.matrix))
+    point = np.array([[[320.0, 40.0]]])
+    ((expected,),) = cv2.undistortPoints(point, k, np.array(lenses.PLUMB_BOB.d), P=target)
+    assert np.abs(expected - (320, 40)).max() > 4
+    assert (columns.mean(), rows.mean()) == pytest.approx(expected, abs=1.0)
 
 
 # From here on with the real Rerun.
@@ -262,18 +310,33 @@ def wait_for(condition, seconds=30.0):
 
 
 READ = """
-import json, sys
+import sys
 import numpy as np
 from rerun.chunk import RrdReader
 
-frames = {}
+KEPT = {
+    ('/depth/metres', 'DepthImage:buffer', np.float32),
+    ('/depth/colours', 'Image:buffer', np.uint8),
+    ('/depth/bar', 'Image:buffer', np.uint8),
+    ('/spikes', 'Image:buffer', np.uint8),
+    ('/camera', 'Pinhole:image_from_camera', np.float32),
+    ('/points', 'Points3D:positions', np.float32),
+    ('/points', 'Points3D:colors', np.uint32),
+}
+found = {}
 for chunk in RrdReader(sys.argv[1]).stream().to_chunks():
-    if str(chunk.entity_path) == '/camera/depth':
+    for path, column, kind in KEPT:
+        if str(chunk.entity_path) != path:
+            continue
         batch = chunk.to_record_batch()
         for row in range(batch.num_rows):
-            image = batch.column('DepthImage:buffer')[row].values.flatten().to_numpy()
-            frames[str(batch.column('stamp')[row].value)] = image.view(np.float32)
-np.savez(sys.argv[2], **frames)
+            values = batch.column(column)[row].values
+            while hasattr(values, 'flatten') and 'list' in str(values.type):
+                values = values.flatten()
+            name = column.replace('DepthImage:buffer', 'metres').replace('Image:buffer', path)
+            stamp = batch.column('stamp')[row].value
+            found[f'{stamp} {name}'] = values.to_numpy().view(kind)
+np.savez(sys.argv[2], **found)
 """
 
 
@@ -298,12 +361,16 @@ def test_a_file_that_cannot_be_written_whole_replaces_nothing(tmp_path, blocks):
 
 
 def read_back(file, tmp_path):
-    """Return the depth of each frame, flat, by its stamp."""
+    """Return the arrays of each frame, flat, by its stamp and their names."""
     out = tmp_path / 'frames.npz'
     python = VIEW.with_name('python')
     subprocess.run([python, '-c', READ, file, out], env=own_environment(), check=True, timeout=60)
-    with np.load(out) as frames:
-        return {int(stamp): frames[stamp] for stamp in frames}
+    frames = {}
+    with np.load(out) as arrays:
+        for key in arrays:
+            stamp, name = key.split(' ', 1)
+            frames.setdefault(int(stamp), {})[name] = arrays[key]
+    return frames
 
 
 class TestReal:
@@ -314,6 +381,8 @@ class TestReal:
         done = view(OFFICE, '--every', 300, '--save', look)
         assert (done.returncode, done.stderr) == (0, '')
         assert done.stdout.startswith(f'{look}: 3 frames, ')
+        rerun, shown = shlex.split(done.stdout.partition('to look at it: ')[2])
+        assert (os.access(rerun, os.X_OK), shown) == (True, str(look))
         assert [*tmp_path.iterdir()] == [look]
         frames = read_back(look, tmp_path)
         options = command.argument_parser().parse_args([str(OFFICE)])
@@ -326,7 +395,34 @@ class TestReal:
         assert frames.keys() == expected.keys()
         for stamp, prediction in expected.items():
             depth = prediction.published_depth().ravel()
-            assert np.array_equal(frames[stamp], depth, equal_nan=True)
+            assert np.array_equal(frames[stamp]['metres'], depth, equal_nan=True)
+
+    def test_depth_is_near_bright_beside_a_bar_and_points_are_grey_as_the_spikes(self, tmp_path):
+        look = tmp_path / 'look.rrd'
+        view(OFFICE, '--every', 300, '--save', look)
+        frame, *_ = (one for _, one in sorted(read_back(look, tmp_path).items()))
+        depth = frame['metres'].reshape(250, 400)
+        colours = frame['/depth/colours'].reshape(250, 400, 3)
+        order = {tuple(colour): place for place, colour in enumerate(DEPTH_COLOURS.tolist())}
+        places = np.array([order[tuple(one)] for one in colours.reshape(-1, 3).tolist()])
+        near, far = depth.ravel()[places == 0].max(), depth.ravel()[places == 255].min()
+        assert np.all(np.diff(places[np.argsort(depth.ravel())]) >= 0)  # the nearer the brighter
+        middle = np.abs(depth.ravel() / np.sqrt(near * far) - 1) < 0.01
+        assert places[middle].mean() == pytest.approx(127, abs=4)  # logarithmic
+        bar = frame['/depth/bar'].reshape(250, -1, 3)
+        shown = [order[tuple(one)] for one in bar[30:-30, 12].tolist()]
+        assert shown == sorted(shown, reverse=True)  # far above
+        assert len(set(shown)) > 150
+        # Points, as their definition says, and in the picture's grey.
+        step, (fx, fy, cx, cy) = 2, frame['Pinhole:image_from_camera'][[0, 4, 6, 7]]  # by columns
+        rows, columns = np.mgrid[0:250:step, 0:400:step].reshape(2, -1)
+        z = depth[rows, columns]
+        expected = np.stack([(columns - cx) / fx * z, (rows - cy) / fy * z, z], axis=1)
+        points = frame['Points3D:positions'].reshape(-1, 3)
+        np.testing.assert_allclose(points, expected, rtol=1e-4, atol=1e-5)
+        grey = frame['/spikes'].reshape(250, 400)[rows, columns].astype(np.uint32)
+        assert len(np.unique(grey)) > 50
+        np.testing.assert_array_equal(frame['Points3D:colors'], grey * 0x01010100 + 255)
 
     def test_wrong_use_is_an_error_of_one_line(self, tmp_path):
         (tmp_path / 'old.rrd').write_bytes(b'old')
@@ -449,7 +545,7 @@ class TestReal:
         assert 3 < len(stamps) < 31
         # Five a second at most, of a stream at a quarter of its speed.
         assert np.diff(stamps).mean() > 0.8 * 0.25 * 0.2e9
-        assert all(depth.size == 400 * 250 for depth in frames.values())
+        assert all(frame['metres'].size == 400 * 250 for frame in frames.values())
         processes.stop_all()
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spike_depth_ros.pictures import (
+    colour_panel,
     depth_panel,
     error_panel,
     spike_panel,
@@ -50,8 +51,8 @@ class Panels:
 
     def images(self, images: Tensor, title: str) -> list[Panel]:
         """Draw images from 0 to 1: of colours, ``[B, 3, H, W]``, or grey, ``[B, 1, H, W]``."""
-        colours = images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1)
-        return [(_enlarged(image), title) for image in _arrays(colours)]
+        colours = _arrays(255 * images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1))
+        return [(colour_panel(np.rint(image).astype(np.uint8)), title) for image in colours]
 
     def depth(self, depth: Tensor, title: str) -> list[Panel]:
         """Draw depth, ``[B, 1, H, W]`` metres."""
@@ -79,12 +80,6 @@ class Panels:
         kinds = [kind for row in rows for kind in row]
         panels = [panel for image in zip(*kinds, strict=True) for panel in image]
         return strip(panels, columns=len(rows[0]))
-
-
-def _enlarged(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Resize a colour image, ``[H, W, 3]`` 0 to 1, to the size of the panels beside it."""
-    planes = [spike_panel(np.rint(255 * image[..., k]).astype(np.uint8))[..., k] for k in range(3)]
-    return np.stack(planes, axis=2)
 
 
 def _arrays(images: Tensor) -> npt.NDArray[np.float32]:

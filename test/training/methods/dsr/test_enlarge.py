@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from depth_batches import batch_of, boxes
+from PIL import Image
 from tiny_runs import tiny_run
 
 from spike_depth_ros.architectures import UpsampleLiteSettings
 from spike_depth_ros.checkpoint import UpsampleInfo, load
+from spike_depth_ros.depth_colours import DEPTH_COLOURS
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.upsampling import UpsampleLite
 from spike_training.errors import ConfigError
@@ -183,7 +185,12 @@ def test_a_run_ends_in_a_checkpoint_and_a_report_of_its_task(trained):
                 assert info.metrics[name] == pytest.approx(row['mad'], abs=1e-4)
     scalars = (trained / 'small' / 'scalars.jsonl').read_text()
     assert 'validation/middle' in scalars
-    assert list((trained / 'small' / 'pictures').iterdir())
+    (drawn,) = (trained / 'small' / 'pictures').iterdir()
+    with Image.open(drawn) as picture:
+        colours = np.unique(np.asarray(picture).reshape(-1, 3), axis=0)
+    # Depth of many distances, in the colours of all pictures.
+    of_depth = {tuple(colour) for colour in DEPTH_COLOURS.tolist()}
+    assert len(of_depth & {tuple(colour) for colour in colours.tolist()}) > 100
 
 
 def test_a_resumed_run_has_the_weights_of_one_that_was_not_stopped(trained, tmp_path, monkeypatch):

@@ -88,5 +88,8 @@ class Enlarge(Stage[Batch]):
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw crops: bilinear and learnt enlargement, the truth, and the errors of both."""
         pairs = self.pairs(batch, 'val')
-        maps = [enlarge(pairs.small, pairs.factor) for enlarge in (bilinear, self.network)]
+        maps = {
+            'bilinear': bilinear(pairs.small, pairs.factor),
+            'learnt': self.network(pairs.small, pairs.factor),
+        }
         return draw_maps(maps, pairs.truth)

@@ -52,4 +52,4 @@ class Estimate(Stage[Batch]):
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw crops: colours, estimate, truth, and error."""
         truth, rgb = draw_crops(batch, self.config, generator_of(batch, 'val'))
-        return draw_maps([fit_to_truth(self.network(rgb), truth)], truth, rgb)
+        return draw_maps({'estimated': fit_to_truth(self.network(rgb), truth)}, truth, rgb)

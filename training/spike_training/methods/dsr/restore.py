@@ -227,9 +227,9 @@ class Restore(Stage[Batch]):
         """Draw crops: colours; bilinear, learnt and estimated map; the truth, and all errors."""
         pairs = self.pairs(batch, 'val')
         assert pairs.rgb is not None
-        maps = [
-            bilinear(pairs.small, pairs.factor),
-            self.enlarger(pairs.small, pairs.factor),
-            self.estimated(pairs.rgb, pairs.truth).map,
-        ]
+        maps = {
+            'bilinear': bilinear(pairs.small, pairs.factor),
+            'learnt': self.enlarger(pairs.small, pairs.factor),
+            'estimated': self.estimated(pairs.rgb, pairs.truth).map,
+        }
         return draw_maps(maps, pairs.truth, pairs.rgb)
