@@ -35,7 +35,7 @@ from spike_depth_ros.nodes.graph import (
     printable,
 )
 from spike_depth_ros.nodes.process import UserError
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.result_files import ResultFileError, check_new_file, write_atomically
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES
 
 LONGEST = 32
@@ -145,6 +145,10 @@ def save(graph: Graph, options: argparse.Namespace) -> int:
     file: Path = options.file
     if file.suffix not in FILES:
         raise UserError(f'{file}: expected a name that ends in {" or ".join(FILES)}')
+    try:
+        check_new_file(file, options.overwrite, 'save')
+    except ResultFileError as error:
+        raise UserError(str(error)) from None
     topic, kind = graph.find_topic(options.topic, options.timeout)
     if kind != IMAGE:
         raise UserError(f'{topic} is {kind}; expected {IMAGE}')

@@ -27,7 +27,7 @@ from typing import Protocol
 import rerun_cli
 
 from spike_depth_ros.errors import OneLineError, one_line
-from spike_depth_ros.result_files import UnfinishedFolder, move_to_new, sync
+from spike_depth_ros.result_files import UnfinishedFolder, check_new_file, place_result
 from spike_depth_ros.viewing.frame import ViewFrame
 from spike_depth_ros.viewing.rerun_log import RerunLog
 
@@ -110,10 +110,7 @@ class _FileView:
             raise ViewError(f'--save {path}: expected a name that ends with .rrd')
         if not path.parent.is_dir():
             raise ViewError(f'--save {path}: no folder {path.parent}: make it first')
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise ViewError(f'--save {path}: is a folder, a link or a device; expected a file')
-        if path.exists() and not overwrite:
-            raise ViewError(f'--save {path}: exists: choose another name, or add --overwrite')
+        check_new_file(path, overwrite, '--save')
         self._folder = UnfinishedFolder(path.parent)
         self._unfinished = Path(self._folder.name) / path.name
         self._log = RerunLog()
@@ -171,12 +168,7 @@ class _FileView:
             if not frames:
                 print(f'{self._path}: nothing to show, not written', file=sys.stderr)
                 return
-            sync(self._unfinished)
-            if self._overwrite:
-                placed = self._unfinished.replace(self._path)
-            else:
-                placed = move_to_new(self._unfinished, self._path)
-            sync(self._path.parent)
+            placed = place_result(self._unfinished, self._path, self._overwrite)
         megabytes = placed.stat().st_size / 1e6
         print(f'{placed}: {frames} frames, {megabytes:.1f} MB; to look at it: rerun {placed}')
 

@@ -284,7 +284,7 @@ def test_a_file_that_is_made_meanwhile_stays_unless_overwritten(
     assert other.exists() == (not options)
     assert read_depth(out if options else other).shape == (80, 132)
     assert options or out.read_text() == 'of another process'
-    told = f'another process has made it meanwhile: the map is {other}'
+    told = f'another process has made it meanwhile: the result is {other}'
     assert (told in capsys.readouterr().err) == (not options)
 
 
@@ -295,7 +295,7 @@ def test_existing_files_stay_and_an_error_writes_nothing(checkpoint, tmp_path, c
     np.save(folder / 'a.npy', depth_map())
     (out / 'a.npy').write_text('mine')
     assert run(checkpoint, folder, '--out', out) == 1
-    assert 'exists: choose another, or --overwrite' in capsys.readouterr().err
+    assert 'exists: choose another name, or add --overwrite' in capsys.readouterr().err
     np.save(folder / 'b.npy', depth_map()[:2])
     assert run(checkpoint, folder, '--out', out, '--overwrite') == 1
     assert 'b.npy: depth of 33x2 pixels: expected at least 3x3' in capsys.readouterr().err

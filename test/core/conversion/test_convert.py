@@ -604,7 +604,7 @@ def test_links_and_devices_are_not_replaced(bag, tmp_path, capsys):
     (tmp_path / 'mine.dat').write_bytes(b'mine')
     for name in ('pipe', 'link'):
         line = refusal(capsys, bag, '--out', tmp_path / name, '--overwrite')
-        assert line.endswith('is a link or a device; expected a file to replace')
+        assert line.endswith('is a link, a folder or a device; expected a file to replace')
     assert (tmp_path / 'mine.dat').read_bytes() == b'mine'
     assert (tmp_path / 'pipe').is_fifo()
 

@@ -368,7 +368,7 @@ def test_two_processes_that_write_one_video_leave_whole_ones(spikes, tmp_path, o
         process.send_signal(signal.SIGINT)
         errors.append(process.communicate(timeout=60)[1])
         assert process.returncode == 130, errors
-    other = f'another process has made it meanwhile: the video is {tmp_path / "slow_2.mp4"}'
+    other = f'another process has made it meanwhile: the result is {tmp_path / "slow_2.mp4"}'
     made = {one.name for one in tmp_path.iterdir()} - {'long.npy'}
     assert made == ({'slow.mp4'} if options else {'slow.mp4', 'slow_2.mp4'})
     assert all(0 < len(frames(tmp_path / name)) < 59_000 for name in made)
@@ -380,7 +380,7 @@ def test_a_video_is_replaced_only_if_asked_for(dat, tmp_path, capsys):
     (tmp_path / 'slow.mp4').write_bytes(b'earlier')
     assert reconstruct(*options) == 1
     error = capsys.readouterr().err
-    assert error.endswith('slow.mp4: exists: choose another file, or add --overwrite\n')
+    assert error.endswith('slow.mp4: exists: choose another name, or add --overwrite\n')
     assert (tmp_path / 'slow.mp4').read_bytes() == b'earlier'
     assert reconstruct(*options, '--overwrite') == 0
     assert len(frames(tmp_path / 'slow.mp4')) == 9
