@@ -299,7 +299,7 @@ def place_results(folder: Path, out: Path, overwrite: bool, old: Sequence[Path] 
         old: Other files there, which are removed.
 
     Raises:
-        FileExistsError: Another process has made one of them meanwhile, or it is a folder.
+        ResultFileError: Another process has made one of them meanwhile.
         OSError: One cannot be moved.
     """
     made = sorted(folder.iterdir())
@@ -312,7 +312,11 @@ def place_results(folder: Path, out: Path, overwrite: bool, old: Sequence[Path] 
                 undo.callback(_put_back, one, target)
                 _keep_earlier(one, target)
             else:
-                _claim(target, one.is_dir())
+                try:
+                    _claim(target, one.is_dir())
+                except FileExistsError:
+                    text = f'{target}: another process has made it meanwhile: nothing is written'
+                    raise ResultFileError(text) from None
                 undo.callback(_put_back, one, target, claimed=True)
             one.replace(target)
         for path in old:

@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -384,6 +385,35 @@ def test_a_video_is_replaced_only_if_asked_for(dat, tmp_path, capsys):
     assert (tmp_path / 'slow.mp4').read_bytes() == b'earlier'
     assert reconstruct(*options, '--overwrite') == 0
     assert len(frames(tmp_path / 'slow.mp4')) == 9
+
+
+@pytest.mark.parametrize('name', ['slow.mp4', 'slow.webm', 'slow.gif', 'pictures'])
+@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+def test_results_have_the_umask_of_the_user(dat, tmp_path, name, umask):
+    out = tmp_path / name
+    before = os.umask(umask)
+    try:
+        assert reconstruct(dat, '--size', '42x24', '--method', 'short', '--out', out) == 0
+    finally:
+        os.umask(before)
+    files = [*out.iterdir()] if out.is_dir() else [out]
+    assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o666 & ~umask}
+    if out.is_dir():
+        assert stat.S_IMODE(out.stat().st_mode) == 0o777 & ~umask
+
+
+@pytest.mark.parametrize('target', ['mine.mp4', 'absent.mp4'])
+def test_a_link_is_not_replaced(dat, tmp_path, capsys, target):
+    (tmp_path / 'mine.mp4').write_bytes(b'mine')
+    (tmp_path / 'slow.mp4').symlink_to(tmp_path / target)
+    options = (dat, '--size', '42x24', '--method', 'short', '--out', tmp_path / 'slow.mp4')
+    assert reconstruct(*options) == 1
+    assert 'slow.mp4: exists: choose another name' in capsys.readouterr().err
+    assert reconstruct(*options, '--overwrite') == 1
+    assert 'slow.mp4: is a link, a folder or a device; expected a file' in capsys.readouterr().err
+    assert (tmp_path / 'slow.mp4').is_symlink()
+    assert (tmp_path / 'mine.mp4').read_bytes() == b'mine'
+    assert {one.name for one in tmp_path.iterdir()} == {'bar.dat', 'mine.mp4', 'slow.mp4'}
 
 
 def test_a_link_laid_out_for_the_unfinished_video_is_not_followed(dat, tmp_path):
