@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from spike_depth_ros.result_files import UnfinishedFolder, place_result
 from spike_training.choices import MEAN_RATE, Interpolation, Style
 from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
@@ -102,7 +103,9 @@ def sample(
         stream = stream_between(ClipCamera(chosen, settings), first)
         shown = f'around frames {first} and {first + 1} of {chosen.name}'
     make_folder(out.parent)
-    write_archive(out, stream)
+    with UnfinishedFolder(out.parent) as name:
+        write_archive(Path(name) / out.name, stream)
+        out = place_result(Path(name) / out.name, out, overwrite)
     print(f'{out}: {len(stream["packed"])} planes {shown}')
 
 
