@@ -27,6 +27,7 @@ from spike_training.scenes.generator import SceneGenerator
 from spike_training.scenes.render import render
 from spike_training.scenes.second_eye import second_eye, without_illumination
 from spike_training.sensor.parameters import IDEAL
+from spike_training.simulation import archive
 from spike_training.simulation.archive import MARGIN, sharpest_pair, write_archive
 from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
 from spike_training.simulation.still_pairs import PairCamera
@@ -79,6 +80,20 @@ def test_a_recording_is_replaced_only_with_overwrite(tmp_path, monkeypatch, caps
         assert stat.S_IMODE(out.stat().st_mode) == 0o666 & ~umask
     assert open_recording(out).planes.shape[0] == 8
     assert {path.name for path in tmp_path.iterdir()} == {'mine.npz', 'link.npz'}
+
+
+def test_a_recording_that_is_made_meanwhile_stays(tmp_path, monkeypatch, capsys):
+    out = tmp_path / 'mine.npz'
+
+    def meanwhile(path, stream):
+        out.write_bytes(b'of another process')
+        write_archive(path, stream)
+
+    monkeypatch.setattr(archive, 'write_archive', meanwhile)
+    sample(out, style='indoor', size='64x32', planes=8)
+    assert out.read_bytes() == b'of another process'
+    assert open_recording(tmp_path / 'mine_2.npz').planes.shape[0] == 8
+    assert 'another process has made it meanwhile' in capsys.readouterr().err
 
 
 class Blurred(Sliding):
