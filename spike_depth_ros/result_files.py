@@ -187,7 +187,8 @@ def replace_results(
         folder = Path(name)
         yield folder
         written = {path.name for path in folder.iterdir()}
-        check_results(out, sorted(written), is_own)
+        for name in written:
+            _check_own(out / name, is_own)
         old = [path for path in old_results(out, patterns, is_own) if path.name not in written]
         place_results(folder, out, overwrite=True, old=old)
 
@@ -205,12 +206,17 @@ def check_results(
     Raises:
         ResultFileError: There is one.
     """
-    for path in (out / name for name in patterns if not re.search(r'[*?[]', name)):
-        if os.path.lexists(path) and not is_own(path):
-            raise ResultFileError(
-                f'{path}: is of no earlier run, and would be replaced: move it away, or choose '
-                'another folder'
-            )
+    for name in patterns:
+        if not re.search(r'[*?[]', name):
+            _check_own(out / name, is_own)
+
+
+def _check_own(path: Path, is_own: Callable[[Path], bool]) -> None:
+    if os.path.lexists(path) and not is_own(path):
+        raise ResultFileError(
+            f'{path}: is of no earlier run, and would be replaced: move it away, or choose '
+            'another folder'
+        )
 
 
 def has_keys(path: Path, *keys: str) -> bool:
@@ -272,21 +278,32 @@ def place_result(made: Path, path: Path, overwrite: bool = False) -> Path:
             text = f'warning: {path}: another process has made it meanwhile: the result is'
             print(printable(f'{text} {placed}'), file=sys.stderr)
         return placed
-    if not made.is_dir():
+    if made.is_dir():
+        _replace_folder(made, path)
+    else:
         made.replace(path)
-        return path
+    return path
+
+
+def _replace_folder(made: Path, path: Path) -> None:
+    """Move a folder in place of an earlier one, which is removed last."""
     earlier = _earlier(made)
-    if path.exists():
-        path.rename(earlier)
-    try:
-        made.rename(path)
-    except BaseException:
-        if earlier.exists() and not path.exists():
-            earlier.rename(path)
-        raise
+    while True:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(earlier)
+            made.rename(path)
+            break
+        except BaseException as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                if earlier.exists():  # another process has replaced it meanwhile
+                    shutil.rmtree(earlier)
+                continue
+            if earlier.exists() and not path.exists():
+                earlier.rename(path)
+            raise
     if earlier.exists():
         shutil.rmtree(earlier)
-    return path
 
 
 def place_results(folder: Path, out: Path, overwrite: bool, old: Sequence[Path] = ()) -> None:
@@ -320,7 +337,7 @@ def place_results(folder: Path, out: Path, overwrite: bool, old: Sequence[Path] 
                 undo.callback(_put_back, one, target, claimed=True)
             one.replace(target)
         for path in old:
-            undo.callback(_put_back, folder / path.name, path)
+            undo.callback(_restore, folder / path.name, path)
             path.replace(_earlier(folder / path.name))
         sync(out)
         undo.pop_all()
@@ -328,13 +345,20 @@ def place_results(folder: Path, out: Path, overwrite: bool, old: Sequence[Path] 
 
 def _put_back(one: Path, target: Path, claimed: bool = False) -> None:
     """Undo the move of a file or folder, in whichever state it is."""
-    earlier = _earlier(one)
-    if os.path.lexists(earlier):
-        earlier.replace(target)
-    elif not os.path.lexists(one):
+    if _restore(one, target):
+        return
+    if not os.path.lexists(one):
         target.replace(one)
     elif claimed:
         (target.rmdir if one.is_dir() else target.unlink)()
+
+
+def _restore(made: Path, target: Path) -> bool:
+    """Put an earlier result back, if it was moved; return whether it was."""
+    moved = os.path.lexists(_earlier(made))
+    if moved:
+        _earlier(made).replace(target)
+    return moved
 
 
 def _earlier(made: Path) -> Path:
