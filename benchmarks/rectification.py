@@ -16,7 +16,6 @@ import argparse
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -100,7 +99,7 @@ def argument_parser() -> argparse.ArgumentParser:
         description='Time that rectifying a wide lens adds to a window, on one core.',
     )
     parser.add_argument('--repetitions', type=count, default=300, help='default: 300')
-    parser.add_argument('--json', type=Path, help='file for the result')
+    report.add_json(parser)
     return parser
 
 

@@ -102,8 +102,19 @@ def settings(options: argparse.Namespace, *names: str) -> dict[str, Any]:
 def parser(name: str, description: str) -> argparse.ArgumentParser:
     """The parser of a benchmark's command line, with the option that all of them have."""
     made = argparse.ArgumentParser(prog=f'python -m benchmarks.{name}', description=description)
-    made.add_argument('--json', type=Path, help='file for the result')
+    add_json(made)
     return made
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option of the result's file; a recording never has its suffix."""
+    parser.add_argument('--json', type=_json_file, help='file .json for the result')
+
+
+def _json_file(text: str) -> Path:
+    if not text.endswith('.json'):
+        raise argparse.ArgumentTypeError(f'{text!r}: expected a file .json')
+    return Path(text)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -60,7 +60,7 @@ def _locked(path: Path, wait: Callable[[], object] | None) -> int:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except FileNotFoundError:  # the process that made the folder has just removed it
             continue
         try:

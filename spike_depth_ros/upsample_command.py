@@ -14,9 +14,14 @@ from spike_depth_ros.arguments import DefaultsFormatter, positive, thread_count
 from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.depth_files import SUFFIXES, DepthFileError, read_depth, write_depth
-from spike_depth_ros.errors import check_utf8, naming, printable
+from spike_depth_ros.errors import check_utf8, naming
 from spike_depth_ros.folder_lock import lock_folder
-from spike_depth_ros.result_files import move_to_new, replace_results, sync
+from spike_depth_ros.result_files import (
+    UnfinishedFolder,
+    check_new_file,
+    place_result,
+    place_results,
+)
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -72,8 +77,9 @@ def run(options: argparse.Namespace) -> None:
     folder = out if several else out.parent
     with (
         lock_folder(folder) if several else contextlib.nullcontext(),
-        replace_results(folder, ()) as unfinished,
+        UnfinishedFolder(folder) as name,
     ):
+        unfinished = Path(name)
         for source, target in zip(sources, targets, strict=True):
             depth = read_depth(source, options.per_metre)
             try:
@@ -82,19 +88,11 @@ def run(options: argparse.Namespace) -> None:
                 raise DepthFileError(f'{source}: {error}') from None
             with naming(target):
                 write_depth(unfinished / target.name, large, options.per_metre)
-        if not options.overwrite:  # what was made meanwhile stays, too
-            for target in targets:
-                _place(unfinished / target.name, target)
+        if several:
+            place_results(unfinished, out, options.overwrite)
+        else:
+            out = place_result(unfinished / out.name, out, options.overwrite)
     print(f'{out}: {len(targets)} map(s), {options.factor} times as wide and high')
-
-
-def _place(made: Path, target: Path) -> None:
-    """Move a complete map to its place, or beside a file that is there meanwhile."""
-    sync(made)
-    placed = move_to_new(made, target)
-    if placed != target:
-        text = f'warning: {target}: another process has made it meanwhile: the map is {placed}'
-        print(printable(text), file=sys.stderr)
 
 
 def _maps_of(folder: Path) -> list[Path]:
@@ -119,11 +117,9 @@ def _check(sources: Sequence[Path], targets: Sequence[Path], overwrite: bool) ->
             raise DepthFileError(f'{source}: expected a depth map, {" or ".join(SUFFIXES)}')
         if target.suffix.lower() != source.suffix.lower():
             raise DepthFileError(f'--out {target}: expected a {source.suffix} file, as {source}')
-        if target.exists():
-            if target.samefile(source):
-                raise DepthFileError(f'--out {target}: is the map to enlarge: choose another one')
-            if not overwrite:
-                raise DepthFileError(f'--out {target}: exists: choose another, or --overwrite')
+        if target.exists() and target.samefile(source):
+            raise DepthFileError(f'--out {target}: is the map to enlarge: choose another one')
+        check_new_file(target, overwrite)
 
 
 def main(args: Sequence[str] | None = None) -> int:

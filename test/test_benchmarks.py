@@ -29,6 +29,16 @@ ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}
 
 
+@pytest.mark.parametrize('benchmark', [packing, rectification])
+def test_figures_replace_no_recording(tmp_path, capsys, benchmark):
+    recording = tmp_path / 'mine.dat'
+    recording.write_bytes(b'mine')
+    with pytest.raises(SystemExit):
+        benchmark.main(['--json', str(recording)])
+    assert "mine.dat': expected a file .json" in capsys.readouterr().err
+    assert recording.read_bytes() == b'mine'
+
+
 def test_packing_compares_and_writes_its_figures(tmp_path, capsys):
     path = tmp_path / 'packing.json'
     assert packing.main(['--planes', '128', '--repetitions', '1', '--json', str(path)]) == 0

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import cast
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer, WriterError
 from rosbags.rosbag2.storage_mcap import McapWriter, PendingChunk
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 from spike_depth_ros.bags.limits import MAX_RECORD_BYTES
 from spike_depth_ros.bags.uncached_file import UncachedFile
@@ -127,22 +128,40 @@ class UncachedMcap(LargeMessageMcap):
         self.bio = cast(BufferedWriter, UncachedFile(self.path))  # has all that is called of it
 
 
+class _Sqlite3(Sqlite3Writer):
+    """Storage of SQLite files that have the user's umask: SQLite makes them of mode 0644."""
+
+    def __init__(self, path: Path, compression: CompressionMode) -> None:
+        (path / f'{path.name}.db3').touch()
+        super().__init__(path, compression)
+
+
 class LargeMessageWriter(Writer):
     """Writer of bags whose MCAP storage is :class:`LargeMessageMcap`."""
 
     STORAGE_PLUGINS = {  # noqa: RUF012 - as the base class has it
-        **Writer.STORAGE_PLUGINS,
         StoragePlugin.MCAP: LargeMessageMcap,
+        StoragePlugin.SQLITE3: _Sqlite3,
     }
 
+    def open(self) -> None:
+        """Make the folder, by the user's umask and not of mode 0755, and begin the file.
 
-class LiveWriter(Writer):
+        Raises:
+            WriterError: The folder exists.
+        """
+        try:
+            self.path.mkdir(parents=True)
+        except FileExistsError:
+            raise WriterError(f'{self.path} exists already, not overwriting.') from None
+        storage = self.STORAGE_PLUGINS[self.storage_plugin]
+        self.storage = storage(self.path, self.compression_mode)
+
+
+class LiveWriter(LargeMessageWriter):
     """Writer of bags of a live stream, whose MCAP storage is :class:`UncachedMcap`."""
 
-    STORAGE_PLUGINS = {  # noqa: RUF012 - as the base class has it
-        **Writer.STORAGE_PLUGINS,
-        StoragePlugin.MCAP: UncachedMcap,
-    }
+    STORAGE_PLUGINS = {StoragePlugin.MCAP: UncachedMcap}  # noqa: RUF012 - as the base class has it
 
 
 def _record(kind: int, size: int) -> bytes:

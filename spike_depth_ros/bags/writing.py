@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import collections
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +16,6 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, typestore
 from spike_depth_ros.bags.mcap_writer import LargeMessageWriter, LiveWriter
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.result_files import EARLIER_SUFFIX
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
 Storage = Literal['mcap', 'sqlite3']
@@ -96,29 +94,6 @@ def check_replaceable(path: Path) -> None:
 
 def _is_of_bag(path: Path) -> bool:
     return path.name == 'metadata.yaml' or path.suffix in STORAGE_SUFFIXES
-
-
-def replace_bag(made: Path, path: Path) -> None:
-    """Move a complete bag from a temporary folder in place of an earlier one.
-
-    Args:
-        made: The bag; its folder, on the same disk, is the temporary one.
-        path: The place; the earlier bag is removed last.
-
-    Raises:
-        OSError: One of them cannot be moved.
-    """
-    earlier = made.with_name(f'{made.name}{EARLIER_SUFFIX}')
-    if path.exists():
-        path.rename(earlier)
-    try:
-        made.rename(path)
-    except BaseException:
-        if earlier.exists() and not path.exists():
-            earlier.rename(path)
-        raise
-    if earlier.exists():
-        shutil.rmtree(earlier)
 
 
 def message_type(name: str) -> Any:

@@ -9,14 +9,14 @@ import contextlib
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rosbags.rosbag2 import WriterError
 
 from spike_depth_ros.arguments import LAYOUT_OPTIONS, recording_layout
 from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.bags.writing import check_replaceable, replace_bag
+from spike_depth_ros.bags.writing import check_replaceable
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.conversion.spike_bag import CameraMessages, DepthFolder, write_messages
@@ -25,7 +25,7 @@ from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.progress import progress
 from spike_depth_ros.ray_depth import ray_lengths
 from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
-from spike_depth_ros.result_files import UnfinishedFolder, move_to_new, sync
+from spike_depth_ros.result_files import UnfinishedFolder, check_new_file, place_result
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import BitOrder
@@ -91,7 +91,7 @@ def _to_bag(options: argparse.Namespace) -> None:
     with room as unfinished, progress('planes', planes) as advance:
         messages = (one.messages(advance) for one in cameras)
         write_messages(unfinished, options.storage or 'mcap', topics, *messages)
-        placed = _placed(unfinished, options.out, replace_bag if options.overwrite else None)
+        placed = place_result(unfinished, options.out, options.overwrite)
     texts = [one.describe() for one in cameras]
     if rig is not None:
         texts.append(f'baseline {rig.baseline_m:g} m, focal length {rig.fx_px:g} pixels')
@@ -223,8 +223,7 @@ def _to_raw_file(options: argparse.Namespace) -> None:
     out = options.out
     if out.is_dir() or is_bag(out):
         raise RecordingError(f'--out {out}: expected a raw file, for example my.dat')
-    if out.is_symlink() or (out.exists() and not out.is_file()):
-        raise RecordingError(f'--out {out}: is a link or a device; expected a file to replace')
+    check_new_file(out, options.overwrite)
     if out.suffix in ('.npy', '.npz'):
         raise RecordingError(f'--out {out}: would be read as another format: expected .dat')
     bit_order: BitOrder = options.bit_order or 'little'
@@ -240,7 +239,7 @@ def _to_raw_file(options: argparse.Namespace) -> None:
         listed = _gaps_file(unfinished)
         if options.allow_gaps:
             raw.write_gaps(listed)  # before anything is in its place: the disk may be full
-        placed = _placed(unfinished, out, Path.replace if options.overwrite else None)
+        placed = place_result(unfinished, out, options.overwrite)
         if options.allow_gaps:
             listed.replace(_gaps_file(placed))
         else:
@@ -288,21 +287,3 @@ def _room(out: Path, nbytes: float) -> Iterator[Path]:
         if error.filename is not None or error.strerror is None:
             raise
         raise OSError(f'--out {out}: {error.strerror}: free space there') from error
-
-
-def _placed(made: Path, out: Path, replace: Callable[[Path, Path], object] | None) -> Path:
-    """Move the complete result to its place, and return that."""
-    for path in (made, *made.iterdir()) if made.is_dir() else (made,):
-        sync(path)
-    if replace is not None:
-        replace(made, out)
-        return out
-    placed = move_to_new(made, out)
-    if placed != out:
-        print(
-            printable(
-                f'warning: {out}: another process has made it meanwhile: the result is {placed}'
-            ),
-            file=sys.stderr,
-        )
-    return placed

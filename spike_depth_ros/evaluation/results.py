@@ -24,6 +24,7 @@ from spike_depth_ros.evaluation.pairs import MatcherInfo, PairScores
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccounting
 from spike_depth_ros.metrics import without_nan
+from spike_depth_ros.result_files import has_keys
 from spike_depth_ros.stream.accounting import PlaneAccounting
 
 INTERVAL = 0.68
@@ -36,9 +37,14 @@ _FIRST_COLUMNS = ','.join(CSV_COLUMNS[:3]).encode()  # the others differ between
 
 
 def is_result(path: Path) -> bool:
-    """Return True for a file of ``RESULTS``, False for one of the user with such a name."""
-    if not path.is_file() or path.suffix != '.csv':
-        return path.is_file()
+    """Return True for a file of ``RESULTS``, False for one of the user with such a name.
+
+    Those without a mark of their own are known by ``metrics.json`` beside them.
+    """
+    if not path.is_file():
+        return False
+    if path.suffix != '.csv':
+        return has_keys(path.with_name('metrics.json'), 'planes_dropped', 'models')
     with path.open('rb') as file:
         return file.read(len(_FIRST_COLUMNS)) == _FIRST_COLUMNS
 

@@ -34,9 +34,16 @@ from spike_depth_ros.arguments import (
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
-from spike_depth_ros.nodes.demo_report import RESULTS, draw, draw_methods, show, summarise
+from spike_depth_ros.nodes.demo_report import (
+    RESULTS,
+    draw,
+    draw_methods,
+    is_result,
+    show,
+    summarise,
+)
 from spike_depth_ros.nodes.ending import CLOSING_S, EndRequests
-from spike_depth_ros.result_files import replace_results
+from spike_depth_ros.result_files import ResultFileError, check_results, replace_results
 from spike_depth_ros.stream.layout import check_bit_order, raw_file_problem
 from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording
 
@@ -89,6 +96,7 @@ class Demo:
         self._options = options
         self._out: Path = options.out
         self._out.mkdir(parents=True, exist_ok=True)
+        check_results(self._out, RESULTS, is_result)
         self._children: list[subprocess.Popen[bytes]] = []
         self._window = bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
 
@@ -110,7 +118,7 @@ class Demo:
                     view.wait()
         summary = summarise(plan, listener, sent, took_s)
         _CONSOLE.print('drawing pictures')
-        with replace_results(self._out, RESULTS) as folder:
+        with replace_results(self._out, RESULTS, is_result) as folder:
             (folder / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
             drawn = [] if plan.is_pair else [draw_methods(plan, folder)]
             drawn += draw(plan, listener.snapshots, folder, summary['scale'])
@@ -367,7 +375,7 @@ def main(args: list[str] | None = None) -> int:
             requests = EndRequests(raised | {signal.SIGINT: KeyboardInterrupt})
             requests.raise_them()
             return Demo(options).run(_plan(options))
-    except (process.UserError, OSError) as error:
+    except (process.UserError, ResultFileError, OSError) as error:
         print(f'spike_demo: error: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

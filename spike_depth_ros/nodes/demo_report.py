@@ -21,6 +21,7 @@ from spike_depth_ros.estimator import DepthEstimator, ImageEstimator, Observatio
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan, Snapshot
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
+from spike_depth_ros.result_files import has_keys
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.window import Window, reference_index
 
@@ -43,6 +44,12 @@ MOST_LATE_S = 1.0
 
 LEAST_IMAGES_PER_S = 2.0
 """Depth images a second below which a run is not valid, where the stream has twice as many."""
+
+
+def is_result(path: Path) -> bool:
+    """Return True for a file of ``RESULTS`` in a folder with the summary of a demo."""
+    summary = path.with_name('summary.json')
+    return path.is_file() and has_keys(summary, 'planes_sent', 'windows_out')
 
 
 def summarise(

@@ -54,7 +54,12 @@ from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.rectification import NewestLens, Rectification
-from spike_depth_ros.result_files import UnfinishedFolder, old_results, replace_results
+from spike_depth_ros.result_files import (
+    UnfinishedFolder,
+    check_results,
+    old_results,
+    replace_results,
+)
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import (
     METRES,
@@ -151,6 +156,7 @@ class EvaluationNode(Node):
             self._is_told = bool(model)
             if self._out is not None:
                 self._out.mkdir(parents=True, exist_ok=True)
+                check_results(self._out, RESULTS, is_result)  # before the stream is played
                 # Holds windows.csv; earlier results stay until the new ones are complete.
                 self._partial = UnfinishedFolder(self._out)
             cap = read['cap_m'] or None

@@ -175,6 +175,7 @@ def argument_parser() -> argparse.ArgumentParser:
     argument = add('save', save)
     argument('topic', metavar='TOPIC')
     argument('file', type=Path, metavar='FILE', help='.png (metres as 16-bit millimetres) or .npy')
+    argument('--overwrite', action='store_true', help='replace an existing file')
     argument = add('set', set_parameter)
     argument('node', metavar='NODE')
     argument('parameter', metavar='PARAMETER')

@@ -35,7 +35,12 @@ from spike_depth_ros.nodes.graph import (
     printable,
 )
 from spike_depth_ros.nodes.process import UserError
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.result_files import (
+    ResultFileError,
+    UnfinishedFolder,
+    check_new_file,
+    place_result,
+)
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES
 
 LONGEST = 32
@@ -145,6 +150,10 @@ def save(graph: Graph, options: argparse.Namespace) -> int:
     file: Path = options.file
     if file.suffix not in FILES:
         raise UserError(f'{file}: expected a name that ends in {" or ".join(FILES)}')
+    try:
+        check_new_file(file, options.overwrite, 'save')
+    except ResultFileError as error:
+        raise UserError(str(error)) from None
     topic, kind = graph.find_topic(options.topic, options.timeout)
     if kind != IMAGE:
         raise UserError(f'{topic} is {kind}; expected {IMAGE}')
@@ -164,7 +173,10 @@ def save(graph: Graph, options: argparse.Namespace) -> int:
         else:
             Picture.fromarray(stored).save(content, 'PNG')
     try:
-        write_atomically(file, content.getvalue())
+        with UnfinishedFolder(file.parent) as name:
+            made = Path(name) / file.name
+            made.write_bytes(content.getbuffer())
+            file = place_result(made, file, options.overwrite)
     except OSError as error:
         raise UserError(f'{file}: {error.strerror}') from error
     print(f'{file}: {message.width}x{message.height}, {message.encoding}')

@@ -33,7 +33,7 @@ from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
 from spike_depth_ros.nodes.player_packets import Frame, Packet, TrueDepth
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.nodes.spike_topics import SpikeTopics
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.result_files import has_keys, write_atomically
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.plane_clock import FRAME_ID, NANOSECONDS
@@ -274,9 +274,15 @@ class SpikePlayer(Node):
 
 
 def _check_report(path: Path | None) -> None:
-    if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+    if path is None:
+        return
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise process.UserError(
             f'--report {path}: cannot be written; expected a file in a folder that exists'
+        )
+    if os.path.lexists(path) and not has_keys(path, 'planes_sent'):
+        raise process.UserError(
+            f'--report {path}: exists and is no report of the player: choose another name'
         )
 
 

@@ -24,7 +24,7 @@ from std_srvs.srv import Trigger
 from spike_depth_ros.arguments import positive
 from spike_depth_ros.bags.bag import IMAGE, BagError
 from spike_depth_ros.bags.recorder import BagRecorder
-from spike_depth_ros.bags.writing import check_replaceable, replace_bag
+from spike_depth_ros.bags.writing import check_replaceable
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.executor_reader import problem
@@ -37,6 +37,7 @@ from spike_depth_ros.result_files import (
     abandoned,
     lock_unfinished,
     move_to_new,
+    place_result,
 )
 from spike_depth_ros.stereo import EYES
 
@@ -276,7 +277,7 @@ def _put(place: Path, out: Path, recorded: bool, disk_failed: bool) -> Path:
     elif place != out and disk_failed:
         kept = move_to_new(place, out.with_name(f'{out.name}_incomplete'))
     elif place != out:
-        replace_bag(place, out)
+        place_result(place, out, overwrite=True)
     if place != out:
         place.parent.rmdir()
     return kept

@@ -25,7 +25,12 @@ from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import RecordedWindows
-from spike_depth_ros.result_files import UnfinishedFolder, move_to_new, write_atomically
+from spike_depth_ros.result_files import (
+    UnfinishedFolder,
+    check_new_file,
+    place_result,
+    write_atomically,
+)
 from spike_depth_ros.stream.recording import RecordingError
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.video.frames import COUNTED, quiet
@@ -57,13 +62,12 @@ class FileWriter(abc.ABC):
         path: The file; another one once :meth:`close` finds that a process has made it meanwhile.
 
     Raises:
-        RecordingError: The file exists.
+        ResultFileError: The file exists, or is no file.
         OSError: The file cannot be written, or not all pictures are in it.
     """
 
     def __init__(self, path: Path, fps: float, overwrite: bool) -> None:
-        if path.exists() and not overwrite:
-            raise RecordingError(f'--out {path}: exists: choose another file, or add --overwrite')
+        check_new_file(path, overwrite)
         self.path, self._overwrite = path, overwrite
         self._folder = UnfinishedFolder(path.parent)
         self._unfinished = Path(self._folder.name) / path.name
@@ -90,19 +94,7 @@ class FileWriter(abc.ABC):
                     f'{self.path}: {written} of {self._number} pictures were written: free space '
                     'on that disk'
                 )
-            self._place()
-
-    def _place(self) -> None:
-        if self._overwrite:
-            self._unfinished.replace(self.path)
-            return
-        wanted, self.path = self.path, move_to_new(self._unfinished, self.path)
-        if self.path != wanted:
-            print(
-                f'warning: {wanted}: another process has made it meanwhile: the video is '
-                f'{self.path}',
-                file=sys.stderr,
-            )
+            self.path = place_result(self._unfinished, self.path, self._overwrite)
 
 
 class VideoWriter(FileWriter):

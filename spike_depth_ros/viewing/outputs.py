@@ -28,7 +28,7 @@ from typing import Protocol
 import rerun_cli
 
 from spike_depth_ros.errors import OneLineError, one_line
-from spike_depth_ros.result_files import UnfinishedFolder, move_to_new, sync
+from spike_depth_ros.result_files import UnfinishedFolder, check_new_file, place_result
 from spike_depth_ros.viewing.frame import ViewFrame
 from spike_depth_ros.viewing.rerun_log import RerunLog
 
@@ -114,10 +114,7 @@ class _FileView:
             raise ViewError(f'--save {path}: expected a name that ends with .rrd')
         if not path.parent.is_dir():
             raise ViewError(f'--save {path}: no folder {path.parent}: make it first')
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise ViewError(f'--save {path}: is a folder, a link or a device; expected a file')
-        if path.exists() and not overwrite:
-            raise ViewError(f'--save {path}: exists: choose another name, or add --overwrite')
+        check_new_file(path, overwrite, '--save')
         self._folder = UnfinishedFolder(path.parent)
         self._unfinished = Path(self._folder.name) / path.name
         self._log = RerunLog()
@@ -175,12 +172,7 @@ class _FileView:
             if not frames:
                 print(f'{self._path}: nothing to show, not written', file=sys.stderr)
                 return
-            sync(self._unfinished)
-            if self._overwrite:
-                placed = self._unfinished.replace(self._path)
-            else:
-                placed = move_to_new(self._unfinished, self._path)
-            sync(self._path.parent)
+            placed = place_result(self._unfinished, self._path, self._overwrite)
         megabytes = placed.stat().st_size / 1e6
         script = Path(sys.executable).with_name('rerun')  # a shorter path, in an environment
         look = shlex.join([str(script if script.exists() else RERUN), str(placed)])

@@ -44,6 +44,32 @@ def test_after_an_error_the_earlier_results_stay(out, kind):
     assert contents(out) == before
 
 
+@pytest.mark.parametrize('moved', [False, True])
+@pytest.mark.parametrize('step', [1, 2, 3])
+def test_an_interrupt_at_each_step_of_the_replacement_undoes_it(out, monkeypatch, step, moved):
+    before, steps, replace = contents(out), [], Path.replace
+
+    def interrupted(path, target):
+        steps.append(path)
+        if len(steps) == step and not moved:
+            raise KeyboardInterrupt
+        result = replace(path, target)
+        if len(steps) == step:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(Path, 'replace', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace_all(out)
+    assert contents(out) == before
+
+
+def replace_all(out):
+    with replace_results(out, PATTERNS) as folder:
+        (folder / 'a.json').write_text('new')
+        (folder / 'b_new.csv').write_text('new')
+
+
 LEAVES = """
 import os, sys, time
 from pathlib import Path

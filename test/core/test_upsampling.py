@@ -5,8 +5,11 @@
 import contextlib
 import dataclasses
 import io
+import os
 import resource
 import shutil
+import stat
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -284,7 +287,7 @@ def test_a_file_that_is_made_meanwhile_stays_unless_overwritten(
     assert other.exists() == (not options)
     assert read_depth(out if options else other).shape == (80, 132)
     assert options or out.read_text() == 'of another process'
-    told = f'another process has made it meanwhile: the map is {other}'
+    told = f'another process has made it meanwhile: the result is {other}'
     assert (told in capsys.readouterr().err) == (not options)
 
 
@@ -295,7 +298,7 @@ def test_existing_files_stay_and_an_error_writes_nothing(checkpoint, tmp_path, c
     np.save(folder / 'a.npy', depth_map())
     (out / 'a.npy').write_text('mine')
     assert run(checkpoint, folder, '--out', out) == 1
-    assert 'exists: choose another, or --overwrite' in capsys.readouterr().err
+    assert 'exists: choose another name, or add --overwrite' in capsys.readouterr().err
     np.save(folder / 'b.npy', depth_map()[:2])
     assert run(checkpoint, folder, '--out', out, '--overwrite') == 1
     assert 'b.npy: depth of 33x2 pixels: expected at least 3x3' in capsys.readouterr().err
@@ -305,6 +308,87 @@ def test_existing_files_stay_and_an_error_writes_nothing(checkpoint, tmp_path, c
     assert read_depth(out / 'a.npy').shape == (80, 132)
     assert run(checkpoint, folder, '--out', folder, '--overwrite') == 1
     assert 'is the map to enlarge' in capsys.readouterr().err
+
+
+def two_maps(folder):
+    folder.mkdir()
+    for name in ('a.npy', 'b.npy'):
+        np.save(folder / name, depth_map())
+    return folder
+
+
+@pytest.mark.parametrize('options', [(), ('--overwrite',)])
+@pytest.mark.parametrize('step', [1, 2])
+def test_an_interrupt_between_the_maps_of_a_folder_places_none(
+    checkpoint, tmp_path, monkeypatch, step, options
+):
+    small, out, replace = two_maps(tmp_path / 'small'), tmp_path / 'large', Path.replace
+    out.mkdir()
+    for name in ('a.npy', 'b.npy') if options else ():
+        (out / name).write_text('mine')
+    before, steps = contents(out), []
+
+    def interrupted(path, target):
+        moved = replace(path, target)
+        if '.incomplete_' in str(path):  # not of what is put back
+            steps.append(path)
+            if len(steps) == step:
+                raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(Path, 'replace', interrupted)
+    assert run(checkpoint, small, '--out', out, *options) == 130
+    assert contents(out) == before
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_map_that_cannot_be_placed_keeps_the_others_away(
+    checkpoint, tmp_path, monkeypatch, capsys
+):
+    small, out, enlarge = two_maps(tmp_path / 'small'), tmp_path / 'large', Upsampler.upsample
+
+    out.mkdir()
+
+    def meanwhile(*given):
+        (out / 'b.npy').write_text('of another process')
+        return enlarge(*given)
+
+    monkeypatch.setattr(Upsampler, 'upsample', meanwhile)
+    assert run(checkpoint, small, '--out', out) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith('b.npy: another process has made it meanwhile: nothing is written')
+    assert contents(out) == {'b.npy': b'of another process'}
+
+
+def test_folders_and_links_in_the_place_of_maps_are_refused(checkpoint, tmp_path, capsys):
+    small, out = two_maps(tmp_path / 'small'), tmp_path / 'large'
+    out.mkdir()
+    (tmp_path / 'mine.npy').write_text('mine')
+    for make in (Path.mkdir, lambda path: path.symlink_to(tmp_path / 'mine.npy')):
+        make(out / 'b.npy')
+        assert run(checkpoint, small, '--out', out, '--overwrite') == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith('is a link, a folder or a device; expected a file to replace')
+        assert [path.name for path in out.iterdir()] == ['b.npy']
+        (Path.rmdir if (out / 'b.npy').is_dir() else Path.unlink)(out / 'b.npy')
+    assert (tmp_path / 'mine.npy').read_text() == 'mine'
+
+
+@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+def test_maps_have_the_umask_of_the_user(checkpoint, tmp_path, umask):
+    small, before = two_maps(tmp_path / 'small'), os.umask(umask)
+    try:
+        for options in ((), ('--overwrite',)):
+            assert run(checkpoint, small, '--out', tmp_path / 'large', *options) == 0
+            assert run(checkpoint, small / 'a.npy', '--out', tmp_path / 'c.npy', *options) == 0
+    finally:
+        os.umask(before)
+    files = [*(tmp_path / 'large').iterdir(), tmp_path / 'c.npy']
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == 3 * [0o666 & ~umask]
+    assert stat.S_IMODE((tmp_path / 'large').stat().st_mode) == 0o777 & ~umask
 
 
 def test_unknown_pixels_do_not_become_surfaces(checkpoint, tmp_path):

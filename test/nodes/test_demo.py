@@ -59,6 +59,8 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
     out = tmp_path / 'out'
     out.mkdir()
     (out / 'depth_999999.png').write_bytes(b'of an earlier run')
+    (out / 'summary.json').write_text('{"planes_sent": 1, "windows_out": 1}')
+    (out / 'notes.txt').write_text('mine')
     summary, output = demo(processes, out, '--stream', stream)
     assert set(KEYS.split()) <= set(summary)
     assert summary['planes_in'] == summary['planes_sent'] == 40_000
@@ -78,11 +80,29 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
     assert drawn
     assert (out / 'depth_999999.png') not in drawn
     assert not list(out.glob('.*'))
+    assert (out / 'notes.txt').read_text() == 'mine'
     with Image.open(out / 'methods.png') as methods:
         assert methods.width > 2 * 64
     with Image.open(drawn[0]) as picture, Image.open(out / 'depth.gif') as animation:
         assert picture.size == animation.size
         assert animation.n_frames >= len(drawn)
+
+
+def test_pictures_of_another_origin_stay(processes, tmp_path):
+    (tmp_path / 'depth_999999.png').write_bytes(b'mine')
+    demo(processes, tmp_path)
+    assert (tmp_path / 'depth_999999.png').read_bytes() == b'mine'
+
+
+@pytest.mark.parametrize('name', ['summary.json', 'depth.gif', 'methods.png'])
+def test_a_file_of_another_origin_is_refused_before_anything_starts(run_here, tmp_path, name):
+    (tmp_path / name).write_text('{"mine": 1}')
+    status, output = run_here('demo', '--out', tmp_path)
+    assert (status, output.count('\n')) == (1, 1)
+    assert f'{tmp_path / name}: is of no earlier run, and would be replaced' in output
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        (name, '{"mine": 1}')
+    ]
 
 
 def test_only_windows_around_a_plane_with_truth_are_scored():

@@ -181,6 +181,23 @@ def test_an_image_is_saved_as_npy(inspect, publish, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / 'a.npy'), METRES)
 
 
+def test_an_existing_file_is_replaced_only_with_overwrite(inspect, errors_of, publish, tmp_path):
+    publish(image(METRES, '32FC1'), 'depth/image')
+    file = tmp_path / 'spikes.npy'
+    np.save(file, np.ones((4, 8, 8), bool))  # a recording
+    before = file.read_bytes()
+    (tmp_path / 'link.npy').symlink_to(file)
+    errors = errors_of(
+        ['save', 'depth/image', file],
+        ['save', 'depth/image', tmp_path / 'link.npy', '--overwrite'],
+    )
+    assert_one_line_each(errors, ('npy: exists: choose another name', 'npy: is a link, a folder'))
+    assert file.read_bytes() == before
+    inspect('save', 'depth/image', file, '--overwrite')
+    np.testing.assert_array_equal(np.load(file), METRES)
+    assert {path.name for path in tmp_path.iterdir()} == {'spikes.npy', 'link.npy'}
+
+
 def test_millimetres_are_stored_as_they_are():
     pixels = np.array([[0, 65535]], np.uint16)
     assert png_pixels(pixels, '16UC1') is pixels

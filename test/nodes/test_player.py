@@ -113,6 +113,7 @@ def test_plane_times_do_not_drift(rate):
             'absent.yaml: no such file; expected a calibration',
         ),
         (['{npz}', '--report', '{npz}.absent/r.json'], 'r.json: cannot be written; expected a'),
+        (['{npz}', '--report', '{raw}'], 'a.dat: exists and is no report of the player'),
         (['{raw}', '--size', '13x7'], '--allow-partial'),
         (['caf\udce9.npz'], r'caf\udce9.npz: is not valid UTF-8: rename the file'),
         (['{rateless}'], '"rate_hz" is 0; expected planes a second'),
@@ -130,6 +131,7 @@ def test_bad_arguments_get_one_line(run_here, tmp_path, recording, arguments, me
     assert status != 0
     assert message in output.strip().splitlines()[-1]
     assert 'Traceback' not in output
+    assert raw.read_bytes() == PLANES.tobytes()
 
 
 @pytest.mark.timed

@@ -75,7 +75,8 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     live, shares = tmp_path / 'live', []
     ros_node.create_subscription(Float64, 'evaluation/delta1', shares.append, QUEUE)
     live.mkdir()
-    (live / 'metrics.json').write_text('of an earlier run')
+    earlier = '{"planes_dropped": 0, "models": []}'
+    (live / 'metrics.json').write_text(earlier)
     (live / 'windows_other.csv').write_text(','.join(CSV_COLUMNS))  # of another model
     processes.start('depth', *depth_parameters(**NODE))
     processes.start('evaluation', *depth_parameters(out=live))
@@ -93,7 +94,7 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     spin(lambda: shares, what='a share')
     assert listener.count('planes_overwritten') == 0
     assert listener.count('planes_dropped') == 0
-    assert (live / 'metrics.json').read_text() == 'of an earlier run'
+    assert (live / 'metrics.json').read_text() == earlier
     processes.stop('evaluation')
     names = {'metrics.json', 'timing.json', 'windows.csv', 'report.html'}
     assert {file.name for file in live.iterdir()} == names
@@ -189,10 +190,21 @@ def test_ros_reads_the_new_bag(lockstep):
     assert sum(image.height for image in spikes) == PLANES * bags.HEIGHT
 
 
+def test_the_evaluation_replaces_no_report_of_another_origin(
+    processes, depth_parameters, tmp_path
+):
+    (tmp_path / 'report.html').write_text('mine')
+    status, output = processes.run('evaluation', *depth_parameters(out=tmp_path))
+    assert status == 1
+    assert f'{tmp_path / "report.html"}: is of no earlier run' in output
+    assert (tmp_path / 'report.html').read_text() == 'mine'
+
+
 def test_the_evaluation_says_what_it_lacks(processes, depth_parameters, listener, spin, tmp_path):
     old = tmp_path / 'out' / 'report.html'
     old.parent.mkdir()
     old.write_text('of an earlier run')
+    (old.parent / 'metrics.json').write_text('{"planes_dropped": 0, "models": []}')
     processes.start('evaluation', *depth_parameters(out=old.parent))
     spin(lambda: 'evaluation' in listener.status, what='the evaluation')
     message = listener.status['evaluation'].message
@@ -202,7 +214,7 @@ def test_the_evaluation_says_what_it_lacks(processes, depth_parameters, listener
     processes.stop('evaluation', status=1)
     assert 'no window arrived: no report' in processes.log('evaluation')
     assert f'the earlier results in {old.parent} are kept' in processes.log('evaluation')
-    assert [file.name for file in old.parent.iterdir()] == ['report.html']
+    assert {file.name for file in old.parent.iterdir()} == {'report.html', 'metrics.json'}
     assert old.read_text() == 'of an earlier run'
 
 

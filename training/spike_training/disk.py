@@ -28,15 +28,17 @@ def make_folder(folder: Path) -> None:
 
 
 def check_new(out: Path, overwrite: bool) -> None:
-    """Refuse an output that exists, unless it may be replaced.
+    """Refuse an output that exists, unless it may be replaced and is no link.
 
     Raises:
         ConfigError: It is refused.
     """
-    if out.exists() and not overwrite:
+    if os.path.lexists(out) and not overwrite:
         raise ConfigError(
             f'out is {out}, which exists: choose another one, or give --overwrite true'
         )
+    if out.is_symlink():
+        raise ConfigError(f'out is {out}, a link: expected the file or folder to replace itself')
 
 
 def check_room(folder: Path, wanted: float, remedy: str) -> None:

@@ -3,8 +3,10 @@
 """Recorder of messages: its limits, and what a full disk leaves."""
 
 import errno
+import os
 import resource
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,21 @@ def test_what_a_full_disk_leaves_can_be_read(tmp_path):
     assert len(found) >= 12
     assert found == data[: len(found)]
     assert damage
+
+
+@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+def test_a_recording_has_the_umask_of_the_user(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        bag = BagRecorder(tmp_path / 'bag', 1e9)
+        bag.write('/spikes', IMAGE, 0, packet(0))
+        bag.close()
+    finally:
+        os.umask(before)
+    files = list((tmp_path / 'bag').iterdir())
+    assert {path.name for path in files} == {'bag_0.mcap', 'metadata.yaml'}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o666 & ~umask}
+    assert stat.S_IMODE((tmp_path / 'bag').stat().st_mode) == 0o777 & ~umask
 
 
 def test_an_existing_folder_is_refused(tmp_path):

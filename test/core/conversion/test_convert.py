@@ -8,6 +8,7 @@ import json
 import math
 import os
 import signal
+import stat
 import struct
 from importlib import resources
 
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spike_depth_ros import result_files
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
 from spike_depth_ros.conversion import convert, spike_bag
 from spike_depth_ros.conversion.command import main
@@ -604,9 +606,26 @@ def test_links_and_devices_are_not_replaced(bag, tmp_path, capsys):
     (tmp_path / 'mine.dat').write_bytes(b'mine')
     for name in ('pipe', 'link'):
         line = refusal(capsys, bag, '--out', tmp_path / name, '--overwrite')
-        assert line.endswith('is a link or a device; expected a file to replace')
+        assert line.endswith('is a link, a folder or a device; expected a file to replace')
     assert (tmp_path / 'mine.dat').read_bytes() == b'mine'
     assert (tmp_path / 'pipe').is_fifo()
+
+
+@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_results_have_the_umask_of_the_user(dat, tmp_path, umask, storage):
+    made, back = tmp_path / 'made', tmp_path / 'back.dat'
+    before = os.umask(umask)
+    try:
+        for options in ((), ('--overwrite',)):
+            assert convert_(dat, *SIZE, '--out', made, '--storage', storage, *options) == 0
+            assert convert_(made, '--out', back, '--allow-gaps', *options) == 0
+            gaps = tmp_path / 'back.dat.gaps.json'
+            modes = {stat.S_IMODE(one.stat().st_mode) for one in (*made.iterdir(), back, gaps)}
+            assert modes == {0o666 & ~umask}
+            assert stat.S_IMODE(made.stat().st_mode) == 0o777 & ~umask
+    finally:
+        os.umask(before)
 
 
 def test_overwrite_replaces_a_bag_and_a_file(dat, bag, tmp_path, capsys):
@@ -676,7 +695,7 @@ def test_on_a_full_disk_nothing_half_written_stays(
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(convert, 'sync', full)
+    monkeypatch.setattr(result_files, 'sync', full)
     assert 'No space left on device: free space there' in refusal(capsys, *arguments)
     monkeypatch.setattr(convert, 'SPARE_BYTES', 1e18)
     assert 'MB are free, expected' in refusal(capsys, *arguments)
@@ -685,7 +704,14 @@ def test_on_a_full_disk_nothing_half_written_stays(
 
 def test_two_conversions_to_one_name_both_stay(bag, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'out.dat'
-    monkeypatch.setattr(convert, 'sync', lambda made: out.write_bytes(b'of another process'))
+    sync = result_files.sync
+
+    def meanwhile(path):
+        if '.incomplete_' in str(path):
+            out.write_bytes(b'of another process')
+        sync(path)
+
+    monkeypatch.setattr(result_files, 'sync', meanwhile)
     assert convert_(bag, '--out', out) == 0
     assert out.read_bytes() == b'of another process'
     assert (tmp_path / 'out_2.dat').stat().st_size == PLANES * HEIGHT * 3

@@ -7,12 +7,15 @@ import csv
 import dataclasses
 import json
 import math
+import os
 import re
 import resource
 import shutil
 import sqlite3
+import stat
 import struct
 import zlib
+from pathlib import Path
 
 import bags
 import html_pages
@@ -556,6 +559,35 @@ def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
         'metrics.json', 'report.html', 'timing.json', 'windows_nearer.csv',
         'windows_of_my_house.csv', 'windows_old.csv', 'windows_unet_lite.csv',
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize('name', ['metrics.json', 'timing.json', 'report.html'])
+def test_files_of_another_origin_are_not_replaced(bag, tmp_path, capsys, name):
+    (tmp_path / name).write_text('{"mine": 1}')
+    assert evaluate(bag, tmp_path) == 1
+    (line,) = lines_of(capsys)
+    assert f'{tmp_path / name}: is of no earlier run, and would be replaced' in line
+    assert files_of(tmp_path) == {Path(name): b'{"mine": 1}'}
+
+
+def test_a_table_of_the_user_with_the_name_of_a_result_is_not_replaced(bag, tmp_path, capsys):
+    (tmp_path / 'windows.csv').write_text('window,width\n1,0.9\n')
+    assert evaluate(bag, tmp_path) == 1
+    (line,) = lines_of(capsys)
+    assert f'{tmp_path / "windows.csv"}: is of no earlier run' in line
+    assert files_of(tmp_path) == {Path('windows.csv'): b'window,width\n1,0.9\n'}
+
+
+@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+def test_results_have_the_umask_of_the_user(bag, tmp_path, umask):
+    out, before = tmp_path / 'out', os.umask(umask)
+    try:
+        assert evaluate(bag, out, '--write-bag', 'sqlite3') == 0
+    finally:
+        os.umask(before)
+    for path in (out, *out.rglob('*')):
+        mode = 0o777 if path.is_dir() else 0o666
+        assert stat.S_IMODE(path.stat().st_mode) == mode & ~umask, path
 
 
 @contextlib.contextmanager

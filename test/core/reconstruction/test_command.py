@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -368,7 +369,7 @@ def test_two_processes_that_write_one_video_leave_whole_ones(spikes, tmp_path, o
         process.send_signal(signal.SIGINT)
         errors.append(process.communicate(timeout=60)[1])
         assert process.returncode == 130, errors
-    other = f'another process has made it meanwhile: the video is {tmp_path / "slow_2.mp4"}'
+    other = f'another process has made it meanwhile: the result is {tmp_path / "slow_2.mp4"}'
     made = {one.name for one in tmp_path.iterdir()} - {'long.npy'}
     assert made == ({'slow.mp4'} if options else {'slow.mp4', 'slow_2.mp4'})
     assert all(0 < len(frames(tmp_path / name)) < 59_000 for name in made)
@@ -380,10 +381,39 @@ def test_a_video_is_replaced_only_if_asked_for(dat, tmp_path, capsys):
     (tmp_path / 'slow.mp4').write_bytes(b'earlier')
     assert reconstruct(*options) == 1
     error = capsys.readouterr().err
-    assert error.endswith('slow.mp4: exists: choose another file, or add --overwrite\n')
+    assert error.endswith('slow.mp4: exists: choose another name, or add --overwrite\n')
     assert (tmp_path / 'slow.mp4').read_bytes() == b'earlier'
     assert reconstruct(*options, '--overwrite') == 0
     assert len(frames(tmp_path / 'slow.mp4')) == 9
+
+
+@pytest.mark.parametrize('name', ['slow.mp4', 'slow.webm', 'slow.gif', 'pictures'])
+@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+def test_results_have_the_umask_of_the_user(dat, tmp_path, name, umask):
+    out = tmp_path / name
+    before = os.umask(umask)
+    try:
+        assert reconstruct(dat, '--size', '42x24', '--method', 'short', '--out', out) == 0
+    finally:
+        os.umask(before)
+    files = [*out.iterdir()] if out.is_dir() else [out]
+    assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o666 & ~umask}
+    if out.is_dir():
+        assert stat.S_IMODE(out.stat().st_mode) == 0o777 & ~umask
+
+
+@pytest.mark.parametrize('target', ['mine.mp4', 'absent.mp4'])
+def test_a_link_is_not_replaced(dat, tmp_path, capsys, target):
+    (tmp_path / 'mine.mp4').write_bytes(b'mine')
+    (tmp_path / 'slow.mp4').symlink_to(tmp_path / target)
+    options = (dat, '--size', '42x24', '--method', 'short', '--out', tmp_path / 'slow.mp4')
+    assert reconstruct(*options) == 1
+    assert 'slow.mp4: exists: choose another name' in capsys.readouterr().err
+    assert reconstruct(*options, '--overwrite') == 1
+    assert 'slow.mp4: is a link, a folder or a device; expected a file' in capsys.readouterr().err
+    assert (tmp_path / 'slow.mp4').is_symlink()
+    assert (tmp_path / 'mine.mp4').read_bytes() == b'mine'
+    assert {one.name for one in tmp_path.iterdir()} == {'bar.dat', 'mine.mp4', 'slow.mp4'}
 
 
 def test_a_link_laid_out_for_the_unfinished_video_is_not_followed(dat, tmp_path):

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import functools
 import math
+import os
 import shutil
 import sqlite3
+import stat
 
 import numpy as np
 import pytest
@@ -235,6 +237,28 @@ def test_the_command_ends_with_one_line(recording, tmp_path, command):
     assert done.returncode == 2
     words = 'which exists: choose another one, or give --overwrite true'
     assert done.stderr == f'run.py: out is {tmp_path}, {words}\n'
+
+
+@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+def test_a_bag_has_the_umask_of_the_user(recording, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        bag({'folder': str(recording)}, tmp_path / 'made', size=SIZE, rate=600.0)
+    finally:
+        os.umask(before)
+    modes = {path.suffix: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob('*')}
+    file = 0o666 & ~umask
+    assert modes == {'': 0o777 & ~umask, '.db3': file, '.yaml': file}
+
+
+def test_a_link_is_not_replaced(recording, tmp_path):
+    (tmp_path / 'link').symlink_to(tmp_path / 'absent')
+    write = functools.partial(bag, {'folder': str(recording)}, tmp_path / 'link', size=SIZE)
+    with pytest.raises(ConfigError, match='link, which exists: choose another one'):
+        write()
+    with pytest.raises(ConfigError, match='link, a link: expected the file or folder to replace'):
+        write(overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ['link']
 
 
 def test_a_bag_is_replaced_only_if_asked_for_and_only_by_a_whole_one(recording, tmp_path):

@@ -212,6 +212,14 @@ def test_a_folder_as_report_is_refused_before_anything_is_scored(files, scored):
         evaluate(files / 'c.yaml', files / 'one', device='cpu', **given)
 
 
+def test_a_file_that_is_no_report_is_not_replaced(files, tmp_path):
+    out = tmp_path / 'camera.json'
+    out.write_text('{"fx": 400}')
+    with pytest.raises(ConfigError, match=r'camera\.json exists and is no report: choose another'):
+        evaluate(files / 'c.yaml', out, files / 'm.safetensors', device='cpu')
+    assert out.read_text() == '{"fx": 400}'
+
+
 def test_a_file_of_another_kind_is_not_replaced(files):
     with pytest.raises(ConfigError, match=r'm\.safetensors: expected a file \.json, the report'):
         evaluate(files / 'c.yaml', files / 'm.safetensors', files / 'm.safetensors', device='cpu')

@@ -3,6 +3,8 @@
 """The streams that ship with the package, and the command that writes them."""
 
 import itertools
+import os
+import stat
 from pathlib import Path
 
 import cv2
@@ -25,6 +27,7 @@ from spike_training.scenes.generator import SceneGenerator
 from spike_training.scenes.render import render
 from spike_training.scenes.second_eye import second_eye, without_illumination
 from spike_training.sensor.parameters import IDEAL
+from spike_training.simulation import archive
 from spike_training.simulation.archive import MARGIN, sharpest_pair, write_archive
 from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
 from spike_training.simulation.still_pairs import PairCamera
@@ -42,11 +45,55 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsy
     (tmp_path / 'a.npz').mkdir()
     given = ['--style', 'indoor', '--size', '64x32', '--out', str(tmp_path / 'a.npz')]
     with pytest.raises(SystemExit) as caught:
-        run.main(['sample', *given])
+        run.main(['sample', *given, '--overwrite', 'true'])
     assert caught.value.code == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.endswith('give a file, not a folder')
     assert 'a.npz' in line
+
+
+def test_a_recording_is_replaced_only_with_overwrite(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend('training')
+    import run
+
+    out, link = tmp_path / 'mine.npz', tmp_path / 'link.npz'
+    np.savez(out, spikes=np.ones((4, 8, 8), bool))  # as somebody else stores one
+    link.symlink_to(out)
+    before = out.read_bytes()
+    given = ['sample', '--style', 'indoor', '--size', '64x32', '--planes', '8', '--out']
+    for path, options, reason in (
+        (out, [], f'out is {out}, which exists: choose another one, or give --overwrite true'),
+        (link, [], f'out is {link}, which exists: choose another one, or give --overwrite true'),
+        (link, ['--overwrite', 'true'], f'out is {link}, a link: expected the file'),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            run.main([*given, str(path), *options])
+        assert caught.value.code == 2
+        assert reason in capsys.readouterr().err
+        assert out.read_bytes() == before
+    for umask in (0o077, 0o002, 0o022):
+        old = os.umask(umask)
+        try:
+            run.main([*given, str(out), '--overwrite', 'true'])
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE(out.stat().st_mode) == 0o666 & ~umask
+    assert open_recording(out).planes.shape[0] == 8
+    assert {path.name for path in tmp_path.iterdir()} == {'mine.npz', 'link.npz'}
+
+
+def test_a_recording_that_is_made_meanwhile_stays(tmp_path, monkeypatch, capsys):
+    out = tmp_path / 'mine.npz'
+
+    def meanwhile(path, stream):
+        out.write_bytes(b'of another process')
+        write_archive(path, stream)
+
+    monkeypatch.setattr(archive, 'write_archive', meanwhile)
+    sample(out, style='indoor', size='64x32', planes=8)
+    assert out.read_bytes() == b'of another process'
+    assert open_recording(tmp_path / 'mine_2.npz').planes.shape[0] == 8
+    assert 'another process has made it meanwhile' in capsys.readouterr().err
 
 
 class Blurred(Sliding):

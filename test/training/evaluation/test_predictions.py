@@ -20,6 +20,7 @@ from training_files import write
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.checkpoint import load
 from spike_depth_ros.depth_files import encode_png
+from spike_depth_ros.folder_lock import FolderLockError, lock_folder
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import open_recording
@@ -413,6 +414,28 @@ class TestInputs:
         (tmp_path / 'mine').touch()
         with pytest.raises(ConfigError, match='is not empty: choose another --out'):
             write_inputs(folder / 'c.yaml', tmp_path)
+
+    def test_all_are_written_or_none(self, folder, tmp_path, monkeypatch):
+        out, write_one, calls = tmp_path / 'inputs', np.savez_compressed, []
+
+        def interrupted(*given, **arrays):
+            calls.append(given)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            write_one(*given, **arrays)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(np, 'savez_compressed', interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                write_inputs(folder / 'c.yaml', out)
+        assert list(tmp_path.iterdir()) == []
+        (out / '.incomplete_abcd1234').mkdir(parents=True)  # of a killed process
+        with lock_folder(out), pytest.raises(FolderLockError, match='another process works there'):
+            write_inputs(folder / 'c.yaml', out)
+        write_inputs(folder / 'c.yaml', out)
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == {
+            path.name: path.read_bytes() for path in (folder / 'inputs').iterdir()
+        }
 
     def test_the_config_names_no_folder_of_its_writer(self, folder):
         assert str(folder) not in (folder / 'inputs' / 'config.yaml').read_text()

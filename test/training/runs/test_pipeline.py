@@ -231,6 +231,16 @@ def test_a_run_that_was_refused_is_begun_anew_once_corrected(tmp_path, monkeypat
         pipeline.run(config)
 
 
+def test_settings_of_the_user_are_not_replaced_by_those_of_a_run(tmp_path):
+    (tmp_path / 'config.yaml').write_text('# mine\n')
+    config = tiny_run(tmp_path)
+    with pytest.raises(ConfigError, match=r'config\.yaml is of no run, and would be replaced'):
+        pipeline.run(config)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ('config.yaml', '# mine\n')
+    ]
+
+
 def test_a_run_is_not_continued_with_other_settings(teacher_and_student):
     out = teacher_and_student.out
     config = tiny_run(out, *teacher_and_student.stages, resume=True, seed=1)

@@ -7,8 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from spike_depth_ros.result_files import UnfinishedFolder, place_result
 from spike_training.choices import MEAN_RATE, Interpolation, Style
-from spike_training.disk import make_folder
+from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
 from spike_training.simulation.settings import CameraSettings, parse_size
 
@@ -30,6 +31,7 @@ def sample(
     interpolation: Interpolation = 'flow',
     seed: int = 0,
     right: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Write a short stream with its depth as one .npz archive, for the player and the demo.
 
@@ -39,7 +41,8 @@ def sample(
     right: two parallel cameras in such a scene, as far apart as in training (docs/stereo.md).
 
     Args:
-        out: The archive to write, .npz (docs/wire_format.md).
+        out: The archive to write, .npz (docs/wire_format.md); an existing one is refused without
+            overwrite.
         data: One data set by name: --data.office folder:PATH. See docs/data_sets.md.
         clip: With data: name of the recording in the data set; needed if it has several.
         frame: With data: number of the first frame; if not given, that of the sharpest pair of
@@ -55,6 +58,7 @@ def sample(
         seed: With data: seed of the pixels' initial charge; with a style: seed of the scenes.
         right: With a style: write the right eye of a rig of two cameras, too; depth is the left
             one's.
+        overwrite: Replace an existing file.
 
     Raises:
         ConfigError: A setting cannot be used.
@@ -62,6 +66,7 @@ def sample(
     """
     if out.suffix != '.npz':
         raise ConfigError(f'{out}: expected a file that ends with .npz')
+    check_new(out, overwrite)
     sources = list((data or {}).items())
     if len(sources) + (style is not None) != 1:
         raise ConfigError(
@@ -98,7 +103,9 @@ def sample(
         stream = stream_between(ClipCamera(chosen, settings), first)
         shown = f'around frames {first} and {first + 1} of {chosen.name}'
     make_folder(out.parent)
-    write_archive(out, stream)
+    with UnfinishedFolder(out.parent) as name:
+        write_archive(Path(name) / out.name, stream)
+        out = place_result(Path(name) / out.name, out, overwrite)
     print(f'{out}: {len(stream["packed"])} planes {shown}')
 
 

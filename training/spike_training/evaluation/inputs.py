@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.folder_lock import LOCK, lock_folder
+from spike_depth_ros.result_files import UnfinishedFolder, place_results
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_training.datasets.clip import Matrix
-from spike_training.disk import check_room, make_folder
+from spike_training.disk import check_room
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictions import sample_name
 from spike_training.evaluation.scores import EvaluationSet
@@ -61,30 +62,45 @@ def write_inputs(out: Path, sets: Sequence[EvaluationSet], config: str) -> None:
 
     Raises:
         ConfigError: The folder is not empty.
+        FolderLockError: It cannot be made, or another process writes to it.
         DataSetError: No sample can be used, or a data set cannot.
     """
-    make_folder(out)
-    if any(out.iterdir()):
-        raise ConfigError(f'{out} is not empty: choose another --out')
-    number = sum(one.samples.number for one in sets)
-    largest = max(max(one.planes) * one.height * -(-one.width // 8) for one in sets)
-    check_room(out, number * largest, 'or write fewer samples')
+    with lock_folder(out), UnfinishedFolder(out) as name:
+        folder = Path(name)
+        if any(one.name not in (LOCK, folder.name) for one in out.iterdir()):
+            raise ConfigError(f'{out} is not empty: choose another --out')
+        number = sum(one.samples.number for one in sets)
+        largest = max(max(one.planes) * one.height * -(-one.width // 8) for one in sets)
+        check_room(out, number * largest, 'or write fewer samples')
+        rows = _write_all(folder, sets, number)
+        text = io.StringIO(newline='')
+        table = csv.DictWriter(text, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+        (folder / CONFIG).write_text(config, encoding='utf-8')
+        (folder / INDEX).write_bytes(text.getvalue().encode())
+        place_results(folder, out, overwrite=False)
+    print(f'{out}: {len(rows)} samples; {INDEX} has the names of the maps to predict')
+
+
+def _write_all(
+    folder: Path, sets: Sequence[EvaluationSet], number: int
+) -> list[dict[str, object]]:
+    """Write the samples, and return the lines of the index.
+
+    Raises:
+        DataSetError: No sample can be used.
+    """
     rows = []
     with progress_bar() as bar:
         task = bar.add_task('samples', total=number)
         for one in sets:
             for sample in samples(one):
-                rows.append(_write(out, one, sample))
+                rows.append(_write(folder, one, sample))
                 bar.advance(task)
     if not rows:
         raise DataSetError(f'{", ".join(one.name for one in sets)}: no sample can be used')
-    text = io.StringIO(newline='')
-    table = csv.DictWriter(text, rows[0].keys())
-    table.writeheader()
-    table.writerows(rows)
-    write_atomically(out / CONFIG, config.encode())
-    write_atomically(out / INDEX, text.getvalue().encode())
-    print(f'{out}: {len(rows)} samples; {INDEX} has the names of the maps to predict')
+    return rows
 
 
 def samples(one: EvaluationSet) -> Iterator[Sample]:

@@ -47,7 +47,15 @@ from spike_training.runs.dry_run import dry_run
 from spike_training.runs.evaluation import calibrated, evaluate_fused, evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_recordings
-from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
+from spike_training.runs.sessions import (
+    CONFIG,
+    MODEL,
+    REPORT,
+    SELECTED,
+    SELECTION,
+    SESSIONS,
+    Session,
+)
 from spike_training.runs.sources import with_steps
 from spike_training.runs.stereo_evaluation import show_stereo
 from spike_training.runs.stereo_scenes import calibrated_pairs, evaluate_scenes, stereo_metrics
@@ -227,7 +235,11 @@ def _init_run_dir(config: RunConfig) -> None:
             remove_unfinished(folder)
         return
     make_folder(config.out)
-    write_atomically(path, to_yaml(config).encode())
+    content = to_yaml(config).encode()
+    # Settings of a user, with which a run may be started in their own folder.
+    if path.exists() and path.read_bytes() != content and not (config.out / SESSIONS).exists():
+        raise ConfigError(f'{path} is of no run, and would be replaced: choose another --out')
+    write_atomically(path, content)
 
 
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:

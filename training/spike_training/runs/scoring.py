@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
@@ -22,7 +23,7 @@ from spike_depth_ros.checkpoint import (
     load_info,
     load_with_correction,
 )
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.result_files import has_keys, write_atomically
 from spike_training.choices import MEAN_RATE, Device
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
@@ -161,13 +162,15 @@ def _make_place(report: Path) -> None:
     """Make the folder of a report.
 
     Raises:
-        ConfigError: The report's path is a folder, or that of another kind of file, which it
-            might replace.
+        ConfigError: The report's path is a folder, or that of another file, which it would
+            replace.
     """
     if report.suffix != '.json' and not report.is_dir():
         raise ConfigError(f'out is {report}: expected a file .json, the report')
     if report.is_dir():
         raise ConfigError(f'{report} is a folder: expected the JSON file to write')
+    if os.path.lexists(report) and not has_keys(report, 'format'):
+        raise ConfigError(f'{report} exists and is no report: choose another --out')
     make_folder(report.parent)
 
 

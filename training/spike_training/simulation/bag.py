@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from rosbags.rosbag2 import WriterError
 
-from spike_depth_ros.bags.writing import Storage, replace_bag
+from spike_depth_ros.bags.writing import Storage
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.conversion.spike_bag import (
     FRAME_TOPICS,
@@ -27,7 +27,7 @@ from spike_depth_ros.conversion.spike_bag import (
     packet_problem,
     write_messages,
 )
-from spike_depth_ros.result_files import UnfinishedFolder, move_to_new
+from spike_depth_ros.result_files import UnfinishedFolder, place_result
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.video.spiking import regroup
 from spike_training.datasets.clip import Clip
@@ -193,10 +193,7 @@ class ClipBag:
                         f'{out}: cannot be written ({error}): free space there, or choose another '
                         'folder'
                     ) from error
-            if not overwrite:
-                return move_to_new(unfinished, out)
-            replace_bag(unfinished, out)
-            return out
+            return place_result(unfinished, out, overwrite)
 
     def _truths(self) -> Iterator[TimedMessage]:
         """Yield depth images at the stamps of their frames; unusable ones are left out."""
