@@ -392,9 +392,14 @@ class NpyFile:
         """
         stop = min(stop, self.shape[0])
         if self.is_fortran:
-            return self._values(0, math.prod(self.shape)).reshape(self.shape[::-1]).T[first:stop]
+            return self.whole()[first:stop]
         each = math.prod(self.shape[1:])
         return self._values(first * each, stop * each).reshape(stop - first, *self.shape[1:])
+
+    def whole(self) -> npt.NDArray[Any]:
+        """Read all of it; errors are those of :meth:`read`."""
+        values = self._values(0, math.prod(self.shape))
+        return values.reshape(self.shape[::-1]).T if self.is_fortran else values.reshape(self.shape)
 
     def _values(self, first: int, stop: int) -> npt.NDArray[Any]:
         """Read values in the order of the file."""
@@ -639,10 +644,10 @@ def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Pat
             f'millimetres as uint16, [{len(planes)}, {geometry.height}, {geometry.width}] for its '
             '"depth_planes"'
         )
-    metres = depth * np.float32(0.001) if millimetres else depth.astype(np.float32)
     resolved = np.empty(depth.shape, np.float32)
-    for number in range(len(planes)):  # each map has a unit of its own
-        resolved[number] = resolve(depth[number], metres[number])
+    for one, stored in zip(resolved, depth, strict=True):  # each map has a unit of its own
+        metres = stored * np.float32(0.001) if millimetres else stored.astype(np.float32)
+        one[:] = resolve(stored, metres)
     resolved[resolved < 0] = np.nan
     return TrueDepth(resolved, planes.astype(np.int64))
 

@@ -12,13 +12,13 @@ import io
 import itertools
 import os
 import re
+import struct
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from spike_depth_ros.calibration import (
     FX_RANGE,
@@ -31,6 +31,7 @@ from spike_depth_ros.depth_files import decode_png, read_pfm
 from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import OneLineError, check_regular
 from spike_depth_ros.orientation import exif_orientation, turn
+from spike_depth_ros.picture_files import MAX_PIXELS, check_pixels, open_picture, read_npy
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
@@ -40,6 +41,15 @@ Key = TypeVar('Key', bound=Hashable)
 
 _PGM_HEADER = re.compile(rb'P[25](?:(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})){3}(?=\s)')
 """Header of a .pgm file; its last number is the largest value."""
+
+_PGM_PIXEL_BYTES, _PGM_REST_BYTES = 16, 1 << 20
+"""Most bytes of a pixel as text, and of comments, that are read of a .pgm file."""
+
+_EXR_MAGIC = b'\x76\x2f\x31\x01'
+_EXR_ATTRIBUTE = re.compile(rb'([^\0]{1,255})\0[^\0]{1,255}\0(.{4})', re.DOTALL)
+"""Name, type and length of an attribute of an OpenEXR file, before its value."""
+_EXR_ATTRIBUTES = 1000
+_EXR_BYTES = 16 * MAX_PIXELS
 
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
@@ -125,7 +135,7 @@ def read_shown(path: Path) -> tuple[Rgb, int]:
     """
     try:
         check_regular(path)
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             image.load()
             orientation = exif_orientation(image)
     except Exception as error:  # decoders raise many kinds on damaged files
@@ -585,19 +595,22 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
 
 
 def _read_pgm(path: Path) -> npt.NDArray[Any]:
-    content = path.read_bytes()
+    with open_picture(path) as image:
+        most = _PGM_PIXEL_BYTES * image.width * image.height + _PGM_REST_BYTES
+    with path.open('rb') as file:
+        content = file.read(most)
     header = _PGM_HEADER.match(content)
     if header is not None and 255 < int(header[1]) < 65535:
         # Pillow scales values to 65535, but depth is as stored.
         content = content[: header.start(1)] + b'65535' + content[header.end(1) :]
-    with Image.open(io.BytesIO(content)) as image:
+    with open_picture(io.BytesIO(content)) as image:
         stored = np.asarray(image)
     # Pillow returns 16 bits of grey as 32.
     return stored.astype(np.uint16) if image.mode == 'I' else stored
 
 
 def _read_npy(path: Path) -> npt.NDArray[Any]:
-    stored: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    stored = read_npy(path)
     return stored.reshape(stored.shape[-3:-1]) if stored.shape[-1:] == (1,) else stored
 
 
@@ -606,12 +619,42 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
     os.environ.setdefault('OPENCV_IO_ENABLE_OPENEXR', '1')
     import cv2
 
+    with path.open('rb') as file:
+        content = file.read(_EXR_BYTES + 1)
+    if len(content) > _EXR_BYTES:
+        raise ValueError(f'more than {_EXR_BYTES} bytes, expected those of one depth map')
+    _check_exr(content)
     # Not imread, which crashes at names that are not valid UTF-8.
-    content = np.frombuffer(path.read_bytes(), np.uint8)
-    stored = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+    stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)  # noqa: TID251
     if stored is None:
         raise ValueError('not an OpenEXR file, damaged, or this OpenCV reads none')
     return np.asarray(stored)
+
+
+def _check_exr(content: bytes) -> None:
+    """Refuse an OpenEXR file whose header declares too large a picture, or too large tiles.
+
+    Raises:
+        ValueError: It does, or is no such file.
+    """
+    sizes = {}
+    place = 8  # after magic number and version
+    for _ in range(_EXR_ATTRIBUTES):
+        found = _EXR_ATTRIBUTE.match(content, place)
+        if found is None:
+            break
+        name, length = found[1], int.from_bytes(found[2], 'little')
+        value = content[found.end() : found.end() + min(length, 16)]
+        if name in (b'dataWindow', b'displayWindow') and len(value) == 16:
+            left, top, right, bottom = struct.unpack('<4i', value)
+            sizes[name] = right - left + 1, bottom - top + 1
+        if name == b'tiles' and len(value) >= 8:
+            sizes[name] = struct.unpack('<2I', value[:8])
+        place = found.end() + length
+    if not content.startswith(_EXR_MAGIC) or b'dataWindow' not in sizes:
+        raise ValueError('not an OpenEXR file, or its header is damaged')
+    for width, height in sizes.values():
+        check_pixels(width, height)
 
 
 _STORED: dict[str, Callable[[Path], npt.NDArray[Any]]] = {
