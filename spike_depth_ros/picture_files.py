@@ -29,9 +29,7 @@ def check_pixels(width: int, height: int) -> None:
         ValueError: It has more than :data:`MAX_PIXELS`.
     """
     if width * height > MAX_PIXELS:
-        raise ValueError(
-            f'{width}x{height} pixels, expected at most {MAX_PIXELS / 1e6:g} million'
-        )
+        raise ValueError(f'{width}x{height} pixels, expected at most {MAX_PIXELS / 1e6:g} million')
 
 
 @contextlib.contextmanager

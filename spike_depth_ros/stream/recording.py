@@ -399,7 +399,9 @@ class NpyFile:
     def whole(self) -> npt.NDArray[Any]:
         """Read all of it; errors are those of :meth:`read`."""
         values = self._values(0, math.prod(self.shape))
-        return values.reshape(self.shape[::-1]).T if self.is_fortran else values.reshape(self.shape)
+        if self.is_fortran:
+            return values.reshape(self.shape[::-1]).T
+        return values.reshape(self.shape)
 
     def _values(self, first: int, stop: int) -> npt.NDArray[Any]:
         """Read values in the order of the file."""
@@ -457,7 +459,8 @@ def _open_npy(path: Path, options: _Unpacked) -> Recording:
 
 def _open_npz(path: Path, eye: Eye, options: _Unpacked) -> Recording:
     with damage(path):
-        archive = np.load(path, mmap_mode='r', allow_pickle=False)  # archives are not mapped
+        # Archives are not mapped, and their sizes are checked before they are expanded.
+        archive = np.load(path, mmap_mode='r', allow_pickle=False)  # noqa: TID251
     if isinstance(archive, np.ndarray):
         raise RecordingError(f'{path}: holds one array; expected an archive (or the suffix .npy)')
     with archive:
