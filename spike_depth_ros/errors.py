@@ -14,6 +14,8 @@ MAX_CHARACTERS = 500
 
 _TAIL = 200
 
+_NO_MEMORY = ("can't allocate memory", 'Insufficient memory', 'CUDA out of memory')
+
 
 class OneLineError(ValueError):
     """Error whose message is one line, see :func:`printable`.
@@ -69,6 +71,15 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         if error.errno and error.filename is None:
             error.filename = os.fspath(path)
         raise
+
+
+def memory_problem(error: BaseException) -> str:
+    """Return one line if an error is that of memory which is not there; empty: it is another."""
+    text = '' if type(error) is MemoryError and not error.args else one_line(error)
+    # numpy raises a MemoryError; OpenCV and torch others, with these words.
+    if not (isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)):
+        return ''
+    return f'not enough memory{text and f" ({text})"}: end other programs, or give a smaller input'
 
 
 def one_line(error: BaseException) -> str:

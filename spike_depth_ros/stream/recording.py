@@ -422,9 +422,9 @@ def damage(path: Path, name: str = '') -> Iterator[None]:
     """Convert errors of numpy, zipfile and decompressors to a :class:`RecordingError`."""
     try:
         yield
-    except OSError:
+    except (OSError, MemoryError):
         raise
-    except Exception as error:  # zlib.error, struct.error, KeyError, TypeError, MemoryError, ...
+    except Exception as error:  # zlib.error, struct.error, KeyError, TypeError, ...
         what = f'"{name}"' if name else 'the file'
         raise RecordingError(
             f'{path}: {what} is damaged or in another format ({error}); copy or record it again'
