@@ -16,7 +16,7 @@ import contextlib
 import dataclasses
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -69,6 +69,9 @@ QUEUE = 50
 
 MAX_JOINING = 16
 """Windows that wait for the rest of their images at most."""
+
+MAX_JOINING_BYTES = 1 << 28
+"""Memory of the images that wait at most."""
 
 PUBLISHED_METRICS = ('abs_rel', 'rmse', 'delta1', 'ause', 'interval_coverage', 'flicker')
 
@@ -271,7 +274,9 @@ class EvaluationNode(Node):
                 factor if 0 < factor < math.inf else 1.0,
             )
             self._live.add_window(window)
-        while len(self._joining) > MAX_JOINING:
+        while len(self._joining) > MAX_JOINING or (
+            len(self._joining) > 1 and _nbytes(self._joining.values()) > MAX_JOINING_BYTES
+        ):
             oldest = self._joining.pop(next(iter(self._joining)))
             self._unjoined += 'depth' in oldest
 
@@ -437,6 +442,11 @@ class EvaluationNode(Node):
             scores=scores,
             times_ms=self._depth_node.inference.latencies(),
         )
+
+
+def _nbytes(windows: Iterable[dict[str, Any]]) -> int:
+    """Return the memory of the images of windows, bytes."""
+    return sum(image.nbytes for images in windows for image in images.values())
 
 
 def depth_values(msg: Image) -> FloatImage:

@@ -111,7 +111,8 @@ def test_frames_of_another_clock_are_told_with_their_offset(tmp_path, hours):
     assert found == 10 * [None]
     side = 'before' if hours < 0 else 'after'
     first, second = topic.describe()
-    assert first.startswith(('the first frame is stamped 36', 'the first frame is stamped 3599.9'))
+    told = 'the first frames are stamped'
+    assert first.startswith((f'{told} 36', f'{told} 3599.9'))
     assert f' s {side} the first window; expected at most 1.1 s: stamp both by one clock' in first
     assert second.startswith('10 of 10 windows have no frame')
 
