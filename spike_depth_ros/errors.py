@@ -52,13 +52,35 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     Raises:
         OneLineError: It is a pipe, a socket or a device, or a link to one.
     """
+    if special_file(path):
+        raise OneLineError(
+            f'{os.fspath(path)}: is a pipe, a socket or a device; expected a file: remove it'
+        )
+
+
+def special_file(path: str | os.PathLike[str]) -> str:
+    """Return what a path is that is neither file nor folder; empty: it is one, or is missing."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        return ''
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return ''
+    if stat.S_ISFIFO(mode):
+        return 'a pipe'
+    return 'a socket' if stat.S_ISSOCK(mode) else 'a device'
+
+
+def check_link(out: str | os.PathLike[str]) -> None:
+    """Refuse a link to nothing as the place of a result: it neither exists, nor is it free.
+
+    Raises:
+        OneLineError: It is one.
+    """
+    if os.path.islink(out) and not os.path.exists(out):
         raise OneLineError(
-            f'{os.fspath(path)}: is a pipe, a socket or a device; expected a file: remove it'
+            f'{os.fspath(out)}: is a link to {os.readlink(out)}, which is missing: remove the '
+            'link, or choose another place'
         )
 
 

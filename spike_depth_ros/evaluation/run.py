@@ -18,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
 from spike_depth_ros.evaluation.frames import choose_frames
@@ -180,6 +180,7 @@ def _make_folder(options: argparse.Namespace) -> None:
             '--out'
         )
     try:
+        check_link(out)
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BagError(f'--out {out}: the folder cannot be made: {error.strerror}') from error

@@ -32,6 +32,7 @@ from spike_depth_ros.arguments import (
     recording_layout,
 )
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
+from spike_depth_ros.errors import OneLineError, check_link
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import RESULTS, draw, draw_methods, show, summarise
@@ -88,6 +89,7 @@ class Demo:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._out: Path = options.out
+        check_link(self._out)
         self._out.mkdir(parents=True, exist_ok=True)
         self._children: list[subprocess.Popen[bytes]] = []
         self._window = bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
@@ -360,7 +362,7 @@ def main(args: list[str] | None = None) -> int:
             requests = EndRequests(raised | {signal.SIGINT: KeyboardInterrupt})
             requests.raise_them()
             return Demo(options).run(_plan(options))
-    except (process.UserError, OSError) as error:
+    except (process.UserError, OneLineError, OSError) as error:
         print(f'spike_demo: error: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

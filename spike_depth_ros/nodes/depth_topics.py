@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
@@ -14,8 +14,10 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.diagnostic_values import Values
-from spike_depth_ros.stream.decode import depth_from_msg, grey_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import PacketError, depth_from_msg, grey_from_msg, stamp_ns
 from spike_depth_ros.viewing.frame import ViewFrame
+
+Pixels = TypeVar('Pixels')
 
 _JOINED = ('depth', 'uncertainty', 'camera_info')
 
@@ -36,6 +38,7 @@ class DepthTopics:
         self._stereo, self._right_stream = Values(), Values()
         self._messages: dict[str, dict[int, Any]] = {name: {} for name in _JOINED}
         self._picture: Image | None = None
+        self._names: dict[str, str] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
         subscribe = node.create_subscription
         for kind, name, topic in (
@@ -44,11 +47,16 @@ class DepthTopics:
             (CameraInfo, 'camera_info', 'depth/camera_info'),
         ):
             subscription = subscribe(kind, topic, self._keeper(name), _QOS)
-            if name == 'depth':
-                self.name = subscription.topic_name
-        subscribe(Image, 'spikes/image', self._on_picture, _QOS)
+            self._names[name] = subscription.topic_name
+        picture = subscribe(Image, 'spikes/image', self._on_picture, _QOS)
+        self._names['picture'] = picture.topic_name
         # All tasks of a node's diagnostics are in one message a second.
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10))
+
+    @property
+    def name(self) -> str:
+        """Full name of the topic of depth."""
+        return self._names['depth']
 
     def _keeper(self, name: str) -> Any:
         messages = self._messages[name]
@@ -94,7 +102,7 @@ class DepthTopics:
         """Take the newest complete frame, if there is one since the last call.
 
         Raises:
-            PacketError: A message is not what a depth node publishes.
+            PacketError: A message is not what a depth node publishes; the text names its topic.
         """
         stamp = self.complete()
         if stamp is None:
@@ -109,9 +117,11 @@ class DepthTopics:
             factor = self._stereo.number(keys.FILL_FACTOR)
         return ViewFrame(
             stamp_ns=stamp,
-            depth=depth_from_msg(depth),
-            uncertainty=depth_from_msg(uncertainty),
-            picture=grey_from_msg(self._picture) if self._picture is not None else None,
+            depth=self._read('depth', depth_from_msg, depth),
+            uncertainty=self._read('uncertainty', depth_from_msg, uncertainty),
+            picture=None
+            if self._picture is None
+            else self._read('picture', grey_from_msg, self._picture),
             matrix=tuple(float(value) for value in camera.k),
             values={
                 'latency': _latency(self._inference.latencies()),
@@ -123,6 +133,12 @@ class DepthTopics:
             },
             notes=tuple(note for notes in self._notes.values() for note in notes),
         )
+
+    def _read(self, name: str, read: Callable[[Image], Pixels], msg: Image) -> Pixels:
+        try:
+            return read(msg)
+        except PacketError as error:
+            raise PacketError(f'{self._names[name]}: {error}') from None
 
 
 def _latency(stages: Mapping[str, tuple[float, float]]) -> dict[str, float]:

@@ -30,7 +30,7 @@ from std_msgs.msg import Float64
 
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
 from spike_depth_ros.evaluation.results import (
@@ -153,6 +153,7 @@ class EvaluationNode(Node):
             self._info = load_info(find_checkpoint(model)) if model else None
             self._is_told = bool(model)
             if self._out is not None:
+                check_link(self._out)
                 self._out.mkdir(parents=True, exist_ok=True)
                 # Holds windows.csv; earlier results stay until the new ones are complete.
                 self._partial = UnfinishedFolder(self._out)

@@ -41,7 +41,7 @@ def watch(graph: Graph, view: View) -> None:
                 last_s = time.monotonic()
                 view.add(frame)
         except PacketError as error:
-            problem = f'{topics.name}: {one_line(error)}'
+            problem = one_line(error)
         if not problem and time.monotonic() - last_s > SILENT_S:
             problem = f'no depth on {topics.name} for {SILENT_S:g} s'
             if not graph.publishers(topics.name):

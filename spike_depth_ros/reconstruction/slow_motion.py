@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros import preview
-from spike_depth_ros.errors import check_utf8, naming, printable
+from spike_depth_ros.errors import check_link, check_utf8, naming, printable
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.progress import progress
@@ -62,6 +62,7 @@ class FileWriter(abc.ABC):
     """
 
     def __init__(self, path: Path, fps: float, overwrite: bool) -> None:
+        check_link(path)
         if path.exists() and not overwrite:
             raise RecordingError(f'--out {path}: exists: choose another file, or add --overwrite')
         self.path, self._overwrite = path, overwrite

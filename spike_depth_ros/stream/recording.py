@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, check_focal_lengths
 from spike_depth_ros.depth_values import resolve, unit_problem
-from spike_depth_ros.errors import OneLineError, check_regular
+from spike_depth_ros.errors import OneLineError, check_regular, special_file
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 from spike_depth_ros.stream.raw_check import likely_size, rest_problem
@@ -173,6 +173,11 @@ def open_recording(
         )
     if not path.exists():
         raise RecordingError(f'{path}: no such file')
+    if kind := special_file(path):
+        raise RecordingError(
+            f'{path}: is {kind}; expected a file: write the planes to one first (spike_player '
+            'alone reads pipes)'
+        )
     if path.suffix in ('.npy', '.npz'):
         _refuse_options(path, bit_order, row_order, allow_partial, packing)
     unpacked = _Unpacked(size, skip_columns or 0, axes)
@@ -186,7 +191,7 @@ def open_recording(
         elif size is None:
             raise RecordingError(
                 f'{path}: the sensor size of a raw recording is unknown; give it, '
-                f'for example --size 400x250{_likely_size(path)}'
+                f'for example --size 400x250{likely_size(path)}'
             )
         else:
             layout = raw_layout(size, bit_order, row_order, packing, skip_columns)
@@ -262,11 +267,6 @@ def _refuse_options(
         raise RecordingError(
             f'{path}: has a layout of its own; expected a raw file with --{given[0]}: leave it out'
         )
-
-
-def _likely_size(path: Path) -> str:
-    """Return what the bytes of a raw file tell of its sensor size; empty: nothing."""
-    return likely_size(path) if path.is_file() else ''  # a pipe would be waited for
 
 
 class ByteStream(Protocol):

@@ -29,7 +29,7 @@ from spike_depth_ros.calibration import (
 )
 from spike_depth_ros.depth_files import decode_png, read_pfm
 from spike_depth_ros.depth_values import resolve, unit_problem
-from spike_depth_ros.errors import OneLineError, check_regular
+from spike_depth_ros.errors import OneLineError, check_regular, special_file
 from spike_depth_ros.orientation import exif_orientation, turn
 from spike_depth_ros.picture_files import MAX_PIXELS, check_pixels, open_picture, read_npy
 from spike_depth_ros.rectification import check_matrix
@@ -339,6 +339,8 @@ def folders(root: Path, tree: str) -> None:
     Raises:
         DataSetError: There is no such folder.
     """
+    if kind := special_file(root):
+        raise DataSetError(f'{root}: is {kind}; expected a folder or a file of\n{tree}')
     if not root.is_dir():
         raise missing(root, tree)
 
