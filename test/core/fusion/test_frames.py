@@ -93,9 +93,10 @@ def test_windows_whose_frame_is_refused_had_none():
 
 def test_frames_of_another_clock_wait_within_their_bytes():
     made, _ = frames()
-    large = np.broadcast_to(np.uint8(0), (6000, 8000))  # 48 MB
     for k in range(20):
-        made.on_image(bags.image(100 * S + k * 33 * MS, large, 'mono8'))
+        message = bags.image(100 * S + k * 33 * MS, GREY, 'mono8')
+        message.data = np.broadcast_to(np.uint8(0), 48_000_000)
+        made.on_image(message)
         assert made.observe(window(S)) is None
     # 11 of them have 528 MB; 512 MiB are 536.9 MB.
     assert made.store.dropped == 20 - 11

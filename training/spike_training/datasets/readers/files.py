@@ -31,7 +31,7 @@ from spike_depth_ros.depth_files import decode_png, read_pfm
 from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import OneLineError, check_regular, special_file
 from spike_depth_ros.orientation import exif_orientation, turn
-from spike_depth_ros.picture_files import MAX_PIXELS, check_pixels, open_picture, read_npy
+from spike_depth_ros.picture_files import check_pixels, open_picture, read_npy
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
@@ -49,7 +49,8 @@ _EXR_MAGIC = b'\x76\x2f\x31\x01'
 _EXR_ATTRIBUTE = re.compile(rb'([^\0]{1,255})\0[^\0]{1,255}\0(.{4})', re.DOTALL)
 """Name, type and length of an attribute of an OpenEXR file, before its value."""
 _EXR_ATTRIBUTES = 1000
-_EXR_BYTES = 16 * MAX_PIXELS
+_EXR_HEAD_BYTES, _EXR_PIXEL_BYTES = 1 << 20, 128
+"""Bytes in which the header ends, and most bytes of a pixel in all channels, that are read."""
 
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
@@ -622,10 +623,8 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
     import cv2
 
     with path.open('rb') as file:
-        content = file.read(_EXR_BYTES + 1)
-    if len(content) > _EXR_BYTES:
-        raise ValueError(f'more than {_EXR_BYTES} bytes, expected those of one depth map')
-    _check_exr(content)
+        head = file.read(_EXR_HEAD_BYTES)
+        content = head + file.read(_EXR_PIXEL_BYTES * _exr_pixels(head))
     # Not imread, which crashes at names that are not valid UTF-8.
     stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)  # noqa: TID251
     if stored is None:
@@ -633,11 +632,11 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
     return np.asarray(stored)
 
 
-def _check_exr(content: bytes) -> None:
-    """Refuse an OpenEXR file whose header declares too large a picture, or too large tiles.
+def _exr_pixels(content: bytes) -> int:
+    """Return the number of pixels that the header of an OpenEXR file declares.
 
     Raises:
-        ValueError: It does, or is no such file.
+        ValueError: There are too many, also of a tile, or it is no such file.
     """
     sizes = {}
     place = 8  # after magic number and version
@@ -657,6 +656,8 @@ def _check_exr(content: bytes) -> None:
         raise ValueError('not an OpenEXR file, or its header is damaged')
     for width, height in sizes.values():
         check_pixels(width, height)
+    width, height = sizes[b'dataWindow']
+    return max(0, width) * max(0, height)
 
 
 _STORED: dict[str, Callable[[Path], npt.NDArray[Any]]] = {
