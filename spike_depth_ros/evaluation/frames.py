@@ -175,8 +175,8 @@ class FrameTopic:
             )
         elif self._astray:
             texts.append(
-                f'{self._astray} frames are stamped more than {self._far_ns / 1e9:g} s before or '
-                'after those around them, and are not used'
+                f'frames that are stamped more than {self._far_ns / 1e9:g} s before or after '
+                f'those around them, and are not used: {self._astray}'
             )
         if without:
             texts.append(

@@ -139,6 +139,8 @@ def read_shown(path: Path) -> tuple[Rgb, int]:
         with open_picture(path) as image:
             image.load()
             orientation = exif_orientation(image)
+    except MemoryError:  # the frame is not damaged
+        raise
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
@@ -162,6 +164,8 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
                 stored, sky = decode_png(file)
         else:
             stored = _STORED[suffix](path)
+    except MemoryError:  # the frame is not damaged
+        raise
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if stored.ndim != 2:
