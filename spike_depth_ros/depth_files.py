@@ -123,7 +123,7 @@ def sky_of(png: IO[bytes]) -> int | None:
     """
     png.seek(0)
     try:
-        with open_picture(png, ['PNG']) as image:
+        with open_picture(png, ('PNG',)) as image:
             return _sky_of(image)
     except Exception:  # damage is reported by what reads the pixels
         return None
@@ -184,7 +184,7 @@ def decode_png(file: IO[bytes]) -> tuple[npt.NDArray[Any], int | None]:
     from PIL import UnidentifiedImageError
 
     try:
-        with open_picture(file, ['PNG']) as image:
+        with open_picture(file, ('PNG',)) as image:
             check_upright(image)
             stored = np.asarray(image)
     except (UnidentifiedImageError, SyntaxError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ def check_pixels(width: int, height: int) -> None:
 
 @contextlib.contextmanager
 def open_picture(
-    file: Path | IO[bytes], formats: Sequence[str] | None = None
+    file: Path | IO[bytes], formats: tuple[str, ...] | None = None
 ) -> Iterator[Image.Image]:
     """Open a picture without decoding it, and close it at the end.
 

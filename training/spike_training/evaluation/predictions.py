@@ -323,7 +323,7 @@ def _npz(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
 
 
 def _png(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
-    with open_picture(file, ['PNG']) as image:
+    with open_picture(file, ('PNG',)) as image:
         _check_shape('depth', image.size[::-1], size)
     file.seek(0)
     try:

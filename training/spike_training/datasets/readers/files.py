@@ -46,9 +46,8 @@ _PGM_PIXEL_BYTES, _PGM_REST_BYTES = 16, 1 << 20
 """Most bytes of a pixel as text, and of comments, that are read of a .pgm file."""
 
 _EXR_MAGIC = b'\x76\x2f\x31\x01'
-_EXR_ATTRIBUTE = re.compile(rb'([^\0]{1,255})\0[^\0]{1,255}\0(.{4})', re.DOTALL)
-"""Name, type and length of an attribute of an OpenEXR file, before its value."""
-_EXR_ATTRIBUTES = 1000
+_EXR_WINDOW = re.compile(rb'(?:data|display)Window\0box2i\0.{4}(.{16})', re.DOTALL)
+_EXR_TILES = re.compile(rb'tiles\0tiledesc\0.{4}(.{8})', re.DOTALL)
 _EXR_HEAD_BYTES, _EXR_PIXEL_BYTES = 1 << 20, 128
 """Bytes in which the header ends, and most bytes of a pixel in all channels, that are read."""
 
@@ -629,6 +628,7 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
     with path.open('rb') as file:
         head = file.read(_EXR_HEAD_BYTES)
         content = head + file.read(_EXR_PIXEL_BYTES * _exr_pixels(head))
+    _exr_pixels(content)
     # Not imread, which crashes at names that are not valid UTF-8.
     stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)  # noqa: TID251
     if stored is None:
@@ -637,31 +637,20 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
 
 
 def _exr_pixels(content: bytes) -> int:
-    """Return the number of pixels that the header of an OpenEXR file declares.
+    """Return the number of pixels that an OpenEXR file declares.
 
     Raises:
         ValueError: There are too many, also of a tile, or it is no such file.
     """
-    sizes = {}
-    place = 8  # after magic number and version
-    for _ in range(_EXR_ATTRIBUTES):
-        found = _EXR_ATTRIBUTE.match(content, place)
-        if found is None:
-            break
-        name, length = found[1], int.from_bytes(found[2], 'little')
-        value = content[found.end() : found.end() + min(length, 16)]
-        if name in (b'dataWindow', b'displayWindow') and len(value) == 16:
-            left, top, right, bottom = struct.unpack('<4i', value)
-            sizes[name] = right - left + 1, bottom - top + 1
-        if name == b'tiles' and len(value) >= 8:
-            sizes[name] = struct.unpack('<2I', value[:8])
-        place = found.end() + length
-    if not content.startswith(_EXR_MAGIC) or b'dataWindow' not in sizes:
+    # Wherever they lie: readers of the format do not agree on how attributes follow each other.
+    windows = [struct.unpack('<4i', found[1]) for found in _EXR_WINDOW.finditer(content)]
+    sizes = [(right - left + 1, below - top + 1) for left, top, right, below in windows]
+    tiles = [struct.unpack('<2I', found[1]) for found in _EXR_TILES.finditer(content)]
+    if not content.startswith(_EXR_MAGIC) or not sizes or min(map(min, sizes)) < 1:
         raise ValueError('not an OpenEXR file, or its header is damaged')
-    for width, height in sizes.values():
+    for width, height in (*sizes, *tiles):
         check_pixels(width, height)
-    width, height = sizes[b'dataWindow']
-    return max(0, width) * max(0, height)
+    return max(width * height for width, height in sizes)
 
 
 _STORED: dict[str, Callable[[Path], npt.NDArray[Any]]] = {
