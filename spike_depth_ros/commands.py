@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
-from spike_depth_ros.errors import check_utf8, one_line
+from spike_depth_ros.errors import check_utf8, memory_problem, one_line
 
 ROS_MODULES = {
     'ament_index_python',
@@ -120,7 +120,12 @@ def _run_library(command: str, module: str, options: argparse.Namespace) -> int:
             ) from error
         run(options)
     except (ValueError, OSError, ImportError) as error:
-        print(f'{command}: error: {one_line(error)}', file=sys.stderr)
+        print(f'{command}: error: {memory_problem(error) or one_line(error)}', file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not (problem := memory_problem(error)):
+            raise
+        print(f'{command}: error: {problem}', file=sys.stderr)
         return 1
     return 0
 

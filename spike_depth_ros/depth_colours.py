@@ -51,7 +51,9 @@ def colour_map(name: int) -> Rgb:
     return np.ascontiguousarray(colours, dtype=np.uint8)
 
 
-DEPTH_COLOURS: Rgb = np.load(Path(__file__).parent / 'assets' / 'magma.npy')[::-1]
+_ASSETS = Path(__file__).parent / 'assets'
+
+DEPTH_COLOURS: Rgb = np.load(_ASSETS / 'magma.npy')[::-1]  # noqa: TID251 - our own
 """Colours from the nearest to the farthest depth, ``[256, 3]``: ``COLORMAP_MAGMA`` of OpenCV."""
 
 

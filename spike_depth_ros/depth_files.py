@@ -15,18 +15,19 @@ import numpy.typing as npt
 from spike_depth_ros.depth_values import LARGEST_16, FloatImage, resolve, unit_problem
 from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.orientation import check_upright
+from spike_depth_ros.picture_files import check_pixels, open_picture, read_npy
 
 if TYPE_CHECKING:
     from PIL import Image
-
-MAX_PIXELS = 100_000_000
-"""Most pixels of a map that are expanded."""
 
 SUFFIXES = ('.png', '.npy', '.pfm')
 """Suffixes of depth maps."""
 
 _BEYOND_TEXT = 'spike_depth_ros', '65535 is beyond the range'
 """Keyword and text of our own .png files in which some depth is beyond the range."""
+
+_PFM_HEADER = re.compile(rb'(P[fF])\s+(\d{1,9})\s+(\d{1,9})\s+(-?[\d.eE+-]+)(?:\r\n|\s)')
+_PFM_HEADER_BYTES = 1024
 
 
 class DepthFileError(OneLineError):
@@ -120,11 +121,9 @@ def sky_of(png: IO[bytes]) -> int | None:
     Args:
         png: The file, which may be damaged, or no .png file.
     """
-    from PIL import Image
-
     png.seek(0)
     try:
-        with Image.open(png, formats=['PNG']) as image:
+        with open_picture(png, ('PNG',)) as image:
             return _sky_of(image)
     except Exception:  # damage is reported by what reads the pixels
         return None
@@ -145,18 +144,21 @@ def read_pfm(path: Path) -> npt.NDArray[np.float32]:
         OSError: There is no such file.
         ValueError: It is not of that format, or too short.
     """
-    content = path.read_bytes()
-    header = re.match(rb'(P[fF])\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)(?:\r\n|\s)', content)
-    if header is None:
-        raise ValueError('expected a portable float map, Pf')
-    channels = 3 if header[1] == b'PF' else 1
-    width, height = int(header[2]), int(header[3])
-    order = '<' if float(header[4]) < 0 else '>'
-    expected = width * height * channels * 4
-    found = len(content) - header.end()
-    if found < expected:
-        raise ValueError(f'{found} bytes of {width} x {height} floats, expected {expected}')
-    values = np.frombuffer(content, f'{order}f4', width * height * channels, header.end())
+    with path.open('rb') as file:
+        head = file.read(_PFM_HEADER_BYTES)
+        header = _PFM_HEADER.match(head)
+        if header is None:
+            raise ValueError('expected a portable float map, Pf')
+        channels = 3 if header[1] == b'PF' else 1
+        width, height = int(header[2]), int(header[3])
+        check_pixels(width, height)
+        order = '<' if float(header[4]) < 0 else '>'
+        expected = width * height * channels * 4
+        head = head[header.end() :][:expected]
+        content = head + file.read(expected - len(head))
+    if len(content) < expected:
+        raise ValueError(f'{len(content)} bytes of {width} x {height} floats, expected {expected}')
+    values = np.frombuffer(content, f'{order}f4')
     image = values.astype(np.float32).reshape(height, width, channels)[::-1]
     return image if channels == 3 else image[:, :, 0]
 
@@ -165,10 +167,7 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], int | None]:
     """Return the values of a file, and the one that is beyond the range."""
     suffix = path.suffix.lower()
     if suffix == '.npy':
-        stored: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-        if not isinstance(stored, np.ndarray):
-            raise ValueError('expected one array, not an archive')
-        return stored, None
+        return read_npy(path), None
     if suffix == '.pfm':
         return read_pfm(path), None
     with path.open('rb') as file:
@@ -179,18 +178,14 @@ def decode_png(file: IO[bytes]) -> tuple[npt.NDArray[Any], int | None]:
     """Return the values of a .png file, and the one that is beyond the range; None: there is none.
 
     Raises:
-        ValueError: It is damaged, has more than ``MAX_PIXELS``, or viewers turn it.
+        ValueError: It is damaged, has more than ``picture_files.MAX_PIXELS``, or viewers
+            turn it.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
-        with Image.open(file, formats=['PNG']) as image:
+        with open_picture(file, ('PNG',)) as image:
             check_upright(image)
-            if image.width * image.height > MAX_PIXELS:  # before anything is expanded
-                raise ValueError(
-                    f'{image.width}x{image.height} pixels, expected at most '
-                    f'{MAX_PIXELS / 1e6:g} million'
-                )
             stored = np.asarray(image)
     except (UnidentifiedImageError, SyntaxError):
         raise ValueError('damaged, or not a .png file') from None

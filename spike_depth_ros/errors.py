@@ -14,6 +14,8 @@ MAX_CHARACTERS = 500
 
 _TAIL = 200
 
+_NO_MEMORY = ("can't allocate memory", 'Insufficient memory', 'CUDA out of memory')
+
 
 class OneLineError(ValueError):
     """Error whose message is one line, see :func:`printable`.
@@ -50,13 +52,35 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     Raises:
         OneLineError: It is a pipe, a socket or a device, or a link to one.
     """
+    if special_file(path):
+        raise OneLineError(
+            f'{os.fspath(path)}: is a pipe, a socket or a device; expected a file: remove it'
+        )
+
+
+def special_file(path: str | os.PathLike[str]) -> str:
+    """Return what a path is that is neither file nor folder; empty: it is one, or is missing."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        return ''
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return ''
+    if stat.S_ISFIFO(mode):
+        return 'a pipe'
+    return 'a socket' if stat.S_ISSOCK(mode) else 'a device'
+
+
+def check_link(out: str | os.PathLike[str]) -> None:
+    """Refuse a link to nothing as the place of a result: it neither exists, nor is it free.
+
+    Raises:
+        OneLineError: It is one.
+    """
+    if os.path.islink(out) and not os.path.exists(out):
         raise OneLineError(
-            f'{os.fspath(path)}: is a pipe, a socket or a device; expected a file: remove it'
+            f'{os.fspath(out)}: is a link to {os.readlink(out)}, which is missing: remove the '
+            'link, or choose another place'
         )
 
 
@@ -69,6 +93,15 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         if error.errno and error.filename is None:
             error.filename = os.fspath(path)
         raise
+
+
+def memory_problem(error: BaseException) -> str:
+    """Return one line if an error is that of memory which is not there; empty: it is another."""
+    text = '' if type(error) is MemoryError and not error.args else one_line(error)
+    # numpy raises a MemoryError; OpenCV and torch others, with these words.
+    if not (isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)):
+        return ''
+    return f'not enough memory{text and f" ({text})"}: end other programs, or give a smaller input'
 
 
 def one_line(error: BaseException) -> str:

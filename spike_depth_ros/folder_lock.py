@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from spike_depth_ros.errors import OneLineError
+from spike_depth_ros.errors import OneLineError, check_link
 
 LOCK = '.lock'
 """File in the folder; it is removed at the end, and means nothing once its process has ended."""
@@ -34,6 +34,10 @@ def lock_folder(folder: Path, wait: Callable[[], object] | None = None) -> Itera
         FolderLockError: Another process holds the lock, and ``wait`` is None; or the folder cannot
             be made or locked.
     """
+    try:
+        check_link(folder)
+    except OneLineError as error:
+        raise FolderLockError(str(error)) from None
     made = not folder.exists()
     path = folder / LOCK
     try:

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from spike_depth_ros.errors import OneLineError, naming, printable
+from spike_depth_ros.errors import OneLineError, check_link, naming, printable
 
 UNFINISHED = '.incomplete_'
 """Beginning of the names of unfinished results, which are made beside their places."""
@@ -249,6 +249,7 @@ def check_new_file(path: Path, overwrite: bool, option: str = '--out') -> None:
         ResultFileError: It exists and is not to be replaced, or is no file but a link, a folder, a
             pipe or a device.
     """
+    check_link(path)
     if os.path.lexists(path) and not overwrite:
         raise ResultFileError(f'{option} {path}: exists: choose another name, or add --overwrite')
     if path.is_symlink() or (path.exists() and not path.is_file()):

@@ -61,7 +61,7 @@ def parse_yaml(text: str) -> Any:
     """
     check_yaml(text)
     try:
-        return yaml.load(text, Loader=_LOADER)
+        return yaml.load(text, Loader=_LOADER)  # noqa: TID251 - checked above
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         # PyYAML raises the conversion's error for invalid dates, numbers and booleans.
         raise yaml.YAMLError(f'a value is not of its type: {one_line(error)}') from None

@@ -14,7 +14,7 @@ from spike_depth_ros.arguments import DefaultsFormatter, positive, thread_count
 from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.depth_files import SUFFIXES, DepthFileError, read_depth, write_depth
-from spike_depth_ros.errors import check_utf8, naming
+from spike_depth_ros.errors import check_link, check_utf8, naming
 from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.result_files import (
     UnfinishedFolder,
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
     several = maps.is_dir()
     sources = _maps_of(maps) if several else [maps]
     targets = [out / path.name if several else out for path in sources]
+    check_link(out)
     if not several and not out.parent.is_dir():
         raise DepthFileError(f'--out {out}: no folder {out.parent}: make it first')
     _check(sources, targets, options.overwrite)

@@ -19,7 +19,7 @@ GET_PACKAGES = "pip install -e '.[train]' in the root of the repository"
 try:
     from spike_depth_ros.checkpoint import CheckpointError
     from spike_depth_ros.commands import leave_closed_terminal
-    from spike_depth_ros.errors import OneLineError, check_utf8
+    from spike_depth_ros.errors import OneLineError, check_utf8, memory_problem
     from spike_depth_ros.folder_lock import FolderLockError
     from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
 except ModuleNotFoundError as missing:
@@ -49,6 +49,7 @@ TRAINING = ('bicross', 'train')
 _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), 'free space there') | {
     errno.EACCES: 'allow it, or choose another place',
     errno.EROFS: 'choose another place',
+    errno.ENOMEM: 'end other programs, or give a smaller input',
     errno.EISDIR: 'give a file, not a folder',
     errno.ENOTDIR: 'give a folder, not a file',
 }
@@ -113,6 +114,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             f'{program}: {one_line(error)}: {_REMEDIES[error.errno]}{_goes_on(name)}',
             file=sys.stderr,
         )
+        sys.exit(1)
+    except Exception as error:
+        if not (problem := memory_problem(error)):
+            raise
+        print(f'{program}: {problem}{_goes_on(name)}', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as end:
         print(f'\ninterrupted{_goes_on(name)}', file=sys.stderr)

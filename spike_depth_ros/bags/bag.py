@@ -218,6 +218,7 @@ class Bag:
         if self.path.is_dir():
             files = self._storage_files()
         elif self.path.suffix in STORAGE_SUFFIXES:
+            _check_regular(self.path)
             files = [self.path]
         else:
             raise BagError(

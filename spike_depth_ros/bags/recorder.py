@@ -16,7 +16,7 @@ from rosbags.rosbag2 import Writer
 from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagMessage, typestore
 from spike_depth_ros.bags.mcap_writer import MAX_MESSAGE_BYTES
 from spike_depth_ros.bags.writing import Metadata, bag_writer, merge_metadata
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.errors import OneLineError, check_link, one_line
 from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.safe_yaml import read_yaml
 
@@ -62,6 +62,10 @@ class BagRecorder:
         file_bytes: float = math.inf,
         file_ns: float = math.inf,
     ) -> None:
+        try:
+            check_link(path)
+        except OneLineError as error:
+            raise FileExistsError(str(error)) from None
         if path.exists():
             raise FileExistsError(f'{path} exists: choose another folder, or add --overwrite')
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from spike_depth_ros.bags.writing import check_replaceable
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.conversion.spike_bag import CameraMessages, DepthFolder, write_messages
-from spike_depth_ros.errors import printable
+from spike_depth_ros.errors import check_link, printable
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.progress import progress
 from spike_depth_ros.ray_depth import ray_lengths
@@ -69,6 +69,7 @@ def run(options: argparse.Namespace) -> None:
     from_bag = check_kind(source, options, _OF_FILES, _OF_BAGS)
     if not out.parent.is_dir():
         raise RecordingError(f'--out {out}: no folder {out.parent}: make it first')
+    check_link(out)
     if out.exists() and out.samefile(source):
         raise RecordingError(f'--out {out}: is the recording itself: choose another name')
     if (out.exists() or out.is_symlink()) and not options.overwrite:

@@ -27,11 +27,11 @@ from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.depth_files import decode_png
 from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import check_regular
+from spike_depth_ros.picture_files import read_npy
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
 from spike_depth_ros.stream.recording import (
-    NpyFile,
     Recording,
     RecordingError,
     TrueDepth,
@@ -339,8 +339,7 @@ def _read_png(file: Path) -> npt.NDArray[np.float32]:
 
 def _read_npy(file: Path) -> npt.NDArray[np.float32]:
     with damage(file):
-        array = NpyFile(file)
-        depth = array.read(0, array.shape[0])
+        depth = read_npy(file)
     if not np.issubdtype(depth.dtype, np.floating):
         raise RecordingError(f'{file}: {depth.dtype}; expected floating point, metres')
     depth = resolve(depth, depth)

@@ -25,6 +25,9 @@ from spike_depth_ros.stream.decode import FloatImage
 MAX_WAITING = 64
 """Windows, and truths, that wait for each other at most; twice as many wait to be scored."""
 
+MAX_WAITING_BYTES = 1 << 29
+"""Memory of the windows, and that of the truths, that wait."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LiveWindow:
@@ -47,6 +50,12 @@ class LiveWindow:
     fx_px: float
     rectification: Rectification | None = None
     factor: float = 1.0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the images, bytes."""
+        preview = 0 if self.preview is None else self.preview.nbytes
+        return self.depth.nbytes + self.uncertainty.nbytes + preview
 
 
 class LiveScores(threading.Thread):
@@ -82,12 +91,13 @@ class LiveScores(threading.Thread):
         self.left_out = 0
         self.problem = ''
         self.info: DepthInfo | None = None
-        self.truths = TruthBuffer(within_ns, MAX_WAITING)
+        self.truths = TruthBuffer(within_ns, MAX_WAITING, MAX_WAITING_BYTES)
         self._protocol = protocol
         self._mean = mean
         self._file = WindowsFile(out / 'windows.csv') if out is not None else None
         self._fixed_within = within_ns > 0
         self._waiting: collections.deque[LiveWindow] = collections.deque()
+        self._nbytes = 0  # of those windows
         self._changed = threading.Condition()
         self._scoring = threading.Lock()
         self._ending = False
@@ -105,8 +115,11 @@ class LiveScores(threading.Thread):
                     self.truths.within_ns = self._step_ns // 2
             self._newest_ns = max(window.stamp_ns, self._newest_ns or window.stamp_ns)
             self._waiting.append(window)
-            if len(self._waiting) > 2 * MAX_WAITING:
-                self._waiting.popleft()
+            self._nbytes += window.nbytes
+            while len(self._waiting) > 2 * MAX_WAITING or (
+                self._nbytes > MAX_WAITING_BYTES and len(self._waiting) > 1
+            ):
+                self._nbytes -= self._waiting.popleft().nbytes
                 self.left_out += 1
             self._changed.notify()
 
@@ -140,6 +153,7 @@ class LiveScores(threading.Thread):
                         return
                     self._changed.wait()
                 window = self._waiting.popleft()
+                self._nbytes -= window.nbytes
                 limits = self._begin_kind(window, info)
                 truth = self.truths.take(window.stamp_ns)
             self._score(window, truth, limits)
@@ -155,7 +169,7 @@ class LiveScores(threading.Thread):
         known = self._fixed_within or self._step_ns > 0
         if known and self.truths.decided(self._waiting[0].stamp_ns):
             return True
-        if len(self._waiting) > MAX_WAITING:
+        if len(self._waiting) > MAX_WAITING or 2 * self._nbytes > MAX_WAITING_BYTES:
             self.late += self.truths.accounting.received > 0
             return True
         return False

@@ -20,7 +20,13 @@ from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
-from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
+from spike_depth_ros.stream.ingest import (
+    DEFAULT_RING,
+    MAX_WAITING_BYTES,
+    MAX_WAITING_PACKETS,
+    Ingest,
+    StreamSettings,
+)
 from spike_depth_ros.stream.layout import message_problem
 from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS, Gap
@@ -346,7 +352,9 @@ class Replay:
         Args:
             planes: Planes of the first packet.
         """
-        waiting = (MAX_WAITING_PACKETS + 2) * planes
+        height, width = self._ingest.size or (1, 1)
+        held = MAX_WAITING_BYTES // (planes * height * -(-width // 8))
+        waiting = (min(MAX_WAITING_PACKETS, held) + 2) * planes
         capacity = 2 * self._settings.window + self._settings.hop + waiting
         if self._waits:
             return max(DEFAULT_RING['every'], 2 * capacity)

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
 from spike_depth_ros.evaluation.frames import choose_frames
@@ -44,6 +43,7 @@ from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.frames import FrameSettings
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.orientation import check_upright
+from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.result_files import old_results, replace_results
 from spike_depth_ros.result_tables import print_table
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
@@ -87,7 +87,7 @@ def read_mask(path: Path | None) -> Mask | None:
     if path is None:
         return None
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             grey = image.mode in ('1', 'L', 'I', 'F') or image.mode.startswith('I;16')
             levels = np.asarray(image if grey else image.convert('RGB'))
             check_upright(image)
@@ -180,6 +180,7 @@ def _make_folder(options: argparse.Namespace) -> None:
             '--out'
         )
     try:
+        check_link(out)
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BagError(f'--out {out}: the folder cannot be made: {error.strerror}') from error

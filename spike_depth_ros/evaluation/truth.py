@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,11 @@ class Truth:
     stamp_ns: int
     image: Any
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of its pixels, bytes."""
+        return len(getattr(self.image, 'data', ()))
+
 
 class TruthBuffer:
     """Buffer of truths that wait for their window; each is counted once when it leaves.
@@ -67,14 +73,15 @@ class TruthBuffer:
     Args:
         within_ns: Half a hop, nanoseconds: largest distance of a truth from its window.
         most: Largest number of waiting truths; 0: no limit.
+        most_bytes: Largest memory of waiting truths, bytes; the newest one may have more.
 
     Attributes:
         accounting: Accounting of the truths.
     """
 
-    def __init__(self, within_ns: int, most: int = 0) -> None:
+    def __init__(self, within_ns: int, most: int = 0, most_bytes: float = math.inf) -> None:
         self.within_ns = within_ns
-        self._most = most
+        self._most, self._most_bytes = most, most_bytes
         self.accounting = TruthAccounting()
         self._waiting: list[Truth] = []  # by stamp
         self._last_window_ns: int | None = None
@@ -83,7 +90,9 @@ class TruthBuffer:
         """Add a truth."""
         self.accounting.received += 1
         bisect.insort(self._waiting, truth, key=lambda waiting: waiting.stamp_ns)
-        if self._most and len(self._waiting) > self._most:
+        while (self._most and len(self._waiting) > self._most) or (
+            sum(one.nbytes for one in self._waiting) > self._most_bytes and len(self._waiting) > 1
+        ):
             self._give_up(self._waiting.pop(0), None)
 
     def decided(self, reference_ns: int) -> bool:

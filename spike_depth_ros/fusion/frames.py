@@ -64,6 +64,7 @@ class Frames:
         max_age_s: Largest age of a frame, seconds.
         store: Frames that may still be used.
         received: Frames received.
+        used: Windows that had a frame.
         refused: Frames that were not used though in time, and messages refused, by cause.
         problem: Reason that the newest frame in time was refused, one line; empty: it was used.
         offset: Offset of frames from the spikes.
@@ -80,12 +81,13 @@ class Frames:
         self.settings = settings
         self.max_age_s = settings.max_age_s or max_age_s
         self.store: FrameStore[ImageMessage] = FrameStore(self.max_age_s, KEPT)
-        self.received = 0
+        self.received = self.used = 0
         self.refused: collections.Counter[str] = collections.Counter()
         self.problem = self.camera_problem = ''
         self.offset = OffsetCheck(settings.max_offset_px)
         self._warn = warn
         self._newest_ns = 0
+        self._alone: tuple[int, int] | None = None  # the newest, if far ahead, and the one before
         self._far_back: tuple[int, ImageMessage] | None = None
         self._info: Any = None
         self._registrations = LastGood(
@@ -105,20 +107,34 @@ class Frames:
             self._refuse('encoding', str(error))
             return
         at_ns = stamp_ns(msg.header.stamp) - round(1e9 * self.settings.delay_s)
-        if at_ns < self._newest_ns - RESTART_NS:
-            if self._far_back is None:
-                self._far_back = at_ns, msg
-                return
+        if self._far_back is not None:
+            self._decide(at_ns, *self._far_back)
+            self._far_back = None
+        elif at_ns < self._newest_ns - RESTART_NS:
+            self._far_back = at_ns, msg
+            return
+        ahead = at_ns > self._newest_ns + RESTART_NS
+        self._alone = (at_ns, self._newest_ns) if ahead else None
+        self._newest_ns = max(self._newest_ns, at_ns)
+        self.store.add(at_ns, msg, len(msg.data))
+
+    def _decide(self, at_ns: int, back_ns: int, back: ImageMessage) -> None:
+        """Decide by the next stamp which frame is astray: one that is far back, or the newest."""
+        apart_s = (self._newest_ns - back_ns) / 1e9
+        follows = abs(at_ns - back_ns) < abs(at_ns - self._newest_ns)
+        if follows and self._alone is not None and back_ns >= self._alone[1] - RESTART_NS:
+            newest_ns, self._newest_ns = self._alone
+            self.store.discard(newest_ns)
+            self._refuse('stamp', f'one frame is stamped {apart_s:.3f} s after the others')
+        elif at_ns < self._newest_ns - RESTART_NS:
             # A clock that was set back: what is kept would push out each frame from now on.
             self.store.reset()
-            self._newest_ns, first = self._far_back
-            self.store.add(self._newest_ns, first)
-        elif self._far_back is not None:
-            apart_s = (self._newest_ns - self._far_back[0]) / 1e9
+            self._newest_ns = back_ns
+        else:
             self._refuse('stamp', f'one frame is stamped {apart_s:.3f} s before the others')
-        self._far_back = None
-        self._newest_ns = max(self._newest_ns, at_ns)
-        self.store.add(at_ns, msg)
+            return
+        self._newest_ns = max(self._newest_ns, back_ns)
+        self.store.add(back_ns, back, len(back.data))
 
     def observe(self, window: Window, newest_ns: int | None = None) -> Frame | None:
         """Return the frame of a window: the last one before its reference plane.
@@ -147,6 +163,7 @@ class Frames:
             self._refuse('offset', self.offset.problem)
             return None
         self.problem = ''
+        self.used += 1
         return frame
 
     def _refuse(self, cause: str, text: str) -> None:

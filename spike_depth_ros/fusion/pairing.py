@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar('T')
 
+MOST_BYTES = 1 << 29
+"""Memory of frames that wait for windows, bytes: 80 frames of 1920x1080 pixels in colours."""
+
 CLOCK_SLACK_S = 1.0
 """Time beyond the largest age from which stamps are those of another clock, seconds."""
 
@@ -25,9 +28,10 @@ class FrameStore(Generic[T]):
     Args:
         max_age_s: Largest age of a frame at the reference plane of a window, seconds, 0 or more.
         keep: Number of frames that are kept, the newest by their stamps, at least 1.
+        most_bytes: Memory of frames that are kept, bytes; the newest one may have more.
 
     Attributes:
-        used: Windows that found a frame.
+        found: Windows that found a frame.
         stale: Windows that found older frames alone.
         missing: Windows that found no frame before them.
         dropped: Frames that were pushed out by newer ones, used or not.
@@ -38,16 +42,16 @@ class FrameStore(Generic[T]):
         ValueError: An argument is out of range.
     """
 
-    def __init__(self, max_age_s: float, keep: int = 8) -> None:
+    def __init__(self, max_age_s: float, keep: int = 8, most_bytes: int = MOST_BYTES) -> None:
         if not (max_age_s >= 0 and keep >= 1):
             raise ValueError(
                 f'max_age_s is {max_age_s:g}, keep is {keep}: expected seconds, 0 or more, and 1 '
                 'frame or more'
             )
-        self.used = self.stale = self.missing = self.dropped = 0
+        self.found = self.stale = self.missing = self.dropped = 0
         self._max_age_ns = round(1e9 * max_age_s)
         self._far_ns = round(1e9 * (max_age_s + CLOCK_SLACK_S))
-        self._keep = keep
+        self._keep, self._most_bytes = keep, most_bytes
         self._added = threading.Condition()
         self.reset()
 
@@ -55,21 +59,27 @@ class FrameStore(Generic[T]):
         """Forget all frames, as after a clock that jumped back; counters go on."""
         with self._added:
             self.problem = ''
-            self._frames: dict[int, T] = {}
+            self._frames: dict[int, tuple[T, int]] = {}  # with their bytes
+            self._nbytes = 0
             self._arrived_ns: int | None = None  # since the last window
             self._far = 0
 
-    def add(self, stamp_ns: int, frame: T) -> None:
+    def add(self, stamp_ns: int, frame: T, nbytes: int = 0) -> None:
         """Add a frame, in any order; one of the same stamp is replaced.
 
         Args:
             stamp_ns: Time of the frame, nanoseconds on the clock of the spikes.
             frame: The frame.
+            nbytes: Its memory, bytes.
         """
         with self._added:
-            self._frames[stamp_ns] = frame
-            if len(self._frames) > self._keep:
-                del self._frames[min(self._frames)]
+            self._remove(stamp_ns)
+            self._frames[stamp_ns] = frame, nbytes
+            self._nbytes += nbytes
+            while len(self._frames) > self._keep or (
+                self._nbytes > self._most_bytes and len(self._frames) > 1
+            ):
+                self._remove(min(self._frames))
                 self.dropped += 1
             self._arrived_ns = stamp_ns
             self._added.notify_all()
@@ -95,12 +105,21 @@ class FrameStore(Generic[T]):
             if age_ns > self._max_age_ns:
                 self.stale += 1
                 return None
-            self.used += 1
+            self.found += 1
             # They are large, and too old for this window and later ones.
             for stamp_ns in before:
                 if stamp_ns < reference_ns - self._max_age_ns:
-                    del self._frames[stamp_ns]
-            return self._frames[max(before)], age_ns / 1e9
+                    self._remove(stamp_ns)
+            return self._frames[max(before)][0], age_ns / 1e9
+
+    def discard(self, stamp_ns: int) -> None:
+        """Forget the frame of a stamp, if there is one."""
+        with self._added:
+            self._remove(stamp_ns)
+
+    def _remove(self, stamp_ns: int) -> None:
+        _, nbytes = self._frames.pop(stamp_ns, (None, 0))
+        self._nbytes -= nbytes
 
     def is_decided(self, reference_ns: int) -> bool:
         """Return True if a frame later than the reference plane has arrived."""

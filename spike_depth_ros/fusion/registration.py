@@ -57,6 +57,12 @@ class Registration:
         if self.flip not in FLIPS:
             raise CalibrationError(f'flip {self.flip!r}; expected one of {", ".join(FLIPS)}')
         cameras = {'spike': self.spikes, 'frame': self.frame}
+        for name, camera in cameras.items():
+            if not np.isfinite(camera.k).all():
+                raise CalibrationError(
+                    f'camera_info of the {name} camera: K is not finite; expected finite numbers, '
+                    'or zeros where it is not calibrated'
+                )
         missing = [name for name, camera in cameras.items() if not camera.k[0] > 0]
         if missing:
             raise CalibrationError(

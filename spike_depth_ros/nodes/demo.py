@@ -32,6 +32,7 @@ from spike_depth_ros.arguments import (
     recording_layout,
 )
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
+from spike_depth_ros.errors import OneLineError, check_link
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import (
@@ -43,7 +44,7 @@ from spike_depth_ros.nodes.demo_report import (
     summarise,
 )
 from spike_depth_ros.nodes.ending import CLOSING_S, EndRequests
-from spike_depth_ros.result_files import ResultFileError, check_results, replace_results
+from spike_depth_ros.result_files import check_results, replace_results
 from spike_depth_ros.stream.layout import check_bit_order, raw_file_problem
 from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording
 
@@ -95,6 +96,7 @@ class Demo:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._out: Path = options.out
+        check_link(self._out)
         self._out.mkdir(parents=True, exist_ok=True)
         check_results(self._out, RESULTS, is_result)
         self._children: list[subprocess.Popen[bytes]] = []
@@ -375,7 +377,7 @@ def main(args: list[str] | None = None) -> int:
             requests = EndRequests(raised | {signal.SIGINT: KeyboardInterrupt})
             requests.raise_them()
             return Demo(options).run(_plan(options))
-    except (process.UserError, ResultFileError, OSError) as error:
+    except (process.UserError, OneLineError, OSError) as error:
         print(f'spike_demo: error: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

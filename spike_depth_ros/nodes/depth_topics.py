@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,10 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.diagnostic_values import Values
-from spike_depth_ros.stream.decode import depth_from_msg, grey_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import PacketError, depth_from_msg, grey_from_msg, stamp_ns
 from spike_depth_ros.viewing.frame import ViewFrame
+
+Pixels = TypeVar('Pixels')
 
 _JOINED = ('depth', 'uncertainty', 'camera_info')
 
@@ -45,6 +47,7 @@ class DepthTopics:
         self._stereo, self._right_stream = Values(), Values()
         self._messages: dict[str, dict[int, Any]] = {name: {} for name in _JOINED}
         self._pictures: dict[str, Image] = {}
+        self._names: dict[str, str] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
         subscribe = node.create_subscription
         for kind, name, topic in (
@@ -53,12 +56,17 @@ class DepthTopics:
             (CameraInfo, 'camera_info', 'depth/camera_info'),
         ):
             subscription = subscribe(kind, topic, self._keeper(name), _QOS)
-            if name == 'depth':
-                self.name = subscription.topic_name
+            self._names[name] = subscription.topic_name
         for topic in (_PICTURE, _RECTIFIED):
-            subscribe(Image, topic, functools.partial(self._pictures.__setitem__, topic), _QOS)
+            keep = functools.partial(self._pictures.__setitem__, topic)
+            self._names[topic] = subscribe(Image, topic, keep, _QOS).topic_name
         # All tasks of a node's diagnostics are in one message a second.
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10))
+
+    @property
+    def name(self) -> str:
+        """Full name of the topic of depth."""
+        return self._names['depth']
 
     def _keeper(self, name: str) -> Any:
         messages = self._messages[name]
@@ -101,7 +109,7 @@ class DepthTopics:
         """Take the newest complete frame, if there is one since the last call.
 
         Raises:
-            PacketError: A message is not what a depth node publishes.
+            PacketError: A message is not what a depth node publishes; the text names its topic.
         """
         stamp = self.complete()
         if stamp is None:
@@ -116,8 +124,8 @@ class DepthTopics:
             factor = self._stereo.number(keys.FILL_FACTOR)
         return ViewFrame(
             stamp_ns=stamp,
-            depth=depth_from_msg(depth),
-            uncertainty=depth_from_msg(uncertainty),
+            depth=self._read('depth', depth_from_msg, depth),
+            uncertainty=self._read('uncertainty', depth_from_msg, uncertainty),
             picture=self._picture(stamp),
             matrix=tuple(float(value) for value in camera.k),
             values={
@@ -131,12 +139,23 @@ class DepthTopics:
             notes=tuple(note for notes in self._notes.values() for note in notes),
         )
 
+    @property
+    def depth_name(self) -> str:
+        """Full name of the topic of depth."""
+        return self._names['depth']
+
     def _picture(self, stamp: int) -> npt.NDArray[np.uint8] | None:
         """Return the newest picture of the camera of the depth image; None: there is none."""
-        found = self._pictures.get(_RECTIFIED)
+        topic, found = _RECTIFIED, self._pictures.get(_RECTIFIED)
         if found is None or stamp_ns(found.header.stamp) < stamp - _PAST_NS:
-            found = self._pictures.get(_PICTURE)
-        return None if found is None else grey_from_msg(found)
+            topic, found = _PICTURE, self._pictures.get(_PICTURE)
+        return None if found is None else self._read(topic, grey_from_msg, found)
+
+    def _read(self, name: str, read: Callable[[Image], Pixels], msg: Image) -> Pixels:
+        try:
+            return read(msg)
+        except PacketError as error:
+            raise PacketError(f'{self._names[name]}: {error}') from None
 
 
 def _latency(stages: Mapping[str, tuple[float, float]]) -> dict[str, float]:

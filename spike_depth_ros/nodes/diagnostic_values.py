@@ -68,6 +68,7 @@ TRUTH_UNUSABLE = 'truth_unusable'
 # Frames beside the spikes.
 FRAMES_PER_S, FRAMES_RECEIVED, FRAMES_REFUSED = 'frames_per_s', 'frames_received', 'frames_refused'
 WINDOWS_WITH_FRAME, WINDOWS_WITHOUT_FRAME = 'windows_with_frame', 'windows_without_frame'
+FRAMES_DROPPED = 'frames_dropped'
 WINDOWS_WITH_STALE_FRAME, FRAME_OFFSET_PX = 'windows_with_stale_frame', 'frame_offset_px'
 
 # Process.

@@ -16,7 +16,7 @@ import contextlib
 import dataclasses
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,7 +30,7 @@ from std_msgs.msg import Float64
 
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
 from spike_depth_ros.evaluation.results import (
@@ -74,6 +74,9 @@ QUEUE = 50
 
 MAX_JOINING = 16
 """Windows that wait for the rest of their images at most."""
+
+MAX_JOINING_BYTES = 1 << 28
+"""Memory of the images that wait at most."""
 
 PUBLISHED_METRICS = ('abs_rel', 'rmse', 'delta1', 'ause', 'interval_coverage', 'flicker')
 
@@ -155,6 +158,7 @@ class EvaluationNode(Node):
             self._info = load_info(find_checkpoint(model)) if model else None
             self._is_told = bool(model)
             if self._out is not None:
+                check_link(self._out)
                 self._out.mkdir(parents=True, exist_ok=True)
                 check_results(self._out, RESULTS, is_result)  # before the stream is played
                 # Holds windows.csv; earlier results stay until the new ones are complete.
@@ -277,7 +281,9 @@ class EvaluationNode(Node):
                 factor if 0 < factor < math.inf else 1.0,
             )
             self._live.add_window(window)
-        while len(self._joining) > MAX_JOINING:
+        while len(self._joining) > MAX_JOINING or (
+            len(self._joining) > 1 and _nbytes(self._joining.values()) > MAX_JOINING_BYTES
+        ):
             oldest = self._joining.pop(next(iter(self._joining)))
             self._unjoined += 'depth' in oldest
 
@@ -443,6 +449,11 @@ class EvaluationNode(Node):
             scores=scores,
             times_ms=self._depth_node.inference.latencies(),
         )
+
+
+def _nbytes(windows: Iterable[dict[str, Any]]) -> int:
+    """Return the memory of the images of windows, bytes."""
+    return sum(image.nbytes for images in windows for image in images.values())
 
 
 def depth_values(msg: Image) -> FloatImage:

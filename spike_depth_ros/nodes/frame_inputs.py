@@ -110,7 +110,7 @@ class FrameInputs:
             return []
         store = frames.store
         rate, _ = self._received.update(frames.received)
-        used_rate, _ = self._used.update(store.used)
+        used_rate, _ = self._used.update(frames.used)
         _, lost = self._lost.update(store.missing + store.stale)
         builder = StatusBuilder('windows have frames' if used_rate else 'idle')
         others = several_publishers(self._node, TOPIC)
@@ -125,7 +125,8 @@ class FrameInputs:
         values = {
             keys.FRAMES_PER_S: rate,
             keys.FRAMES_RECEIVED: frames.received,
-            keys.WINDOWS_WITH_FRAME: store.used,
+            keys.FRAMES_DROPPED: store.dropped,
+            keys.WINDOWS_WITH_FRAME: frames.used,
             keys.WINDOWS_WITHOUT_FRAME: store.missing,
             keys.WINDOWS_WITH_STALE_FRAME: store.stale,
             **keys.of_counts(keys.FRAMES_REFUSED, frames.refused),

@@ -26,7 +26,7 @@ from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import remove_ros_args
 
-from spike_depth_ros.errors import OneLineError, check_utf8
+from spike_depth_ros.errors import OneLineError, check_utf8, memory_problem
 from spike_depth_ros.nodes import internal_errors, shared_memory
 from spike_depth_ros.nodes.ending import EndRequests, bounded
 
@@ -274,6 +274,9 @@ def run(
                 print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
             return 1
         except Exception as error:
+            if problem := memory_problem(error):
+                print(f'{Path(sys.argv[0]).name}: error: {problem}', file=sys.stderr)
+                return 1
             shut_down = isinstance(error, RuntimeError) and not rclpy.ok()
             if not shut_down and not requests.raised:
                 raise

@@ -41,12 +41,12 @@ def watch(graph: Graph, view: View) -> None:
                 last_s = time.monotonic()
                 view.add(frame)
         except PacketError as error:
-            problem = f'{topics.name}: {one_line(error)}'
+            problem = one_line(error)
         if not problem and time.monotonic() - last_s > SILENT_S:
-            problem = f'no depth on {topics.name} for {SILENT_S:g} s'
-            if not graph.publishers(topics.name):
+            problem = f'no depth on {topics.depth_name} for {SILENT_S:g} s'
+            if not graph.publishers(topics.depth_name):
                 problem = (
-                    f'no node publishes {topics.name}: start spike_depth, with the same '
+                    f'no node publishes {topics.depth_name}: start spike_depth, with the same '
                     'ROS_DOMAIN_ID and DDS profile; its namespace: --ros-args -r __ns:=/NAME'
                 )
         if problem and problem != told:

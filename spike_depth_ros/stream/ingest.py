@@ -31,6 +31,9 @@ MAX_WAITING_PACKETS = 32
 DEFAULT_RING: dict[Policy, int] = {'latest': 1024, 'every': 8192}
 """Default capacity by policy, planes; that of ``every`` bridges 0.4 s at 20 kHz."""
 
+MAX_WAITING_BYTES = 1 << 28
+"""Memory of those packets; the newest one may have more."""
+
 SETTLE_AFTER_S = 0.5
 """Time without packets after which planes missing at the end count as lost, seconds."""
 
@@ -136,7 +139,7 @@ class Ingest:
         self._lens = NewestLens()
         self._rectification: Rectification | None = None
         # The newest packets, until a window was taken: the sensor size may change until then.
-        self._waiting: collections.deque[_Packet] = collections.deque(maxlen=MAX_WAITING_PACKETS)
+        self._waiting: collections.deque[_Packet] = collections.deque()
         self._forget()
 
     def _forget(self) -> None:
@@ -250,9 +253,8 @@ class Ingest:
         if frame_id != self.camera.frame_id:
             self.camera = dataclasses.replace(self.camera, frame_id=frame_id)
         if self.size is None:
-            if len(self._waiting) == MAX_WAITING_PACKETS:
+            for _ in self._wait(_Packet(msg, lost_by, self.camera)):
                 self._refuse('unknown sensor size', UNKNOWN_SIZE)
-            self._waiting.append(_Packet(msg, lost_by, self.camera))
             return
         try:
             chunk = chunk_from_msg(msg, *self.size)
@@ -296,9 +298,9 @@ class Ingest:
             self.ring = ring  # once it is filled, as other threads see it from now on
         else:
             self._count(chunk.planes)
-            if len(chunks) > MAX_WAITING_PACKETS:
-                self._count(0, chunks[0].planes, 'rate_unknown')
-        self._keep(packet)
+        for gone in self._keep(packet):
+            if self.ring is None and gone.chunk is not None:
+                self._count(0, gone.chunk.planes, 'rate_unknown')
         self.geometry = chunk.geometry
         return arrival
 
@@ -323,10 +325,22 @@ class Ingest:
             self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
             return None
 
-    def _keep(self, packet: _Packet) -> None:
-        """Keep a counted packet, as the sensor size may change."""
-        self._forgotten += len(self._waiting) == MAX_WAITING_PACKETS
+    def _keep(self, packet: _Packet) -> list[_Packet]:
+        """Keep a counted packet, as the sensor size may change; return those it pushes out."""
+        gone = self._wait(packet)
+        self._forgotten += len(gone)
+        return gone
+
+    def _wait(self, packet: _Packet) -> list[_Packet]:
+        """Let a packet wait, and return the oldest ones, for which there is no room any more."""
+        gone = []
         self._waiting.append(packet)
+        while len(self._waiting) > MAX_WAITING_PACKETS or (
+            len(self._waiting) > 1
+            and sum(len(one.msg.data) for one in self._waiting) > MAX_WAITING_BYTES
+        ):
+            gone.append(self._waiting.popleft())
+        return gone
 
     def _count(self, received: int, refused: int = 0, reason: str = '') -> None:
         """Count planes that are received, and of these or earlier ones refused, without a ring."""

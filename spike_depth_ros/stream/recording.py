@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, check_focal_lengths
 from spike_depth_ros.depth_values import resolve, unit_problem
-from spike_depth_ros.errors import OneLineError, check_regular
+from spike_depth_ros.errors import OneLineError, check_regular, special_file
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 from spike_depth_ros.stream.raw_check import likely_size, rest_problem
@@ -173,6 +173,11 @@ def open_recording(
         )
     if not path.exists():
         raise RecordingError(f'{path}: no such file')
+    if kind := special_file(path):
+        raise RecordingError(
+            f'{path}: is {kind}; expected a file: write the planes to one first (spike_player '
+            'alone reads pipes)'
+        )
     if path.suffix in ('.npy', '.npz'):
         _refuse_options(path, bit_order, row_order, allow_partial, packing)
     unpacked = _Unpacked(size, skip_columns or 0, axes)
@@ -186,7 +191,7 @@ def open_recording(
         elif size is None:
             raise RecordingError(
                 f'{path}: the sensor size of a raw recording is unknown; give it, '
-                f'for example --size 400x250{_likely_size(path)}'
+                f'for example --size 400x250{likely_size(path)}'
             )
         else:
             layout = raw_layout(size, bit_order, row_order, packing, skip_columns)
@@ -262,11 +267,6 @@ def _refuse_options(
         raise RecordingError(
             f'{path}: has a layout of its own; expected a raw file with --{given[0]}: leave it out'
         )
-
-
-def _likely_size(path: Path) -> str:
-    """Return what the bytes of a raw file tell of its sensor size; empty: nothing."""
-    return likely_size(path) if path.is_file() else ''  # a pipe would be waited for
 
 
 class ByteStream(Protocol):
@@ -392,9 +392,16 @@ class NpyFile:
         """
         stop = min(stop, self.shape[0])
         if self.is_fortran:
-            return self._values(0, math.prod(self.shape)).reshape(self.shape[::-1]).T[first:stop]
+            return self.whole()[first:stop]
         each = math.prod(self.shape[1:])
         return self._values(first * each, stop * each).reshape(stop - first, *self.shape[1:])
+
+    def whole(self) -> npt.NDArray[Any]:
+        """Read all of it; errors are those of :meth:`read`."""
+        values = self._values(0, math.prod(self.shape))
+        if self.is_fortran:
+            return values.reshape(self.shape[::-1]).T
+        return values.reshape(self.shape)
 
     def _values(self, first: int, stop: int) -> npt.NDArray[Any]:
         """Read values in the order of the file."""
@@ -415,9 +422,9 @@ def damage(path: Path, name: str = '') -> Iterator[None]:
     """Convert errors of numpy, zipfile and decompressors to a :class:`RecordingError`."""
     try:
         yield
-    except OSError:
+    except (OSError, MemoryError):
         raise
-    except Exception as error:  # zlib.error, struct.error, KeyError, TypeError, MemoryError, ...
+    except Exception as error:  # zlib.error, struct.error, KeyError, TypeError, ...
         what = f'"{name}"' if name else 'the file'
         raise RecordingError(
             f'{path}: {what} is damaged or in another format ({error}); copy or record it again'
@@ -452,7 +459,8 @@ def _open_npy(path: Path, options: _Unpacked) -> Recording:
 
 def _open_npz(path: Path, eye: Eye, options: _Unpacked) -> Recording:
     with damage(path):
-        archive = np.load(path, mmap_mode='r', allow_pickle=False)  # archives are not mapped
+        # Archives are not mapped, and their sizes are checked before they are expanded.
+        archive = np.load(path, mmap_mode='r', allow_pickle=False)  # noqa: TID251
     if isinstance(archive, np.ndarray):
         raise RecordingError(f'{path}: holds one array; expected an archive (or the suffix .npy)')
     with archive:
@@ -639,10 +647,10 @@ def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Pat
             f'millimetres as uint16, [{len(planes)}, {geometry.height}, {geometry.width}] for its '
             '"depth_planes"'
         )
-    metres = depth * np.float32(0.001) if millimetres else depth.astype(np.float32)
     resolved = np.empty(depth.shape, np.float32)
-    for number in range(len(planes)):  # each map has a unit of its own
-        resolved[number] = resolve(depth[number], metres[number])
+    for one, stored in zip(resolved, depth, strict=True):  # each map has a unit of its own
+        metres = stored * np.float32(0.001) if millimetres else stored.astype(np.float32)
+        one[:] = resolve(stored, metres)
     resolved[resolved < 0] = np.nan
     return TrueDepth(resolved, planes.astype(np.int64))
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from spike_depth_ros.errors import OneLineError, check_utf8
 from spike_depth_ros.orientation import QUARTER, turn, video_orientation
+from spike_depth_ros.picture_files import check_pixels
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.video.light import Light
 from spike_depth_ros.video.spiking import IntegrateAndFire, cut
@@ -162,6 +163,15 @@ class VideoFile:
             raise VideoError(f'{self._path}: expected a video that OpenCV reads (.mp4, .avi, ...)')
         # Versions of OpenCV differ in whether they turn frames, and none mirrors them.
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+        try:  # before a frame is decoded
+            check_pixels(
+                *(
+                    int(capture.get(side))
+                    for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+                )
+            )
+        except ValueError as error:
+            raise VideoError(f'{self._path}: frames of {error}') from None
         return capture
 
 

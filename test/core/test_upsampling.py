@@ -19,6 +19,7 @@ pytest.importorskip('onnx')
 torch = pytest.importorskip('torch')
 pytest.importorskip('onnxscript')
 
+import large_files  # noqa: E402
 from image_files import write_pfm  # noqa: E402
 from PIL import Image  # noqa: E402
 
@@ -597,3 +598,13 @@ def test_the_largest_integer_is_unknown(tmp_path, kind):
     depth = read_depth(tmp_path / 'a.npy', 1000)
     assert np.isnan(depth[:3]).all()
     assert (depth[3:] == 2).all()
+
+
+@pytest.mark.parametrize('name', ['d.png', 'd.pfm', 'd.npy'])
+def test_the_size_in_the_header_is_refused(tmp_path, capsys, name):
+    path = large_files.write(tmp_path / name, large_files.DEPTHS[name])
+    given = [str(path), '--per-metre', '1000', '--out', str(tmp_path / f'out{path.suffix}')]
+    assert main([*given, '--factor', '2']) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f'{path}: cannot be read: ' in line
+    assert line.endswith('expected at most 100 million' + (' values' if name == 'd.npy' else ''))

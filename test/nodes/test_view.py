@@ -195,11 +195,11 @@ def test_another_kind_of_image_is_an_error_of_one_line():
     topics = DepthTopics(node)
     send(node, 1)
     node.callbacks['depth/image'](Image(header=Header(stamp=stamp_msg(1)), encoding='rgb8'))
-    with pytest.raises(PacketError, match="encoding 'rgb8'; expected"):
+    with pytest.raises(PacketError, match=r"^depth/image: encoding 'rgb8'; expected"):
         topics.take()
     node.callbacks['spikes/image'](Image(encoding='mono8', width=9, step=3))
     send(node, 2)
-    with pytest.raises(PacketError, match='width 9 and step 3; expected mono8'):
+    with pytest.raises(PacketError, match=r'^spikes/image: .*width 9 and step 3; expected mono8'):
         topics.take()
 
 

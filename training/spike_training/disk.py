@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+from spike_depth_ros.errors import OneLineError, check_link
 from spike_training.errors import ConfigError
 
 _SPARE = 1.02
@@ -19,6 +20,7 @@ def make_folder(folder: Path) -> None:
     Raises:
         ConfigError: It cannot be created, or not be written to.
     """
+    _check_link(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -33,12 +35,20 @@ def check_new(out: Path, overwrite: bool) -> None:
     Raises:
         ConfigError: It is refused.
     """
+    _check_link(out)
     if os.path.lexists(out) and not overwrite:
         raise ConfigError(
             f'out is {out}, which exists: choose another one, or give --overwrite true'
         )
     if out.is_symlink():
         raise ConfigError(f'out is {out}, a link: expected the file or folder to replace itself')
+
+
+def _check_link(out: Path) -> None:
+    try:
+        check_link(out)
+    except OneLineError as error:
+        raise ConfigError(str(error)) from None
 
 
 def check_room(folder: Path, wanted: float, remedy: str) -> None:

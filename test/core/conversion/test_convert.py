@@ -14,6 +14,7 @@ from importlib import resources
 
 import bags
 import cv2
+import large_files
 import lenses
 import numpy as np
 import pytest
@@ -753,3 +754,27 @@ def test_a_pipe_in_a_folder_of_depth_is_refused_unopened(dat, tmp_path, capsys):
     finally:
         signal.alarm(0)
     assert '3.png: is a pipe, a socket or a device; expected a file' in error
+
+
+def test_lack_of_memory_is_one_line(tmp_path):
+    given = f'{large_files.long_npy(tmp_path)} --rate 20000 --out {tmp_path}/bag'
+    done = large_files.run_limited(f'-m spike_depth_ros.conversion.command {given}')
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert done.stderr.startswith('spike_convert: error: not enough memory (Unable to allocate 23')
+    assert done.stderr.endswith('): end other programs, or give a smaller input\n')
+
+
+def test_a_pipe_is_no_recording(tmp_path, capsys):
+    os.mkfifo(tmp_path / 'pipe.dat')
+    for size in ([], ['--size', '48x32']):
+        given = [tmp_path / 'pipe.dat', *size, '--out', tmp_path / 'bag']
+        line = refusal(capsys, *given)
+        assert line.startswith(f'{tmp_path / "pipe.dat"}: is a pipe; expected a file')
+
+
+@pytest.mark.parametrize('overwrite', [[], ['--overwrite']])
+def test_a_link_to_nothing_is_no_place_for_a_result(dat, tmp_path, capsys, overwrite):
+    (tmp_path / 'out').symlink_to(tmp_path / 'gone')
+    line = refusal(capsys, dat, *SIZE, '--out', tmp_path / 'out', *overwrite)
+    assert line.startswith(f'{tmp_path / "out"}: is a link to {tmp_path / "gone"}, which is miss')
+    assert not (tmp_path / 'gone').exists()

@@ -96,9 +96,34 @@ def test_a_stamp_in_the_future_hides_no_other_frame(tmp_path, ahead_s):
     wrong = START + round(1e9 * ahead_s)
     frames[4] = (START + 4 * MS, bags.image(wrong, np.full((32, 48), 99, np.uint8), 'mono8'))
     recording(tmp_path / 'bag', frames)
-    found, _ = pairs(tmp_path / 'bag')
+    found, topic = pairs(tmp_path / 'bag')
     # Reference planes are 1 ms after the first of their windows, at odd milliseconds.
     assert [one[0] for one in found] == [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]
+    far = 'frames that are stamped more than 1.1 s before or after those around them, and are not'
+    assert topic.describe() == ([f'{far} used: 1'] if ahead_s > 1.1 else [])
+
+
+@pytest.mark.parametrize('apart_s', [-3600, 5, 3600])
+def test_the_first_frame_alone_is_no_other_clock(tmp_path, apart_s):
+    frames = [frame(k * MS, k) for k in range(20)]
+    wrong = START + apart_s * 10**9
+    frames[0] = (START, bags.image(wrong, np.full((32, 48), 99, np.uint8), 'mono8'))
+    recording(tmp_path / 'bag', frames)
+    found, topic = pairs(tmp_path / 'bag')
+    assert [one[0] for one in found] == [*range(1, 20, 2)]
+    assert not any('clock' in text for text in topic.describe())
+    assert any('not used: 1' in text for text in topic.describe()) is (apart_s > 0)
+
+
+def test_frames_of_another_clock_wait_within_their_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr('spike_depth_ros.evaluation.frames.MOST_BYTES', 10 * 32 * 48)
+    ahead = np.full((32, 48), 10, np.uint8)
+    at = START + 3600 * 10**9
+    frames = [(START + k * MS, bags.image(at + k * MS, ahead, 'mono8')) for k in range(20)]
+    recording(tmp_path / 'bag', frames)
+    found, topic = pairs(tmp_path / 'bag')
+    assert found == 10 * [None]
+    assert len(topic._later) == 10
 
 
 @pytest.mark.parametrize('hours', [-1, 1])
@@ -111,7 +136,8 @@ def test_frames_of_another_clock_are_told_with_their_offset(tmp_path, hours):
     assert found == 10 * [None]
     side = 'before' if hours < 0 else 'after'
     first, second = topic.describe()
-    assert first.startswith(('the first frame is stamped 36', 'the first frame is stamped 3599.9'))
+    told = 'the first frames are stamped'
+    assert first.startswith((f'{told} 36', f'{told} 3599.9'))
     assert f' s {side} the first window; expected at most 1.1 s: stamp both by one clock' in first
     assert second.startswith('10 of 10 windows have no frame')
 

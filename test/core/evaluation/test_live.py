@@ -197,3 +197,16 @@ def test_the_limits_follow_the_factor_of_the_window(live):
         live.add_truth(truth(number, depth=far))
     live.finish()
     assert live.metrics()['abs_rel'] == pytest.approx((0.5 + 1) / 2)
+
+
+def test_what_waits_is_bounded_in_bytes(live):
+    live.info = None  # no window can be scored
+    large = np.broadcast_to(np.float32(2), (5000, 5000))  # 100 MB, without their memory
+    for number in range(20):
+        live.add_window(LiveWindow(number * HOP, large, large, None, 0.0))
+        late = truth(number)
+        late.image.data = np.broadcast_to(np.uint8(0), 48_000_000)
+        live.add_truth(late)
+    # 512 MiB are 2 windows of 200 MB, and 11 truths of 48 MB.
+    assert live.left_out == 20 - 2
+    assert live.truths.accounting.unmatched == 20 - 11

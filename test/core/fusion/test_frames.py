@@ -59,14 +59,47 @@ def test_one_frame_of_long_ago_is_refused_and_the_others_are_kept():
     assert told == [('image stamp', 'image: one frame is stamped 95.033 s before the others')]
 
 
-def test_one_frame_of_the_future_loses_no_other():
+@pytest.mark.parametrize('ahead_ms', [3_500_000, 1080])  # a second before it is between others
+@pytest.mark.parametrize('before', [0, 2])
+def test_one_frame_of_the_future_is_refused_and_no_other(ahead_ms, before):
+    made, told = frames()
+    for k in (*range(before), ahead_ms / 33, *range(before, before + 20)):
+        made.on_image(bags.image(100 * S + round(k * 33 * MS), GREY, 'mono8'))
+    assert made.refused == {'stamp': 1}
+    apart_s = (ahead_ms - 33 * before) / 1e3
+    assert told == [
+        ('image stamp', f'image: one frame is stamped {apart_s:.3f} s after the others')
+    ]
+    for k in range(before + 20):
+        assert made.observe(window(100 * S + (33 * k + 7) * MS)).age_s == pytest.approx(0.007)
+    assert made.used == before + 20
+
+
+def test_a_camera_that_paused_goes_on_at_once():
     made, _ = frames()
-    made.on_image(bags.image(100 * S, GREY, 'mono8'))
-    made.on_image(bags.image(3600 * S, GREY, 'mono8'))
-    for k in range(1, KEPT):
-        made.on_image(bags.image(100 * S + k * 33 * MS, GREY, 'mono8'))
-    assert made.observe(window(100 * S + 40 * MS)).age_s == pytest.approx(0.007)
+    for at_ns in (100 * S, 107 * S, 107 * S + 33 * MS, 109 * S, 111 * S):
+        made.on_image(bags.image(at_ns, GREY, 'mono8'))
+        assert made.observe(window(at_ns)).age_s == 0
     assert not made.refused
+
+
+def test_windows_whose_frame_is_refused_had_none():
+    made, _ = frames()
+    made.on_image(bags.image(S, GREY, 'mono8'))
+    assert made.observe(window(S, None)) is None
+    assert made.observe(window(S + MS)) is not None
+    assert (made.used, made.refused.total()) == (1, 1)
+
+
+def test_frames_of_another_clock_wait_within_their_bytes():
+    made, _ = frames()
+    for k in range(20):
+        message = bags.image(100 * S + k * 33 * MS, GREY, 'mono8')
+        message.data = np.broadcast_to(np.uint8(0), 48_000_000)
+        made.on_image(message)
+        assert made.observe(window(S)) is None
+    # 11 of them have 528 MB; 512 MiB are 536.9 MB.
+    assert made.store.dropped == 20 - 11
 
 
 def test_a_little_out_of_order_is_no_restart():

@@ -26,14 +26,14 @@ def test_the_last_frame_at_or_before_the_reference_is_found():
     assert store.find(T0 + 33 * MS) == (33, 0.0)
     assert store.find(T0 + 33 * MS - 1) == (0, pytest.approx(0.033))
     assert store.find(T0 + 166 * MS) == (66, 0.1)
-    assert (store.used, store.stale, store.missing) == (4, 0, 0)
+    assert (store.found, store.stale, store.missing) == (4, 0, 0)
 
 
 def test_frames_too_old_and_none_are_counted_apart():
     store = store_of(0)
     assert store.find(T0 + 100 * MS + 1) is None
     assert store.find(T0 - 1) is None
-    assert (store.used, store.stale, store.missing) == (0, 1, 1)
+    assert (store.found, store.stale, store.missing) == (0, 1, 1)
 
 
 def test_pairs_depend_on_stamps_alone_whatever_the_order_of_arrival():

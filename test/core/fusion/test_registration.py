@@ -202,6 +202,18 @@ def p_of(camera, **at):
         (Calibration(400, 250), WIDE, 'none', 'no calibration of the spike camera, K is zeros'),
         (PINHOLE, Calibration(9, 9), 'none', 'no calibration of the frame camera, K is zeros'),
         (Calibration(400, 250), Calibration(9, 9), 'none', 'of the spike and the frame camera'),
+        (
+            PINHOLE,
+            dataclasses.replace(WIDE, k=(math.nan, *WIDE.k[1:])),
+            'none',
+            'camera_info of the frame camera: K is not finite; expected finite numbers',
+        ),
+        (
+            dataclasses.replace(PINHOLE, k=(*PINHOLE.k[:2], math.inf, *PINHOLE.k[3:])),
+            WIDE,
+            'none',
+            'camera_info of the spike camera: K is not finite',
+        ),
         (p_of(PINHOLE, n3=-30.0), WIDE, 'none', 'spike camera: P has a baseline of 100.0 mm; exp'),
         (PINHOLE, p_of(WIDE, n3=1.5), 'none', 'frame camera: P has a baseline of 10.0 mm; exp'),
         (PINHOLE, p_of(WIDE, n7=-1.5), 'none', 'frame camera: P has a baseline of 10.0 mm; exp'),

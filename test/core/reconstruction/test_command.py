@@ -523,3 +523,13 @@ def test_a_wrong_size_is_told(tmp_path, capsys):
     for size, told in (('400x250', False), ('400x125', True)):
         assert reconstruct(path, '--size', size, *given, '--out', tmp_path / size) == 0
         assert ('try --size 400x250' in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize('name', ['slow.webm', 'pictures'])
+def test_a_link_to_nothing_is_no_place_for_a_video(dat, tmp_path, capfd, name):
+    (tmp_path / name).symlink_to(tmp_path / 'gone')
+    given = [dat, '--size', f'{WIDTH}x{HEIGHT}', '--rate', 20_000, '--out', tmp_path / name]
+    assert reconstruct(*given) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f'{tmp_path / name}: is a link to {tmp_path / "gone"}, which is missing: remove' in line
+    assert {path.name for path in tmp_path.iterdir()} == {'bar.dat', name}

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import sys
 
+import numpy as np
 import pytest
 from packets import RATE_UNKNOWN, SETTINGS, SIZED, camera_info, packet
 
@@ -352,3 +353,14 @@ def test_a_ring_that_memory_cannot_hold_is_refused(warnings, settings, waiting):
 def test_k_of_zeros_means_uncalibrated(ingest):
     ingest.on_camera_info(camera_info())
     assert ingest.camera.fx_px is None
+
+
+def test_packets_that_wait_are_bounded_in_bytes(warnings):
+    ingest = Ingest(RATE_UNKNOWN, warnings.setdefault)
+    ingest.size = None
+    for number in range(20):
+        message = packet(4 * number)
+        message.data = np.broadcast_to(np.uint8(0), 48_000_000)
+        ingest.on_spikes(message)
+    # 256 MiB are 5 packets of 48 MB.
+    assert ingest.packets_refused == {'unknown sensor size': 20 - 5}

@@ -3,6 +3,7 @@
 
 import os
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,5 +103,8 @@ def test_the_size_of_a_raw_file_is_suggested(dat, stored):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'pipe.dat')
-    with pytest.raises(RecordingError, match='is unknown; give it'):
-        open_recording(tmp_path / 'pipe.dat')
+    for size in (None, (400, 250)):
+        with pytest.raises(RecordingError, match=r'pipe\.dat: is a pipe; expected a file'):
+            open_recording(tmp_path / 'pipe.dat', size=size)
+    with pytest.raises(RecordingError, match='/dev/zero: is a device; expected a file'):
+        open_recording(Path('/dev/zero'), size=(400, 250))

@@ -509,3 +509,18 @@ def test_a_raw_file_that_is_cut_while_it_is_read_is_one_line(tmp_path):
     words = r'a\.dat: was cut while it was read: 3 planes are left, expected 6 or more'
     with pytest.raises(TruncatedError, match=words):
         recording.read(2, 6)
+
+
+def test_true_depth_is_expanded_once(tmp_path):
+    stored = np.full((100, 100, 160), 1500, np.uint16)  # 3.2 MB, 6.4 MB as floats
+    packed = np.zeros((100, 100, 20), np.uint8)
+    planes = np.arange(100)
+    arrays = {'packed': packed, 'width': 160, 'depth': stored, 'depth_planes': planes}
+    np.savez_compressed(tmp_path / 'a.npz', **arrays)
+    tracemalloc.start()
+    found = open_recording(tmp_path / 'a.npz')
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.truth.depth == np.float32(1500) * np.float32(0.001)).all()
+    # Stored, as floats, and what one map and zipfile need.
+    assert peak < (1 + 2 + 1) * stored.nbytes

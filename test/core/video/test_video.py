@@ -11,9 +11,9 @@ from spike_depth_ros.video.frames import VideoError, VideoFile, Webcam, packets,
 from spike_depth_ros.video.spiking import IntegrateAndFire
 
 
-def write_video(path, greys, frame_rate=10.0):
+def write_video(path, greys, frame_rate=10.0, code='MJPG'):
     """Frames of 64 x 48 pixels, each of one grey."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), frame_rate, (64, 48))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), frame_rate, (64, 48))
     for grey in greys:
         writer.write(np.full((48, 64, 3), grey, np.uint8))
     writer.release()
@@ -72,6 +72,16 @@ def test_what_is_no_video_is_refused(tmp_path):
     ):
         with pytest.raises(VideoError, match=message):
             VideoFile(path)
+
+
+def test_frames_are_not_decoded_that_are_too_large(tmp_path):
+    video = write_video(tmp_path / 'a.avi', [20, 120], code='I420')
+    content = video.read_bytes()
+    small, large = (np.array(size, '<u4').tobytes() for size in ((64, 48), (12_000, 12_000)))
+    assert content.count(small) == 2  # of the file, and of its stream
+    video.write_bytes(content.replace(small, large))
+    with pytest.raises(VideoError, match='frames of 12000x12000 pixels, expected at most 100 mil'):
+        VideoFile(video)
 
 
 def test_a_frame_rate_out_of_range_is_refused(video):

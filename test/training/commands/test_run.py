@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import large_files
 import pytest
 from programs import run_program, run_training
 from run import COMMANDS, TRAINING, main
@@ -197,3 +198,28 @@ def test_an_argument_that_is_not_utf_8_is_one_line(capsys):
     error = capsys.readouterr().err
     assert error.startswith(r'run.py: mine\udce9.yaml: is not valid UTF-8: rename the file')
     assert error.count('\n') == 1
+
+
+def test_lack_of_memory_is_one_line(tmp_path):
+    path = large_files.long_npy(tmp_path)
+    done = large_files.run_limited(
+        f'training/run.py inspect --data.a npz:{path} --out {tmp_path}/out'
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert done.stderr.startswith(
+        'training/run.py: not enough memory (Unable to allocate 23.3 GiB'
+    )
+
+
+@pytest.mark.parametrize('name', ['bag', 'adapt', 'sample'])
+def test_a_link_to_nothing_is_no_place_for_a_result(tmp_path, command, name):
+    link = tmp_path / 'out.safetensors'
+    link.symlink_to(tmp_path / 'gone')
+    given = {
+        'bag': ('--data.a', f'folder:{tmp_path}', '--out', link),
+        'adapt': ('--recordings', tmp_path, '--out', link),
+        'sample': ('--style', 'road', '--size', '64x32', '--out', link / 'a.npz'),
+    }
+    done = command(name, *given[name])
+    assert done.returncode == 2
+    assert f'{link}: is a link to {tmp_path / "gone"}, which is missing: remove ' in done.stderr

@@ -265,3 +265,17 @@ def test_wrong_settings_are_named(recording, tmp_path, wrong, message):
     with pytest.raises(ConfigError, match=message):
         simulate(**{'data': recording, 'out': tmp_path / 'out', **SETTINGS, **wrong})
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('option', ['sensor', 'config'])
+def test_options_whose_yaml_grows_are_refused(recording, tmp_path, command, option):
+    # Each line repeats the one before nine times: 9^9 values.
+    lines = ['a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]']
+    lines += [f'a{k}: &a{k} [{", ".join([f"*a{k - 1}"] * 9)}]' for k in range(1, 9)]
+    (tmp_path / 'bomb.yaml').write_text('\n'.join(lines))
+    data = f'--data.folder={recording["folder"]}'
+    out = tmp_path / 'out'
+    done = command('simulate', data, f'--out={out}', f'--{option}', tmp_path / 'bomb.yaml')
+    assert done.returncode == 2
+    assert 'holds more than 100000 values, aliases expanded' in done.stderr.splitlines()[0]
+    assert not out.exists()

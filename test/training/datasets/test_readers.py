@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import h5py
+import large_files
 import numpy as np
 import pytest
 from image_files import HEIGHT, METRES, WIDTH, depth_png, picture, texts, write_pfm
@@ -51,6 +52,38 @@ class TestDepthFiles:
         assert cv2.imwrite(str(tmp_path / 'd.exr'), METRES)
         depth = files.read_depth(tmp_path / 'd.exr', files.DepthEncoding())
         np.testing.assert_array_equal(depth, METRES)
+
+    @pytest.mark.parametrize('name', [*large_files.DEPTHS, *large_files.PICTURES])
+    def test_the_size_in_the_header_is_refused(self, tmp_path, name):
+        content = (large_files.DEPTHS | large_files.PICTURES)[name]
+        path = large_files.write(tmp_path / name, content)
+        given = (self.ENCODING,) if name in large_files.DEPTHS else ()
+        read = files.read_depth if given else files.read_rgb
+        with pytest.raises(FrameError, match='expected at most 100 million') as caught:
+            read(path, *given)
+        assert '\n' not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ('content', 'words'),
+        [
+            (
+                large_files.exr((0, 0, 9, 9), tiles=(60_000, 60_000)),
+                'expected at most 100 million',
+            ),
+            (large_files.exr()[:60], 'header is damaged'),
+            (b'', 'header is damaged'),
+        ],
+    )
+    def test_headers_of_exr_files(self, tmp_path, content, words):
+        (tmp_path / 'd.exr').write_bytes(content)
+        with pytest.raises(FrameError, match=words):
+            files.read_depth(tmp_path / 'd.exr', self.ENCODING)
+
+    def test_a_pgm_as_text_may_have_comments(self, tmp_path):
+        text = '# made by hand\n' * 1000
+        (tmp_path / 'd.pgm').write_text(f'P2\n{text}3 2\n65535\n1 2000 3000\n4 5000 60000\n')
+        depth = files.read_depth(tmp_path / 'd.pgm', self.ENCODING)
+        assert np.rint(depth * 1000).astype(int).tolist() == [[1, 2000, 3000], [4, 5000, 60000]]
 
     @pytest.mark.parametrize('order', ['<', '>'])
     def test_a_pfm_begins_with_its_bottom_row(self, tmp_path, order):
@@ -636,6 +669,26 @@ class TestNyu:
             file['images'] = np.zeros((3, HEIGHT, WIDTH, 3), np.uint8)
         with pytest.raises(DataSetError, match=r'expected \[N, 3, W, H\]'):
             readers.read('nyuv2', str(path))
+
+    @pytest.mark.parametrize(
+        ('shape', 'chunks', 'words'),
+        [
+            ((1, 3, 60_000, 60_000), (1, 1, 100, 100), '60000x60000 pixels, expected at most 100'),
+            ((9000, 3, WIDTH, HEIGHT), (9000, 3, 100, 100), 'has parts of 270000000 bytes'),
+            ((10**9, 3, 4, 4), (1, 3, 4, 4), '1000000000 pictures, expected at most 100000'),
+        ],
+    )
+    def test_what_grows_is_not_expanded(self, tmp_path, shape, chunks, words):
+        path = tmp_path / 'nyu_depth_v2_labeled.mat'
+        write_nyu(path)
+        with h5py.File(path, 'r+') as file:
+            del file['images']
+            chunks = tuple(map(min, chunks, shape)) if shape[0] != 9000 else chunks
+            maximal = (None,) * 4 if shape[0] == 9000 else None
+            file.create_dataset('images', shape, np.uint8, chunks=chunks, maxshape=maximal)
+        with pytest.raises(DataSetError, match=words) as caught:
+            readers.read('nyuv2', str(path))
+        assert '\n' not in str(caught.value)
 
     @pytest.fixture
     def raw(self, tmp_path):

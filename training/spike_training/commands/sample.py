@@ -11,7 +11,7 @@ from spike_depth_ros.result_files import UnfinishedFolder, place_result
 from spike_training.choices import MEAN_RATE, Interpolation, Style
 from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
-from spike_training.simulation.settings import CameraSettings, parse_size
+from spike_training.simulation.settings import CameraSettings, check_stream, parse_size
 
 PLANES = 400
 """Planes of a generated scene, unless told otherwise."""
@@ -120,19 +120,18 @@ def _generated(
 ) -> tuple[dict[str, Any], str]:
     """Return the stream of a generated scene, and its description."""
     height, width = size
-    numbers = {'planes': planes, 'rate': rate, 'height': height, 'width': width}
-    for name, value in numbers.items():
-        if not value > 0:
-            raise ConfigError(f'{name} is {value}: expected a number above 0')
+    if planes < 1:
+        raise ConfigError(f'planes is {planes}: expected a number above 0')
     from spike_training.scenes.generator import SceneGenerator
     from spike_training.scenes.second_eye import BASELINE_M, BASELINES_M
-    from spike_training.simulation.scene_stream import scene_stream
+    from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
 
+    check_stream(height, width, rate, planes, 1 + right, -(-planes // DEPTH_EVERY))
     try:
         scene = SceneGenerator(seed, style, 'test').sample(index)
+        baseline_m = BASELINES_M.get(style, BASELINE_M) if right else None
+        stream = scene_stream(scene, height, width, planes, rate, baseline_m)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    baseline_m = BASELINES_M.get(style, BASELINE_M) if right else None
-    stream = scene_stream(scene, height, width, planes, rate, baseline_m)
     eyes = '' if baseline_m is None else f' by two eyes, {baseline_m:g} m apart,'
     return stream, f'{eyes} of scene {index} of style {style}, seed {seed}'.strip()

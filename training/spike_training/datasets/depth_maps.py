@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from spike_depth_ros.errors import check_regular
 from spike_depth_ros.orientation import check_upright
+from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.upsampling import LEAST_PIXELS, MAX_PIXELS
 from spike_training.datasets.readers.files import is_one_of, natural
 from spike_training.errors import DataSetError, one_line
@@ -168,12 +168,14 @@ def _read(name: str, path: Path, small: Mapping[int, Path]) -> DepthMap:
 def _levels(path: Path) -> Levels:
     try:
         check_regular(path)
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             form, mode = str(image.format), image.mode
             width, height = image.size
             fits = (form, mode) == ('PNG', 'L') and width * height <= MAX_PIXELS
-            levels = np.array(image) if fits else np.zeros((0, 0), np.uint8)
-            check_upright(image)
+            levels = np.zeros((0, 0), np.uint8)
+            if fits:
+                levels = np.array(image)
+                check_upright(image)
     except Exception as error:  # decoders raise many kinds on damaged files
         raise DataSetError(
             f'{path}: cannot be read ({one_line(error)}): expected {GREY}, copy it again'

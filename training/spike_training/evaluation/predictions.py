@@ -17,7 +17,6 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from spike_depth_ros.depth_files import decode_png, sky_of
 from spike_depth_ros.depth_values import (
@@ -29,6 +28,7 @@ from spike_depth_ros.depth_values import (
 )
 from spike_depth_ros.errors import shorten
 from spike_depth_ros.metrics import FloatArray
+from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.stream.recording import read_header
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictors import DepthRange, Estimate, Predictor
@@ -323,7 +323,7 @@ def _npz(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
 
 
 def _png(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
-    with Image.open(file, formats=['PNG']) as image:
+    with open_picture(file, ('PNG',)) as image:
         _check_shape('depth', image.size[::-1], size)
     file.seek(0)
     try:

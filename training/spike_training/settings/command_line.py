@@ -10,8 +10,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser, auto_parser
+import yaml
+from jsonargparse import ArgumentParser, auto_parser, get_loader, set_loader
 
+from spike_depth_ros.safe_yaml import YamlLimitError, check_yaml
 from spike_training.datasets.readers import READERS
 from spike_training.errors import one_line
 from spike_training.settings.config import DataConfig, RunConfig
@@ -28,6 +30,21 @@ _OWN_FILE = (
 
 class _ArgumentsError(Exception):
     """Arguments that are no options of a function, or values of another type."""
+
+
+_expand_yaml = get_loader('yaml')  # of jsonargparse, which takes 4e-3 for a number
+
+
+def _load_yaml(text: str) -> Any:
+    """Read a value, or a file of options, once it is known how large it grows."""
+    try:
+        check_yaml(text)
+    except YamlLimitError as error:
+        raise _ArgumentsError(f'a file or value among the options {error}') from None
+    return _expand_yaml(text)
+
+
+set_loader('yaml', _load_yaml, (yaml.YAMLError,))
 
 
 class _Parser(ArgumentParser):

@@ -19,6 +19,7 @@ from spike_training.datasets.clip import Clip
 from spike_training.errors import DataSetError, FrameError
 from spike_training.simulation.clip_camera import ClipCamera
 from spike_training.simulation.scene_stream import MOST_MILLIMETRES
+from spike_training.simulation.settings import check_stream
 
 MARGIN = 64
 """Planes before the first frame and after the last one: 128 planes lie around each frame."""
@@ -57,11 +58,14 @@ def stream_between(camera: ClipCamera, first: int) -> dict[str, npt.NDArray[Any]
         ``depth`` in millimetres (0: unknown) and ``depth_planes``.
 
     Raises:
+        ConfigError: The planes are more than readers take.
         DataSetError: A frame cannot be used.
     """
     clip, rate_hz = camera.clip, camera.settings.rate_hz
     start_s, end_s = (float(clip.times_s[number]) for number in (first, first + 1))
     last = MARGIN + round((end_s - start_s) * rate_hz)
+    settings = camera.settings
+    check_stream(settings.height, settings.width, rate_hz, last + MARGIN + 1, maps=2)
     depths = [camera.depth(number) for number in (first, first + 1)]
     if any(depth is None for depth in depths) or camera.skipped:
         raise DataSetError(f'{clip.name}: frame {first} or the next one cannot be used')

@@ -23,6 +23,9 @@ LARGEST_MOTION = 0.5
 DEPTH_EVERY = 20
 """Planes from one depth map to the next."""
 
+MAX_LIGHT_BYTES = 1 << 32
+"""Most memory of the images between which light is linear, bytes."""
+
 MOST_MILLIMETRES = 65_000
 """Largest depth that is stored; farther points are sky."""
 
@@ -52,6 +55,9 @@ def scene_stream(
         The arrays of an archive: ``packed``, ``width``, ``bit_order``, ``rate_hz``, ``K``,
         ``depth`` in millimetres (0: sky, or beyond 65 m) and ``depth_planes``; of two eyes also
         ``packed_right``, ``K_right`` and ``baseline_m``.
+
+    Raises:
+        ValueError: So much moves that the light takes more than :data:`MAX_LIGHT_BYTES`.
     """
     eyes = [scene]
     if baseline_m is not None:
@@ -64,6 +70,13 @@ def scene_stream(
     ends = [at(plane, eye) for eye in eyes for plane in (0, planes)]
     speed = max(float(seen.flow.norm(dim=1).max()) for seen in ends)  # pixels per second
     segments = min(max(math.ceil(speed * planes / rate_hz / LARGEST_MOTION), 1), planes)
+    light_bytes = (segments + 1) * height * width * 4
+    if light_bytes > MAX_LIGHT_BYTES:
+        raise ValueError(
+            f'{planes} planes of {width}x{height} pixels at {rate_hz:g} planes/s show {segments} '
+            f'images, of {light_bytes} bytes: expected at most {MAX_LIGHT_BYTES}: fewer planes, '
+            'or more of them a second'
+        )
     knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
     # One exposure for the whole stream: a spike camera has no exposure control.
     gain = exposure_gain(ends[0].luminance, scene.rate)

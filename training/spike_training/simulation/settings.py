@@ -8,9 +8,13 @@ import dataclasses
 from typing import get_args
 
 from spike_depth_ros import arguments
+from spike_depth_ros.stream.recording import MAX_ARCHIVE_BYTES
 from spike_training.choices import LARGEST_SEED, MEAN_RATE, Interpolation, Transform
 from spike_training.errors import ConfigError
 from spike_training.sensor.parameters import IDEAL, Sensor
+
+MAX_SENSOR_PIXELS = 1 << 24
+"""Most pixels of a simulated sensor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +46,7 @@ class CameraSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1:
-            raise ConfigError(f'size is {self.width}x{self.height}: expected 1x1 or more')
-        if not 1 <= self.rate_hz <= 1e6:
-            raise ConfigError(f'rate is {self.rate_hz:g}: expected planes a second, 1 to 1e6')
+        check_stream(self.height, self.width, self.rate_hz)
         if not 0 < self.mean_rate <= 1:
             raise ConfigError(f'mean_rate is {self.mean_rate:g}: expected above 0 and at most 1')
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -55,6 +56,38 @@ class CameraSettings:
                 raise ConfigError(
                     f'{name} is {getattr(self, name)!r}: expected {" or ".join(get_args(choices))}'
                 )
+
+
+def check_stream(
+    height: int, width: int, rate_hz: float, planes: int = 0, eyes: int = 1, maps: int = 0
+) -> None:
+    """Refuse the stream of a simulated camera that is none, or that readers would refuse.
+
+    Args:
+        height: Rows.
+        width: Columns.
+        rate_hz: Planes per second.
+        planes: Planes of an archive; 0: none is written.
+        eyes: Cameras of the archive.
+        maps: Depth maps of the archive, of two bytes a pixel.
+
+    Raises:
+        ConfigError: It is refused.
+    """
+    if min(height, width) < 1 or height * width > MAX_SENSOR_PIXELS:
+        raise ConfigError(
+            f'size is {width}x{height}: expected 1x1 or more, and at most {MAX_SENSOR_PIXELS} '
+            'pixels'
+        )
+    if not 1 <= rate_hz <= 1e6:
+        raise ConfigError(f'rate is {rate_hz:g}: expected planes a second, 1 to 1e6')
+    size = height * (eyes * planes * -(-width // 8) + 2 * maps * width)
+    if size > MAX_ARCHIVE_BYTES:
+        raise ConfigError(
+            f'{planes} planes of {width}x{height} pixels and {maps} depth maps are {size} bytes: '
+            f'expected at most {MAX_ARCHIVE_BYTES}, which readers take: fewer planes, or a '
+            'smaller size'
+        )
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import yaml
 
 from spike_depth_ros.folder_lock import LOCK
 from spike_depth_ros.result_files import PART_SUFFIX, write_atomically
+from spike_depth_ros.safe_yaml import read_yaml
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Matrix
@@ -185,7 +186,7 @@ def prepare_folder(
     path = out / SETTINGS_FILE
     if path.exists():
         try:
-            found = yaml.safe_load(path.read_text(encoding='utf-8'))
+            found = read_yaml(path)
         except (yaml.YAMLError, ValueError):
             found = None
         found = found if isinstance(found, dict) else {}

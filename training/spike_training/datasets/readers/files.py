@@ -12,13 +12,13 @@ import io
 import itertools
 import os
 import re
+import struct
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from spike_depth_ros.calibration import (
     FX_RANGE,
@@ -29,8 +29,9 @@ from spike_depth_ros.calibration import (
 )
 from spike_depth_ros.depth_files import decode_png, read_pfm
 from spike_depth_ros.depth_values import resolve, unit_problem
-from spike_depth_ros.errors import OneLineError, check_regular
+from spike_depth_ros.errors import OneLineError, check_regular, special_file
 from spike_depth_ros.orientation import exif_orientation, turn
+from spike_depth_ros.picture_files import check_pixels, open_picture, read_npy
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
@@ -40,6 +41,15 @@ Key = TypeVar('Key', bound=Hashable)
 
 _PGM_HEADER = re.compile(rb'P[25](?:(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})){3}(?=\s)')
 """Header of a .pgm file; its last number is the largest value."""
+
+_PGM_PIXEL_BYTES, _PGM_REST_BYTES = 16, 1 << 20
+"""Most bytes of a pixel as text, and of comments, that are read of a .pgm file."""
+
+_EXR_MAGIC = b'\x76\x2f\x31\x01'
+_EXR_WINDOW = re.compile(rb'(?:data|display)Window\0box2i\0.{4}(.{16})', re.DOTALL)
+_EXR_TILES = re.compile(rb'tiles\0tiledesc\0.{4}(.{8})', re.DOTALL)
+_EXR_HEAD_BYTES, _EXR_PIXEL_BYTES = 1 << 20, 128
+"""Bytes in which the header ends, and most bytes of a pixel in all channels, that are read."""
 
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
@@ -125,9 +135,11 @@ def read_shown(path: Path) -> tuple[Rgb, int]:
     """
     try:
         check_regular(path)
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             image.load()
             orientation = exif_orientation(image)
+    except MemoryError:  # the frame is not damaged
+        raise
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
@@ -151,6 +163,8 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
                 stored, sky = decode_png(file)
         else:
             stored = _STORED[suffix](path)
+    except MemoryError:  # the frame is not damaged
+        raise
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if stored.ndim != 2:
@@ -329,6 +343,8 @@ def folders(root: Path, tree: str) -> None:
     Raises:
         DataSetError: There is no such folder.
     """
+    if kind := special_file(root):
+        raise DataSetError(f'{root}: is {kind}; expected a folder or a file of\n{tree}')
     if not root.is_dir():
         raise missing(root, tree)
 
@@ -585,19 +601,22 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
 
 
 def _read_pgm(path: Path) -> npt.NDArray[Any]:
-    content = path.read_bytes()
+    with open_picture(path) as image:
+        most = _PGM_PIXEL_BYTES * image.width * image.height + _PGM_REST_BYTES
+    with path.open('rb') as file:
+        content = file.read(most)
     header = _PGM_HEADER.match(content)
     if header is not None and 255 < int(header[1]) < 65535:
         # Pillow scales values to 65535, but depth is as stored.
         content = content[: header.start(1)] + b'65535' + content[header.end(1) :]
-    with Image.open(io.BytesIO(content)) as image:
+    with open_picture(io.BytesIO(content)) as image:
         stored = np.asarray(image)
     # Pillow returns 16 bits of grey as 32.
     return stored.astype(np.uint16) if image.mode == 'I' else stored
 
 
 def _read_npy(path: Path) -> npt.NDArray[Any]:
-    stored: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    stored = read_npy(path)
     return stored.reshape(stored.shape[-3:-1]) if stored.shape[-1:] == (1,) else stored
 
 
@@ -606,12 +625,32 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
     os.environ.setdefault('OPENCV_IO_ENABLE_OPENEXR', '1')
     import cv2
 
+    with path.open('rb') as file:
+        head = file.read(_EXR_HEAD_BYTES)
+        content = head + file.read(_EXR_PIXEL_BYTES * _exr_pixels(head))
+    _exr_pixels(content)
     # Not imread, which crashes at names that are not valid UTF-8.
-    content = np.frombuffer(path.read_bytes(), np.uint8)
-    stored = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+    stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)  # noqa: TID251
     if stored is None:
         raise ValueError('not an OpenEXR file, damaged, or this OpenCV reads none')
     return np.asarray(stored)
+
+
+def _exr_pixels(content: bytes) -> int:
+    """Return the number of pixels that an OpenEXR file declares.
+
+    Raises:
+        ValueError: There are too many, also of a tile, or it is no such file.
+    """
+    # Wherever they lie: readers of the format do not agree on how attributes follow each other.
+    windows = [struct.unpack('<4i', found[1]) for found in _EXR_WINDOW.finditer(content)]
+    sizes = [(right - left + 1, below - top + 1) for left, top, right, below in windows]
+    tiles = [struct.unpack('<2I', found[1]) for found in _EXR_TILES.finditer(content)]
+    if not content.startswith(_EXR_MAGIC) or not sizes or min(map(min, sizes)) < 1:
+        raise ValueError('not an OpenEXR file, or its header is damaged')
+    for width, height in (*sizes, *tiles):
+        check_pixels(width, height)
+    return max(width * height for width, height in sizes)
 
 
 _STORED: dict[str, Callable[[Path], npt.NDArray[Any]]] = {

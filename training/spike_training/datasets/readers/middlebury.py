@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from spike_depth_ros.calibration import (
     MAX_BASELINE_M,
@@ -36,6 +35,7 @@ from spike_depth_ros.depth_files import read_pfm
 from spike_depth_ros.depth_values import unit_problem
 from spike_depth_ros.errors import check_regular, printable
 from spike_depth_ros.orientation import check_upright
+from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import ANYWHERE, StereoRig
 from spike_training.datasets.clip import Clip, Depth, Disparity, Matrix, Rgb, RightFrames
@@ -215,7 +215,7 @@ class StillPair(Clip):
         path = self._folder / self._layout.disparity
         try:
             check_regular(path)
-            with Image.open(path) as image:
+            with open_picture(path) as image:
                 stored = np.asarray(image)
                 check_upright(image)
         except Exception as error:  # decoders raise many kinds on damaged files
@@ -285,7 +285,7 @@ def _size(path: Path, most: float) -> tuple[int, int]:
     """
     try:
         check_regular(path)
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             width, height = image.size
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path.name} cannot be read: {one_line(error)}') from error

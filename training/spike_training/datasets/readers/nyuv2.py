@@ -11,6 +11,7 @@ colour camera are those of the data set's toolbox, less one pixel, as MATLAB cou
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.picture_files import check_pixels
 from spike_training.datasets.clip import Clip, Depth, Rgb
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError
@@ -28,6 +30,15 @@ TREE = """\
 NAME = 'nyu_depth_v2_labeled.mat'
 CAMERA = (518.857901, 519.469611, 324.582449, 252.736166)
 """Focal lengths fx, fy and principal point, pixels."""
+
+MAX_PICTURES = 100_000
+"""Most pictures of a file; the data set has 1449."""
+
+MAX_NAME = 10_000
+"""Most characters of the name of a room."""
+
+MAX_PART_BYTES = 1 << 28
+"""Largest part of a field that is compressed, bytes; those of the data set are far smaller."""
 
 ENCODING = files.DepthEncoding(1.0, plausible_m=files.INDOOR_M)
 
@@ -62,8 +73,9 @@ class LabelledRoom(Clip):
         number = self._numbers[index]
         try:
             with h5py.File(self._path, 'r') as file:
+                _check_sizes(file[field])
                 return np.asarray(file[field][number])
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError, ValueError) as error:
             raise FrameError(f'{self._path}: {field} {number} cannot be read: {error}') from error
 
 
@@ -84,9 +96,11 @@ def read(root: Path, field: str = 'rawDepths') -> list[Clip]:
         raise DataSetError(f'nyuv2: option field is {field!r}, expected rawDepths or depths')
     try:
         with h5py.File(path, 'r') as file:
+            for name in ('images', field):
+                _check_sizes(file[name])
             images, depths = (tuple(file[name].shape) for name in ('images', field))
             rooms = _texts(file, 'scenes', len(file['images']))
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise DataSetError(
             f'{path}: expected a MATLAB 7.3 file with images, {field} and scenes: {error}'
         ) from error
@@ -107,7 +121,27 @@ def read(root: Path, field: str = 'rawDepths') -> list[Clip]:
 
 def _texts(file: Any, name: str, number: int) -> list[str]:
     """Read a MATLAB cell array of texts: references to columns of UTF-16 codes."""
-    cells = np.asarray(file[name]).ravel()
-    if len(cells) != number:
-        raise KeyError(f'{name} names {len(cells)} pictures of {number}')
-    return [''.join(map(chr, np.asarray(file[cell]).ravel())) for cell in cells]
+    if number > MAX_PICTURES:
+        raise ValueError(f'{number} pictures, expected at most {MAX_PICTURES}')
+    if file[name].size != number:
+        raise KeyError(f'{name} names {file[name].size} pictures of {number}')
+    found = [file[cell] for cell in np.asarray(file[name]).ravel()]
+    if max((text.size for text in found), default=0) > MAX_NAME:
+        raise ValueError(f'{name} has a name of more than {MAX_NAME} characters')
+    return [''.join(map(chr, np.asarray(text).ravel())) for text in found]
+
+
+def _check_sizes(data: Any) -> None:
+    """Refuse a field whose pictures, or compressed parts, expand to more than is read.
+
+    Raises:
+        ValueError: They do, or are no numbers.
+    """
+    if data.dtype.kind not in 'uif' or len(data.shape) < 3:
+        raise ValueError(f'{data.name} is {data.dtype} {list(data.shape)}, expected pictures')
+    check_pixels(*data.shape[-2:])
+    part = math.prod(data.chunks or ()) * data.dtype.itemsize
+    if part > MAX_PART_BYTES:
+        raise ValueError(
+            f'{data.name} has parts of {part} bytes, expected at most {MAX_PART_BYTES}'
+        )

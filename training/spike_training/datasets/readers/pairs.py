@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, CalibrationError
 from spike_depth_ros.errors import check_regular
+from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.preview import render
 from spike_depth_ros.stereo.alignment import EVERY_NS, PAIRS, AlignmentCheck
 from spike_depth_ros.stereo.rig import StereoRig
@@ -201,7 +201,7 @@ def _size(path: Path) -> tuple[int, int]:
     """
     try:
         check_regular(path)
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             return image.height, image.width
     except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error

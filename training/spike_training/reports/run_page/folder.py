@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from spike_depth_ros.safe_yaml import read_yaml
 from spike_training.engine.checkpoints import POINTER
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.errors import ConfigError, one_line
@@ -96,7 +97,7 @@ def read_run(out: Path) -> RunFolder:
         ConfigError: It contains no run, or the report of an earlier version.
     """
     try:
-        config = yaml.safe_load((out / CONFIG).read_text(encoding='utf-8'))
+        config = read_yaml(out / CONFIG)
         stages = [_stage(out / str(stage['name']), stage, config) for stage in config['stages']]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigError(

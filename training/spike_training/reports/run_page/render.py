@@ -15,6 +15,7 @@ from typing import Any
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info, onnx_path
 from spike_depth_ros.evaluation.controls import control_name
 from spike_depth_ros.evaluation.report.page import render_page
+from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.result_files import hash_file
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.evaluation.report import ALIGNMENTS, domain_sets
@@ -189,7 +190,7 @@ def _embed(run: RunFolder, kept: Kept) -> dict[Path, str]:
     for _, path in (shown for stage in run.stages for shown in _chosen(stage.pictures)):
         try:
             encoded = kept.get(_picture, (path,), path)
-        except OSError:  # a process that was killed may have left half a picture
+        except (OSError, ValueError):  # a killed process may have left half a picture
             encoded = ''
         fits = 0 < len(encoded) <= left
         left -= len(encoded) if fits else 0
@@ -202,7 +203,7 @@ def _picture(path: Path) -> str:
     """Encode a picture as WebP in base64, in half the bytes of its file."""
     from PIL import Image  # not needed for runs without pictures
 
-    with Image.open(path) as opened:
+    with open_picture(path) as opened:
         image = opened.convert('RGB')
     if image.width > PICTURE_WIDTH:
         height = round(image.height * PICTURE_WIDTH / image.width)
