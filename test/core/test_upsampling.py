@@ -11,16 +11,12 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+import torch
+from image_files import write_pfm
+from PIL import Image
 
-pytest.importorskip('onnx')
-torch = pytest.importorskip('torch')
-pytest.importorskip('onnxscript')
-
-from image_files import write_pfm  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from spike_depth_ros import upsampling  # noqa: E402
-from spike_depth_ros.checkpoint import (  # noqa: E402
+from spike_depth_ros import upsampling
+from spike_depth_ros.checkpoint import (
     CheckpointError,
     UpsampleInfo,
     find_checkpoint,
@@ -29,11 +25,11 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
     onnx_path,
     save,
 )
-from spike_depth_ros.depth_files import read_depth, write_depth  # noqa: E402
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
-from spike_depth_ros.upsample_command import main  # noqa: E402
-from spike_depth_ros.upsampling import Upsampler, camera_matrix  # noqa: E402
-from spike_training.runs.export import export  # noqa: E402
+from spike_depth_ros.depth_files import read_depth, write_depth
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.upsample_command import main
+from spike_depth_ros.upsampling import Upsampler, camera_matrix
+from spike_training.runs.export import export
 
 INFO = UpsampleInfo(
     architecture='upsample_lite', settings={'width': 8, 'blocks': 1, 'factors': (2, 4)},

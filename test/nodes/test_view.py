@@ -17,21 +17,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-from spike_depth_ros import DepthEstimator, Observation
-from spike_depth_ros.checkpoint import FusedInfo
-from spike_depth_ros.recorded_windows import RecordedWindows
-from spike_depth_ros.stream.decode import PacketError
-from spike_depth_ros.viewing import command
-
-pytest.importorskip('rclpy')
-
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from spike_depth_ros import DepthEstimator, Observation
+from spike_depth_ros.checkpoint import FusedInfo
 from spike_depth_ros.nodes.conversions import depth_msg, preview_msg, stamp_msg
 from spike_depth_ros.nodes.depth_topics import DepthTopics
+from spike_depth_ros.recorded_windows import RecordedWindows
+from spike_depth_ros.stream.decode import PacketError
+from spike_depth_ros.viewing import command
 
 ROOT = Path(__file__).parents[2]
 VIEW = ROOT / '.venv-view' / 'bin' / 'spike_view'

@@ -18,30 +18,25 @@ import sys
 import time
 from pathlib import Path
 
+import bags
 import numpy as np
 import pytest
+import torch
+from html_pages import Reader
+from PIL import Image
+from training_files import write
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-pytest.importorskip('onnx')
-pytest.importorskip('jinja2')
-Image = pytest.importorskip('PIL.Image')
-
-import bags  # noqa: E402
-from html_pages import Reader  # noqa: E402
-from training_files import write  # noqa: E402
-
-from spike_depth_ros.checkpoint import (  # noqa: E402
+from spike_depth_ros.checkpoint import (
     CheckpointError,
     find_checkpoint,
     load,
     load_with_correction,
 )
-from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
-from spike_depth_ros.result_files import hash_file  # noqa: E402
-from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
-from spike_depth_ros.stream.window import Window  # noqa: E402
-from spike_training.adaptation import (  # noqa: E402
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.stream.packing import bin_counts, pack, unpack
+from spike_depth_ros.stream.window import Window
+from spike_training.adaptation import (
     CONFIG,
     candidates,
     evidence,
@@ -49,19 +44,19 @@ from spike_training.adaptation import (  # noqa: E402
     ros_commands,
     run,
 )
-from spike_training.adaptation import report as report_module  # noqa: E402
-from spike_training.adaptation.correction import CountCorrector  # noqa: E402
-from spike_training.adaptation.page import Shown, write_page  # noqa: E402
-from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
-from spike_training.adaptation.schedule import EXPORT_S  # noqa: E402
-from spike_training.adaptation.windows import LEAST_MEASURED, Sizes  # noqa: E402
-from spike_training.commands.adapt import adapt  # noqa: E402
-from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
-from spike_training.evaluation.matched_depth import fit_scale  # noqa: E402
-from spike_training.evaluation.predictors import predict  # noqa: E402
-from spike_training.sampling.sample import Unlabelled  # noqa: E402
-from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
-from spike_training.settings.reading import load_config  # noqa: E402
+from spike_training.adaptation import report as report_module
+from spike_training.adaptation.correction import CountCorrector
+from spike_training.adaptation.page import Shown, write_page
+from spike_training.adaptation.recordings import open_recordings, split_in_time
+from spike_training.adaptation.schedule import EXPORT_S
+from spike_training.adaptation.windows import LEAST_MEASURED, Sizes
+from spike_training.commands.adapt import adapt
+from spike_training.errors import ConfigError, DataSetError, TrainingError
+from spike_training.evaluation.matched_depth import fit_scale
+from spike_training.evaluation.predictors import predict
+from spike_training.sampling.sample import Unlabelled
+from spike_training.sampling.spike_source import SpikeSource
+from spike_training.settings.reading import load_config
 
 pytestmark = pytest.mark.timeout(300)
 
