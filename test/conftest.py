@@ -79,6 +79,17 @@ def lock_domain():
 os.environ['ROS_DOMAIN_ID'] = str(lock_domain())
 
 
+LONG_S = 600
+"""Time limit of tests marked ``long``; a limit of their own goes before it."""
+
+
+def pytest_collection_modifyitems(items):
+    """Give tests that take long by nature their time on a busy machine, too."""
+    for item in items:
+        if item.get_closest_marker('long') and not item.get_closest_marker('timeout'):
+            item.add_marker(pytest.mark.timeout(LONG_S))
+
+
 WAITING = 'not long and dds and not timed'
 """Marks of the pass over DDS, in which processes wait more than they compute."""
 
