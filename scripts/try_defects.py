@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put each defect of test/defects.yaml into a copy of the tree, and run the tests that must fail.
 
-    python scripts/try_defects.py [NAME ...]
+    python scripts/try_defects.py [--dds] [NAME ...]
 
-NAME chooses the defects whose name contains it. Exits with 1 if the tests pass with a defect, or
-fail without one.
+NAME chooses the defects whose name contains it. Those that only tests over DDS find are tried with
+--dds alone. Exits with 1 if the tests pass with a defect, or fail without one.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -36,10 +37,11 @@ def copy_tree(folder: Path) -> None:
             shutil.copy(ROOT / name, folder / name)
 
 
-def run_tests(folder: Path, tests: list[str]) -> tuple[int, str]:
+def run_tests(folder: Path, tests: list[str], dds: bool) -> tuple[int, str]:
     """Run the short tests until the first failure; return status and the last line printed."""
+    marks = f'not long and {"" if dds else "not "}dds'
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-x', '-q', '-m', 'not long and not dds', *tests],
+        [sys.executable, '-m', 'pytest', '-x', '-q', '-m', marks, *tests],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -57,7 +59,7 @@ def try_defect(defect: dict[str, Any]) -> bool:
         if before.count(defect['text']) != 1:
             sys.exit(f'{defect["file"]}: expected once: {defect["text"]}')
         path.write_text(before.replace(defect['text'], defect['becomes']))
-        status, last = run_tests(Path(name), defect['tests'])
+        status, last = run_tests(Path(name), defect['tests'], defect.get('dds', False))
     # Status 1: tests ran and some failed; others are of a command line or tests that cannot run.
     print(f'{"found" if status == 1 else "NOT FOUND"}: {defect["name"]} ({last})', flush=True)
     return status == 1
@@ -65,13 +67,18 @@ def try_defect(defect: dict[str, Any]) -> bool:
 
 def main() -> int:
     """Try the chosen defects and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument('--dds', action='store_true', help='those that tests over DDS find')
+    parser.add_argument('names', nargs='*', metavar='NAME', help='part of the name of a defect')
+    arguments = parser.parse_args()
     chosen = [
         defect
         for defect in yaml.safe_load((ROOT / 'test' / 'defects.yaml').read_text())
-        if not sys.argv[1:] or any(name in defect['name'] for name in sys.argv[1:])
+        if defect.get('dds', False) is arguments.dds
+        and (not arguments.names or any(name in defect['name'] for name in arguments.names))
     ]
     tests = sorted({test for defect in chosen for test in defect['tests']})
-    status, last = run_tests(ROOT, tests)
+    status, last = run_tests(ROOT, tests, arguments.dds)
     print(f'{"as it is, they pass" if status == 0 else "THEY FAIL AS IT IS"} ({last})', flush=True)
     return int([try_defect(defect) for defect in chosen].count(False) > 0 or status != 0)
 

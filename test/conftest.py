@@ -25,14 +25,25 @@ DOMAINS = range(1, 100)
 """ROS domains of workers; a test that needs a second, empty one adds 100."""
 
 NEEDED = {
+    'test/core/bags': ('rosbags',),
+    'test/core/evaluation/test_frames.py': ('torch', 'timm'),
+    'test/core/evaluation/test_plots.py': ('matplotlib',),
     'test/core/model': ('torch', 'timm'),
+    'test/core/model/test_depth_anything.py': ('transformers',),
+    'test/core/stereo/test_network.py': ('torch', 'onnx', 'onnxscript'),
+    'test/core/test_fused_estimator.py': ('torch', 'timm'),
+    'test/core/test_upsampling.py': ('torch', 'onnx', 'onnxscript'),
     'test/nodes': ('rclpy',),
     'test/training': (
         *('torch', 'timm', 'lightning_fabric', 'jsonargparse'),
         *('onnx', 'onnxscript', 'tensorboard', 'distributed'),
     ),
+    'test/training/methods/fuse/test_align.py': ('transformers', 'peft'),
 }
-"""Modules by the folder whose tests are skipped without them."""
+"""Modules by the folder, or file, whose tests are skipped without them.
+
+They are looked for, not imported: a module that takes long is imported by the tests that use it.
+"""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,7 +51,7 @@ def pytest_make_collect_report(collector):
     """Skip a file of tests, before it is imported, where a module it needs is not installed."""
     if isinstance(collector, pytest.Module):
         for folder, modules in NEEDED.items():
-            for name in modules if collector.nodeid.startswith(f'{folder}/') else ():
+            for name in modules if f'{collector.nodeid}/'.startswith(f'{folder}/') else ():
                 if importlib.util.find_spec(name) is None:
                     reason = f'{folder} needs {name}, which is not installed'
                     collector.collect = functools.partial(
@@ -66,6 +77,17 @@ def lock_domain():
 
 
 os.environ['ROS_DOMAIN_ID'] = str(lock_domain())
+
+
+LONG_S = 600
+"""Time limit of tests marked ``long``; a limit of their own goes before it."""
+
+
+def pytest_collection_modifyitems(items):
+    """Give tests that take long by nature their time on a busy machine, too."""
+    for item in items:
+        if item.get_closest_marker('long') and not item.get_closest_marker('timeout'):
+            item.add_marker(pytest.mark.timeout(LONG_S))
 
 
 WAITING = 'not long and dds and not timed'

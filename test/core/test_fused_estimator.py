@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from spikes and a frame: library and backends."""
 
+import fused_files
 import numpy as np
 import pytest
-
-pytest.importorskip('torch')
-pytest.importorskip('timm')
-import fused_files
 
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.estimator import DepthEstimator, Observation

@@ -5,9 +5,6 @@
 import types
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import SENSOR, Driver
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration

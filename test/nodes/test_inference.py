@@ -6,9 +6,6 @@ import threading
 import types
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 

@@ -5,9 +5,6 @@
 import json
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 import rclpy
 
 from spike_depth_ros.nodes.params_file import NodeParameters

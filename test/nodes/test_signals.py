@@ -12,9 +12,6 @@ import time
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import save_bars
 from shared_files import all_files, family, left_of, shared_files, steady_files
 

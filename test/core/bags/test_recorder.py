@@ -11,9 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rosbags')
-
 from rosbags.rosbag2 import Reader
 
 from spike_depth_ros.bags import recorder

@@ -5,13 +5,10 @@
 import csv
 import json
 
-import numpy as np
-import pytest
-
-pytest.importorskip('torch')
-pytest.importorskip('timm')
 import bags
 import fused_files
+import numpy as np
+import pytest
 from bags import START
 
 from spike_depth_ros.bags.bag import Bag, BagError

@@ -6,8 +6,6 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-pytest.importorskip('matplotlib')
-
 from spike_depth_ros.evaluation.report.plots import chart, plain, style, svg
 
 SVG = '{http://www.w3.org/2000/svg}'

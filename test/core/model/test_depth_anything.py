@@ -20,8 +20,6 @@ from spike_depth_ros.model.depth_anything import (
 )
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 
-transformers = pytest.importorskip('transformers')
-
 TINY = DepthAnythingSettings(
     hidden=48, layers=4, heads=4, mlp_ratio=2, grid=5, taps=(1, 2, 3, 4), neck=(8, 16, 32, 32),
     fusion=16, head=8,
@@ -47,6 +45,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def model(folder):
+    import transformers
+
     found = transformers.DepthAnythingForDepthEstimation.from_pretrained(
         folder, local_files_only=True
     ).eval()

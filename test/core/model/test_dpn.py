@@ -3,18 +3,16 @@
 import dataclasses
 
 import pytest
+import torch
+import torch.nn.functional as F
 
-torch = pytest.importorskip('torch')
-
-import torch.nn.functional as F  # noqa: E402
-
-from spike_depth_ros.architectures import DpnSettings  # noqa: E402
-from spike_depth_ros.checkpoint import (  # noqa: E402
+from spike_depth_ros.architectures import DpnSettings
+from spike_depth_ros.checkpoint import (
     CheckpointError,
     default_checkpoint,
     load_info,
 )
-from spike_depth_ros.model.dpn import (  # noqa: E402
+from spike_depth_ros.model.dpn import (
     ChannelAttention,
     DepthOfDisparity,
     Disagreement,
@@ -22,8 +20,8 @@ from spike_depth_ros.model.dpn import (  # noqa: E402
     SpatialAttention,
     dpn,
 )
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
-from spike_depth_ros.model.unet_lite import CentralRatesToRgb, RateToRgb  # noqa: E402
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.model.unet_lite import CentralRatesToRgb, RateToRgb
 
 INFO = dataclasses.replace(
     load_info(default_checkpoint()), architecture='dpn', bins=9, min_depth=0.01, max_depth=1e4,

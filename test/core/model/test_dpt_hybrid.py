@@ -9,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-import timm
 import torch
 from safetensors.torch import save_file
 
@@ -390,6 +389,8 @@ def test_without_timm_one_line_says_what_to_install(monkeypatch):
 @pytest.fixture(scope='module')
 def published():
     """What a file of timm holds: three channels, the classifier, at the sizes of SMALL."""
+    import timm
+
     torch.manual_seed(5)
     backbone = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
     return {name: torch.randn_like(value) for name, value in backbone.state_dict().items()}

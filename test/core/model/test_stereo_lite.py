@@ -4,17 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.architectures import StereoLiteSettings  # noqa: E402
-from spike_depth_ros.checkpoint import CheckpointError, StereoInfo  # noqa: E402
-from spike_depth_ros.model.registry import (  # noqa: E402
+from spike_depth_ros.architectures import StereoLiteSettings
+from spike_depth_ros.checkpoint import CheckpointError, StereoInfo
+from spike_depth_ros.model.registry import (
     build,
     build_with_weights,
     weights_of,
 )
-from spike_depth_ros.model.stereo_lite import (  # noqa: E402
+from spike_depth_ros.model.stereo_lite import (
     LAPLACE_68,
     StereoLite,
     correlations,

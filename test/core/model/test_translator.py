@@ -3,19 +3,18 @@
 """The translator of pictures, and its checkpoints."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.architectures import TranslatorSettings  # noqa: E402
-from spike_depth_ros.checkpoint import (  # noqa: E402
+from spike_depth_ros.architectures import TranslatorSettings
+from spike_depth_ros.checkpoint import (
     CheckpointError,
     TranslationInfo,
     load,
     load_info,
     save,
 )
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
-from spike_depth_ros.model.translator import Translator  # noqa: E402
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.model.translator import Translator
 
 SIZES = {'width': 4, 'blocks': 2}
 

@@ -10,7 +10,6 @@ import itertools
 
 import numpy as np
 import pytest
-import timm
 import torch
 
 from spike_depth_ros.checkpoint import (
@@ -80,6 +79,8 @@ def network():
 @pytest.fixture(scope='module')
 def published():
     """What timm's file holds: the whole network, with the classifier."""
+    import timm
+
     torch.manual_seed(5)
     whole = timm.create_model('tf_efficientnet_lite0')
     return {k: torch.randn_like(v) if v.ndim else v for k, v in whole.state_dict().items()}
@@ -609,6 +610,8 @@ def test_the_packages_weights_are_timms_under_other_names():
     """Both list the layers in the order in which an image goes through them."""
     if importlib.util.find_spec(lite_encoder.PACKAGE_NAME) is None:
         pytest.skip(f'{lite_encoder.PACKAGE_NAME} is not installed')
+    import timm
+
     path = lite_encoder._package_file()
     stored = torch.load(path, map_location='cpu', weights_only=True)
     whole = timm.create_model('tf_efficientnet_lite0')

@@ -4,13 +4,12 @@ import dataclasses
 import math
 
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.architectures import UpsampleLiteSettings  # noqa: E402
-from spike_depth_ros.checkpoint import CheckpointError, UpsampleInfo  # noqa: E402
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
-from spike_depth_ros.model.upsampling import UpsampleLite, describe  # noqa: E402
+from spike_depth_ros.architectures import UpsampleLiteSettings
+from spike_depth_ros.checkpoint import CheckpointError, UpsampleInfo
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.model.upsampling import UpsampleLite, describe
 
 SMALL = UpsampleLiteSettings(width=8, blocks=1)
 INFO = UpsampleInfo(

@@ -8,16 +8,11 @@ import io
 
 import numpy as np
 import pytest
+import run
 
-pytest.importorskip('onnx')
-pytest.importorskip('onnxscript')
-torch = pytest.importorskip('torch')
-
-import run  # noqa: E402
-
-from spike_depth_ros.backends import Layout, PairLayout  # noqa: E402
-from spike_depth_ros.calibration import Calibration  # noqa: E402
-from spike_depth_ros.checkpoint import (  # noqa: E402
+from spike_depth_ros.backends import Layout, PairLayout
+from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.checkpoint import (
     CheckpointError,
     StereoInfo,
     default_checkpoint,
@@ -25,9 +20,9 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
     onnx_path,
     save,
 )
-from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
-from spike_depth_ros.stereo import network as module  # noqa: E402
-from spike_depth_ros.stereo.estimator import (  # noqa: E402
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.stereo import network as module
+from spike_depth_ros.stereo.estimator import (
     FEW_MATCHED,
     FILLED,
     MATCHED,
@@ -35,11 +30,11 @@ from spike_depth_ros.stereo.estimator import (  # noqa: E402
     ONE_EYE,
     StereoEstimator,
 )
-from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork  # noqa: E402
-from spike_depth_ros.stereo.rig import StereoRig  # noqa: E402
-from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
-from spike_depth_ros.stream.window import Window  # noqa: E402
-from spike_training.runs.export import RANDOM_INFO, random_checkpoint  # noqa: E402
+from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
+from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.window import Window
+from spike_training.runs.export import RANDOM_INFO, random_checkpoint
 
 HEIGHT, WIDTH, PLANES = 48, 80, 64
 RIG = StereoRig.from_baseline(0.1, 150.0, WIDTH, HEIGHT)

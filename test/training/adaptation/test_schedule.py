@@ -4,9 +4,6 @@ import json
 
 import pytest
 
-pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
 from spike_training.adaptation.run import time_of_stages
 from spike_training.adaptation.schedule import EXPORT_S, Schedule
 

@@ -5,8 +5,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip('torch')
-
 from benchmarks import adapt_stereo
 from spike_depth_ros.preview import encode
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings

@@ -12,38 +12,34 @@ import re
 import shutil
 from pathlib import Path
 
+import bags
 import numpy as np
 import pytest
+import torch
+from html_pages import Reader
+from PIL import Image
+from training_files import write
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-pytest.importorskip('jinja2')
-Image = pytest.importorskip('PIL.Image')
-
-import bags  # noqa: E402
-from html_pages import Reader  # noqa: E402
-from training_files import write  # noqa: E402
-
-from spike_depth_ros.checkpoint import load  # noqa: E402
-from spike_depth_ros.stream.packing import unpack  # noqa: E402
-from spike_training.adaptation import (  # noqa: E402
+from spike_depth_ros.checkpoint import load
+from spike_depth_ros.stream.packing import unpack
+from spike_training.adaptation import (
     CONFIG,
     STEREO_CONFIG,
     candidates,
     ros_commands,
     run,
 )
-from spike_training.adaptation.recordings import open_recordings  # noqa: E402
-from spike_training.adaptation.second_eye import SecondEye  # noqa: E402
-from spike_training.adaptation.windows import Sizes, open_windows  # noqa: E402
-from spike_training.commands.adapt import adapt  # noqa: E402
-from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
-from spike_training.evaluation.matched_depth import (  # noqa: E402
+from spike_training.adaptation.recordings import open_recordings
+from spike_training.adaptation.second_eye import SecondEye
+from spike_training.adaptation.windows import Sizes, open_windows
+from spike_training.commands.adapt import adapt
+from spike_training.errors import ConfigError, DataSetError, TrainingError
+from spike_training.evaluation.matched_depth import (
     LEAST_DISPARITY_PX,
     fit_scale,
 )
-from spike_training.sampling.sample import Batch  # noqa: E402
-from spike_training.sensor.camera import SpikeCamera  # noqa: E402
+from spike_training.sampling.sample import Batch
+from spike_training.sensor.camera import SpikeCamera
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Means of logged scalars."""
 
-import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.engine.record import Mean  # noqa: E402
+from spike_training.engine.record import Mean
 
 
 def test_a_scalar_that_begins_later_is_averaged_over_its_own_steps():

@@ -10,17 +10,13 @@ import math
 import re
 
 import numpy as np
+import onnx
 import pytest
+import run
+import torch
 
-onnx = pytest.importorskip('onnx')
-torch = pytest.importorskip('torch')
-pytest.importorskip('onnxscript')
-pytest.importorskip('timm')
-
-import run  # noqa: E402
-
-from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
-from spike_depth_ros.checkpoint import (  # noqa: E402
+from spike_depth_ros import DepthEstimator, Observation, Window
+from spike_depth_ros.checkpoint import (
     SHIPPED,
     CheckpointError,
     find_checkpoint,
@@ -28,9 +24,9 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
     load_info,
     onnx_path,
 )
-from spike_depth_ros.model.registry import build_with_weights  # noqa: E402
-from spike_training.runs import export as module  # noqa: E402
-from spike_training.runs.export import (  # noqa: E402
+from spike_depth_ros.model.registry import build_with_weights
+from spike_training.runs import export as module
+from spike_training.runs.export import (
     RANDOM_INFO,
     export,
     random_checkpoint,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
 import torch
 from programs import run_training
 from tiny_runs import tiny_run
@@ -94,6 +93,8 @@ class TestStartFromAFile:
 
 
 def test_a_stage_starts_from_imagenet(tmp_path):
+    import timm
+
     torch.manual_seed(1)
     backbone = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
     torch.save(backbone.state_dict(), tmp_path / 'timm.pth')
@@ -115,6 +116,8 @@ def test_a_stage_starts_from_imagenet(tmp_path):
 
 @pytest.fixture(scope='module')
 def lite_weights(tmp_path_factory):
+    import timm
+
     torch.manual_seed(2)
     path = tmp_path_factory.mktemp('imagenet') / 'lite.pth'
     torch.save(timm.create_model('tf_efficientnet_lite0').state_dict(), path)

@@ -28,9 +28,6 @@ from spike_training.runs.build import context, make_stage, make_work
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import ModelConfig, check, problems_of
 
-pytest.importorskip('transformers')
-pytest.importorskip('peft')
-
 SIZES = {
     'hidden': 48, 'layers': 4, 'heads': 4, 'mlp_ratio': 2, 'grid': 5, 'taps': [1, 2, 3, 4],
     'neck': [8, 16, 32, 32], 'fusion': 16, 'head': 8,
