@@ -146,7 +146,9 @@ class RerunLog:
         matrix = np.array(frame.matrix, np.float32).reshape(3, 3)
         if not (matrix[0, 0] > 0 and matrix[1, 1] > 0):  # not calibrated
             centre = (width - 1) / 2, (height - 1) / 2
-            matrix = np.float32([[width, 0, centre[0]], [0, width, centre[1]], [0, 0, 1]])
+            matrix = np.array(
+                [[width, 0, centre[0]], [0, width, centre[1]], [0, 0, 1]], np.float32
+            )
         self.stream.log(
             CAMERA,
             rr.Pinhole(
