@@ -36,6 +36,7 @@ from spike_depth_ros.nodes.inspection_topics import (
     show_topics,
 )
 from spike_depth_ros.nodes.process import UserError
+from spike_depth_ros.safe_yaml import YamlLimitError, check_yaml
 
 TRANSITIONS = ('configure', 'activate', 'deactivate', 'cleanup', 'shutdown')
 TRANSITION_S = 60.0
@@ -64,9 +65,10 @@ def parameter_value(text: str) -> ParameterValue:
         UserError: The value is not of a parameter's types.
     """
     try:
+        check_yaml(text)
         value = get_parameter_value(text)
         array.array('q', [value.integer_value])
-    except (yaml.YAMLError, OverflowError) as error:
+    except (yaml.YAMLError, YamlLimitError, OverflowError) as error:
         raise UserError(f'{text}: {one_line(error)}') from None
     if not isinstance(value.string_value, str):
         raise UserError(

@@ -290,6 +290,12 @@ def test_what_is_no_parameter_is_refused(text):
         parameter_value(text)
 
 
+def test_a_parameter_that_grows_is_refused():
+    repeated = ', '.join(f'&a{k} [{", ".join([f"*a{k - 1}"] * 9)}]' for k in range(1, 9))
+    with pytest.raises(UserError, match='aliases expanded'):
+        parameter_value(f'[&a0 [1, 1, 1, 1, 1, 1, 1, 1, 1], {repeated}]')
+
+
 def test_a_refusal_is_printed_as_one_line(inspect_outside, ros_node):
     ros_node.declare_parameter('a', 1)
     refusal = SetParametersResult(successful=False, reason='not\n\x1b[2Jnow')

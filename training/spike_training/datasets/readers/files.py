@@ -644,7 +644,9 @@ def _exr_pixels(content: bytes) -> int:
     """
     # Wherever they lie: readers of the format do not agree on how attributes follow each other.
     windows = [struct.unpack('<4i', found[1]) for found in _EXR_WINDOW.finditer(content)]
-    sizes = [(right - left + 1, below - top + 1) for left, top, right, below in windows]
+    sizes: list[tuple[int, int]] = [
+        (right - left + 1, below - top + 1) for left, top, right, below in windows
+    ]
     tiles = [struct.unpack('<2I', found[1]) for found in _EXR_TILES.finditer(content)]
     if not content.startswith(_EXR_MAGIC) or not sizes or min(map(min, sizes)) < 1:
         raise ValueError('not an OpenEXR file, or its header is damaged')
