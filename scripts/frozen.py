@@ -92,7 +92,7 @@ def pictures() -> dict[str, Any]:
             'rgb': images.rgb,
             'flow': images.flow,
         }
-        found[style] = {name: _figures(part.numpy()) for name, part in parts.items()}
+        found[style] = {name: _figures(np.asarray(part)) for name, part in parts.items()}
     return found
 
 
@@ -121,7 +121,7 @@ def tables() -> dict[str, Any]:
     return found
 
 
-SMALL = {
+SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     'depth': (
         'dpt_tiny',
         {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'heads': 3, 'blocks': 1}
@@ -312,7 +312,8 @@ def smoke() -> dict[str, Any]:
         program, config = ROOT / 'training' / 'run.py', CONFIGS / 'smoke.yaml'
         _run(str(program), 'bicross', '--config', str(config), '--out', str(out))
         report = json.loads((out / 'report.json').read_text())
-    return {name: one['predictors']['network'] for name, one in report['sets'].items()}
+    sets: dict[str, Any] = report['sets']
+    return {name: one['predictors']['network'] for name, one in sets.items()}
 
 
 def evaluated_bag() -> dict[str, Any]:
@@ -324,7 +325,8 @@ def evaluated_bag() -> dict[str, Any]:
         _run(*commands['spike_convert'], str(office), '--out', str(bag))
         _run(*commands['evaluate_bag'], str(bag), '--out', str(out), '--threads', '1')
         metrics = json.loads((out / 'metrics.json').read_text())
-    return _numbers_of(metrics)
+    found: dict[str, Any] = _numbers_of(metrics)
+    return found
 
 
 def demo() -> dict[str, Any]:
