@@ -63,7 +63,7 @@ def argument_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar='FILE.rrd',
         help="into a file: look at it later, also without this package, by Rerun's command, "
-        'rerun FILE.rrd: in the environment, .venv-view/bin/rerun',
+        'rerun --bind 127.0.0.1 FILE.rrd: in the environment, .venv-view/bin/rerun',
     )
     where('--overwrite', action='store_true', help='replace an existing file')
     where('--max-gb', type=positive, default=4.0, metavar='GB', help='largest size of the file')

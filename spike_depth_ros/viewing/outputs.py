@@ -175,7 +175,10 @@ class _FileView:
             placed = place_result(self._unfinished, self._path, self._overwrite)
         megabytes = placed.stat().st_size / 1e6
         script = Path(sys.executable).with_name('rerun')  # a shorter path, in an environment
-        look = shlex.join([str(script if script.exists() else RERUN), str(placed)])
+        # Without --bind it listens to the whole network.
+        look = shlex.join(
+            [str(script if script.exists() else RERUN), '--bind', LOOPBACK, str(placed)]
+        )
         print(f'{placed}: {frames} frames, {megabytes:.1f} MB; to look at it: {look}')
 
     def _not_written(self) -> ViewError:

@@ -381,8 +381,9 @@ class TestReal:
         done = view(OFFICE, '--every', 300, '--save', look)
         assert (done.returncode, done.stderr) == (0, '')
         assert done.stdout.startswith(f'{look}: 3 frames, ')
-        rerun, shown = shlex.split(done.stdout.partition('to look at it: ')[2])
+        rerun, *bound, shown = shlex.split(done.stdout.partition('to look at it: ')[2])
         assert (os.access(rerun, os.X_OK), shown) == (True, str(look))
+        assert bound == ['--bind', '127.0.0.1']
         assert [*tmp_path.iterdir()] == [look]
         frames = read_back(look, tmp_path)
         options = command.argument_parser().parse_args([str(OFFICE)])
