@@ -612,7 +612,7 @@ def test_the_packages_weights_are_timms_under_other_names():
         pytest.skip(f'{lite_encoder.PACKAGE_NAME} is not installed')
     import timm
 
-    path = lite_encoder._package_file()
+    path = lite_encoder.package_file()
     stored = torch.load(path, map_location='cpu', weights_only=True)
     whole = timm.create_model('tf_efficientnet_lite0')
     by_order = dict(zip(whole.state_dict(), stored.values(), strict=True))

@@ -402,15 +402,21 @@ def test_results_have_the_umask_of_the_user(dat, tmp_path, name, umask):
         assert stat.S_IMODE(out.stat().st_mode) == 0o777 & ~umask
 
 
-@pytest.mark.parametrize('target', ['mine.mp4', 'absent.mp4'])
-def test_a_link_is_not_replaced(dat, tmp_path, capsys, target):
+@pytest.mark.parametrize(
+    ('target', 'without', 'with_overwrite'),
+    [
+        ('mine.mp4', 'exists: choose another name', 'is a link, a folder or a device; expected'),
+        ('absent.mp4', 'is a link to', 'absent.mp4, which is missing: remove the link'),
+    ],
+)
+def test_a_link_is_not_replaced(dat, tmp_path, capsys, target, without, with_overwrite):
     (tmp_path / 'mine.mp4').write_bytes(b'mine')
     (tmp_path / 'slow.mp4').symlink_to(tmp_path / target)
     options = (dat, '--size', '42x24', '--method', 'short', '--out', tmp_path / 'slow.mp4')
     assert reconstruct(*options) == 1
-    assert 'slow.mp4: exists: choose another name' in capsys.readouterr().err
+    assert f'slow.mp4: {without}' in capsys.readouterr().err
     assert reconstruct(*options, '--overwrite') == 1
-    assert 'slow.mp4: is a link, a folder or a device; expected a file' in capsys.readouterr().err
+    assert with_overwrite in capsys.readouterr().err
     assert (tmp_path / 'slow.mp4').is_symlink()
     assert (tmp_path / 'mine.mp4').read_bytes() == b'mine'
     assert {one.name for one in tmp_path.iterdir()} == {'bar.dat', 'mine.mp4', 'slow.mp4'}

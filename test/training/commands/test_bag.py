@@ -252,12 +252,17 @@ def test_a_bag_has_the_umask_of_the_user(recording, tmp_path, umask):
 
 
 def test_a_link_is_not_replaced(recording, tmp_path):
-    (tmp_path / 'link').symlink_to(tmp_path / 'absent')
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'link').symlink_to(tmp_path / 'mine')
     write = functools.partial(bag, {'folder': str(recording)}, tmp_path / 'link', size=SIZE)
     with pytest.raises(ConfigError, match='link, which exists: choose another one'):
         write()
     with pytest.raises(ConfigError, match='link, a link: expected the file or folder to replace'):
         write(overwrite=True)
+    (tmp_path / 'mine').rmdir()
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match='link: is a link to .*mine, which is missing'):
+            write(overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ['link']
 
 
