@@ -261,7 +261,7 @@ def test_a_link_is_not_replaced(recording, tmp_path):
         write(overwrite=True)
     (tmp_path / 'mine').rmdir()
     for overwrite in (False, True):
-        with pytest.raises(ConfigError, match='link: is a link to .*mine, which is missing'):
+        with pytest.raises(ConfigError, match=r'link: is a link to .*mine, which is missing'):
             write(overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ['link']
 
