@@ -46,7 +46,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all fuzz bench check lint format-check types imports spelling files format \
+.PHONY: help demo test test-long test-kinds test-all fuzz bench check lint format-check types imports spelling files format \
 	lock clean environment test-environment view-environment complete-environment
 
 help:  ## This list
@@ -76,6 +76,9 @@ test: check complete-environment  ## The linters and all tests but those that ta
 
 test-long: complete-environment  ## Only those: soak, kill and resume, full disk, smoke
 	@$(TEST_VENV)/bin/python scripts/run_tests.py long auto $(PYTEST_ARGS)
+
+test-kinds: complete-environment  ## One long test of each kind, as continuous integration runs them
+	@$(TEST_VENV)/bin/python scripts/run_tests.py 'long and kind' auto $(PYTEST_ARGS)
 
 test-all: test test-long  ## The linters and all tests
 

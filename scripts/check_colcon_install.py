@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Does a colcon build hold what ROS 2 looks for, and did its tests run?
+"""Does a colcon build hold what ROS 2 looks for, does its node start, and did its tests run?
 
 Usage: ``python scripts/check_colcon_install.py INSTALL_BASE BUILD_BASE`` with the Python that ran
 colcon, after ``colcon build`` and ``colcon test``. Needs no ROS installation. Prints one line for
@@ -12,14 +12,17 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
 
 NAME = 'spike_depth_ros'
+NODE_S = 60
 SOURCE = Path(__file__).resolve().parent.parent
 
 
@@ -51,6 +54,22 @@ def missing_code(site_packages: Path) -> Iterator[str]:
         yield f'{site_packages / name}: does not belong to the package'
 
 
+def start_installed(install_base: Path, command: list[str]) -> subprocess.Popen[str]:
+    """Start a program as `ros2 run` would: with the set-up file of the build sourced.
+
+    The folder is one in which the modules of the repository cannot be imported by chance.
+    """
+    setup = shlex.quote(str(install_base / 'local_setup.sh'))
+    return subprocess.Popen(
+        ['sh', '-c', f'. {setup} && exec {shlex.join(command)}'],
+        cwd=install_base,
+        env={**os.environ, 'COLCON_CURRENT_PREFIX': str(install_base)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def console_scripts(site_packages: Path) -> list[str]:
     """Return the names that setup.py declares, from the metadata that it left in the build."""
     (entry_points,) = site_packages.glob(f'{NAME}-*.egg-info/entry_points.txt')
@@ -60,11 +79,7 @@ def console_scripts(site_packages: Path) -> list[str]:
 
 
 def broken_scripts(install_base: Path, prefix: Path, names: list[str]) -> Iterator[str]:
-    """Yield the executables that are missing, belong to another Python, or do not answer --help.
-
-    Each is started as `ros2 run` would, with the build's set-up file sourced, from a folder in
-    which the repository's own modules cannot be imported by chance.
-    """
+    """Yield executables that are missing, of another Python, or that do not answer --help."""
     for name in names:
         script = prefix / 'lib' / NAME / name
         if not os.access(script, os.X_OK):
@@ -73,35 +88,36 @@ def broken_scripts(install_base: Path, prefix: Path, names: list[str]) -> Iterat
         interpreter = script.read_text(encoding='utf-8').splitlines()[0].removeprefix('#!').strip()
         if interpreter != sys.executable:
             yield f'{script}: starts {interpreter}, not {sys.executable}'
-        setup = shlex.quote(str(install_base / 'local_setup.sh'))
-        answer = subprocess.run(
-            ['sh', '-c', f'. {setup} && exec {shlex.quote(str(script))} --help'],
-            cwd=install_base,
-            env={**os.environ, 'COLCON_CURRENT_PREFIX': str(install_base)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if answer.returncode or 'usage' not in answer.stdout.lower():
-            last = (answer.stderr.strip().splitlines() or ['no usage was printed'])[-1]
-            yield f'{script} --help: status {answer.returncode}, {last}'
+        process = start_installed(install_base, [str(script), '--help'])
+        out, error = process.communicate(timeout=60)
+        if process.returncode or 'usage' not in out.lower():
+            last = (error.strip().splitlines() or ['no usage was printed'])[-1]
+            yield f'{script} --help: status {process.returncode}, {last}'
+
+
+def broken_node(install_base: Path, prefix: Path) -> Iterator[str]:
+    """Yield a line if the node does not load the shipped model, or end well on SIGINT."""
+    process = start_installed(install_base, [str(prefix / 'lib' / NAME / 'spike_depth')])
+    stop = threading.Timer(NODE_S, process.kill)
+    stop.start()
+    assert process.stderr is not None
+    printed = []
+    for line in process.stderr:
+        printed.append(line)
+        if ' on cpu by ' in line:
+            process.send_signal(signal.SIGINT)
+    status = process.wait()
+    stop.cancel()
+    if status or not any(' on cpu by ' in line for line in printed):
+        yield f'spike_depth: status {status}, printed {"".join(printed).strip() or "nothing"}'
 
 
 def foreign_import(install_base: Path, prefix: Path) -> Iterator[str]:
     """Yield a line if, with the build sourced, Python takes the package from somewhere else."""
-    setup = shlex.quote(str(install_base / 'local_setup.sh'))
     code = f'import {NAME}; print({NAME}.__path__[0])'
-    answer = subprocess.run(
-        ['sh', '-c', f'. {setup} && exec {shlex.quote(sys.executable)} -c {shlex.quote(code)}'],
-        cwd=install_base,
-        env={**os.environ, 'COLCON_CURRENT_PREFIX': str(install_base)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if not answer.stdout.startswith(str(prefix)):
-        yield f'import {NAME}: comes from {answer.stdout.strip() or answer.stderr.strip()}'
+    out, error = start_installed(install_base, [sys.executable, '-c', code]).communicate()
+    if not out.startswith(str(prefix)):
+        yield f'import {NAME}: comes from {out.strip() or error.strip()}'
 
 
 def failed_tests(build_base: Path) -> Iterator[str]:
@@ -139,9 +155,12 @@ def main() -> int:
         *missing_code(site_packages),
         *broken_scripts(install_base, prefix, names),
         *foreign_import(install_base, prefix),
+        *broken_node(install_base, prefix),
         *failed_tests(arguments.build_base),
     ]
-    print('\n'.join(found) if found else f'colcon: marker, share and {", ".join(names)} are good')
+    print(
+        '\n'.join(found) if found else f'colcon: marker, share, node, {", ".join(names)} are good'
+    )
     return 1 if found else 0
 
 

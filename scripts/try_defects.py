@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put each defect of test/defects.yaml into a copy of the tree, and run the tests that must fail.
 
-    python scripts/try_defects.py [--dds] [NAME ...]
+    python -m scripts.try_defects [--dds] [NAME ...]
 
 NAME chooses the defects whose name contains it. Those that only tests over DDS find are tried with
 --dds alone. Exits with 1 if the tests pass with a defect, or fail without one.
@@ -11,7 +11,6 @@ NAME chooses the defects whose name contains it. Those that only tests over DDS 
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,21 +19,7 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def copy_tree(folder: Path) -> None:
-    """Copy the files that git tracks or would add."""
-    listing = subprocess.run(
-        ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    for name in filter(None, listing.stdout.decode().split('\0')):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+from scripts.tree_copy import ROOT, copy_tree
 
 
 def run_tests(folder: Path, tests: list[str], dds: bool) -> tuple[int, str]:

@@ -558,6 +558,7 @@ def test_the_whole_suite_has_each_result_once(tmp_path):
 
 @pytest.mark.dds
 @pytest.mark.long
+@pytest.mark.kind
 def test_a_short_soak_accounts_for_every_plane_and_does_not_grow(tmp_path):
     options = ('--minutes', '0.9', '--warm-up', '30', '--rate', '2000')
     result, _ = run_benchmark('soak', tmp_path / 'out.json', *options)

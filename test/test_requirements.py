@@ -192,6 +192,7 @@ def installed(folder, wheel, extra=''):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+@pytest.mark.kind
 def test_the_readme_runs_on_what_pip_installs(tmp_path, wheel, declared):
     programs = installed(tmp_path / 'bare', wheel)
     assert not list((tmp_path / 'bare').rglob('cv2'))

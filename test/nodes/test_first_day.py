@@ -29,6 +29,7 @@ def printed_commands():
     return lines[2:]
 
 
+@pytest.mark.kind
 def test_a_recording_is_played_seen_recorded_converted_and_evaluated(tmp_path):
     script = Path(sys.executable).with_name('spike_player')
     if not script.exists():

@@ -118,6 +118,7 @@ def start(depth_node, processes, checkpoint):
 
 @pytest.mark.timed  # at the full rate
 @pytest.mark.timeout(100 + 10 * SWAPS)
+@pytest.mark.kind
 def test_models_are_changed_at_20_khz_without_a_lost_window_or_plane(
     ros_node, processes, depth_node, listener, spin, models
 ):

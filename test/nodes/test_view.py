@@ -528,6 +528,7 @@ class TestReal:
         assert done.stdout.splitlines()[-1] == 'look.rrd'
 
     @pytest.mark.dds
+    @pytest.mark.kind
     def test_topics_are_shown_while_the_node_runs(self, tmp_path, processes):
         log, look = tmp_path / 'log', tmp_path / 'look.rrd'
         processes.start('depth')

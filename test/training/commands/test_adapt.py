@@ -552,6 +552,7 @@ def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
 
 
 @pytest.mark.long
+@pytest.mark.kind
 def test_an_interrupted_adaptation_goes_on(
     resume, matched, moving_wall, checkpoint, short, tmp_path, monkeypatch, without_onnx
 ):

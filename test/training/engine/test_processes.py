@@ -39,6 +39,7 @@ def test_the_curve_falls(whole):
 
 
 @pytest.mark.long
+@pytest.mark.kind
 def test_two_processes_give_the_losses_of_one(whole, tmp_path):
     """Real processes, that Fabric starts and that talk through gloo."""
     paths = [ROOT, ROOT / 'training', ROOT / 'test' / 'training']

@@ -74,6 +74,7 @@ def exported(tmp_path_factory):
 
 
 @pytest.mark.long
+@pytest.mark.kind
 def test_checkpoint_and_export_name_each_other_and_run(exported):
     info = load_info(exported)
     assert (info.stage, info.scale, info.datasets) == ('random', 'none', {})

@@ -71,6 +71,7 @@ def assert_same_run(out, other):
     assert names == {str(path.relative_to(other)) for path in other.rglob('*')}
 
 
+@pytest.mark.kind
 def test_killed_at_ten_moments_it_ends_in_the_same_weights(config, uninterrupted, tmp_path):
     random = Random(1)
     moments = [random.randint(5, 41) for _ in range(KILLS)]

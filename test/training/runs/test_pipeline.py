@@ -324,6 +324,7 @@ def test_training_calibration_and_test_scenes_never_meet(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+@pytest.mark.kind
 def test_smoke(tmp_path):
     """Train by the shipped smoke.yaml to the end: the losses fall."""
     out = tmp_path / 'run'

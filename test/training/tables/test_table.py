@@ -631,6 +631,7 @@ def test_a_scheduler_that_lacks_this_package(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
+@pytest.mark.kind
 def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     path, out = slow_table(tmp_path), tmp_path / 'out'
     teacher, endless = (
