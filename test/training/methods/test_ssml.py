@@ -155,7 +155,8 @@ def test_self_supervision_reads_no_true_picture():
 def supervised(tmp_path_factory):
     config = run_of(tmp_path_factory.mktemp('ssml') / 'run', SupervisedConfig(name='small'))
     config.evaluate.export, config.train.picture_every = True, 3
-    pipeline.run(config, PageWriter())
+    pipeline.run(config)
+    PageWriter().write(config.out)
     return config.out
 
 

@@ -252,7 +252,8 @@ def mixed(tmp_path_factory):
     folder = tmp_path_factory.mktemp('mixed')
     (folder / 'mixed.yaml').write_text(yaml.safe_dump(MIXED))
     arguments = ['--config', str(folder / 'mixed.yaml'), '--out', str(folder / 'run')]
-    pipeline.run(read_arguments(arguments), PageWriter())
+    pipeline.run(read_arguments(arguments))
+    PageWriter().write(folder / 'run')
     return folder / 'run'
 
 

@@ -55,7 +55,8 @@ def test_the_result_is_averaged_with_an_earlier_network(trained, tmp_path, named
     other = 'mono_cross' if named == 'by stage' else str(before)
     last = dataclasses.replace(trained.stages[-1], average_with=other)
     config = dataclasses.replace(config, stages=[*trained.stages[:-1], last])
-    pipeline.run(config, PageWriter())
+    pipeline.run(config)
+    PageWriter().write(config.out)
     mean = load(tmp_path / 'run/model.safetensors')[1]
     whole = load(trained.out / 'bicross/selected.safetensors')[1]
     start = load(before)[1]

@@ -151,7 +151,8 @@ def test_scenes_without_spikes_have_the_same_depth_and_no_sensor(monkeypatch):
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     config = run_of(tmp_path_factory.mktemp('enlarge') / 'run')
-    pipeline.run(config, PageWriter())
+    pipeline.run(config)
+    PageWriter().write(config.out)
     return config.out
 
 

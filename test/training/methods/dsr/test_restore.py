@@ -237,7 +237,8 @@ def run_of(out, **changes):
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     config = run_of(tmp_path_factory.mktemp('restore') / 'run')
-    pipeline.run(config, PageWriter())
+    pipeline.run(config)
+    PageWriter().write(config.out)
     return config.out
 
 

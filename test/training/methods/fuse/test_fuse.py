@@ -61,7 +61,8 @@ def trained(tmp_path_factory):
     config = run_of(tmp_path_factory.mktemp('runs') / 'run')
     config.data.width = 64
     config.train.picture_every = config.train.validate_every = 3
-    pipeline.run(config, PageWriter().write)
+    pipeline.run(config)
+    PageWriter().write(config.out)
     return config.out
 
 

@@ -170,7 +170,8 @@ def test_the_distance_of_the_eyes_is_drawn_for_each_sample():
 def trained(tmp_path_factory):
     config = run_of(tmp_path_factory.mktemp('match') / 'run')
     config.train.picture_every, config.train.validate_every = 3, 3
-    pipeline.run(config, PageWriter())
+    pipeline.run(config)
+    PageWriter().write(config.out)
     return config.out
 
 

@@ -326,7 +326,8 @@ def test_dpn_has_four_levels(tmp_path):
 def test_a_whole_run_learns_and_exports(tmp_path, architecture, settings):
     config = run_of(tmp_path, architecture, **settings)
     train = dataclasses.replace(config.train, picture_every=3, validate_every=3)
-    pipeline.run(dataclasses.replace(config, train=train), PageWriter())
+    pipeline.run(dataclasses.replace(config, train=train))
+    PageWriter().write(config.out)
     info, _ = load(tmp_path / 'model.safetensors')
     assert isinstance(info, DepthInfo)
     assert (info.stage, info.scale) == ('pairs', 'metric')
@@ -354,7 +355,7 @@ def test_pairs_without_depth_train_to_the_end(tmp_path, capsys):
     config = dataclasses.replace(config, data=data)
     dry_run(config)
     assert 'dry run: nothing is missing' in capsys.readouterr().out
-    pipeline.run(config, PageWriter())
+    pipeline.run(config)
     info, _ = load(config.out / 'model.safetensors')
     assert (info.scale, info.uncertainty_calibrated, info.metrics) == ('metric', False, {})
     text = capsys.readouterr().out

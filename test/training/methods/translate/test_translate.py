@@ -471,7 +471,8 @@ def test_a_run_ends_with_scores_beside_matched_looks(tmp_path, kind, capsys):
     gan = {'gan': GAN} if kind is CycleConfig else {}
     config = tiny_run(tmp_path / 'run', kind(name='look', settings=SIZES, **gan), target=TARGET)
     config.train.validate_every = config.train.picture_every = 3
-    run(config, PageWriter())
+    run(config)
+    PageWriter().write(config.out)
     info, _ = load(config.out / 'model.safetensors', TranslationInfo)
     assert (info.task, info.inputs, info.outputs) == ('translation', ('rgb',), ('picture',))
     report = json.loads((config.out / 'report.json').read_text())
