@@ -42,7 +42,7 @@ MUTANTS = ROOT / 'test' / 'mutants.json'
 SEED = 7
 EACH = 30
 """Mutants of a kind."""
-TESTS = 60
+TESTS = 20
 FILES = 2
 LIMIT_S = 400
 """Time of the tests of a mutant; one that takes longer counts as killed: it does not end."""

@@ -99,7 +99,7 @@ def pytest_xdist_auto_num_workers(config):
     """Give the pass over DDS more workers than cores."""
     cores = yield
     if config.option.markexpr.startswith(WAITING):
-        cores.force_result(cores.get_result() + 2)
+        cores.force_result(cores.get_result() + 4)
 
 
 try:

@@ -21,6 +21,9 @@ from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest
 
+PERIOD_S = 1.0
+"""Time between two publications of the statuses of a node."""
+
 FAILURES_FOR_ERROR = 5
 """Failed predictions in a row from which inference is reported as an error."""
 
@@ -77,7 +80,7 @@ class StatusPublisher:
         self._node, self._statuses = node, statuses
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # By the steady clock, which runs also while simulated time stands still.
-        node.create_timer(1.0, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        node.create_timer(PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
         start = f'{self._node.get_fully_qualified_name().lstrip("/")}: '

@@ -37,6 +37,17 @@ QUICK = {
 }
 """Changes to the profile that make small streams quick."""
 
+DIAGNOSING = ('depth', 'evaluation', 'stereo', 'video_source')
+"""Commands that publish diagnostics."""
+
+QUICK_DIAGNOSTICS = """
+import runpy, sys
+from spike_depth_ros.nodes import diagnostics
+diagnostics.PERIOD_S = 0.2
+runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)
+"""
+"""A module of a command whose statuses come five times a second, for which most tests wait."""
+
 IN_THIS_PROCESS = 'in_this_process'
 """Name for a lifecycle node in this process, in which rclpy keeps its services."""
 
@@ -71,7 +82,12 @@ class Processes:
     def start(self, command, *arguments, name=None, code=None, **options):
         """Start a command, or the code in its place."""
         name = name or command
-        what = ['-m', f'spike_depth_ros.nodes.{command}'] if code is None else ['-c', code]
+        if code is not None:
+            what = ['-c', code]
+        elif command in DIAGNOSING:
+            what = ['-c', QUICK_DIAGNOSTICS, f'spike_depth_ros.nodes.{command}']
+        else:
+            what = ['-m', f'spike_depth_ros.nodes.{command}']
         with (self.log_folder / f'{name}.log').open('wb') as log:
             process = subprocess.Popen(
                 [sys.executable, *what, *map(str, arguments)],
