@@ -131,3 +131,20 @@ def real_data():
     if not folder:
         pytest.skip('SPIKE_DEPTH_DATA names no folder of real recordings')
     return Path(folder)
+
+
+def pytest_addoption(parser):
+    """Add the option that rewrites what was reviewed."""
+    parser.addoption(
+        '--update-errors',
+        action='store_true',
+        help='write the texts of refusals as they are now to test/errors',
+    )
+
+
+@pytest.fixture
+def refusals(request, tmp_path):
+    """Compare what a front door says to bad input with test/errors; see ``refusals.py``."""
+    from refusals import Refusals
+
+    return Refusals(tmp_path, request.config.getoption('--update-errors'))

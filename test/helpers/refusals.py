@@ -1,0 +1,75 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of refusals: what a front door says to each bad input, beside what was reviewed.
+
+A front door is what takes input from outside: a reader, a command, a file format, a class of
+settings, the parameters of a node, a message. Its texts are in test/errors/DOOR.txt, a line a row.
+"""
+
+import difflib
+import re
+from pathlib import Path
+
+ERRORS = Path(__file__).resolve().parents[1] / 'errors'
+ROOT = ERRORS.parents[1]
+
+
+class Refusals:
+    """Compares texts of refusals with test/errors; the fixture of the same name makes it.
+
+    Args:
+        folder: Folder of the test; its path is no part of a text.
+        update: True: write what is said now.
+    """
+
+    def __init__(self, folder, update):
+        self._folder, self._update = folder, update
+
+    def __call__(self, door, rows, error, replace=None):
+        """Run all rows of a door; fail with all that is wrong with them.
+
+        Args:
+            door: Name of the file in test/errors.
+            rows: For each name of a bad input what must be in the text (a file, a field, an
+                option), and a function that must be refused: it raises ``error``, or, where
+                ``error`` is None, returns the text.
+            error: Type of the error, exactly.
+            replace: Patterns of what differs from one machine or library to another, and what
+                stands for it.
+        """
+        problems, told = [], {}
+        for name, (named, call) in rows.items():
+            try:
+                text = call()
+            except Exception as caught:
+                if type(caught) is not error:
+                    problems.append(f'{name}: {type(caught).__name__}: {caught}')
+                    continue
+                text = str(caught)
+            else:
+                if error is not None:
+                    problems.append(f'{name}: was not refused')
+                    continue
+            if len(text.splitlines()) != 1:
+                problems.append(f'{name}: expected one line, got {text!r}')
+                continue
+            if named not in text:
+                problems.append(f'{name}: {named} is not named in: {text}')
+            told[name] = self._portable(text, replace or {})
+        lines = [f'{name}: {text}\n' for name, text in told.items()]
+        path = ERRORS / f'{door}.txt'
+        if self._update:
+            path.write_text(''.join(lines))
+        reviewed = path.read_text().splitlines(keepends=True) if path.exists() else []
+        changed = difflib.unified_diff(reviewed, lines, str(path), 'said now', n=0)
+        problems += [''.join(changed)] if lines != reviewed else []
+        hint = 'what is meant to differ is written by pytest --update-errors, and reviewed'
+        assert not problems, '\n'.join([*problems, hint])
+
+    def _portable(self, text, replace):
+        for path, word in ((self._folder, '<folder>'), (ROOT, '<root>')):
+            text = text.replace(str(path), word)
+        replace = {r'<folder>/\d+/': '<folder>/', **replace}  # a folder for each row
+        for pattern, word in replace.items():
+            text = re.sub(pattern, word, text)
+        return text
