@@ -239,11 +239,24 @@ def run(tree: Path, mutant: Mutant, tests: list[str]) -> str:
     finally:
         path.write_text(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    # A file of tests that cannot be imported any more (2) has found the mutant as well.
-    verdicts = {0: 'survived', 1: 'killed', 2: 'killed'}
-    if done.returncode not in verdicts:
+    # A file of tests that cannot be imported any more (2, 3, 4) has found the mutant as well.
+    verdicts = dict.fromkeys((1, 2, 3, 4), 'killed') | {0: 'survived'}
+    if done.returncode > 1 and collect(tree, tests):
         print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
+        return 'broken'
     return verdicts.get(done.returncode, 'broken')
+
+
+def collect(tree: Path, tests: list[str]) -> int:
+    """Return the status of collecting the tests in the tree as it is."""
+    command = [*(sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider')]
+    paths = os.pathsep.join([str(tree), str(tree / 'training')])
+    return subprocess.run(
+        [*command, '--collect-only', *tests],
+        cwd=tree,
+        env={**os.environ, 'PYTHONPATH': paths},
+        capture_output=True,
+    ).returncode
 
 
 def try_all(mutants: list[Mutant], touched: Touched, workers: int) -> Iterator[tuple[Mutant, str]]:
