@@ -731,7 +731,7 @@ def test_every_shared_recording_comes_back_byte_by_byte(real_data, tmp_path):
 
 def test_a_wrong_size_is_named(tmp_path, capsys):
     sample = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
-    planes = open_recording(sample).planes[:60]
+    planes = open_recording(sample).planes[:30]
     path = tmp_path / 'office.dat'
     path.write_bytes(np.ascontiguousarray(planes[:, ::-1]).tobytes())
     for size, expected in (('400x250', ''), ('400x125', 'try --size 400x250\n')):
