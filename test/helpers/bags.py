@@ -27,8 +27,9 @@ def moving_bars(planes, height=HEIGHT, width=WIDTH):
     columns = np.arange(width)[None, :] + np.arange(planes)[:, None] / 8
     rate = 0.3 + 0.25 * np.sin(columns / 5)
     random, lit = np.random.default_rng(0), np.empty((planes, height, width), np.uint8)
-    for part, of in zip(*(np.split(one, range(500, planes, 500)) for one in (lit, rate))):
-        part[:] = random.random(part.shape) < of[:, None, :]
+    for first in range(0, planes, 500):  # all of them at once are a lot of memory
+        part = lit[first : first + 500]
+        part[:] = random.random(part.shape) < rate[first : first + 500, None, :]
     lit.flags.writeable = False
     return lit
 

@@ -338,7 +338,9 @@ def test_output_to_a_closed_terminal_is_no_error(long, tmp_path):
     assert not [*tmp_path.glob('.*')]
 
 
-def test_what_a_killed_command_left_is_removed_by_the_next_and_a_stop_leaves_a_video(dat, long, tmp_path, capsys):
+def test_what_a_killed_command_left_is_removed_by_the_next_and_a_stop_leaves_a_video(
+    dat, long, tmp_path, capsys
+):
     out = tmp_path / 'slow.mp4'
     killed, stopped = (start_long(long, out) for _ in range(2))
     wait_for_pictures(tmp_path, killed, stopped)

@@ -24,7 +24,7 @@ def stored():
 @pytest.fixture
 def dat(stored, tmp_path):
     path = tmp_path / 'some.dat'
-    path.write_bytes(stored.tobytes())
+    path.write_bytes(stored[:36].tobytes())
     return path
 
 
@@ -36,7 +36,6 @@ def problem_of(path, **options):
     ('size', 'row_order'),
     [
         ((392, 250), 'bottom_up'),
-        ((392, 250), 'top_down'),
         ((408, 250), 'top_down'),
         ((400, 240), 'bottom_up'),
         ((400, 125), 'top_down'),
