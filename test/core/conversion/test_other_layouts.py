@@ -150,7 +150,7 @@ def test_rows_that_are_not_padded_are_suggested_with_their_size(tmp_path, capsys
 
 @pytest.mark.parametrize('head', [16, 100, 4096])
 def test_a_file_with_a_head_is_told_where_to_cut(tmp_path, capsys, spikes, head):
-    data = other_layouts.by_rows(spikes[:60])
+    data = other_layouts.by_rows(spikes[:36])
     path = written(tmp_path / 'a.dat', (b'HEADER 1' * 512)[:head] + data)
     given = (*SIZE, '--rate', 20_000, '--out')
     status, (line,) = run(convert, capsys, path, *given, tmp_path / 'o')
@@ -166,7 +166,7 @@ def test_a_file_with_a_head_is_told_where_to_cut(tmp_path, capsys, spikes, head)
 
 
 def test_a_file_that_was_cut_short_is_still_one(tmp_path, capsys, spikes):
-    spikes = spikes[:60]
+    spikes = spikes[:24]
     path = written(tmp_path / 'a.dat', other_layouts.by_rows(spikes)[:-777])
     given = (*SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
     status, (line,) = run(convert, capsys, path, *given)
