@@ -4,6 +4,7 @@
 import ast
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -434,6 +435,21 @@ esac
 FAULTS = b'\n## Faults, and the tests that inject them\n\n| fault | test |\n|---|---|\n'
 
 
+@pytest.fixture
+def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
+    """Check the files of an empty clone, and return the status and what is printed."""
+    subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    script = ROOT / 'scripts' / 'check_files.py'
+
+    def check() -> tuple[int, str]:
+        # Anew, as it keeps what it has read.
+        status = runpy.run_path(str(script))['main']()
+        return status, capsys.readouterr().out
+
+    return check
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'problem'),
     [
@@ -451,17 +467,18 @@ FAULTS = b'\n## Faults, and the tests that inject them\n\n| fault | test |\n|---
         ('docs/reliability.md', FAULTS + b'| a | none |\n', 'expected a test'),
     ],
 )
-def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | None) -> None:
+def test_file_check(
+    tmp_path: Path, checked: Any, name: str, content: bytes, problem: str | None
+) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
-    subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
-    result = run_program(sys.executable, ROOT / 'scripts' / 'check_files.py', cwd=tmp_path)
-    assert result.returncode == (problem is not None), result.stdout
-    assert (problem or 'are good') in result.stdout
+    status, printed = checked()
+    assert status == (problem is not None), printed
+    assert (problem or 'are good') in printed
 
 
-def test_file_check_finds_code_that_is_named_and_gone(tmp_path: Path) -> None:
+def test_file_check_finds_code_that_is_named_and_gone(tmp_path: Path, checked: Any) -> None:
     names = {'Kept.held': None, 'kept.held': None, 'Gone.held': 'Gone.held', 'Kept.a': 'Kept.a'}
     script = ROOT / 'scripts' / 'check_files.py'
     head = ''.join(script.read_text(encoding='utf-8').splitlines(keepends=True)[:2])
@@ -473,11 +490,18 @@ def test_file_check_finds_code_that_is_named_and_gone(tmp_path: Path) -> None:
         (tmp_path / path).write_text(head + text)
     page = tmp_path / 'docs' / 'reliability.md'
     page.parent.mkdir()
-    subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
     for name, gone in names.items():
         page.write_bytes(FAULTS + f'| a | `{name}` | `test_a.py::test_a` |\n'.encode())
-        result = run_program(sys.executable, script, cwd=tmp_path)
-        assert (f'there is no {gone}' if gone else 'are good') in result.stdout
+        status, printed = checked()
+        assert status == bool(gone)
+        assert (f'there is no {gone}' if gone else 'are good') in printed
+
+
+def test_the_file_check_is_a_program(tmp_path: Path) -> None:
+    (tmp_path / 'a.md').write_text('one')
+    subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
+    result = run_program(sys.executable, ROOT / 'scripts' / 'check_files.py', cwd=tmp_path)
+    assert (result.returncode, result.stdout.count('\n')) == (1, 1), result.stderr
 
 
 # --- The passes of `make test` ------------------------------------------------------------------

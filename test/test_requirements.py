@@ -3,6 +3,7 @@
 """What pip is asked to install is what the code imports, and the README's snippet runs on it."""
 
 import ast
+import functools
 import os
 import re
 import sys
@@ -43,6 +44,7 @@ def file_of(module):
     return next((p for p in (path / '__init__.py', path.with_suffix('.py')) if p.is_file()), None)
 
 
+@functools.cache
 def imported(path, within_functions):
     """The modules, and names in them, that a file imports."""
     found, waiting = set(), [ast.parse(path.read_text(encoding='utf-8'))]
@@ -54,6 +56,8 @@ def imported(path, within_functions):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 found |= {node.module, *(f'{node.module}.{alias.name}' for alias in node.names)}
+            elif isinstance(node, ast.expr):
+                continue
             elif within_functions or not isinstance(node, ast.FunctionDef):
                 waiting.append(node)
     return found

@@ -378,7 +378,7 @@ def test_folders_and_links_in_the_place_of_maps_are_refused(checkpoint, tmp_path
     assert (tmp_path / 'mine.npy').read_text() == 'mine'
 
 
-@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+@pytest.mark.parametrize('umask', [0o077, 0o002])
 def test_maps_have_the_umask_of_the_user(checkpoint, tmp_path, umask):
     small, before = two_maps(tmp_path / 'small'), os.umask(umask)
     try:
@@ -567,6 +567,11 @@ class TestShipped:
                 cv2.imread(str(root / folder / f'{number}.png'), cv2.IMREAD_UNCHANGED)
                 for folder in ('test_gt', f'testx{factor}')
             )
+            if factor < 8:  # the middle, which takes a quarter of the time
+                (top, left), (height, width) = (np.array(small.shape) // n for n in (4, 2))
+                small = small[top : top + height, left : left + width]
+                truth = truth[factor * top :, factor * left :]
+                truth = truth[: factor * height, : factor * width]
             large = shipped.upsample(small.astype(np.float32), factor)
             known = (truth > 0) & np.isfinite(large)
             repeated = small.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -576,17 +581,15 @@ class TestShipped:
             assert own < bar, number
 
 
-def test_a_map_that_viewers_turn_or_that_would_expand_is_refused(tmp_path, capsys):
-    """Whether depth is meant as stored or as shown is not known; sizes are read before pixels."""
-    turned, bomb = tmp_path / 'turned.png', tmp_path / 'bomb.png'
+def test_a_map_that_viewers_turn_is_refused(tmp_path, capsys):
+    """Whether depth is meant as stored or as shown is not known."""
+    turned = tmp_path / 'turned.png'
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.full((40, 60), 2000, np.uint16)).save(turned, exif=exif)
-    Image.new('I;16', (12_000, 12_000)).save(bomb)
-    for path, text in ((turned, 'viewers turn it (EXIF orientation 6)'), (bomb, '12000x12000')):
-        options = ['--factor', '2', '--per-metre', '1000', '--out', str(tmp_path / 'large.png')]
-        assert main([str(path), *options]) == 1
-        assert text in capsys.readouterr().err
+    options = ['--factor', '2', '--per-metre', '1000', '--out', str(tmp_path / 'large.png')]
+    assert main([str(turned), *options]) == 1
+    assert 'viewers turn it (EXIF orientation 6)' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('kind', [np.int16, np.uint32, np.int32, np.int64])
@@ -607,4 +610,5 @@ def test_the_size_in_the_header_is_refused(tmp_path, capsys, name):
     assert main([*given, '--factor', '2']) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert f'{path}: cannot be read: ' in line
+    assert '12000' in line
     assert line.endswith('expected at most 100 million' + (' values' if name == 'd.npy' else ''))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags for tests: a moving scene's spikes, its camera and its depth."""
 
+import functools
 import itertools
 import os
 
@@ -20,12 +21,17 @@ FX = 40.0
 START = 1_700_000_000_000_000_000
 
 
+@functools.lru_cache(maxsize=4)
 def moving_bars(planes, height=HEIGHT, width=WIDTH):
-    """Spikes of bars that drift to the left, ``[planes, height, width]``."""
+    """Spikes of bars that drift to the left, ``[planes, height, width]``, read-only."""
     columns = np.arange(width)[None, :] + np.arange(planes)[:, None] / 8
     rate = 0.3 + 0.25 * np.sin(columns / 5)
-    lit = np.random.default_rng(0).random((planes, height, width)) < rate[:, None, :]
-    return lit.astype(np.uint8)
+    random, lit = np.random.default_rng(0), np.empty((planes, height, width), np.uint8)
+    for first in range(0, planes, 500):  # all of them at once are a lot of memory
+        part = lit[first : first + 500]
+        part[:] = random.random(part.shape) < rate[first : first + 500, None, :]
+    lit.flags.writeable = False
+    return lit
 
 
 def slope(height=HEIGHT, width=WIDTH):
@@ -102,7 +108,7 @@ def write(path, messages, storage='mcap', compression=None, kinds=None):
 
 
 def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1', gap=0, fx=FX,
-           lens=None):  # fmt: skip
+           lens=None, height=HEIGHT, width=WIDTH):  # fmt: skip
     """The messages of a recording.
 
     Args:
@@ -114,11 +120,13 @@ def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1'
         gap: Truths are recorded this many packets late.
         fx: Focal length, pixels; 0: not calibrated.
         lens: Calibration with distortion, instead of it; None: none.
+        height: Rows of a plane.
+        width: Columns of a plane.
     """
-    spikes = moving_bars(planes)
-    depth = slope()
+    spikes = moving_bars(planes, height, width)
+    depth = slope(height, width)
     pixels = depth if encoding == '32FC1' else np.nan_to_num(1000 * depth, posinf=0).astype('u2')
-    first_camera = camera(START, fx) if lens is None else lens_camera(lens)
+    first_camera = camera(START, fx, width, height) if lens is None else lens_camera(lens)
     messages = [('/camera_info', START, first_camera)]
     for number, first in enumerate(range(0, planes, per_packet)):
         block = spikes[first : first + per_packet]

@@ -85,6 +85,8 @@ def unproject(calibration):
     step = 1e-6
     for _ in range(30):
         error = project(calibration, rays) - wanted
+        if np.abs(error).max() < 1e-9:
+            break
         jacobian = np.stack(
             [
                 (project(calibration, rays + move) - project(calibration, rays - move))

@@ -21,7 +21,8 @@ def scene(planes=PLANES, height=HEIGHT, width=WIDTH, brightness=0.25, speed=0.05
     for k in range(planes):
         shift = int(k * speed) % 64
         charge += brightness * picture[:, shift : shift + width]
-        charge += noise * rng.standard_normal((height, width))
+        if noise:
+            charge += noise * rng.standard_normal((height, width))
         spikes[k] = charge >= 1
         charge[spikes[k]] -= 1
     return spikes

@@ -54,7 +54,7 @@ def without_checksums(file):
     return bytes(content), found
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(messages=MESSAGES)
 def test_the_file_is_that_of_rosbags_byte_for_byte_but_for_checksums(tmp_path_factory, messages):
     folder = tmp_path_factory.mktemp('bags')

@@ -519,7 +519,8 @@ def test_a_file_without_an_index_whose_times_are_not_in_order_is_read(tmp_path, 
 
 @pytest.mark.parametrize(('late_ms', 'left_out'), [(1001, 0), (1005, 1)])
 def test_a_packet_further_back_than_a_second_is_listed(tmp_path, late_ms, left_out):
-    messages = bags.overtaken(bags.stream(40_000), late_ms=[0] * 300 + [late_ms] + [0] * 700)
+    stream = bags.stream(40_000, height=2, width=8)
+    messages = bags.overtaken(stream, late_ms=[0] * 300 + [late_ms] + [0] * 700)
     bag = bags.write(tmp_path / 'bag', messages)
     assert convert_(bag, '--out', tmp_path / 'out.dat', '--allow-gaps') == 0
     listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
@@ -528,19 +529,18 @@ def test_a_packet_further_back_than_a_second_is_listed(tmp_path, late_ms, left_o
     assert listed['planes'] == 40_000 - 40 * left_out
 
 
-@pytest.mark.parametrize('back_ms', [100, 300.013, 900, 1200, 9000, 30_000])
+@pytest.mark.parametrize('back_ms', [300.013, 900, 1200, 30_000])
 def test_a_clock_that_was_set_back_leaves_all_planes_in_the_order_of_the_file(tmp_path, back_ms):
-    first, second = bags.stream(20_000), bags.stream(40_000)[501:]
-    for _, _, message in second:
+    messages = bags.stream(40_000, height=2, width=8)
+    for _, _, message in messages[501:]:
         at = stamp_ns(message.header.stamp) - round(1e6 * back_ms)
         message.header = bags.header(at)
-    bag = bags.write(tmp_path / 'bag', [*first, *second])
+    bag = bags.write(tmp_path / 'bag', messages)
     assert convert_(bag, '--out', tmp_path / 'out.dat', '--allow-gaps') == 0
     listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
     assert [one['kind'] for one in listed['irregularities']] == ['restart']
     assert (listed['planes_lost'], listed['packets_left_out']) == (0, 0)
-    halves = bags.moving_bars(20_000), bags.moving_bars(40_000)[20_000:]
-    expected = packing.pack(np.concatenate(halves))[:, ::-1]
+    expected = packing.pack(bags.moving_bars(40_000, 2, 8))[:, ::-1]
     assert (tmp_path / 'out.dat').read_bytes() == expected.tobytes()
 
 
@@ -612,7 +612,7 @@ def test_links_and_devices_are_not_replaced(bag, tmp_path, capsys):
     assert (tmp_path / 'pipe').is_fifo()
 
 
-@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+@pytest.mark.parametrize('umask', [0o077, 0o002])
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_results_have_the_umask_of_the_user(dat, tmp_path, umask, storage):
     made, back = tmp_path / 'made', tmp_path / 'back.dat'
@@ -731,7 +731,7 @@ def test_every_shared_recording_comes_back_byte_by_byte(real_data, tmp_path):
 
 def test_a_wrong_size_is_named(tmp_path, capsys):
     sample = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
-    planes = open_recording(sample).planes[:60]
+    planes = open_recording(sample).planes[:30]
     path = tmp_path / 'office.dat'
     path.write_bytes(np.ascontiguousarray(planes[:, ::-1]).tobytes())
     for size, expected in (('400x250', ''), ('400x125', 'try --size 400x250\n')):

@@ -314,8 +314,7 @@ class TestConvexUpsampling:
             assert network(counts, PLANES).depth.shape[2:] == counts.shape[2:]
 
     @pytest.mark.parametrize('upsampling', ['nearest', 'convex_full', 'selected'])
-    @pytest.mark.parametrize('features2', [0, 8])
-    @pytest.mark.parametrize('pool', [1, 2])
+    @pytest.mark.parametrize(('features2', 'pool'), [(0, 2), (8, 1)])
     def test_finer_ends_have_the_size_of_the_input(self, upsampling, features2, pool):
         counts = counts_of()
         settings = LiteSettings(pool=pool, features2=features2, upsampling=upsampling)
@@ -477,9 +476,15 @@ class TestSmoothing:
         assert load_info(default_checkpoint()).settings['smoothing'] == 0.1
 
 
-@pytest.mark.parametrize('picture', ['mean_and_bins', 'mean', 'three_rates'])
-@pytest.mark.parametrize('features2', [0, 8])
-@pytest.mark.parametrize('sizes', [(8, 8, 8, 4), (160, 96, 64, 32)])
+@pytest.mark.parametrize(
+    ('picture', 'features2', 'sizes'),
+    [
+        ('mean_and_bins', 8, (8, 8, 8, 4)),
+        ('mean', 0, (8, 8, 8, 4)),
+        ('three_rates', 0, (160, 96, 64, 32)),
+        ('three_rates', 8, (8, 8, 8, 4)),
+    ],
+)
 def test_pools_with_every_picture_and_width(picture, features2, sizes):
     named = dict(zip(('dim', 'features8', 'features', 'head'), sizes, strict=True))
     settings = LiteSettings(features2=features2, picture=picture, **named)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``spike_reconstruct`` as a user runs it: a recording in, a video or pictures out."""
 
+import contextlib
 import functools
 import os
 import resource
@@ -49,6 +50,17 @@ def dat(spikes, tmp_path):
 
 def reconstruct(*arguments):
     return main([str(argument) for argument in arguments])
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """No file of this process can grow beyond a size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def frames(path):
@@ -196,12 +208,8 @@ def test_a_rate_that_no_video_has_is_refused(tmp_path, capsys, fps):
 
 
 def test_a_picture_that_does_not_fit_on_the_disk_is_named_and_not_left(dat, tmp_path, capsys):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
-    try:
+    with largest_file(50):
         assert reconstruct(dat, '--size', '42x24', '--rate', 20_000, '--out', tmp_path / 'o') == 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     (line,) = capsys.readouterr().err.splitlines()
     assert 'File too large' in line
     assert '000000.png' in line
@@ -263,6 +271,14 @@ def test_a_file_cut_within_a_plane_is_refused_unless_allowed(dat, tmp_path, caps
     assert '20000 planes a second assumed: give --rate' in capsys.readouterr().err
 
 
+@pytest.fixture(scope='module')
+def long(spikes, tmp_path_factory):
+    """A recording whose video takes long."""
+    path = tmp_path_factory.mktemp('recordings') / 'long.npy'
+    np.save(path, np.tile(spikes, (300, 1, 1)))
+    return path
+
+
 def handle(hup):
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, hup)
@@ -289,10 +305,9 @@ def wait_for_pictures(folder, *processes):
         time.sleep(0.05)
 
 
-def test_a_closed_terminal_ends_a_command_unless_it_is_ignored(spikes, tmp_path):
-    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
-    np.save(path, np.tile(spikes, (300, 1, 1)))
-    ended, by_nohup = (start_long(path, out, hup=hup) for hup in (None, signal.SIG_IGN))
+def test_a_closed_terminal_ends_a_command_unless_it_is_ignored(long, tmp_path):
+    out = tmp_path / 'slow.mp4'
+    ended, by_nohup = (start_long(long, out, hup=hup) for hup in (None, signal.SIG_IGN))
     wait_for_pictures(tmp_path, ended, by_nohup)
     for process in (ended, by_nohup):
         process.send_signal(signal.SIGHUP)
@@ -305,11 +320,10 @@ def test_a_closed_terminal_ends_a_command_unless_it_is_ignored(spikes, tmp_path)
     assert not [*tmp_path.glob('.*')]
 
 
-def test_output_to_a_closed_terminal_is_no_error(spikes, tmp_path):
-    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
-    np.save(path, np.tile(spikes, (300, 1, 1)))
+def test_output_to_a_closed_terminal_is_no_error(long, tmp_path):
+    out = tmp_path / 'slow.mp4'
     terminal, end = os.openpty()
-    command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command', str(path)]
+    command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command', str(long)]
     process = subprocess.Popen(
         [*command, '--out', str(out), '--every', '1', '--planes', '64', '--method', 'interval'],
         stdin=end, stdout=end, stderr=end, start_new_session=True,
@@ -324,10 +338,11 @@ def test_output_to_a_closed_terminal_is_no_error(spikes, tmp_path):
     assert not [*tmp_path.glob('.*')]
 
 
-def test_what_a_killed_command_left_is_removed_by_the_next(dat, spikes, tmp_path, capsys):
-    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
-    np.save(path, np.tile(spikes, (300, 1, 1)))
-    killed, stopped = (start_long(path, out) for _ in range(2))
+def test_what_a_killed_command_left_is_removed_by_the_next_and_a_stop_leaves_a_video(
+    dat, long, tmp_path, capsys
+):
+    out = tmp_path / 'slow.mp4'
+    killed, stopped = (start_long(long, out) for _ in range(2))
     wait_for_pictures(tmp_path, killed, stopped)
     stopped.send_signal(signal.SIGSTOP)
     killed.kill()
@@ -340,29 +355,17 @@ def test_what_a_killed_command_left_is_removed_by_the_next(dat, spikes, tmp_path
     assert f'{removed}: removed, a killed run left it unfinished' in capsys.readouterr().err
     stopped.send_signal(signal.SIGCONT)
     stopped.terminate()
-    assert stopped.wait(60) == 143
-    assert len(frames(out)) > 0
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path, number):
-    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
-    np.save(path, np.tile(spikes, (300, 1, 1)))
-    process = start_long(path, out)
-    wait_for_pictures(tmp_path, process)
-    process.send_signal(number)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode == 128 + number, error
+    error = stopped.communicate(timeout=60)[1]
+    assert stopped.returncode == 143, error
     assert 'the pictures so far are kept' in error
     assert 0 < len(frames(out)) < 59_000
-    assert {one.name for one in tmp_path.iterdir()} == {'long.npy', 'slow.mp4'}
+    assert {one.name for one in tmp_path.iterdir()} == {'bar.dat', 'other.mp4', 'slow.mp4'}
 
 
 @pytest.mark.parametrize('options', [(), ('--overwrite',)])
-def test_two_processes_that_write_one_video_leave_whole_ones(spikes, tmp_path, options):
-    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
-    np.save(path, np.tile(spikes, (300, 1, 1)))
-    processes = [start_long(path, out, *options) for _ in range(2)]
+def test_two_processes_that_are_interrupted_leave_whole_videos(long, tmp_path, options):
+    out = tmp_path / 'slow.mp4'
+    processes = [start_long(long, out, *options) for _ in range(2)]
     wait_for_pictures(tmp_path, *processes)
     errors = []
     for process in processes:
@@ -370,7 +373,8 @@ def test_two_processes_that_write_one_video_leave_whole_ones(spikes, tmp_path, o
         errors.append(process.communicate(timeout=60)[1])
         assert process.returncode == 130, errors
     other = f'another process has made it meanwhile: the result is {tmp_path / "slow_2.mp4"}'
-    made = {one.name for one in tmp_path.iterdir()} - {'long.npy'}
+    assert all('the pictures so far are kept' in error for error in errors)
+    made = {one.name for one in tmp_path.iterdir()}
     assert made == ({'slow.mp4'} if options else {'slow.mp4', 'slow_2.mp4'})
     assert all(0 < len(frames(tmp_path / name)) < 59_000 for name in made)
     assert [other in error for error in errors] == [False, not options]
@@ -388,7 +392,7 @@ def test_a_video_is_replaced_only_if_asked_for(dat, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('name', ['slow.mp4', 'slow.webm', 'slow.gif', 'pictures'])
-@pytest.mark.parametrize('umask', [0o077, 0o002, 0o022])
+@pytest.mark.parametrize('umask', [0o077, 0o002])
 def test_results_have_the_umask_of_the_user(dat, tmp_path, name, umask):
     out = tmp_path / name
     before = os.umask(umask)
@@ -479,18 +483,15 @@ def test_paths_that_are_not_utf_8_are_one_line(dat, tmp_path, monkeypatch, capsy
         ('slow.gif', 'File too large'),
     ],
 )
-def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path, name, text):
-    limited = (
-        'import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));'
-        'from spike_depth_ros.reconstruction.command import main; sys.exit(main(sys.argv[1:]))'
-    )
+def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path, capsys, name, text):
     options = ('--size', '42x24', '--method', 'short', '--overwrite')
     out = tmp_path / name
     out.write_bytes(b'earlier')
-    done = run_program(sys.executable, '-c', limited, dat, *options, '--out', out)
-    assert done.returncode == 1
-    assert text in done.stderr
-    assert name in done.stderr
+    with largest_file(1000):
+        assert reconstruct(dat, *options, '--out', out) == 1
+    error = capsys.readouterr().err
+    assert text in error
+    assert name in error
     assert out.read_bytes() == b'earlier'
     assert {path.name for path in tmp_path.iterdir()} == {'bar.dat', name}
 
@@ -524,8 +525,8 @@ def test_a_recording_that_is_cut_meanwhile_is_one_line(dat, tmp_path, monkeypatc
 def test_a_wrong_size_is_told(tmp_path, capsys):
     sample = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
     path = tmp_path / 'office.dat'
-    np.ascontiguousarray(open_recording(sample).planes[:60, ::-1]).tofile(path)
-    given = ('--method', 'rate', '--planes', 20, '--every', 20)
+    np.ascontiguousarray(open_recording(sample).planes[:30, ::-1]).tofile(path)
+    given = ('--method', 'rate', '--planes', 30, '--every', 30)
     for size, told in (('400x250', False), ('400x125', True)):
         assert reconstruct(path, '--size', size, *given, '--out', tmp_path / size) == 0
         assert ('try --size 400x250' in capsys.readouterr().err) == told

@@ -9,7 +9,7 @@ import threading
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from spike_depth_ros.stereo.pairing import REPORT_AFTER_NS, WindowPairs
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
@@ -178,6 +178,7 @@ def newest_pair(left_runs, right_runs, window, earliest, after):
 
 
 @given(EYES, EYES, ORDERS, st.integers(1, 9), st.integers(1, 12), LATE)
+@settings(max_examples=50)
 def test_every_gives_pairs_by_the_stamps_alone(left, right, order, window, hop, late_ns):
     *rings, pairs = pairs_of(window, hop, offset_s=-late_ns / 1e9)
     taken = []
@@ -187,6 +188,7 @@ def test_every_gives_pairs_by_the_stamps_alone(left, right, order, window, hop, 
 
 
 @given(EYES, EYES, ORDERS, ORDERS, st.integers(1, 9), st.integers(1, 12))
+@settings(max_examples=50)
 def test_the_order_of_arrival_changes_neither_pairs_nor_accounts(
     left, right, order, other, window, hop
 ):
@@ -201,6 +203,7 @@ def test_the_order_of_arrival_changes_neither_pairs_nor_accounts(
 
 
 @given(EYES, EYES, ORDERS, st.integers(1, 9), st.integers(1, 12), LATE)
+@settings(max_examples=50)
 def test_latest_gives_the_newest_pair_that_has_arrived(left, right, order, window, hop, late_ns):
     *rings, pairs = pairs_of(window, hop, 'latest', offset_s=-late_ns / 1e9)
     earliest, after = 0, -1
@@ -225,6 +228,7 @@ def test_latest_gives_the_newest_pair_that_has_arrived(left, right, order, windo
     st.integers(0, 60),
     st.integers(-3 * PERIOD, 3 * PERIOD),
 )
+@settings(max_examples=50)
 def test_planes_of_a_pair_are_half_a_period_apart_and_both_accounts_hold(
     left, right, order, window, hop, policy, spare, offset_ns
 ):

@@ -67,8 +67,10 @@ def raw_planes(width, padding=0, height=64, planes=500, texture=None):
     return np.pad(packed, ((0, 0), (0, 0), (0, padding))).ravel()
 
 
-@pytest.mark.parametrize('width', [160, 200, 203, 400])
-@pytest.mark.parametrize('padding', [0, 1, 2, 6])
+@pytest.mark.parametrize(
+    ('width', 'padding'),
+    [(160, 0), (160, 6), (200, 1), (203, 0), (203, 2), (400, 0), (400, 1), (400, 6)],
+)
 def test_another_row_length_is_found_wherever_the_bytes_begin(width, padding):
     data, row = raw_planes(width, padding), (width + 7) // 8
     for parts in ([data], [data[777:]], [data[: len(data) // 2], data[len(data) // 2 + 5 :]]):
@@ -89,8 +91,10 @@ def test_bytes_without_rows_give_no_row_length(content):
     assert stream_health.find_row_bytes([data], 25, 25 * 64) is None
 
 
-@pytest.mark.parametrize('tilt', [8, 9, 6, -12])
-@pytest.mark.parametrize('thickness', [1, 2, 3, 6])
+@pytest.mark.parametrize(
+    ('tilt', 'thickness'),
+    [(8, 1), (8, 6), (9, 2), (9, 3), (6, 1), (6, 6), (-12, 2), (-12, 6)],
+)
 def test_lines_near_the_horizontal_are_no_other_row_length(tilt, thickness):
     y, x = np.mgrid[:64, :400]
     lines = np.where((y - x / tilt) // thickness % 2 < 1, 0.1, 0.5)
