@@ -47,6 +47,37 @@ def middlebury(tmp_path):
     return root
 
 
+@pytest.fixture(scope='session', autouse=True)
+def few_scenes_at_once():
+    """Generate few scenes at once: tiny runs would use 6 of 256, each a function of its number."""
+    from spike_training.sampling import procedural
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(procedural, '_PREFETCHED', 4)
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def drawn_svg():
+    """Leave the drawings out of charts of runs, most of the time of a page; return what draws."""
+    from spike_training.reports.run_page import curves
+
+    drawn = curves.svg
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, 'svg', lambda axes: '<svg></svg>')
+        yield drawn
+
+
+@pytest.fixture(scope='module')
+def with_charts(drawn_svg):
+    """Draw the charts of runs of a module, also of its fixtures."""
+    from spike_training.reports.run_page import curves
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, 'svg', drawn_svg)
+        yield
+
+
 @pytest.fixture
 def one_thread():
     """Small images: a second thread only waits."""

@@ -32,6 +32,8 @@ from spike_training.runs import pipeline
 from spike_training.runs.sessions import Session, read_sessions
 from spike_training.settings.config import TargetConfig, to_yaml
 
+pytestmark = pytest.mark.usefixtures('with_charts')
+
 ROOT = Path(__file__).resolve().parents[3]
 
 CPU = torch.device('cpu')
