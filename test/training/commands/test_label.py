@@ -3,17 +3,19 @@
 """Command ``label``: its options, exit status, and what ends it."""
 
 import functools
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from clips import Sliding, write_folder
+from programs import wait_until
+from run import main
 from teacher_folder import make_teacher
 from trees import write_dat
 
@@ -87,13 +89,27 @@ def test_spikes_behind_a_lens_cap_are_not_labelled(command, given, tmp_path):
     assert not given['out'].exists()
 
 
+def begun(given):
+    """Whether some labels are written."""
+    return len([*given['out'].glob('relative_depth/0*.npy')]) >= 3
+
+
+def goes_on(command, given):
+    """Give the same command again, and check that all is labelled and nothing left over."""
+    assert command('label', *options(given)).returncode == 0
+    (clip,) = readers.read('folder', str(given['out']))
+    assert len(clip) == 40
+    assert not [*given['out'].rglob('.*')]
+    for k in range(40):
+        np.testing.assert_array_equal(clip.image(k), Sliding(40).image(k))
+
+
 @pytest.mark.parametrize(
     ('sent', 'status'),
     [
         pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
         (signal.SIGHUP, 143),
-        (signal.SIGKILL, -9),
     ],
 )
 def test_an_interrupted_run_goes_on(command, given, sent, status):
@@ -103,23 +119,29 @@ def test_an_interrupted_run_goes_on(command, given, sent, status):
     run = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True,
         preexec_fn=functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
     )  # fmt: skip
-    end = time.monotonic() + 90
-    while len([*given['out'].glob('relative_depth/0*.npy')]) < 3:
-        assert time.monotonic() < end
-        assert run.poll() is None
-        time.sleep(0.005)
+    wait_until(lambda: begun(given) or run.poll() is not None, 90)
     run.send_signal(sent)
     errors = run.communicate()[1]
     if run.returncode == 0:
         pytest.skip('it was done before the signal')
     assert run.returncode == status
     assert 'Traceback' not in errors
-    if sent != signal.SIGKILL:
-        assert not [*given['out'].rglob('.*')]
-        assert 'interrupted; the same command goes on where it was' in errors
-    assert command('label', *options(given)).returncode == 0
-    (clip,) = readers.read('folder', str(given['out']))
-    assert len(clip) == 40
     assert not [*given['out'].rglob('.*')]
-    for k in range(40):
-        np.testing.assert_array_equal(clip.image(k), Sliding(40).image(k))
+    assert 'interrupted; the same command goes on where it was' in errors
+    goes_on(command, given)
+
+
+def test_a_killed_run_goes_on(command, given):
+    given['every'] = 1
+    # Forked: nothing is imported again.
+    run = multiprocessing.get_context('fork').Process(
+        target=main, args=(['label', *options(given)],)
+    )
+    run.start()
+    wait_until(lambda: begun(given) or not run.is_alive(), 90)
+    run.kill()
+    run.join()
+    if run.exitcode == 0:
+        pytest.skip('it was done before the signal')
+    assert run.exitcode == -9
+    goes_on(command, given)
