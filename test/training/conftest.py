@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of the training share."""
 
+import functools
 import subprocess
 
 import numpy as np
@@ -47,14 +48,40 @@ def middlebury(tmp_path):
     return root
 
 
-@pytest.fixture(scope='session', autouse=True)
-def few_scenes_at_once():
-    """Generate few scenes at once: tiny runs would use 6 of 256, each a function of its number."""
-    from spike_training.sampling import procedural
+@pytest.fixture(scope='module', autouse=True)
+def known_scenes(request):
+    """Generate few scenes at once, and none a second time, but where scenes are tested.
 
+    A scene is a function of its number, and most tiny runs have the same ones. A run that uses 6
+    of them would generate 256.
+    """
+    from spike_training.sampling import procedural
+    from spike_training.scenes.generator import SceneGenerator
+
+    remembering = _remembering()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(procedural, '_PREFETCHED', 4)
+        patch.setattr(procedural, '_PREFETCHED', 16)
+        if request.path.parent.name not in ('sampling', 'scenes'):
+            patch.setattr(SceneGenerator, 'batch', remembering)
         yield
+
+
+@functools.cache
+def _remembering():
+    """Return ``SceneGenerator.batch`` with a memory."""
+    from spike_training.scenes.generator import SceneGenerator
+
+    generate, known = SceneGenerator.batch, {}
+
+    def batch(generator, indices):
+        key = (generator._recipe, generator._entropy, tuple(indices))
+        if key not in known:
+            if len(known) == 128:
+                known.clear()
+            known[key] = generate(generator, indices)
+        return known[key]
+
+    return batch
 
 
 @pytest.fixture(scope='session', autouse=True)
