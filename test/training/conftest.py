@@ -85,6 +85,16 @@ def _remembering():
 
 
 @pytest.fixture(scope='session', autouse=True)
+def few_layout_bytes():
+    """Measure the layout of raw planes by fewer bytes, which is harder, and takes less time."""
+    from spike_depth_ros.stream import raw_check
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw_check, 'LAYOUT_BYTES', raw_check.LAYOUT_BYTES // 4)
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
 def drawn_svg():
     """Leave the drawings out of charts of runs, most of the time of a page; return what draws."""
     from spike_training.reports.run_page import curves
