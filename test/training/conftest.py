@@ -4,6 +4,7 @@
 
 import functools
 import subprocess
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -95,23 +96,25 @@ def few_layout_bytes():
 
 
 @pytest.fixture(scope='session', autouse=True)
-def drawn_svg():
+def drawing():
     """Leave the drawings out of charts of runs, most of the time of a page; return what draws."""
     from spike_training.reports.run_page import curves
 
-    drawn = curves.svg
+    usual = {name: getattr(curves, name) for name in ('chart', 'svg')}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, 'chart', lambda *given: unittest.mock.MagicMock())
         patch.setattr(curves, 'svg', lambda axes: '<svg></svg>')
-        yield drawn
+        yield usual
 
 
 @pytest.fixture(scope='module')
-def with_charts(drawn_svg):
+def with_charts(drawing):
     """Draw the charts of runs of a module, also of its fixtures."""
     from spike_training.reports.run_page import curves
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curves, 'svg', drawn_svg)
+        for name, usual in drawing.items():
+            patch.setattr(curves, name, usual)
         yield
 
 
