@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import io
 import json
 import math
@@ -34,6 +35,7 @@ from spike_training.adaptation.recordings import open_recordings
 from spike_training.adaptation.second_eye import SecondEye
 from spike_training.adaptation.windows import Sizes, open_windows
 from spike_training.commands.adapt import adapt
+from spike_training.datasets.readers import pairs
 from spike_training.errors import ConfigError, DataSetError, TrainingError
 from spike_training.evaluation.matched_depth import (
     LEAST_DISPARITY_PX,
@@ -478,18 +480,22 @@ class TestCalibrations:
         assert (found.pairs.rig.fx_px, found.fx) == (2 * FX, 2 * FX)
 
     @pytest.mark.parametrize('calibrated', [True, False])
-    def test_a_bag_has_both_topics_and_cameras(self, pair, checkpoint, tmp_path, calibrated):
+    def test_a_bag_has_both_topics_and_cameras(
+        self, pair, checkpoint, tmp_path, monkeypatch, calibrated
+    ):
+        monkeypatch.setattr(pairs, 'WINDOWS', 4)  # each opens the bag
+        few = dataclasses.replace(FEW, tested=5, paired=5)
         bag = write_bag(tmp_path / 'bag', pair, calibrated)
         info = load(checkpoint)[0]
 
         def opened(**changes):
             eye = eye_of('/right/spikes', **{'baseline': None, 'fx': None})._replace(**changes)
             return open_windows(
-                [bag], '400x250', 20e3, 'left/spikes', info, torch.device('cpu'), FEW, eye
+                [bag], '400x250', 20e3, 'left/spikes', info, torch.device('cpu'), few, eye
             )
 
         if calibrated:
-            pairs = opened().pairs
+            found = opened().pairs
             with pytest.raises(ConfigError, match=r'right is a and b: expected one, the topic'):
                 opened(right=('a', 'b'))
             with pytest.raises(DataSetError, match='no topic nothing of'):
@@ -497,9 +503,9 @@ class TestCalibrations:
         else:
             with pytest.raises(DataSetError, match='a baseline of 0 m'):
                 opened()
-            pairs = opened(baseline=BASELINE).pairs  # and the focal length of the bag
-        assert pairs.rig.baseline_m == pytest.approx(BASELINE)
-        depth = pairs.measured[0].depth[0, 0].numpy()
+            found = opened(baseline=BASELINE).pairs  # and the focal length of the bag
+        assert found.rig.baseline_m == pytest.approx(BASELINE)
+        depth = found.measured[0].depth[0, 0].numpy()
         assert np.nanmedian(depth[34:]) == pytest.approx(BASELINE * FX / NEAR_PX, rel=0.02)
 
     def test_bags_and_raw_files_are_not_mixed(self, pair, tmp_path):

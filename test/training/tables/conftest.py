@@ -22,3 +22,13 @@ def known_statistics():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, '_no_statistics', remember)
         yield
+
+
+@pytest.fixture(scope='module')
+def few_adabn_batches():
+    """Estimate statistics of AdaBN from few batches, in modules that compare no stored hash."""
+    from spike_training.tables import units
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(units, 'ADABN_BATCHES', 4)
+        yield
