@@ -96,6 +96,21 @@ def few_layout_bytes():
 
 
 @pytest.fixture(scope='session', autouse=True)
+def quick_pictures():
+    """Compress pictures little: to make them as small as can be takes ten times as long."""
+    from PIL import Image
+
+    save = Image.Image.save
+
+    def quick(image, *given, optimize=False, **options):
+        save(image, *given, **options, **({'compress_level': 1} if optimize else {}))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image.Image, 'save', quick)
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
 def drawing():
     """Leave the drawings out of charts of runs, most of the time of a page; return what draws."""
     from spike_training.reports.run_page import curves
