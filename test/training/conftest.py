@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of the training share."""
 
+import functools
 import subprocess
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -45,6 +47,90 @@ def middlebury(tmp_path):
             Image.fromarray(colours).save(root / name / file)
     (root / 'Art' / 'dmin.txt').write_text('200\n')
     return root
+
+
+@pytest.fixture(scope='module', autouse=True)
+def known_scenes(request):
+    """Generate few scenes at once, and none a second time, but where scenes are tested.
+
+    A scene is a function of its number, and most tiny runs have the same ones. A run that uses 6
+    of them would generate 256.
+    """
+    from spike_training.sampling import procedural
+    from spike_training.scenes.generator import SceneGenerator
+
+    remembering = _remembering()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(procedural, '_PREFETCHED', 16)
+        if request.path.parent.name not in ('sampling', 'scenes'):
+            patch.setattr(SceneGenerator, 'batch', remembering)
+        yield
+
+
+@functools.cache
+def _remembering():
+    """Return ``SceneGenerator.batch`` with a memory."""
+    from spike_training.scenes.generator import SceneGenerator
+
+    generate, known = SceneGenerator.batch, {}
+
+    def batch(generator, indices):
+        key = (generator._recipe, generator._entropy, tuple(indices))
+        if key not in known:
+            if len(known) == 128:
+                known.clear()
+            known[key] = generate(generator, indices)
+        return known[key]
+
+    return batch
+
+
+@pytest.fixture(scope='session', autouse=True)
+def few_layout_bytes():
+    """Measure the layout of raw planes by fewer bytes, which is harder, and takes less time."""
+    from spike_depth_ros.stream import raw_check
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw_check, 'LAYOUT_BYTES', raw_check.LAYOUT_BYTES // 4)
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_pictures():
+    """Compress pictures little: to make them as small as can be takes ten times as long."""
+    from PIL import Image
+
+    save = Image.Image.save
+
+    def quick(image, *given, optimize=False, **options):
+        save(image, *given, **options, **({'compress_level': 1} if optimize else {}))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image.Image, 'save', quick)
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def drawing():
+    """Leave the drawings out of charts of runs, most of the time of a page; return what draws."""
+    from spike_training.reports.run_page import curves
+
+    usual = {name: getattr(curves, name) for name in ('chart', 'svg')}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, 'chart', lambda *given: unittest.mock.MagicMock())
+        patch.setattr(curves, 'svg', lambda axes: '<svg></svg>')
+        yield usual
+
+
+@pytest.fixture(scope='module')
+def with_charts(drawing):
+    """Draw the charts of runs of a module, also of its fixtures."""
+    from spike_training.reports.run_page import curves
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, usual in drawing.items():
+            patch.setattr(curves, name, usual)
+        yield
 
 
 @pytest.fixture

@@ -19,22 +19,23 @@ from spike_training.sensor.parameters import Sensor
 
 STYLES = ('home', 'indoor')
 WINDOWS = Windows(96, 128, 128, 20_000.0, bins=9)
+SMALL = dataclasses.replace(WINDOWS, height=48, width=64)
 NOISY = Sensor(dark_current=300, dark_spread=0.43, hot_pixels=0.01, response_mismatch=0.1)
 
 
-def recorded(optics, seed=5, number=30, styles=STYLES):
+def recorded(optics, seed=5, number=30, styles=STYLES, windows=WINDOWS):
     """Statistics of scenes that no trial sees."""
-    batch = SimulatedScenes(optics, WINDOWS, seed).source(styles, 'train').batch(0, number)
+    batch = SimulatedScenes(optics, windows, seed).source(styles, 'train').batch(0, number)
     return compute_statistics(batch.counts, batch.planes_per_bin)
 
 
-def match(statistics):
-    return match_camera(statistics, STYLES, WINDOWS)
+def match(statistics, windows=WINDOWS):
+    return match_camera(statistics, STYLES, windows)
 
 
 @pytest.mark.parametrize('light', [0.1, pytest.param(0.3, marks=pytest.mark.long)])
 def test_light_is_found(light):
-    found = match(recorded(Optics(light=light)))
+    found = match(recorded(Optics(light=light), windows=SMALL), SMALL)
     assert found.distance < 0.2 * found.before
     assert found.optics.light == pytest.approx(light, rel=0.5)
 

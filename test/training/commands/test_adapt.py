@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import io
 import json
@@ -91,6 +92,7 @@ def any_minutes():
     """Allow adaptations of a moment, which train as few steps as possible."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, 'least_seconds', lambda *given: 0.0)
+        patch.setattr(candidates, 'LEAST_STEPS', 4)
         yield
 
 
@@ -129,22 +131,38 @@ def adapt_to(out, recording, checkpoint, config, swap='', **changes):
 
 
 @pytest.fixture(scope='session')
-def matched(moving_wall, checkpoint, short, tmp_path_factory):
-    """Folder of an adaptation to the wall: camera and first candidate, without an output."""
-    out = tmp_path_factory.mktemp('matched') / 'mine.safetensors'
-    adapt_to(out, moving_wall, checkpoint, short)
-    folder = out.with_suffix('')
+def padded_wall(moving_wall, tmp_path_factory):
+    """The wall in the other bit order, its rows padded to 16 bytes."""
+    rows = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)
+    other_order = np.packbits(np.unpackbits(rows, axis=2, bitorder='little'), axis=2)
+    recording = tmp_path_factory.mktemp('padded') / 'padded.dat'
+    np.pad(other_order, ((0, 0), (0, 0), (0, 4))).tofile(recording)
+    return recording
+
+
+@pytest.fixture(scope='session')
+def adapted(padded_wall, checkpoint, short, tmp_path_factory):
+    """Folder of an adaptation to the padded wall, without an output, and what it has printed."""
+    out, printed = tmp_path_factory.mktemp('adapted') / 'mine.safetensors', io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        adapt_to(out, padded_wall, checkpoint, short)
+    return out.with_suffix(''), printed.getvalue()
+
+
+@pytest.fixture(scope='session')
+def matched(adapted, tmp_path_factory):
+    """The same without its report: camera and first candidate."""
+    folder = tmp_path_factory.mktemp('matched') / 'mine'
+    shutil.copytree(adapted[0], folder, ignore=shutil.ignore_patterns('adapt.*'))
     assert json.loads((folder / 'affine' / 'plan.json').read_text())['sensor correction'] is False
-    for name in ('adapt.json', 'adapt.html'):
-        (folder / name).unlink()
     return folder
 
 
 @pytest.fixture
-def resume(matched, moving_wall, checkpoint, short, tmp_path):
+def resume(matched, padded_wall, checkpoint, short, tmp_path):
     """Go on with a copy of the adaptation to the wall, which writes TMP_PATH/mine.safetensors."""
     shutil.copytree(matched, tmp_path / 'mine')
-    given = {'checkpoint': checkpoint, 'recording': moving_wall, 'config': short}
+    given = {'checkpoint': checkpoint, 'recording': padded_wall, 'config': short}
     return lambda **changes: adapt_to(tmp_path / 'mine.safetensors', **{**given, **changes})
 
 
@@ -222,7 +240,9 @@ def test_what_improves_is_written(
     assert out.with_suffix('.onnx').is_file() == (sizes == 'usual')
     assert weights.keys() == old.keys()
     assert old_info.architecture == info.architecture
-    assert 'mine.safetensors: improved, by' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert 'mine.safetensors: improved, by' in printed
+    assert 'bit order' not in printed
 
     # The first stage changes scales and shifts alone; the last candidate is the mean of all.
     trained = [
@@ -255,7 +275,7 @@ def test_the_folder_of_another_adaptation_is_left_as_it_is(resume, tmp_path):
 
 
 def test_another_topic_or_replaced_input_is_refused_with_both_names(
-    resume, moving_wall, checkpoint, short, tmp_path
+    resume, padded_wall, checkpoint, tmp_path
 ):
     path = tmp_path / 'mine' / 'settings.json'
     before = path.read_bytes()
@@ -270,17 +290,17 @@ def test_another_topic_or_replaced_input_is_refused_with_both_names(
         resume(dark=dark)
 
     # Another recording under the same name, of the same length and time.
-    planes, stat = moving_wall.read_bytes(), moving_wall.stat()
+    planes, stat = padded_wall.read_bytes(), padded_wall.stat()
     try:
         middle = len(planes) // 2
-        moving_wall.write_bytes(
+        padded_wall.write_bytes(
             planes[:middle] + bytes([planes[middle] ^ 1]) + planes[middle + 1 :]
         )
-        os.utime(moving_wall, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        os.utime(padded_wall, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         with pytest.raises(ConfigError, match=r'of the recordings \(replaced since\)') as error:
             resume()
     finally:
-        moving_wall.write_bytes(planes)
+        padded_wall.write_bytes(planes)
     assert '\n' not in str(error.value)
     assert path.read_bytes() == before
 
@@ -524,20 +544,12 @@ def test_what_does_not_improve_writes_no_file(resume, checkpoint, tmp_path, monk
     assert not out.with_suffix('.onnx').exists()
     assert report(out)['verdict'] == 'worse'
     assert f'{checkpoint.name} stays' in check_page(out, 'worse')
-    printed = capsys.readouterr().out
-    assert f'worse; {checkpoint} stays' in printed
-    assert 'bit order' not in printed
+    assert f'worse; {checkpoint} stays' in capsys.readouterr().out
 
 
-def test_a_corrected_reading_is_told(moving_wall, checkpoint, short, tmp_path, capsys):
-    rows = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)
-    other_order = np.packbits(np.unpackbits(rows, axis=2, bitorder='little'), axis=2)
-    recording = tmp_path / 'padded.dat'
-    np.pad(other_order, ((0, 0), (0, 0), (0, 4))).tofile(recording)
-    out = tmp_path / 'mine.safetensors'
-    adapt_to(out, recording, checkpoint, short)
-    printed = capsys.readouterr().out
-    page = (out.with_suffix('') / 'adapt.html').read_text()
+def test_a_corrected_reading_is_told(adapted):
+    folder, printed = adapted
+    page = (folder / 'adapt.html').read_text()
     for words in ('the planes had another bit order than stated', 'rows are padded to 16 bytes'):
         assert words in printed
         assert words in page
@@ -554,7 +566,7 @@ def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
 @pytest.mark.long
 @pytest.mark.kind
 def test_an_interrupted_adaptation_goes_on(
-    resume, matched, moving_wall, checkpoint, short, tmp_path, monkeypatch, without_onnx
+    resume, matched, padded_wall, checkpoint, short, tmp_path, monkeypatch, without_onnx
 ):
     folder = tmp_path / 'mine'
     plan = json.dumps({**json.loads((matched / 'affine' / 'plan.json').read_text()), 'steps': 40})
@@ -565,7 +577,7 @@ def test_an_interrupted_adaptation_goes_on(
         (one / 'affine').mkdir()
         (one / 'affine' / 'plan.json').write_text(plan)
     command = [
-        sys.executable, 'training/run.py', 'adapt', '--recordings', str(moving_wall), '--out',
+        sys.executable, 'training/run.py', 'adapt', '--recordings', str(padded_wall), '--out',
         f'{folder}.safetensors', '--checkpoint', str(checkpoint), '--size', '96x64', '--rate_hz',
         '400', '--minutes', str(SIZE['minutes']), '--device', 'cpu', '--config', str(short),
     ]  # fmt: skip
@@ -586,7 +598,7 @@ def test_an_interrupted_adaptation_goes_on(
     resume(checkpoint=Path(os.path.relpath(checkpoint)))
 
     # The same plan in one go gives the same weights.
-    adapt_to(tmp_path / 'whole' / 'mine.safetensors', moving_wall, checkpoint, short)
+    adapt_to(tmp_path / 'whole' / 'mine.safetensors', padded_wall, checkpoint, short)
     weights = []
     for one in (folder, tmp_path / 'whole' / 'mine'):
         (path,) = (one / 'affine').glob('model_*.safetensors')

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
 import io
 import json
 import math
@@ -33,6 +35,7 @@ from spike_training.adaptation.recordings import open_recordings
 from spike_training.adaptation.second_eye import SecondEye
 from spike_training.adaptation.windows import Sizes, open_windows
 from spike_training.commands.adapt import adapt
+from spike_training.datasets.readers import pairs
 from spike_training.errors import ConfigError, DataSetError, TrainingError
 from spike_training.evaluation.matched_depth import (
     LEAST_DISPARITY_PX,
@@ -103,6 +106,8 @@ def any_minutes():
     """Allow adaptations of a moment, which train as few steps as possible."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, 'least_seconds', lambda *given: 0.0)
+        patch.setattr(candidates, 'LEAST_STEPS', 4)
+        patch.setattr(pairs, 'WINDOWS', 4)  # whose alignment is checked, which is tested elsewhere
         yield
 
 
@@ -253,12 +258,25 @@ class TestPairs:
                 open_recordings([pair[0]], *SIZE, 'spikes', eye_of(*right))
 
 
-def test_the_scale_is_measured_and_kept_in_file_and_page(
-    pair, checkpoint, config, tmp_path, without_onnx, capsys
-):
-    out = tmp_path / 'mine.safetensors'
-    assert adapt_to(out, pair[0], eye_of(pair[1]), checkpoint, config) == 'improved'
-    report = json.loads((tmp_path / 'mine' / 'adapt.json').read_text())
+@pytest.fixture(scope='session')
+def adapted(pair, checkpoint, config, tmp_path_factory):
+    """Output of an adaptation to the pair, beside its folder, and what it has printed."""
+    out, printed = tmp_path_factory.mktemp('adapted') / 'mine.safetensors', io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(run, 'export', lambda out, checkpoint: shutil.copy(checkpoint, out))
+        assert adapt_to(out, pair[0], eye_of(pair[1]), checkpoint, config) == 'improved'
+    return out, printed.getvalue()
+
+
+@pytest.fixture(scope='session')
+def begun(adapted):
+    """The folder of that adaptation."""
+    return adapted[0].with_suffix('')
+
+
+def test_the_scale_is_measured_and_kept_in_file_and_page(adapted, begun, pair, checkpoint):
+    out, printed = adapted
+    report = json.loads((begun / 'adapt.json').read_text())
     names = [one['name'] for one in report['rungs']]
     assert names == ['scale', 'photometric']
     scale = report['rungs'][0]
@@ -276,7 +294,7 @@ def test_the_scale_is_measured_and_kept_in_file_and_page(
     assert told['depth'] == 'matched'
 
     # Half of the pictures is 2 m away, the other half 1 m.
-    before, after = load(checkpoint)[0], load(tmp_path / 'mine' / 'scale.safetensors')[0]
+    before, after = load(checkpoint)[0], load(begun / 'scale.safetensors')[0]
     factor = before.canonical_fx / after.canonical_fx
     assert factor == pytest.approx(told['scale_factor'])
     windows = windows_of(pair, checkpoint)
@@ -290,7 +308,7 @@ def test_the_scale_is_measured_and_kept_in_file_and_page(
     assert info.canonical_fx == pytest.approx(after.canonical_fx)  # of either candidate
     assert info.uncertainty_calibrated
 
-    page = Reader((tmp_path / 'mine' / 'adapt.html').read_text())
+    page = Reader((begun / 'adapt.html').read_text())
     for words in ('Two eyes', '0.12 m', 'error in metres', 'depth: both eyes', 'factor of scale'):
         assert words in page.text
     assert len(page.references) == 5 * 5 + 4
@@ -298,7 +316,6 @@ def test_the_scale_is_measured_and_kept_in_file_and_page(
         png = base64.b64decode(reference.removeprefix('data:image/png;base64,'), validate=True)
         with Image.open(io.BytesIO(png)) as image:
             assert np.ptp(np.asarray(image.convert('RGB'))) > 0
-    printed = capsys.readouterr().out
     assert '12 pairs at a baseline of 0.12 m and a focal length of 100 pixels' in printed
     assert 'sensor is left out: each of two eyes would need its own' in printed
     assert 'the depth that both eyes match decides' in printed
@@ -313,16 +330,6 @@ def test_scale_alone_is_offered(tmp_path, pair, checkpoint, without_onnx):
     told = json.loads((tmp_path / 'mine' / 'adapt.json').read_text())
     assert told['kept'] == 'scale'
     assert [rung['name'] for rung in told['rungs']] == ['scale']
-
-
-@pytest.fixture(scope='session')
-def begun(pair, checkpoint, config, tmp_path_factory):
-    """Folder of an adaptation to the pair, without report and output."""
-    out = tmp_path_factory.mktemp('begun') / 'mine.safetensors'
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, 'export', lambda out, checkpoint: None)
-        adapt_to(out, pair[0], eye_of(pair[1]), checkpoint, config)
-    return out.with_suffix('')
 
 
 @pytest.fixture
@@ -475,28 +482,29 @@ class TestCalibrations:
 
     @pytest.mark.parametrize('calibrated', [True, False])
     def test_a_bag_has_both_topics_and_cameras(self, pair, checkpoint, tmp_path, calibrated):
+        few = dataclasses.replace(FEW, tested=5, paired=5)
         bag = write_bag(tmp_path / 'bag', pair, calibrated)
         info = load(checkpoint)[0]
 
         def opened(**changes):
             eye = eye_of('/right/spikes', **{'baseline': None, 'fx': None})._replace(**changes)
             return open_windows(
-                [bag], '400x250', 20e3, 'left/spikes', info, torch.device('cpu'), FEW, eye
+                [bag], '400x250', 20e3, 'left/spikes', info, torch.device('cpu'), few, eye
             )
 
         if calibrated:
-            pairs = opened().pairs
+            found = opened().pairs
+            with pytest.raises(ConfigError, match=r'right is a and b: expected one, the topic'):
+                opened(right=('a', 'b'))
+            with pytest.raises(DataSetError, match='no topic nothing of'):
+                opened(right=('nothing',))
         else:
             with pytest.raises(DataSetError, match='a baseline of 0 m'):
                 opened()
-            pairs = opened(baseline=BASELINE).pairs  # and the focal length of the bag
-        assert pairs.rig.baseline_m == pytest.approx(BASELINE)
-        depth = pairs.measured[0].depth[0, 0].numpy()
+            found = opened(baseline=BASELINE).pairs  # and the focal length of the bag
+        assert found.rig.baseline_m == pytest.approx(BASELINE)
+        depth = found.measured[0].depth[0, 0].numpy()
         assert np.nanmedian(depth[34:]) == pytest.approx(BASELINE * FX / NEAR_PX, rel=0.02)
-        with pytest.raises(ConfigError, match=r'right is a and b: expected one, the topic'):
-            opened(right=('a', 'b'))
-        with pytest.raises(DataSetError, match='no topic nothing of'):
-            opened(right=('nothing',))
 
     def test_bags_and_raw_files_are_not_mixed(self, pair, tmp_path):
         bag = write_bag(tmp_path / 'bag', pair, True)

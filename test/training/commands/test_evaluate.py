@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -21,18 +22,25 @@ from spike_training.settings.reading import load_config
 pytestmark = pytest.mark.usefixtures('one_thread')
 
 
-@pytest.fixture
-def files(tmp_path):
-    """A checkpoint, a config, and a folder of frames."""
+@pytest.fixture(scope='module')
+def written(tmp_path_factory):
+    """What each test gets a copy of: a checkpoint, a config, and a folder of frames."""
+    folder = tmp_path_factory.mktemp('files')
     info, weights = random_checkpoint('dpt_tiny', 0)
-    save(tmp_path / 'm.safetensors', weights, info)
-    config = RunConfig(tmp_path, stages=[PretrainConfig()])
+    save(folder / 'm.safetensors', weights, info)
+    config = RunConfig(folder, stages=[PretrainConfig()])
     config.data.height, config.data.width, config.data.planes = 32, 48, [32]
     config.evaluate.baseline_scenes = config.evaluate.batch_size = 4
     config.train.tensorboard, config.train.picture_every = False, 0
     config.evaluate.scenes = config.evaluate.calibration_scenes = 4
-    (tmp_path / 'c.yaml').write_text(to_yaml(config))
-    write_folder(tmp_path / 'one', Sliding())
+    (folder / 'c.yaml').write_text(to_yaml(config))
+    write_folder(folder / 'one', Sliding())
+    return folder
+
+
+@pytest.fixture
+def files(written, tmp_path):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

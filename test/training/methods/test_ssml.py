@@ -434,15 +434,15 @@ def test_motion_is_found(planes):
 def test_the_non_blind_network_waits_and_then_takes_steps_of_the_learning_rate(tmp_path):
     stage = MutualConfig(name='mine', blind_features=4, blind_fraction=0.5)
     config = run_of(tmp_path, stage, where=write_dat(tmp_path / 'dat'))
-    config.train.steps = config.train.save_every = 20
+    config.train.steps = config.train.save_every = 8
     built = build.make_stage(context_of(config))
-    assert [built.waits('non_blind', step) for step in (0, 9, 10)] == [True, True, False]
+    assert [built.waits('non_blind', step) for step in (0, 3, 4)] == [True, True, False]
     assert not built.waits('blind', 0)
     pipeline.run(config)
     (state,) = (tmp_path / 'mine').glob('*state*')
     saved = torch.load(state, weights_only=True)['optimizers']
     steps = {name: {int(one['step']) for one in saved[name]['state'].values()} for name in saved}
-    assert steps == {'non_blind': {10}, 'blind': {20}}
+    assert steps == {'non_blind': {4}, 'blind': {8}}
 
 
 def test_the_documented_command_learns_from_recordings(tmp_path):

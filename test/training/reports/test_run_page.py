@@ -4,13 +4,9 @@
 
 import dataclasses
 import json
-import os
-import signal
-import subprocess
-import sys
+import multiprocessing
 import time
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +28,7 @@ from spike_training.runs import pipeline
 from spike_training.runs.sessions import Session, read_sessions
 from spike_training.settings.config import TargetConfig, to_yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.usefixtures('with_charts')
 
 CPU = torch.device('cpu')
 
@@ -54,6 +50,12 @@ def made(out, *stages, **changes):
     out.mkdir(exist_ok=True)
     (out / 'config.yaml').write_text(to_yaml(config))
     return out
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave drawings out of charts, for what is said beside them."""
+    monkeypatch.setattr('spike_training.reports.run_page.curves.svg', lambda axes: '<svg></svg>')
 
 
 def scalars(folder, *lines):
@@ -147,7 +149,7 @@ class TestOfARun:
         shown = [ref[-6:-4] for ref in seen.references if ref.endswith('.png')]
         assert shown == ['10', '40', '70']
 
-    def test_pictures_beyond_a_size_are_links(self, trained, monkeypatch):
+    def test_pictures_beyond_a_size_are_links(self, trained, monkeypatch, undrawn):
         monkeypatch.setattr(render, 'PICTURES_BYTES', 0)
         text = render.render(read_run(trained.out), Kept())
         assert 'data:image' not in text
@@ -267,20 +269,19 @@ class TestOfAStop:
 
     def test_starts_are_added_up_and_a_kill_leaves_no_outcome(self, tmp_path):
         out = made(tmp_path / 'run')
-        code = (
-            'import pathlib, time, torch\n'
-            'from spike_training.runs.sessions import Session\n'
-            f'with Session(pathlib.Path({str(out)!r}), torch.device("cpu")):\n'
-            '    print("here", flush=True)\n'
-            '    time.sleep(100)\n'
-        )
-        environment = {**os.environ, 'PYTHONPATH': f'{ROOT}:{ROOT / "training"}'}
-        process = subprocess.Popen(
-            [sys.executable, '-c', code], stdout=subprocess.PIPE, env=environment
-        )
-        assert process.stdout.readline() == b'here\n'
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+
+        def begin(pipe):
+            with Session(out, CPU):
+                pipe.send('here')
+                time.sleep(100)
+
+        context = multiprocessing.get_context('fork')
+        here, there = context.Pipe()
+        process = context.Process(target=begin, args=(there,))
+        process.start()
+        assert here.poll(60)
+        process.kill()
+        process.join()
         assert state(read_run(out)) == 'not finished'
         with Session(out, CPU, quiet=True):
             pass
@@ -407,7 +408,7 @@ def test_settings_that_differ(tmp_path):
     assert ('novel', '3', '–') in differences({**run.config, 'novel': 3})
 
 
-def test_a_target_without_depth_has_no_table(trained):
+def test_a_target_without_depth_has_no_table(trained, undrawn):
     run = read_run(trained.out)
     del run.report['sets']['target_indoor']
     seen = Reader(render.render(run, Kept()))

@@ -136,7 +136,9 @@ def test_the_command_writes_figures_and_a_chart(tmp_path, monkeypatch, capsys) -
     (tmp_path / 'spikes' / 'noise_maps').mkdir(parents=True)
     car = scene(250, 400)
     sensor = Sensor(response_mismatch=0.03)
-    spikes = sensor_fit.resimulate(car, 200, sensor, seed=1)
+    monkeypatch.setattr(command, 'FIT', slice(0, 40))
+    monkeypatch.setattr(command, 'JUDGE', slice(40, 80))
+    spikes = sensor_fit.resimulate(car, 80, sensor, seed=1)
     file = tmp_path / 'spikes' / 'vidar_car_400x250.dat'
     file.write_bytes(np.packbits(spikes[:, ::-1], axis=-1, bitorder='little').tobytes())
     # The command crops them.

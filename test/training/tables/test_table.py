@@ -41,6 +41,8 @@ from spike_training.tables.work import (
     work_on_cluster,
 )
 
+pytestmark = pytest.mark.usefixtures('few_adabn_batches')
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -620,8 +622,9 @@ def machines(tmp_path):
 def test_a_scheduler_that_lacks_this_package(tmp_path):
     scheduler = dask_process('scheduler', tmp_path, '--port', '0', PYTHONPATH='')
     try:
-        wait_until((tmp_path / 'scheduler.json').exists, 120)
-        address = json.loads((tmp_path / 'scheduler.json').read_text())['address']
+        told = tmp_path / 'scheduler.json'
+        wait_until(lambda: told.exists() and told.read_text().strip().endswith('}'), 120)
+        address = json.loads(told.read_text())['address']
         with pytest.raises(ConfigError, match=r'cannot load a task .* PYTHONPATH'):
             table(small(tmp_path), tmp_path / 'out', scheduler=address)
     finally:

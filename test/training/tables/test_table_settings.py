@@ -3,6 +3,7 @@
 """What a table's settings mean, and everything that can be wrong with them."""
 
 import dataclasses
+import functools
 import operator
 from pathlib import Path
 
@@ -191,6 +192,12 @@ def rows_of(path):
     return {row.settings.name: row for row in load_table(path).rows}
 
 
+@functools.cache
+def shipped(table):
+    """Rows of a shipped table by name, planned once; no test changes them."""
+    return rows_of(CONFIGS / 'tables' / f'{table}.yaml')
+
+
 def chain(row):
     return [stage.name for stage in row.config.stages]
 
@@ -210,7 +217,7 @@ def test_shipped_tables_are_good(path, tmp_path, monkeypatch):
 
 
 def test_the_rows_of_mini_are_what_they_say():
-    rows = rows_of(CONFIGS / 'tables' / 'mini.yaml')
+    rows = shipped('mini')
     assert {name: chain(row) for name, row in rows.items() if not row.settings.adabn} == {
         'median_depth': [],
         'rgb_only': ['teacher'],
@@ -238,7 +245,7 @@ def test_the_rows_of_mini_are_what_they_say():
 
 def test_the_printed_row_is_that_of_mini_paper_exact():
     printed = load_config(CONFIGS / 'mini_paper_exact.yaml')
-    row = rows_of(CONFIGS / 'tables' / 'mini.yaml')['bicross_paper_exact'].config
+    row = shipped('mini')['bicross_paper_exact'].config
     for stage, other in zip(row.stages, printed.stages, strict=True):
         names = {'name': other.name, 'init_from': other.init_from}
         if other.kind == 'cross_modality':
@@ -252,7 +259,7 @@ def test_the_printed_row_is_that_of_mini_paper_exact():
 
 @pytest.mark.parametrize('name', EXPERIMENTS)
 def test_each_experiment_switches_what_the_paper_switches(name):
-    row = rows_of(CONFIGS / 'tables' / 'ablations_mini.yaml')[name.lower()]
+    row = shipped('ablations_mini')[name.lower()]
     assert row.settings.paper == name
     by_kind = {stage.kind: stage for stage in row.config.stages}
     distil, adapt = EXPERIMENTS[name]
@@ -268,7 +275,7 @@ def test_each_experiment_switches_what_the_paper_switches(name):
 
 
 def test_every_row_of_the_ablations_of_the_paper_is_there():
-    rows = rows_of(CONFIGS / 'tables' / 'ablations_mini.yaml')
+    rows = shipped('ablations_mini')
     paper = read_paper(FOLDER / 'bicross.yaml', [])
     wanted = {row.name for number in ('V', 'VI', 'VII') for row in paper.table(number).rows}
     assert {row.settings.paper for row in rows.values()} - {None} == wanted
@@ -338,18 +345,14 @@ def test_rows_of_a_paper_that_the_table_does_not_name(file):
 
 
 def test_tables_share_the_stages_that_are_the_same(tmp_path):
-    mini, ablations = (
-        rows_of(CONFIGS / 'tables' / name) for name in ('mini.yaml', 'ablations_mini.yaml')
-    )
+    mini, ablations = shipped('mini'), shipped('ablations_mini')
     for one, other in (('bicross', 'ex8'), ('no_pseudo', 'ex12'), ('rgb_init', 'rgb_init')):
         first, second = units_of(mini[one], 1, tmp_path), units_of(ablations[other], 1, tmp_path)
         assert first == second
 
 
 def test_trainings_that_see_no_target_are_shared_by_rows_of_several(tmp_path):
-    mini, scenarios = (
-        rows_of(CONFIGS / 'tables' / name) for name in ('mini.yaml', 'scenarios.yaml')
-    )
+    mini, scenarios = shipped('mini'), shipped('scenarios')
     for name, shared in (
         ('pre_src_long', 1),
         ('mono_cross', 2),
@@ -518,7 +521,7 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_folders_of_earlier_versions_are_used_again(table, row, folder, monkeypatch):
     """The hash of a unit's settings, which names its folder, does not change."""
     monkeypatch.setattr('spike_depth_ros.__version__', '0.1.0')
-    units = units_of(rows_of(CONFIGS / 'tables' / f'{table}.yaml')[row], 0, Path())
+    units = units_of(shipped(table)[row], 0, Path())
     assert units.folder.name == folder
 
 
@@ -526,8 +529,8 @@ class TestWithoutTarget:
     """Rows of networks that are compared on their own scenes."""
 
     def test_rows_are_compared_on_the_source(self):
-        for name, domain in (('dpn.yaml', 'source'), ('mini.yaml', 'target')):
-            assert load_table(CONFIGS / 'tables' / name).domain == domain
+        for name, domain in (('dpn', 'source'), ('mini', 'target')):
+            assert {row.domain for row in shipped(name).values()} == {domain}
 
     def test_statistics_of_a_target_are_none(self, file):
         path = file(
@@ -539,7 +542,7 @@ class TestWithoutTarget:
             load_table(path)
 
     def test_what_is_done_before_is_another_scoring_of_one_training(self, tmp_path):
-        rows = rows_of(CONFIGS / 'tables' / 'dpn.yaml')
+        rows = shipped('dpn')
         for one, other in (('dpn', 'dpn_pp'), ('shipped', 'scale')):
             first, second = (units_of(rows[name], 0, tmp_path) for name in (one, other))
             assert first.training == second.training
@@ -547,8 +550,7 @@ class TestWithoutTarget:
             assert first.settings_hash != second.settings_hash
 
     def test_roads_have_the_rows_of_rooms(self):
-        tables = CONFIGS / 'tables'
-        rooms, roads = (rows_of(tables / f'{name}.yaml') for name in ('dpn', 'dpn_road'))
+        rooms, roads = shipped('dpn'), shipped('dpn_road')
         assert roads.keys() < rooms.keys()
         for name, row in roads.items():
             other = dataclasses.asdict(rooms[name].config)
@@ -556,7 +558,7 @@ class TestWithoutTarget:
             assert dataclasses.asdict(row.config) | {'out': None} == other | {'out': None}
 
     def test_ablations_of_dpn_change_one_thing_each(self):
-        rows = rows_of(CONFIGS / 'tables' / 'dpn.yaml')
+        rows = shipped('dpn')
         whole = dataclasses.asdict(rows['dpn'].config.stages[-1])
         for name, changed in (
             ('no_attention', {'settings'}),

@@ -18,7 +18,7 @@ from spike_training.errors import ConfigError
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import units_of
 
-pytestmark = pytest.mark.usefixtures('one_thread')
+pytestmark = pytest.mark.usefixtures('one_thread', 'few_adabn_batches')
 BASE = {
     'stages': [{'name': 'teacher', 'kind': 'pretrain', 'input': 'rgb'}],
     'model': {

@@ -122,14 +122,14 @@ class TestLoss:
         torch.testing.assert_close(found['weak']['sup'], expected.sup.detach())
 
     @pytest.mark.parametrize('aligned', ['strong', 'weak', 'both'])
-    @pytest.mark.parametrize('views', ['strong', 'weak', 'both'])
-    def test_alignment_does_not_depend_on_what_is_supervised(self, batch, aligned, views):
-        parts = [
-            run(stage_of(aligned_views=aligned, source_views=supervised), batch)
-            for supervised in ('strong', views)
+    def test_alignment_does_not_depend_on_what_is_supervised(self, batch, aligned):
+        found = [
+            run(stage_of(aligned_views=aligned, source_views=supervised), batch)['sca']
+            for supervised in ('strong', 'weak', 'both')
         ]
         # Passes of a kind are drawn alike, and each is normalised by itself.
-        torch.testing.assert_close(parts[0]['sca'], parts[1]['sca'])
+        for other in found[1:]:
+            torch.testing.assert_close(found[0], other)
 
     def test_pseudo_labels_are_the_teachers_of_the_weak_view(self, batch):
         stage = stage_of(views=SAME, filter=False, statistics='frozen', alignment_weight=0)

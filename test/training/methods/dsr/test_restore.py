@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -218,7 +219,7 @@ class TestStructure:
         assert 'structure' not in stage(coloured(), 'train')
 
 
-def run_of(out, **changes):
+def run_of(out, resume=False, **changes):
     stages = [
         EnlargeConfig(name='enlarge', **GIVEN),
         EstimateConfig(name='estimate', crop=32, crops=2),
@@ -230,16 +231,36 @@ def run_of(out, **changes):
     model = dataclasses.replace(config.model, architecture='dsr_net', settings=SIZES)
     data = dataclasses.replace(config.data, styles=['home', 'road'])
     config.evaluate.batch_size = 1
-    config.train.picture_every, config.train.validate_every = 3, 3
-    return dataclasses.replace(config, method='dsr', model=model, data=data, target=None)
+    config.train.picture_every, config.train.validate_every, config.train.save_every = 3, 3, 1
+    return dataclasses.replace(
+        config, method='dsr', model=model, data=data, target=None, resume=resume
+    )
+
+
+def record_errors(patch, sums):
+    """Record the sums of errors by which the teacher of each round is chosen."""
+    choose = Restore._choose
+
+    def record(stage):
+        sums.append(stage.errors.tolist())
+        choose(stage)
+
+    patch.setattr(Restore, '_choose', record)
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory):
-    config = run_of(tmp_path_factory.mktemp('restore') / 'run')
-    pipeline.run(config)
+def trained_with_errors(tmp_path_factory):
+    config, sums = run_of(tmp_path_factory.mktemp('restore') / 'run'), []
+    with pytest.MonkeyPatch.context() as patch:
+        record_errors(patch, sums)
+        pipeline.run(config)
     PageWriter().write(config.out)
-    return config.out
+    return config.out, sums
+
+
+@pytest.fixture(scope='module')
+def trained(trained_with_errors):
+    return trained_with_errors[0]
 
 
 def test_a_run_ends_in_the_network_of_small_maps_alone(trained):
@@ -257,37 +278,30 @@ def test_a_run_ends_in_the_network_of_small_maps_alone(trained):
     assert list((trained / 'restore' / 'pictures').iterdir())
 
 
-def test_a_resumed_run_chooses_alike(tmp_path, monkeypatch):
-    chosen = {}
-    choose, update = Restore._choose, Restore.after_step
-
-    def run(name, **changes):
-        config = run_of(tmp_path / name)
-        config.train.save_every = 1
-        sums = chosen.setdefault(name, [])
-
-        def record(stage):
-            sums.append(stage.errors.tolist())
-            choose(stage)
-
-        monkeypatch.setattr(Restore, '_choose', record)
-        pipeline.run(dataclasses.replace(config, **changes))
-        return load(config.out / 'model.safetensors', UpsampleInfo)[1]
+def test_a_resumed_run_chooses_alike(trained_with_errors, tmp_path, monkeypatch):
+    whole, expected = trained_with_errors
+    out, sums, update = tmp_path / 'run', [], Restore.after_step
+    # The stages before it are done.
+    shutil.copytree(whole, out, ignore=shutil.ignore_patterns('restore', '*.safetensors'))
+    for name in ('enlarge', 'estimate'):
+        shutil.copytree(whole / name, out / name, dirs_exist_ok=True)
+    config = run_of(out, resume=True)
+    record_errors(monkeypatch, sums)
 
     def stop(stage, step):
         if step == 1:  # within a round, of which the first step is saved
             raise KeyboardInterrupt
         update(stage, step)
 
-    expected = run('whole')
     monkeypatch.setattr(Restore, 'after_step', stop)
     with pytest.raises(KeyboardInterrupt):
-        run('stopped')
+        pipeline.run(config)
     monkeypatch.setattr(Restore, 'after_step', update)
-    found = run('stopped', resume=True)
-    assert chosen['stopped'] == chosen['whole']
-    assert len(chosen['whole']) == 2  # the first teacher, and that of the second round
-    for name, value in expected.items():
+    pipeline.run(config)
+    assert sums == expected
+    assert len(sums) == 2  # the first teacher, and that of the second round
+    found, wanted = (load(one / 'model.safetensors', UpsampleInfo)[1] for one in (out, whole))
+    for name, value in wanted.items():
         np.testing.assert_array_equal(found[name], value)
 
 

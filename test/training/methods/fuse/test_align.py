@@ -87,9 +87,15 @@ def batch():
     ).batch(0, 2)
 
 
+@pytest.fixture(scope='module')
+def built(tmp_path_factory, folder):
+    torch.set_num_threads(1)
+    return stage_of(run_of(tmp_path_factory.mktemp('stage'), folder))
+
+
 @pytest.fixture
-def stage(tmp_path, folder):
-    return stage_of(run_of(tmp_path, folder))
+def stage(built):
+    return copy.deepcopy(built)
 
 
 def learn(stage, batch, steps=2):
@@ -148,10 +154,9 @@ class TestLosses:
 
 class TestAdapters:
     @pytest.fixture
-    def backbone(self):
-        from spike_depth_ros.architectures import DepthAnythingSettings
-
-        return depth_anything(9, (0.3, 80.0), DepthAnythingSettings(**SIZES)).encoder.backbone
+    def backbone(self, built):
+        """That of a network without adapters."""
+        return copy.deepcopy(built.network.encoder.backbone)
 
     def test_they_start_as_nothing_to_the_bit(self, backbone):
         x = torch.rand(1, 3, 28, 42)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kind robust: a fusion that learns from a teacher of undamaged frames."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -30,19 +31,26 @@ def run_of(out, *, uses='frame', **changes):
     return config
 
 
-@pytest.fixture
-def work(tmp_path):
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
     """The stage, from a teacher that has learnt nothing, and its batches."""
-    config = run_of(tmp_path)
+    folder = tmp_path_factory.mktemp('robust')
+    config = run_of(folder)
     check(config)
     first = context(config.stages[0].resolve(config), {}, CPU)
     torch.manual_seed(0)
     network = make_stage(first).network
     for value in network.missing:
         torch.nn.init.normal_(value)
-    path = tmp_path / 'frame.safetensors'
+    path = folder / 'frame.safetensors'
     save(path, weights_of(network), first.info)
     return make_work(context(config.stages[1].resolve(config), {'frame': path}, CPU))
+
+
+@pytest.fixture
+def work(built):
+    """A copy to train."""
+    return built._replace(stage=copy.deepcopy(built.stage))
 
 
 @pytest.fixture

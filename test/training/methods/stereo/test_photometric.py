@@ -239,18 +239,20 @@ class TestLight:
         assert torch.equal(seen[1], eyes_of(spikes).images)
 
 
-class TestWeights:
-    @pytest.fixture
-    def trained(self, tmp_path):
-        config = run_of(tmp_path / 'before')
-        first = PretrainConfig(name='first', kind='bicross.pretrain')
-        config = dataclasses.replace(config, stages=[first])
-        check(config)
-        pipeline.run(config)
-        return tmp_path / 'before' / 'model.safetensors'
+@pytest.fixture(scope='module')
+def pretrained(tmp_path_factory):
+    out = tmp_path_factory.mktemp('runs') / 'before'
+    config = run_of(out)
+    first = PretrainConfig(name='first', kind='bicross.pretrain')
+    config = dataclasses.replace(config, stages=[first])
+    check(config)
+    pipeline.run(config)
+    return out / 'model.safetensors'
 
-    def test_statistics_stay_where_weights_are_given(self, tmp_path, spikes, trained):
-        for init_from, stay in ((str(trained), True), ('scratch', False)):
+
+class TestWeights:
+    def test_statistics_stay_where_weights_are_given(self, tmp_path, spikes, pretrained):
+        for init_from, stay in ((str(pretrained), True), ('scratch', False)):
             stage = stage_of(run_of(tmp_path / 'x', init_from=init_from))
             before = [one.running_mean.clone() for one in batch_norms(stage.network)]
             stage.train()
@@ -259,8 +261,8 @@ class TestWeights:
             assert all(map(torch.equal, before, after)) == stay
             assert all(one.training != stay for one in batch_norms(stage.network))
 
-    def test_affine_trains_scales_and_shifts_alone(self, tmp_path, trained):
-        stage = stage_of(run_of(tmp_path / 'x', init_from=str(trained), trainable='affine'))
+    def test_affine_trains_scales_and_shifts_alone(self, tmp_path, pretrained):
+        stage = stage_of(run_of(tmp_path / 'x', init_from=str(pretrained), trainable='affine'))
         learnt = [name for name, p in stage.named_parameters() if p.requires_grad]
         assert len(learnt) == 2 * len(batch_norms(stage.network))
 
