@@ -90,10 +90,7 @@ def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(
     processes, player, tmp_path, number
 ):
     out = tmp_path / 'bag'
-    recorder = processes.start(
-        'recorder', '/spikes', '--out', out, '--seconds', 60,
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    recorder = processes.start('recorder', '/spikes', '--out', out, '--seconds', 60)
     wait_until(lambda: has_packets(out), 60, lambda: processes.log('recorder'))
     recorder.send_signal(number)
     status, output = processes.finish('recorder')
@@ -426,10 +423,7 @@ def test_useless_stamps_and_another_reliability_are_named(processes, ros_node, s
 def test_asked_to_end_before_there_is_a_topic_is_no_success(
     processes, ros_node, spin, tmp_path, number
 ):
-    recorder = processes.start(
-        'recorder', '/nowhere', '--out', tmp_path / 'bag', '--timeout', 60,
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    recorder = processes.start('recorder', '/nowhere', '--out', tmp_path / 'bag', '--timeout', 60)
     name = f'_spike_inspect_{recorder.pid}'
     spin(lambda: name in ros_node.get_node_names(), what='the recorder')
     recorder.send_signal(number)
