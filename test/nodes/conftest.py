@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forks import Server
 
 ROOT = Path(__file__).parents[2]
 os.environ.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
@@ -66,35 +67,56 @@ def dds_profile(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope='session')
+def forks(dds_profile):
+    """The process whose forks are our commands."""
+    server = Server()
+    yield server
+    server.close()
+
+
 @pytest.fixture
 def shipped_profile(monkeypatch):
     """Start processes with the profile that is shipped."""
     monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
 
 
+def interruptible():
+    """Handle SIGINT, which a shell ignores for what runs in its background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Processes:
     """Starts our commands; in the end each must still have run or have ended well."""
 
-    def __init__(self, logs):
-        self.log_folder = logs
+    def __init__(self, logs, forks):
+        self.log_folder, self._forks = logs, forks
         self._running = {}
 
-    def start(self, command, *arguments, name=None, code=None, **options):
-        """Start a command, or the code in its place."""
-        name = name or command
-        if code is not None:
-            what = ['-c', code]
-        elif command in DIAGNOSING:
-            what = ['-c', QUICK_DIAGNOSTICS, f'spike_depth_ros.nodes.{command}']
-        else:
-            what = ['-m', f'spike_depth_ros.nodes.{command}']
+    def start(self, command, *arguments, name=None, code=None, stdin=None, env=None):
+        """Start a command, or the code in its place.
+
+        Args:
+            command: Its name.
+            arguments: Its command line.
+            name: Name of the process here.
+            code: Python source.
+            stdin: As for ``subprocess.Popen``.
+            env: As there: the process is that of a new interpreter; None: a fork.
+        """
+        name, module = name or command, f'spike_depth_ros.nodes.{command}'
+        arguments = [*map(str, arguments)]
+        if code is None and command in DIAGNOSING:
+            code, arguments = QUICK_DIAGNOSTICS, [module, *arguments]
         with (self.log_folder / f'{name}.log').open('wb') as log:
-            process = subprocess.Popen(
-                [sys.executable, *what, *map(str, arguments)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                **options,
-            )
+            if env is None:
+                process = self._forks.start(module, arguments, log, stdin, code)
+            else:
+                what = ['-m', module] if code is None else ['-c', code]
+                process = subprocess.Popen(
+                    [sys.executable, *what, *arguments], stdin=stdin, stdout=log,
+                    stderr=subprocess.STDOUT, env=env, preexec_fn=interruptible,
+                )  # fmt: skip
         self._running[name] = process
         return process
 
@@ -144,8 +166,8 @@ class Processes:
 
 
 @pytest.fixture
-def processes(tmp_path):
-    started = Processes(tmp_path)
+def processes(tmp_path, forks):
+    started = Processes(tmp_path, forks)
     try:
         yield started
         started.stop_all()

@@ -97,11 +97,20 @@ def test_the_real_vidar_recording_gives_ten_depth_images(
     assert {(image.height, image.width) for image in images} == {(250, 400)}
 
 
-def test_all_topics_carry_one_header_and_the_camera(
-    processes, depth_node, listener, spin, recording
+def test_topics_masks_and_colours_of_a_running_node(
+    ros_node, processes, depth_node, listener, spin, recording
 ):
+    colours = []
+    ros_node.create_subscription(Image, 'depth/colour', colours.append, 10)
     depth_node()
     processes.start('player', recording, '--loop', '--frame-id', 'left_optical_frame')
+    spin(lambda: colours, what='colours')
+    check_all_topics_carry_one_header_and_the_camera(listener, spin)
+    check_uncertain_depth_can_be_masked(ros_node, listener, spin)
+    check_depth_is_shown_in_colours_of_a_range_that_changes(ros_node, listener, spin, colours)
+
+
+def check_all_topics_carry_one_header_and_the_camera(listener, spin):
     by_stamp, shared, cameras = {}, [], []
 
     def arrived():
@@ -126,6 +135,53 @@ def test_all_topics_carry_one_header_and_the_camera(
     grey = array_from_msg(listener.preview[0])
     assert (grey.shape, grey.dtype) == ((HEIGHT, WIDTH), np.uint8)
     assert grey.std() > 10  # the bars are seen
+
+
+def check_uncertain_depth_can_be_masked(ros_node, listener, spin):
+    assert not np.isnan(array_from_msg(listener.depth[-1])).any()
+    assert set_parameter(ros_node, spin, 'uncertainty.max_relative', 1e-9).successful
+    spin(lambda: np.isnan(array_from_msg(listener.depth[-1])).all(), what='masked depth')
+    refused = set_parameter(ros_node, spin, 'uncertainty.max_relative', -1.0)
+    assert not refused.successful
+    assert set_parameter(ros_node, spin, 'uncertainty.max_relative', 0.0).successful
+    spin(lambda: not np.isnan(array_from_msg(listener.depth[-1])).any(), what='all depth')
+
+
+def check_depth_is_shown_in_colours_of_a_range_that_changes(ros_node, listener, spin, colours):
+    height, width = array_from_msg(listener.depth[-1]).shape
+    assert (colours[-1].encoding, colours[-1].step) == ('rgb8', 3 * width)
+
+    def shades():
+        return len(np.unique(np.frombuffer(colours[-1].data, np.uint8).reshape(-1, 3), axis=0))
+
+    assert len(colours[-1].data) == 3 * height * width
+    spin(lambda: shades() > 20, what='colours of depth that is not masked')
+    assert {stamp_ns(image.header.stamp) for image in listener.depth} & {
+        stamp_ns(image.header.stamp) for image in colours
+    }
+    diagnostics = []
+    ros_node.create_subscription(DiagnosticArray, '/diagnostics', diagnostics.append, 10)
+
+    def metres():
+        values = [
+            Values.of(status)
+            for message in diagnostics
+            for status in message.status
+            if status.name.endswith(': inference')
+        ]
+        return values and (values[-1].number('colour_near_m'), values[-1].number('colour_far_m'))
+
+    spin(lambda: metres() and metres()[1] >= 1.49 * metres()[0] > 0, what='metres of the colours')
+    refused = set_parameter(ros_node, spin, 'colour.min_depth', 5.0)
+    assert refused.successful  # there is no largest depth
+    refused = set_parameter(ros_node, spin, 'colour.max_depth', 4.0)
+    assert refused.reason == 'colour.max_depth is 4; expected above colour.min_depth, 5, or 0'
+    assert set_parameter(ros_node, spin, 'colour.max_depth', 20.0).successful
+    spin(lambda: metres() == (5.0, 20.0), what='the given metres')
+    assert set_parameter(ros_node, spin, 'filter.temporal', 0.5).successful
+    assert set_parameter(ros_node, spin, 'filter.min_depth', 900.0).successful
+    spin(lambda: (array_from_msg(listener.depth[-1]) == -np.inf).all(), what='too near')
+    spin(lambda: (array_from_msg(colours[-1]) == TOO_NEAR).all(), what='the colour of too near')
 
 
 def test_every_plane_of_a_long_stream_is_accounted_for(
@@ -390,19 +446,6 @@ def test_the_model_is_changed_in_the_running_node_without_a_lost_window(
     assert listener.count('planes_dropped') == 0
 
 
-def test_uncertain_depth_can_be_masked_while_the_node_runs(
-    ros_node, processes, depth_node, listener, spin, recording
-):
-    depth_node()
-    processes.start('player', recording, '--loop')
-    spin(lambda: len(listener.depth) > 1)
-    assert not np.isnan(array_from_msg(listener.depth[-1])).any()
-    assert set_parameter(ros_node, spin, 'uncertainty.max_relative', 1e-9).successful
-    spin(lambda: np.isnan(array_from_msg(listener.depth[-1])).all(), what='masked depth')
-    refused = set_parameter(ros_node, spin, 'uncertainty.max_relative', -1.0)
-    assert not refused.successful
-
-
 def test_flying_pixels_are_masked_while_the_node_runs(
     ros_node, processes, depth_node, listener, spin
 ):
@@ -416,46 +459,6 @@ def test_flying_pixels_are_masked_while_the_node_runs(
     assert np.isfinite(array_from_msg(listener.uncertainty[-1])).all()
     assert set_parameter(ros_node, spin, 'filter.flying', False).successful
     spin(lambda: not np.isnan(array_from_msg(listener.depth[-1])).any(), what='all depth')
-
-
-def test_depth_is_shown_in_colours_and_its_range_changes_while_the_node_runs(
-    ros_node, processes, depth_node, listener, spin, recording
-):
-    colours = []
-    ros_node.create_subscription(Image, 'depth/colour', colours.append, 10)
-    depth_node()
-    processes.start('player', recording, '--loop')
-    spin(lambda: colours and listener.depth, what='colours')
-    shape = array_from_msg(listener.depth[-1]).shape
-    shown = np.frombuffer(colours[-1].data, np.uint8).reshape(*shape, 3)
-    assert (colours[-1].encoding, colours[-1].step) == ('rgb8', 3 * shape[1])
-    assert {stamp_ns(image.header.stamp) for image in listener.depth} & {
-        stamp_ns(image.header.stamp) for image in colours
-    }
-    assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 20
-    diagnostics = []
-    ros_node.create_subscription(DiagnosticArray, '/diagnostics', diagnostics.append, 10)
-
-    def metres():
-        values = [
-            Values.of(status)
-            for message in diagnostics
-            for status in message.status
-            if status.name.endswith(': inference')
-        ]
-        return values and (values[-1].number('colour_near_m'), values[-1].number('colour_far_m'))
-
-    spin(lambda: metres() and metres()[1] >= 1.49 * metres()[0] > 0, what='metres of the colours')
-    refused = set_parameter(ros_node, spin, 'colour.min_depth', 5.0)
-    assert refused.successful  # there is no largest depth
-    refused = set_parameter(ros_node, spin, 'colour.max_depth', 4.0)
-    assert refused.reason == 'colour.max_depth is 4; expected above colour.min_depth, 5, or 0'
-    assert set_parameter(ros_node, spin, 'colour.max_depth', 20.0).successful
-    spin(lambda: metres() == (5.0, 20.0), what='the given metres')
-    assert set_parameter(ros_node, spin, 'filter.temporal', 0.5).successful
-    assert set_parameter(ros_node, spin, 'filter.min_depth', 900.0).successful
-    spin(lambda: (array_from_msg(listener.depth[-1]) == -np.inf).all(), what='too near')
-    spin(lambda: (array_from_msg(colours[-1]) == TOO_NEAR).all(), what='the colour of too near')
 
 
 @pytest.mark.parametrize(
@@ -517,6 +520,7 @@ def test_a_publisher_of_other_qos_is_reported_with_the_remedy(
 ):
     depth_node(input_timeout_s=0.5)
     processes.start('player', recording, '--loop', '--reliability', 'best_effort', '--wait', 1)
+    spin(lambda: 'no spikes for' in listener.status['stream'].message, what='the silence')
     spin(lambda: 'offers other QoS' in listener.status['stream'].message, what='the report')
     status = listener.status['stream']
     assert status.level == DiagnosticStatus.ERROR

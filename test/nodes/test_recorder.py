@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import bags
 import numpy as np
 import pytest
 from depth_node import HEIGHT, moving_bars, save_bars
@@ -78,8 +79,9 @@ def test_a_running_stream_is_recorded_and_its_losses_are_reported(player, tmp_pa
         ros_commands.record('/nowhere', folder, 2.0, 1.0)
 
 
-def test_a_refused_recording_of_a_topic_says_how_to_record_anew(player, tmp_path):
-    bag = tmp_path / 'mine' / ros_commands.RECORDING
+def test_a_refused_recording_of_a_topic_says_how_to_record_anew(tmp_path):
+    # Of an adaptation that was interrupted after it.
+    bag = bags.write(tmp_path / 'mine' / ros_commands.RECORDING, bags.stream(1000))
     words = rf'expected 5 s or more in all.*; to record anew, remove {re.escape(str(bag))}'
     with pytest.raises(DataSetError, match=words):
         adapt(tmp_path / 'mine.safetensors', watch='/spikes', watch_seconds=0.5)
@@ -90,10 +92,7 @@ def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(
     processes, player, tmp_path, number
 ):
     out = tmp_path / 'bag'
-    recorder = processes.start(
-        'recorder', '/spikes', '--out', out, '--seconds', 60,
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    recorder = processes.start('recorder', '/spikes', '--out', out, '--seconds', 60)
     wait_until(lambda: has_packets(out), 60, lambda: processes.log('recorder'))
     recorder.send_signal(number)
     status, output = processes.finish('recorder')
@@ -182,43 +181,78 @@ def start_watching(folder):
         text=True,
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    end = time.monotonic() + 60
-    while not is_recording(folder):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: is_recording(folder), 60)
     return process, unfinished(folder)
 
 
+def assert_left(bag, told):
+    assert f'interrupted: {bag} has what was recorded' in told
+    assert 'adapt to it by --recordings' in told
+    assert not Bag(bag).damage
+
+
 def test_an_interrupt_while_recording_leaves_a_whole_bag_and_says_what_to_do(player, tmp_path):
-    process, left = start_watching(tmp_path / 'mine')
-    with process:
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1, errors
-    assert f'interrupted: {left} has what was recorded' in errors
-    assert 'adapt to it by --recordings' in errors
-    assert not Bag(left).damage
+    def interrupt():
+        wait_until(lambda: is_recording(tmp_path / 'mine'), 60)
+        os.kill(os.getpid(), signal.SIGINT)
 
-
-@pytest.mark.parametrize(
-    'number', [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
-)
-def test_a_recorder_ends_with_the_adaptation_that_started_it(player, tmp_path, number):
-    process, left = start_watching(tmp_path / 'mine')
-    with process:
-        children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
-        (recorder,) = (Path('/proc', child) for child in children)
-        process.send_signal(number)
-        process.communicate(timeout=60)
-    end = time.monotonic() + 30
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
     try:
-        while recorder.exists() and 'State:\tZ' not in (recorder / 'status').read_text():
-            assert time.monotonic() < end, 'the recorder goes on'
-            time.sleep(0.05)
+        with pytest.raises(TrainingError) as caught:
+            adapt(tmp_path / 'mine.safetensors', watch='/spikes', watch_seconds=60.0)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread.join()
+    left = unfinished(tmp_path / 'mine')
+    wait_until((left / 'metadata.yaml').exists, 30)  # the recorder was terminated
+    assert_left(left, str(caught.value))
+
+
+def assert_recorder_ends(process, number, left):
+    """End what started a recorder; the recorder ends, too, and its bag is whole."""
+    children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+    (recorder,) = (Path('/proc', child) for child in children)
+    process.send_signal(number)
+    process.wait(60)
+    try:
+        wait_until(
+            lambda: not recorder.exists() or 'State:\tZ' in (recorder / 'status').read_text(),
+            30,
+            lambda: 'the recorder goes on',
+        )
     finally:
         if recorder.exists():
             os.kill(int(recorder.name), signal.SIGKILL)
     assert not Bag(left).damage
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_recorder_ends_with_the_adaptation_that_started_it(player, tmp_path, number):
+    process, left = start_watching(tmp_path / 'mine')
+    with process:
+        assert_recorder_ends(process, number, left)
+        errors = process.stderr.read()
+    assert process.returncode == 1, errors
+    assert_left(left, errors)
+
+
+RECORD = """
+import pathlib, sys
+from spike_training.adaptation import ros_commands
+
+ros_commands.record('/spikes', pathlib.Path(sys.argv[1]), 60.0, 1.0)
+"""
+
+
+def test_a_recorder_ends_with_the_process_that_started_it(processes, player, tmp_path):
+    folder = tmp_path / 'mine'
+    process = processes.start('record', folder, code=RECORD)
+    wait_until(lambda: is_recording(folder), 60, lambda: processes.log('record'))
+    assert_recorder_ends(process, signal.SIGKILL, unfinished(folder))
+    assert processes.finish('record')[0] == -signal.SIGKILL
 
 
 @pytest.mark.parametrize('rest', ['part', 'k3x_0q9z'])  # of an earlier version, of this one
@@ -378,10 +412,10 @@ def test_what_a_killed_recorder_recorded_over_a_bag_is_kept(processes, player, t
 def test_a_publisher_that_ends_is_named(processes, tmp_path):
     path = save_bars(tmp_path / 'bars.npz', 800, rate_hz=float(RATE), K=K)
     # What a player has just sent without acknowledgement may be lost when it ends.
-    ends = ('--loop', '--planes', 2 * RATE, '--reliability', 'best_effort')
+    ends = ('--loop', '--planes', RATE // 2, '--reliability', 'best_effort')
     processes.start('player', path, *ends)
     status, output = processes.run(
-        'recorder', '/spikes', '--out', tmp_path / 'bag', '--seconds', 5
+        'recorder', '/spikes', '--out', tmp_path / 'bag', '--seconds', 2.5
     )
     assert status == 0, output
     assert 'warning: /spikes: its publisher has gone\n' in output
@@ -405,7 +439,7 @@ def test_useless_stamps_and_another_reliability_are_named(processes, ros_node, s
 
     timer = ros_node.create_timer(0.02, publish)
     recorder = processes.start(
-        'recorder', '/spikes', '--out', tmp_path / 'bag', '--seconds', 4, '--timeout', 30
+        'recorder', '/spikes', '--out', tmp_path / 'bag', '--seconds', 3, '--timeout', 30
     )
     log = functools.partial(processes.log, 'recorder')
     spin(lambda: '2 packets with a stamp of 0' in log(), what='the warning of stamps')
@@ -426,10 +460,7 @@ def test_useless_stamps_and_another_reliability_are_named(processes, ros_node, s
 def test_asked_to_end_before_there_is_a_topic_is_no_success(
     processes, ros_node, spin, tmp_path, number
 ):
-    recorder = processes.start(
-        'recorder', '/nowhere', '--out', tmp_path / 'bag', '--timeout', 60,
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    recorder = processes.start('recorder', '/nowhere', '--out', tmp_path / 'bag', '--timeout', 60)
     name = f'_spike_inspect_{recorder.pid}'
     spin(lambda: name in ros_node.get_node_names(), what='the recorder')
     recorder.send_signal(number)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings of two cameras in one bag."""
 
-import functools
 import re
 import signal
 
@@ -23,7 +22,6 @@ pytestmark = pytest.mark.dds
 PLANES, WIDTH = 40, 64
 EYES = ('left', 'right')
 NAMES = ('spikes', 'camera_info')
-INTERRUPTIBLE = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 
 
 class Rig:
@@ -154,7 +152,7 @@ def test_a_camera_that_ends_is_named_and_the_other_goes_on(rig, record, tmp_path
 def test_asked_to_end_leaves_a_whole_bag_of_both(rig, record, processes, tmp_path, number):
     out = tmp_path / 'drive'
     status, output = record(
-        '--stereo', '--out', out, '--seconds', 60, preexec_fn=INTERRUPTIBLE,
+        '--stereo', '--out', out, '--seconds', 60,
         until=lambda: has_packets(out),
         then=lambda: processes._running['recorder'].send_signal(number),
     )  # fmt: skip
@@ -167,7 +165,7 @@ def test_asked_to_end_while_one_camera_is_awaited_leaves_nothing(rig, record, pr
     rig.silent.add('left')
     out = tmp_path / 'drive'
     status, output = record(
-        '--stereo', '--out', out, '--timeout', 60, preexec_fn=INTERRUPTIBLE,
+        '--stereo', '--out', out, '--timeout', 60,
         until=lambda: has_packets(out),
         then=lambda: processes._running['recorder'].send_signal(signal.SIGINT),
     )  # fmt: skip

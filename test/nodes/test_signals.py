@@ -73,10 +73,7 @@ def wait_for(condition, what, timeout_s=60):
 def start(processes, command, folder, domain):
     """Start a command alone in its domain, or with its publisher."""
     environment = os.environ | {'ROS_DOMAIN_ID': domain}
-    start_process = functools.partial(
-        processes.start, env=environment,
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    start_process = functools.partial(processes.start, env=environment)
     arguments = arguments_of(command, folder)
     if command in FROM_PLAYER:
         player = start_process('player', *arguments_of('player', folder), name='publisher')
