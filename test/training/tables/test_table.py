@@ -601,6 +601,11 @@ def dask_process(role, folder, *options, **environment):
     return start(('-m', 'dask', role, *common, '--no-dashboard', *options), **environment)
 
 
+def wait_for_address(path):
+    """Wait until a scheduler has written all of its file."""
+    wait_until(lambda: path.exists() and path.read_text().strip().endswith('}'), 120)
+
+
 @pytest.fixture
 def machines(tmp_path):
     """Two workers, as of two machines, and a client of their scheduler."""
@@ -610,7 +615,7 @@ def machines(tmp_path):
         dask_process('scheduler', tmp_path, '--port', '0'),
         *(dask_process('worker', tmp_path, *options, **daemon) for _ in range(2)),
     ]
-    wait_until((tmp_path / 'scheduler.json').exists, 120)
+    wait_for_address(tmp_path / 'scheduler.json')
     with distributed.Client(scheduler_file=str(tmp_path / 'scheduler.json')) as client:
         client.wait_for_workers(2, timeout=120)
         yield client
@@ -622,9 +627,8 @@ def machines(tmp_path):
 def test_a_scheduler_that_lacks_this_package(tmp_path):
     scheduler = dask_process('scheduler', tmp_path, '--port', '0', PYTHONPATH='')
     try:
-        told = tmp_path / 'scheduler.json'
-        wait_until(lambda: told.exists() and told.read_text().strip().endswith('}'), 120)
-        address = json.loads(told.read_text())['address']
+        wait_for_address(tmp_path / 'scheduler.json')
+        address = json.loads((tmp_path / 'scheduler.json').read_text())['address']
         with pytest.raises(ConfigError, match=r'cannot load a task .* PYTHONPATH'):
             table(small(tmp_path), tmp_path / 'out', scheduler=address)
     finally:
