@@ -165,15 +165,15 @@ def test_a_file_with_a_head_is_told_where_to_cut(tmp_path, capsys, spikes, head)
     assert run(convert, capsys, cut, *given, tmp_path / 'bag') == (0, [])
 
 
-def test_a_file_that_was_cut_short_is_still_one(tmp_path, capsys, spikes):
-    spikes = spikes[:24]
-    path = written(tmp_path / 'a.dat', other_layouts.by_rows(spikes)[:-777])
-    given = (*SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
+def test_a_file_that_was_cut_short_is_still_one(tmp_path, capsys):
+    spikes = other_layouts.scene(100, 64, 90)
+    path = written(tmp_path / 'a.dat', other_layouts.by_rows(spikes)[:-77])
+    given = ('--size', '90x64', '--rate', 20_000, '--out', tmp_path / 'bag')
     status, (line,) = run(convert, capsys, path, *given)
     assert status == 1
     assert line.endswith('(--allow-partial) if the recording was cut short')
     assert run(convert, capsys, path, *given, '--allow-partial') == (0, [])
-    np.testing.assert_array_equal(unpacked(tmp_path / 'bag'), spikes[:-1])
+    np.testing.assert_array_equal(unpacked(tmp_path / 'bag', 64, 90), spikes[:-1])
 
 
 @pytest.mark.parametrize('name', ['a.npy', 'a.npz'])
