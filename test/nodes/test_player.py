@@ -232,8 +232,7 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize('writer', LAYOUTS)
-@pytest.mark.parametrize('where', ['file', 'pipe'])
+@pytest.mark.parametrize(('where', 'writer'), [('file', 'head'), ('pipe', 'whole')])
 def test_a_layout_that_fits_by_chance_is_told_and_its_option_plays_it(
     processes, spin, heard, tmp_path, where, writer
 ):
