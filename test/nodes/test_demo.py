@@ -421,9 +421,12 @@ def test_a_signal_stops_the_children_too(processes, tmp_path, number):
     out = tmp_path / 'out'
     started = processes.start('demo', '--seconds', 60, '--out', out)
 
-    def play():  # the depth node, then the player
+    def ready(child, name):  # it is no copy of the demo any more, and has DDS
+        return name in Path(f'/proc/{child}/cmdline').read_text() and shared_files([child])
+
+    def play():
         found = children(started)
-        return len(found) >= 2 and all(shared_files([child]) for child in found)
+        return len(found) == 2 and all(map(ready, found, ('nodes.depth', 'nodes.player')))
 
     wait_until(play, 40, lambda: processes.log('demo'))
     both = children(started)
