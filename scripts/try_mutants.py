@@ -85,6 +85,20 @@ class Mutant(NamedTuple):
         """Say where it is and what changes."""
         return f'{self.file}:{self.line}:{self.column} {self.text!r} -> {self.becomes!r}'
 
+    def change(self, source: str) -> str:
+        """Return the content of the file with the change.
+
+        Raises:
+            SystemExit: The file is another one by now.
+        """
+        lines = source.splitlines(keepends=True)
+        line = lines[self.line - 1]
+        end = self.column + len(self.text)
+        if line[self.column : end] != self.text:
+            sys.exit(f'{self}: the file has changed; draw mutants again with write')
+        lines[self.line - 1] = line[: self.column] + self.becomes + line[end:]
+        return ''.join(lines)
+
 
 class _Finder(ast.NodeVisitor):
     """Finds the places of a file that can change."""
@@ -152,16 +166,17 @@ class _Finder(ast.NodeVisitor):
             self._add('constant', *place, repr(node.value * 2 if node.value else 1.0))
 
 
+def find_in(name: str, source: str) -> list[Mutant]:
+    """Find what can change in a file."""
+    finder = _Finder(name, source)
+    finder.visit(ast.parse(source))
+    return sorted(finder.found)
+
+
 def find_places() -> list[Mutant]:
-    """Find what can change in the product, in the order of files and lines."""
-    found: list[Mutant] = []
-    for folder in PRODUCT:
-        for path in sorted((ROOT / folder).rglob('*.py')):
-            source = path.read_text()
-            finder = _Finder(path.relative_to(ROOT).as_posix(), source)
-            finder.visit(ast.parse(source))
-            found += sorted(finder.found)
-    return found
+    """Find what can change in the product, file by file."""
+    paths = (path for folder in PRODUCT for path in sorted((ROOT / folder).rglob('*.py')))
+    return [m for path in paths for m in find_in(str(path.relative_to(ROOT)), path.read_text())]
 
 
 class Touched:
@@ -214,17 +229,10 @@ def run(tree: Path, mutant: Mutant, tests: list[str]) -> str:
     """Run the tests of a mutant within a copy of the tree; return killed, survived or broken."""
     path = tree / mutant.file
     before, times = path.read_text(), path.stat()
-    lines = before.splitlines(keepends=True)
-    line = lines[mutant.line - 1]
-    if line[mutant.column : mutant.column + len(mutant.text)] != mutant.text:
-        sys.exit(f'{mutant}: the file has changed; draw mutants again with write')
-    lines[mutant.line - 1] = (
-        line[: mutant.column] + mutant.becomes + line[mutant.column + len(mutant.text) :]
-    )
     command = [*(sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider')]
     command += ['--timeout', '60', '-m', 'not long and not dds', *tests]
     paths = os.pathsep.join([str(tree), str(tree / 'training')])
-    path.write_text(''.join(lines))
+    path.write_text(mutant.change(before))
     try:
         done = subprocess.run(
             command,
@@ -239,11 +247,24 @@ def run(tree: Path, mutant: Mutant, tests: list[str]) -> str:
     finally:
         path.write_text(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    # A file of tests that cannot be imported any more (2) has found the mutant as well.
-    verdicts = {0: 'survived', 1: 'killed', 2: 'killed'}
-    if done.returncode not in verdicts:
+    # A file of tests that cannot be imported any more (2, 3, 4) has found the mutant as well.
+    verdicts = dict.fromkeys((1, 2, 3, 4), 'killed') | {0: 'survived'}
+    if done.returncode > 1 and collect(tree, tests):
         print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
+        return 'broken'
     return verdicts.get(done.returncode, 'broken')
+
+
+def collect(tree: Path, tests: list[str]) -> int:
+    """Return the status of collecting the tests in the tree as it is."""
+    command = [*(sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider')]
+    paths = os.pathsep.join([str(tree), str(tree / 'training')])
+    return subprocess.run(
+        [*command, '--collect-only', *tests],
+        cwd=tree,
+        env={**os.environ, 'PYTHONPATH': paths},
+        capture_output=True,
+    ).returncode
 
 
 def try_all(mutants: list[Mutant], touched: Touched, workers: int) -> Iterator[tuple[Mutant, str]]:
