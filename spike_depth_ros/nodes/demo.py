@@ -86,6 +86,23 @@ def _handling(
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """Context in which a child is started and noted: a signal that ends the demo comes after it.
+
+    Within ``subprocess.Popen`` it would leave a child that nobody stops.
+    """
+    came: list[int] = []
+    # A signal that is ignored, as by nohup, stays so for the child.
+    held = [number for number in _ENDING if callable(signal.getsignal(number))]
+    try:
+        with _handling(*((number, lambda which, _: came.append(which)) for number in held)):
+            yield
+    finally:
+        for number in came:
+            signal.raise_signal(number)
+
+
 class Demo:
     """One run of the demo: processes, progress, results.
 
@@ -136,11 +153,14 @@ class Demo:
         look = self._out / LOOK
         arguments = [] if self._window else ['--save', str(look), '--overwrite']
         kept = {name: value for name, value in os.environ.items() if name not in process.OF_WHEELS}
-        view = self._open('view', [str(self._options.view), *arguments], kept)
+        view = None
         try:
+            with _starting():
+                view = self._open('view', [str(self._options.view), *arguments], kept)
             yield view
         finally:
-            _stop(view)
+            if view is not None:
+                _stop(view)
         if view.returncode:
             _CONSOLE.print(f'warning: spike_view failed: {self._last_line("view")}')
         elif not self._window:
@@ -199,8 +219,9 @@ class Demo:
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         command = [sys.executable, '-m', f'spike_depth_ros.nodes.{name}', *arguments]
-        child = self._open(name, command)
-        self._children.append(child)
+        with _starting():
+            child = self._open(name, command)
+            self._children.append(child)
         return child
 
     def _open(

@@ -27,7 +27,7 @@ PROFILE = ROOT / 'config/dds/loopback.xml'
 
 QUICK = {
     # Fast DDS writes to all of a segment when it makes it: 256 MB take half a second.
-    '<segment_size>268435456</segment_size>': '<segment_size>67108864</segment_size>',
+    '<segment_size>268435456</segment_size>': '<segment_size>33554432</segment_size>',
     # With heartbeats every three seconds a lost acknowledgement costs as much.
     '  </profiles>\n': """
     <data_writer profile_name="heartbeats" is_default_profile="true">

@@ -1,10 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import argparse
 import dataclasses
 import json
 import os
 import re
 import signal
+import subprocess
 import time
 import types
 from pathlib import Path
@@ -421,9 +423,12 @@ def test_a_signal_stops_the_children_too(processes, tmp_path, number):
     out = tmp_path / 'out'
     started = processes.start('demo', '--seconds', 60, '--out', out)
 
-    def play():  # the depth node, then the player
+    def ready(child, name):  # it is no copy of the demo any more, and has DDS
+        return name in Path(f'/proc/{child}/cmdline').read_text() and shared_files([child])
+
+    def play():
         found = children(started)
-        return len(found) >= 2 and all(shared_files([child]) for child in found)
+        return len(found) == 2 and all(map(ready, found, ('nodes.depth', 'nodes.player')))
 
     wait_until(play, 40, lambda: processes.log('demo'))
     both = children(started)
@@ -464,3 +469,31 @@ def test_a_signal_within_native_code_ends_it_alike(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(demo_command.Demo, 'run', fail)
     with pytest.raises(RuntimeError, match='another one'):
         demo_command.main(['spike_demo', '--out', str(tmp_path)])
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_child_is_started_leaves_it_known(tmp_path, monkeypatch, number):
+    started = []
+
+    class Slow(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+            os.kill(os.getpid(), number)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    made = demo_command.Demo(argparse.Namespace(out=tmp_path / 'out', view=None))
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(demo_command.subprocess, 'Popen', Slow)
+            with pytest.raises(KeyboardInterrupt):
+                made._start('depth', ['--help'])
+        assert made._children == started
+        assert signal.getsignal(number) is interrupt
+    finally:
+        signal.signal(number, before)
+        for child in started:
+            child.wait()

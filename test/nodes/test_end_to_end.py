@@ -3,6 +3,7 @@
 """Player, depth node and a subscriber as separate processes over a real DDS."""
 
 import dataclasses
+import functools
 import os
 import subprocess
 import time
@@ -461,30 +462,38 @@ def test_flying_pixels_are_masked_while_the_node_runs(
     spin(lambda: not np.isnan(array_from_msg(listener.depth[-1])).any(), what='all depth')
 
 
-@pytest.mark.parametrize(
-    ('values', 'message'),
-    [
-        (
-            {'filter.min_depth': '3.0', 'filter.max_depth': '2.0'},
-            'filter.max_depth is 2; expected',
-        ),
-        (
-            {'checkpoint': '/nowhere/model.safetensors'},
-            '/nowhere/model.safetensors: no such checkpoint',
-        ),
-        ({'device': 'cuda', 'backend': 'onnx'}, "backend 'onnx' runs on the CPU"),
-        ({'device': 'cuda'}, "device 'cuda': torch"),
-        ({'policy': 'newest'}, "policy is 'newest'; expected one of latest, every"),
-        ({'spike_rate_hz': '20000'}, 'spike_rate_hz: expected a number with a decimal point'),
-        ({'hop': '-1'}, 'hop: expected a whole number from 0 to 1e+06'),
-    ],
-)
-def test_what_cannot_be_configured_ends_with_one_line(run_here, depth_parameters, values, message):
-    if values == {'device': 'cuda'} and has_cuda():
-        pytest.skip('this machine has a CUDA device')
-    status, output = run_here('depth', *depth_parameters(**values), *OTHER_NAME)
+def test_what_cannot_be_configured_is_refused(refusals, run_here, depth_parameters):
+    wrong = {
+        'depths exchanged': {'filter.min_depth': '3.0', 'filter.max_depth': '2.0'},
+        'no checkpoint': {'checkpoint': '/nowhere/model.safetensors'},
+        'onnx by cuda': {'device': 'cuda', 'backend': 'onnx'},
+        'no such policy': {'policy': 'newest'},
+        'whole number': {'spike_rate_hz': '20000'},
+        'below the range': {'hop': '-1'},
+    }
+
+    def told(values):
+        status, output = run_here('depth', *depth_parameters(**values), *OTHER_NAME)
+        assert status == 1
+        return output.strip()
+
+    rows = {
+        name: (next(reversed(values)).split('.')[-1], functools.partial(told, values))
+        for name, values in wrong.items()
+    }
+    differing = {
+        r'\[\d+\.\d+\]': '[time]',
+        r'^\S+: error:': 'spike_depth: error:',
+        r'(Trying to set|Invalid) parameter .*': '<why, of rclpy>',
+    }
+    refusals('depth', rows, None, differing)
+
+
+@pytest.mark.skipif(has_cuda(), reason='this machine has a CUDA device')
+def test_a_device_that_is_not_there_is_refused(run_here, depth_parameters):
+    status, output = run_here('depth', *depth_parameters(device='cuda'), *OTHER_NAME)
     assert status == 1
-    assert message in output
+    assert "device 'cuda': torch" in output
     assert len(output.strip().splitlines()) == 1
 
 

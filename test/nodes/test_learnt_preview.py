@@ -13,10 +13,12 @@ from depth_node import (
     RATE,
     WIDTH,
     assert_balanced,
+    change_state,
     moving_bars,
     save_bars,
     set_parameter,
 )
+from lifecycle_msgs.msg import Transition
 
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
@@ -75,18 +77,21 @@ def test_a_network_that_cannot_be_used_is_refused_before_it_is_chosen(
     ros_node, depth_node, spin, tmp_path
 ):
     depth_node(preview__checkpoint=str(tmp_path / 'none.safetensors'))
-    result = set_parameter(ros_node, spin, 'preview', 'learnt')
-    assert not result.successful
-    assert 'none.safetensors: no such checkpoint' in result.reason
+
+    def refusal():
+        result = set_parameter(ros_node, spin, 'preview', 'learnt')
+        assert not result.successful
+        return result.reason
+
+    assert 'none.safetensors: no such checkpoint' in refusal()
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
+        assert change_state(ros_node, spin, transition)
+    assert set_parameter(ros_node, spin, 'preview.checkpoint', 'x' * 5000).successful
+    assert change_state(ros_node, spin, Transition.TRANSITION_CONFIGURE)
+    reason = refusal()
+    assert 'File name too long' in reason
+    assert len(reason) < 700  # one short line
     assert set_parameter(ros_node, spin, 'preview', 'short').successful
-
-
-def test_the_refusal_of_a_very_long_name_is_one_short_line(ros_node, depth_node, spin):
-    depth_node(preview__checkpoint='x' * 5000)
-    result = set_parameter(ros_node, spin, 'preview', 'learnt')
-    assert not result.successful
-    assert 'File name too long' in result.reason
-    assert len(result.reason) < 700
 
 
 def shown_by(load, warn, window):

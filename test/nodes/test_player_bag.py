@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bag becomes live topics again: the same planes, gaps, camera and truth, at times from now."""
 
+import functools
+
 import bags
 import cut_cameras
 import numpy as np
 import pytest
 from depth_node import Heard
 
+from spike_depth_ros.nodes.player import argument_parser
+from spike_depth_ros.nodes.player_source import open_source
+from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
-
-pytestmark = pytest.mark.dds
 
 
 @pytest.fixture
@@ -23,6 +26,7 @@ def chunks_of(heard):
     return [chunk_from_msg(msg, bags.HEIGHT, bags.WIDTH) for msg in heard.packets]
 
 
+@pytest.mark.dds
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_a_bag_is_played_as_it_was_recorded(play, spin, heard, tmp_path, storage):
     messages = bags.stream(400, truths=[64, 150.5], leave_out=[3])
@@ -46,6 +50,7 @@ def test_a_bag_is_played_as_it_was_recorded(play, spin, heard, tmp_path, storage
     assert frames == {'spike_camera_optical_frame'}
 
 
+@pytest.mark.dds
 def test_packets_that_overtook_each_other_are_played_in_order(play, spin, heard, tmp_path):
     messages = bags.overtaken(bags.stream(1000, truths=[64, 150, 400, 700]))
     report = play(bags.write(tmp_path / 'bag', messages))
@@ -60,6 +65,7 @@ def test_packets_that_overtook_each_other_are_played_in_order(play, spin, heard,
     assert at == [64, 150, 400, 700]
 
 
+@pytest.mark.dds
 def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(play, spin, heard, tmp_path):
     path = bags.write(tmp_path / 'bag', bags.stream(200, truths=[100]))
     arguments = ['--loop', '--planes', 450, '--speed', 0, '--frame-id', 'left']
@@ -76,6 +82,7 @@ def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(play, spin, 
     assert heard.packets[0].header.frame_id == 'left'
 
 
+@pytest.mark.dds
 def test_a_crashed_bag_is_played_as_far_as_it_goes(play, processes, tmp_path):
     path = bags.write(tmp_path / 'bag', bags.stream(8000))
     (path / 'metadata.yaml').unlink()
@@ -85,6 +92,7 @@ def test_a_crashed_bag_is_played_as_far_as_it_goes(play, processes, tmp_path):
     assert 'it has no end: the recorder did not close it' in processes.log('player')
 
 
+@pytest.mark.dds
 @pytest.mark.parametrize('number', [0, 1])
 def test_a_packet_at_the_beginning_that_is_damaged_is_left_out(play, processes, tmp_path, number):
     path = bags.write(tmp_path / 'bag', bags.stream(400))
@@ -106,8 +114,8 @@ def with_stamp(messages, number, stamp):
     return [*messages[:number], (topic, time, message), *messages[number + 1 :]]
 
 
-@pytest.mark.parametrize('topic', ['/spikes', '/depth/truth'])
-@pytest.mark.parametrize('stamp', [2**31 - 1, 0])
+@pytest.mark.dds
+@pytest.mark.parametrize(('topic', 'stamp'), [('/spikes', 2**31 - 1), ('/depth/truth', 0)])
 def test_a_stamp_far_off_is_left_out_and_named(
     play, processes, spin, heard, tmp_path, topic, stamp
 ):
@@ -125,31 +133,48 @@ def test_a_stamp_far_off_is_left_out_and_named(
     assert 'expected at most 10 s either way' in output
 
 
-@pytest.mark.parametrize(
-    ('messages', 'arguments', 'text'),
-    [
-        (bags.stream(400), ['--rate', 20_000], 'played as recorded: leave it out'),
-        (bags.stream(400), ['--bit-order', 'big'], '--bit-order does not apply to a bag'),
-        (bags.stream(400), ['--topic', '/eye'], 'no topic /eye; it has /camera_info'),
-        (bags.stream(400), ['--size', '64x48'], 'camera_info has 48x32; expected 64x48 as given'),
-        (bags.stream(400)[1:], [], 'has no camera_info, so that the sensor size is unknown'),
-        (bags.stream(40), [], 'fewer than two packets'),
-        (with_stamp(bags.stream(400), 2, 2**31 - 1), [], 'first two packets are 4.47484e+08 s ap'),
-        (with_stamp(bags.stream(400), 1, 2**31 - 1), [], 'first two packets are -4.47484e+08 s'),
-        (bags.stream(400)[1:], ['--size', '48x31'], 'does not divide by the sensor height 31'),
-    ],
-)
-def test_a_bag_that_cannot_be_played_gets_one_line(run_here, tmp_path, messages, arguments, text):
-    path = bags.write(tmp_path / 'bag', messages)
-    status, output = run_here('player', path, *arguments)
+def test_a_bag_that_cannot_be_played_is_refused(refusals, tmp_path):
+    far = 2**31 - 1
+    wrong = {
+        'a rate': ('--rate', bags.stream(400), ['--rate', 20_000]),
+        'a bit order': ('--bit-order', bags.stream(400), ['--bit-order', 'big']),
+        'no such topic': ('/eye', bags.stream(400), ['--topic', '/eye']),
+        'another size': ('64x48', bags.stream(400), ['--size', '64x48']),
+        'no camera_info': ('camera_info', bags.stream(400)[1:], []),
+        'one packet': ('packets', bags.stream(40), []),
+        'second stamp far off': ('4.47484e+08 s', with_stamp(bags.stream(400), 2, far), []),
+        'first stamp far off': ('-4.47484e+08 s', with_stamp(bags.stream(400), 1, far), []),
+        'another height': ('31', bags.stream(400)[1:], ['--size', '48x31']),
+    }
+    rows = {}
+    for name, (named, messages, arguments) in wrong.items():
+        path = bags.write(tmp_path / str(len(rows)) / 'bag', messages)
+        rows[name] = named, functools.partial(opened, path, *arguments)
+    for name, (fields, named) in cut_cameras.DOES_NOT_FIT.items():
+        message = cut_cameras.camera_info(**fields)
+        path = cut_cameras.bag(tmp_path / str(len(rows)) / 'bag', message)
+        rows[f'camera_info: {name}'] = named, functools.partial(opened, path)
+    refusals('player_bag', rows, UserError)
+
+
+def opened(*arguments):
+    """The opened source of a command line."""
+    options = argument_parser().parse_args([str(part) for part in arguments])
+    return open_source(options, lambda: True)
+
+
+@pytest.mark.dds
+def test_a_refused_bag_ends_the_player_with_one_line(run_here, tmp_path):
+    path = bags.write(tmp_path / 'bag', bags.stream(40))
+    status, output = run_here('player', path)
     assert status == 1
     (line,) = output.strip().splitlines()
-    assert text in line
+    assert 'fewer than two packets' in line
 
 
-@pytest.mark.parametrize('name', ['binning', 'both'])
-def test_a_recorded_camera_info_is_repeated_as_it_is(play, spin, heard, tmp_path, name):
-    message = cut_cameras.camera_info(**cut_cameras.CUT[name])
+@pytest.mark.dds
+def test_a_recorded_camera_info_is_repeated_as_it_is(play, spin, heard, tmp_path):
+    message = cut_cameras.camera_info(**cut_cameras.CUT['both'])
     message.roi.do_rectify = True
     play(cut_cameras.bag(tmp_path / 'bag', message), '--speed', 0)
     heard.wait(spin, packets=10)
@@ -161,11 +186,3 @@ def test_a_recorded_camera_info_is_repeated_as_it_is(play, spin, heard, tmp_path
         assert getattr(found.roi, field) == getattr(message.roi, field)
     np.testing.assert_array_equal(found.k, message.k)
     np.testing.assert_array_equal(found.p, message.p)
-
-
-def test_a_camera_info_that_does_not_fit_is_refused_by_name(run_here, tmp_path):
-    for name, (fields, words) in cut_cameras.DOES_NOT_FIT.items():
-        path = cut_cameras.bag(tmp_path / name, cut_cameras.camera_info(**fields))
-        status, output = run_here('player', path, '--wait', 0)
-        assert status == 1
-        assert words in output

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two cameras play from one process by one clock: two files, or a bag that has both."""
 
+import functools
 import os
 import signal
 import time
@@ -231,65 +232,55 @@ def test_a_focal_length_in_the_recording_is_used(tmp_path, of_left, of_right, sh
 
 
 FILES = ('{left}', '--right', '{right}')
-PIPE = 'camera.raw: is a pipe; expected files of both cameras with --right'
-BAG = 'is a bag; expected files of both cameras with --right'
 RIGHT_INFO = '--right-camera-info'
-WRONG = [
-    (['absent.npz', '--right', '{right}', *PAIR], 'absent.npz: no such file'),
-    (['{left}', '--right', 'absent.npz', *PAIR], 'absent.npz: no such file'),
-    (['{left}', '--right', '{wide}', *PAIR], 'its planes are 14x5 little; expected 13x5 little'),
-    (['{left}', '--right', '{big}', *PAIR], 'its planes are 13x5 big; expected 13x5 little'),
-    (['{left}', '--right', '{fast}', *PAIR], 'has 40000 planes/s; expected 30000 as of '),
-    (['{left}', '--right', '{rateless}', *PAIR], 'rateless.npz: the plane rate is not in the'),
-    (['{left}', '--right', '{damaged}', *PAIR], 'damaged.npz: the file is damaged'),
-    (['{left}', '--right', '{raw}', *PAIR], 'a.dat: the sensor size of a raw recording is unk'),
-    (['{left}', '--right', '{pipe}', *PAIR], PIPE),
-    (['{pipe}', '--right', '{right}', *PAIR], PIPE),
-    (['{left}', '--right', '-', *PAIR], '-: is a pipe; expected files of both cameras'),
-    (['-', '--right', '{right}', *PAIR], '-: is a pipe; expected files of both cameras'),
-    (['{left}', '--right', '{bag}', *PAIR], BAG),
-    (['{bag}', '--right', '{right}', *PAIR], BAG),
-    ([*FILES, *PAIR, '--topic', '/left/spikes'], '--topic is a stream of a bag, --right a second'),
-    ([*FILES], 'two cameras with no calibration; expected either --baseline and --fx, or'),
-    ([*FILES, '--fx', 430], 'two cameras with --fx; expected either --baseline and --fx, or'),
-    ([*FILES, '--baseline', 0.1], '--baseline needs a focal length, which is not in'),
-    ([*FILES, RIGHT_INFO, '{info}'], 'two cameras with --right-camera-info; expected either'),
-    (
+WRONG = {
+    'no left file': ('absent.npz', ['absent.npz', '--right', '{right}', *PAIR]),
+    'no right file': ('absent.npz', ['{left}', '--right', 'absent.npz', *PAIR]),
+    'another width': ('wide.npz', ['{left}', '--right', '{wide}', *PAIR]),
+    'another bit order': ('big.npz', ['{left}', '--right', '{big}', *PAIR]),
+    'another rate': ('fast.npz', ['{left}', '--right', '{fast}', *PAIR]),
+    'no rate': ('rateless.npz', ['{left}', '--right', '{rateless}', *PAIR]),
+    'damaged': ('damaged.npz', ['{left}', '--right', '{damaged}', *PAIR]),
+    'raw without its size': ('a.dat', ['{left}', '--right', '{raw}', *PAIR]),
+    'right is a pipe': ('camera.raw', ['{left}', '--right', '{pipe}', *PAIR]),
+    'left is a pipe': ('camera.raw', ['{pipe}', '--right', '{right}', *PAIR]),
+    'right is standard input': ('-: ', ['{left}', '--right', '-', *PAIR]),
+    'left is standard input': ('-: ', ['-', '--right', '{right}', *PAIR]),
+    'right is a bag': ('a_bag', ['{left}', '--right', '{bag}', *PAIR]),
+    'left is a bag': ('a_bag', ['{bag}', '--right', '{right}', *PAIR]),
+    'topic of a bag': ('--topic', [*FILES, *PAIR, '--topic', '/left/spikes']),
+    'no calibration': ('--baseline', FILES),
+    'fx alone': ('--fx', [*FILES, '--fx', 430]),
+    'baseline alone': ('--baseline', [*FILES, '--baseline', 0.1]),
+    'right calibration alone': (RIGHT_INFO, [*FILES, RIGHT_INFO, '{info}']),
+    'baseline and a calibration': (
+        '--camera-info',
         [*FILES, '--camera-info', '{info}', '--baseline', 0.1],
-        'two cameras with --baseline and --camera-info; expected either',
     ),
-    (
-        [*FILES, '--camera-info', '{info}', RIGHT_INFO, 'no.yaml'],
-        'no.yaml: no such file; expected',
-    ),
-    (
+    'no calibration file': ('no.yaml', [*FILES, '--camera-info', '{info}', RIGHT_INFO, 'no.yaml']),
+    'exchanged calibrations': (
+        'P[3]',
         [*FILES, '--camera-info', '{info_r}', RIGHT_INFO, '{info}'],
-        'P[3] is -43 of the left and 0 of the right camera; expected 0 and a number below 0: exch',
     ),
-    (
-        ['{left}', *PAIR],
-        'left.npz: plays as one camera, --baseline and --right-camera-info are of',
-    ),
-    (['{left}', RIGHT_INFO, '{info}'], 'left.npz: plays as one camera, --baseline and --right-ca'),
-    *(
-        (
-            [*FILES, '--baseline', value, '--fx', 430],
-            f'--baseline {value}: expected 0.001 to 10 metres from the left to the right camera',
-        )
+    'baseline of one camera': ('--baseline', ['{left}', *PAIR]),
+    'right calibration of one camera': (RIGHT_INFO, ['{left}', RIGHT_INFO, '{info}']),
+    **{
+        f'baseline {value}': ('--baseline', [*FILES, '--baseline', value, '--fx', 430])
         for value in ('0', '-0.12', '12', 'nan', 'inf', '1e+300', '1e-300')
-    ),
-]
+    },
+}
 
 
-@pytest.mark.dds
-@pytest.mark.parametrize(('arguments', 'message'), WRONG)
-def test_what_is_no_pair_gets_one_line(run_here, tmp_path, pair, calibrations, arguments, message):
+@pytest.fixture
+def named_files(tmp_path, pair, calibrations):
+    """Files for command lines, by their names there."""
     raw, pipe, damaged = tmp_path / 'a.dat', tmp_path / 'camera.raw', tmp_path / 'damaged.npz'
     raw.write_bytes(RIGHT.tobytes())
     os.mkfifo(pipe)
     damaged.write_bytes(pair[1].read_bytes()[:100])
     np.savez(tmp_path / 'rateless.npz', packed=RIGHT, width=WIDTH)
-    files = {
+    (tmp_path / 'a_bag').mkdir()
+    return {
         'left': pair[0],
         'right': pair[1],
         'wide': save(tmp_path / 'wide.npz', RIGHT, width=14),
@@ -299,14 +290,29 @@ def test_what_is_no_pair_gets_one_line(run_here, tmp_path, pair, calibrations, a
         'damaged': damaged,
         'raw': raw,
         'pipe': pipe,
-        'bag': tmp_path,
+        'bag': tmp_path / 'a_bag',
         'info': calibrations[0],
         'info_r': calibrations[1],
     }
-    status, output = run_here('player', *(str(part).format(**files) for part in arguments))
+
+
+def test_what_is_no_pair_is_refused(refusals, named_files):
+    rows = {
+        name: (
+            named,
+            functools.partial(opened, *(str(part).format(**named_files) for part in arguments)),
+        )
+        for name, (named, arguments) in WRONG.items()
+    }
+    refusals('player_pair', rows, UserError)
+
+
+@pytest.mark.dds
+def test_a_refused_pair_ends_the_player_with_one_line(run_here, named_files):
+    status, output = run_here('player', *(part.format(**named_files) for part in FILES))
     assert status == 1
     (line,) = output.strip().splitlines()
-    assert message in line
+    assert 'two cameras with no calibration; expected either --baseline and --fx, or' in line
 
 
 def moved(messages, name, shift_ns=0, late_ns=0, frame=None):
@@ -418,37 +424,26 @@ def bag_messages(shift_ns=0, late_ns=0, planes=400):
     return [*left, *moved(bags.stream(planes), 'right', shift_ns, late_ns)]
 
 
-@pytest.mark.dds
-@pytest.mark.parametrize(
-    ('messages', 'arguments', 'text'),
-    [
-        (bag_messages(11 * 10**9), [], 'begin 11 s apart, or apart from when they were recorded;'),
-        (
-            bag_messages(late_ns=11 * 10**9),
-            [],
-            'begin 11 s apart, or apart from when they were re',
-        ),
-        (wider(bag_messages()), [], 'its planes are 47x32 little; expected 48x32 little as of '),
-        (bag_messages(planes=40), [], '2 topics called spikes: name the stream'),
-        (
-            bag_messages(),
-            ['--fx', 40],
-            'two cameras with --fx; expected either --baseline and --f',
-        ),
-        (bag_messages(), ['--baseline', 0], '--baseline 0: expected 0.001 to 10 metres'),
-        (
+def test_a_bag_that_is_no_pair_is_refused(refusals, tmp_path):
+    apart = 11 * 10**9
+    bad = {
+        'stamps apart': ('11 s', bag_messages(apart), []),
+        'recorded apart': ('11 s', bag_messages(late_ns=apart), []),
+        'another width': ('47x32', wider(bag_messages()), []),
+        'two topics of one name': ('spikes', bag_messages(planes=40), []),
+        'fx alone': ('--fx', bag_messages(), ['--fx', 40]),
+        'baseline 0': ('--baseline', bag_messages(), ['--baseline', 0]),
+        'baseline of one camera': (
+            '--baseline',
             bag_messages(),
             ['--topic', '/left/spikes', '--baseline', 0.1],
-            'plays as one camera, --baseline and --right-camera-info are of two',
         ),
-    ],
-)
-def test_a_bag_that_is_no_pair_gets_one_line(run_here, tmp_path, messages, arguments, text):
-    path = bags.write(tmp_path / 'bag', messages)
-    status, output = run_here('player', path, *arguments)
-    assert status == 1
-    (line,) = output.strip().splitlines()
-    assert text in line
+    }
+    rows = {}
+    for name, (named, messages, arguments) in bad.items():
+        path = bags.write(tmp_path / str(len(rows)) / 'bag', messages)
+        rows[name] = named, functools.partial(opened, path, *arguments)
+    refusals('player_pair_of_a_bag', rows, UserError)
 
 
 def test_the_eyes_of_one_recording_play_both(tmp_path):

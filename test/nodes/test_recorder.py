@@ -87,14 +87,11 @@ def test_a_refused_recording_of_a_topic_says_how_to_record_anew(tmp_path):
         adapt(tmp_path / 'mine.safetensors', watch='/spikes', watch_seconds=0.5)
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(
-    processes, player, tmp_path, number
-):
+def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(processes, player, tmp_path):
     out = tmp_path / 'bag'
     recorder = processes.start('recorder', '/spikes', '--out', out, '--seconds', 60)
     wait_until(lambda: has_packets(out), 60, lambda: processes.log('recorder'))
-    recorder.send_signal(number)
+    recorder.send_signal(signal.SIGINT)
     status, output = processes.finish('recorder')
     assert status == 1, output
     assert re.search(r'packets, .* lost: ', output), output

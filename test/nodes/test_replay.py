@@ -190,11 +190,9 @@ def test_ros_reads_the_new_bag(lockstep):
     assert sum(image.height for image in spikes) == PLANES * bags.HEIGHT
 
 
-def test_the_evaluation_replaces_no_report_of_another_origin(
-    processes, depth_parameters, tmp_path
-):
+def test_the_evaluation_replaces_no_report_of_another_origin(run_here, depth_parameters, tmp_path):
     (tmp_path / 'report.html').write_text('mine')
-    status, output = processes.run('evaluation', *depth_parameters(out=tmp_path))
+    status, output = run_here('evaluation', *depth_parameters(out=tmp_path))
     assert status == 1
     assert f'{tmp_path / "report.html"}: is of no earlier run' in output
     assert (tmp_path / 'report.html').read_text() == 'mine'

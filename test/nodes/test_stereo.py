@@ -184,21 +184,21 @@ class Unchecked:
         self.left, self.right = left, right
 
 
-def test_without_a_rig_only_pictures_are_published(stereo_node, cameras, heard, spin):
+def test_depth_begins_with_a_rig_and_no_bad_camera_info_ends_it(
+    stereo_node, cameras, heard, spin, processes
+):
     stereo_node()
-    cameras(rig=Unchecked(RIG.left, exchanged())).send(4)
+    driver = cameras(rig=Unchecked(RIG.left, exchanged()))
+    driver.send(4)
     spin(lambda: heard.says('stereo', 'exchange the cameras'), what='the error')
     assert heard.status['stereo'].level == DiagnosticStatus.ERROR
     spin(lambda: len(heard.pictures['right/spikes/image']) == 2, what='pictures')
     assert not heard.depth
     assert not heard.pictures['left/image_rect']
-
-
-def test_one_bad_camera_info_does_not_end_depth(stereo_node, cameras, heard, spin):
-    stereo_node()
-    driver = cameras()
+    driver.rig = RIG
     driver.send(4)
     spin(lambda: len(heard.depth) == 2, what='depth before')
+    spin(lambda: heard.status['stereo'].level == DiagnosticStatus.OK, what='no error')
     nan = dataclasses.replace(RIG.right, p=(*RIG.right.p[:3], np.nan, *RIG.right.p[4:]))
     for bad, words in ((nan, 'expected finite numbers'), (RIG.left, 'the left calibration')):
         driver.rig = Unchecked(RIG.left, bad)
@@ -214,6 +214,8 @@ def test_one_bad_camera_info_does_not_end_depth(stereo_node, cameras, heard, spi
     spin(lambda: len(heard.depth) == 8, what='depth after')
     spin(lambda: not heard.says('stereo', 'stays in use'), what='no warning')
     assert int(heard.values('stereo')['rigs_refused']) >= 2
+    driver.send(20)
+    processes.stop('stereo', signal.SIGTERM)  # while pairs arrive
 
 
 def test_without_camera_info_only_pictures_are_published(stereo_node, cameras, heard, spin):
@@ -269,15 +271,6 @@ def test_the_help_lists_every_parameter(run_here):
     assert status == 0
     for row in STEREO_PARAMETERS:
         assert f'  {row.name} (default' in output
-
-
-def test_a_signal_ends_the_node_while_pairs_arrive(stereo_node, cameras, heard, spin, processes):
-    stereo_node()
-    driver = cameras()
-    driver.send(4)
-    spin(lambda: heard.depth, what='depth')
-    driver.send(20)
-    processes.stop('stereo', signal.SIGTERM)
 
 
 def test_the_disparity_message_tells_the_search_of_the_matcher():
