@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stage that trains in milliseconds, with everything that makes resuming hard.
 
-Batch norm, dropout, averaged weights and two optimisers.
+Batch norm, dropout, averaged weights and two optimisers. As a script it trains and stalls at a
+step, to be killed there:  tiny_stage.py FOLDER STEP
 """
 
 import dataclasses
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -94,3 +97,8 @@ def train(folder, source=None, stage=None, steps=STEPS, validation=None, **chang
         seed=5,
     )
     return stage
+
+
+if __name__ == '__main__':
+    folder = Path(sys.argv[1])
+    train(folder, StallingSource(int(sys.argv[2]), folder / 'stalled'))

@@ -2,19 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command ``label``: its options, exit status, and what ends it."""
 
-import multiprocessing
+import functools
 import os
-import runpy
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from clips import Sliding, write_folder
-from programs import wait_until
 from teacher_folder import make_teacher
 from trees import write_dat
 
@@ -88,62 +87,39 @@ def test_spikes_behind_a_lens_cap_are_not_labelled(command, given, tmp_path):
     assert not given['out'].exists()
 
 
-def begun(given):
-    """Whether some labels are written."""
-    return len([*given['out'].glob('relative_depth/0*.npy')]) >= 3
-
-
-def goes_on(command, given):
-    """Give the same command again, and check that all is labelled and nothing left over."""
+@pytest.mark.parametrize(
+    ('sent', 'status'),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 143, marks=pytest.mark.long),
+        (signal.SIGKILL, -9),
+    ],
+)
+def test_an_interrupted_run_goes_on(command, given, sent, status):
+    given['every'] = 1
+    arguments = [sys.executable, str(ROOT / 'training/run.py'), 'label', *options(given)]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    run = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
+    )  # fmt: skip
+    end = time.monotonic() + 90
+    while len([*given['out'].glob('relative_depth/0*.npy')]) < 3:
+        assert time.monotonic() < end
+        assert run.poll() is None
+        time.sleep(0.005)
+    run.send_signal(sent)
+    errors = run.communicate()[1]
+    if run.returncode == 0:
+        pytest.skip('it was done before the signal')
+    assert run.returncode == status
+    assert 'Traceback' not in errors
+    if sent != signal.SIGKILL:
+        assert not [*given['out'].rglob('.*')]
+        assert 'interrupted; the same command goes on where it was' in errors
     assert command('label', *options(given)).returncode == 0
     (clip,) = readers.read('folder', str(given['out']))
     assert len(clip) == 40
     assert not [*given['out'].rglob('.*')]
     for k in range(40):
         np.testing.assert_array_equal(clip.image(k), Sliding(40).image(k))
-
-
-def check_end(given, status, expected, errors):
-    """Check how an interrupted run has ended, unless it was done before the signal."""
-    if status == 0:
-        pytest.skip('it was done before the signal')
-    assert status == expected
-    assert 'Traceback' not in errors
-    if status > 0:
-        assert not [*given['out'].rglob('.*')]
-        assert 'interrupted; the same command goes on where it was' in errors
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(('sent', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_goes_on(command, given, sent, status):
-    given['every'] = 1
-    arguments = [sys.executable, str(ROOT / 'training/run.py'), 'label', *options(given)]
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    run = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: begun(given) or run.poll() is not None, 90)
-    run.send_signal(sent)
-    errors = run.communicate()[1]
-    check_end(given, run.returncode, status, errors)
-    goes_on(command, given)
-
-
-@pytest.mark.parametrize(('sent', 'status'), [(signal.SIGHUP, 143), (signal.SIGKILL, -9)])
-def test_a_killed_run_goes_on(command, given, tmp_path, sent, status):
-    """As the one above, but forked: nothing is imported again."""
-    given['every'] = 1
-    told = tmp_path / 'told'
-
-    def start():
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        sys.argv = ['run.py', 'label', *options(given)]
-        with told.open('w') as sys.stderr:
-            runpy.run_path(str(ROOT / 'training/run.py'), run_name='__main__')
-
-    run = multiprocessing.get_context('fork').Process(target=start)
-    run.start()
-    wait_until(lambda: begun(given) or not run.is_alive(), 90)
-    os.kill(run.pid, sent)
-    run.join()
-    check_end(given, run.exitcode, status, told.read_text())
-    goes_on(command, given)

@@ -1,13 +1,16 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
-from programs import wait_until
 
 from spike_depth_ros.folder_lock import LOCK, FolderLockError, lock_folder
 from spike_depth_ros.stream.packing import spike_counts
@@ -18,6 +21,7 @@ from spike_training.errors import ConfigError, DataSetError
 from spike_training.simulation.clip_camera import ClipCamera, frame_clips
 from spike_training.simulation.settings import CameraSettings
 
+ROOT = Path(__file__).parents[3]
 SETTINGS = {'size': f'{WIDTH}x{HEIGHT}', 'rate': 1000.0, 'planes': 24}
 
 
@@ -102,18 +106,25 @@ def test_what_is_there_is_not_simulated_again(recording, simulated, tmp_path, ca
 def test_a_killed_run_goes_on(tmp_path):
     write_folder(tmp_path / 'data', Sliding(60))
     out = tmp_path / 'out'
-    data = {'folder': str(tmp_path / 'data')}
-    # Forked: nothing is imported again.
-    process = multiprocessing.get_context('fork').Process(
-        target=simulate, args=(data, out), kwargs=SETTINGS
-    )
-    process.start()
-    wait_until(lambda: len(windows(out)) >= 3 or not process.is_alive(), 60)
-    process.kill()
-    process.join()
-    assert len(windows(out)) >= 3
+    command = [
+        sys.executable,
+        str(ROOT / 'training' / 'run.py'),
+        'simulate',
+        f'--data.folder={tmp_path / "data"}',
+        f'--out={out}',
+        *(f'--{key}={value}' for key, value in SETTINGS.items()),
+    ]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while len(windows(out)) < 3:
+        assert time.monotonic() < end
+        assert run.poll() is None or len(windows(out)) >= 3
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
     there = contents(out)
-    simulate(data, out, **SETTINGS)
+    simulate({'folder': str(tmp_path / 'data')}, out, **SETTINGS)
     assert len(windows(out)) == 60
     for path in windows(out):
         open_recording(path)

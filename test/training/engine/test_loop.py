@@ -3,18 +3,20 @@
 import dataclasses
 import json
 import math
-import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_stage
 import torch
-from programs import wait_until
 from ramps import RampSource
-from tiny_stage import CONFIG, INFO, STEPS, StallingSource, TinyStage, train
+from tiny_stage import CONFIG, INFO, STEPS, TinyStage, train
 from training_files import equal, rows, state_of
 
 from spike_depth_ros.checkpoint import load
@@ -25,6 +27,8 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import FiniteGuard, prefetch, time_step
 from spike_training.engine.record import SCALARS, Record
 from spike_training.errors import NonFiniteError, TrainingError
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope='module')
@@ -41,17 +45,21 @@ def test_the_loss_falls(uninterrupted):
 
 def test_killed_in_mid_training_and_resumed_is_as_if_nothing_had_been(uninterrupted, tmp_path):
     marker = tmp_path / 'stalled'
-    # Forked: nothing is imported again.
-    process = multiprocessing.get_context('fork').Process(
-        target=train, args=(tmp_path, StallingSource(17, marker))
+    paths = os.pathsep.join([str(ROOT), str(ROOT / 'training')])
+    process = subprocess.Popen(
+        [sys.executable, tiny_stage.__file__, str(tmp_path), '17'],
+        env={**os.environ, 'PYTHONPATH': paths},
+        stdout=subprocess.DEVNULL,
     )
-    process.start()
     try:
-        wait_until(lambda: marker.exists() or not process.is_alive(), 60)
-        assert process.is_alive(), 'the training ended before it was killed'
+        deadline = time.monotonic() + 60
+        while not marker.exists():
+            assert process.poll() is None, 'the training ended before it was killed'
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
     finally:
-        process.kill()
-        process.join()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert state_of(tmp_path)['step'] == 12  # steps 12 to 16 are lost and done again
     assert rows(tmp_path, 'train')[-1]['step'] == 16
 
