@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
 import stat
 import subprocess
@@ -19,6 +18,7 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import largest_file
 from safetensors import safe_open
 from safetensors.numpy import save as serialise
 
@@ -198,13 +198,8 @@ def test_save_replaces_as_a_whole_and_leaves_nothing_behind(saved, monkeypatch):
 
 
 def test_a_file_that_the_disk_does_not_take_is_named_and_leaves_nothing(tmp_path):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r'a\.json') as caught:
-            write_atomically(tmp_path / 'a.json', bytes(1000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(OSError, match=r'a\.json') as caught, largest_file(100):
+        write_atomically(tmp_path / 'a.json', bytes(1000))
     assert caught.value.filename == str(tmp_path / 'a.json')
     assert not [*tmp_path.iterdir()]
 

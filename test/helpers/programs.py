@@ -1,8 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that a test runs in processes of their own, and waiting for what they do."""
+"""Programs that a test runs in processes of their own, waiting for what they do, full disks."""
 
+import contextlib
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -30,3 +32,20 @@ def wait_until(condition, seconds=10, log=str):
     while not condition():
         assert time.monotonic() < end, log()
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """Let no file of this process grow beyond a size: the write fails with EFBIG.
+
+    Nor may Python store what it compiles meanwhile: it does not see that it is cut short.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = kept

@@ -320,6 +320,7 @@ def bags():  # by walk: folders go while they are searched
 def limit():  # not before DDS has its shared memory
     while bags() <= before:
         time.sleep(0.01)
+    sys.dont_write_bytecode = True  # it would be cut short, too
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
 
 before = bags()

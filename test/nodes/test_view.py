@@ -348,7 +348,7 @@ def test_a_file_that_cannot_be_written_whole_replaces_nothing(tmp_path, blocks):
     done = subprocess.run(
         ['sh', '-c', f'ulimit -f {blocks}; exec "$@"', 'sh',
          VIEW, OFFICE, '--every', '1', '--save', look, '--overwrite'],
-        env=own_environment(),
+        env={**own_environment(), 'PYTHONDONTWRITEBYTECODE': '1'},  # it would be cut short, too
         capture_output=True,
         text=True,
         timeout=100,

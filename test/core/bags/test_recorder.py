@@ -4,13 +4,13 @@
 
 import errno
 import os
-import resource
 import shutil
 import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import largest_file
 from rosbags.rosbag2 import Reader
 
 from spike_depth_ros.bags import recorder
@@ -82,13 +82,9 @@ def test_the_free_space_is_checked_before_and_during_the_recording(tmp_path, mon
 def test_what_a_full_disk_leaves_can_be_read(tmp_path):
     bag = BagRecorder(tmp_path / 'bag', 1e9)
     data = [packet(number) for number in range(40)]
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (7_000_000, hard))
-    try:
+    with largest_file(7_000_000):
         written = [bag.write('/spikes', IMAGE, time, one) for time, one in enumerate(data)]
         bag.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not written[-1]
     assert bag.ended.endswith('File too large: free space there')
     found, damage = read(tmp_path / 'bag')

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import errno
 import os
-import resource
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import largest_file
 
 from spike_depth_ros.bags import uncached_file
 from spike_depth_ros.bags.uncached_file import BLOCK_BYTES, UncachedFile
@@ -128,15 +128,11 @@ def test_one_slow_write_is_no_reason(begun, monkeypatch):
 
 
 def test_a_full_disk_keeps_what_was_written_and_goes_on_with_room(begun):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     file = UncachedFile(begun)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (BLOCK_BYTES + 8192, hard))
-    try:
+    with largest_file(BLOCK_BYTES + 8192):
         with pytest.raises(OSError, match='File too large'):
             file.write(DATA)
         assert begun.stat().st_size >= BLOCK_BYTES
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     written = file.tell() - len(b'head')
     file.write(DATA[written:])
     file.close()
@@ -144,16 +140,11 @@ def test_a_full_disk_keeps_what_was_written_and_goes_on_with_room(begun):
 
 
 def test_closing_on_a_full_disk_closes_the_descriptor(begun):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     file = UncachedFile(begun)
     descriptor = file._fd
     file.write(DATA[:100_000])
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
-    try:
-        with pytest.raises(OSError, match='File too large'):
-            file.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with largest_file(8192), pytest.raises(OSError, match='File too large'):
+        file.close()
     assert file.closed
     with pytest.raises(OSError, match='Bad file descriptor'):
         os.fstat(descriptor)

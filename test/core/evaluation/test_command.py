@@ -10,7 +10,6 @@ import json
 import math
 import os
 import re
-import resource
 import shutil
 import sqlite3
 import stat
@@ -24,6 +23,7 @@ import numpy as np
 import pytest
 from model_files import not_finite_export
 from PIL import Image
+from programs import largest_file
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -590,17 +590,6 @@ def test_results_have_the_umask_of_the_user(bag, tmp_path, umask):
     for path in (out, *out.rglob('*')):
         mode = 0o777 if path.is_dir() else 0o666
         assert stat.S_IMODE(path.stat().st_mode) == mode & ~umask, path
-
-
-@contextlib.contextmanager
-def largest_file(size):
-    """No file of this process can grow beyond a size; what the write gets is EFBIG."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``spike_reconstruct`` as a user runs it: a recording in, a video or pictures out."""
 
-import contextlib
 import functools
 import os
-import resource
 import shutil
 import signal
 import stat
@@ -19,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
-from programs import run_program
+from programs import largest_file, run_program
 
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
@@ -50,17 +48,6 @@ def dat(spikes, tmp_path):
 
 def reconstruct(*arguments):
     return main([str(argument) for argument in arguments])
-
-
-@contextlib.contextmanager
-def largest_file(size):
-    """No file of this process can grow beyond a size."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def frames(path):

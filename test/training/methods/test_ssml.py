@@ -12,7 +12,15 @@ import yaml
 from tiny_runs import tiny_run
 
 from spike_depth_ros import DepthEstimator, Window
-from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load, load_info, onnx_path
+from spike_depth_ros.checkpoint import (
+    IMAGE_MODEL,
+    CheckpointError,
+    ImageInfo,
+    find_checkpoint,
+    load,
+    load_info,
+    onnx_path,
+)
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings
@@ -154,7 +162,7 @@ def test_self_supervision_reads_no_true_picture():
 @pytest.fixture(scope='module')
 def supervised(tmp_path_factory):
     config = run_of(tmp_path_factory.mktemp('ssml') / 'run', SupervisedConfig(name='small'))
-    config.evaluate.export, config.train.picture_every = True, 3
+    config.train.picture_every = 3
     pipeline.run(config)
     PageWriter().write(config.out)
     return config.out
@@ -176,22 +184,28 @@ def test_a_run_of_pictures_ends_in_a_checkpoint_of_its_task(supervised):
 
 @pytest.mark.long
 def test_exporting_a_checkpoint_keeps_its_weights_and_metadata(supervised, tmp_path):
-    """And the same network gives the same bytes."""
+    """And the same network gives the same bytes, and the same picture in both runtimes."""
     from spike_training.runs.export import export  # needs onnx, which the losses do not
 
-    before, again = supervised / 'model.safetensors', tmp_path / 'again.safetensors'
+    before, again = tmp_path / 'model.safetensors', tmp_path / 'again.safetensors'
+    export(before, checkpoint=supervised / 'model.safetensors')
     export(again, checkpoint=before)
     assert again.read_bytes() == before.read_bytes()
     assert onnx_path(again).read_bytes() == onnx_path(before).read_bytes()
+    (_, trained), (_, exported) = (
+        load(path, ImageInfo) for path in (supervised / 'model.safetensors', before)
+    )
+    assert trained.keys() == exported.keys()
+    assert all(np.array_equal(trained[name], exported[name]) for name in trained)
+    check_runtimes(before)
 
 
-def test_both_runtimes_reconstruct_the_same_picture(supervised):
+def check_runtimes(checkpoint):
+    """Check that both runtimes reconstruct the same picture."""
     spikes = np.random.default_rng(0).random((128, 50, 70)) < 0.2
     window = Window.from_planes(spikes, 20_000)
     found = [
-        ImageEstimator.from_checkpoint(supervised / 'model.safetensors', 'cpu', name).predict(
-            window
-        )
+        ImageEstimator.from_checkpoint(checkpoint, 'cpu', name).predict(window)
         for name in ('onnx', 'torch')
     ]
     assert found[0].rate.shape == (50, 70)
@@ -200,10 +214,14 @@ def test_both_runtimes_reconstruct_the_same_picture(supervised):
     assert found[0].notes == ()
     # The middle 41 planes decide.
     spikes[:43] = spikes[85:] = False
-    again = ImageEstimator.from_checkpoint(supervised / 'model.safetensors', 'cpu').predict(
+    again = ImageEstimator.from_checkpoint(checkpoint, 'cpu').predict(
         Window.from_planes(spikes, 20_000)
     )
-    np.testing.assert_array_equal(found[0].rate[:, :], again.rate)
+    np.testing.assert_array_equal(found[0].rate, again.rate)
+
+
+def test_both_runtimes_reconstruct_the_same_picture():
+    check_runtimes(find_checkpoint(IMAGE_MODEL))
 
 
 def test_windows_and_checkpoints_that_do_not_fit_are_refused(supervised):
