@@ -238,6 +238,7 @@ def test_a_recorder_ends_with_the_adaptation_that_started_it(player, tmp_path, n
 
 RECORD = """
 import pathlib, sys
+sys.path.insert(0, sys.argv[2])
 from spike_training.adaptation import ros_commands
 
 ros_commands.record('/spikes', pathlib.Path(sys.argv[1]), 60.0, 1.0)
@@ -246,7 +247,7 @@ ros_commands.record('/spikes', pathlib.Path(sys.argv[1]), 60.0, 1.0)
 
 def test_a_recorder_ends_with_the_process_that_started_it(processes, player, tmp_path):
     folder = tmp_path / 'mine'
-    process = processes.start('record', folder, code=RECORD)
+    process = processes.start('record', folder, ROOT / 'training', code=RECORD)
     wait_until(lambda: is_recording(folder), 60, lambda: processes.log('record'))
     assert_recorder_ends(process, signal.SIGKILL, unfinished(folder))
     assert processes.finish('record')[0] == -signal.SIGKILL
