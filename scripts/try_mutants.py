@@ -29,7 +29,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +47,8 @@ FILES = 2
 LIMIT_S = 400
 """Time of the tests of a mutant; one that takes longer counts as killed: it does not end."""
 ALLOWED = 3
+
+PYTEST = (sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider')
 
 COMPARISONS = {
     ast.Lt: ('<', '<='),
@@ -184,9 +186,11 @@ class Touched:
 
     Args:
         path: File of coverage.py, of a run with a context for each test.
+        known: Ids of the tests that there are; others have been changed since.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, known: Iterable[str]) -> None:
+        self._known = set(known)
         data = coverage.CoverageData(str(path))
         data.read()
         self._by_line: dict[tuple[str, int], list[str]] = {}
@@ -213,12 +217,12 @@ class Touched:
             contexts = self._of_file[mutant.file]
         named = [context.rpartition('|') for context in contexts if '|' in context]
         direct = sorted(
-            {test for test, _, phase in named if phase == 'run'},
+            {test for test, _, phase in named if phase == 'run' and test in self._known},
             key=lambda test: (self._size[f'{test}|run'], test),
         )
         files: collections.Counter[str] = collections.Counter()
         for test, _, phase in named:
-            if phase == 'setup':
+            if phase == 'setup' and test in self._known:
                 files[test.partition('::')[0]] = min(
                     self._size[f'{test}|setup'], files[test.partition('::')[0]] or sys.maxsize
                 )
@@ -229,8 +233,7 @@ def run(tree: Path, mutant: Mutant, tests: list[str]) -> str:
     """Run the tests of a mutant within a copy of the tree; return killed, survived or broken."""
     path = tree / mutant.file
     before, times = path.read_text(), path.stat()
-    command = [*(sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider')]
-    command += ['--timeout', '60', '-m', 'not long and not dds', *tests]
+    command = [*PYTEST, '-x', '--timeout', '60', '-m', 'not long and not dds', *tests]
     paths = os.pathsep.join([str(tree), str(tree / 'training')])
     path.write_text(mutant.change(before))
     try:
@@ -249,22 +252,23 @@ def run(tree: Path, mutant: Mutant, tests: list[str]) -> str:
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     # A file of tests that cannot be imported any more (2, 3, 4) has found the mutant as well.
     verdicts = dict.fromkeys((1, 2, 3, 4), 'killed') | {0: 'survived'}
-    if done.returncode > 1 and collect(tree, tests):
+    if done.returncode > 1 and not collect(tree, tests):
         print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
         return 'broken'
     return verdicts.get(done.returncode, 'broken')
 
 
-def collect(tree: Path, tests: list[str]) -> int:
-    """Return the status of collecting the tests in the tree as it is."""
-    command = [*(sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider')]
+def collect(tree: Path, tests: Sequence[str] = ()) -> list[str]:
+    """Return the ids of the tests in a tree as it is; none if one of them cannot be collected."""
     paths = os.pathsep.join([str(tree), str(tree / 'training')])
-    return subprocess.run(
-        [*command, '--collect-only', *tests],
+    done = subprocess.run(
+        [*PYTEST, '--collect-only', *tests],
         cwd=tree,
         env={**os.environ, 'PYTHONPATH': paths},
         capture_output=True,
-    ).returncode
+        text=True,
+    )
+    return [line for line in done.stdout.splitlines() if '::' in line and not done.returncode]
 
 
 def try_all(mutants: list[Mutant], touched: Touched, workers: int) -> Iterator[tuple[Mutant, str]]:
@@ -299,7 +303,7 @@ def main() -> int:
     parser.add_argument('--coverage', type=Path, default=ROOT / '.coverage', metavar='FILE')
     parser.add_argument('--workers', type=int, default=1, metavar='N')
     arguments = parser.parse_args()
-    touched = Touched(arguments.coverage)
+    touched = Touched(arguments.coverage, collect(ROOT))
     before: dict[str, str] = {}
     if arguments.action == 'write':
         places = [mutant for mutant in find_places() if touched.touches(mutant)]
