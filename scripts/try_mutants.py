@@ -192,7 +192,10 @@ class Touched:
     def __init__(self, path: Path, known: Iterable[str]) -> None:
         self._known = set(known)
         data = coverage.CoverageData(str(path))
-        data.read()
+        try:
+            data.read()
+        except coverage.CoverageException as error:
+            sys.exit(f'{path}: cannot be read ({error}): run pytest with --cov-context=test again')
         self._by_line: dict[tuple[str, int], list[str]] = {}
         self._size: collections.Counter[str] = collections.Counter()
         self._of_file: dict[str, set[str]] = collections.defaultdict(set)
@@ -205,6 +208,8 @@ class Touched:
                 self._by_line[match[0], line] = contexts
                 self._size.update(contexts)
                 self._of_file[match[0]].update(contexts)
+        if not self._size.keys() - {''}:
+            sys.exit(f'{path}: names no test: run pytest with --cov-context=test first')
 
     def touches(self, mutant: Mutant) -> bool:
         """Return True if any test, or any import, runs the line."""

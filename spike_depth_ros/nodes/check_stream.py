@@ -22,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from spike_depth_ros.arguments import DefaultsFormatter, positive, sensor_size
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.spike_topics import UNKNOWN_NAME, UNNAMED
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.pairing import PAIR_WAIT_S
 from spike_depth_ros.stereo.rig import StereoRig
@@ -253,7 +254,10 @@ class CameraCheck(Check):
                     '(docs/wire_format.md)',
                 )
             reliability = publisher.qos_profile.reliability.name.lower()
-            self._fine('publisher', f'{publisher.node_name}: {reliability}')
+            unknown = publisher.node_name == UNKNOWN_NAME
+            self._fine(
+                'publisher', f'{UNNAMED if unknown else publisher.node_name}: {reliability}'
+            )
         if len(publishers) > 1:
             self._problem(
                 'publisher', f'{len(publishers)} nodes publish {topic}; stop all but one'

@@ -24,11 +24,13 @@ SETTLE_S = 0.3
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'
 """Name that ROS gives to a node of which only a topic has been discovered."""
 
+UNNAMED = 'a node whose name has not arrived yet'
+
 
 def publisher_name(publisher: TopicEndpointInfo) -> str:
     """Return the full name of a publisher's node."""
     if publisher.node_name == UNKNOWN_NAME:
-        return 'a node whose name has not arrived yet'
+        return UNNAMED
     return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
 
 

@@ -17,6 +17,7 @@ from spike_depth_ros.nodes import check_stream
 from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.nodes.check_stream import CameraCheck, PairCheck
 from spike_depth_ros.nodes.conversions import spikes_msg
+from spike_depth_ros.nodes.spike_topics import publisher_name
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
@@ -439,3 +440,15 @@ def test_two_watched_streams_have_a_line_each(processes, spin):
     first, second = processes.log('check_stream').splitlines()[:2]
     assert first.split()[1:3] == ['left', '0']
     assert second.split()[1:3] == ['right', '0']
+
+
+def test_a_publisher_that_is_not_named_yet_is_said_to_be_one(capsys):
+    publisher = SimpleNamespace(
+        topic_type='sensor_msgs/msg/Image',
+        node_name='_NODE_NAME_UNKNOWN_',
+        node_namespace='_NODE_NAMESPACE_UNKNOWN_',
+        qos_profile=SimpleNamespace(reliability=QoSReliabilityPolicy.RELIABLE),
+    )
+    CameraCheck(node_of(publisher), SimpleNamespace(size=None), '').report()
+    assert 'a node whose name has not arrived yet: reliable' in capsys.readouterr().out
+    assert publisher_name(publisher) == 'a node whose name has not arrived yet'
