@@ -145,6 +145,6 @@ def pytest_addoption(parser):
 @pytest.fixture
 def refusals(request, tmp_path):
     """Compare what a front door says to bad input with test/errors; see ``refusals.py``."""
-    from refusals import Refusals
+    from kit.refusals import Refusals
 
     return Refusals(tmp_path, request.config.getoption('--update-errors'))

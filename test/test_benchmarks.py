@@ -420,9 +420,9 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
     view = ROOT / '.venv-view' / 'bin' / 'spike_view'
     views = ('--view', str(view)) if view.exists() else ()
     pytest.importorskip('torch')
-    import fused_files
+    from kit import checkpoints
 
-    fused = fused_files.write(tmp_path / 'fused.safetensors')
+    fused = checkpoints.checkpoint(tmp_path / 'fused.safetensors', 'fused')
     others = (*against, *views, '--stereo', '--frames', str(fused))
     result, printed = run_benchmark('end_to_end', tmp_path / 'out.json', *SHORT, *others)
     assert result.keys() == {'machine', 'settings', 'rounds', 'medians', 'ours_over'}
@@ -448,11 +448,11 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
 @pytest.mark.timeout(300)
 def test_a_prediction_with_a_frame_is_timed_beside_the_shipped_one(tmp_path, capsys):
     pytest.importorskip('torch')
-    import fused_files
-
     from benchmarks import fusion
+    from kit import checkpoints
 
-    fused, path = fused_files.export_to(tmp_path), tmp_path / 'fusion.json'
+    fused = checkpoints.exported(tmp_path / 'fused.safetensors', 'fused')
+    path = tmp_path / 'fusion.json'
     options = ['--checkpoint', str(fused), '--repetitions', '1', '--json', str(path)]
     assert fusion.main(options) == 0
     result = json.loads(path.read_text())

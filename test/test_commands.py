@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import run_program
 
+from kit.programs import run_program
 from spike_depth_ros import commands
 from spike_depth_ros.commands import ROS_MODULES, run_node
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distribution import declared_distribution
-from programs import run_program
+
+from kit.programs import declared_distribution, run_program
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = 'spike_depth_ros'

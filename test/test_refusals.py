@@ -5,8 +5,9 @@
 from pathlib import Path
 
 import pytest
-import refusals as module
-from refusals import Refusals
+
+from kit import refusals as module
+from kit.refusals import Refusals
 
 TESTS = Path(__file__).parent
 

@@ -11,8 +11,8 @@ import venv
 
 import numpy as np
 import pytest
-from distribution import declared_distribution
-from programs import ROOT, run_program
+
+from kit.programs import ROOT, declared_distribution, run_program
 
 SOURCES = {'spike_depth_ros': ROOT, 'spike_training': ROOT / 'training'}
 OF = {

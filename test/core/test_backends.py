@@ -7,12 +7,12 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import lenses
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit import cameras
 from spike_depth_ros import backends
 from spike_depth_ros.backends import Layout, choose
 from spike_depth_ros.backends.onnx import OnnxBackend
@@ -381,7 +381,7 @@ def sensor_of(shape, name):
     generator = np.random.default_rng(5)
     maps = 1 + 0.2 * generator.random(shape), 2.0 * generator.random(shape)
     correction = SensorCorrection(generator.random(shape) < 0.02, *maps)
-    lens = lenses.lens('equidistant', (0.03, -0.02, 0.0, 0.0), 90.0, 70.0, shape[1], shape[0])
+    lens = cameras.lens('equidistant', (0.03, -0.02, 0.0, 0.0), 90.0, 70.0, shape[1], shape[0])
     rectification = Rectification(lens)
     return {
         'corrected': {'correction': correction, 'rate_hz': 20_000.0},
@@ -426,11 +426,10 @@ def test_cuda_agrees_with_the_cpu(model, kind):
 @needs_cuda
 def test_cuda_agrees_with_the_cpu_on_frames(tmp_path):
     """A graph with a frame and one without take turns; a frame that is missing in part is NaN."""
-    import fused_files
-
+    from kit import checkpoints
     from spike_depth_ros.backends.torch import TorchBackend
 
-    loaded = load(fused_files.write(tmp_path / 'fused.safetensors'), SpikeInfo)
+    loaded = load(checkpoints.checkpoint(tmp_path / 'fused.safetensors', 'fused'), SpikeInfo)
     info = loaded[0]
     layout = Layout(Geometry(96, 128), info.planes, info.bins, pool=info.pool)
     gpu, cpu = (TorchBackend(*loaded, device) for device in ('cuda', 'cpu'))

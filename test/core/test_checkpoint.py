@@ -18,10 +18,10 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from programs import largest_file
 from safetensors import safe_open
 from safetensors.numpy import save as serialise
 
+from kit.programs import largest_file
 from spike_depth_ros import unshared_files
 from spike_depth_ros.backends import onnx
 from spike_depth_ros.backends.onnx import OnnxBackend

@@ -6,8 +6,8 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from model_files import not_finite_export
 
+from kit.checkpoints import not_finite_export
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import (

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from spikes and a frame: library and backends."""
 
-import fused_files
 import numpy as np
 import pytest
 
+from kit import checkpoints
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.fusion.frame import Frame
@@ -13,7 +13,7 @@ from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
 
 HEIGHT, WIDTH = 40, 60
-SETTINGS = {**fused_files.SMALL, 'pool': 2}
+SETTINGS = {**checkpoints.SIZES['fused'][1], 'pool': 2}
 RNG = np.random.default_rng(3)
 
 pytestmark = pytest.mark.timeout(300)  # an export takes a minute, beside other work more
@@ -22,12 +22,14 @@ pytestmark = pytest.mark.timeout(300)  # an export takes a minute, beside other 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp('fused') / 'fused.safetensors'
-    return fused_files.write(path, settings=SETTINGS)
+    return checkpoints.checkpoint(path, 'fused', settings=SETTINGS)
 
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
-    return fused_files.export_to(tmp_path_factory.mktemp('exported'), settings=SETTINGS)
+    return checkpoints.exported(
+        tmp_path_factory.mktemp('exported') / 'fused.safetensors', 'fused', settings=SETTINGS
+    )
 
 
 @pytest.fixture(

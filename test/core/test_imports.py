@@ -10,9 +10,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from programs import run_program
 
 import spike_depth_ros
+from kit.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / 'spike_depth_ros').rglob('*.py'))

@@ -11,13 +11,12 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import cut_cameras
 import cv2
-import lenses
 import numpy as np
 import pytest
 from PIL import Image
 
+from kit import cameras
 from spike_depth_ros import opencv
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.calibration import CalibrationError
@@ -29,7 +28,7 @@ from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.window import Camera, Window
 from spike_depth_ros.video.spiking import IntegrateAndFire
 
-WIDTH, HEIGHT = lenses.WIDTH, lenses.HEIGHT
+WIDTH, HEIGHT = cameras.WIDTH, cameras.HEIGHT
 ROTATED = (math.cos(0.1), 0, math.sin(0.1), 0, 1, 0, -math.sin(0.1), 0, math.cos(0.1))
 
 
@@ -60,15 +59,15 @@ def grid(calibration, spacing=40):
     )
     if any(calibration.r):
         rays = rays @ np.reshape(calibration.r, (3, 3))
-    sensor = lenses.project(calibration, rays)
+    sensor = cameras.project(calibration, rays)
     inside = ((sensor > 12) & (sensor < (WIDTH - 13, HEIGHT - 13))).all(axis=1)
     assert inside.sum() >= 30
     return rectified[inside], sensor[inside]
 
 
-@pytest.mark.parametrize('name', [*lenses.ALL, 'rotated'])
+@pytest.mark.parametrize('name', [*cameras.ALL, 'rotated'])
 def test_a_rectified_grid_lies_where_a_pinhole_camera_has_it(name):
-    calibration = lenses.ALL.get(name) or dataclasses.replace(lenses.PLUMB_BOB, r=ROTATED)
+    calibration = cameras.ALL.get(name) or dataclasses.replace(cameras.PLUMB_BOB, r=ROTATED)
     wanted, sensor = grid(calibration)
     picture = np.rint(255 * dots(sensor).clip(0, 1)).astype(np.uint8)
     rectified = Rectification(calibration).remap_picture(picture)
@@ -81,15 +80,15 @@ def test_a_rectified_grid_lies_where_a_pinhole_camera_has_it(name):
 @functools.cache
 def spikes_of_dots(name):
     """Rectified places of dots that a lens shows, and 600 packed planes of them."""
-    wanted, sensor = grid(lenses.ALL[name])
+    wanted, sensor = grid(cameras.ALL[name])
     chance = np.random.default_rng(0).random((600, HEIGHT, WIDTH), np.float32)
     return wanted, packing.pack(chance < dots(sensor, size=4.0).astype(np.float32))
 
 
 @pytest.mark.parametrize(('pool', 'binning'), [(1, 1), (2, 1), (4, 1), (1, 2), (2, 2)])
-@pytest.mark.parametrize('name', lenses.ALL)
+@pytest.mark.parametrize('name', cameras.ALL)
 def test_rectified_counts_lie_there_too(name, pool, binning):
-    calibration = lenses.ALL[name]
+    calibration = cameras.ALL[name]
     wanted, packed = spikes_of_dots(name)
     layout = Layout(
         Geometry(HEIGHT, WIDTH), 600, 20, binning, pool, rectification=Rectification(calibration)
@@ -108,7 +107,7 @@ def test_bins_of_single_planes_keep_their_rates(pool):
     # Between two pixels a single plane has neither 0 nor 1.
     spikes = np.random.default_rng(0).random((64, HEIGHT, WIDTH)) < 0.2
     layout = Layout(
-        Geometry(HEIGHT, WIDTH), 64, 64, pool=pool, rectification=Rectification(lenses.FISHEYE)
+        Geometry(HEIGHT, WIDTH), 64, 64, pool=pool, rectification=Rectification(cameras.FISHEYE)
     )
     counts = layout.new_counts()
     layout.count(packing.pack(spikes), counts)
@@ -119,7 +118,7 @@ def test_bins_of_single_planes_keep_their_rates(pool):
 
 def test_counts_of_more_bins_than_are_remapped_together_are_each_remapped():
     spikes = packing.pack(np.random.default_rng(0).random((105, HEIGHT, WIDTH)) < 0.3)
-    lens = Rectification(lenses.PLUMB_BOB)
+    lens = Rectification(cameras.PLUMB_BOB)
     layout = Layout(Geometry(HEIGHT, WIDTH), 105, bins=35, pool=2, rectification=lens)
     raw = Layout(Geometry(HEIGHT, WIDTH), 105, bins=35, pool=2)
     found, counts = layout.new_counts(), raw.new_counts()
@@ -143,7 +142,7 @@ def test_torch_remaps_counts_alike():
     from spike_depth_ros.backends.torch import remap_counts, sampling_grid
 
     layout = Layout(
-        Geometry(HEIGHT, WIDTH), 128, bins=9, pool=2, rectification=Rectification(lenses.FISHEYE)
+        Geometry(HEIGHT, WIDTH), 128, bins=9, pool=2, rectification=Rectification(cameras.FISHEYE)
     )
     raw = dataclasses.replace(layout, rectification=None)
     window = packing.pack(np.random.default_rng(0).random((128, HEIGHT, WIDTH)) < 0.3)
@@ -159,7 +158,7 @@ def test_torch_remaps_counts_alike():
 
 def test_without_distortion_nothing_is_made():
     lens = NewestLens()
-    plain = lenses.message(lenses.lens('plumb_bob', (0.0,) * 5), SimpleNamespace)
+    plain = cameras.message(cameras.lens('plumb_bob', (0.0,) * 5), SimpleNamespace)
     assert lens.update(plain) is None
     layout = Layout(Geometry(HEIGHT, WIDTH), 128, bins=9, pool=2)
     assert (layout.remap, layout.unknown, layout.remap_scale) == (None, None, 1)
@@ -167,32 +166,32 @@ def test_without_distortion_nothing_is_made():
 
 def test_messages_alike_have_one_rectification():
     lens = NewestLens()
-    first = lens.update(lenses.message(lenses.FISHEYE, SimpleNamespace))
-    assert lens.update(lenses.message(lenses.FISHEYE, SimpleNamespace)) is first
-    assert lens.update(lenses.message(lenses.PLUMB_BOB, SimpleNamespace)) is not first
+    first = lens.update(cameras.message(cameras.FISHEYE, SimpleNamespace))
+    assert lens.update(cameras.message(cameras.FISHEYE, SimpleNamespace)) is first
+    assert lens.update(cameras.message(cameras.PLUMB_BOB, SimpleNamespace)) is not first
 
 
 def test_fisheye_is_another_name_of_equidistant():
-    other = dataclasses.replace(lenses.FISHEYE, distortion_model='fisheye')
+    other = dataclasses.replace(cameras.FISHEYE, distortion_model='fisheye')
     for one, two in zip(
         Rectification(other).sources(HEIGHT, WIDTH),
-        Rectification(lenses.FISHEYE).sources(HEIGHT, WIDTH),
+        Rectification(cameras.FISHEYE).sources(HEIGHT, WIDTH),
         strict=True,
     ):
         np.testing.assert_array_equal(one, two)
 
 
 def test_the_rectified_camera_is_the_projection_without_distortion():
-    rectified = Rectification(lenses.FISHEYE).rectified
-    assert rectified.k == lenses.matrix(180.0)
-    assert rectified.p == lenses.FISHEYE.p
+    rectified = Rectification(cameras.FISHEYE).rectified
+    assert rectified.k == cameras.matrix(180.0)
+    assert rectified.p == cameras.FISHEYE.p
     assert rectified.r == (1, 0, 0, 0, 1, 0, 0, 0, 1)
     assert (rectified.distortion_model, rectified.d) == ('plumb_bob', (0.0,) * 5)
 
 
-@pytest.mark.parametrize('name', lenses.ALL)
+@pytest.mark.parametrize('name', cameras.ALL)
 def test_a_projection_of_zeros_is_chosen(name):
-    lens = Rectification(dataclasses.replace(lenses.ALL[name], p=(0.0,) * 12))
+    lens = Rectification(dataclasses.replace(cameras.ALL[name], p=(0.0,) * 12))
     assert 0.4 < lens.fx_px / lens.calibration.k[0] < 1.5
     assert lens.known(HEIGHT, WIDTH).mean() > 0.95
 
@@ -205,17 +204,17 @@ def wall(rays, normal=(0.2, -0.1, 1.0), distance=4.0):
     return distance / (rays @ np.array(normal))
 
 
-@pytest.mark.parametrize('name', [*lenses.ALL, 'rotated'])
+@pytest.mark.parametrize('name', [*cameras.ALL, 'rotated'])
 def test_points_of_a_wall_lie_in_a_plane(name):
-    calibration = lenses.ALL.get(name) or dataclasses.replace(lenses.PLUMB_BOB, r=ROTATED)
+    calibration = cameras.ALL.get(name) or dataclasses.replace(cameras.PLUMB_BOB, r=ROTATED)
     lens = Rectification(calibration)
-    seen = wall(lenses.unproject(calibration)).astype(np.float32)
+    seen = wall(cameras.unproject(calibration)).astype(np.float32)
     rectified = lens.remap_depth(seen)
     np.testing.assert_array_equal(np.isfinite(rectified), lens.known(HEIGHT, WIDTH))
 
     def worst(depth, k):
         # As depth_image_proc makes points of depth and camera_info.
-        points = (depth[..., None] * lenses.rays_of(k, HEIGHT, WIDTH))[np.isfinite(depth)]
+        points = (depth[..., None] * cameras.rays_of(k, HEIGHT, WIDTH))[np.isfinite(depth)]
         points = points - points.mean(axis=0)
         normal = np.linalg.eigh(points.T @ points)[1][:, 0]
         return np.abs(points @ normal).max()
@@ -225,8 +224,8 @@ def test_points_of_a_wall_lie_in_a_plane(name):
 
 
 def test_depth_of_binned_pixels_is_rectified_alike():
-    lens = Rectification(lenses.PLUMB_BOB)
-    seen = wall(lenses.unproject(lenses.PLUMB_BOB)).astype(np.float32)
+    lens = Rectification(cameras.PLUMB_BOB)
+    seen = wall(cameras.unproject(cameras.PLUMB_BOB)).astype(np.float32)
     small = lens.remap_depth(seen[::2, ::2])
     known = lens.known(HEIGHT // 2, WIDTH // 2, 2)
     assert (np.isfinite(small) == known).mean() > 0.99
@@ -241,7 +240,7 @@ def window_of(spikes, lens=None, rate_hz=20_000.0):
 
 
 def test_depth_is_nan_where_the_sensor_sees_nothing():
-    narrow = dataclasses.replace(lenses.FISHEYE, p=lenses.projection(110.0))
+    narrow = dataclasses.replace(cameras.FISHEYE, p=cameras.projection(110.0))
     lens = Rectification(narrow)
     spikes = np.random.default_rng(0).random((128, HEIGHT, WIDTH)) < 0.3
     estimator = DepthEstimator.from_checkpoint()
@@ -260,7 +259,7 @@ def test_depth_is_nan_where_the_sensor_sees_nothing():
 
 
 def test_depth_of_a_large_sensor_is_rectified_in_its_larger_pixels():
-    narrow = dataclasses.replace(lenses.FISHEYE, p=lenses.projection(110.0))
+    narrow = dataclasses.replace(cameras.FISHEYE, p=cameras.projection(110.0))
     lens = Rectification(narrow)
     spikes = np.random.default_rng(0).random((128, HEIGHT, WIDTH)) < 0.3
     estimator = DepthEstimator.from_checkpoint(max_pixels=50_000)
@@ -272,7 +271,7 @@ def test_depth_of_a_large_sensor_is_rectified_in_its_larger_pixels():
 
 
 def test_a_rectification_of_another_size_is_refused():
-    lens = Rectification(lenses.FISHEYE)
+    lens = Rectification(cameras.FISHEYE)
     window = window_of(np.ones((128, 64, 64)), lens)
     with pytest.raises(ValueError, match='rectification of 400x250 pixels: expected 64x64'):
         DepthEstimator.from_checkpoint().predict(Observation(window, lens.fx_px))
@@ -305,14 +304,14 @@ def test_depth_through_a_fisheye_lens_is_as_good_as_through_none():
     folder = Path(REAL) / 'rgbd' / 'hololens_000'
     k = np.loadtxt(folder / 'K.txt')
     shrink = 540 / WIDTH
-    pinhole = lenses.matrix(k[0, 0] / shrink, k[0, 2] / shrink, k[1, 2] / shrink)
-    projection = lenses.projection(pinhole[0], pinhole[2], pinhole[5])
-    calibration = lenses.lens(
+    pinhole = cameras.matrix(k[0, 0] / shrink, k[0, 2] / shrink, k[1, 2] / shrink)
+    projection = cameras.projection(pinhole[0], pinhole[2], pinhole[5])
+    calibration = cameras.lens(
         'equidistant', (0.9, -2.5, 3.0, 0.0), fx=330.0, target=0.0, p=projection
     )
     lens = Rectification(calibration)
     assert lens.known(HEIGHT, WIDTH).mean() > 0.9
-    rays = lenses.unproject(calibration)
+    rays = cameras.unproject(calibration)
     on_pinhole = rays[..., :2] * pinhole[0] + (pinhole[2], pinhole[5])
     v, u = np.indices((HEIGHT, WIDTH), np.float64)
     estimator = DepthEstimator.from_checkpoint()
@@ -338,10 +337,10 @@ def test_depth_through_a_fisheye_lens_is_as_good_as_through_none():
     assert distorted > rectified
 
 
-@pytest.mark.parametrize('name', cut_cameras.LENSES)
+@pytest.mark.parametrize('name', cameras.LENSES)
 @pytest.mark.parametrize('rotation', [None, ROTATED])
 def test_maps_are_those_of_opencv_whatever_the_number_of_coefficients(name, rotation):
-    lens = cut_cameras.LENSES[name]
+    lens = cameras.LENSES[name]
     if rotation is not None:
         lens = dataclasses.replace(lens, r=rotation)
     d = np.array(lens.d[:14] if lens.distortion_model != 'plumb_bob' else lens.d[:5])
@@ -353,7 +352,7 @@ def test_maps_are_those_of_opencv_whatever_the_number_of_coefficients(name, rota
 
 
 def test_a_thin_prism_is_used():
-    with_prism, without = (Rectification(cut_cameras.LENSES[name]) for name in ('12', '8'))
+    with_prism, without = (Rectification(cameras.LENSES[name]) for name in ('12', '8'))
     x, y = (
         one - two
         for one, two in zip(
@@ -370,18 +369,18 @@ def test_a_thin_prism_is_used():
 
 
 def changed(**fields):
-    return dataclasses.replace(lenses.PLUMB_BOB, **fields)
+    return dataclasses.replace(cameras.PLUMB_BOB, **fields)
 
 
 def replaced(values, **numbers):
     return tuple(numbers.get(f'at{n}', value) for n, value in enumerate(values))
 
 
-K, P = lenses.PLUMB_BOB.k, lenses.PLUMB_BOB.p
+K, P = cameras.PLUMB_BOB.k, cameras.PLUMB_BOB.p
 BAD = {
     'folds': (changed(d=(-0.6, 0.0, 0.0, 0.0, 0.0)), 'folds the image 36.7 degrees from the axis'),
     'folds, fisheye': (
-        dataclasses.replace(lenses.FISHEYE, d=(-0.8, 0.0, 0.0, 0.0)), 'folds the image',
+        dataclasses.replace(cameras.FISHEYE, d=(-0.8, 0.0, 0.0, 0.0)), 'folds the image',
     ),
     'folds by its tangential part': (changed(d=(0.0, 0.0, 0.9, 0.9, 0.0)), 'folds the image;'),
     'model': (changed(distortion_model='ds'), "distortion model 'ds'; expected one of plumb_bob"),
@@ -397,11 +396,11 @@ BAD = {
         'D has 9 coefficients; expected 8 or 12 or 14 for rational_polynomial',
     ),
     'tilted across': (
-        changed(distortion_model='rational_polynomial', d=(*cut_cameras.PRISM, 0.01, 0.0)),
+        changed(distortion_model='rational_polynomial', d=(*cameras.PRISM, 0.01, 0.0)),
         'D has a tilted sensor, 0.01 0 as its last coefficients; expected 0 and 0',
     ),
     'tilted down': (
-        changed(distortion_model='rational_polynomial', d=(*cut_cameras.PRISM, 0.0, -0.02)),
+        changed(distortion_model='rational_polynomial', d=(*cameras.PRISM, 0.0, -0.02)),
         'D has a tilted sensor, 0 -0.02 as its last',
     ),
     'thin prism that folds': (
@@ -413,10 +412,10 @@ BAD = {
     'huge': (changed(d=(1e200, 0, 0, 0, 0)), 'expected at most 1e'),
     'K of zeros': (changed(k=(0.0,) * 9), 'K has focal lengths 0 and 0; expected pixels above 1'),
     'fy of P': (changed(p=replaced(P, at5=-1.0)), 'P has focal lengths 270 and -1'),
-    'normalised': (changed(k=lenses.matrix(0.8)), 'K has focal lengths 0.8 and 0.8; expected'),
-    'tiny focal length': (changed(k=lenses.matrix(1e-9)), 'K has focal lengths 1e-09'),
+    'normalised': (changed(k=cameras.matrix(0.8)), 'K has focal lengths 0.8 and 0.8; expected'),
+    'tiny focal length': (changed(k=cameras.matrix(1e-9)), 'K has focal lengths 1e-09'),
     'other size': (
-        changed(p=lenses.projection(540.0, 399.5, 249.5)),
+        changed(p=cameras.projection(540.0, 399.5, 249.5)),
         'P has its principal point at (399.5, 249.5), far from the centre of 400x250',
     ),
     'short P': (changed(p=(1.0,) * 9), 'P has 9 numbers; expected 12'),
@@ -444,22 +443,22 @@ def ingest_of(**settings):
 @pytest.mark.parametrize('name', sorted(set(BAD) - {'inf in K', 'short P', 'no size'}))
 def test_a_bad_camera_info_leaves_the_camera_as_it_was(name):
     ingest, warnings = ingest_of()
-    ingest.on_camera_info(lenses.message(lenses.FISHEYE, SimpleNamespace))
+    ingest.on_camera_info(cameras.message(cameras.FISHEYE, SimpleNamespace))
     lens = ingest.camera.rectification
-    assert (ingest.camera.fx_px, lens.calibration) == (180.0, lenses.FISHEYE)
+    assert (ingest.camera.fx_px, lens.calibration) == (180.0, cameras.FISHEYE)
     calibration, text = BAD[name]
     for _ in range(2):
-        ingest.on_camera_info(lenses.message(calibration, SimpleNamespace))
+        ingest.on_camera_info(cameras.message(calibration, SimpleNamespace))
         assert text in ingest.camera_problem
         assert ingest.camera.rectification is lens
     assert warnings['camera_info'] == ingest.camera_problem
-    ingest.on_camera_info(lenses.message(lenses.FISHEYE, SimpleNamespace))
+    ingest.on_camera_info(cameras.message(cameras.FISHEYE, SimpleNamespace))
     assert ingest.camera_problem == ''
 
 
 def test_a_bad_camera_info_is_judged_once():
     ingest, _ = ingest_of()
-    bad = lenses.message(BAD['folds'][0], SimpleNamespace)
+    bad = cameras.message(BAD['folds'][0], SimpleNamespace)
     ingest.on_camera_info(bad)
     start = time.thread_time()
     for _ in range(200):
@@ -469,8 +468,8 @@ def test_a_bad_camera_info_is_judged_once():
 
 def test_rectify_off_leaves_the_distortion_as_it_is():
     ingest, warnings = ingest_of(rectify=False)
-    for calibration in (lenses.FISHEYE, BAD['folds'][0], BAD['model'][0]):
-        ingest.on_camera_info(lenses.message(calibration, SimpleNamespace))
+    for calibration in (cameras.FISHEYE, BAD['folds'][0], BAD['model'][0]):
+        ingest.on_camera_info(cameras.message(calibration, SimpleNamespace))
         assert ingest.camera.fx_px == calibration.k[0]
         assert ingest.camera.rectification is None
     assert not warnings
@@ -480,4 +479,4 @@ def test_without_opencv_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, 'cv2', None)
     monkeypatch.delitem(vars(opencv), 'remap', raising=False)  # found before
     with pytest.raises(CalibrationError, match='pip install opencv-python-headless'):
-        Rectification(lenses.PLUMB_BOB)
+        Rectification(cameras.PLUMB_BOB)

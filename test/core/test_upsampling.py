@@ -13,16 +13,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from programs import largest_file
+
+from kit.programs import largest_file
 
 pytest.importorskip('onnx')
 torch = pytest.importorskip('torch')
 pytest.importorskip('onnxscript')
 
-import large_files  # noqa: E402
-from image_files import write_pfm  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from kit import large_files  # noqa: E402
+from kit.pictures import write_pfm  # noqa: E402
 from spike_depth_ros import upsampling  # noqa: E402
 from spike_depth_ros.checkpoint import (  # noqa: E402
     CheckpointError,

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATHS = (ROOT / 'test' / 'helpers', ROOT / 'training', ROOT)
+PATHS = (ROOT / 'test', ROOT / 'training', ROOT)
 sys.path[:0] = [str(path) for path in PATHS if str(path) not in sys.path]
 
 from judging import (  # noqa: E402

@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from programs import run_program
+
+from kit.programs import run_program
 
 FOLDER = Path(__file__).parent
 BROKEN = 'broken_target:TARGET'

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-from forks import Server
+
+from kit.forks import Server
 
 ROOT = Path(__file__).parents[2]
 os.environ.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
@@ -294,7 +295,7 @@ def depth_parameters():
 
 @pytest.fixture
 def listener(ros_node):
-    from depth_node import Listener
+    from kit.nodes import Listener
 
     return Listener(ros_node)
 

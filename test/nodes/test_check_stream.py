@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from depth_node import T0, moving_bars
 from rclpy.qos import QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from kit.nodes import T0, moving_bars
 from spike_depth_ros.nodes import check_stream
 from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.nodes.check_stream import CameraCheck, PairCheck

@@ -12,14 +12,14 @@ import types
 from pathlib import Path
 
 import numpy as np
-import other_layouts
 import pytest
 from PIL import Image
-from programs import wait_until
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image as ImageMessage
-from shared_files import shared_files
 
+from kit import streams
+from kit.programs import wait_until
+from kit.shared_files import shared_files
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import demo as demo_command
@@ -294,15 +294,15 @@ def test_a_wrong_sensor_size_is_named_before_anything_starts(run_here, tmp_path,
 @pytest.mark.parametrize(
     ('write', 'option', 'variable'),
     [
-        (other_layouts.whole, '--packing whole', 'PACKING=whole'),
-        (other_layouts.with_head, '--skip-columns 16', 'SKIP_COLUMNS=16'),
+        (streams.whole, '--packing whole', 'PACKING=whole'),
+        (streams.with_head, '--skip-columns 16', 'SKIP_COLUMNS=16'),
     ],
 )
 def test_another_layout_is_told_before_anything_starts_and_read(
     run_here, tmp_path, write, option, variable
 ):
     path = tmp_path / 'a.dat'
-    path.write_bytes(write(other_layouts.scene()))
+    path.write_bytes(write(streams.scene()))
     given = ('--stream', path, '--size', '346x260', '--out', tmp_path / 'out')
     status, output = run_here('demo', *given, '--allow-partial')  # without a rate nothing starts
     assert status == 1

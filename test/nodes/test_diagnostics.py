@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from packets import RATE_UNKNOWN, SETTINGS, camera_info, packet
 
+from kit.streams import RATE_UNKNOWN, SETTINGS, camera_info, packet
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes import diagnostics
 from spike_depth_ros.nodes.diagnostic_values import Values

@@ -8,11 +8,15 @@ import os
 import subprocess
 import time
 
-import cut_cameras
 import numpy as np
 import pytest
 import rclpy
-from depth_node import (
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from sensor_msgs.msg import CameraInfo, Image
+
+from kit import bags, cameras
+from kit.nodes import (
     HEIGHT,
     PERIOD,
     QUEUE,
@@ -28,10 +32,6 @@ from depth_node import (
     set_parameter,
     state,
 )
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lifecycle_msgs.msg import Transition
-from sensor_msgs.msg import CameraInfo, Image
-
 from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.depth_colours import TOO_NEAR
@@ -578,13 +578,13 @@ def test_ros_2_run_arguments_and_namespaces_work(processes, ros_node, spin):
 def test_depth_of_cut_pictures_lies_where_image_geometry_has_them(
     processes, depth_node, listener, spin, tmp_path
 ):
-    message = cut_cameras.camera_info(**cut_cameras.CUT['both'])
-    path = cut_cameras.bag(tmp_path / 'bag', message)
+    message = cameras.camera_info(**cameras.CUT['both'])
+    path = bags.bag(tmp_path / 'bag', message)
     depth_node()
     processes.start('player', path, '--loop', '--frame-id', '/spike_frame')
     spin(lambda: listener.cameras and listener.depth, what='depth and its camera')
     camera = listener.cameras[0]
     assert camera.header.frame_id == listener.depth[0].header.frame_id == 'spike_frame'
     assert (camera.binning_x, camera.binning_y, camera.roi) == (0, 0, CameraInfo().roi)
-    for found, expected in zip(cut_cameras.read(camera), cut_cameras.read(message), strict=True):
+    for found, expected in zip(cameras.read(camera), cameras.read(message), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)

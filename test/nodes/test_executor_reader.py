@@ -5,12 +5,12 @@
 import types
 
 import pytest
-from depth_node import SENSOR, Driver
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Int32
 
+from kit.nodes import SENSOR, Driver
 from spike_depth_ros.nodes import private_rclpy
 from spike_depth_ros.nodes.executor_reader import (
     ExecutorReader,

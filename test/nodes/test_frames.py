@@ -4,14 +4,13 @@
 
 import re
 
-import bags
-import fused_files
 import numpy as np
 import pytest
-from depth_node import HEIGHT, QUEUE, RATE, T0, WIDTH, Driver, moving_bars, set_parameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
+from kit import bags, checkpoints
+from kit.nodes import HEIGHT, QUEUE, RATE, T0, WIDTH, Driver, moving_bars, set_parameter
 from spike_depth_ros.bags.bag import Bag
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.checkpoint import default_checkpoint
@@ -31,7 +30,7 @@ MS = 1_000_000
 def checkpoint(tmp_path_factory):
     # Without an export, which takes longer than all tests: the node runs it by torch.
     path = tmp_path_factory.mktemp('fused') / 'fused.safetensors'
-    return fused_files.write(path, planes=40, planes_range=(40, 40))
+    return checkpoints.checkpoint(path, 'fused', planes=40, planes_range=(40, 40))
 
 
 @pytest.fixture

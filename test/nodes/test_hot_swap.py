@@ -14,10 +14,10 @@ import time
 
 import numpy as np
 import pytest
-from depth_node import HEIGHT, PERIOD, RATE, WIDTH, assert_balanced, moving_bars, set_parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
+from kit.nodes import HEIGHT, PERIOD, RATE, WIDTH, assert_balanced, moving_bars, set_parameter
 from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes.conversions import depth_msg

@@ -4,7 +4,6 @@ import functools
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
-import bags
 import numpy as np
 import pytest
 import yaml
@@ -15,6 +14,7 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
+from kit import bags
 from spike_depth_ros.depth_files import read_depth
 from spike_depth_ros.nodes import inspection
 from spike_depth_ros.nodes.graph import Graph

@@ -6,12 +6,12 @@ import signal
 import sys
 
 import pytest
-from depth_node import QUEUE, SENSOR, Driver, call, set_parameter
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Int32
 
+from kit.nodes import QUEUE, SENSOR, Driver, call, set_parameter
 from spike_depth_ros.nodes.ending import EndRequests
 from spike_depth_ros.nodes.internal_errors import (
     INTERNAL_ERRORS,

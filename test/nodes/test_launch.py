@@ -13,20 +13,21 @@ import sys
 import time
 from pathlib import Path
 
-import bags
 import pytest
+
+from kit import bags
 
 pytest.importorskip('launch_ros', reason='launch_ros comes with a ROS 2 installation only')
 
 from ament_index_python.packages import get_package_share_directory
-from depth_node import call, save_bars, state
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
-from shared_files import family, left_of, steady_files
 
+from kit.nodes import call, save_bars, state
+from kit.shared_files import family, left_of, steady_files
 from spike_depth_ros.nodes import launching, perception_launch
 from spike_depth_ros.nodes.process import asset
 

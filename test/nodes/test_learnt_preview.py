@@ -7,7 +7,9 @@ import threading
 
 import numpy as np
 import pytest
-from depth_node import (
+from lifecycle_msgs.msg import Transition
+
+from kit.nodes import (
     HEIGHT,
     PERIOD,
     RATE,
@@ -18,8 +20,6 @@ from depth_node import (
     save_bars,
     set_parameter,
 )
-from lifecycle_msgs.msg import Transition
-
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.nodes.conversions import array_from_msg

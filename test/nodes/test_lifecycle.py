@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from depth_node import SENSOR, Driver, change_state, state
 from lifecycle_msgs.msg import Transition
+
+from kit.nodes import SENSOR, Driver, change_state, state
 
 pytestmark = pytest.mark.dds
 

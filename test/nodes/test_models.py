@@ -7,13 +7,13 @@ import json
 import os
 
 import pytest
-from depth_node import SENSOR, Driver, change_state, set_parameter
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
-from model_files import not_finite_export
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from kit.checkpoints import not_finite_export
+from kit.nodes import SENSOR, Driver, change_state, set_parameter
 from spike_depth_ros.checkpoint import METADATA_KEY, default_checkpoint, load, onnx_path
 
 pytestmark = pytest.mark.dds

@@ -8,11 +8,11 @@ import subprocess
 import time
 
 import numpy as np
-import other_layouts
 import pytest
-from depth_node import Heard
-from programs import wait_until
 
+from kit import streams
+from kit.nodes import Heard
+from kit.programs import wait_until
 from spike_depth_ros.nodes.player import argument_parser
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.nodes.process import UserError
@@ -265,8 +265,8 @@ def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
 
 
 LAYOUTS = {
-    'whole': (other_layouts.whole, '--packing whole'),
-    'head': (other_layouts.with_head, '--skip-columns 16'),
+    'whole': (streams.whole, '--packing whole'),
+    'head': (streams.with_head, '--skip-columns 16'),
 }
 
 
@@ -275,7 +275,7 @@ LAYOUTS = {
 def test_a_layout_that_fits_by_chance_is_told_and_its_option_plays_it(
     processes, spin, heard, tmp_path, where, writer
 ):
-    scene = other_layouts.scene()
+    scene = streams.scene()
     write, option = LAYOUTS[writer]
     path = tmp_path / 'a.dat'
     path.write_bytes(write(scene))

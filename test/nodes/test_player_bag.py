@@ -4,12 +4,11 @@
 
 import functools
 
-import bags
-import cut_cameras
 import numpy as np
 import pytest
-from depth_node import Heard
 
+from kit import bags, cameras
+from kit.nodes import Heard
 from spike_depth_ros.nodes.player import argument_parser
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.nodes.process import UserError
@@ -150,9 +149,9 @@ def test_a_bag_that_cannot_be_played_is_refused(refusals, tmp_path):
     for name, (named, messages, arguments) in wrong.items():
         path = bags.write(tmp_path / str(len(rows)) / 'bag', messages)
         rows[name] = named, functools.partial(opened, path, *arguments)
-    for name, (fields, named) in cut_cameras.DOES_NOT_FIT.items():
-        message = cut_cameras.camera_info(**fields)
-        path = cut_cameras.bag(tmp_path / str(len(rows)) / 'bag', message)
+    for name, (fields, named) in cameras.DOES_NOT_FIT.items():
+        message = cameras.camera_info(**fields)
+        path = bags.bag(tmp_path / str(len(rows)) / 'bag', message)
         rows[f'camera_info: {name}'] = named, functools.partial(opened, path)
     refusals('player_bag', rows, UserError)
 
@@ -174,9 +173,9 @@ def test_a_refused_bag_ends_the_player_with_one_line(run_here, tmp_path):
 
 @pytest.mark.dds
 def test_a_recorded_camera_info_is_repeated_as_it_is(play, spin, heard, tmp_path):
-    message = cut_cameras.camera_info(**cut_cameras.CUT['both'])
+    message = cameras.camera_info(**cameras.CUT['both'])
     message.roi.do_rectify = True
-    play(cut_cameras.bag(tmp_path / 'bag', message), '--speed', 0)
+    play(bags.bag(tmp_path / 'bag', message), '--speed', 0)
     heard.wait(spin, packets=10)
     assert len(chunks_of(heard)) == 10
     found = heard.cameras[-1]

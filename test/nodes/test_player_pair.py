@@ -7,12 +7,12 @@ import os
 import signal
 import time
 
-import bags
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from kit import bags
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.player import argument_parser
 from spike_depth_ros.nodes.player_source import open_source

@@ -13,14 +13,14 @@ import threading
 import time
 from pathlib import Path
 
-import bags
 import numpy as np
 import pytest
-from depth_node import HEIGHT, moving_bars, save_bars
-from programs import wait_until
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from kit import bags
+from kit.nodes import HEIGHT, moving_bars, save_bars
+from kit.programs import wait_until
 from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
 from spike_depth_ros.stream import packing

@@ -6,11 +6,11 @@ import re
 import signal
 
 import pytest
-from depth_node import HEIGHT, PERIOD, T0, moving_bars
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
+from kit.nodes import HEIGHT, PERIOD, T0, moving_bars
 from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.nodes.conversions import spikes_msg
 from spike_depth_ros.stream import packing

@@ -7,7 +7,11 @@ import time
 
 import pytest
 import rclpy
-from depth_node import (
+from lifecycle_msgs.msg import Transition
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from kit.nodes import (
     PERIOD,
     SENSOR,
     Driver,
@@ -16,10 +20,6 @@ from depth_node import (
     save_bars,
     set_parameter,
 )
-from lifecycle_msgs.msg import Transition
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from sensor_msgs.msg import Image
-
 from spike_depth_ros.stream import decode
 
 pytestmark = pytest.mark.dds

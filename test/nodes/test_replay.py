@@ -8,8 +8,6 @@ import shutil
 import signal
 import sqlite3
 
-import bags
-import lenses
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -18,6 +16,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64, Header
 
+from kit import bags, cameras
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.command import main as evaluate_bag
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
@@ -131,7 +130,7 @@ def test_both_rectify_a_wide_lens_alike(
     ros_node, processes, depth_parameters, listener, spin, tmp_path
 ):
     planes, rectified = 1024, []
-    lens = lenses.lens(
+    lens = cameras.lens(
         'equidistant', (0.1, -0.05, 0.0, 0.0), fx=25.0, target=20.0, width=bags.WIDTH,
         height=bags.HEIGHT,
     )  # fmt: skip
@@ -332,7 +331,7 @@ def test_the_evaluation_follows_a_swap_of_the_model(
 
 @pytest.mark.usefixtures('ros_node')
 def test_the_lens_of_the_evaluation_stays_where_that_of_the_node_does():
-    lens = lenses.lens(
+    lens = cameras.lens(
         'equidistant', (0.1, -0.05, 0.0, 0.0), fx=25.0, target=20.0, width=bags.WIDTH,
         height=bags.HEIGHT,
     )  # fmt: skip

@@ -6,11 +6,11 @@ import json
 import math
 from pathlib import Path
 
-import bags
 import numpy as np
 import pytest
-from depth_node import set_parameter
 
+from kit import bags
+from kit.nodes import set_parameter
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main as evaluate_bag
 from spike_depth_ros.nodes.conversions import array_from_msg

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from depth_node import SENSOR, assert_balanced, moving_bars
 
+from kit.nodes import SENSOR, assert_balanced, moving_bars
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.stream import packing
 

@@ -12,8 +12,9 @@ import time
 import cv2
 import numpy as np
 import pytest
-from depth_node import save_bars
-from shared_files import all_files, family, left_of, shared_files, steady_files
+
+from kit.nodes import save_bars
+from kit.shared_files import all_files, family, left_of, shared_files, steady_files
 
 pytestmark = [pytest.mark.dds, pytest.mark.usefixtures('shipped_profile')]
 

@@ -8,19 +8,21 @@ import signal
 import cv2
 import numpy as np
 import pytest
-from depth_node import PERIOD, T0, assert_balanced
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import Header
-from two_eyes import (
+
+from kit.nodes import (
     BASELINE_M,
     FX_PX,
+    PERIOD,
     RIG,
     SENSORS,
+    T0,
     TRUE_M,
     StereoListener,
     TwoCameras,
+    assert_balanced,
 )
-
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.stereo_outputs import disparity_msg
 from spike_depth_ros.nodes.stereo_parameters import STEREO_PARAMETERS

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 import rclpy
-from programs import wait_until
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Int32
 
+from kit.programs import wait_until
 from spike_depth_ros.nodes.topic_reader import (
     MOST,
     Input,

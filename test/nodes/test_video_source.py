@@ -8,9 +8,9 @@ import signal
 import cv2
 import numpy as np
 import pytest
-from depth_node import Heard, set_parameter
-from video_files import write_mp4
 
+from kit.nodes import Heard, set_parameter
+from kit.videos import write_mp4
 from spike_depth_ros.stream.decode import chunk_from_msg
 from spike_depth_ros.stream.packing import spike_counts
 from spike_depth_ros.video.light import luminance

@@ -17,10 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
-import lenses
 import numpy as np
 import pytest
 
+from kit import cameras
 from spike_depth_ros import DepthEstimator, Observation
 from spike_depth_ros.checkpoint import FusedInfo
 from spike_depth_ros.depth_colours import DEPTH_COLOURS
@@ -248,18 +248,18 @@ def test_a_recording_is_shown_at_the_planes_of_a_network_without_its_frames(
 
 
 def test_the_picture_of_a_recording_is_rectified_as_its_depth(tmp_path, monkeypatch):
-    spikes = np.zeros((128, lenses.HEIGHT, lenses.WIDTH), bool)
+    spikes = np.zeros((128, cameras.HEIGHT, cameras.WIDTH), bool)
     spikes[:, 38:43, 318:323] = True  # a bright square far from the middle
     np.save(tmp_path / 'a.npy', spikes)
-    lenses.write_calibration(tmp_path / 'camera.yaml', lenses.PLUMB_BOB)
+    cameras.write_calibration(tmp_path / 'camera.yaml', cameras.PLUMB_BOB)
     (frame,) = frames_of(
         monkeypatch, str(tmp_path / 'a.npy'), '--rate', '20000',
         '--camera-info', str(tmp_path / 'camera.yaml'),
     )  # fmt: skip
     rows, columns = np.nonzero(frame.picture > 128)
-    k, target = (np.array(one).reshape(3, 3) for one in (lenses.PLUMB_BOB.k, frame.matrix))
+    k, target = (np.array(one).reshape(3, 3) for one in (cameras.PLUMB_BOB.k, frame.matrix))
     point = np.array([[[320.0, 40.0]]])
-    ((expected,),) = cv2.undistortPoints(point, k, np.array(lenses.PLUMB_BOB.d), P=target)
+    ((expected,),) = cv2.undistortPoints(point, k, np.array(cameras.PLUMB_BOB.d), P=target)
     assert np.abs(expected - (320, 40)).max() > 4
     assert (columns.mean(), rows.mean()) == pytest.approx(expected, abs=1.0)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from teacher_folder import make_teacher
 
+from kit.datasets import make_teacher
 from spike_training.errors import ConfigError, DataSetError, FrameError
 from spike_training.teacher import Teacher, find_teacher
 

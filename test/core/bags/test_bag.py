@@ -8,10 +8,10 @@ import shutil
 import sqlite3
 import tracemalloc
 
-import bags
 import numpy as np
 import pytest
 
+from kit import bags
 from spike_depth_ros.bags import ordering
 from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, decode
 from spike_depth_ros.stream.decode import stamp_ns

@@ -13,13 +13,13 @@ import sqlite3
 import struct
 import tracemalloc
 
-import bags
 import lz4.frame
 import pytest
 from backports import zstd
-from bags import storage_file
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from kit import bags
+from kit.bags import storage_file
 from spike_depth_ros.bags import bag as bag_module
 from spike_depth_ros.bags import limits
 from spike_depth_ros.bags.bag import Bag, BagError

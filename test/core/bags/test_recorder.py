@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import largest_file
 from rosbags.rosbag2 import Reader
 
+from kit.programs import largest_file
 from spike_depth_ros.bags import recorder
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, typestore
 from spike_depth_ros.bags.recorder import BagRecorder

@@ -7,8 +7,8 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import largest_file
 
+from kit.programs import largest_file
 from spike_depth_ros.bags import uncached_file
 from spike_depth_ros.bags.uncached_file import BLOCK_BYTES, UncachedFile
 

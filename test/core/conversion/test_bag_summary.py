@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the summary of a bag."""
 
-import bags
-import cut_cameras
 import pytest
 
+from kit import bags, cameras
 from spike_depth_ros.bags.bag import BagError
 from spike_depth_ros.conversion.bag_summary import summarise
 
@@ -80,9 +79,9 @@ def test_an_uncalibrated_camera_is_named(tmp_path):
 
 @pytest.mark.parametrize('name', ['binning', 'region'])
 def test_a_camera_that_is_cut_is_that_of_its_pictures(tmp_path, name):
-    message = cut_cameras.camera_info(**cut_cameras.CUT[name])
-    found = summarise(cut_cameras.bag(tmp_path / 'bag', message))
-    k, _ = cut_cameras.read(message)
+    message = cameras.camera_info(**cameras.CUT[name])
+    found = summarise(bags.bag(tmp_path / 'bag', message))
+    k, _ = cameras.read(message)
     assert found['spikes']['size'] == f'{bags.WIDTH}x{bags.HEIGHT}'
     camera = found['camera']
     assert (camera['fx_px'], camera['fy_px']) == (k[0, 0], k[1, 1])
@@ -95,8 +94,8 @@ def test_a_camera_that_is_cut_is_that_of_its_pictures(tmp_path, name):
     )
 
 
-@pytest.mark.parametrize('name', cut_cameras.DOES_NOT_FIT)
+@pytest.mark.parametrize('name', cameras.DOES_NOT_FIT)
 def test_a_camera_that_does_not_fit_is_named(tmp_path, name):
-    fields, words = cut_cameras.DOES_NOT_FIT[name]
-    path = cut_cameras.bag(tmp_path / 'bag', cut_cameras.camera_info(**fields))
+    fields, words = cameras.DOES_NOT_FIT[name]
+    path = bags.bag(tmp_path / 'bag', cameras.camera_info(**fields))
     assert words in summarise(path)['spikes']

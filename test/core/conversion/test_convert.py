@@ -12,14 +12,12 @@ import stat
 import struct
 from importlib import resources
 
-import bags
 import cv2
-import large_files
-import lenses
 import numpy as np
 import pytest
 from PIL import Image
 
+from kit import bags, cameras, large_files
 from spike_depth_ros import result_files
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
 from spike_depth_ros.conversion import convert, spike_bag
@@ -205,7 +203,7 @@ def ray_of(camera, pixel):
     """The ray of a pixel, x and y at a depth of 1, by Newton's method on the lens's formula."""
 
     def seen(ray):
-        return lenses.project(camera, np.array([*ray, 1.0]))
+        return cameras.project(camera, np.array([*ray, 1.0]))
 
     ray, step = np.zeros(2), 1e-6
     for _ in range(50):
@@ -215,12 +213,12 @@ def ray_of(camera, pixel):
     return ray
 
 
-@pytest.mark.parametrize('model', lenses.ALL)
+@pytest.mark.parametrize('model', cameras.ALL)
 def test_rays_of_a_distorted_camera_are_those_of_its_pixels(tmp_path, model):
-    camera = lenses.ALL[model]
-    lenses.write_calibration(tmp_path / 'camera.yaml', camera)
-    stored = np.full((lenses.HEIGHT, lenses.WIDTH), 3.0, np.float32)
-    size = lenses.WIDTH, lenses.HEIGHT
+    camera = cameras.ALL[model]
+    cameras.write_calibration(tmp_path / 'camera.yaml', camera)
+    stored = np.full((cameras.HEIGHT, cameras.WIDTH), 3.0, np.float32)
+    size = cameras.WIDTH, cameras.HEIGHT
     given = '--camera-info', tmp_path / 'camera.yaml'
     found = converted_depth(tmp_path, stored, *given, size=size)
     for u, v in ((0, 0), (399, 0), (0, 249), (399, 249), (200, 124), (30, 200), (301, 17)):

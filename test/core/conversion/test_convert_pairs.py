@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """``spike_convert`` with two cameras: two files in, one bag out, and each eye back."""
 
-import bags
 import numpy as np
 import pytest
-from lenses import write_calibration
 
+from kit import bags
+from kit.cameras import write_calibration
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.conversion.command import main

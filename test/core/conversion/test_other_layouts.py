@@ -6,10 +6,10 @@ import itertools
 
 import cv2
 import numpy as np
-import other_layouts
 import pytest
-from other_layouts import HEIGHT, WIDTH
 
+from kit import streams
+from kit.streams import HEIGHT, WIDTH
 from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.conversion.command import main as convert
 from spike_depth_ros.reconstruction.command import main as reconstruct
@@ -18,15 +18,15 @@ from spike_depth_ros.stream.decode import chunk_from_msg
 SIZE = ('--size', f'{WIDTH}x{HEIGHT}')
 
 WRITERS = {
-    'whole': (other_layouts.whole, ('--packing', 'whole')),
-    'head': (other_layouts.with_head, ('--skip-columns', '16')),
-    'pixels': (other_layouts.pixel_by_pixel, ('--axes', 'hwt')),
+    'whole': (streams.whole, ('--packing', 'whole')),
+    'head': (streams.with_head, ('--skip-columns', '16')),
+    'pixels': (streams.pixel_by_pixel, ('--axes', 'hwt')),
 }
 
 
 @pytest.fixture(scope='module')
 def spikes():
-    return other_layouts.scene()
+    return streams.scene()
 
 
 def written(path, data):
@@ -71,7 +71,7 @@ def test_a_picture_of_large_areas_is_told_as_well(tmp_path, capsys):
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     rate = np.where(y > 130, 0.25, 0.02) + np.where((x > 60) & (y < 90), 0.1, 0)
     spikes = np.random.default_rng(5).random((150, HEIGHT, WIDTH)) < rate
-    path = written(tmp_path / 'a.dat', other_layouts.whole(spikes))
+    path = written(tmp_path / 'a.dat', streams.whole(spikes))
     given = (*SIZE, '--rate', 20_000, '--out', tmp_path / 'wrong', '--allow-partial')
     status, (line,) = run(convert, capsys, path, *given)
     assert status == 0
@@ -79,8 +79,8 @@ def test_a_picture_of_large_areas_is_told_as_well(tmp_path, capsys):
 
 
 def test_bits_of_pixels_are_told_and_read(tmp_path, capsys):
-    spikes = other_layouts.scene(160, 64, 96)
-    path = written(tmp_path / 'a.dat', other_layouts.pixel_by_pixel(spikes))
+    spikes = streams.scene(160, 64, 96)
+    path = written(tmp_path / 'a.dat', streams.pixel_by_pixel(spikes))
     given = ('--size', '96x64', '--rate', 20_000, '--out')
     status, (line,) = run(convert, capsys, path, *given, tmp_path / 'wrong')
     assert status == 0
@@ -114,7 +114,7 @@ def test_a_slow_motion_tells_it_too(tmp_path, capsys, spikes, writer):
 def test_other_rows_are_read_bit_by_bit(tmp_path, capsys, order, skip, size):
     width, height = size
     stored = np.random.default_rng(0).random((30, height, width + skip)) < 0.3
-    layouts = {'rows': other_layouts.by_rows, 'whole': other_layouts.whole}
+    layouts = {'rows': streams.by_rows, 'whole': streams.whole}
     for packing, write in layouts.items():
         path = written(tmp_path / f'{packing}.dat', write(stored, order))
         given = ('--size', f'{width}x{height}', '--rate', 20_000, '--bit-order', order)
@@ -142,7 +142,7 @@ def test_a_layout_that_does_not_fit_is_refused_with_its_option(tmp_path, capsys,
 
 
 def test_rows_that_are_not_padded_are_suggested_with_their_size(tmp_path, capsys, spikes):
-    path = written(tmp_path / 'a.dat', other_layouts.whole(spikes))
+    path = written(tmp_path / 'a.dat', streams.whole(spikes))
     status, (line,) = run(convert, capsys, path, '--rate', 20_000, '--out', tmp_path / 'o')
     assert status == 1
     assert line.endswith('rows not padded: --size 346x260 --packing whole)')
@@ -150,7 +150,7 @@ def test_rows_that_are_not_padded_are_suggested_with_their_size(tmp_path, capsys
 
 @pytest.mark.parametrize('head', [16, 100, 4096])
 def test_a_file_with_a_head_is_told_where_to_cut(tmp_path, capsys, spikes, head):
-    data = other_layouts.by_rows(spikes[:36])
+    data = streams.by_rows(spikes[:36])
     path = written(tmp_path / 'a.dat', (b'HEADER 1' * 512)[:head] + data)
     given = (*SIZE, '--rate', 20_000, '--out')
     status, (line,) = run(convert, capsys, path, *given, tmp_path / 'o')
@@ -166,8 +166,8 @@ def test_a_file_with_a_head_is_told_where_to_cut(tmp_path, capsys, spikes, head)
 
 
 def test_a_file_that_was_cut_short_is_still_one(tmp_path, capsys):
-    spikes = other_layouts.scene(100, 64, 90)
-    path = written(tmp_path / 'a.dat', other_layouts.by_rows(spikes)[:-77])
+    spikes = streams.scene(100, 64, 90)
+    path = written(tmp_path / 'a.dat', streams.by_rows(spikes)[:-77])
     given = ('--size', '90x64', '--rate', 20_000, '--out', tmp_path / 'bag')
     status, (line,) = run(convert, capsys, path, *given)
     assert status == 1
@@ -242,7 +242,7 @@ def test_right_files_are_not_doubted(tmp_path, capsys, kind, size):
     planes = 100 if height < 100 else 64
     rng = np.random.default_rng(3)
     if kind in RIGHT:
-        spikes = other_layouts.scene(planes, height, width, **RIGHT[kind])
+        spikes = streams.scene(planes, height, width, **RIGHT[kind])
     else:
         rate = {'noise': 0.3, 'covered': 0.0, 'saturated': 1.0, 'hot pixels': 0.001}.get(kind)
         if rate is None:
@@ -250,7 +250,7 @@ def test_right_files_are_not_doubted(tmp_path, capsys, kind, size):
         spikes = rng.random((planes, height, width)) < rate
         if kind == 'hot pixels':
             spikes |= rng.random((height, width)) < 0.001
-    path = written(tmp_path / 'a.dat', other_layouts.by_rows(spikes))
+    path = written(tmp_path / 'a.dat', streams.by_rows(spikes))
     given = ('--size', f'{width}x{height}', '--rate', 20_000, '--out')
     assert run(convert, capsys, path, *given, tmp_path / 'bag') == (0, [])
     np.save(tmp_path / 'a.npy', spikes)
@@ -290,7 +290,7 @@ def test_dim_light_of_little_contrast_tells_it_too(tmp_path, capsys):
     random = np.random.default_rng(1)
     rate = 0.04 + 0.005 * cv2.GaussianBlur(random.standard_normal((HEIGHT, WIDTH)), (0, 0), 6)
     spikes = integrated(rate, 176, random.random((HEIGHT, WIDTH)))
-    data, each = other_layouts.whole(spikes), HEIGHT * -(-WIDTH // 8)
+    data, each = streams.whole(spikes), HEIGHT * -(-WIDTH // 8)
     path = written(tmp_path / 'dim.dat', data[: len(data) // each * each])
     given = (*SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
     status, lines = run(convert, capsys, path, *given)
@@ -335,6 +335,6 @@ def test_stripes_that_move_fast_are_no_other_packing(tmp_path, capsys):
     start = np.random.default_rng(1).random((HEIGHT, WIDTH))
     sums = np.cumsum(0.05 + 0.45 * (x // 8 % 2), axis=0)  # of the rates of a row
     spikes = fired(itertools.chain([start], (start + row for row in sums)))
-    path = written(tmp_path / 'a.dat', other_layouts.whole(spikes))
+    path = written(tmp_path / 'a.dat', streams.whole(spikes))
     given = ('--packing', 'whole', *SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
     assert run(convert, capsys, path, *given) == (0, [])

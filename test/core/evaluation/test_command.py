@@ -17,16 +17,15 @@ import struct
 import zlib
 from pathlib import Path
 
-import bags
-import html_pages
 import numpy as np
 import pytest
-from model_files import not_finite_export
 from PIL import Image
-from programs import largest_file
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from kit import bags, html_pages
+from kit.checkpoints import not_finite_export
+from kit.programs import largest_file
 from spike_depth_ros import metrics
 from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save

@@ -5,12 +5,11 @@
 import csv
 import json
 
-import bags
-import fused_files
 import numpy as np
 import pytest
-from bags import START
 
+from kit import bags, checkpoints
+from kit.bags import START
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.evaluation.command import main
 from spike_depth_ros.evaluation.frames import FrameTopic, choose_frames
@@ -181,7 +180,9 @@ def test_topics_are_chosen_or_refused_in_one_line(tmp_path):
 
 
 def test_a_bag_is_evaluated_with_its_frames_and_repeats(tmp_path):
-    model = fused_files.write(tmp_path / 'fused.safetensors', planes=40, planes_range=(40, 40))
+    model = checkpoints.checkpoint(
+        tmp_path / 'fused.safetensors', 'fused', planes=40, planes_range=(40, 40)
+    )
     recording(tmp_path / 'bag', [frame(k * MS, 20 * k) for k in range(10)])
     given = [str(tmp_path / 'bag'), '--model', str(model), '--device', 'cpu', '--threads', '1']
     depths = {}
@@ -198,7 +199,8 @@ def test_each_model_sees_frames_of_its_own_age(tmp_path):
     paths = []
     for name, age_s in (('old', 0.1), ('young', 0.0015)):
         path = tmp_path / f'{name}.safetensors'
-        paths.append(fused_files.write(path, planes=40, planes_range=(40, 40), max_age_s=age_s))
+        given = {'planes': 40, 'planes_range': (40, 40), 'max_age_s': age_s}
+        paths.append(checkpoints.checkpoint(path, 'fused', **given))
     recording(tmp_path / 'bag', [frame(k * 4 * MS, 20 * k) for k in range(5)])
     found = {}
     for name, chosen in (('alone', paths[1:]), ('both', paths)):
@@ -219,7 +221,9 @@ def test_frames_that_no_model_takes_are_told(tmp_path, capsys):
     assert 'frames are not used: no model takes them' in capsys.readouterr().out
     assert main([*given, str(tmp_path / 'default')]) == 0
     assert 'frames are not used' not in capsys.readouterr().out
-    model = fused_files.write(tmp_path / 'fused.safetensors', planes=40, planes_range=(40, 40))
+    model = checkpoints.checkpoint(
+        tmp_path / 'fused.safetensors', 'fused', planes=40, planes_range=(40, 40)
+    )
     bags.write(tmp_path / 'without', bags.stream(planes=400))
     given[0] = str(tmp_path / 'without')
     assert main([*given, str(tmp_path / 'bare'), '--model', str(model)]) == 0

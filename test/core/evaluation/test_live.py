@@ -6,11 +6,11 @@ import dataclasses
 import errno
 import time
 
-import bags
 import numpy as np
 import pytest
-from programs import wait_until
 
+from kit import bags
+from kit.programs import wait_until
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.live import MAX_WAITING, LiveScores, LiveWindow
 from spike_depth_ros.evaluation.results import WindowsFile

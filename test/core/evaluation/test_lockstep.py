@@ -5,10 +5,10 @@
 import tracemalloc
 from pathlib import Path
 
-import bags
 import numpy as np
 import pytest
 
+from kit import bags
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
 from spike_depth_ros.stream import packing

@@ -6,11 +6,11 @@ import dataclasses
 import json
 import math
 
-import bags
 import cv2
 import numpy as np
 import pytest
 
+from kit import bags
 from spike_depth_ros.bags.bag import Bag, BagError, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.estimator import DepthEstimator, Observation

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 
-import bags
 import numpy as np
 import pytest
 
+from kit import bags
 from spike_depth_ros.evaluation.truth import (
     Truth,
     TruthAccounting,

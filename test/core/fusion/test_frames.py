@@ -4,11 +4,10 @@
 
 import dataclasses
 
-import bags
-import cut_cameras
 import numpy as np
 import pytest
 
+from kit import bags, cameras
 from spike_depth_ros.fusion.frames import KEPT, Frames, FrameSettings
 from spike_depth_ros.stream.window import Camera, Window
 
@@ -135,7 +134,7 @@ def test_one_bad_camera_info_of_frames_leaves_the_last_one(name):
     first = made.observe(window(S)).registration
     bad = bags.camera(width=0, height=0) if name == 'size' else bags.camera()
     if name == 'region':
-        bad.roi = cut_cameras.camera_info(region=(320, 0, 48, 32)).roi
+        bad.roi = cameras.camera_info(region=(320, 0, 48, 32)).roi
     elif name in ('nan', 'zeros'):
         bad.k[:] = np.nan if name == 'nan' else 0.0
     made.on_camera_info(bad)
@@ -150,13 +149,13 @@ def test_one_bad_camera_info_of_frames_leaves_the_last_one(name):
     assert made.camera_problem == ''
 
 
-@pytest.mark.parametrize('name', sorted({*cut_cameras.CUT} - {'region'}))  # which is elsewhere
+@pytest.mark.parametrize('name', sorted({*cameras.CUT} - {'region'}))  # which is elsewhere
 def test_frames_that_are_cut_out_of_a_sensor_lie_where_image_geometry_has_them(name):
-    message = cut_cameras.camera_info(**cut_cameras.CUT[name])
+    message = cameras.camera_info(**cameras.CUT[name])
     made, _ = frames()
     made.on_camera_info(message)
     made.on_image(bags.image(S, GREY, 'mono8'))
-    k, _ = cut_cameras.read(message)
+    k, _ = cameras.read(message)
     seen = bags.camera()
     x, y = made.observe(window(S, seen)).registration.sources(bags.HEIGHT, bags.WIDTH)
     ray_x = (np.arange(bags.WIDTH) - seen.k[2]) / seen.k[0]

@@ -6,14 +6,14 @@ import dataclasses
 import functools
 import math
 
-import lenses
 import numpy as np
 import pytest
 
+from kit import cameras
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.fusion.registration import Registration
 
-PINHOLE = Calibration.from_focal_length(300.0, lenses.WIDTH, lenses.HEIGHT)
+PINHOLE = Calibration.from_focal_length(300.0, cameras.WIDTH, cameras.HEIGHT)
 FLIPPED = {'none': np.s_[:, :], 'horizontal': np.s_[:, ::-1], 'vertical': np.s_[::-1]}
 
 
@@ -39,7 +39,7 @@ def texture(rays):
 
 @functools.cache
 def rays_of_sensor(camera):
-    return lenses.unproject(camera)
+    return cameras.unproject(camera)
 
 
 def picture(camera, flip='none'):
@@ -52,16 +52,16 @@ def picture(camera, flip='none'):
 def spike_view(camera):
     """What the spike image shows, ``[3, height, width]``."""
     if any(camera.d):
-        rays = lenses.rays_of(camera.p[:3] + camera.p[4:7] + camera.p[8:11], 250, 400)
+        rays = cameras.rays_of(camera.p[:3] + camera.p[4:7] + camera.p[8:11], 250, 400)
     else:
         r = np.reshape(camera.r, (3, 3)) if any(camera.r) else np.eye(3)
-        rays = lenses.rays_of(camera.k, 250, 400) @ r.T
+        rays = cameras.rays_of(camera.k, 250, 400) @ r.T
     return np.moveaxis(texture(rays), -1, 0)
 
 
 TURNED = rotation(0.5, -0.3, 0.4)
-WIDE = lenses.lens('plumb_bob', (-0.2, 0.04, 0.001, -0.002, 0.0), 158.0, 150.0, 240, 180)
-FISHEYE = lenses.lens('equidistant', (0.03, -0.02, 0.005, 0.0), 112.0, 90.0, 240, 180)
+WIDE = cameras.lens('plumb_bob', (-0.2, 0.04, 0.001, -0.002, 0.0), 158.0, 150.0, 240, 180)
+FISHEYE = cameras.lens('equidistant', (0.03, -0.02, 0.005, 0.0), 112.0, 90.0, 240, 180)
 NARROW = Calibration.from_focal_length(315.0, 240, 180)
 
 
@@ -72,7 +72,7 @@ NARROW = Calibration.from_focal_length(315.0, 240, 180)
         (PINHOLE, WIDE),
         (PINHOLE, NARROW),
         (dataclasses.replace(PINHOLE, r=rotation(-0.6, 1.0, 2.0)), FISHEYE),
-        (dataclasses.replace(lenses.PLUMB_BOB, r=rotation(-0.6, 1.0, 2.0)), WIDE),
+        (dataclasses.replace(cameras.PLUMB_BOB, r=rotation(-0.6, 1.0, 2.0)), WIDE),
     ],
     ids=['pinhole-plumb_bob', 'pinhole-pinhole', 'turned-equidistant', 'rectified-plumb_bob'],
 )

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Windows of a stream with their frames: what waits, and for how long."""
 
-import bags
 import numpy as np
 import pytest
-from bags import PERIOD, START
 
+from kit import bags
+from kit.bags import PERIOD, START
 from spike_depth_ros.fusion.frames import Frames, FrameSettings
 from spike_depth_ros.fusion.pairing import FAR_IN_A_ROW
 from spike_depth_ros.fusion.source import FusedSource

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 import torch
-from teacher_folder import make_teacher
 
+from kit.datasets import make_teacher
 from spike_depth_ros.architectures import DepthAnythingSettings, settings_of
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo
 from spike_depth_ros.model.depth_anything import (

@@ -5,9 +5,9 @@ import math
 
 import pytest
 import torch
-from fused_files import SMALL, info_of, network_of
 from torch.overrides import TorchFunctionMode
 
+from kit import checkpoints
 from spike_depth_ros.architectures import FuseLiteSettings
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, FusedInfo
 from spike_depth_ros.model.fuse_lite import (
@@ -18,12 +18,13 @@ from spike_depth_ros.model.fuse_lite import (
 )
 from spike_depth_ros.model.registry import build
 
+SMALL = checkpoints.SIZES['fused'][1]
 PLANES = torch.full((8,), 16, dtype=torch.int32)
 
 
 @pytest.fixture
 def network():
-    return network_of(info_of())
+    return checkpoints.network(checkpoints.info('fused'))
 
 
 def inputs(number=2, height=32, width=48):
@@ -65,7 +66,7 @@ class NoHostTensors(TorchFunctionMode):
 
 @pytest.mark.parametrize('fusion', ['pyramids', 'attention', 'concatenation'])
 def test_a_cuda_graph_can_capture_it(fusion):
-    network = network_of(info_of(settings=SMALL | {'fusion': fusion}))
+    network = checkpoints.network(checkpoints.info('fused', settings=SMALL | {'fusion': fusion}))
     counts, frame = inputs()
     with NoHostTensors(), torch.no_grad():
         network(counts, PLANES, frame)
@@ -94,7 +95,9 @@ def test_each_group_of_a_join_has_channels_of_both_maps():
 @pytest.mark.parametrize('pool', [1, 2])
 @pytest.mark.parametrize('fusion', ['pyramids', 'attention', 'concatenation'])
 def test_outputs_have_the_size_of_the_input(fusion, pool):
-    network = build(info_of(settings={**SMALL, 'fusion': fusion, 'pool': pool})).eval()
+    network = build(
+        checkpoints.info('fused', settings={**SMALL, 'fusion': fusion, 'pool': pool})
+    ).eval()
     counts, frame = inputs(1, 32 * pool, 48 * pool)
     output = network(counts, PLANES, frame)
     assert output.depth.shape == output.uncertainty.shape == (1, 1, 32 * pool, 48 * pool)
@@ -145,8 +148,8 @@ def test_a_frame_may_cover_a_part(network):
 
 def test_the_residual_of_the_paper_is_another():
     torch.manual_seed(0)
-    plain = build(info_of())
-    exact = build(info_of(settings={**SMALL, 'paper_exact': True}))
+    plain = build(checkpoints.info('fused'))
+    exact = build(checkpoints.info('fused', settings={**SMALL, 'paper_exact': True}))
     exact.load_state_dict(plain.state_dict())
     counts, frame = inputs()
     assert not torch.equal(depth(plain.eval(), counts, frame), depth(exact.eval(), counts, frame))
@@ -154,7 +157,7 @@ def test_the_residual_of_the_paper_is_another():
 
 @pytest.mark.parametrize('paper_exact', [False, True])
 def test_every_parameter_has_a_gradient(paper_exact):
-    network = build(info_of(settings={**SMALL, 'paper_exact': paper_exact}))
+    network = build(checkpoints.info('fused', settings={**SMALL, 'paper_exact': paper_exact}))
     counts, frame = inputs(3)
     frame[2] = math.nan
     output = network(counts, PLANES, frame, torch.tensor([True, False, True]))
@@ -166,7 +169,7 @@ def test_every_parameter_has_a_gradient(paper_exact):
 
 
 def test_its_metadata_are_those_of_depth_and_the_age_of_frames():
-    info = info_of()
+    info = checkpoints.info('fused')
     assert isinstance(info, DepthInfo)
     assert (info.task, info.inputs) == ('fused', ('spikes', 'rgb'))
     assert FusedInfo.from_json(info.to_json()) == info
@@ -189,12 +192,12 @@ def test_its_metadata_are_those_of_depth_and_the_age_of_frames():
 )
 def test_metadata_out_of_range_are_refused(changes, told):
     with pytest.raises(CheckpointError) as caught:
-        build(info_of(**changes))
+        build(checkpoints.info('fused', **changes))
     assert told in str(caught.value)
 
 
 def test_weights_are_at_most_8_mib():
     settings = dataclasses.asdict(FuseLiteSettings(pool=2, features2=16, head=16))
-    network = build(info_of(settings=settings, bins=9))
+    network = build(checkpoints.info('fused', settings=settings, bins=9))
     values = sum(value.numel() for value in network.state_dict().values())
     assert 2 * values <= 8 * 2**20

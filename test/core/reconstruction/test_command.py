@@ -12,13 +12,13 @@ import sys
 import time
 from importlib import resources
 
-import bags
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
-from programs import largest_file, run_program
 
+from kit import bags
+from kit.programs import largest_file, run_program
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import lock_folder

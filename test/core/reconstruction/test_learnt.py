@@ -4,8 +4,8 @@
 
 import numpy as np
 import pytest
-import sreds
 
+from kit import sreds
 from spike_depth_ros import Window, preview
 from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load, onnx_path
 from spike_depth_ros.estimator import ImageEstimator

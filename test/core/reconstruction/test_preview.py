@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-import sreds
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit import sreds
 from spike_depth_ros import preview
 from spike_depth_ros.stream.window import Window
 

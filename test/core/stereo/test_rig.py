@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lenses import write_calibration
 
+from kit.cameras import write_calibration
 from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.stereo.rig import StereoRig
 

@@ -6,8 +6,8 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from packets import SETTINGS, SIZED, camera_info, packet
 
+from kit.streams import SETTINGS, SIZED, camera_info, packet
 from spike_depth_ros.stereo import source as module
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.source import PairSource

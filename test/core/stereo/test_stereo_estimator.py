@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from lenses import write_calibration
 
+from kit.cameras import write_calibration
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.stereo.alignment import EXCHANGED
 from spike_depth_ros.stereo.estimator import (

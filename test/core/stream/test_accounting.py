@@ -8,8 +8,8 @@ import math
 import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given, settings
-from packets import packet
 
+from kit.streams import packet
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import bags
 import numpy as np
 import pytest
 
+from kit import bags
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, depth_from_msg
 
 

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from packets import RATE_UNKNOWN, SETTINGS, SIZED, camera_info, packet
 
+from kit.streams import RATE_UNKNOWN, SETTINGS, SIZED, camera_info, packet
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.ingest import (
     MAX_WAITING_PACKETS,

@@ -8,8 +8,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from programs import run_program
 
+from kit.programs import run_program
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import (

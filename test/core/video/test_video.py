@@ -5,8 +5,8 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from video_files import MATRICES, write_mp4
 
+from kit.videos import MATRICES, write_mp4
 from spike_depth_ros.video.frames import VideoError, VideoFile, Webcam, packets, steps
 from spike_depth_ros.video.spiking import IntegrateAndFire
 

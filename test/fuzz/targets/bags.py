@@ -11,12 +11,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import bags
 import mutations
 import yaml
 from backports import zstd
 from judging import ContractError, Target, check_text
 
+from kit import bags
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
 from spike_depth_ros.nodes import process

@@ -15,9 +15,9 @@ from typing import Any
 import mutations
 import numpy as np
 from case_files import write_files
-from image_files import METRES, depth_png, picture, texts, write_pfm
 from judging import ContractError, Target
 
+from kit.pictures import METRES, depth_png, picture, texts, write_pfm
 from spike_depth_ros.calibration import MIN_FX_PX
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip

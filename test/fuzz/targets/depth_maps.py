@@ -13,8 +13,8 @@ from typing import Any
 import mutations
 from case_files import write_files
 from judging import Target
-from map_folders import write_maps
 
+from kit.pictures import write_maps
 from spike_training.datasets.depth_maps import open_maps, read_maps
 from spike_training.errors import DataSetError
 

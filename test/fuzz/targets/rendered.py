@@ -14,8 +14,8 @@ from typing import Any
 import mutations
 from case_files import write_files
 from judging import Target
-from rendered_rooms import write_rooms
 
+from kit.rooms import write_rooms
 from spike_training.datasets.readers.rendered import read
 from spike_training.errors import DataSetError, FrameError
 

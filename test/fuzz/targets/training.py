@@ -11,12 +11,12 @@ from random import Random
 from typing import Any
 
 import mutations
-import tiny_stage
 import torch
 import yaml
 from judging import Target
-from tiny_runs import tiny_run
 
+from kit import stages
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import CheckpointError, load
 from spike_training.engine.checkpoints import newest_model
 from spike_training.errors import ConfigError, TrainingError
@@ -91,7 +91,7 @@ def _run() -> Path:
     config = tiny_run(out)
     pipeline._init_run_dir(config)
     with Session(out, torch.device('cpu')):
-        tiny_stage.train(out / 'one', steps=STEPS)
+        stages.train(out / 'one', steps=STEPS)
     return out
 
 
@@ -152,7 +152,7 @@ def use_resume(case: dict[str, Any], folder: Path) -> None:
     if case['sessions.json'] != (_run() / 'sessions.json').read_bytes():
         with Session(out, torch.device('cpu')):
             pass
-    tiny_stage.train(out / 'one', steps=STEPS)
+    stages.train(out / 'one', steps=STEPS)
     load(newest_model(out / 'one'))
 
 

@@ -10,10 +10,10 @@ import sys
 import time
 
 import numpy as np
-import other_layouts
 import pytest
-from programs import run_program
 
+from kit import streams
+from kit.programs import run_program
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.adaptation.recordings import (
     BLOCK_BYTES,
@@ -225,10 +225,10 @@ def test_a_wrong_row_length_is_refused_with_the_size_that_fits(
 
 @pytest.mark.parametrize(
     ('write', 'option'),
-    [(other_layouts.whole, '--packing whole'), (other_layouts.with_head, '--skip-columns 16')],
+    [(streams.whole, '--packing whole'), (streams.with_head, '--skip-columns 16')],
 )
 def test_layouts_of_other_writers_are_refused_with_their_option(tmp_path, write, option):
-    data = write(other_layouts.scene())
+    data = write(streams.scene())
     path = tmp_path / 'a.dat'
     path.write_bytes(data[: len(data) // 11440 * 11440])
     with pytest.raises(DataSetError, match=f'by spike_convert, the first with {option}$'):

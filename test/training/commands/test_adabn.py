@@ -5,10 +5,10 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from tiny_runs import tiny_run
-from training_files import write
-from trees import write_dat
 
+from kit.checkpoints import checkpoint as write
+from kit.datasets import write_dat
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import CheckpointError, load, save
 from spike_depth_ros.stream.recording import open_recording
 from spike_training.commands.adabn import adabn

@@ -28,10 +28,9 @@ pytest.importorskip('onnx')
 pytest.importorskip('jinja2')
 Image = pytest.importorskip('PIL.Image')
 
-import bags  # noqa: E402
-from html_pages import Reader  # noqa: E402
-from training_files import write  # noqa: E402
-
+from kit import bags  # noqa: E402
+from kit.checkpoints import checkpoint as write  # noqa: E402
+from kit.html_pages import Reader  # noqa: E402
 from spike_depth_ros.checkpoint import (  # noqa: E402
     CheckpointError,
     find_checkpoint,

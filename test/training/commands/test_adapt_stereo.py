@@ -14,14 +14,14 @@ import re
 import shutil
 from pathlib import Path
 
-import bags
 import numpy as np
 import pytest
 import torch
-from html_pages import Reader
 from PIL import Image
-from training_files import write
 
+from kit import bags
+from kit.checkpoints import checkpoint as write
+from kit.html_pages import Reader
 from spike_depth_ros.checkpoint import load
 from spike_depth_ros.stream.packing import unpack
 from spike_training.adaptation import (

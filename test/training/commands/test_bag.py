@@ -9,10 +9,10 @@ import stat
 
 import numpy as np
 import pytest
-from clips import CAMERA, FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from kit.clips import CAMERA, FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.packing import spike_counts, unpack

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from clips import Sliding, write_folder
 
+from kit.clips import Sliding, write_folder
 from spike_depth_ros.checkpoint import save
 from spike_training.commands.evaluate import evaluate
 from spike_training.errors import ConfigError, DataSetError

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from map_folders import write_maps
 
+from kit.pictures import write_maps
 from spike_depth_ros.checkpoint import UpsampleInfo, load, save
 from spike_depth_ros.model.registry import build, weights_of
 from spike_training.commands.evaluate import evaluate

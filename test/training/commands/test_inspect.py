@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from clips import HEIGHT, WIDTH, Sliding, write_folder
 from PIL import Image
 
+from kit.clips import HEIGHT, WIDTH, Sliding, write_folder
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.inspect_data import inspect_data

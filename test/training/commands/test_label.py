@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import Sliding, write_folder
-from teacher_folder import make_teacher
-from trees import write_dat
 
+from kit.clips import Sliding, write_folder
+from kit.datasets import make_teacher, write_dat
 from spike_training.datasets import readers
 
 ROOT = Path(__file__).parents[3]

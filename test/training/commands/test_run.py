@@ -6,11 +6,11 @@ import re
 import sys
 from pathlib import Path
 
-import large_files
 import pytest
-from programs import run_program, run_training
 from run import COMMANDS, TRAINING, main
 
+from kit import large_files
+from kit.programs import run_program, run_training
 from spike_depth_ros.folder_lock import lock_folder
 
 ROOT = Path(__file__).parents[3]

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import HEIGHT, WIDTH, Sliding, write_folder
 
 import spike_depth_ros
+from kit.clips import HEIGHT, WIDTH, Sliding, write_folder
 from spike_depth_ros.estimator import Observation
 from spike_depth_ros.stereo.estimator import StereoEstimator
 from spike_depth_ros.stream import packing

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 
+from kit.clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 from spike_depth_ros.folder_lock import LOCK, FolderLockError, lock_folder
 from spike_depth_ros.stream.packing import spike_counts
 from spike_depth_ros.stream.recording import open_recording

@@ -5,9 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
-from map_folders import levels, write_maps
 from PIL import Image
 
+from kit.pictures import levels, write_maps
 from spike_training.datasets.depth_maps import SCENES, factors_of, open_maps, read_maps
 from spike_training.errors import DataSetError
 

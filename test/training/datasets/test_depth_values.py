@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stored depth means to each reader: known, unknown or beyond; and in which unit it is."""
 
-import bags
 import cv2
 import numpy as np
 import pytest
-from image_files import HEIGHT, WIDTH, picture, texts, write_pfm
 
+from kit import bags
+from kit.pictures import HEIGHT, WIDTH, picture, texts, write_pfm
 from spike_depth_ros.depth_files import encode_png
 from spike_depth_ros.stream import packing
 from spike_training.datasets import readers

@@ -6,8 +6,8 @@ import datetime
 
 import numpy as np
 import pytest
-from image_files import depth_png, picture, texts
 
+from kit.pictures import depth_png, picture, texts
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cv2
 import h5py
-import large_files
 import numpy as np
 import pytest
-from image_files import HEIGHT, METRES, WIDTH, depth_png, picture, texts, write_pfm
 from PIL import Image
 
+from kit import large_files
+from kit.pictures import HEIGHT, METRES, WIDTH, depth_png, picture, texts, write_pfm
 from spike_training.datasets import readers
 from spike_training.datasets.readers import files, nyuv2_raw, sevenscenes
 from spike_training.datasets.readers.drivingstereo import seconds

@@ -5,13 +5,12 @@
 import dataclasses
 import json
 
-import bags
 import cv2
-import lenses
 import numpy as np
 import pytest
-from image_files import HEIGHT, METRES, WIDTH, depth_png, picture, texts
 
+from kit import bags, cameras
+from kit.pictures import HEIGHT, METRES, WIDTH, depth_png, picture, texts
 from spike_depth_ros.stereo.alignment import EVERY_NS, PAIRS, AlignmentCheck
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
@@ -480,7 +479,7 @@ class TestBag:
         np.testing.assert_array_equal(clip.depths[0](), metres)
 
     def test_lenses_are_rectified_to_one_pair(self, tmp_path):
-        lens = lenses.lens(
+        lens = cameras.lens(
             'plumb_bob', (-0.2, 0.05, 0.0, 0.0), fx=80.0, target=70.0, width=96, height=48
         )
         p = lens.p

@@ -5,16 +5,13 @@
 import re
 from importlib import resources
 
-import bags
-import cut_cameras
-import lenses
 import numpy as np
-import other_layouts
 import pytest
 import torch
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from kit import bags, cameras, streams
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.recording import open_recording
@@ -411,7 +408,7 @@ class TestBag:
             clip.depths[1]()
 
     def test_a_wide_lens_is_rectified_in_samples(self, tmp_path):
-        lens = lenses.lens(
+        lens = cameras.lens(
             'plumb_bob', (-0.3, 0.1, 0.0, 0.0), fx=30.0, target=24.0, width=WIDTH, height=HEIGHT
         )
         planes = np.random.default_rng(0).random((64, HEIGHT, WIDTH)) < 0.3
@@ -433,7 +430,7 @@ class TestBag:
         np.testing.assert_array_equal(window, planes[:, row, column])
 
     def test_a_lens_that_cannot_be_used_is_one_line(self, tmp_path):
-        lens = lenses.lens('ds', (0.1,), width=WIDTH, height=HEIGHT)
+        lens = cameras.lens('ds', (0.1,), width=WIDTH, height=HEIGHT)
         record(tmp_path / 'bag', spikes(40), lens=lens)
         with pytest.raises(DataSetError, match="camera_info: distortion model 'ds'; expected"):
             readers.read('rosbag', str(tmp_path / 'bag'))
@@ -606,15 +603,15 @@ def test_rows_of_raw_files_are_measured(tmp_path):
 
 
 WRITERS = {
-    'packing=whole': other_layouts.whole,
-    'skip_columns=16': other_layouts.with_head,
-    'axes=hwt': other_layouts.pixel_by_pixel,
+    'packing=whole': streams.whole,
+    'skip_columns=16': streams.with_head,
+    'axes=hwt': streams.pixel_by_pixel,
 }
 
 
 @pytest.mark.parametrize('option', WRITERS)
 def test_raw_files_of_other_writers_are_told_and_read(tmp_path, option):
-    scene = other_layouts.scene(160, 90, 122)
+    scene = streams.scene(160, 90, 122)
     (tmp_path / 'a.dat').write_bytes(WRITERS[option](scene))
     where = f'{tmp_path},size=122x90'
     kept = 'packing, skip_columns and axes are taken as they are given'
@@ -641,14 +638,14 @@ def test_layouts_that_are_none_are_refused(tmp_path, option, words):
 
 
 def test_a_raw_file_with_a_head_is_told_where_to_cut(tmp_path):
-    data = other_layouts.by_rows(other_layouts.scene())
+    data = streams.by_rows(streams.scene())
     (tmp_path / 'a.dat').write_bytes(bytes(100) + data)
     with pytest.raises(DataSetError, match=r'behind a head of 100 bytes: cut it off, .* \+101 '):
         readers.read('dat', f'{tmp_path},size=346x260')
 
 
 def test_arrays_of_other_axes_are_told_and_read(tmp_path):
-    scene = other_layouts.scene(160, 90, 120)
+    scene = streams.scene(160, 90, 120)
     np.save(tmp_path / 'a.npy', scene.transpose(1, 2, 0))
     with pytest.raises(DataSetError, match='try the option axes=hwt'):
         readers.read('npz', str(tmp_path))
@@ -671,14 +668,14 @@ def test_a_real_recording_stands_upright(real_data):
 class TestCutCameras:
     """Bags whose pictures are cut out of a larger sensor."""
 
-    @pytest.mark.parametrize('name', cut_cameras.CUT)
+    @pytest.mark.parametrize('name', cameras.CUT)
     def test_the_camera_is_that_of_the_pictures(self, tmp_path, name):
-        message = cut_cameras.camera_info(**cut_cameras.CUT[name])
-        cut_cameras.bag(tmp_path / 'bag', message)
+        message = cameras.camera_info(**cameras.CUT[name])
+        bags.bag(tmp_path / 'bag', message)
         (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))
-        k, _ = cut_cameras.read(message)
+        k, _ = cameras.read(message)
         np.testing.assert_allclose(clip.camera, k, rtol=1e-12)
-        assert (clip.geometry.width, clip.geometry.height) == cut_cameras.SIZE
+        assert (clip.geometry.width, clip.geometry.height) == cameras.SIZE
 
     @pytest.mark.parametrize(
         ('k', 'words'),
@@ -689,22 +686,22 @@ class TestCutCameras:
         ],
     )
     def test_a_matrix_of_another_size_or_none_is_refused(self, tmp_path, k, words):
-        cut_cameras.bag(tmp_path / 'bag', cut_cameras.camera_info(k=np.array(k)))
+        bags.bag(tmp_path / 'bag', cameras.camera_info(k=np.array(k)))
         with pytest.raises(DataSetError, match=re.escape(words)):
             readers.read('rosbag', str(tmp_path / 'bag'))
 
-    @pytest.mark.parametrize('name', cut_cameras.DOES_NOT_FIT)
+    @pytest.mark.parametrize('name', cameras.DOES_NOT_FIT)
     def test_what_does_not_fit_is_refused_by_name(self, tmp_path, name):
-        fields, words = cut_cameras.DOES_NOT_FIT[name]
-        cut_cameras.bag(tmp_path / 'bag', cut_cameras.camera_info(**fields))
+        fields, words = cameras.DOES_NOT_FIT[name]
+        bags.bag(tmp_path / 'bag', cameras.camera_info(**fields))
         with pytest.raises(DataSetError, match=re.escape(words)) as caught:
             readers.read('rosbag', str(tmp_path / 'bag'))
         assert '\n' not in str(caught.value)
 
-    @pytest.mark.parametrize('name', cut_cameras.LENSES)
+    @pytest.mark.parametrize('name', cameras.LENSES)
     def test_lenses_of_other_numbers_of_coefficients_are_read(self, tmp_path, name):
-        lens = cut_cameras.LENSES[name]
-        record(tmp_path / 'bag', spikes(40), lens=lenses.lens(
+        lens = cameras.LENSES[name]
+        record(tmp_path / 'bag', spikes(40), lens=cameras.lens(
             lens.distortion_model, lens.d, fx=30.0, target=24.0, width=WIDTH, height=HEIGHT,
         ))  # fmt: skip
         (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))

@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from rendered_rooms import HEIGHT, WIDTH, write_rooms, write_view
 
+from kit.rooms import HEIGHT, WIDTH, write_rooms, write_view
 from spike_training.datasets import rendered_set
 from spike_training.datasets.readers import read
 from spike_training.datasets.splits import assign_splits, select_split

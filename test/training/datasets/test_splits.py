@@ -4,8 +4,8 @@
 
 import numpy as np
 import pytest
-from clips import FRAME_S, Sliding
 
+from kit.clips import FRAME_S, Sliding
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.splits import assign_splits, place_id, select_split

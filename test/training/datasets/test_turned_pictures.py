@@ -7,9 +7,9 @@ What is expected is Pillow's: ImageOps.exif_transpose.
 
 import numpy as np
 import pytest
-from image_files import HEIGHT, WIDTH, texts
 from PIL import Image, ImageOps
 
+from kit.pictures import HEIGHT, WIDTH, texts
 from spike_training.datasets import readers
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError

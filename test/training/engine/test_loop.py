@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_stage
 import torch
-from ramps import RampSource
-from tiny_stage import CONFIG, INFO, STEPS, TinyStage, train
-from training_files import equal, rows, state_of
 
+from kit import stages
+from kit.runs import equal, rows, state_of
+from kit.stages import CONFIG, INFO, STEPS, RampSource, TinyStage, train
 from spike_depth_ros.checkpoint import load
 from spike_depth_ros.result_files import write_atomically
 from spike_training.engine import checkpoints
@@ -47,7 +46,7 @@ def test_killed_in_mid_training_and_resumed_is_as_if_nothing_had_been(uninterrup
     marker = tmp_path / 'stalled'
     paths = os.pathsep.join([str(ROOT), str(ROOT / 'training')])
     process = subprocess.Popen(
-        [sys.executable, tiny_stage.__file__, str(tmp_path), '17'],
+        [sys.executable, stages.__file__, str(tmp_path), '17'],
         env={**os.environ, 'PYTHONPATH': paths},
         stdout=subprocess.DEVNULL,
     )

@@ -7,13 +7,13 @@ import os
 import sys
 from pathlib import Path
 
-import global_batch
 import numpy as np
 import pytest
-from global_batch import KINDS, STEPS, losses_of
-from programs import run_program, run_training
-from tiny_runs import tiny_run
 
+from kit import global_batch
+from kit.global_batch import KINDS, STEPS, losses_of
+from kit.programs import run_program, run_training
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import load_info
 from spike_training.engine.fabric import make_fabric
 from spike_training.errors import ConfigError
@@ -42,7 +42,7 @@ def test_the_curve_falls(whole):
 @pytest.mark.kind
 def test_two_processes_give_the_losses_of_one(whole, tmp_path):
     """Real processes, that Fabric starts and that talk through gloo."""
-    paths = [ROOT, ROOT / 'training', ROOT / 'test' / 'training']
+    paths = [ROOT, ROOT / 'training', ROOT / 'test']
     path = os.pathsep.join(map(str, paths))
     result = run_program(
         *(sys.executable, global_batch.__file__, tmp_path, 2, GLOBAL // 2),

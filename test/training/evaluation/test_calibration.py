@@ -5,10 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from ramps import Brightness, ramp_scenes, ramp_set
-from tiny_stage import INFO
 from torch import nn
 
+from kit.stages import INFO, Brightness, ramp_scenes, ramp_set
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.errors import TrainingError
 from spike_training.evaluation.calibration import LEAST, MOST, calibrate, fit_powers

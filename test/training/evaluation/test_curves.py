@@ -8,9 +8,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from ramps import Brightness
-from tiny_stage import INFO
 
+from kit.stages import INFO, Brightness
 from spike_depth_ros.metrics import DepthErrors, EvalProtocol
 from spike_training.errors import ConfigError
 from spike_training.evaluation.curves import (

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from clips import Sliding, write_folder
 from PIL import Image
-from tiny_runs import tiny_run
-from training_files import write
 
+from kit.checkpoints import checkpoint as write
+from kit.clips import Sliding, write_folder
+from kit.runs import tiny_run
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.checkpoint import load
 from spike_depth_ros.depth_files import encode_png

@@ -5,9 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from ramps import Brightness, ramp_scenes, ramp_set
-from tiny_stage import INFO
 
+from kit.stages import INFO, Brightness, ramp_scenes, ramp_set
 from spike_training.errors import ConfigError
 from spike_training.evaluation import report as reports
 from spike_training.evaluation.predictors import Estimate, median_depth_map, network_predictor

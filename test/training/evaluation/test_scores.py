@@ -7,11 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from clips import HEIGHT, WIDTH, Sliding
-from ramps import Brightness, RampSource, ramp_scenes, ramp_set
-from tiny_stage import INFO
 from torch import nn
 
+from kit.clips import HEIGHT, WIDTH, Sliding
+from kit.stages import INFO, Brightness, RampSource, ramp_scenes, ramp_set
 from spike_depth_ros.metrics import DepthErrors, StructureErrors
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.errors import DataSetError

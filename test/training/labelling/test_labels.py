@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
-from lenses import lens as make_lens
-from video_files import MATRICES, write_mp4
 
+from kit.cameras import lens as make_lens
+from kit.clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
+from kit.videos import MATRICES, write_mp4
 from spike_depth_ros import preview
 from spike_depth_ros.folder_lock import FolderLockError, lock_folder
 from spike_depth_ros.rectification import Rectification
@@ -41,7 +41,7 @@ def symmetric(picture):
 
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
-    from teacher_folder import make_teacher
+    from kit.datasets import make_teacher
 
     return make_teacher(tmp_path_factory.mktemp('model') / 'tiny')
 
@@ -407,7 +407,7 @@ def test_other_settings_are_refused(weights, pictures, tmp_path, changed, messag
 
 
 def test_another_model_and_other_pictures_are_refused(weights, pictures, tmp_path):
-    from teacher_folder import make_teacher
+    from kit.datasets import make_teacher
 
     command(weights, tmp_path / 'out', data={'folder': pictures})
     other = make_teacher(tmp_path / 'tiny', seed=1)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tiny_runs import tiny_run
 
+from kit.runs import tiny_run
 from spike_depth_ros import DepthEstimator, Window
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,

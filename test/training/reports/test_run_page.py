@@ -11,9 +11,9 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 import torch
-from html_pages import Reader
-from tiny_runs import three_stages, tiny_run
 
+from kit.html_pages import Reader
+from kit.runs import three_stages, tiny_run
 from spike_depth_ros.evaluation.report.plots import COLOURS
 from spike_depth_ros.pictures import save_png
 from spike_depth_ros.result_files import hash_file

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rendered_rooms import models
 
+from kit.rooms import models
 from scripts.rooms import make
 from scripts.rooms.catalogue import FurnitureError, read_catalogue
 from scripts.rooms.geometry import (

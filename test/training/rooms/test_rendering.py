@@ -4,7 +4,7 @@
 
 Needs bpy (scripts/rooms/requirements.txt). With Blender's environment:
 
-    PYTHONPATH=.:training:test/helpers python -m pytest --noconftest -p no:cacheprovider FILE
+    PYTHONPATH=.:training:test python -m pytest --noconftest -p no:cacheprovider FILE
 """
 
 from __future__ import annotations

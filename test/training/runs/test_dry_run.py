@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from rendered_rooms import write_rooms
-from tiny_runs import tiny_run
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
-from trees import write_dat, write_paper_sets, write_vkitti
 
+from kit.datasets import write_dat, write_paper_sets, write_vkitti
+from kit.rooms import write_rooms
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import save
 from spike_depth_ros.model.registry import IMAGENET, build, weights_of
 from spike_training.errors import ConfigError

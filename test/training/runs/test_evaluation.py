@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from clips import Sliding, write_folder
-from tiny_runs import tiny_run
 
+from kit.clips import Sliding, write_folder
+from kit.runs import tiny_run
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import Scenes, median_depth_map
 from spike_training.runs.evaluation import Baselines, DataSets, config_sets

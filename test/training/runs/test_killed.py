@@ -10,12 +10,11 @@ import subprocess
 import sys
 from random import Random
 
-import killed_runs
 import pytest
-from programs import ROOT, run_program, run_training
-from tiny_runs import three_stages
-from training_files import equal, rows, state_of
 
+from kit import killed_runs
+from kit.programs import ROOT, run_program, run_training
+from kit.runs import equal, rows, state_of, three_stages
 from spike_depth_ros.checkpoint import load
 from spike_training.engine.checkpoints import newest_model
 from spike_training.settings.config import to_yaml

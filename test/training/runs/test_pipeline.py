@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from programs import run_training
-from tiny_runs import tiny_run
 
+from kit.programs import run_training
+from kit.runs import tiny_run
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.checkpoint import CheckpointError, load, load_info, save
 from spike_depth_ros.model.depth_net import SpikeDepthNet

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_runs import tiny_run
-from trees import HEIGHT, WIDTH, write_dat, write_vkitti
 
+from kit.datasets import HEIGHT, WIDTH, write_dat, write_vkitti
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import load, load_info
 from spike_training.datasets.readers import files
 from spike_training.engine.fabric import make_fabric

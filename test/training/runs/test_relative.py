@@ -9,12 +9,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from clips import Sliding, write_folder
-from ramps import Brightness, RampSource
-from teacher_folder import make_teacher
-from tiny_runs import tiny_run
-from tiny_stage import INFO
 
+from kit.clips import Sliding, write_folder
+from kit.datasets import make_teacher
+from kit.runs import tiny_run
+from kit.stages import INFO, Brightness, RampSource
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_training.commands.evaluate import evaluate
 from spike_training.datasets.labels import FILE, RELATIVE, Labels, read_labels, write_labels

@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 import torch
-from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
 
+from kit.clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
 from spike_depth_ros.video.light import luminance
 from spike_depth_ros.video.placement import Placement
 from spike_training.datasets import readers

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from rendered_rooms import HEIGHT, WIDTH, write_rooms
-from trees import write_dat
 
+from kit.datasets import write_dat
+from kit.rooms import HEIGHT, WIDTH, write_rooms
 from spike_training.datasets.readers import read
 from spike_training.errors import DataSetError
 from spike_training.runs.sources import datasets_of, fx_range, make_source

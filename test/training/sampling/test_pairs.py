@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from clips import CAMERA, HEIGHT, SCENE, STEP, WIDTH, Sliding
 
+from kit.clips import CAMERA, HEIGHT, SCENE, STEP, WIDTH, Sliding
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry

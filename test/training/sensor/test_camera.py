@@ -12,8 +12,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_sensor import naive_spikes, plane_quanta, quanta_of
 
+from kit.streams import naive_spikes, plane_quanta, quanta_of
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.spiking import QUANTA, IntegrateAndFire
 from spike_training.sensor import camera as camera_module

@@ -5,9 +5,9 @@ import json
 import cv2
 import numpy as np
 import pytest
-from clips import Sliding, write_folder
 
 from benchmarks import interpolation as benchmark
+from kit.clips import Sliding, write_folder
 from spike_training.sensor.interpolation import (
     MOST_SUB_FRAMES,
     Blend,

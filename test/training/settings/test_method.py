@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from programs import run_program
-from toy_method import METHOD, Toy, ToyConfig
 
+from kit.programs import run_program
+from kit.toy_method import METHOD, Toy, ToyConfig
 from spike_depth_ros.checkpoint import load_info
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross import METHOD as BICROSS
@@ -28,7 +28,7 @@ from spike_training.settings.reading import load_config, read_arguments
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {
-    'method': 'toy_method:METHOD',
+    'method': 'kit.toy_method:METHOD',
     'stages': [{'name': 'first'}, {'name': 'second', 'init_from': 'first', 'weight': 0.25}],
     'model': {'settings': {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12,
                            'blocks': 1, 'features': 8, 'head': 4}},
@@ -55,7 +55,7 @@ def trained(tmp_path_factory):
     """What the command leaves, in a process of its own, as a user runs it."""
     folder = tmp_path_factory.mktemp('toy')
     (folder / 'toy.yaml').write_text(yaml.safe_dump(CONFIG))
-    path = os.pathsep.join([str(ROOT), str(ROOT / 'test' / 'helpers')])
+    path = os.pathsep.join([str(ROOT), str(ROOT / 'test')])
     command = (sys.executable, ROOT / 'training' / 'run.py', 'train')
     options = ('--config', folder / 'toy.yaml', '--out', folder / 'run')
     environment = {**os.environ, 'PYTHONPATH': path}
@@ -130,13 +130,14 @@ def test_settings_of_another_kind_are_refused_unless_they_are_its_defaults(confi
 
 
 def test_methods_are_found_by_name_and_by_import_path():
-    assert find_method('toy_method:METHOD') is METHOD
+    assert find_method('kit.toy_method:METHOD') is METHOD
     assert METHOD.kinds == {'toy': ToyConfig}
     assert find_method('bicross') is find_method(BUILT_IN['bicross']) is BICROSS
 
 
 @pytest.mark.parametrize(
-    'name', ['nope', 'no_such:METHOD', 'toy_method:NONE', 'toy_method:Toy', '', '.nope:METHOD']
+    'name',
+    ['nope', 'no_such:METHOD', 'kit.toy_method:NONE', 'kit.toy_method:Toy', '', '.nope:METHOD'],
 )
 def test_what_is_no_method_is_named(name):
     with pytest.raises(
@@ -146,12 +147,12 @@ def test_what_is_no_method_is_named(name):
 
 
 def test_the_page_of_a_method_that_is_not_installed_has_what_all_runs_have(trained, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'toy_method', None)
+    monkeypatch.setitem(sys.modules, 'kit.toy_method', None)
     stage = read_run(trained).stages[-1]
     assert (stage.name, stage.config.summary) == ('second', 'stage of training')
 
 
-TOY = 'toy_method:METHOD.toy'
+TOY = 'kit.toy_method:METHOD.toy'
 
 MIXED = {
     **CONFIG,
@@ -172,7 +173,7 @@ def test_kinds_of_other_methods_are_found():
         find_method('ssml'),
         SupervisedConfig,
     )
-    assert find_kind(TOY, BICROSS) == ('toy_method:METHOD.', METHOD, ToyConfig)
+    assert find_kind(TOY, BICROSS) == ('kit.toy_method:METHOD.', METHOD, ToyConfig)
     path = BUILT_IN['bicross']  # its dots are none of the kind
     assert find_kind(f'{path}.pretrain', METHOD) == (f'{path}.', BICROSS, PretrainConfig)
     assert find_kind('bicross.pretrain', BICROSS) == ('', BICROSS, PretrainConfig)
@@ -184,8 +185,11 @@ def test_kinds_of_other_methods_are_found():
         ('pretrian', 'expected pretrain or cross_modality or cross_domain'),
         ('pretrain.', "its method is 'pretrain' (No module named 'pretrain'): expected bicross,"),
         ('nope.toy', "its method is 'nope' (No module named 'nope'): expected bicross, ssml,"),
-        ('toy_method.toy', "its method is 'toy_method' (module 'toy_method' has no attribute"),
-        ('toy_method:METHOD.tyo', 'expected toy_method:METHOD.toy'),
+        (
+            'kit.toy_method.toy',
+            "its method is 'kit.toy_method' (module 'kit.toy_method' has no attribute",
+        ),
+        ('kit.toy_method:METHOD.tyo', 'expected kit.toy_method:METHOD.toy'),
         ('ssml.rgb', 'expected ssml.mutual or ssml.blind_spot or ssml.held_out or ssml.supervis'),
         ('..toy', "its method is '.' ("),
         ('bicross.pretrian', 'expected pretrain or cross_modality or cross_domain'),
@@ -286,7 +290,7 @@ def test_charts_and_settings_of_a_stage_are_those_of_its_method(mixed):
 
 
 def test_the_page_of_a_run_of_two_methods_of_which_one_is_not_installed(mixed, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'toy_method', None)
+    monkeypatch.setitem(sys.modules, 'kit.toy_method', None)
     first, *_, last = read_run(mixed).stages
     assert (first.config.summary, first.method.charts) == ('stage of training', ())
     assert (last.config.kind, last.method) == ('pretrain', BICROSS)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
 
+from kit.clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.errors import ConfigError, DataSetError

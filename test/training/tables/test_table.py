@@ -17,9 +17,9 @@ from pathlib import Path
 import distributed
 import pytest
 import yaml
-from programs import wait_until
-from tables import small
 
+from kit.programs import wait_until
+from kit.runs import small_table as small
 from spike_depth_ros.checkpoint import load_info
 from spike_depth_ros.folder_lock import LOCK
 from spike_training.commands.table import table
@@ -405,7 +405,7 @@ def test_a_unit_that_another_process_does_is_waited_for(tmp_path, capsys):
 
 
 def test_rows_of_two_methods_stand_side_by_side(tmp_path):
-    toy = {'kind': 'toy_method:METHOD.toy', 'weight': 0.25, 'steps': 2}
+    toy = {'kind': 'kit.toy_method:METHOD.toy', 'weight': 0.25, 'steps': 2}
     path = small(
         tmp_path,
         stages={'pre_src': {'like': 'teacher', 'input': 'spikes', 'steps': 2}, 'toy': toy},

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tables import CONFIGS, small
 
+from kit.runs import CONFIGS
+from kit.runs import small_table as small
 from spike_training.evaluation.rates import LEVEL, picture
 from spike_training.runs.sessions import SESSIONS
 from spike_training.sampling.procedural import ProceduralSource

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from toy_method import ToyConfig
 
+from kit.toy_method import ToyConfig
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import AdaptConfig
@@ -21,6 +21,7 @@ from spike_training.tables.settings import TableConfig
 from spike_training.tables.units import units_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'training' / 'configs'
+TOY = 'kit.toy_method:METHOD.toy'
 TABLES = sorted((CONFIGS / 'tables').glob('*.yaml'))
 
 FULL = {'coarse': True, 'fine': 'mse', 'filter': True}
@@ -284,7 +285,11 @@ def test_every_row_of_the_ablations_of_the_paper_is_there():
 def test_a_stage_like_one_of_another_method_has_its_common_settings(file):
     path = file(
         stages={
-            'toy': {'like': 'bicross', 'kind': 'toy_method:METHOD.toy', 'init_from': 'scratch'},
+            'toy': {
+                'like': 'bicross',
+                'kind': TOY,
+                'init_from': 'scratch',
+            },
             'more': {'like': 'toy', 'weight': 0.25},
             'own': {'like': 'teacher', 'kind': 'bicross.pretrain'},
             'back': {'like': 'toy', 'kind': 'cross_domain', 'init_from': 'toy'},
@@ -295,7 +300,7 @@ def test_a_stage_like_one_of_another_method_has_its_common_settings(file):
     rows = rows_of(path)
     stage = rows['more'].config.stages[-1]
     assert type(stage) is ToyConfig
-    assert (stage.kind, stage.weight) == ('toy_method:METHOD.toy', 0.25)
+    assert (stage.kind, stage.weight) == (TOY, 0.25)
     assert stage.steps == 60  # as bicross of the base
     assert rows['back'].config.stages[-1].adapt == AdaptConfig()  # was not kept on the way
     # With and without its own method, a kind is the same.
@@ -323,7 +328,7 @@ def test_rows_of_pictures_and_of_depth_do_not_compare(file):
 
 def test_rows_of_another_task_are_not_scored(file, monkeypatch):
     monkeypatch.setattr(ToyConfig, 'task', 'stereo')
-    stages = {'toy': {'kind': 'toy_method:METHOD.toy'}}
+    stages = {'toy': {'kind': TOY}}
     path = file(stages=stages, rows=[{'name': 'a', 'stage': 'toy'}], reference='a')
     with pytest.raises(ConfigError, match='rows are of the tasks stereo: expected depth or im'):
         load_table(path)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from clips import Sliding, write_folder
 from PIL import Image
 
 from benchmarks import discriminators, looks
+from kit.clips import Sliding, write_folder
 from spike_training.commands.table import table
 from spike_training.errors import ConfigError
 from spike_training.tables.plan import load_table

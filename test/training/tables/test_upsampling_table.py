@@ -9,9 +9,9 @@ import statistics
 
 import pytest
 import yaml
-from map_folders import write_maps
-from tables import small
 
+from kit.pictures import write_maps
+from kit.runs import small_table as small
 from spike_training.commands.table import table
 from spike_training.datasets.depth_maps import SCENES
 from spike_training.errors import ConfigError, DataSetError

@@ -7,11 +7,9 @@ import math
 
 import pytest
 import torch
-from networks import MODEL, SMALL
-from ramps import RampSource, alike
-from tiny_runs import TARGET, tiny_run
-from training_files import equal
 
+from kit.runs import MODEL, SMALL, TARGET, equal, tiny_run
+from kit.stages import RampSource, alike
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_training.engine.optim import check_groups
 from spike_training.errors import DataSetError

@@ -9,8 +9,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tiny_runs import TARGET, three_stages, tiny_run
 
+from kit.runs import TARGET, three_stages, tiny_run
 from spike_depth_ros.checkpoint import load, load_info
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross.settings import (

@@ -6,11 +6,9 @@ import math
 
 import pytest
 import torch
-from networks import MODEL, SMALL
-from ramps import RampSource
-from tiny_stage import train
-from training_files import equal, rows, state_of
 
+from kit.runs import MODEL, SMALL, equal, rows, state_of
+from kit.stages import RampSource, train
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny
 from spike_training.errors import NonFiniteError
 from spike_training.evaluation.predictors import predict

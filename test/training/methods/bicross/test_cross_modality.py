@@ -5,10 +5,9 @@ import dataclasses
 
 import pytest
 import torch
-from networks import MODEL, SMALL
-from ramps import RampSource
-from tiny_stage import train
 
+from kit.runs import MODEL, SMALL
+from kit.stages import RampSource, train
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_training.evaluation.predictors import predict
 from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig

@@ -6,12 +6,9 @@ import dataclasses
 
 import pytest
 import torch
-from networks import MODEL, SMALL
-from ramps import RampSource
-from tiny_runs import TARGET, tiny_run
-from tiny_stage import train
-from training_files import equal
 
+from kit.runs import MODEL, SMALL, TARGET, equal, tiny_run
+from kit.stages import RampSource, train
 from spike_depth_ros.checkpoint import load, save
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_depth_ros.model.registry import build, weights_of

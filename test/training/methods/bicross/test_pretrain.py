@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from networks import MODEL, SMALL
-from ramps import RampSource
 from torch import nn
 
+from kit.runs import MODEL, SMALL
+from kit.stages import RampSource
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny
 from spike_training.adaptation.candidates import load_network
 from spike_training.errors import ConfigError

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from depth_batches import batch_of, boxes
 from PIL import Image
-from tiny_runs import tiny_run
 
+from kit.runs import tiny_run
+from kit.stages import batch_of, boxes
 from spike_depth_ros.architectures import UpsampleLiteSettings
 from spike_depth_ros.checkpoint import UpsampleInfo, load
 from spike_depth_ros.depth_colours import DEPTH_COLOURS

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from depth_batches import batch_of, boxes
-from tiny_runs import tiny_run
 
+from kit.runs import tiny_run
+from kit.stages import batch_of, boxes
 from spike_depth_ros.architectures import DsrSettings
 from spike_depth_ros.checkpoint import UpsampleInfo, load
 from spike_depth_ros.model.dsr_net import DeNet, DsrNet

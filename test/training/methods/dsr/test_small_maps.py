@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from depth_batches import batch_of
 
+from kit.stages import batch_of
 from spike_training.evaluation.small_maps import disturb, grey_levels, metres, shrink
 from spike_training.methods.dsr.degradation import draw_pairs
 from spike_training.methods.dsr.settings import EnlargeConfig

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from map_folders import levels
 from PIL import Image
 
+from kit.pictures import levels
 from spike_training.evaluation.upsampling import (
     MAPS,
     Scores,

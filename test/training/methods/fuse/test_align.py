@@ -11,9 +11,9 @@ import shutil
 
 import pytest
 import torch
-from teacher_folder import make_teacher
-from tiny_runs import tiny_run
 
+from kit.datasets import make_teacher
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_depth_ros.model.depth_anything import depth_anything
 from spike_training.engine.checkpoints import newest_model

@@ -12,8 +12,8 @@ import onnxruntime
 import pytest
 import torch
 import yaml
-from tiny_runs import tiny_run
 
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import FusedInfo, load, save
 from spike_training.commands.evaluate import evaluate
 from spike_training.errors import ConfigError

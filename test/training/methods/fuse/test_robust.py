@@ -7,8 +7,8 @@ import dataclasses
 
 import pytest
 import torch
-from tiny_runs import tiny_run
 
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import save
 from spike_depth_ros.model.registry import weights_of
 from spike_training.engine.optim import check_groups

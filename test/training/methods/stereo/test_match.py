@@ -8,8 +8,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tiny_runs import tiny_run
 
+from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import CheckpointError, StereoInfo, load, load_info
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.model.stereo_lite import LAPLACE_68

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_runs import TARGET, tiny_run
-from trees import write_paper_sets
 
+from kit.datasets import write_paper_sets
+from kit.runs import TARGET, tiny_run
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_depth_ros.model.dpn import Dpn
 from spike_training.errors import ConfigError

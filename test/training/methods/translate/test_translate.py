@@ -8,13 +8,10 @@ import math
 
 import pytest
 import torch
-from networks import MODEL, SMALL
-from ramps import RampSource, alike
-from tiny_runs import TARGET, tiny_run
-from tiny_stage import train
 from torch import nn
-from training_files import equal, state_of
 
+from kit.runs import MODEL, SMALL, TARGET, equal, state_of, tiny_run
+from kit.stages import RampSource, alike, train
 from spike_depth_ros.architectures import TranslatorSettings
 from spike_depth_ros.checkpoint import TranslationInfo, load
 from spike_depth_ros.model.depth_net import dpt_tiny

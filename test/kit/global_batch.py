@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 
 import torch
-from ramps import RampSource
-from tiny_stage import CONFIG, INFO
 
-from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
+from kit.runs import SMALL
+from kit.stages import CONFIG, INFO, RampSource
+from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.evaluation.statistics import batch_norms
@@ -37,8 +37,6 @@ from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import ModelConfig
 
 STEPS = 4
-DIM = 12
-SIZES = TinySettings(stem=8, stage4=8, stage8=8, stage16=8, dim=DIM, blocks=1, features=8, head=4)
 SAME = ViewConfig(
     flip=False, gain=1, gamma=1, vignette=0, mismatch=0, dark=0, drop=0, drop_bins=0
 )  # fmt: skip
@@ -48,7 +46,7 @@ def network(inputs='spikes'):
     torch.manual_seed(len(inputs))
     model = ModelConfig()
     bins = 32 if inputs == 'spikes' else 3
-    return dpt_tiny(bins, (model.min_depth, model.max_depth), SIZES, inputs).double()
+    return dpt_tiny(bins, (model.min_depth, model.max_depth), SMALL, inputs).double()
 
 
 def make_stage(kind):
@@ -57,10 +55,10 @@ def make_stage(kind):
         return Pretrain(network(), PretrainConfig(), model)
     if kind == 'cross_modality':
         config = CrossModalityConfig(teacher='teacher')
-        return CrossModality(network(), network('rgb'), config, model, DIM).double()
+        return CrossModality(network(), network('rgb'), config, model, SMALL.dim).double()
     adapt = AdaptConfig(statistics='frozen', views=SAME, remove_drift=True)
     config = CrossDomainConfig(adapt=adapt)
-    return CrossDomain(network(), config, model, DIM).double()
+    return CrossDomain(network(), config, model, SMALL.dim).double()
 
 
 KINDS = ('pretrain', 'cross_modality', 'cross_domain')

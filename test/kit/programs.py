@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -49,3 +51,16 @@ def largest_file(size):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         sys.dont_write_bytecode = kept
+
+
+def declared_distribution():
+    """Return what setup.py gives to setuptools; skip the test where there is no setuptools."""
+    pytest.importorskip('setuptools')
+    from distutils.core import run_setup  # setuptools brings it back where Python has dropped it
+
+    here = os.getcwd()
+    os.chdir(ROOT)
+    try:
+        return run_setup('setup.py', stop_after='init')
+    finally:
+        os.chdir(here)

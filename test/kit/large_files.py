@@ -8,7 +8,8 @@ import sys
 import zlib
 
 import numpy as np
-from programs import ROOT, run_program
+
+from kit.programs import ROOT, run_program
 
 SIDE = 12_000
 """Rows and columns that they declare."""

@@ -140,6 +140,25 @@ def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1'
     return sorted(messages, key=lambda message: message[1])
 
 
+def bag(path, camera=None, at_ns=START, planes=400, storage='mcap', compression=None, **options):
+    """Write the bag of a recording; its folder.
+
+    Args:
+        path: Folder to make.
+        camera: CameraInfo in place of the stream's own; None: its own.
+        at_ns: When ``camera`` was recorded.
+        planes: How many.
+        storage: As :func:`write` has it.
+        compression: As :func:`write` has it.
+        options: Those of :func:`stream`.
+    """
+    messages = stream(planes, **options)
+    if camera is not None:
+        others = [one for one in messages if one[0] != '/camera_info']
+        messages = [('/camera_info', at_ns, camera), *others]
+    return write(path, messages, storage, compression)
+
+
 OVERTAKEN = (9, 0, 0, 31, 2, 400, 0, 990)
 """Milliseconds by which messages in turn are recorded late: they overtake each other."""
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tiny set of rendered rooms, written without Blender, and a catalogue without archives."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
