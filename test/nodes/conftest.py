@@ -3,6 +3,7 @@
 """Real processes over a real DDS on the loopback interface."""
 
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -291,6 +292,40 @@ def depth_parameters():
         return ['--ros-args', *pairs]
 
     return arguments
+
+
+SAID_BY_ROS = {
+    r'\[\d+\.\d+\]': '[time]',
+    r'^\S+: error:': '<command>: error:',
+    r'(Trying to set|Invalid) parameter .*': '<why, of rclpy>',
+}
+"""What differs from run to run, and from one ROS to another, in what a command says."""
+
+
+@pytest.fixture
+def refused_here(refusals, run_here, depth_parameters):
+    """Compare what a command, run in this process, says to bad arguments with test/errors."""
+
+    def check(door, command, rows, status=1, replace=None):
+        """A row is the word to be named, arguments, and parameters, of which the node's name."""
+
+        def told(arguments, values):
+            given = [*map(str, arguments), *(depth_parameters(**values) if values else ())]
+            if values:  # rclpy keeps the services of a lifecycle node in this process
+                given += ['-r', f'__node:={IN_THIS_PROCESS}']
+            ended, output = run_here(command, *given)
+            assert ended == status, output
+            assert 'Traceback' not in output
+            last = output.strip().splitlines()[-1:]  # behind its usage, or what it found so far
+            return last[0] if re.match(r'\S+: error:', *last) else output.strip()
+
+        calls = {
+            name: (named, functools.partial(told, arguments, values))
+            for name, (named, arguments, values) in rows.items()
+        }
+        refusals(door, calls, None, SAID_BY_ROS | (replace or {}))
+
+    return check
 
 
 @pytest.fixture

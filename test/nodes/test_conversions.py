@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import array
+import functools
 
 import numpy as np
 import pytest
@@ -69,24 +70,21 @@ def packed_msg(**changes):
     return msg
 
 
-@pytest.mark.parametrize(
-    ('changes', 'message'),
-    [
-        ({'height': 34}, 'height 34 does not divide by the sensor height 5'),
-        ({'height': 0, 'data': array.array('B')}, 'height 0 does not divide'),
-        ({'width': 3, 'step': 3}, 'width 3 and step 3 bytes; expected 2 for a sensor 13'),
-        ({'step': 4}, 'width 2 and step 4'),
-        ({'encoding': 'bgr8'}, "encoding 'bgr8'; expected '8UC1'"),
-        ({'data': array.array('B', bytes(69))}, '69 bytes; expected height 35 x step 2 = 70'),
-        (
-            {'encoding': 'mono8'},
-            'one unpacked plane of 2x35, step 2; expected the sensor size 13x5',
-        ),
-    ],
-)
-def test_a_message_that_does_not_fit_is_refused(changes, message):
-    with pytest.raises(decode.PacketError, match=message):
-        decode.chunk_from_msg(packed_msg(**changes), 5, 13)
+def test_a_message_that_does_not_fit_is_refused(refusals):
+    wrong = {
+        'half a plane': ('height 34', {'height': 34}),
+        'no row': ('height 0', {'height': 0, 'data': array.array('B')}),
+        'another width': ('width 3', {'width': 3, 'step': 3}),
+        'another step': ('step 4', {'step': 4}),
+        'another encoding': ('encoding', {'encoding': 'bgr8'}),
+        'a byte is missing': ('69 bytes', {'data': array.array('B', bytes(69))}),
+        'a plane of another size': ('2x35', {'encoding': 'mono8'}),
+    }
+    rows = {
+        name: (named, functools.partial(decode.chunk_from_msg, packed_msg(**changes), 5, 13))
+        for name, (named, changes) in wrong.items()
+    }
+    refusals('packet', rows, decode.PacketError)
 
 
 def prediction(depth, uncertainty):

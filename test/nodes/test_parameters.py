@@ -1,16 +1,23 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import math
+import re
 from pathlib import Path
 
 import pytest
+import rclpy
 import yaml
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.nodes import parameters
+from spike_depth_ros.nodes.evaluation import EVALUATION_PARAMETERS
 from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS, Parameter
+from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.nodes.stereo_parameters import STEREO_PARAMETERS
+from spike_depth_ros.nodes.video_source import VIDEO_PARAMETERS
 
 TABLES = {'spike_depth': DEPTH_PARAMETERS, 'spike_stereo': STEREO_PARAMETERS}
+ALL = {**TABLES, 'evaluation': EVALUATION_PARAMETERS, 'video': VIDEO_PARAMETERS}
 CONFIG = Path(__file__).parents[2] / 'config'
 
 
@@ -70,3 +77,38 @@ def test_a_refusal_is_one_bounded_line():
     refused = review('policy', 'new\x07est' * 1000, configured=False)
     assert len(refused.reason) < 1000
     assert refused.reason.isprintable()
+
+
+def wrong_values(row):
+    """Values of another type, beyond the ends of the range, or that are no choice."""
+    kind = type(row.default)
+    yield 7 if kind is str else 'text'
+    if row.low is not None:
+        # By more than the rounding that rclpy allows for.
+        yield kind(row.low - 1 - abs(row.low) / 10)
+        yield kind(row.high + 1 + abs(row.high) / 10)
+        yield from (math.nan, math.inf) if kind is float else ()
+    if row.choices:
+        yield 'neither of them'
+
+
+def read(node, row):
+    parameters.declare(node, [row])
+    return parameters.values(node, [row])
+
+
+@pytest.mark.dds
+@pytest.mark.parametrize('table', ALL.values(), ids=ALL)
+def test_each_parameter_of_another_type_or_out_of_range_is_refused_by_name(ros, table):
+    ros.start()
+    for row in table:
+        for value in wrong_values(row):
+            node = rclpy.create_node(
+                'in_this_process', enable_rosout=False, start_parameter_services=False,
+                parameter_overrides=[RosParameter(row.name, value=value)],
+            )  # fmt: skip
+            try:
+                with pytest.raises((UserError, ValueError), match=re.escape(row.name)):
+                    read(node, row)
+            finally:
+                node.destroy_node()

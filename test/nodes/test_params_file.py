@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameter files, read as a node of rclpy reads them."""
 
+import functools
 import json
 
 import pytest
@@ -68,12 +69,22 @@ def test_a_given_value_wins_over_the_file_and_both_over_the_default(tmp_path):
     assert read.find('c') == (None, 'default')
 
 
-@pytest.mark.parametrize(
-    'text', ['a: [', '- 1', '/**: 3', '/**: {ros__parameters: 3}', '"/(": {ros__parameters: {}}']
-)
-def test_what_is_no_parameter_file_is_one_line(tmp_path, text):
+def test_what_is_no_parameter_file_is_refused(refusals, tmp_path):
     path = tmp_path / 'a.yaml'
-    path.write_text(text)
-    with pytest.raises(RuntimeError, match=r'a\.yaml: not a parameter file') as refusal:
+    wrong = {
+        'damaged': 'a: [', 'a list': '- 1', 'a number': '/**: 3',
+        'parameters that are a number': '/**: {ros__parameters: 3}',
+        'a name that is none': '"/(": {ros__parameters: {}}',
+    }  # fmt: skip
+
+    def read(text):
+        path.write_text(text)
         NodeParameters(path, '/x', {})
-    assert '\n' not in str(refusal.value)
+
+    rows = {name: ('a.yaml', functools.partial(read, text)) for name, text in wrong.items()}
+    refusals(
+        'params_file',
+        rows,
+        RuntimeError,
+        {r'ROS 2: (while|missing).*': 'ROS 2: <why, of a library>'},
+    )

@@ -273,20 +273,17 @@ def test_a_link_laid_out_for_the_unfinished_recording_is_not_followed(player, tm
     assert not any(others.iterdir())
 
 
-def test_a_topic_that_is_missing_or_no_image_is_an_error_of_one_line(run_here, player, tmp_path):
+def test_a_topic_that_cannot_be_recorded_is_refused(refused_here, player, tmp_path):
     out = tmp_path / 'bag'
-    status, output = run_here('recorder', '/spike', '--out', out, '--timeout', 0.5)
-    assert status == 1
-    assert 'no topic /spike' in output
-    status, output = run_here('recorder', '/camera_info', '--out', out)
-    assert status == 1
-    assert '/camera_info is sensor_msgs/msg/CameraInfo, expected sensor_msgs/msg/Image' in output
+    wrong = {
+        'no such topic': ('/spike', ('/spike', '--timeout', 0.5)),
+        'no image': ('/camera_info', ('/camera_info',)),
+        'no packet fits': ('/spikes', ('/spikes', '--max-gb', 1e-7)),
+        'no packet fits, in underscores': ('/spikes', ('/spikes', '--max_gb', 1e-7)),
+    }
+    rows = {name: (named, (*given, '--out', out), {}) for name, (named, given) in wrong.items()}
+    refused_here('recorder', 'recorder', rows)
     assert not out.exists()
-    for option in ('--max-gb', '--max_gb'):
-        status, output = run_here('recorder', '/spikes', '--out', out, option, 1e-7)
-        assert status == 1
-        assert '/spikes: no packet fits: 1e-07 GB are recorded, the limit' in output
-        assert not out.exists()
 
 
 def test_a_swap_under_load_loses_no_window_and_a_refusal_has_its_reason(

@@ -103,7 +103,8 @@ def assert_covered(ros_node, name, node, optional=SOMETIMES):
     end = time.monotonic() + 60
     while (missing := rights - optional - used(ros_node, node)) and time.monotonic() < end:
         rclpy.spin_once(ros_node, timeout_sec=0.05)
-    assert not missing, f'{name} has not what the policy allows: {sorted(missing)}'
+    known = ros_node.get_node_names_and_namespaces()
+    assert not missing, f'{name} has not what the policy allows: {sorted(missing)}; nodes: {known}'
     assert used(ros_node, node) <= rights, name
 
 

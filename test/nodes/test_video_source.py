@@ -167,18 +167,14 @@ def test_a_rate_that_is_too_high_is_told(processes, spin, ros_node, video):
     assert float(values['behind_s']) > 0
 
 
-@pytest.mark.parametrize(
-    ('values', 'message'),
-    [
-        ({'video': "''"}, 'either the parameter video (a file) or the parameter webcam'),
-        ({'rate_hz': 0.0}, 'parameter rate_hz: expected a number with a decimal point'),
-    ],
-)
-def test_what_cannot_be_used_gets_one_line(run_here, video, values, message):
-    status, output = run_here('video_source', *arguments(**{'video': video, **values}))
-    assert status == 1
-    (line,) = output.strip().splitlines()
-    assert message in line
+def test_what_cannot_be_used_is_refused(refused_here, video):
+    size = {'sensor_width': 64, 'sensor_height': 48}
+    rows = {
+        'neither': ('webcam', (), {'video': "''", **size}),
+        'rate 0': ('rate_hz', (), {'video': video, 'rate_hz': 0.0, **size}),
+        'no file': ('absent.mp4', (), {'video': video.with_name('absent.mp4'), **size}),
+    }
+    refused_here('video_source', 'video_source', rows)
 
 
 def test_a_file_that_is_no_video_gets_one_line(processes, tmp_path):
