@@ -93,7 +93,7 @@ class Processes:
 
     def __init__(self, logs, forks):
         self.log_folder, self._forks = logs, forks
-        self._running = {}
+        self._running, self._started = {}, {}
 
     def start(self, command, *arguments, name=None, code=None, stdin=None, env=None):
         """Start a command, or the code in its place.
@@ -119,7 +119,7 @@ class Processes:
                     [sys.executable, *what, *arguments], stdin=stdin, stdout=log,
                     stderr=subprocess.STDOUT, env=env, preexec_fn=interruptible,
                 )  # fmt: skip
-        self._running[name] = process
+        self._running[name] = self._started[name] = process
         return process
 
     def resident_mb(self, name):
@@ -138,6 +138,11 @@ class Processes:
 
     def log(self, name):
         return (self.log_folder / f'{name}.log').read_text()
+
+    def told(self):
+        """Name and status of each process, and the end of its log."""
+        for name, process in self._started.items():
+            yield f'{name}, status {process.poll()}', self.log(name)[-4000:]
 
     def run(self, command, *arguments, timeout=60, **options):
         """Run to the end; (status, output)."""
@@ -165,6 +170,14 @@ class Processes:
         for process in self._running.values():
             process.kill()
             process.wait()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Add what the processes of a failed test said, and how those that ended did, to its report."""
+    report = (yield).get_result()
+    if report.failed and 'processes' in item.funcargs:
+        report.sections += item.funcargs['processes'].told()
 
 
 @pytest.fixture
