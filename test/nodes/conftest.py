@@ -174,7 +174,7 @@ class Processes:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """Add what the processes of a failed test said, and how those that ended did, to its report."""
+    """Add what the processes of a failed test said, and their statuses, to its report."""
     report = (yield).get_result()
     if report.failed and 'processes' in item.funcargs:
         report.sections += item.funcargs['processes'].told()
