@@ -5,7 +5,7 @@
 Imports take most of the CPU time of a process that lives for seconds. A server imports them once
 and has a fork of it run each command, as ``python -m`` would: with its own arguments, environment,
 files and signals. It has no threads and nothing of ROS but messages. (Processes of
-``multiprocessing``'s forkserver end without ``atexit`` and import the main module of pytest first.)
+``multiprocessing``'s forkserver end without ``atexit`` and import pytest's main module first.)
 """
 
 import contextlib
