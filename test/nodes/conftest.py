@@ -40,16 +40,31 @@ QUICK = {
 }
 """Changes to the profile that make small streams quick."""
 
-DIAGNOSING = ('depth', 'evaluation', 'stereo', 'video_source')
-"""Commands that publish diagnostics."""
-
-QUICK_DIAGNOSTICS = """
-import runpy, sys
+STATUSES = """
 from spike_depth_ros.nodes import diagnostics
 diagnostics.PERIOD_S = 0.2
+"""
+"""Statuses five times a second, for which most tests wait."""
+
+PICTURES = """
+from PIL import Image
+save = Image.Image.save
+def quick(image, *given, optimize=False, **options):
+    save(image, *given, **options, **({'compress_level': 1} if optimize else {}))
+Image.Image.save = quick
+"""
+"""Pictures that are compressed little: to make them as small as can be takes ten times as long."""
+
+QUICKER = {
+    **dict.fromkeys(('depth', 'evaluation', 'stereo', 'video_source'), STATUSES),
+    'demo': PICTURES,
+}
+"""What runs before commands."""
+
+RUN = """
+import runpy, sys
 runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)
 """
-"""A module of a command whose statuses come five times a second, for which most tests wait."""
 
 IN_THIS_PROCESS = 'in_this_process'
 """Name for a lifecycle node in this process, in which rclpy keeps its services."""
@@ -108,8 +123,8 @@ class Processes:
         """
         name, module = name or command, f'spike_depth_ros.nodes.{command}'
         arguments = [*map(str, arguments)]
-        if code is None and command in DIAGNOSING:
-            code, arguments = QUICK_DIAGNOSTICS, [module, *arguments]
+        if code is None and command in QUICKER:
+            code, arguments = QUICKER[command] + RUN, [module, *arguments]
         with (self.log_folder / f'{name}.log').open('wb') as log:
             if env is None:
                 process = self._forks.start(module, arguments, log, stdin, code)
