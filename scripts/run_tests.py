@@ -1,11 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run the tests in three passes: without DDS, over DDS, and alone those that measure time.
+"""Run the tests in three passes: without DDS, over DDS, and at last those that measure time.
 
     python scripts/run_tests.py EXPRESSION WORKERS [PYTEST_ARGUMENT ...]
 
 EXPRESSION chooses tests by their marks; an -m among the arguments of pytest is added to it.
-WORKERS processes share the tests of the first two passes. A pass that selects nothing is no
+WORKERS processes share the tests of the first two passes. Of those that measure time two run at
+once, as they wait more than they compute; long ones run alone. A pass that selects nothing is no
 failure, unless all select nothing. Exits with the status of the first pass that failed, after all
 have run.
 """
@@ -25,18 +26,18 @@ class Pass(NamedTuple):
     Attributes:
         marks: Their marks.
         word: Word in each file that has such tests; others need not be imported.
-        workers: True if they may run side by side.
+        measures: True if other tests would change what they measure.
     """
 
     marks: str
     word: str
-    workers: bool
+    measures: bool
 
 
 PASSES = (
-    Pass('not dds and not timed', '', True),
-    Pass('dds and not timed', 'pytest.mark.dds', True),
-    Pass('timed', 'pytest.mark.timed', False),
+    Pass('not dds and not timed', '', False),
+    Pass('dds and not timed', 'pytest.mark.dds', False),
+    Pass('timed', 'pytest.mark.timed', True),
 )
 
 NOTHING_SELECTED = 5
@@ -52,11 +53,13 @@ def main(arguments: list[str]) -> int:
     given = f' and ({known.m})' if known.m else ''
     names_paths = any(Path(one.partition('::')[0]).exists() for one in rest)
     statuses = []
-    for marks, word, shared in PASSES:
+    for marks, word, measures in PASSES:
         chosen = f'{expression} and {marks}{given}'
         command = [sys.executable, '-m', 'pytest', '-m', chosen, *rest]
-        if shared:
+        if not measures:
             command += ['-n', workers, '--dist', 'loadfile']
+        elif workers == 'auto' and expression == 'not long':
+            command += ['-n', '2', '--dist', 'load']
         if word and not names_paths:
             command += [str(p) for p in Path('test').rglob('test_*.py') if word in p.read_text()]
         print(f'== pytest -m {chosen!r}', flush=True)
