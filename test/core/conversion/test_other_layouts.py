@@ -201,20 +201,6 @@ def test_columns_of_an_array_are_left_out(tmp_path, capsys, spikes):
     np.testing.assert_array_equal(unpacked(out, HEIGHT, 330), spikes[:, :, 16:])
 
 
-@pytest.mark.parametrize(
-    'option', [('--packing', 'whole'), ('--skip-columns', 16), ('--axes', 'hwt')]
-)
-def test_layouts_of_files_are_refused_for_others(tmp_path, capsys, option):
-    np.savez(tmp_path / 'a.npz', packed=np.zeros((20, 5, 2), np.uint8), width=13, rate_hz=2e4)
-    status, (line,) = run(convert, capsys, tmp_path / 'a.npz', *option, '--out', tmp_path / 'o')
-    assert status == 1
-    assert line.endswith(f'with {option[0]}: leave it out')
-    (tmp_path / 'bag').mkdir()
-    status, (line,) = run(convert, capsys, tmp_path / 'bag', *option, '--out', tmp_path / 'o.dat')
-    assert status == 1
-    assert line.endswith(f'is a bag: leave out {option[0]}')
-
-
 RIGHT = {
     'a moving scene': {},
     'a fast one': {'speed': 1.0},
