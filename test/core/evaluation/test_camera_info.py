@@ -54,15 +54,6 @@ def test_depth_lies_where_image_geometry_has_the_pictures(tmp_path, name):
         np.testing.assert_array_equal(one.data, two.data)
 
 
-@pytest.mark.parametrize('name', cameras.DOES_NOT_FIT)
-def test_what_does_not_fit_the_pictures_is_refused_by_name(tmp_path, name, capsys):
-    fields, words = cameras.DOES_NOT_FIT[name]
-    bag = bags.bag(tmp_path / 'bars', cameras.camera_info(**fields), truths=[64])
-    assert evaluate(bag, tmp_path / 'out') == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert words in line
-
-
 def test_a_lens_whose_pictures_are_a_region_is_rectified_as_that_part(tmp_path):
     full = cameras.lens('plumb_bob', (-0.25, 0.06, 0.001, -0.002, 0.0))
     x, y = 340, 200  # a corner, in which the lens bends most
