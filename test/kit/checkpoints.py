@@ -6,10 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from spike_depth_ros.checkpoint import TASKS, default_checkpoint, load, onnx_path, save
-from spike_depth_ros.model.registry import build, weights_of
 from spike_depth_ros.result_files import hash_file
 
 SETTINGS = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1,
@@ -60,6 +58,10 @@ def network(info):
 
     What stands in for a missing input, of zeros at first, is random, too: it counts.
     """
+    import torch  # takes seconds: not with this module
+
+    from spike_depth_ros.model.registry import build
+
     torch.manual_seed(0)
     made = build(info).eval()
     for vectors in getattr(made, 'missing', ()):
@@ -69,6 +71,8 @@ def network(info):
 
 def checkpoint(path, task='depth', **changes):
     """Write the checkpoint of a task's small network; its path."""
+    from spike_depth_ros.model.registry import weights_of
+
     found = info(task, **changes)
     save(path, weights_of(network(found)), found)
     return path
