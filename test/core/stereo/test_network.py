@@ -262,24 +262,6 @@ def test_weights_that_are_not_finite_and_a_stale_export_are_refused(tmp_path, ch
         StereoNetwork.from_checkpoint(other, backend='onnx')
 
 
-@pytest.mark.parametrize(
-    ('changes', 'message'),
-    [
-        ({'disparities': 40}, r'settings\.disparities is 40, expected a multiple of 16'),
-        ({'disparities': 0}, r'settings\.disparities is 0'),
-        ({'disparities': '32'}, r"settings\.disparities is '32'"),
-        ({'disparities': True}, r'settings\.disparities is True'),
-        ({'pool': 2, 'disparities': 48}, 'expected a multiple of 32'),
-    ],
-)
-def test_disparities_that_do_not_fit_are_refused(checkpoint, changes, message):
-    info, _ = load(checkpoint, StereoInfo)
-    with pytest.raises(CheckpointError, match=message):
-        dataclasses.replace(info, settings={**info.settings, **changes})
-    with pytest.raises(CheckpointError, match=r"field inputs is \('spikes',\), expected spikes"):
-        dataclasses.replace(info, inputs=('spikes',))
-
-
 def test_a_rig_without_distortion_has_no_remapping():
     assert RIG.aligned == (None, None)
     camera = Calibration.from_focal_length(150.0, WIDTH, HEIGHT)
