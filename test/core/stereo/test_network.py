@@ -4,7 +4,9 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -228,40 +230,6 @@ def test_windows_unlike_those_of_the_training_are_said(checkpoint):
     assert 'window 8 planes, trained for 16 to 1280' in notes
 
 
-@pytest.mark.parametrize('kind', [DepthEstimator, StereoEstimator])
-def test_a_checkpoint_of_another_task_is_one_clear_line(checkpoint, kind):
-    path, found, expected = (
-        (checkpoint, 'stereo', "'depth' or 'fused'")
-        if kind is DepthEstimator
-        else (default_checkpoint(), 'depth', "'stereo'")
-    )
-    with pytest.raises(CheckpointError) as caught:
-        kind.from_checkpoint(path)
-    assert str(caught.value) == f"{path}: field task is '{found}', expected {expected}"
-
-
-def test_a_missing_checkpoint_and_a_wrong_depth_are_refused(tmp_path, checkpoint):
-    with pytest.raises(CheckpointError, match='no such checkpoint'):
-        StereoEstimator.from_checkpoint(tmp_path / 'missing.safetensors')
-    with pytest.raises(ValueError, match='nearest depth 0 m: expected above 0'):
-        StereoEstimator.from_checkpoint(checkpoint, min_depth_m=0.0)
-
-
-def test_weights_that_are_not_finite_and_a_stale_export_are_refused(tmp_path, checkpoint):
-    info, tensors = load(checkpoint, StereoInfo)
-    broken = {name: value.copy() for name, value in tensors.items()}
-    broken['scale.2.bias'][:] = np.nan
-    path = tmp_path / 'nan.safetensors'
-    save(path, broken, info)
-    with pytest.raises(CheckpointError, match=r'weight scale\.2\.bias has NaN'):
-        StereoNetwork.from_checkpoint(path)
-    other = tmp_path / 'stale.safetensors'
-    save(other, tensors, dataclasses.replace(info, onnx_sha256='0' * 64))
-    onnx_path(other).write_bytes(onnx_path(default_checkpoint()).read_bytes())
-    with pytest.raises(CheckpointError, match='not the export of its checkpoint'):
-        StereoNetwork.from_checkpoint(other, backend='onnx')
-
-
 def test_a_rig_without_distortion_has_no_remapping():
     assert RIG.aligned == (None, None)
     camera = Calibration.from_focal_length(150.0, WIDTH, HEIGHT)
@@ -269,3 +237,27 @@ def test_a_rig_without_distortion_has_no_remapping():
     left, right = with_offset(RIG, 4.0).aligned
     assert left is None
     assert right is not None
+
+
+def test_checkpoints_that_match_nothing_are_refused(checkpoint, tmp_path, refusals):
+    info, tensors = load(checkpoint, StereoInfo)
+    nan, stale = tmp_path / 'nan.safetensors', tmp_path / 'stale.safetensors'
+    broken = tensors['scale.2.bias'].copy()
+    broken[:] = np.nan
+    save(nan, {**tensors, 'scale.2.bias': broken}, info)
+    save(stale, tensors, dataclasses.replace(info, onnx_sha256='0' * 64))
+    shutil.copy(onnx_path(default_checkpoint()), onnx_path(stale))
+    missing = tmp_path / 'missing.safetensors'
+    depth, pairs = DepthEstimator.from_checkpoint, StereoEstimator.from_checkpoint
+    rows = {
+        'pairs as depth': (str(checkpoint), functools.partial(depth, checkpoint)),
+        'depth as pairs': ('field task', functools.partial(pairs, default_checkpoint())),
+        'no file': (str(missing), functools.partial(pairs, missing)),
+        'nan': ('weight scale.2.bias', functools.partial(StereoNetwork.from_checkpoint, nan)),
+        'another export': (
+            'stale.onnx', functools.partial(StereoNetwork.from_checkpoint, stale, backend='onnx'),
+        ),
+    }  # fmt: skip
+    refusals('stereo_network', rows, CheckpointError, {r'\S+/stereo\d+/': '<folder>/'})
+    with pytest.raises(ValueError, match='nearest depth 0 m: expected above 0'):
+        pairs(checkpoint, min_depth_m=0.0)

@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import functools
 import re
 from pathlib import Path
 
@@ -123,22 +124,6 @@ def test_a_turned_left_eye_has_no_depth_where_it_does_not_look():
     assert (~rig.seen_by_left).any()
 
 
-def test_half_of_a_pair_is_refused():
-    whole = pair(3)
-    for half in (
-        Observation(whole.window, 300.0),
-        Observation(whole.window, right=whole.right),
-        Observation(whole.window, rig=RIG),
-    ):
-        with pytest.raises(ValueError, match='without a right window or a rig'):
-            StereoEstimator().predict(half)
-    with pytest.raises(TypeError, match='expected a Window'):
-        Observation(whole.window, right=np.zeros(3), rig=RIG)
-    other = StereoRig.from_baseline(0.1, 300.0, WIDTH, 2 * HEIGHT)
-    with pytest.raises(ValueError, match=r'left window of 160x96 pixels: expected 160x192'):
-        Observation(whole.window, right=whole.right, rig=other)
-
-
 def later(observation, seconds):
     """The pair at a later time."""
     windows = (
@@ -186,15 +171,6 @@ def test_one_eye_goes_on_at_the_last_factor():
     assert found.depth[filled].mean() == pytest.approx(both.depth[filled].mean(), rel=0.3)
 
 
-def test_options_out_of_range_are_refused():
-    with pytest.raises(ValueError, match='nearest depth 0 m'):
-        StereoEstimator(min_depth_m=0.0)
-    with pytest.raises(ValueError, match='expected one of rate, short, interval'):
-        StereoEstimator(picture='tfi')
-    with pytest.raises(TypeError, match='expected an Observation'):
-        StereoEstimator().predict(pair(3).window)
-
-
 def test_one_camera_sees_the_left_window_of_a_pair():
     mono = DepthEstimator.from_checkpoint()
     whole = pair(3)
@@ -217,3 +193,27 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
     matched = prediction.origin == MATCHED
     assert np.median(prediction.depth[matched]) == pytest.approx(430 * 0.12 / 8, rel=0.05)
     assert np.isfinite(prediction.depth).all()
+
+
+def test_what_is_no_pair_and_options_out_of_range_are_refused(refusals):
+    whole = pair(3)
+    other = StereoRig.from_baseline(0.1, 300.0, WIDTH, 2 * HEIGHT)
+    halves = {
+        'a left window alone': Observation(whole.window, 300.0),
+        'no rig': Observation(whole.window, right=whole.right),
+        'no right window': Observation(whole.window, rig=RIG),
+    }
+    rows = {
+        name: ('right window', functools.partial(StereoEstimator().predict, half))
+        for name, half in halves.items()
+    }
+    rows['a rig of another size'] = (
+        '160x192', functools.partial(Observation, whole.window, right=whole.right, rig=other),
+    )  # fmt: skip
+    rows['nearest depth 0'] = 'nearest', functools.partial(StereoEstimator, min_depth_m=0.0)
+    rows['another picture'] = 'tfi', functools.partial(StereoEstimator, picture='tfi')
+    refusals('stereo_observation', rows, ValueError)
+    with pytest.raises(TypeError, match='expected a Window'):
+        Observation(whole.window, right=np.zeros(3), rig=RIG)
+    with pytest.raises(TypeError, match='expected an Observation'):
+        StereoEstimator().predict(whole.window)
