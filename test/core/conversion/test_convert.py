@@ -341,18 +341,13 @@ def test_stamps_that_jump_leave_no_packet_out(tmp_path, capsys, shifts, kinds, l
 
 
 @pytest.mark.parametrize(
-    ('storage', 'compression'),
+    ('storage', 'compression', 'late_ms'),
     [
-        ('mcap', None),
-        ('mcap', 'storage'),
-        ('mcap', 'message'),
-        ('mcap', 'file'),
-        ('sqlite3', None),
-        ('sqlite3', 'message'),
+        *(('mcap', kind, bags.OVERTAKEN) for kind in (None, 'storage', 'message', 'file')),
+        *(('sqlite3', kind, bags.OVERTAKEN) for kind in (None, 'message')),
+        *((kind, None, (0, 5)) for kind in ('mcap', 'sqlite3')),
+        *((kind, None, (0, 0, 0, 1, 0, 999)) for kind in ('mcap', 'sqlite3')),
     ],
-)
-@pytest.mark.parametrize(
-    'late_ms', [(0, 5), bags.OVERTAKEN, (0, 0, 0, 1, 0, 999)], ids=['pairs', 'mixed', 'second']
 )
 def test_packets_that_overtake_each_other_within_a_second_are_sorted(
     tmp_path, capsys, storage, compression, late_ms

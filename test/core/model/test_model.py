@@ -176,10 +176,13 @@ def test_binning_on_the_device_counts_beyond_a_byte(planes):
     np.testing.assert_array_equal(PlaneBinning(planes, 13, bins=2)(random)[0].numpy(), expected)
 
 
-@pytest.mark.parametrize('bit_order', ['little', 'big'])
-@pytest.mark.parametrize('pixel_binning', [1, 2])
-@pytest.mark.parametrize('pool', [1, 2, 3, 4, 8, 16])
-@pytest.mark.parametrize('size', [(33, 35), (32, 48), (50, 81)])
+@settings(max_examples=30)
+@given(
+    size=st.tuples(st.integers(32, 50), st.integers(32, 81)),
+    pool=st.sampled_from([1, 2, 3, 4, 8, 16]),
+    pixel_binning=st.sampled_from([1, 2]),
+    bit_order=st.sampled_from(['little', 'big']),
+)
 def test_pooling_and_padding_on_the_device_is_that_on_the_host(
     size, pool, pixel_binning, bit_order
 ):
