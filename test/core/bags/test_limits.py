@@ -96,7 +96,7 @@ def bomb(kind):
 
 @pytest.mark.parametrize('tenths', [9, 10])
 def test_a_message_that_is_too_large_is_refused_also_before_damage(tmp_path, monkeypatch, tenths):
-    path = bags.write(tmp_path / 'bag', bags.stream(8000), 'sqlite3')
+    path = bags.bag(tmp_path / 'bag', planes=8000, storage='sqlite3')
     bags.cut_short(path, tenths)
     monkeypatch.setattr(limits, 'MAX_RECORD_BYTES', 5000)
     with pytest.raises(
@@ -106,7 +106,7 @@ def test_a_message_that_is_too_large_is_refused_also_before_damage(tmp_path, mon
 
 
 def test_a_compressed_message_that_is_damaged_ends_the_reading(tmp_path):
-    path = bags.write(tmp_path / 'bag', bags.stream(400), 'sqlite3', 'message')
+    path = bags.bag(tmp_path / 'bag', storage='sqlite3', compression='message')
     with sqlite3.connect(storage_file(path)) as database:
         database.execute("UPDATE messages SET data = x'28b52ffd00' WHERE id = 6")
     (path / 'metadata.yaml').unlink()
@@ -119,7 +119,7 @@ def test_a_compressed_message_that_is_damaged_ends_the_reading(tmp_path):
 
 
 def test_compressed_files_are_expanded_within_the_free_space(tmp_path, monkeypatch):
-    path = bags.write(tmp_path / 'bag', bags.stream(400), 'sqlite3', 'file')
+    path = bags.bag(tmp_path / 'bag', storage='sqlite3', compression='file')
     usage = type('usage', (), {'free': 60_000})
     monkeypatch.setattr(bag_module.shutil, 'disk_usage', lambda _: usage)
     with pytest.raises(BagError, match='expands to more than half of the free space'):
@@ -187,7 +187,7 @@ def check(monkeypatch, packed, compression, size):
     ],
 )
 def test_metadata_of_other_types_does_not_end_the_reading(tmp_path, change, damage):
-    path = bags.write(tmp_path / 'bag', bags.stream(400))
+    path = bags.bag(tmp_path / 'bag')
     content = (path / 'metadata.yaml').read_text()
     assert change[0] in content
     (path / 'metadata.yaml').write_text(content.replace(*change))

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit import bags, cameras, large_files
+from kit import bags, cameras, large_files, streams
 from kit.refusals import refused
 from spike_depth_ros import result_files
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
@@ -47,7 +47,7 @@ def spikes():
 @pytest.fixture
 def dat(spikes, tmp_path):
     path = tmp_path / 'some.dat'
-    path.write_bytes(np.ascontiguousarray(packing.pack(spikes)[:, ::-1]).tobytes())
+    path.write_bytes(streams.by_rows(spikes))
     return path
 
 
@@ -454,7 +454,7 @@ def test_damaged_packets_are_refused_or_listed(tmp_path, capsys):
 
 
 def test_a_cut_bag_is_refused_or_its_damage_listed(tmp_path, capsys):
-    bag = bags.write(tmp_path / 'bag', bags.stream(20_000))
+    bag = bags.bag(tmp_path / 'bag', planes=20_000)
     bags.cut_short(bag, 5)
     line = refused(capsys, main, bag, '--out', tmp_path / 'out.dat', keeps=tmp_path)
     assert '--allow-gaps' in line

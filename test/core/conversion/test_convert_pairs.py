@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from kit import bags
+from kit import bags, streams
 from kit.cameras import write_calibration
 from kit.refusals import refused
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
@@ -36,7 +36,7 @@ def files(spikes, tmp_path):
     """A raw file of each eye."""
     paths = [tmp_path / f'{eye}.dat' for eye in EYES]
     for path, planes in zip(paths, spikes.values(), strict=True):
-        path.write_bytes(np.ascontiguousarray(packing.pack(planes)[:, ::-1]).tobytes())
+        path.write_bytes(streams.by_rows(planes))
     return paths
 
 

@@ -47,7 +47,7 @@ MATCHED = [0, 1, 2, 3, 4, 6]
 
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
-    return bags.write(tmp_path_factory.mktemp('bags') / 'bars', bags.stream(1000, truths=TRUTHS))
+    return bags.bag(tmp_path_factory.mktemp('bags') / 'bars', planes=1000, truths=TRUTHS)
 
 
 @pytest.fixture(scope='module')
@@ -168,7 +168,7 @@ def test_storage_and_order_in_the_bag_change_nothing(results, tmp_path, storage)
 
 
 def test_truth_in_millimetres_gives_nearly_the_same(results, tmp_path):
-    path = bags.write(tmp_path / 'bars', bags.stream(1000, truths=TRUTHS, encoding='16UC1'))
+    path = bags.bag(tmp_path / 'bars', planes=1000, truths=TRUTHS, encoding='16UC1')
     assert evaluate(path, tmp_path / 'out') == 0
     one, other = (
         json.loads((folder / 'metrics.json').read_text()) for folder in (results, tmp_path / 'out')
@@ -280,7 +280,7 @@ def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path, capsys):
 
 @pytest.mark.usefixtures('with_page')
 def test_models_are_compared_on_the_same_windows(nearer_model, tmp_path, capsys):
-    bag = bags.write(tmp_path / 'bars', bags.stream(2000, truths=range(64, 2000, 128)))
+    bag = bags.bag(tmp_path / 'bars', planes=2000, truths=range(64, 2000, 128))
     options = ['--model', str(default_checkpoint()), '--model', str(nearer_model)]
     assert evaluate(bag, tmp_path, *options) == 0
     content = json.loads((tmp_path / 'metrics.json').read_text())
@@ -344,7 +344,7 @@ def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
 @pytest.mark.usefixtures('with_charts')
 def test_names_are_escaped_in_the_report(tmp_path, capsys):
     name = 'a<b>&c'
-    path = bags.write(tmp_path / name, bags.stream(400))
+    path = bags.bag(tmp_path / name)
     assert evaluate(path, tmp_path / 'out') == 0
     text = (tmp_path / 'out/report.html').read_text()
     assert 'a&lt;b&gt;&amp;c' in text
@@ -375,7 +375,7 @@ def test_a_truth_without_a_known_pixel_is_told(tmp_path, capsys):
 
 @pytest.mark.usefixtures('with_charts')
 def test_a_gap_is_told_and_not_scored_across(tmp_path, capsys):
-    path = bags.write(tmp_path / 'bars', bags.stream(1000, truths=[64, 420], leave_out=[10]))
+    path = bags.bag(tmp_path / 'bars', planes=1000, truths=[64, 420], leave_out=[10])
     assert evaluate(path, tmp_path / 'out') == 0
     content = json.loads((tmp_path / 'out/metrics.json').read_text())
     assert content['planes_dropped'] == 56
@@ -396,7 +396,7 @@ def test_the_size_that_is_used_is_told(bag, tmp_path, capsys, size, told):
 
 
 def test_a_crashed_bag_is_evaluated_as_far_as_it_goes(tmp_path, capsys):
-    path = bags.write(tmp_path / 'bars', bags.stream(8000, truths=[64]))
+    path = bags.bag(tmp_path / 'bars', planes=8000, truths=[64])
     (path / 'metadata.yaml').unlink()
     bags.cut_short(path, 7)
     assert evaluate(path, tmp_path / 'out', '--hop', '500') == 0
@@ -507,7 +507,7 @@ def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
 ):
     shutil.copytree(results, tmp_path / 'out')
     before = files_of(tmp_path / 'out')
-    late = bags.write(tmp_path / 'late', bags.stream(400, truths=[9000]))
+    late = bags.bag(tmp_path / 'late', truths=[9000])
     assert evaluate(late, tmp_path / 'out', '--write-bag', 'mcap') == 1
     assert files_of(tmp_path / 'out') == before
     kept, _ = capsys.readouterr().err.splitlines()

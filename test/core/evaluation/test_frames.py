@@ -167,7 +167,7 @@ def test_topics_of_frames_are_chosen(tmp_path):
     chosen = choose_frames(bag, spikes, None, OFF)
     assert (chosen.image, chosen.camera_info) == (f'{start}/image', f'{start}/image/camera_info')
     assert choose_frames(bag, spikes, '', OFF) is None
-    bags.write(tmp_path / 'without', bags.stream(planes=80))
+    bags.bag(tmp_path / 'without', planes=80)
     assert choose_frames(Bag(tmp_path / 'without'), spikes, None, OFF) is None
 
 
@@ -216,7 +216,7 @@ def test_frames_that_no_model_takes_are_told(tmp_path, capsys):
     model = checkpoints.checkpoint(
         tmp_path / 'fused.safetensors', 'fused', planes=40, planes_range=(40, 40)
     )
-    bags.write(tmp_path / 'without', bags.stream(planes=400))
+    bags.bag(tmp_path / 'without')
     given[0] = str(tmp_path / 'without')
     assert main([*given, str(tmp_path / 'bare'), '--model', str(model)]) == 0
     assert 'no frames are read: depth is of the spikes alone' in capsys.readouterr().out

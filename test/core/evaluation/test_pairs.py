@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kit import bags
+from kit import bags, streams
 from kit.refusals import refused
 from spike_depth_ros.bags.bag import Bag, BagError, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
@@ -32,20 +32,14 @@ TRUE_M = 300 * 0.1 / SHIFT
 EYES = ('left', 'right')
 
 
-def spikes_of(rate, seed):
-    """Planes of a still picture of firing rates: each pixel fires when its charge is full."""
-    begun = np.random.default_rng(seed).random(rate.shape, np.float32)
-    charge = begun + rate * np.arange(PLANES + 1, dtype=np.float32)[:, None, None]
-    return np.diff(np.floor(charge), axis=0).clip(0, 1).astype(np.uint8)
-
-
 @pytest.fixture(scope='module')
 def spikes():
     """Planes of each eye, of a wall SHIFT pixels apart."""
     noise = np.random.default_rng(0).random((HEIGHT, WIDTH + SHIFT), np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), 1.5)
     rate = 0.02 + 0.3 * (smooth - smooth.min()) / (smooth.max() - smooth.min())
-    return {'left': spikes_of(rate[:, :WIDTH], 1), 'right': spikes_of(rate[:, SHIFT:], 2)}
+    views = {'left': (rate[:, :WIDTH], PLANES, 1), 'right': (rate[:, SHIFT:], PLANES, 2)}
+    return {eye: streams.integrated(*view) for eye, view in views.items()}
 
 
 def stream(spikes, eye, period_ns=bags.PERIOD, offset_ns=0, lag_ns=0, keep=lambda k: True,

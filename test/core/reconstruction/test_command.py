@@ -17,14 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from kit import bags
+from kit import bags, streams
 from kit.programs import largest_file, run_program
 from kit.refusals import refused
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.reconstruction.command import main
-from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.stream.window import Window
 
@@ -43,7 +42,7 @@ def spikes():
 @pytest.fixture
 def dat(spikes, tmp_path):
     path = tmp_path / 'bar.dat'
-    path.write_bytes(np.ascontiguousarray(packing.pack(spikes)[:, ::-1]).tobytes())
+    path.write_bytes(streams.by_rows(spikes))
     return path
 
 
@@ -191,7 +190,7 @@ def test_a_video_that_cannot_be_written_is_one_line_of_the_process(dat, tmp_path
 
 
 def test_a_bag_gives_the_pictures_of_its_stream(tmp_path, capsys):
-    bag = bags.write(tmp_path / 'bars', bags.stream(300))
+    bag = bags.bag(tmp_path / 'bars', planes=300)
     options = ('--method', 'short', '--every', 40)
     assert reconstruct(bag, *options, '--out', tmp_path / 'out') == 0
     assert len(list((tmp_path / 'out').iterdir())) == (300 - preview.SHORT_PLANES) // 40 + 1

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kit import streams
 from kit.cameras import write_calibration
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.stereo.alignment import EXCHANGED
@@ -36,10 +37,8 @@ def texture(seed=0, columns=WIDTH + 64):
 
 
 def window(rate, seed=0):
-    """Spikes of a still picture of firing rates: each pixel fires when its charge is full."""
-    begun = np.random.default_rng(seed).random(rate.shape, np.float32)
-    charge = begun + rate * np.arange(PLANES + 1, dtype=np.float32)[:, None, None]
-    return Window.from_planes(np.diff(np.floor(charge), axis=0).clip(0, 1), 20_000.0)
+    """Spikes of a still picture of firing rates."""
+    return Window.from_planes(streams.integrated(rate, PLANES, seed), 20_000.0)
 
 
 def pair(disparity, rig=RIG):
