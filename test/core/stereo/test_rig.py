@@ -1,16 +1,18 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import dataclasses
 import functools
 import math
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.cameras import write_calibration
-from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.calibration import CalibrationError, read_calibration
 from spike_depth_ros.stereo.rig import StereoRig
 
 RIG = StereoRig.from_baseline(0.12, 430.0, 400, 250)
@@ -190,3 +192,40 @@ def test_calibrations_are_read_from_files(tmp_path):
         write_calibration(paths[-1], camera)
     rig = StereoRig.from_files(*paths, 400, 250)
     assert rig == RIG
+
+
+OF_ANOTHER_TYPE = ('x', None, -1, [1, 2], {}, math.nan, {'data': 'x'}, {'data': [[]]})
+
+
+def test_each_value_of_a_calibration_file_is_checked(tmp_path):
+    """One that is missing or of another type is refused in one line, or not needed."""
+    path = tmp_path / 'camera.yaml'
+    write_calibration(path, RIG.left)
+    whole = yaml.safe_load(path.read_text())
+    needed = {'image_width', 'image_height', 'camera_matrix'}
+
+    def refusal(content):
+        path.write_text(yaml.safe_dump(content))
+        text = f'{path}: '
+        with contextlib.suppress(CalibrationError):
+            read_calibration(path, 400, 250)
+            return ''
+        with pytest.raises(CalibrationError) as caught:
+            read_calibration(path, 400, 250)
+        assert str(caught.value).isprintable()
+        assert str(caught.value).startswith(text)
+        return str(caught.value).removeprefix(text)
+
+    assert refusal(whole) == ''
+    assert needed < {*whole}
+    for key in whole:
+        missing = {name: value for name, value in whole.items() if name != key}
+        assert (key in refusal(missing)) is (key in needed)
+        for value in OF_ANOTHER_TYPE:
+            found = refusal({**whole, key: value})
+            assert (found != '') >= (key in needed)
+        if isinstance(whole[key], dict):
+            numbers = [math.nan] * len(whole[key]['data'])
+            assert key in refusal({**whole, key: {'data': numbers}})
+        if key.endswith('matrix'):
+            assert key in refusal({**whole, key: {'data': [1.0]}})
