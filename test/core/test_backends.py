@@ -200,6 +200,12 @@ def named(info, path):
     return dataclasses.replace(info, onnx_sha256=hash_file(path))
 
 
+LIBRARIES = {
+    r'does not load it \(.*\): export': 'does not load it (REASON): export',
+    r'does not run \(.*\): export': 'does not run (REASON): export',
+}
+
+
 def test_exports_that_are_not_those_of_their_checkpoint_are_refused(shipped, tmp_path, refusals):
     info, tensors = load(shipped)
     whole, rows = onnx_path(shipped).read_bytes(), {}
@@ -228,22 +234,28 @@ def test_exports_that_are_not_those_of_their_checkpoint_are_refused(shipped, tmp
     file = tmp_path / 'no_graph.onnx'
     file.write_bytes(b'not a graph')
     opened('no graph', 'no_graph.onnx', file, named(info, file))
+    more = dataclasses.replace(info, outputs=('depth', 'uncertainty', 'flow'))
+    opened('an output that it lacks', 'flow', onnx_path(shipped), more)
+    refusals('onnx_export', rows, CheckpointError, LIBRARIES)
+
+
+def test_exports_of_other_inputs_or_outputs_are_refused(tmp_path, refusals):
     both = ['depth', 'uncertainty']
-    opened('counts of bytes', 'uint8', *graph(tmp_path / 'bytes.onnx', 'UINT8', both))
-    opened('no uncertainty', 'uncertainty', *graph(tmp_path / 'one.onnx', 'UINT16', ['depth']))
-    good, of_good = graph(tmp_path / 'good.onnx', 'UINT16', both)
-    OnnxBackend(good, of_good)
+    good, info = graph(tmp_path / 'good.onnx', 'UINT16', both)
+    OnnxBackend(good, info)
     # Names that are no UTF-8, as a damaged file may have them.
     file = tmp_path / 'names.onnx'
     file.write_bytes(good.read_bytes().replace(b'weights_sha256', b'weights_\xff\xff\xff256'))
-    opened('names that are not UTF-8', 'names.onnx', file, named(of_good, file))
-    more = dataclasses.replace(info, outputs=(*both, 'flow'))
-    opened('an output that it lacks', 'flow', onnx_path(shipped), more)
-    libraries = {
-        r'does not load it \(.*\): export': 'does not load it (REASON): export',
-        r'does not run \(.*\): export': 'does not run (REASON): export',
+    exports = {
+        'counts of bytes': ('uint8', *graph(tmp_path / 'bytes.onnx', 'UINT8', both)),
+        'no uncertainty': ('uncertainty', *graph(tmp_path / 'one.onnx', 'UINT16', ['depth'])),
+        'names that are not UTF-8': ('names.onnx', file, named(info, file)),
     }
-    refusals('onnx_export', rows, CheckpointError, libraries)
+    rows = {
+        name: (word, functools.partial(OnnxBackend, *given))
+        for name, (word, *given) in exports.items()
+    }
+    refusals('onnx_graph', rows, CheckpointError, LIBRARIES)
 
 
 @needs_torch
