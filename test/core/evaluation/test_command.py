@@ -648,10 +648,6 @@ def test_what_cannot_be_evaluated_ends_with_one_line(
     shutil.copy(default_checkpoint().with_suffix('.onnx'), 'last.onnx')
     both = '--model', default_checkpoint(), '--model', 'last.safetensors'
     row('models of other planes', 'last', 'bars', *both)
-    not_finite_export(Path('bad.safetensors'))
-    bad = '--model', 'bad.safetensors', '--backend', 'onnx', '--size', '48x32'
-    row('a model without finite depth', 'bad.safetensors', 'bars', *bad)
-
     for name in ('metrics.json', 'timing.json', 'report.html', 'windows.csv'):
         Path('mine', name).mkdir(parents=True)
         Path('mine', name, name).write_text('{"mine": 1}')
@@ -661,3 +657,11 @@ def test_what_cannot_be_evaluated_ends_with_one_line(
     row('into the bag', '--out', 'bars', out='bars')
     row('into a file', 'metadata.yaml', 'bars', out='bars/metadata.yaml')
     refusals('evaluate_bag', rows, None, {r'\(Image size .*\)\)': '(REASON))'})
+
+
+def test_a_model_without_finite_depth_is_not_evaluated(bag, tmp_path, capsys):
+    model = not_finite_export(tmp_path / 'bad.safetensors')
+    options = '--model', model, '--backend', 'onnx', '--size', '48x32'
+    line = refused(capsys, main, bag, '--out', tmp_path / 'out', *options)
+    assert line.startswith(f'evaluate_bag: error: {model}: in a trial window of 48x32 pixels')
+    assert 'depth is not finite' in line
