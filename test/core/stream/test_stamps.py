@@ -109,6 +109,7 @@ def test_a_gap_is_at_least_a_plane_and_rounded(stream):
 
 RESTART = RESTART_AFTER_NS // PERIOD
 """Planes from which on a step is a restart."""
+AHEAD = st.integers(1, 2 * RESTART)
 
 
 @settings(max_examples=30)
