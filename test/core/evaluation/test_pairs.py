@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kit import bags, streams
+from kit import bags, cameras, streams
 from kit.refusals import refused
 from spike_depth_ros.bags.bag import Bag, BagError, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
@@ -382,8 +382,7 @@ def test_models_of_the_fill_are_compared(bag, tmp_path, capsys):
 
 
 def test_truth_of_a_turned_left_camera_is_rectified(tmp_path, spikes, capsys):
-    c, s = np.cos(0.05), np.sin(0.05)
-    left = dataclasses.replace(RIG.left, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
+    left = cameras.turned(RIG.left, 0.05)
     both = stream(spikes, 'left', calibration=left), stream(spikes, 'right')
     bag = write(tmp_path / 'bag', *both, truths([32, 96]))
     assert evaluate(bag, tmp_path / 'out', '--stereo', '--fill', 'none') == 0

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import run
 
+from kit import cameras
 from spike_depth_ros.backends import Layout, PairLayout
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.checkpoint import (
@@ -82,11 +83,6 @@ def pair(shift=6, rig=RIG):
     return Observation(left, right=right, rig=rig)
 
 
-def turned(camera, angle):
-    c, s = np.cos(angle), np.sin(angle)
-    return dataclasses.replace(camera, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
-
-
 def with_offset(rig, offset):
     """The rig whose right camera has its principal point so many columns to the left."""
     right = rig.right
@@ -115,7 +111,7 @@ def test_both_runtimes_give_the_same_disparity_and_error(exported):
 
 def test_counts_of_either_eye_are_rectified_and_of_one_scale(checkpoint):
     left, right = textured()
-    lens = StereoRig(turned(RIG.left, 0.02), RIG.right).rectifications[0]
+    lens = StereoRig(cameras.turned(RIG.left, 0.02), RIG.right).rectifications[0]
     geometry = Geometry(HEIGHT, WIDTH)
     plain = Layout(geometry, PLANES, 4)
     warped = dataclasses.replace(plain, rectification=lens)

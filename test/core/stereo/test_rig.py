@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit import cameras
 from kit.cameras import write_calibration
 from spike_depth_ros.calibration import CalibrationError, read_calibration
 from spike_depth_ros.stereo.rig import StereoRig
@@ -25,12 +26,6 @@ def replaced(values, **at):
     for name, value in at.items():
         found[int(name[1:])] = value
     return tuple(found)
-
-
-def turned(camera, yaw):
-    """A camera whose rectification turns it about the vertical axis."""
-    c, s = math.cos(yaw), math.sin(yaw)
-    return dataclasses.replace(camera, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
 
 
 def test_depth_is_focal_length_times_baseline_over_disparity():
@@ -112,7 +107,7 @@ def test_pictures_that_are_rectified_stay_as_they_are():
 
 def test_one_eye_may_be_turned_or_wide():
     rig = StereoRig(
-        turned(RIG.left, 0.02),
+        cameras.turned(RIG.left, 0.02),
         dataclasses.replace(RIG.right, d=WIDE, distortion_model='plumb_bob'),
     )
     assert all(rig.rectifications)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kit import streams
+from kit import cameras, streams
 from kit.cameras import write_calibration
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.stereo.alignment import EXCHANGED
@@ -115,8 +115,7 @@ def test_another_rig_has_another_search_and_factor():
 
 
 def test_a_turned_left_eye_has_no_depth_where_it_does_not_look():
-    c, s = np.cos(0.05), np.sin(0.05)
-    left = dataclasses.replace(RIG.left, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
+    left = cameras.turned(RIG.left, 0.05)
     rig = StereoRig(left, RIG.right)
     found = StereoEstimator(fill=DepthEstimator.from_checkpoint()).predict(pair(3, rig))
     assert np.isnan(found.depth[~rig.seen_by_left]).all()
