@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from kit import large_files
-from kit.pictures import write_pfm
+from kit.pictures import turned_png, write_pfm
 from kit.programs import largest_file
 from kit.refusals import refused
 from spike_depth_ros import upsampling
@@ -426,15 +426,6 @@ def test_a_png_with_what_is_beyond_is_read_back(checkpoint, tmp_path):
         assert not picture.text
 
 
-def turned_png():
-    """A map with a mark for viewers: whether it is meant as stored or as shown is not known."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    file = io.BytesIO()
-    Image.fromarray(np.full((40, 60), 2000, np.uint16)).save(file, 'PNG', exif=exif)
-    return file.getvalue()
-
-
 ONES = np.ones((8, 8))
 MILLIMETRES = ('--per-metre', 1000)
 FILES = {
@@ -457,7 +448,7 @@ FILES = {
     'a text': ('a.txt', b'text'),
     'no file': ('a.npy', None),
     'no maps': ('maps', None),
-    'a map that viewers turn': ('turned.png', turned_png(), *MILLIMETRES),
+    'a map that viewers turn': ('turned.png', turned_png((2000 * ONES).astype('u2')), *MILLIMETRES),
 }  # fmt: skip
 """Files that are no depth maps, and options."""
 

@@ -4,7 +4,6 @@
 
 import errno
 import functools
-import io
 import json
 import math
 import os
@@ -16,9 +15,8 @@ from importlib import resources
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
-from kit import bags, cameras, large_files, streams
+from kit import bags, cameras, large_files, pictures, streams
 from kit.refusals import refused
 from spike_depth_ros import result_files
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
@@ -205,16 +203,6 @@ def test_rays_of_a_distorted_camera_are_those_of_its_pixels(tmp_path, model):
     for u, v in ((0, 0), (399, 0), (0, 249), (399, 249), (200, 124), (30, 200), (301, 17)):
         x, y = ray_of(camera, (u, v))
         assert found[v, u] == pytest.approx(3 / math.sqrt(1 + x * x + y * y), rel=1e-4), (u, v)
-
-
-def turned_png():
-    """A depth map with an EXIF orientation."""
-    exif = Image.Exif()
-    exif[0x0112] = 8
-    Image.fromarray(np.full((HEIGHT, WIDTH), 2000, np.uint16)).save(
-        file := io.BytesIO(), 'PNG', exif=exif
-    )
-    return file.getvalue()
 
 
 CODES = {  # stored values of a map, and what they mean
@@ -509,10 +497,14 @@ def test_overwrite_replaces_a_bag_and_a_file(dat, bag, tmp_path):
 
 
 OUT = ('--out', 'new')
+TWO_METRES = np.full((HEIGHT, WIDTH), 2000, np.uint16)
 OF_DEPTH = {
     'a picture as depth': ('5.png', np.zeros((HEIGHT, WIDTH), np.uint8)),
     'depth that is no picture': ('5.png', b'no picture'),
-    'depth that viewers turn': ('5.png', turned_png()),
+    'depth that viewers turn': (
+        '5.png',
+        pictures.turned_png(TWO_METRES, 8),
+    ),
     'depth of integers': ('5.npy', np.zeros((HEIGHT, WIDTH), np.int32)),
     'depth that is no array': ('5.npy', b'no array'),
     'depth of another size': ('5.npy', np.zeros((3, 4))),

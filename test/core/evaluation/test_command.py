@@ -26,6 +26,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from kit import bags, cameras, html_pages
 from kit.checkpoints import not_finite_export
+from kit.pictures import turned_png
 from kit.programs import largest_file
 from kit.refusals import refused
 from spike_depth_ros import metrics
@@ -566,9 +567,7 @@ def lines_of(capsys):
 
 def write_masks():
     """A mask that viewers turn, and one that declares 20,000 x 20,000 pixels."""
-    image = Image.new('L', (4, 2), 1)
-    image.getexif()[0x0112] = 3
-    image.save('turned.png', exif=image.getexif())
+    Path('turned.png').write_bytes(turned_png(np.ones((2, 4), np.uint8), 3))
     Image.new('L', (1, 1)).save('huge.png')
     content = Path('huge.png').read_bytes()
     head = b'IHDR' + struct.pack('>II', 20_000, 20_000) + content[24:29]
