@@ -427,6 +427,7 @@ def test_a_png_with_what_is_beyond_is_read_back(checkpoint, tmp_path):
 
 
 ONES = np.ones((8, 8))
+TWO_METRES = np.full((8, 8), 2000, np.uint16)
 MILLIMETRES = ('--per-metre', 1000)
 FILES = {
     'millimetres': ('a.npy', 1500 * ONES, '--per-metre', 1),
@@ -448,7 +449,7 @@ FILES = {
     'a text': ('a.txt', b'text'),
     'no file': ('a.npy', None),
     'no maps': ('maps', None),
-    'a map that viewers turn': ('turned.png', turned_png((2000 * ONES).astype('u2')), *MILLIMETRES),
+    'a map that viewers turn': ('turned.png', turned_png(TWO_METRES), *MILLIMETRES),
 }  # fmt: skip
 """Files that are no depth maps, and options."""
 
