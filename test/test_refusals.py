@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of refusals themselves: a change of any kind fails, and each file has its test."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from kit import refusals as module
-from kit.refusals import Refusals
+from kit.refusals import Refusals, refused
 
 TESTS = Path(__file__).parent
 
@@ -83,6 +84,24 @@ def test_a_command_returns_its_line(reviewed):
     table = {'no file': ('a.dat', lambda: f'{reviewed}/a.dat: is missing')}
     table['a number'] = ('rate', lambda: f'{reviewed}/b.dat: rate is 7.5')
     check(reviewed, table, error=None)
+
+
+def test_a_refused_command_tells_one_text_and_changes_nothing(tmp_path, capsys):
+    (tmp_path / 'mine.txt').write_text('mine')
+
+    def command(arguments):
+        status, out, *written = arguments
+        print('done', end='' if out else '\n', file=sys.stdout if out else sys.stderr)
+        for name in written:
+            (tmp_path / name).write_text('mine')
+        return int(status)
+
+    assert refused(capsys, command, 1, '', keeps=tmp_path) == 'done'
+    for given in ((0, ''), (1, 'out'), (1, '', 'mine.txt'), (1, '', 'new.txt')):
+        with pytest.raises(AssertionError):
+            refused(capsys, command, *given, keeps=tmp_path)
+    assert refused(capsys, command, 1, '', 'new.txt') == 'done'
+    assert refused(capsys, lambda given: sys.exit(command([2, ''])), status=2) == 'done'
 
 
 def test_each_file_of_errors_is_that_of_a_test():

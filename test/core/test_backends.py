@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import functools
 import importlib.util
 import itertools
 import shutil
@@ -117,9 +118,7 @@ def test_the_longest_window_fits_and_one_plane_more_is_refused(binning, pool, mo
     layout.count(np.full((2 * most, 16, 2), 255, np.uint8), counts)
     assert np.all(counts == layout.planes_per_bin[0])
     assert layout.planes_per_bin[0] == most * (binning * pool) ** 2
-    with pytest.raises(
-        ValueError, match=f'{2 * most + 1} planes: expected at most {2 * most} for'
-    ):
+    with pytest.raises(ValueError, match=f'{2 * most + 1} planes: expected at most {2 * most} '):
         Layout(Geometry(16, 16), 2 * most + 1, 2, binning, pool)
 
 
@@ -137,39 +136,35 @@ def test_auto_takes_what_is_there(monkeypatch):
     assert choose('auto', 'auto', has_onnx=False) == ('onnx', 'cpu')
 
 
-@pytest.mark.parametrize('torch_there', [True, False])
-@pytest.mark.parametrize('backend', ['auto', 'torch'])
-def test_cuda_without_one_is_refused(monkeypatch, backend, torch_there):
-    monkeypatch.setattr(backends, 'has_cuda', lambda: False)
-    monkeypatch.setattr(backends, '_has_torch', lambda: torch_there)
-    expected = "device 'cuda': torch finds no GPU" if torch_there else 'torch is not installed'
-    if backend == 'torch' and not torch_there:
-        expected = "'torch' needs torch, which is not installed"
-    with pytest.raises(ValueError, match=expected):
-        choose(backend, 'cuda', has_onnx=True)
+def test_what_cannot_be_is_refused(monkeypatch, refusals):
+    def choose_with(torch_there, *given):
+        monkeypatch.setattr(backends, 'has_cuda', lambda: False)
+        monkeypatch.setattr(backends, '_has_torch', lambda: torch_there)
+        return choose(*given, has_onnx=True)
 
-
-@pytest.mark.parametrize(
-    ('backend', 'device', 'message'),
-    [
-        ('onnx', 'cuda', "backend 'onnx' runs on the CPU"),
-        ('tensorrt', 'auto', "backend 'tensorrt': expected one of auto, onnx, torch"),
-        ('auto', 'gpu', "device 'gpu': expected one of auto, cpu, cuda"),
-    ],
-)
-def test_what_cannot_be_is_refused(backend, device, message):
-    with pytest.raises(ValueError, match=message):
-        choose(backend, device, has_onnx=True)
-
-
-@pytest.mark.parametrize('threads', [-1, 1025])
-@pytest.mark.parametrize('backend', ['onnx', 'torch'])
-def test_a_number_of_threads_that_cannot_be_is_refused(backend, threads):
-    message = f'{threads} threads; expected 1 to 1024, or 0: all cores'
-    with pytest.raises(ValueError, match=message):
-        DepthEstimator.from_checkpoint(device='cpu', backend=backend, threads=threads)
-    with pytest.raises(ValueError, match=message):
-        Upsampler.from_checkpoint(threads=threads)
+    rows = {
+        f'{backend} on {device}, {"with" if torch_there else "no"} torch': (
+            named, functools.partial(choose_with, torch_there, backend, device),
+        )
+        for named, torch_there, backend, device in (
+            ('cuda', True, 'auto', 'cuda'), ('torch', False, 'auto', 'cuda'),
+            ('cuda', True, 'torch', 'cuda'), ('torch', False, 'torch', 'cuda'),
+            ('onnx', True, 'onnx', 'cuda'), ('tensorrt', True, 'tensorrt', 'auto'),
+            ('gpu', True, 'auto', 'gpu'),
+        )
+    }  # fmt: skip
+    for threads in (-1, 1025):
+        for backend in ('onnx', 'torch'):
+            rows[f'{threads} threads of {backend}'] = (
+                'threads',
+                functools.partial(
+                    DepthEstimator.from_checkpoint, device='cpu', backend=backend, threads=threads
+                ),
+            )
+        rows[f'{threads} threads of an upsampler'] = (
+            'threads', functools.partial(Upsampler.from_checkpoint, threads=threads),
+        )  # fmt: skip
+    refusals('device', rows, ValueError)
 
 
 @pytest.mark.parametrize(
@@ -182,56 +177,8 @@ def test_commands_refuse_a_number_of_threads_that_cannot_be(command, arguments, 
     assert error.endswith('--threads: 99999999999 threads; expected 1 to 1024, or 0: all cores')
 
 
-def test_a_missing_export_is_refused_with_the_remedy(shipped):
-    onnx_path(shipped).unlink()
-    with pytest.raises(CheckpointError, match=r'no such file: .*run\.py export.* backend torch'):
-        DepthEstimator.from_checkpoint(shipped, backend='onnx')
-
-
-def test_an_export_of_other_weights_is_refused(shipped):
-    info, tensors = load(shipped)
-    name = next(name for name in tensors if name.endswith('bias'))
-    save(shipped, tensors | {name: tensors[name] + np.float16(1)}, info)
-    with pytest.raises(CheckpointError, match='exported from other weights'):
-        DepthEstimator.from_checkpoint(shipped, backend='onnx')
-
-
-def test_an_export_that_the_checkpoint_does_not_name_is_refused(shipped):
-    info, tensors = load(shipped)
-    save(shipped, tensors, dataclasses.replace(info, onnx_sha256=None))
-    with pytest.raises(CheckpointError, match='not the export of its checkpoint'):
-        DepthEstimator.from_checkpoint(shipped, backend='onnx')
-
-
-@pytest.mark.parametrize('share', [0, 0.5, 0.999])
-def test_a_truncated_export_is_refused(shipped, share):
-    file = onnx_path(shipped)
-    content = file.read_bytes()
-    file.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match='not the export of its checkpoint'):
-        DepthEstimator.from_checkpoint(shipped, backend='onnx')
-
-
-def test_an_export_that_onnx_runtime_cannot_read_is_refused_in_one_line(tmp_path):
-    file = tmp_path / 'model.onnx'
-    file.write_bytes(b'not a graph')
-    info = dataclasses.replace(load_info(default_checkpoint()), onnx_sha256=hash_file(file))
-    with pytest.raises(CheckpointError, match='ONNX Runtime does not load it') as caught:
-        OnnxBackend(file, info)
-    assert '\n' not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ('kind', 'outputs', 'text'),
-    [
-        ('UINT8', ['depth', 'uncertainty'], r'is tensor\(uint8\), .*uint16.*run\.py export'),
-        ('UINT16', ['depth'], r'outputs are depth, expected uncertainty too: .*run\.py export'),
-        ('UINT16', ['depth', 'uncertainty'], None),
-    ],
-)
-def test_an_export_of_other_inputs_or_outputs_is_refused_with_the_remedy(
-    tmp_path, kind, outputs, text
-):
+def graph(path, kind, outputs):
+    """An export that casts counts of a type, and the metadata that name it."""
     onnx = pytest.importorskip('onnx')
     value, real = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
     counts = value('counts', getattr(onnx.TensorProto, kind), [1, 9, 'rows', 'columns'])
@@ -245,40 +192,70 @@ def test_an_export_of_other_inputs_or_outputs_is_refused_with_the_remedy(
     )
     info = dataclasses.replace(load_info(default_checkpoint()), settings={})
     onnx.helper.set_model_props(model, {'weights_sha256': info.weights_sha256})
-    file = tmp_path / 'model.onnx'
-    file.write_bytes(model.SerializeToString())
-    info = dataclasses.replace(info, onnx_sha256=hash_file(file))
-    if text is None:
-        OnnxBackend(file, info)
-        # Names that are no UTF-8, as a damaged file may have them.
-        content = file.read_bytes()
-        file.write_bytes(content.replace(b'weights_sha256', b'weights_\xff\xff\xff256'))
-        info = dataclasses.replace(info, onnx_sha256=hash_file(file))
-        with pytest.raises(CheckpointError, match=r'does not run \(.*export it again'):
-            OnnxBackend(file, info)
-        return
-    with pytest.raises(CheckpointError, match=text) as caught:
-        OnnxBackend(file, info)
-    assert '\n' not in str(caught.value)
+    path.write_bytes(model.SerializeToString())
+    return path, named(info, path)
 
 
-@pytest.mark.parametrize(
-    ('changes', 'text'),
-    [
-        ({'bins': 32}, 'field bins is 32, expected 9 as in the export'),
-        (
-            {'settings': {'pool': 4}},
-            r'settings\.pool is 4: expected images of 64x64, .* returns 32x32',
-        ),
-        ({'settings': {}}, r'settings\.pool is 1: expected images of 16x16, .* returns 32x32'),
-    ],
-)
-def test_settings_that_the_export_does_not_have_are_refused(shipped, changes, text):
+def named(info, path):
+    return dataclasses.replace(info, onnx_sha256=hash_file(path))
+
+
+LIBRARIES = {
+    r'does not load it \(.*\): export': 'does not load it (REASON): export',
+    r'does not run \(.*\): export': 'does not run (REASON): export',
+}
+
+
+def test_exports_that_are_not_those_of_their_checkpoint_are_refused(shipped, tmp_path, refusals):
     info, tensors = load(shipped)
-    save(shipped, tensors, dataclasses.replace(info, **changes))
-    with pytest.raises(CheckpointError, match=text) as caught:
-        DepthEstimator.from_checkpoint(shipped, backend='onnx')
-    assert '\n' not in str(caught.value)
+    whole, rows = onnx_path(shipped).read_bytes(), {}
+
+    def row(name, word, info=info, tensors=tensors, export=whole):
+        path = tmp_path / str(len(rows)) / 'model.safetensors'
+        path.parent.mkdir()
+        save(path, tensors, info)
+        if export is not None:
+            onnx_path(path).write_bytes(export)
+        rows[name] = word, functools.partial(DepthEstimator.from_checkpoint, path, backend='onnx')
+
+    row('no export', 'run.py export', export=None)
+    bias = next(name for name in tensors if name.endswith('bias'))
+    row('other weights', 'model.onnx', tensors={**tensors, bias: tensors[bias] + np.float16(1)})
+    row('not named', 'model.onnx', dataclasses.replace(info, onnx_sha256=None))
+    for share in (0, 0.5, 0.999):
+        row(f'{share} of an export', 'model.onnx', export=whole[: int(share * len(whole))])
+    row('other bins', 'field bins', dataclasses.replace(info, bins=32))
+    row('another pool', 'settings.pool is 4', dataclasses.replace(info, settings={'pool': 4}))
+    row('no pool', 'settings.pool is 1', dataclasses.replace(info, settings={}))
+
+    def opened(name, word, path, info):
+        rows[name] = word, functools.partial(OnnxBackend, path, info, 2)
+
+    file = tmp_path / 'no_graph.onnx'
+    file.write_bytes(b'not a graph')
+    opened('no graph', 'no_graph.onnx', file, named(info, file))
+    more = dataclasses.replace(info, outputs=('depth', 'uncertainty', 'flow'))
+    opened('an output that it lacks', 'flow', onnx_path(shipped), more)
+    refusals('onnx_export', rows, CheckpointError, LIBRARIES)
+
+
+def test_exports_of_other_inputs_or_outputs_are_refused(tmp_path, refusals):
+    both = ['depth', 'uncertainty']
+    good, info = graph(tmp_path / 'good.onnx', 'UINT16', both)
+    OnnxBackend(good, info)
+    # Names that are no UTF-8, as a damaged file may have them.
+    file = tmp_path / 'names.onnx'
+    file.write_bytes(good.read_bytes().replace(b'weights_sha256', b'weights_\xff\xff\xff256'))
+    exports = {
+        'counts of bytes': ('uint8', *graph(tmp_path / 'bytes.onnx', 'UINT8', both)),
+        'no uncertainty': ('uncertainty', *graph(tmp_path / 'one.onnx', 'UINT16', ['depth'])),
+        'names that are not UTF-8': ('names.onnx', file, named(info, file)),
+    }
+    rows = {
+        name: (word, functools.partial(OnnxBackend, *given))
+        for name, (word, *given) in exports.items()
+    }
+    refusals('onnx_graph', rows, CheckpointError, LIBRARIES)
 
 
 @needs_torch
@@ -354,8 +331,6 @@ def test_outputs_are_those_that_the_metadata_name():
     other = dataclasses.replace(info, outputs=('depth', 'uncertainty', 'flow'))
     with pytest.raises(CheckpointError, match='expected names of depth, uncertainty'):
         TorchBackend(other, tensors, 'cpu', 1)
-    with pytest.raises(CheckpointError, match='expected flow too'):
-        OnnxBackend(onnx_path(default_checkpoint()), other, 2)
 
 
 @needs_torch

@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import functools
 import threading
 from importlib import resources
 
@@ -193,35 +194,6 @@ def test_binned_pixels_see_the_light_of_four(estimator):
     np.testing.assert_allclose(binned.depth, small.depth, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ('height', 'width', 'limit'), [(15, 48, 9999), (48, 15, 9999), (31, 99, 99)]
-)
-def test_an_image_too_small_is_refused(height, width, limit):
-    with pytest.raises(ValueError, match=f'sensor of {width}x{height} pixels: .* at least'):
-        known(max_pixels=limit).predict(Observation(window_of(height=height, width=width)))
-
-
-def test_a_window_too_long_for_16_bits_is_refused():
-    window = window_of(planes=2296, height=16, width=16)
-    with pytest.raises(ValueError, match='2296 planes: expected at most 2295'):
-        known(settings={'pool': 16}).predict(Observation(window))
-
-
-def test_another_sensor_size_than_the_checkpoints_is_refused():
-    bound = known(sensor_size=(32, 48))
-    bound.predict(Observation(window_of(height=32, width=48)))
-    with pytest.raises(
-        ValueError, match=r'sensor of 40x32 .* expected 48x32 \(field sensor_size\)'
-    ):
-        bound.predict(Observation(window_of(height=32, width=40)))
-
-
-@pytest.mark.parametrize('fx', [-1.0, float('nan'), float('inf')])
-def test_an_impossible_focal_length_is_refused(fx):
-    with pytest.raises(ValueError, match='focal length'):
-        Observation(window_of(), fx)
-
-
 def test_a_stream_without_a_spike_gives_finite_depth(estimator):
     found = estimator.predict(Observation(window_of(share=0.0), 400.0))
     assert np.isfinite(found.depth).all()
@@ -268,15 +240,6 @@ def test_torch_rebuilds_the_network_from_the_file_alone(tmp_path, estimator):
     )
 
 
-def test_weights_of_another_architecture_are_refused_with_the_files_name(tmp_path):
-    pytest.importorskip('torch')
-    path = tmp_path / 'other.safetensors'
-    info, tensors = load(default_checkpoint())
-    save(path, tensors, dataclasses.replace(info, architecture='other'))
-    with pytest.raises(ValueError, match=r"other\.safetensors: field architecture is 'other'"):
-        DepthEstimator.from_checkpoint(path, device='cpu', backend='torch')
-
-
 def test_close_reaches_the_backend():
     shut = known()
     shut.close()
@@ -320,17 +283,6 @@ def test_the_light_of_a_window_is_noted():
     assert notes[1.0][0].startswith('window saturated, over 20% of pixels fire in every plane')
     short = predict(Observation(window_of(planes=2, share=0.9), 400.0)).notes
     assert not any('saturated' in note for note in short)
-
-
-def test_what_is_no_observation_is_refused_in_one_line():
-    window = window_of()
-    with pytest.raises(TypeError, match='predict got a Window: expected an Observation, for ex'):
-        known().predict(window)
-    with pytest.raises(TypeError, match='window of type ndarray: expected a Window, made of pla'):
-        Observation(window.data, 400.0)
-    for fx in ('400', -1, float('nan')):
-        with pytest.raises(ValueError, match=r'focal length .* expected a number above 0'):
-            Observation(window, fx)
 
 
 def corrected(faulty=0.02, gain=1.0, dark=0.0, shape=(50, 70)):
@@ -386,12 +338,6 @@ def test_dark_current_and_response_are_removed_at_any_plane_rate():
     np.testing.assert_allclose(seen, 0.05, rtol=0.03)
 
 
-def test_another_sensor_than_that_of_the_correction_is_refused(estimator):
-    own = DepthEstimator(estimator.info, estimator._backend, correction=corrected())
-    with pytest.raises(ValueError, match='sensor of 48x32 pixels: expected 70x50, the size of'):
-        own.predict(Observation(window_of(), 400.0))
-
-
 class Faulty(Ramp):
     """Ramp whose answer is changed for windows with more than a share of spikes."""
 
@@ -405,29 +351,6 @@ class Faulty(Ramp):
             for name, value in self.changes.items():
                 images[name][3, 5] = value
         return images
-
-
-@pytest.mark.parametrize(('above', 'rate'), [(0, '0.02'), (0.1, '0.2'), (0.5, '0.8')])
-@pytest.mark.parametrize(
-    ('changes', 'problem'),
-    [
-        ({'depth': np.nan}, 'depth is not finite in 0.05% of the pixels, expected 2 to 250 m'),
-        ({'depth': -np.inf}, 'depth is not finite in 0.05%'),
-        ({'depth': 1e4}, 'depth is 1 to 10000 m, expected'),
-        ({'depth': 0.0}, 'depth is 0 to 2 m, expected'),
-        ({'uncertainty': np.nan}, 'uncertainty is not finite or negative'),
-        ({'uncertainty': -1.0}, 'uncertainty is not finite or negative'),
-    ],
-)
-def test_a_model_without_finite_depth_in_range_is_refused(above, rate, changes, problem):
-    info = dataclasses.replace(INFO, min_depth=0.5, max_depth=250.0)
-    backend = Faulty(above, **changes)
-    with pytest.raises(CheckpointError) as caught:
-        DepthEstimator(info, backend).check((40, 48))
-    text = str(caught.value)
-    assert text.startswith(f'in a trial window of 48x40 pixels with {rate} spikes per pixel')
-    assert problem.replace('expected 2 to', 'expected 0.5 to') in text
-    assert text.endswith(': choose another checkpoint')
 
 
 @pytest.mark.parametrize(
@@ -446,28 +369,6 @@ def test_trial_windows_have_the_size_of_the_stream(size, required, used):
     DepthEstimator(info, backend).check(size)
     sizes = [(each.geometry.height, each.geometry.width) for each in backend.layouts]
     assert sizes == [used] * 3
-
-
-@pytest.mark.parametrize('value', [np.nan, np.inf])
-def test_weights_that_are_not_finite_are_refused(tmp_path, value):
-    path = tmp_path / 'bad.safetensors'
-    info, tensors = load(default_checkpoint())
-    name = next(name for name in tensors if name.endswith('weight'))
-    tensors[name] = tensors[name].copy()
-    tensors[name].flat[0] = value
-    save(path, tensors, dataclasses.replace(info, onnx_sha256=None))
-    with pytest.raises(CheckpointError) as caught:
-        DepthEstimator.from_checkpoint(path, device='cpu')
-    assert f'{path}: weight {name} has NaN or infinite values' in str(caught.value)
-
-
-def test_an_export_whose_depth_is_not_finite_is_refused(tmp_path):
-    path = not_finite_export(tmp_path / 'bad.safetensors')
-    with pytest.raises(CheckpointError) as caught:
-        DepthEstimator.from_checkpoint(path, device='cpu', backend='onnx', size=(48, 64))
-    text = str(caught.value)
-    assert text.startswith(f'{path}: in a trial window of 64x48 pixels with 0.02 spikes')
-    assert 'is not finite' in text
 
 
 # ---- Look of the shipped model's depth
@@ -493,3 +394,79 @@ def test_the_shipped_depth_of_an_office_shows_no_grid(estimator):
     depths = np.stack([estimator.predict(Observation(one, fx)).depth for one in windows])
     for axis in (1, 2):
         assert grid_peak(depths, axis) < 1.15  # 1.50 in columns without smoothing
+
+
+def test_an_export_whose_depth_is_not_finite_is_refused(tmp_path):
+    path = not_finite_export(tmp_path / 'bad.safetensors')
+    with pytest.raises(CheckpointError, match='depth is not finite') as caught:
+        DepthEstimator.from_checkpoint(path, device='cpu', backend='onnx', size=(48, 64))
+    told = f'{path}: in a trial window of 64x48 pixels with 0.02 spikes'
+    assert str(caught.value).startswith(told)
+
+
+def test_weights_of_another_architecture_are_refused_with_the_files_name(tmp_path):
+    pytest.importorskip('torch')
+    path = tmp_path / 'other.safetensors'
+    info, tensors = load(default_checkpoint())
+    save(path, tensors, dataclasses.replace(info, architecture='other'))
+    with pytest.raises(CheckpointError, match=r'other\.safetensors: field architecture is'):
+        DepthEstimator.from_checkpoint(path, device='cpu', backend='torch')
+
+
+def test_windows_that_a_model_does_not_take_are_refused(estimator, refusals):
+    bound = known(sensor_size=(32, 48))
+    bound.predict(Observation(window_of(height=32, width=48)))
+    own = DepthEstimator(estimator.info, estimator._backend, correction=corrected())
+    table = {
+        'few rows': ('48x15', known(max_pixels=9999), {'height': 15}),
+        'few columns': ('15x48', known(max_pixels=9999), {'height': 48, 'width': 15}),
+        'few pixels after binning': ('99x31', known(max_pixels=99), {'height': 31, 'width': 99}),
+        'more planes than 16 bits hold': (
+            '2296 planes', known(settings={'pool': 16}),
+            {'planes': 2296, 'height': 16, 'width': 16},
+        ),
+        'another sensor': ('sensor_size', bound, {'height': 32, 'width': 40}),
+        'another sensor than that of the correction': ('48x32', own, {}),
+    }  # fmt: skip
+    rows = {
+        name: (named, functools.partial(model.predict, Observation(window_of(**size))))
+        for name, (named, model, size) in table.items()
+    }
+    for fx in (-1.0, float('nan'), float('inf'), '400'):
+        call = functools.partial(Observation, window_of(), fx)
+        rows[f'focal length {fx!r}'] = 'focal length', call
+    refusals('observation', rows, ValueError)
+    window = window_of()
+    rows = {
+        'a window alone': ('Window', functools.partial(known().predict, window)),
+        'planes alone': ('ndarray', functools.partial(Observation, window.data, 400.0)),
+    }
+    refusals('observation_type', rows, TypeError)
+
+
+def test_checkpoints_that_give_no_depth_are_refused(tmp_path, refusals):
+    info, tensors = load(default_checkpoint())
+    of_nothing = dataclasses.replace(info, onnx_sha256=None)
+    name = next(name for name in sorted(tensors) if name.endswith('weight'))
+    rows = {}
+    for value in (np.nan, np.inf):
+        path = tmp_path / f'{value}.safetensors'
+        weight = tensors[name].copy()
+        weight.flat[0] = value
+        save(path, {**tensors, name: weight}, of_nothing)
+        rows[f'weight {value}'] = (
+            f'{path}: weight {name}',
+            functools.partial(DepthEstimator.from_checkpoint, path, device='cpu'),
+        )
+    info = dataclasses.replace(INFO, min_depth=0.5, max_depth=250.0)
+    for above, rate in ((0, '0.02'), (0.1, '0.2'), (0.5, '0.8')):
+        for changes in (
+            *({'depth': depth} for depth in (np.nan, -np.inf, 1e4, 0.0)),
+            *({'uncertainty': value} for value in (np.nan, -1.0)),
+        ):
+            ((image, value),) = changes.items()
+            rows[f'{image} {value} at {rate} spikes'] = (
+                f'with {rate} spikes per pixel and plane {image}',
+                functools.partial(DepthEstimator(info, Faulty(above, **changes)).check, (40, 48)),
+            )
+    refusals('estimator', rows, CheckpointError)

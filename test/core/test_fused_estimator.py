@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from spikes and a frame: library and backends."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -78,28 +80,24 @@ class TestFrame:
         colours = np.repeat(grey[..., None], 3, axis=2)
         np.testing.assert_array_equal(Frame(grey).image(layout), Frame(colours).image(layout))
 
-    @pytest.mark.parametrize(
-        ('given', 'error', 'words'),
-        [
-            ([[1]], TypeError, 'frame of list: expected an array of uint8'),
-            (np.zeros((4, 4), np.float32), TypeError, 'frame of float32: expected'),
-            (np.zeros((4, 4, 4), np.uint8), ValueError, r'shape \[4, 4, 4\]: expected \[height'),
-            (np.zeros((0, 4), np.uint8), ValueError, r'shape \[0, 4\]'),
-            (np.zeros(4, np.uint8), ValueError, r'shape \[4\]'),
-        ],
-    )
-    def test_other_arrays_are_refused(self, given, error, words):
-        with pytest.raises(error, match=words):
-            Frame(given)
-
-    @pytest.mark.parametrize('age', [-0.1, np.nan, np.inf])
-    def test_ages_that_cannot_be_are_refused(self, age):
-        with pytest.raises(ValueError, match=r'age_s is .*: expected seconds, 0 or more'):
-            Frame(pixels(), age)
-
-    def test_another_size_needs_a_registration(self):
-        with pytest.raises(ValueError, match='frame of 30x20 pixels: expected 60x40'):
-            Frame(pixels(20, 30)).image(Layout(Geometry(HEIGHT, WIDTH), 128, 8))
+    def test_what_is_no_frame_is_refused(self, refusals):
+        rows = {
+            'another size': (
+                '60x40',
+                functools.partial(
+                    Frame(pixels(20, 30)).image, Layout(Geometry(HEIGHT, WIDTH), 128, 8)
+                ),
+            )
+        }
+        for shape in ((4, 4, 4), (0, 4), (4,)):
+            call = functools.partial(Frame, np.zeros(shape, np.uint8))
+            rows[f'shape {shape}'] = str([*shape]), call
+        for age in (-0.1, np.nan, np.inf):
+            rows[f'age {age}'] = 'age_s', functools.partial(Frame, pixels(), age)
+        refusals('frame', rows, ValueError)
+        for given, kind in (([[1]], 'list'), (np.zeros((4, 4), np.float32), 'float32')):
+            with pytest.raises(TypeError, match=f'frame of {kind}: expected an array of uint8'):
+                Frame(given)
 
 
 class TestDepth:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Panels and sheets: geometry, the colours of special values, bars, files."""
 
+import functools
 import itertools
 import math
 from pathlib import Path
@@ -200,11 +201,6 @@ def test_columns_arrange_the_cells() -> None:
     assert square.shape[0] > 1.9 * row.shape[0]
 
 
-def test_a_sheet_needs_panels() -> None:
-    with pytest.raises(ValueError, match='0 panels in 2 columns'):
-        pictures.strip([])
-
-
 def test_png_decodes_to_the_same_pixels(tmp_path: Path) -> None:
     image = sheet(None)
     pictures.save_png(image, tmp_path / 'sheet.png')
@@ -247,24 +243,25 @@ def test_gif_frames_are_at_least_two_hundredths_of_a_second_apart(
         assert read.info['duration'] == 20
 
 
-@pytest.mark.parametrize(
-    ('call', 'message'),
-    [
-        (lambda: pictures.depth_panel(np.ones((3, 3)), 0, 5), '0 < vmin < vmax'),
-        (lambda: pictures.depth_panel(np.ones((3, 3)), 5, 5), '0 < vmin < vmax'),
-        (lambda: pictures.depth_panel(np.ones((3, 3)), 1, INF), '0 < vmin < vmax'),
-        (lambda: pictures.depth_panel(np.ones((2, 3, 3)), 1, 5), r'\[height, width\]'),
-        (lambda: pictures.depth_panel(np.ones((0, 3)), 1, 5), r'\[height, width\]'),
-        (lambda: pictures.uncertainty_panel(np.ones((3, 3)), 0), 'positive'),
-        (lambda: pictures.error_panel(np.ones((3, 3)), NAN), 'positive'),
-        (lambda: pictures.spike_panel(np.ones((3, 3))), 'uint8'),
-        (lambda: pictures.save_gif([], Path('x.gif'), 10), 'one size'),
-        (
-            lambda: pictures.save_gif([np.zeros((2, 2, 3), np.uint8)], Path('x'), 0),
-            'above 0',
+def test_input_without_sense_is_refused(refusals) -> None:
+    ones = np.ones((3, 3))
+    table = {
+        'no panels': ('0 panels', pictures.strip, []),
+        'a range from 0': ('vmin', pictures.depth_panel, ones, 0, 5),
+        'an empty range': ('vmin', pictures.depth_panel, ones, 5, 5),
+        'an endless range': ('vmin', pictures.depth_panel, ones, 1, INF),
+        'two images': ('[height, width]', pictures.depth_panel, np.ones((2, 3, 3)), 1, 5),
+        'no rows': ('[height, width]', pictures.depth_panel, np.ones((0, 3)), 1, 5),
+        'uncertainty up to 0': ('positive', pictures.uncertainty_panel, ones, 0),
+        'errors up to nan': ('positive', pictures.error_panel, ones, NAN),
+        'spikes of floats': ('uint8', pictures.spike_panel, ones),
+        'no frames': ('one size', pictures.save_gif, [], Path('x.gif'), 10),
+        'a gif that stands': (
+            'above 0', pictures.save_gif, [np.zeros((2, 2, 3), np.uint8)], Path('x'), 0,
         ),
-    ],
-)
-def test_input_without_sense_is_refused(call, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        call()
+    }  # fmt: skip
+    rows = {
+        name: (named, functools.partial(call, *given))
+        for name, (named, call, *given) in table.items()
+    }
+    refusals('pictures', rows, ValueError)

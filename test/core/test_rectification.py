@@ -378,60 +378,67 @@ def replaced(values, **numbers):
 
 K, P = cameras.PLUMB_BOB.k, cameras.PLUMB_BOB.p
 BAD = {
-    'folds': (changed(d=(-0.6, 0.0, 0.0, 0.0, 0.0)), 'folds the image 36.7 degrees from the axis'),
+    'folds': (changed(d=(-0.6, 0.0, 0.0, 0.0, 0.0)), '36.7 degrees'),
     'folds, fisheye': (
         dataclasses.replace(cameras.FISHEYE, d=(-0.8, 0.0, 0.0, 0.0)), 'folds the image',
     ),
-    'folds by its tangential part': (changed(d=(0.0, 0.0, 0.9, 0.9, 0.0)), 'folds the image;'),
-    'model': (changed(distortion_model='ds'), "distortion model 'ds'; expected one of plumb_bob"),
-    'no model': (changed(distortion_model=''), "distortion model ''; expected one of plumb_bob"),
-    'few coefficients': (changed(d=(0.1, 0.2)), 'D has 2 coefficients; expected 4 or 5'),
-    'many coefficients': (changed(d=(0.1,) * 8), 'D has 8 coefficients; expected 4 or 5'),
+    'folds by its tangential part': (changed(d=(0.0, 0.0, 0.9, 0.9, 0.0)), 'folds the image'),
+    'model': (changed(distortion_model='ds'), "'ds'"),
+    'no model': (changed(distortion_model=''), "distortion model ''"),
+    'few coefficients': (changed(d=(0.1, 0.2)), 'D has 2'),
+    'many coefficients': (changed(d=(0.1,) * 8), 'D has 8'),
     'behind the fifth': (
         changed(d=(-0.2, 0.05, 0, 0, 0, 0, 0, 1e-4)),
-        'D has 8 coefficients; expected 4 or 5 for plumb_bob, or zeros behind these',
+        'D has 8',
     ),
     'nine coefficients': (
         changed(distortion_model='rational_polynomial', d=(0.01,) * 9),
-        'D has 9 coefficients; expected 8 or 12 or 14 for rational_polynomial',
+        'D has 9',
     ),
     'tilted across': (
         changed(distortion_model='rational_polynomial', d=(*cameras.PRISM, 0.01, 0.0)),
-        'D has a tilted sensor, 0.01 0 as its last coefficients; expected 0 and 0',
+        'D has a tilted sensor',
     ),
     'tilted down': (
         changed(distortion_model='rational_polynomial', d=(*cameras.PRISM, 0.0, -0.02)),
-        'D has a tilted sensor, 0 -0.02 as its last',
+        'D has a tilted sensor',
     ),
     'thin prism that folds': (
         changed(distortion_model='rational_polynomial', d=(*(0.0,) * 8, 5.0, 0.0, 5.0, 0.0)),
-        'folds the image;',
+        'folds the image',
     ),
-    'nan': (changed(d=(math.nan, 0, 0, 0, 0)), 'D is nan 0 0 0 0; expected finite numbers'),
-    'inf in K': (changed(k=replaced(K, at2=math.inf)), 'expected finite numbers'),
-    'huge': (changed(d=(1e200, 0, 0, 0, 0)), 'expected at most 1e'),
-    'K of zeros': (changed(k=(0.0,) * 9), 'K has focal lengths 0 and 0; expected pixels above 1'),
-    'fy of P': (changed(p=replaced(P, at5=-1.0)), 'P has focal lengths 270 and -1'),
-    'normalised': (changed(k=cameras.matrix(0.8)), 'K has focal lengths 0.8 and 0.8; expected'),
-    'tiny focal length': (changed(k=cameras.matrix(1e-9)), 'K has focal lengths 1e-09'),
+    'nan': (changed(d=(math.nan, 0, 0, 0, 0)), 'D is nan'),
+    'inf in K': (changed(k=replaced(K, at2=math.inf)), 'K is'),
+    'huge': (changed(d=(1e200, 0, 0, 0, 0)), 'D '),
+    'K of zeros': (changed(k=(0.0,) * 9), 'K has focal lengths'),
+    'fy of P': (changed(p=replaced(P, at5=-1.0)), 'P has focal lengths'),
+    'normalised': (changed(k=cameras.matrix(0.8)), 'K has focal lengths'),
+    'tiny focal length': (changed(k=cameras.matrix(1e-9)), 'K has focal lengths'),
     'other size': (
         changed(p=cameras.projection(540.0, 399.5, 249.5)),
-        'P has its principal point at (399.5, 249.5), far from the centre of 400x250',
+        'P has its principal point',
     ),
-    'short P': (changed(p=(1.0,) * 9), 'P has 9 numbers; expected 12'),
-    'skew': (changed(k=replaced(K, at1=3.0)), 'expected fx 0 cx, 0 fy cy, 0 0 1'),
-    'no rotation': (changed(r=(1.0,) * 9), 'expected a rotation, or zeros'),
-    'no size': (changed(width=0), 'size 0x250; expected 1 to 32766 pixels'),
+    'short P': (changed(p=(1.0,) * 9), 'P has 9 numbers'),
+    'skew': (changed(k=replaced(K, at1=3.0)), 'K is'),
+    'no rotation': (changed(r=(1.0,) * 9), 'R is'),
+    'no size': (changed(width=0), 'size 0x250'),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize('name', BAD)
-def test_a_calibration_that_cannot_be_used_is_refused_in_one_line(name):
-    calibration, text = BAD[name]
-    with pytest.raises(CalibrationError) as caught:
-        Rectification(calibration)
-    assert text in str(caught.value)
-    assert '\n' not in str(caught.value)
+def test_a_calibration_that_cannot_be_used_is_refused_in_one_line(refusals, monkeypatch):
+    rows = {
+        name: (named, functools.partial(Rectification, calibration))
+        for name, (calibration, named) in BAD.items()
+    }
+
+    def without_opencv():
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, 'cv2', None)
+            patch.delitem(vars(opencv), 'remap', raising=False)  # found before
+            Rectification(cameras.PLUMB_BOB)
+
+    rows['no OpenCV'] = 'pip install opencv-python-headless', without_opencv
+    refusals('lens', rows, CalibrationError)
 
 
 def ingest_of(**settings):
@@ -440,19 +447,23 @@ def ingest_of(**settings):
     return Ingest(StreamSettings(window=8, **size, **settings), warnings.setdefault), warnings
 
 
-@pytest.mark.parametrize('name', sorted(set(BAD) - {'inf in K', 'short P', 'no size'}))
-def test_a_bad_camera_info_leaves_the_camera_as_it_was(name):
+def test_a_bad_camera_info_leaves_the_camera_as_it_was():
     ingest, warnings = ingest_of()
-    ingest.on_camera_info(cameras.message(cameras.FISHEYE, SimpleNamespace))
-    lens = ingest.camera.rectification
-    assert (ingest.camera.fx_px, lens.calibration) == (180.0, cameras.FISHEYE)
-    calibration, text = BAD[name]
-    for _ in range(2):
-        ingest.on_camera_info(cameras.message(calibration, SimpleNamespace))
-        assert text in ingest.camera_problem
-        assert ingest.camera.rectification is lens
-    assert warnings['camera_info'] == ingest.camera_problem
-    ingest.on_camera_info(cameras.message(cameras.FISHEYE, SimpleNamespace))
+    good = cameras.message(cameras.FISHEYE, SimpleNamespace)
+    for name in BAD.keys() - {'inf in K', 'short P', 'no size'}:
+        ingest.on_camera_info(good)
+        lens = ingest.camera.rectification
+        assert (ingest.camera.fx_px, lens.calibration) == (180.0, cameras.FISHEYE)
+        assert ingest.camera_problem == ''
+        calibration, _ = BAD[name]
+        with pytest.raises(CalibrationError) as caught:
+            Rectification(calibration)
+        for _ in range(2):
+            ingest.on_camera_info(cameras.message(calibration, SimpleNamespace))
+            assert str(caught.value) in ingest.camera_problem
+            assert ingest.camera.rectification is lens
+        assert warnings.pop('camera_info') == ingest.camera_problem
+    ingest.on_camera_info(good)
     assert ingest.camera_problem == ''
 
 
@@ -473,10 +484,3 @@ def test_rectify_off_leaves_the_distortion_as_it_is():
         assert ingest.camera.fx_px == calibration.k[0]
         assert ingest.camera.rectification is None
     assert not warnings
-
-
-def test_without_opencv_the_error_names_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'cv2', None)
-    monkeypatch.delitem(vars(opencv), 'remap', raising=False)  # found before
-    with pytest.raises(CalibrationError, match='pip install opencv-python-headless'):
-        Rectification(cameras.PLUMB_BOB)

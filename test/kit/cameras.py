@@ -31,6 +31,12 @@ def lens(model, d, fx=300.0, target=270.0, width=WIDTH, height=HEIGHT, **changes
     return Calibration(width, height, **fields)
 
 
+def turned(camera, yaw):
+    """A camera whose rectification turns it about the vertical axis."""
+    c, s = float(np.cos(yaw)), float(np.sin(yaw))
+    return dataclasses.replace(camera, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
+
+
 def write_calibration(path, camera):
     """Write the file of a calibration as camera_calibration does."""
     content = {

@@ -58,7 +58,7 @@ def network(info):
 
     What stands in for a missing input, of zeros at first, is random, too: it counts.
     """
-    import torch
+    import torch  # takes seconds: not with this module
 
     from spike_depth_ros.model.registry import build
 

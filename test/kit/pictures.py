@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of images, depth maps and texts, as data sets have them."""
 
+import io
+
 import cv2
 import numpy as np
 from PIL import Image
@@ -17,6 +19,14 @@ def picture(path, number=0, size=(HEIGHT, WIDTH)):
     image[..., 0] = number
     image[0] = 255  # the top row is white
     Image.fromarray(image).save(path)
+
+
+def turned_png(pixels, orientation=6):
+    """Bytes of a picture with a mark (EXIF) by which viewers turn it."""
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(file, 'PNG', exif=exif)
+    return file.getvalue()
 
 
 def depth_png(path, per_metre, metres=METRES, holes=()):

@@ -14,6 +14,39 @@ ERRORS = Path(__file__).resolve().parents[1] / 'errors'
 ROOT = ERRORS.parents[1]
 
 
+def refused(capsys, command, *arguments, status=1, keeps=None):
+    """Run a command that must be refused; what it tells on standard error, and nothing else.
+
+    Args:
+        capsys: The fixture.
+        command: Function of a list of texts; its status.
+        arguments: Those of the command.
+        status: The status it must have.
+        keeps: Folder in which it may change nothing.
+    """
+    before = keeps and _files(keeps)
+    capsys.readouterr()
+    try:
+        found = command([*map(str, arguments)])
+    except SystemExit as ended:  # of argparse
+        found = ended.code
+    captured = capsys.readouterr()
+    assert found == status, f'status {found}, expected {status}: {captured.err}'
+    assert captured.out == ''
+    assert before == (keeps and _files(keeps))
+    assert captured.err.endswith('\n')
+    return captured.err[:-1]
+
+
+def _files(folder):
+    """What lies in a folder, and of files whether they were written."""
+    found = {}
+    for path in folder.rglob('*'):
+        stat = path.lstat()
+        found[path] = path.is_dir() or (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return found
+
+
 class Refusals:
     """Compares texts of refusals with test/errors; the fixture of the same name makes it.
 

@@ -94,6 +94,25 @@ def scene(planes=PLANES, height=HEIGHT, width=WIDTH, brightness=0.25, speed=0.05
     return spikes
 
 
+def fired(charges):
+    """Spikes of pixels by their charge before the first plane and at each, ``[planes, h, w]``."""
+    reached = map(np.floor, charges)
+    return np.array([after > before for before, after in itertools.pairwise(reached)])
+
+
+def integrated(rate, planes, start=0.0):
+    """Spikes of pixels that fire when their charge is full, ``[planes, height, width]``.
+
+    Args:
+        rate: Charge that each plane adds, ``[height, width]``.
+        planes: How many.
+        start: Charge before the first one; a number: the seed of one by chance.
+    """
+    if isinstance(start, int):
+        start = np.random.default_rng(start).random(rate.shape, np.float32)
+    return fired(start + rate * k for k in range(planes + 1))
+
+
 def by_rows(spikes, order='little'):
     """Bytes of a Vidar file: the bottom row first, each row padded to whole bytes."""
     return np.packbits(spikes[:, ::-1], axis=2, bitorder=order).tobytes()

@@ -48,7 +48,7 @@ def test_packets_that_overtake_each_other_are_not_lost(tmp_path):
 
 
 def test_a_cut_bag_has_its_damage(tmp_path):
-    bags.write(tmp_path / 'bag', bags.stream(20_000))
+    bags.bag(tmp_path / 'bag', planes=20_000)
     bags.cut_short(tmp_path / 'bag', 5)
     found = summarise(tmp_path / 'bag')
     assert 0 < found['spikes']['planes'] < 20_000
@@ -73,7 +73,7 @@ def test_a_bag_without_spikes_or_camera_still_shows_its_topics(tmp_path):
 
 
 def test_an_uncalibrated_camera_is_named(tmp_path):
-    bags.write(tmp_path / 'bag', bags.stream(200, fx=0))
+    bags.bag(tmp_path / 'bag', planes=200, fx=0)
     assert summarise(tmp_path / 'bag')['camera'] == 'not calibrated'
 
 

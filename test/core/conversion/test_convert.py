@@ -3,7 +3,7 @@
 """``spike_convert`` as a user runs it: a file in, a bag out, and back."""
 
 import errno
-import io
+import functools
 import json
 import math
 import os
@@ -15,9 +15,9 @@ from importlib import resources
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
-from kit import bags, cameras, large_files
+from kit import bags, cameras, large_files, pictures, streams
+from kit.refusals import refused
 from spike_depth_ros import result_files
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
 from spike_depth_ros.conversion import convert, spike_bag
@@ -45,7 +45,7 @@ def spikes():
 @pytest.fixture
 def dat(spikes, tmp_path):
     path = tmp_path / 'some.dat'
-    path.write_bytes(np.ascontiguousarray(packing.pack(spikes)[:, ::-1]).tobytes())
+    path.write_bytes(streams.by_rows(spikes))
     return path
 
 
@@ -62,15 +62,6 @@ def convert_(*arguments):
 def messages(path, topic, kind=IMAGE):
     bag = Bag(path)
     return [decode(one.data, kind) for one in bag.messages([topic])]
-
-
-def refusal(capsys, *arguments):
-    """The one line of a conversion that is refused."""
-    assert convert_(*arguments) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ''
-    (line,) = captured.err.splitlines()
-    return line.removeprefix('spike_convert: error: ')
 
 
 def test_a_file_becomes_packets_with_stamps_and_a_camera(dat, spikes, tmp_path, capsys):
@@ -141,18 +132,6 @@ def test_arrays_keep_what_they_hold(spikes, tmp_path):
     assert stamps == [3 * 25_000, 200 * 25_000]
     (info,) = messages(tmp_path / 'bag', '/camera_info', CAMERA_INFO)
     assert info.k[0] == 30.0
-
-
-def test_depth_of_an_array_in_another_unit_is_refused(spikes, tmp_path, capsys):
-    np.savez(
-        tmp_path / 'scene.npz', packed=packing.pack(spikes), width=WIDTH, rate_hz=40_000.0,
-        depth=np.full((1, HEIGHT, WIDTH), 1500.0),
-    )  # fmt: skip
-    line = refusal(capsys, tmp_path / 'scene.npz', '--out', tmp_path / 'bag')
-    assert line.startswith(
-        '"depth" of the recording, plane 0: the median depth is 1.5e+03 m, expected'
-    )
-    assert [one.name for one in tmp_path.iterdir()] == ['scene.npz']
 
 
 def test_a_folder_of_depth(dat, tmp_path):
@@ -226,66 +205,6 @@ def test_rays_of_a_distorted_camera_are_those_of_its_pixels(tmp_path, model):
         assert found[v, u] == pytest.approx(3 / math.sqrt(1 + x * x + y * y), rel=1e-4), (u, v)
 
 
-def test_depth_along_the_ray_needs_a_camera_that_can_be_used(dat, tmp_path, capsys):
-    (tmp_path / 'depth').mkdir()
-    np.save(tmp_path / 'depth' / '1.npy', np.full((HEIGHT, WIDTH), 2.0))
-    out = '--out', tmp_path / 'bag'
-    ray = '--depth', tmp_path / 'depth', '--depth-along', 'ray'
-    told = refusal(capsys, dat, *SIZE, *ray, *out)
-    assert told.startswith('--depth-along ray: no focal length is known, expected one')
-    assert told.endswith('give --fx or --camera-info of this camera')
-    told = refusal(capsys, dat, *SIZE, '--depth-along', 'ray', '--fx', 15, *out)
-    assert told == '--depth-along is of --depth: leave it out, or give --depth'
-    other = CALIBRATION.replace('[0.1, 0, 0, 0, 0]', '[0.1, 0, 0]')
-    (tmp_path / 'camera.yaml').write_text(other)
-    camera = '--camera-info', tmp_path / 'camera.yaml'
-    assert 'D has 3 coefficients' in refusal(capsys, dat, *SIZE, *ray, *camera, *out)
-    twice = CALIBRATION.replace('[0.1, 0, 0, 0, 0]', '[]').replace('0, 10, 0', '0, 20.5, 0')
-    (tmp_path / 'camera.yaml').write_text(twice)
-    told = refusal(capsys, dat, *SIZE, *ray, *camera, *out)
-    assert 'K has its principal point at (20.5, 6), far from the centre' in told
-    assert not (tmp_path / 'bag').exists()
-
-
-def turned_png():
-    """A depth map with an EXIF orientation."""
-    exif = Image.Exif()
-    exif[0x0112] = 8
-    Image.fromarray(np.full((HEIGHT, WIDTH), 2000, np.uint16)).save(
-        file := io.BytesIO(), 'PNG', exif=exif
-    )
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ('name', 'content', 'reason'),
-    [
-        ('5.png', np.zeros((HEIGHT, WIDTH), np.uint8), 'expected a grey .png of 16 bits'),
-        ('5.png', b'no picture', 'damaged, or not a .png file'),
-        ('5.png', turned_png(), 'viewers turn it (EXIF orientation 8)'),
-        ('5.npy', np.zeros((HEIGHT, WIDTH), np.int32), 'int32; expected floating point'),
-        ('5.npy', b'no array', '5.npy: '),
-        ('5.npy', np.zeros((3, 4)), f'3 x 4 values; expected {HEIGHT} x {WIDTH}'),
-        ('depth.npy', np.zeros((HEIGHT, WIDTH)), 'does not end with the number of its plane'),
-        ('3.npy', np.full((HEIGHT, WIDTH), 1500.0), 'depth is 1.5e+03 m, expected 0.05 to 300 m'),
-        ('3.png', np.full((HEIGHT, WIDTH), 2, np.uint16), 'depth is 0.002 m, expected 0.05 to'),
-        ('900.npy', np.zeros((HEIGHT, WIDTH)), f'plane 900: expected 0 to {PLANES - 1}'),
-        ('depth.txt', b'', 'no .png or .npy file'),
-    ],
-)
-def test_depth_that_cannot_be_used_is_refused(dat, tmp_path, capsys, name, content, reason):
-    folder = tmp_path / 'depth'
-    folder.mkdir()
-    if isinstance(content, bytes):
-        (folder / name).write_bytes(content)
-    elif name.endswith('.npy'):
-        np.save(folder / name, content)
-    else:
-        cv2.imwrite(str(folder / name), content)
-    assert reason in refusal(capsys, dat, *SIZE, '--depth', folder, '--out', tmp_path / 'bag')
-    assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'depth'}
-
-
 CODES = {  # stored values of a map, and what they mean
     '.npy': ([2, np.nan, 0, -1, -5, -np.inf, 65535, np.inf, 65504, 1e6, 1e38], 7),
     '.png': ([2000, 0, 65535], 3),
@@ -335,36 +254,6 @@ def test_what_is_beyond_in_a_png_of_ours_is_infinite(dat, tmp_path):
     np.testing.assert_array_equal(truth.data.view('<f4').reshape(HEIGHT, WIDTH), metres)
 
 
-@pytest.mark.parametrize('name', ['.npy', '.npz'])
-@pytest.mark.parametrize(
-    ('change', 'reason'),
-    [
-        (lambda depth: 1000 * depth, 'the median depth is 4e+03 m, expected 0.05 to 300 m'),
-        (lambda depth: depth + 9e3 * (depth > 5), 'of the known depth is above 1000 m'),
-        (lambda depth: depth / 1000, 'the median depth is 0.004 m, expected 0.05 to 300 m'),
-        # Micrometres, also of a flat plane, are no map of sky.
-        (lambda depth: 1e6 * depth, 'the median depth is 4e+06 m, expected'),
-        (lambda depth: 0 * np.isfinite(depth) + 2.5e6, 'the median depth is 2.5e+06 m, expected'),
-    ],
-)
-def test_the_unit_of_each_map_is_checked(spikes, dat, tmp_path, capsys, name, change, reason):
-    metres = bags.slope(HEIGHT, WIDTH)
-    maps = np.stack([metres, change(metres)])
-    if name == '.npz':
-        arrays = {'packed': packing.pack(spikes), 'width': WIDTH, 'rate_hz': 40e3}
-        np.savez(tmp_path / 'a.npz', **arrays, depth=maps, depth_planes=[3, 200])
-        source, where = [tmp_path / 'a.npz'], '"depth" of the recording, plane 200: '
-    else:
-        (tmp_path / 'depth').mkdir()
-        for plane, depth in zip((3, 200), maps, strict=True):
-            np.save(tmp_path / f'depth/{plane}.npy', depth)
-        source, where = [dat, *SIZE, '--depth', tmp_path / 'depth'], '/depth/200.npy: '
-    line = refusal(capsys, *source, '--out', tmp_path / 'bag')
-    assert where in line
-    assert reason in line
-    assert not (tmp_path / 'bag').exists()
-
-
 def write_messages(path, packets):
     """Write packets and the camera of them."""
     sent = [('/spikes', bags.START + k * 1_000_000, made) for k, made in enumerate(packets)]
@@ -395,10 +284,9 @@ def test_a_stream_that_is_not_whole_is_refused_or_listed(
 ):
     stream = write(tmp_path / 'bag', packets)
     out = tmp_path / 'out.dat'
-    line = refusal(capsys, tmp_path / 'bag', '--out', out)
+    line = refused(capsys, main, tmp_path / 'bag', '--out', out, keeps=tmp_path)
     assert reason in line
     assert '--allow-gaps' in line
-    assert [one.name for one in tmp_path.iterdir()] == ['bag']
     assert convert_(tmp_path / 'bag', '--out', out, '--allow-gaps') == 0
     listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
     assert (listed['planes'], listed['planes_lost']) == (planes, lost)
@@ -441,18 +329,13 @@ def test_stamps_that_jump_leave_no_packet_out(tmp_path, capsys, shifts, kinds, l
 
 
 @pytest.mark.parametrize(
-    ('storage', 'compression'),
+    ('storage', 'compression', 'late_ms'),
     [
-        ('mcap', None),
-        ('mcap', 'storage'),
-        ('mcap', 'message'),
-        ('mcap', 'file'),
-        ('sqlite3', None),
-        ('sqlite3', 'message'),
+        *(('mcap', kind, bags.OVERTAKEN) for kind in (None, 'storage', 'message', 'file')),
+        *(('sqlite3', kind, bags.OVERTAKEN) for kind in (None, 'message')),
+        *((kind, None, (0, 5)) for kind in ('mcap', 'sqlite3')),
+        *((kind, None, (0, 0, 0, 1, 0, 999)) for kind in ('mcap', 'sqlite3')),
     ],
-)
-@pytest.mark.parametrize(
-    'late_ms', [(0, 5), bags.OVERTAKEN, (0, 0, 0, 1, 0, 999)], ids=['pairs', 'mixed', 'second']
 )
 def test_packets_that_overtake_each_other_within_a_second_are_sorted(
     tmp_path, capsys, storage, compression, late_ms
@@ -549,7 +432,9 @@ def test_damaged_packets_are_refused_or_listed(tmp_path, capsys):
     ]
     made[3].step = 3
     write_messages(tmp_path / 'bag', made)
-    assert 'packet 3 of /spikes' in refusal(capsys, tmp_path / 'bag', '--out', tmp_path / 'o.dat')
+    assert 'packet 3 of /spikes' in refused(
+        capsys, main, tmp_path / 'bag', '--out', tmp_path / 'o.dat'
+    )
     assert convert_(tmp_path / 'bag', '--out', tmp_path / 'o.dat', '--allow-gaps') == 0
     listed = json.loads((tmp_path / 'o.dat.gaps.json').read_text())
     assert [one['kind'] for one in listed['irregularities']] == ['refused', 'gap']
@@ -557,11 +442,10 @@ def test_damaged_packets_are_refused_or_listed(tmp_path, capsys):
 
 
 def test_a_cut_bag_is_refused_or_its_damage_listed(tmp_path, capsys):
-    bag = bags.write(tmp_path / 'bag', bags.stream(20_000))
+    bag = bags.bag(tmp_path / 'bag', planes=20_000)
     bags.cut_short(bag, 5)
-    line = refusal(capsys, bag, '--out', tmp_path / 'out.dat')
+    line = refused(capsys, main, bag, '--out', tmp_path / 'out.dat', keeps=tmp_path)
     assert '--allow-gaps' in line
-    assert not (tmp_path / 'out.dat').exists()
     assert convert_(bag, '--out', tmp_path / 'out.dat', '--allow-gaps') == 0
     listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
     assert listed['damage']
@@ -570,44 +454,17 @@ def test_a_cut_bag_is_refused_or_its_damage_listed(tmp_path, capsys):
     assert (tmp_path / 'out.dat').stat().st_size == size
 
 
-@pytest.mark.parametrize('options', [(), ('--overwrite',)])
-def test_nothing_is_replaced_by_accident(dat, bag, tmp_path, capsys, options):
-    before = dat.read_bytes()
-    assert 'the recording itself' in refusal(capsys, bag, '--out', bag, *options)
-    assert 'the recording itself' in refusal(capsys, dat, *SIZE, '--out', dat, *options)
-    (tmp_path / 'folder').mkdir()
-    (tmp_path / 'folder' / 'mine.txt').write_text('mine')
-    for source, out in ((dat, 'folder'), (bag, 'folder')):
-        size = SIZE if source == dat else ()
-        assert 'folder' in refusal(capsys, source, *size, '--out', tmp_path / out, *options)
-    assert (tmp_path / 'folder' / 'mine.txt').read_text() == 'mine'
-    assert dat.read_bytes() == before
-
-
 def test_a_list_of_gaps_is_not_replaced_by_accident_and_none_is_left_of_another_file(
-    bag, tmp_path, capsys
+    bag, tmp_path
 ):
     out, gaps = tmp_path / 'out.dat', tmp_path / 'out.dat.gaps.json'
     gaps.write_text('mine')
-    capsys.readouterr()
-    assert 'add --overwrite' in refusal(capsys, bag, '--out', out, '--allow-gaps')
+    assert convert_(bag, '--out', out, '--allow-gaps') == 1
     assert gaps.read_text() == 'mine'
     assert convert_(bag, '--out', out, '--allow-gaps', '--overwrite') == 0
     assert json.loads(gaps.read_text())['irregularities'] == []
     assert convert_(bag, '--out', out, '--overwrite') == 0
     assert not gaps.exists()
-
-
-def test_links_and_devices_are_not_replaced(bag, tmp_path, capsys):
-    capsys.readouterr()
-    os.mkfifo(tmp_path / 'pipe')
-    (tmp_path / 'link').symlink_to(tmp_path / 'mine.dat')
-    (tmp_path / 'mine.dat').write_bytes(b'mine')
-    for name in ('pipe', 'link'):
-        line = refusal(capsys, bag, '--out', tmp_path / name, '--overwrite')
-        assert line.endswith('is a link, a folder or a device; expected a file to replace')
-    assert (tmp_path / 'mine.dat').read_bytes() == b'mine'
-    assert (tmp_path / 'pipe').is_fifo()
 
 
 @pytest.mark.parametrize('umask', [0o077, 0o002])
@@ -627,11 +484,9 @@ def test_results_have_the_umask_of_the_user(dat, tmp_path, umask, storage):
         os.umask(before)
 
 
-def test_overwrite_replaces_a_bag_and_a_file(dat, bag, tmp_path, capsys):
+def test_overwrite_replaces_a_bag_and_a_file(dat, bag, tmp_path):
     out = tmp_path / 'back.dat'
     out.write_bytes(b'old')
-    assert 'add --overwrite' in refusal(capsys, bag, '--out', out)
-    assert 'add --overwrite' in refusal(capsys, dat, *SIZE, '--out', bag)
     assert convert_(bag, '--out', out, '--overwrite') == 0
     assert out.read_bytes() == dat.read_bytes()
     half = tmp_path / 'half.dat'
@@ -641,42 +496,160 @@ def test_overwrite_replaces_a_bag_and_a_file(dat, bag, tmp_path, capsys):
     assert sum(one.planes for one in chunks) == PLANES // 2
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'reason'),
-    [
-        (('no.dat', '--out', 'b'), 'no such file or bag'),
-        (('some.dat', '--out', 'b'), 'the sensor size of a raw recording is unknown'),
-        (('some.dat', '--size', '21x12', '--out', 'b'), 'plane rate is not in the recording'),
-        (('some.dat', *SIZE, '--out', 'b.mcap'), 'expected a folder for the bag'),
-        (('some.dat', *SIZE, '--out', 'no/b'), 'no folder no'),
-        (('some.dat', *SIZE, '--topic', '/spikes', '--out', 'b'), 'leave out --topic'),
-        (('bag', '--storage', 'mcap', '--out', 'b.dat'), 'leave out --storage'),
-        (
-            ('bag', '--size', '20x12', '--out', 'b.dat'),
-            'its camera_info has 21x12; expected 20x12',
-        ),
-        (('bag', '--out', 'b.npz'), 'expected .dat'),
-        (('bag', '--out', 'b.mcap'), 'expected a raw file'),
-        (('bag', '--topic', '/other', '--out', 'b.dat'), 'no topic /other'),
-    ],
-)
+OUT = ('--out', 'new')
+TWO_METRES = np.full((HEIGHT, WIDTH), 2000, np.uint16)
+OF_DEPTH = {
+    'a picture as depth': ('5.png', np.zeros((HEIGHT, WIDTH), np.uint8)),
+    'depth that is no picture': ('5.png', b'no picture'),
+    'depth that viewers turn': (
+        '5.png',
+        pictures.turned_png(TWO_METRES, 8),
+    ),
+    'depth of integers': ('5.npy', np.zeros((HEIGHT, WIDTH), np.int32)),
+    'depth that is no array': ('5.npy', b'no array'),
+    'depth of another size': ('5.npy', np.zeros((3, 4))),
+    'depth without its plane': ('depth.npy', np.zeros((HEIGHT, WIDTH))),
+    'depth in millimetres': ('3.npy', np.full((HEIGHT, WIDTH), 1500.0)),
+    'depth in metres as integers': ('3.png', np.full((HEIGHT, WIDTH), 2, np.uint16)),
+    'depth behind the planes': ('900.npy', np.zeros((HEIGHT, WIDTH))),
+    'no depth': ('depth.txt', b''),
+}
+"""Files of depth that cannot be used, and what they hold."""
+
+METRES = bags.slope(HEIGHT, WIDTH)
+UNITS = {
+    'millimetres': 1000 * METRES,
+    'millimetres in part': METRES + 9e3 * (METRES > 5),
+    'kilometres': METRES / 1000,
+    # Micrometres, also of a flat plane, are no map of sky.
+    'micrometres': 1e6 * METRES,
+    'micrometres of a plane': 0 * np.isfinite(METRES) + 2.5e6,
+}
+
+
+def stored(path, content):
+    path.parent.mkdir(exist_ok=True)
+    if content is None:
+        os.mkfifo(path)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    elif path.suffix == '.npy':
+        np.save(path, content)
+    else:
+        cv2.imwrite(str(path), content)
+
+
+def of_depth(spikes, folder):
+    """Rows of depth that cannot be used: what is named, and arguments."""
+    rows = {}
+    contents = {**OF_DEPTH, 'a pipe as depth': ('3.png', None)}
+    for number, (row, (name, content)) in enumerate(contents.items()):
+        stored(folder / f'depth_{number}' / name, content)
+        rows[row] = name, 'some.dat', *SIZE, '--depth', f'depth_{number}', *OUT
+    rows['depth behind the planes'] = 'plane 900', *rows['depth behind the planes'][1:]
+    rows['no depth'] = 'depth_10', *rows['no depth'][1:]
+    of_array = {'packed': packing.pack(spikes), 'width': WIDTH, 'rate_hz': 40e3}
+    for number, (row, second) in enumerate(UNITS.items()):
+        stored(folder / f'unit_{number}' / '3.npy', METRES)
+        stored(folder / f'unit_{number}' / '200.npy', second)
+        given = 'some.dat', *SIZE, '--depth', f'unit_{number}'
+        rows[f'{row} in a folder'] = '/200.npy', *given, *OUT
+        maps = {'depth': np.stack([METRES, second]), 'depth_planes': [3, 200]}
+        np.savez(folder / f'unit_{number}.npz', **of_array, **maps)
+        rows[f'{row} in an archive'] = 'plane 200', f'unit_{number}.npz', *OUT
+    # As read from its file, of which the first plane is the one that is meant.
+    np.savez(folder / 'flat.npz', **of_array, depth=np.full((1, HEIGHT, WIDTH), 1500.0))
+    rows['millimetres in an archive of one map'] = 'plane 0', 'flat.npz', *OUT
+
+    ray = 'some.dat', *SIZE, '--depth', 'unit_0', '--depth-along', 'ray'
+    rows['rays without a camera'] = '--fx', *ray, *OUT
+    along = '--depth-along', 'ray', '--fx', 15
+    rows['rays without depth'] = '--depth-along', 'some.dat', *SIZE, *along, *OUT
+    few = CALIBRATION.replace('[0.1, 0, 0, 0, 0]', '[0.1, 0, 0]')
+    (folder / 'few.yaml').write_text(few)
+    rows['rays of a lens of 3 numbers'] = '3 coeff', *ray, '--camera-info', 'few.yaml', *OUT
+    twice = CALIBRATION.replace('[0.1, 0, 0, 0, 0]', '[]').replace('0, 10, 0', '0, 20.5, 0')
+    (folder / 'twice.yaml').write_text(twice)
+    rows['rays of a camera of twice the size'] = (
+        'K has its principal point', *ray, '--camera-info', 'twice.yaml', *OUT,
+    )  # fmt: skip
+    return rows
+
+
+def of_places(folder):
+    """Rows of results that may replace nothing: what is named, and arguments."""
+    (folder / 'folder').mkdir()
+    (folder / 'folder' / 'mine.txt').write_text('mine')
+    os.mkfifo(folder / 'pipe')
+    (folder / 'link').symlink_to('bag/metadata.yaml')
+    (folder / 'to_nothing').symlink_to('gone')
+    (folder / 'gaps.dat.gaps.json').write_text('mine')
+    of = {'bag': ('bag',), 'some.dat': ('some.dat', *SIZE)}
+    rows = {}
+    for overwrite in ((), ('--overwrite',)):
+        for name, given in of.items():
+            row = ' '.join((name, *overwrite))
+            rows[f'{row} onto itself'] = 'the recording itself', *given, '--out', name, *overwrite
+            rows[f'{row} onto a folder'] = 'folder', *given, '--out', 'folder', *overwrite
+        rows[' '.join(('link to nothing', *overwrite))] = (
+            'to_nothing', 'some.dat', *SIZE, '--out', 'to_nothing', *overwrite,
+        )  # fmt: skip
+    for name in ('pipe', 'link'):
+        rows[f'onto a {name}'] = name, 'bag', '--out', name, '--overwrite'
+    rows['onto a bag'] = '--overwrite', 'some.dat', *SIZE, '--out', 'bag'
+    rows['onto a file'] = '--overwrite', 'bag', '--out', 'folder/mine.txt'
+    rows['onto a list of gaps'] = '--overwrite', 'bag', '--out', 'gaps.dat', '--allow-gaps'
+    return rows
+
+
 def test_what_cannot_be_converted_is_refused_in_one_line(
-    dat, bag, tmp_path, capsys, monkeypatch, arguments, reason
+    dat, bag, spikes, tmp_path, capsys, monkeypatch, refusals
 ):
+    """And nothing is written; a pipe is not waited for."""
     monkeypatch.chdir(tmp_path)
-    capsys.readouterr()
-    assert reason in refusal(capsys, *arguments)
-    assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'bag'}
+    os.mkfifo('pipe.dat')
+    np.savez('own.npz', packed=np.zeros((20, 5, 2), np.uint8), width=13, rate_hz=2e4)
+    size = SIZE[:2]
+    table = {
+        'no file': ('no.dat', 'no.dat', *OUT),
+        'no size': ('--size', 'some.dat', *OUT),
+        'no rate': ('rate', 'some.dat', *size, *OUT),
+        'a file as bag': ('b.mcap', 'some.dat', *SIZE, '--out', 'b.mcap'),
+        'no folder': ('no', 'some.dat', *SIZE, '--out', 'no/b'),
+        'a topic of a file': ('--topic', 'some.dat', *SIZE, '--topic', '/spikes', *OUT),
+        'a storage of a file': ('--storage', 'bag', '--storage', 'mcap', '--out', 'b.dat'),
+        'another size': ('20x12', 'bag', '--size', '20x12', '--out', 'b.dat'),
+        'an archive of a bag': ('.dat', 'bag', '--out', 'b.npz'),
+        'a bag of a bag': ('b.mcap', 'bag', '--out', 'b.mcap'),
+        'no topic': ('/other', 'bag', '--topic', '/other', '--out', 'b.dat'),
+        'a pipe': ('pipe.dat', 'pipe.dat', *OUT),
+        'a pipe with a size': ('pipe.dat', 'pipe.dat', '--size', '48x32', *OUT),
+    }
+    for option in (('--packing', 'whole'), ('--skip-columns', 16), ('--axes', 'hwt')):
+        table[f'{option[0]} of an archive'] = option[0], 'own.npz', *option, *OUT
+        table[f'{option[0]} of a bag'] = option[0], 'bag', *option, '--out', 'o.dat'
+    table |= of_depth(spikes, tmp_path) | of_places(tmp_path)
+    rows = {
+        name: (named, functools.partial(refused, capsys, main, *given, keeps=tmp_path))
+        for name, (named, *given) in table.items()
+    }
+    before = dat.read_bytes()
+    signal.alarm(60)
+    try:
+        refusals('spike_convert', rows, None, {r'\((EOF|the magic)[^)]*\)': '(REASON)'})
+    finally:
+        signal.alarm(0)
+    assert dat.read_bytes() == before
 
 
 def test_packets_that_no_reader_takes_are_refused(dat, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(spike_bag, 'MAX_MESSAGE_BYTES', 512 + 30 * HEIGHT * 3)
     given = (dat, *SIZE, '--out', tmp_path / 'bag', '--planes-per-packet')
-    assert refusal(capsys, *given, 31) == (
-        f'31 planes of {WIDTH}x{HEIGHT} little in a packet; expected at most 30: lower '
-        '--planes-per-packet'
+    told = refused(capsys, main, *given, 31, keeps=tmp_path)
+    assert told == (
+        f'spike_convert: error: 31 planes of {WIDTH}x{HEIGHT} little in a packet; expected at '
+        'most 30: lower --planes-per-packet'
     )
-    assert [one.name for one in tmp_path.iterdir()] == ['some.dat']
     assert convert_(*given, 30) == 0
     monkeypatch.setattr(spike_bag, 'MAX_MESSAGE_BYTES', 512 + PLANES * HEIGHT * 3)
     assert convert_(*given, 10**9, '--overwrite') == 0  # as many as there are
@@ -695,10 +668,10 @@ def test_on_a_full_disk_nothing_half_written_stays(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(result_files, 'sync', full)
-    assert 'No space left on device: free space there' in refusal(capsys, *arguments)
+    told = refused(capsys, main, *arguments, keeps=tmp_path)
+    assert 'No space left on device: free space there' in told
     monkeypatch.setattr(convert, 'SPARE_BYTES', 1e18)
-    assert 'MB are free, expected' in refusal(capsys, *arguments)
-    assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'bag'}
+    assert 'MB are free, expected' in refused(capsys, main, *arguments, keeps=tmp_path)
 
 
 def test_two_conversions_to_one_name_both_stay(bag, tmp_path, capsys, monkeypatch):
@@ -740,39 +713,9 @@ def test_a_wrong_size_is_named(tmp_path, capsys):
         assert found.endswith(expected)
 
 
-def test_a_pipe_in_a_folder_of_depth_is_refused_unopened(dat, tmp_path, capsys):
-    (tmp_path / 'depth').mkdir()
-    os.mkfifo(tmp_path / 'depth' / '3.png')
-    signal.alarm(20)
-    try:
-        error = refusal(
-            capsys, dat, '--out', tmp_path / 'bag', *SIZE,
-            '--depth', tmp_path / 'depth',
-        )  # fmt: skip
-    finally:
-        signal.alarm(0)
-    assert '3.png: is a pipe, a socket or a device; expected a file' in error
-
-
 def test_lack_of_memory_is_one_line(tmp_path):
     given = f'{large_files.long_npy(tmp_path)} --rate 20000 --out {tmp_path}/bag'
     done = large_files.run_limited(f'-m spike_depth_ros.conversion.command {given}')
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
     assert done.stderr.startswith('spike_convert: error: not enough memory (Unable to allocate 23')
     assert done.stderr.endswith('): end other programs, or give a smaller input\n')
-
-
-def test_a_pipe_is_no_recording(tmp_path, capsys):
-    os.mkfifo(tmp_path / 'pipe.dat')
-    for size in ([], ['--size', '48x32']):
-        given = [tmp_path / 'pipe.dat', *size, '--out', tmp_path / 'bag']
-        line = refusal(capsys, *given)
-        assert line.startswith(f'{tmp_path / "pipe.dat"}: is a pipe; expected a file')
-
-
-@pytest.mark.parametrize('overwrite', [[], ['--overwrite']])
-def test_a_link_to_nothing_is_no_place_for_a_result(dat, tmp_path, capsys, overwrite):
-    (tmp_path / 'out').symlink_to(tmp_path / 'gone')
-    line = refusal(capsys, dat, *SIZE, '--out', tmp_path / 'out', *overwrite)
-    assert line.startswith(f'{tmp_path / "out"}: is a link to {tmp_path / "gone"}, which is miss')
-    assert not (tmp_path / 'gone').exists()

@@ -201,20 +201,6 @@ def test_columns_of_an_array_are_left_out(tmp_path, capsys, spikes):
     np.testing.assert_array_equal(unpacked(out, HEIGHT, 330), spikes[:, :, 16:])
 
 
-@pytest.mark.parametrize(
-    'option', [('--packing', 'whole'), ('--skip-columns', 16), ('--axes', 'hwt')]
-)
-def test_layouts_of_files_are_refused_for_others(tmp_path, capsys, option):
-    np.savez(tmp_path / 'a.npz', packed=np.zeros((20, 5, 2), np.uint8), width=13, rate_hz=2e4)
-    status, (line,) = run(convert, capsys, tmp_path / 'a.npz', *option, '--out', tmp_path / 'o')
-    assert status == 1
-    assert line.endswith(f'with {option[0]}: leave it out')
-    (tmp_path / 'bag').mkdir()
-    status, (line,) = run(convert, capsys, tmp_path / 'bag', *option, '--out', tmp_path / 'o.dat')
-    assert status == 1
-    assert line.endswith(f'is a bag: leave out {option[0]}')
-
-
 RIGHT = {
     'a moving scene': {},
     'a fast one': {'speed': 1.0},
@@ -275,21 +261,10 @@ def test_real_recordings_are_not_doubted_and_their_rewrites_are(real_data, tmp_p
     )
 
 
-def fired(charges):
-    """Spikes of pixels by their charge before the first plane and at each, ``[planes, h, w]``."""
-    reached = map(np.floor, charges)
-    return np.array([after > before for before, after in itertools.pairwise(reached)])
-
-
-def integrated(rate, planes, start=0.0):
-    """Spikes of pixels that integrate a rate, ``[planes, height, width]``."""
-    return fired(start + rate * k for k in range(planes + 1))
-
-
 def test_dim_light_of_little_contrast_tells_it_too(tmp_path, capsys):
     random = np.random.default_rng(1)
     rate = 0.04 + 0.005 * cv2.GaussianBlur(random.standard_normal((HEIGHT, WIDTH)), (0, 0), 6)
-    spikes = integrated(rate, 176, random.random((HEIGHT, WIDTH)))
+    spikes = streams.integrated(rate, 176, random.random((HEIGHT, WIDTH)))
     data, each = streams.whole(spikes), HEIGHT * -(-WIDTH // 8)
     path = written(tmp_path / 'dim.dat', data[: len(data) // each * each])
     given = (*SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
@@ -315,15 +290,15 @@ def test_patterns_of_right_files_are_not_doubted(tmp_path, capsys, kind, size):
     y, x = np.mgrid[:height, :width]
     start = np.random.default_rng(1).random((height, width))
     if kind == 'squares':
-        spikes = integrated(0.1 + 0.3 * ((x // 8 + y // 8) % 2), planes, start)
+        spikes = streams.integrated(0.1 + 0.3 * ((x // 8 + y // 8) % 2), planes, start)
     elif kind == 'stripes':  # as simulators start: all pixels charged alike
-        spikes = integrated(0.1 + 0.5 * (x // 4 % 2), planes)
+        spikes = streams.integrated(0.1 + 0.5 * (x // 4 % 2), planes)
     elif kind == 'waves':
-        spikes = integrated(0.01 * (1 + 0.5 * np.sin(x / 9)), planes)
+        spikes = streams.integrated(0.01 * (1 + 0.5 * np.sin(x / 9)), planes)
     else:
         light = np.cumsum(0.6 + 0.4 * np.sin(2 * np.pi * np.arange(planes) / 20))
         rate = 0.01 * (1 + 0.5 * np.sin(x / 9))
-        spikes = fired(start + rate * sum_of_light for sum_of_light in (0.0, *light))
+        spikes = streams.fired(start + rate * sum_of_light for sum_of_light in (0.0, *light))
     stored = np.packbits(spikes[:, ::-1], axis=2, bitorder='little').tobytes()
     path = written(tmp_path / 'right.dat', stored)
     given = ('--size', f'{width}x{height}', '--rate', 20_000, '--out', tmp_path / 'bag')
@@ -334,7 +309,7 @@ def test_stripes_that_move_fast_are_no_other_packing(tmp_path, capsys):
     x = np.arange(WIDTH) + 0.3 * np.arange(176)[:, None]
     start = np.random.default_rng(1).random((HEIGHT, WIDTH))
     sums = np.cumsum(0.05 + 0.45 * (x // 8 % 2), axis=0)  # of the rates of a row
-    spikes = fired(itertools.chain([start], (start + row for row in sums)))
+    spikes = streams.fired(itertools.chain([start], (start + row for row in sums)))
     path = written(tmp_path / 'a.dat', streams.whole(spikes))
     given = ('--packing', 'whole', *SIZE, '--rate', 20_000, '--out', tmp_path / 'bag')
     assert run(convert, capsys, path, *given) == (0, [])

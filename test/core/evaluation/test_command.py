@@ -5,6 +5,7 @@
 import contextlib
 import csv
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -23,11 +24,13 @@ from PIL import Image
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from kit import bags, html_pages
+from kit import bags, cameras, html_pages
 from kit.checkpoints import not_finite_export
+from kit.pictures import turned_png
 from kit.programs import largest_file
+from kit.refusals import refused
 from spike_depth_ros import metrics
-from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, decode
+from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
@@ -45,7 +48,7 @@ MATCHED = [0, 1, 2, 3, 4, 6]
 
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
-    return bags.write(tmp_path_factory.mktemp('bags') / 'bars', bags.stream(1000, truths=TRUTHS))
+    return bags.bag(tmp_path_factory.mktemp('bags') / 'bars', planes=1000, truths=TRUTHS)
 
 
 @pytest.fixture(scope='module')
@@ -166,7 +169,7 @@ def test_storage_and_order_in_the_bag_change_nothing(results, tmp_path, storage)
 
 
 def test_truth_in_millimetres_gives_nearly_the_same(results, tmp_path):
-    path = bags.write(tmp_path / 'bars', bags.stream(1000, truths=TRUTHS, encoding='16UC1'))
+    path = bags.bag(tmp_path / 'bars', planes=1000, truths=TRUTHS, encoding='16UC1')
     assert evaluate(path, tmp_path / 'out') == 0
     one, other = (
         json.loads((folder / 'metrics.json').read_text()) for folder in (results, tmp_path / 'out')
@@ -216,30 +219,6 @@ def test_what_is_no_depth_is_not_scored_as_depth(tmp_path, encoding, codes, same
     assert depth['sky']['pixels'] == 2 * sky
 
 
-@pytest.mark.parametrize(
-    ('encoding', 'change', 'reason'),
-    [
-        ('32FC1', lambda depth: 1000 * depth, 'the median depth is 4e+03 m, expected 0.05 to 300'),
-        ('16UC1', lambda depth: depth // 1000, 'the median depth is 0.00'),
-        # 6 of 48 columns are far, without the corner that is sky: 176 of 1504 pixels.
-        (
-            '32FC1',
-            lambda depth: depth + 9e3 * (depth > 5.5),
-            '12% of the known depth is above 1000',
-        ),
-    ],
-)
-def test_truth_in_another_unit_is_refused(tmp_path, capsys, encoding, change, reason):
-    messages = bags.stream(400, truths=[64, 150], encoding=encoding)
-    *_, last = truths_of(messages)
-    last[:] = change(last)  # from there on, as after a change of the driver
-    assert evaluate(bags.write(tmp_path / 'bars', messages), tmp_path / 'out') == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert f'topic /depth/truth: true depth: {reason}' in line
-    assert 'record 32FC1 in metres, or 16UC1 in millimetres' in line
-    assert not (tmp_path / 'out' / 'metrics.json').exists()
-
-
 @pytest.mark.parametrize(('times', 'told'), [(1, False), (20, True)])
 def test_truth_beyond_the_range_of_the_model_is_told(tmp_path, capsys, times, told):
     messages = bags.stream(400, truths=[64])
@@ -276,24 +255,6 @@ def test_what_is_not_0_in_the_mask_is_scored(levels, tmp_path):
     assert read_mask(tmp_path / 'mask.png').tolist() == [[True, False]]
 
 
-def test_a_mask_that_viewers_turn_is_refused(tmp_path):
-    image = Image.new('L', (4, 2), 1)
-    image.getexif()[0x0112] = 3
-    image.save(tmp_path / 'mask.png', exif=image.getexif())
-    with pytest.raises(BagError, match=r'viewers turn it \(EXIF orientation 3\), expected none'):
-        read_mask(tmp_path / 'mask.png')
-
-
-def test_a_mask_that_declares_too_many_pixels_is_refused(tmp_path):
-    Image.new('L', (1, 1)).save(tmp_path / 'mask.png')
-    content = (tmp_path / 'mask.png').read_bytes()
-    head = b'IHDR' + struct.pack('>II', 20_000, 20_000) + content[24:29]
-    checked = head + struct.pack('>I', zlib.crc32(head))
-    (tmp_path / 'mask.png').write_bytes(content[:12] + checked + content[33:])
-    with pytest.raises(BagError, match=r'not a mask; expected a picture .*400000000 pixels'):
-        read_mask(tmp_path / 'mask.png')
-
-
 def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path, capsys):
     mask = np.zeros((bags.HEIGHT, bags.WIDTH), np.uint8)
     mask[10:20, 5:15] = 255
@@ -320,7 +281,7 @@ def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path, capsys):
 
 @pytest.mark.usefixtures('with_page')
 def test_models_are_compared_on_the_same_windows(nearer_model, tmp_path, capsys):
-    bag = bags.write(tmp_path / 'bars', bags.stream(2000, truths=range(64, 2000, 128)))
+    bag = bags.bag(tmp_path / 'bars', planes=2000, truths=range(64, 2000, 128))
     options = ['--model', str(default_checkpoint()), '--model', str(nearer_model)]
     assert evaluate(bag, tmp_path, *options) == 0
     content = json.loads((tmp_path / 'metrics.json').read_text())
@@ -384,7 +345,7 @@ def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
 @pytest.mark.usefixtures('with_charts')
 def test_names_are_escaped_in_the_report(tmp_path, capsys):
     name = 'a<b>&c'
-    path = bags.write(tmp_path / name, bags.stream(400))
+    path = bags.bag(tmp_path / name)
     assert evaluate(path, tmp_path / 'out') == 0
     text = (tmp_path / 'out/report.html').read_text()
     assert 'a&lt;b&gt;&amp;c' in text
@@ -415,7 +376,7 @@ def test_a_truth_without_a_known_pixel_is_told(tmp_path, capsys):
 
 @pytest.mark.usefixtures('with_charts')
 def test_a_gap_is_told_and_not_scored_across(tmp_path, capsys):
-    path = bags.write(tmp_path / 'bars', bags.stream(1000, truths=[64, 420], leave_out=[10]))
+    path = bags.bag(tmp_path / 'bars', planes=1000, truths=[64, 420], leave_out=[10])
     assert evaluate(path, tmp_path / 'out') == 0
     content = json.loads((tmp_path / 'out/metrics.json').read_text())
     assert content['planes_dropped'] == 56
@@ -436,7 +397,7 @@ def test_the_size_that_is_used_is_told(bag, tmp_path, capsys, size, told):
 
 
 def test_a_crashed_bag_is_evaluated_as_far_as_it_goes(tmp_path, capsys):
-    path = bags.write(tmp_path / 'bars', bags.stream(8000, truths=[64]))
+    path = bags.bag(tmp_path / 'bars', planes=8000, truths=[64])
     (path / 'metadata.yaml').unlink()
     bags.cut_short(path, 7)
     assert evaluate(path, tmp_path / 'out', '--hop', '500') == 0
@@ -547,7 +508,7 @@ def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
 ):
     shutil.copytree(results, tmp_path / 'out')
     before = files_of(tmp_path / 'out')
-    late = bags.write(tmp_path / 'late', bags.stream(400, truths=[9000]))
+    late = bags.bag(tmp_path / 'late', truths=[9000])
     assert evaluate(late, tmp_path / 'out', '--write-bag', 'mcap') == 1
     assert files_of(tmp_path / 'out') == before
     kept, _ = capsys.readouterr().err.splitlines()
@@ -560,23 +521,6 @@ def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
         'metrics.json', 'report.html', 'timing.json', 'windows_nearer.csv',
         'windows_of_my_house.csv', 'windows_old.csv', 'windows_unet_lite.csv',
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize('name', ['metrics.json', 'timing.json', 'report.html'])
-def test_files_of_another_origin_are_not_replaced(bag, tmp_path, capsys, name):
-    (tmp_path / name).write_text('{"mine": 1}')
-    assert evaluate(bag, tmp_path) == 1
-    (line,) = lines_of(capsys)
-    assert f'{tmp_path / name}: is of no earlier run, and would be replaced' in line
-    assert files_of(tmp_path) == {Path(name): b'{"mine": 1}'}
-
-
-def test_a_table_of_the_user_with_the_name_of_a_result_is_not_replaced(bag, tmp_path, capsys):
-    (tmp_path / 'windows.csv').write_text('window,width\n1,0.9\n')
-    assert evaluate(bag, tmp_path) == 1
-    (line,) = lines_of(capsys)
-    assert f'{tmp_path / "windows.csv"}: is of no earlier run' in line
-    assert files_of(tmp_path) == {Path('windows.csv'): b'window,width\n1,0.9\n'}
 
 
 @pytest.mark.parametrize('umask', [0o077, 0o002])
@@ -617,97 +561,106 @@ def test_results_that_cannot_be_written_whole_replace_nothing(
     assert not list(out.glob('.*'))
 
 
-def test_a_bag_is_neither_written_over_nor_written_into(bag, tmp_path, capsys):
-    (tmp_path / 'bag').mkdir()
-    (tmp_path / 'report.html').write_text('mine')
-    assert evaluate(bag, tmp_path, '--write-bag', 'mcap') == 1
-    assert evaluate(bag, bag) == 1
-    assert evaluate(bag, bag / 'metadata.yaml') == 1
-    over, into, file = lines_of(capsys)
-    assert f'{tmp_path}/bag: exists and is not overwritten' in over
-    assert f'--out {bag}: is the bag; choose another folder' in into
-    assert 'metadata.yaml: the folder cannot be made: File exists' in file
-    assert (tmp_path / 'report.html').read_text() == 'mine'  # refused before anything went
-
-
-def test_models_whose_depth_belongs_to_other_planes_cannot_be_compared(bag, tmp_path, capsys):
-    other = tmp_path / 'last.safetensors'
-    info, tensors = load(default_checkpoint())
-    save(other, tensors, dataclasses.replace(info, reference_plane='last'))
-    other.with_suffix('.onnx').write_bytes(default_checkpoint().with_suffix('.onnx').read_bytes())
-    models = ['--model', str(default_checkpoint()), '--model', str(other)]
-    assert evaluate(bag, tmp_path / 'out', *models) == 1
-    (line,) = lines_of(capsys)
-    assert 'unet_lite gives the depth of the middle plane of a window, last of the last' in line
-
-
 def lines_of(capsys):
     return capsys.readouterr().err.strip().splitlines()
 
 
-@pytest.mark.parametrize(
-    ('messages', 'options', 'text'),
-    [
-        (bags.stream(400), ['--truth', '/gt'], 'no topic /gt; it has /camera_info'),
-        (bags.stream(400), ['--spikes', '/camera_info'], 'expected sensor_msgs/msg/Image'),
-        (bags.stream(100), [], 'not one window: 100 planes came'),
-        (
-            bags.stream(400, truths=[5000, 9000]),
-            [],
-            'none of its 2 images lies within half a hop (3.2 ms) of a window; the nearest is '
-            '0.234 s away: stamp both by one clock',
+def write_masks():
+    """A mask that viewers turn, and one that declares 20,000 x 20,000 pixels."""
+    Path('turned.png').write_bytes(turned_png(np.ones((2, 4), np.uint8), 3))
+    Image.new('L', (1, 1)).save('huge.png')
+    content = Path('huge.png').read_bytes()
+    head = b'IHDR' + struct.pack('>II', 20_000, 20_000) + content[24:29]
+    checked = head + struct.pack('>I', zlib.crc32(head))
+    Path('huge.png').write_bytes(content[:12] + checked + content[33:])
+
+
+def with_last_truth(encoding, change):
+    """Messages whose last truth is in another unit, as after a change of the driver."""
+    messages = bags.stream(400, truths=[64, 150], encoding=encoding)
+    *_, last = truths_of(messages)
+    last[:] = change(last)
+    return messages
+
+
+def recordings():
+    """Messages that cannot be evaluated, and for each what is named and the options."""
+    stream, start = bags.stream(400), bags.START
+    later = bags.camera(fx=99)
+    truth = bags.slope(9, 9)
+    small = [
+        ('/depth/truth', at, bags.image(at, truth, '32FC1'))
+        for at in (start, start + 64 * bags.PERIOD)
+    ]
+    ours = '/depth/image', start, bags.packet(0, np.ones((1, 2, 8)))
+    other_lens = sorted([*stream, ('/camera_info', start + 8_000_000, later)], key=lambda m: m[1])
+    # 6 of 48 columns are far, without the corner that is sky: 176 of 1504 pixels.
+    far = with_last_truth('32FC1', lambda depth: depth + 9e3 * (depth > 5.5))
+    return {
+        'no window': (bags.stream(100), '100 planes'),
+        'truth of another time': (bags.stream(400, truths=[5000, 9000]), 'stamp both by one'),
+        'another focal length': (other_lens, 'focal length'),
+        'depth in the bag': ([*stream, ours], '/depth/image', '--write-bag', 'mcap'),
+        'truth of another size': ([*stream, *small], '9x9'),
+        'truth in millimetres': (with_last_truth('32FC1', lambda depth: 1000 * depth), '/depth/'),
+        'truth in metres as integers': (
+            with_last_truth('16UC1', lambda depth: depth // 1000), '/depth/truth',
         ),
-        (bags.stream(400), ['--protocol', 'bicross', '--cap', '9'], 'leave out --cap'),
-        (
-            sorted(
-                [*bags.stream(400), ('/camera_info', bags.START + 8_000_000, bags.camera(fx=99))],
-                key=lambda message: message[1],
-            ),
-            [],
-            'camera_info changes its focal length within the bag; expected one focal length',
-        ),
-        (bags.stream(400), ['--mask', 'none.png'], 'none.png: not a mask;'),
-        (bags.stream(400), ['--model', 'no.safetensors'], 'no.safetensors: no such checkpoint'),
-        (bags.stream(400), ['--write-bag', 'mcap', '--model', 'a', '--model', 'b'], 'one --model'),
-        (
-            [*bags.stream(400), ('/depth/image', bags.START, bags.packet(0, np.ones((1, 2, 8))))],
-            ['--write-bag', 'mcap'],
-            'has a topic /depth/image;',
-        ),
-        (
-            [
-                *bags.stream(400),
-                ('/depth/truth', bags.START, bags.image(bags.START, bags.slope(9, 9), '32FC1')),
-                (
-                    '/depth/truth',
-                    bags.START + 64 * bags.PERIOD,
-                    bags.image(bags.START + 64 * bags.PERIOD, bags.slope(9, 9), '32FC1'),
-                ),
-            ],
-            [],
-            'true depth is 9x9, predicted depth 48x32: register the truth',
-        ),
-    ],
-)
-def test_what_cannot_be_evaluated_ends_with_one_line(tmp_path, capsys, messages, options, text):
-    path = bags.write(tmp_path / 'bars', messages)
-    assert evaluate(path, tmp_path / 'out', *options) == 1
-    (line,) = lines_of(capsys)
-    assert line.startswith('evaluate_bag: error: ')
-    assert text in line
-    assert not (tmp_path / 'out/report.html').exists()
+        'truth that is far': (far, '/depth/truth'),
+    }  # fmt: skip
+
+
+def test_what_cannot_be_evaluated_ends_with_one_line(
+    bag, nearer_model, tmp_path, capsys, monkeypatch, refusals
+):
+    """And nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    write_masks()
+    shutil.copytree(bag, 'bars')
+    Path('out').mkdir()
+    rows = {}
+
+    def row(name, named, source, *options, out='out'):
+        given = source, '--out', out, '--device', 'cpu', '--threads', 1, *options
+        rows[name] = named, functools.partial(refused, capsys, main, *given, keeps=tmp_path)
+
+    for number, (name, (messages, named, *options)) in enumerate(recordings().items()):
+        bags.write(Path(f'{number}/bars'), messages)
+        row(name, named, f'{number}/bars', *options)
+    for number, (name, (fields, words)) in enumerate(cameras.DOES_NOT_FIT.items()):
+        bags.bag(Path(f'camera_{number}'), cameras.camera_info(**fields), truths=[64])
+        row(f'camera_info, {name}', words, f'camera_{number}')
+    row('no bag', 'nothing', 'nothing', out='not_made')
+    row('no topic', '/gt', 'bars', '--truth', '/gt')
+    row('a topic of another type', '/camera_info', 'bars', '--spikes', '/camera_info')
+    row('a cap of a protocol', '--cap', 'bars', '--protocol', 'bicross', '--cap', '9')
+    for name in ('none', 'turned', 'huge'):
+        row(f'a mask, {name}', f'{name}.png', 'bars', '--mask', f'{name}.png')
+    row('no model', 'no.safetensors', 'bars', '--model', 'no.safetensors')
+    row(
+        'a bag of two models', 'one --model',
+        'bars', '--write-bag', 'mcap', '--model', 'a', '--model', 'b',
+    )  # fmt: skip
+
+    info, tensors = load(default_checkpoint())
+    save(Path('last.safetensors'), tensors, dataclasses.replace(info, reference_plane='last'))
+    shutil.copy(default_checkpoint().with_suffix('.onnx'), 'last.onnx')
+    both = '--model', default_checkpoint(), '--model', 'last.safetensors'
+    row('models of other planes', 'last', 'bars', *both)
+    for name in ('metrics.json', 'timing.json', 'report.html', 'windows.csv'):
+        Path('mine', name).mkdir(parents=True)
+        Path('mine', name, name).write_text('{"mine": 1}')
+        row(f'{name} of another origin', name, 'bars', out=f'mine/{name}')
+    Path('mine/bag/bag').mkdir(parents=True)
+    row('a bag in its place', 'mine/bag/bag', 'bars', '--write-bag', 'mcap', out='mine/bag')
+    row('into the bag', '--out', 'bars', out='bars')
+    row('into a file', 'metadata.yaml', 'bars', out='bars/metadata.yaml')
+    refusals('evaluate_bag', rows, None, {r'\(Image size .*\)\)': '(REASON))'})
 
 
 def test_a_model_without_finite_depth_is_not_evaluated(bag, tmp_path, capsys):
     model = not_finite_export(tmp_path / 'bad.safetensors')
-    options = ['--model', str(model), '--backend', 'onnx', '--size', '48x32']
-    assert evaluate(bag, tmp_path / 'out', *options) == 1
-    (line,) = lines_of(capsys)
+    options = '--model', model, '--backend', 'onnx', '--size', '48x32'
+    line = refused(capsys, main, bag, '--out', tmp_path / 'out', *options)
     assert line.startswith(f'evaluate_bag: error: {model}: in a trial window of 48x32 pixels')
     assert 'depth is not finite' in line
-
-
-def test_a_bag_that_is_not_there_ends_with_one_line(tmp_path, capsys):
-    assert evaluate(tmp_path / 'nothing', tmp_path / 'out') == 1
-    assert lines_of(capsys) == [f'evaluate_bag: error: {tmp_path}/nothing: no such bag']
-    assert not (tmp_path / 'out').exists()

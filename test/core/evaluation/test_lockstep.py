@@ -10,7 +10,9 @@ import pytest
 
 from kit import bags
 from spike_depth_ros.bags.bag import Bag, BagError
+from spike_depth_ros.evaluation.frames import choose_frames
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
+from spike_depth_ros.fusion.frames import FrameSettings
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import Camera
 
@@ -128,8 +130,6 @@ def test_windows_keep_the_camera_of_their_own_planes(opened):
 
 def test_without_camera_info_the_size_may_be_given(opened):
     bag = opened(bags.stream(400)[1:])
-    with pytest.raises(BagError, match=r'the sensor size is unknown, .*; the bag has .*; give it'):
-        replay(bag)
     _, taken = replay(bag, size=(bags.WIDTH, bags.HEIGHT))
     assert [one.window.camera.fx_px for one in taken] == [None] * 3
 
@@ -149,52 +149,19 @@ def test_topics_are_found_beside_the_stream(opened):
     assert topics.truth == '/left/depth/truth'
 
 
-@pytest.mark.parametrize(
-    ('given', 'text'),
-    [
-        (
-            {'spikes': 'eye/spikes'},
-            r'no topic /eye/spikes; it has /camera_info \(sensor_msgs/msg/CameraInfo, 1\), ',
-        ),
-        (
-            {'truth': '/camera_info'},
-            'topic /camera_info is sensor_msgs/msg/CameraInfo; expected sensor_msgs/msg/Image',
-        ),
-        ({'camera_info': '/spikes'}, r'is sensor_msgs/msg/Image; expected .*CameraInfo'),
-    ],
-)
-def test_a_topic_that_is_missing_or_of_another_type_is_named(opened, given, text):
-    with pytest.raises(BagError, match=text):
-        choose_topics(opened(bags.stream(400)), **given)
-
-
-def test_a_topic_of_truth_that_holds_none_is_refused_unless_it_is_left_out(opened):
+def test_a_topic_of_truth_that_holds_none_may_be_left_out(opened):
     bag = opened(with_topic('/depth/truth', bags.camera()))
-    with pytest.raises(BagError, match=r'truth is sensor_msgs/msg/CameraInfo; expected .*I'):
-        choose_topics(bag)
     assert choose_topics(bag, truth='none').truth is None
 
 
-def test_a_camera_topic_of_another_type_is_named_where_the_size_is_missing(opened):
+def test_a_camera_topic_of_another_type_is_not_taken(opened):
     bag = opened([('/camera_info', *bags.stream(1, truths=[0])[-1][1:]), *bags.stream(400)[1:]])
     assert choose_topics(bag).camera_info is None
-    with pytest.raises(BagError, match=r'the bag has /camera_info \(sensor_msgs/msg/Image, 1\)'):
-        replay(bag)
     assert len(replay(bag, size=(bags.WIDTH, bags.HEIGHT))[1]) == 3
 
 
-def test_a_rate_that_the_stamps_contradict_is_told(opened):
-    bag = opened(bags.stream(2000))
-    with pytest.raises(
-        BagError, match='the stamps have 20000 planes/s, not 8000: leave out --rate'
-    ):
-        replay(bag, rate_hz=8000)
-
-
-def test_two_streams_must_be_told_apart(opened):
+def test_two_streams_are_told_apart_by_name(opened):
     bag = opened(with_topic('/left/spikes', bags.packet(0, np.ones((1, 2, 8)))))
-    with pytest.raises(BagError, match='2 topics called spikes: name the stream'):
-        choose_topics(bag)
     assert choose_topics(bag, spikes='/left/spikes').camera_info is None
 
 
@@ -251,23 +218,45 @@ def test_a_truth_with_a_wrong_stamp_hides_no_other(opened):
     assert [one is None for one in found] == [True] + 14 * [False]
 
 
-@pytest.mark.parametrize(
-    ('messages', 'text'),
-    [
-        (bags.stream(100), 'not one window: 100 planes came, a window takes 128'),
-        (broken(encoding='rgb8'), "10 packets refused: .*encoding 'rgb8'; expected '8UC1'"),
-        (
-            with_lens(broken(encoding='rgb8'), [-9.0, 0, 0, 0, 0]),
-            "10 packets refused: .*encoding 'rgb8'; expected '8UC1'",
-        ),
-        (broken(height=33), 'height 33 does not divide by the sensor height 32'),
-        (bags.stream(80)[:2], 'no plane rate fits the stamps of 40 planes; give it'),
-    ],
-)
-def test_without_a_window_the_reason_is_told(opened, messages, text):
-    with pytest.raises(BagError, match=text) as caught:
-        replay(opened(messages))
-    assert '\n' not in str(caught.value)
+def test_what_cannot_be_replayed_is_told(tmp_path, refusals):
+    rows = {}
+
+    def row(name, named, messages, rate_hz=None, frames=None, **topics):
+        path = bags.write(tmp_path / str(len(rows)) / 'bag', messages)
+
+        def call():
+            bag = Bag(path)
+            chosen = choose_topics(bag, **topics)
+            if frames is not None:
+                choose_frames(bag, chosen.spikes, frames, FrameSettings(max_offset_px=0.0))
+            list(Replay(bag, chosen, 128, rate_hz=rate_hz).windows())
+            TruthTopic(bag, chosen.truth, 10).take(bags.START)
+
+        rows[name] = named, call
+
+    stream = bags.stream(400)
+    row('no size', 'size', stream[1:])
+    camera = ('/camera_info', *bags.stream(1, truths=[0])[-1][1:])
+    row('an image as camera', '/camera_info (sensor_msgs/msg/Image', [camera, *stream[1:]])
+    row('no topic', '/eye/spikes', stream, spikes='eye/spikes')
+    row('a camera as truth', '/camera_info', stream, truth='/camera_info')
+    row('spikes as camera', '/spikes', stream, camera_info='/spikes')
+    row('truth of another type', '/depth/truth', with_topic('/depth/truth', bags.camera()))
+    colours = bags.image(bags.START, np.zeros((32, 48, 3), np.uint8), 'rgb8')
+    row('truth of colours', '/depth/truth', with_topic('/depth/truth', colours))
+    row('another rate', '--rate', bags.stream(2000), rate_hz=8000)
+    other = bags.packet(0, np.ones((1, 2, 8)))
+    row('two streams', 'spikes', with_topic('/left/spikes', other))
+    row('spikes as frames', '/spikes', stream, frames='/spikes')
+    row('no frames', '/nothing', stream, frames='nothing')
+    row('a camera as frames', '/camera_info', stream, frames='/camera_info')
+    row('few planes', '100 planes', bags.stream(100))
+    row('colours', "'rgb8'", broken(encoding='rgb8'))
+    lens = with_lens(broken(encoding='rgb8'), [-9.0, 0, 0, 0, 0])
+    row('colours through a lens that folds', "'rgb8'", lens)
+    row('a height that does not fit', 'height 33', broken(height=33))
+    row('one packet', '40 planes', bags.stream(80)[:2])
+    refusals('replayed_bag', rows, BagError)
 
 
 def test_a_packet_of_other_bytes_is_refused_and_leaves_a_gap(opened, monkeypatch):
@@ -297,14 +286,6 @@ def test_truths_are_found_wherever_they_lie_in_the_bag(opened, late):
     assert at == [64, 150, 257, 400, None, None, 890]
     assert truth.buffer.accounting.received == 5
     assert truth.buffer.accounting.used == 5
-
-
-def test_a_truth_topic_of_another_encoding_is_refused(opened):
-    image = bags.image(bags.START, np.zeros((32, 48, 3), np.uint8), 'rgb8')
-    bag = opened(with_topic('/depth/truth', image))
-    truth = TruthTopic(bag, '/depth/truth', 10)
-    with pytest.raises(BagError, match=r"topic /depth/truth: encoding 'rgb8'; .* 32FC1 \(metres"):
-        truth.take(bags.START)
 
 
 def long_stream(packets):

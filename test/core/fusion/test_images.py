@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import array
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,18 +45,19 @@ def test_patterns_give_the_colour_of_the_light(encoding):
     assert (found == [200, 90, 30]).all()
 
 
-@pytest.mark.parametrize(
-    ('changes', 'words'),
-    [
-        ({'encoding': '32FC1'}, f"encoding '32FC1': expected one of {ENCODINGS[0]}"),
-        ({'step': 23}, '24x6 pixels with a step of 23 bytes: .* 24 bytes a row'),
-        ({'height': 0}, '24x0 pixels'),
-        ({'width': 0}, '0x6 pixels'),
-        ({'height': 7}, 'frame of 144 bytes: expected 168 or more for 7 rows'),
-        ({'encoding': 'bayer_rggb8', 'height': 2}, '24x2 pixels of bayer_rggb8: expected 4x4'),
-    ],
-)
-def test_other_messages_are_refused_in_one_line(changes, words):
-    with pytest.raises(PacketError, match=words) as caught:
-        pixels_from_msg(message(ROWS, 'mono8', **changes))
-    assert '\n' not in str(caught.value)
+def test_other_messages_are_refused_in_one_line(refusals):
+    rows = {
+        str(changes): (
+            named,
+            functools.partial(pixels_from_msg, message(ROWS, 'mono8', **changes)),
+        )
+        for named, changes in (
+            (f"'32FC1': expected one of {ENCODINGS[0]}", {'encoding': '32FC1'}),
+            ('step of 23', {'step': 23}),
+            ('24x0', {'height': 0}),
+            ('0x6', {'width': 0}),
+            ('7 rows', {'height': 7}),
+            ('24x2 pixels of bayer_rggb8', {'encoding': 'bayer_rggb8', 'height': 2}),
+        )
+    }
+    refusals('frame_messages', rows, PacketError)

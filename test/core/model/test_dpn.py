@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from spike_depth_ros.architectures import DpnSettings
 from spike_depth_ros.checkpoint import (
-    CheckpointError,
     default_checkpoint,
     load_info,
 )
@@ -224,24 +223,3 @@ def test_every_picture_and_its_weights(picture, temporal):
         torch.testing.assert_close(
             stored(counts, PLANES).depth, network(counts, PLANES).depth, rtol=0.01, atol=0
         )
-
-
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        ({'width': 6}, 'width is 6: expected a multiple of 4'),
-        ({'width': 0}, 'width is 0: expected a multiple of 4'),
-        ({'width': 8.0}, r'width is 8\.0: expected a multiple of 4'),
-        ({'attention': 1}, 'attention is 1: expected true or false'),
-        ({'baseline_m': 0.0}, r'baseline_m is 0\.0: expected metres above 0'),
-        ({'baseline_m': float('inf')}, 'baseline_m is inf: expected metres above 0'),
-        ({'baseline_m': '0.1'}, r"baseline_m is '0\.1': expected metres above 0"),
-        ({'picture': 'grey'}, "picture is 'grey': expected mean_and_bins or mean or three_rates"),
-    ],
-)
-def test_wrong_settings_are_one_line(settings, message):
-    with pytest.raises(ValueError, match=message):
-        DpnSettings(**settings)
-    with pytest.raises(CheckpointError, match=f'settings.*{next(iter(settings))}') as error:
-        build(dataclasses.replace(INFO, settings=settings))
-    assert '\n' not in str(error.value)

@@ -354,24 +354,6 @@ def test_metadata_and_weights_rebuild_it_in_the_estimator(small, tmp_path):
     np.testing.assert_allclose(found.depth, expected.numpy(), rtol=0.02)
 
 
-@pytest.mark.parametrize(
-    ('bad', 'message'),
-    [
-        ({'depth': 'cubic'}, 'cubic'),
-        ({'heads': 5}, '48 wide with 5 heads'),
-        ({'layers': 1}, '1 layers'),
-        ({'depth': 'inverse', 'shift': 0.0}, 'shift 0.0'),
-        ({'depth': 'inverse', 'shift': 5.0}, 'shift 5.0'),
-        ({'temporal_features': 12}, 'field settings'),
-        ({'blocks': 4}, 'blocks'),
-    ],
-)
-def test_bad_settings_are_refused(bad, message):
-    with pytest.raises(CheckpointError, match='field settings') as error:
-        build(dataclasses.replace(SMALL, settings=SMALL.settings | bad))
-    assert message in str(error.value)
-
-
 def test_without_timm_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'timm', None)
     with pytest.raises(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.backends.torch import pool_and_pad
-from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info
+from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.model.heads import DepthHead
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_depth_ros.model.temporal import MIN_RATE, PlaneBinning, relative_rates
@@ -176,10 +176,13 @@ def test_binning_on_the_device_counts_beyond_a_byte(planes):
     np.testing.assert_array_equal(PlaneBinning(planes, 13, bins=2)(random)[0].numpy(), expected)
 
 
-@pytest.mark.parametrize('bit_order', ['little', 'big'])
-@pytest.mark.parametrize('pixel_binning', [1, 2])
-@pytest.mark.parametrize('pool', [1, 2, 3, 4, 8, 16])
-@pytest.mark.parametrize('size', [(33, 35), (32, 48), (50, 81)])
+@settings(max_examples=30)
+@given(
+    size=st.tuples(st.integers(32, 50), st.integers(32, 81)),
+    pool=st.sampled_from([1, 2, 3, 4, 8, 16]),
+    pixel_binning=st.sampled_from([1, 2]),
+    bit_order=st.sampled_from(['little', 'big']),
+)
 def test_pooling_and_padding_on_the_device_is_that_on_the_host(
     size, pool, pixel_binning, bit_order
 ):
@@ -215,36 +218,6 @@ def test_weights_survive_a_checkpoint(small):
         np.testing.assert_array_equal(value, weights_of(small)[name])
 
 
-def test_weights_beyond_half_precision_are_refused(small):
-    with torch.no_grad():
-        small.depth_head.conv3.bias.fill_(1e6)
-    with pytest.raises(CheckpointError, match=r'weight depth_head\.conv3\.bias is not finite'):
-        weights_of(small)
-
-
-def test_weights_that_do_not_fit_are_refused_by_name(small):
-    weights = weights_of(small)
-    missing = {name: value for name, value in weights.items() if 'conv3.bias' not in name}
-    with pytest.raises(CheckpointError, match=r'weight depth_head\.conv3\.bias is missing'):
-        build_with_weights(SMALL, missing)
-    with pytest.raises(CheckpointError, match=r'weight extra is \[1\], expected none'):
-        build_with_weights(SMALL, weights | {'extra': np.zeros(1)})
-    other = weights | {'encoder.position': np.zeros((1, 12, 3, 3))}
-    with pytest.raises(CheckpointError, match=r'weight encoder\.position is \[1, 12, 3, 3\], exp'):
-        build_with_weights(SMALL, other)
-
-
-def test_an_unknown_architecture_is_refused_by_name():
-    with pytest.raises(CheckpointError, match=r"field architecture is 'huge', .* dpt_tiny"):
-        build(dataclasses.replace(INFO, architecture='huge'))
-
-
-@pytest.mark.parametrize('bad', [{'depth': 1}, {'dim': 'x'}, {'heads': 5}])
-def test_bad_settings_are_refused(bad):
-    with pytest.raises(CheckpointError, match='field settings'):
-        build(dataclasses.replace(INFO, settings={**INFO.settings, **bad}))
-
-
 def test_a_pooled_network_sees_averages_of_pixels():
     """With pool 2 a picture of pixels repeated 2x2 gives what pool 1 gives for the picture."""
     torch.manual_seed(0)
@@ -260,42 +233,3 @@ def test_a_pooled_network_sees_averages_of_pixels():
     # Enlarged by two: averages of the four fine pixels are near the coarse one.
     averaged = torch.nn.functional.avg_pool2d(found.depth, 2)
     torch.testing.assert_close(averaged, expected.depth, rtol=0.1, atol=0.1)
-
-
-def test_settings_that_torch_refuses_are_told_in_one_line():
-    info = dataclasses.replace(INFO, settings={'stem': 1e300})
-    with pytest.raises(CheckpointError, match='field settings does not build') as caught:
-        build(info)
-    assert str(caught.value).isprintable()
-
-
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        ({'dim': 0}, 'dim is 0: expected 1 or more'),
-        ({'dim': 13}, 'dim is 13: expected a multiple of heads, 3'),
-        ({'head': 2.5}, 'head is 2.5: expected 1 or more'),
-        ({'grid': [0, 3]}, r'grid is \[0, 3\]: expected two whole numbers of 1 or more'),
-        ({'grid': 3}, 'grid is 3: expected two whole'),
-    ],
-)
-def test_sizes_are_checked(settings, message):
-    with pytest.raises(CheckpointError, match=f'dpt_tiny .{message}'):
-        build(dataclasses.replace(INFO, settings={**INFO.settings, **settings}))
-
-
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        ({'dim': 4092}, 'weight .* expected .*4092'),
-        ({'grid': [4096, 4096]}, 'weight .* expected .*4096'),
-        ({'blocks': 4096}, 'field settings.blocks is 4096, expected at most'),
-    ],
-)
-def test_settings_beyond_the_weights_are_refused_before_they_take_memory(settings, message):
-    weights = weights_of(build(INFO))
-    # A single long weight must not make room for a network of that width.
-    weights['long'] = np.zeros(12 * 10**6, np.int8)
-    info = dataclasses.replace(INFO, settings={**INFO.settings, **settings})
-    with pytest.raises(CheckpointError, match=message):
-        build_with_weights(info, weights)

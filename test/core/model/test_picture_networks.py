@@ -84,14 +84,6 @@ def test_streams_and_parts_can_be_left_out(kind, streams):
         assert network(spikes_of(2, 16, 16), PLANES).rate.shape == (2, 1, 16, 16)
 
 
-@pytest.mark.parametrize(
-    'settings', [{'features': 0}, {'amim': -1}, {'streams': 2}, {'streams': '3'}]
-)
-def test_impossible_sizes_of_a_blind_spot_network_are_refused(settings):
-    with pytest.raises(ValueError, match='expected'):
-        BlindSpotSettings(**settings)
-
-
 def test_the_other_networks_see_the_pixel():
     for network in (SsmlNet(41, SsmlSettings(features=4, amim=3)), ReconLite(41, ReconSettings())):
         own, anywhere = own_changes(seeded(network), 16, 16)
@@ -115,14 +107,6 @@ def test_recon_lite_starts_from_the_mean_of_its_estimates():
     with torch.no_grad():
         wanted = network.estimates(spikes).mean(1, keepdim=True)
         torch.testing.assert_close(network(spikes, PLANES).rate, wanted)
-
-
-@pytest.mark.parametrize('settings', [
-    {'widths': (1, 2)}, {'widths': (0, 1, 1)}, {'boxes': (4,)},
-])  # fmt: skip
-def test_impossible_sizes_of_recon_lite_are_refused(settings):
-    with pytest.raises(ValueError, match='expected'):
-        ReconLite(41, ReconSettings(**settings))
 
 
 def test_the_streams_of_ssml_are_overlapping_thirds_of_41_planes():

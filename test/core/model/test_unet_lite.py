@@ -176,43 +176,6 @@ def test_every_map_of_the_backbone_reaches_the_depth(network, finest):
             assert not torch.allclose(changed(counts, PLANES).depth, before, rtol=1e-5), level
 
 
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        *(({name: 0}, f'{name} is 0: expected 1 or more') for name in SIZES if name != 'pool'),
-        ({'features2': True}, 'features2 is True: expected 0 or more'),
-        ({'head': 2.5}, 'head is 2.5: expected 1 or more'),
-        ({'dim': '64'}, "dim is '64': expected 1 or more"),
-        ({'picture': 'colour'}, "picture is 'colour': expected mean_and_bins or mean or three_ra"),
-        ({'picture': ['mean']}, r"picture is \['mean'\]: expected mean_and_bins or"),
-        ({'upsampling': 'cubic'}, "upsampling is 'cubic': expected bilinear or convex or near"),
-        (SELECTED | {'smoothing': 'yes'}, "smoothing is 'yes': expected a number of 0 or more"),
-        (SELECTED | {'smoothing': True}, 'smoothing is True: expected a number of 0 or more'),
-        ({'smoothing': 0.1}, "smoothing is 0.1: expected 0 with upsampling 'bilinear', or upsamp"),
-    ],
-)
-def test_settings_out_of_range_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message) as error:
-        LiteSettings(**settings)
-    assert '\n' not in str(error.value)
-    with pytest.raises(CheckpointError, match=f'field settings does not build.*{message}'):
-        build(dataclasses.replace(INFO, settings=settings))
-
-
-@pytest.mark.parametrize('smoothing', [-0.1, float('nan'), float('inf')])
-def test_smoothing_out_of_range_is_refused(smoothing):
-    with pytest.raises(ValueError, match=f'smoothing is {smoothing!r}: expected a number of 0 or'):
-        LiteSettings(**SELECTED, smoothing=smoothing)
-
-
-def test_a_negative_setting_is_refused():
-    with pytest.raises(ValueError, match='features2 is -1: expected 0 or more'):
-        LiteSettings(features2=-1)
-    text = 'field settings.features2 is -1, expected numbers from 0 to 4096'
-    with pytest.raises(CheckpointError, match=text):
-        build(dataclasses.replace(INFO, settings={'features2': -1}))
-
-
 def test_a_checkpoint_builds_it_for_spikes_and_for_rgb():
     network = build(INFO)
     assert isinstance(network.temporal, RateToRgb)

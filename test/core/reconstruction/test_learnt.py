@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from kit import sreds
+from kit import sreds, streams
 from spike_depth_ros import Window, preview
 from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load, onnx_path
 from spike_depth_ros.estimator import ImageEstimator
@@ -18,9 +18,7 @@ def network():
 
 def firing(rate, planes, seed=0):
     """Integrate constant light, ``[height, width]`` spikes per plane, from random charges."""
-    charge = np.random.default_rng(seed).random(rate.shape)
-    total = np.floor(charge + rate * np.arange(planes + 1)[:, None, None])
-    return np.diff(total, axis=0).astype(np.uint8)
+    return streams.integrated(rate, planes, np.random.default_rng(seed).random(rate.shape))
 
 
 def test_the_files_are_small():

@@ -4,12 +4,15 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
+import shutil
 
 import numpy as np
 import pytest
 import run
 
+from kit import cameras
 from spike_depth_ros.backends import Layout, PairLayout
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.checkpoint import (
@@ -80,11 +83,6 @@ def pair(shift=6, rig=RIG):
     return Observation(left, right=right, rig=rig)
 
 
-def turned(camera, angle):
-    c, s = np.cos(angle), np.sin(angle)
-    return dataclasses.replace(camera, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
-
-
 def with_offset(rig, offset):
     """The rig whose right camera has its principal point so many columns to the left."""
     right = rig.right
@@ -113,7 +111,7 @@ def test_both_runtimes_give_the_same_disparity_and_error(exported):
 
 def test_counts_of_either_eye_are_rectified_and_of_one_scale(checkpoint):
     left, right = textured()
-    lens = StereoRig(turned(RIG.left, 0.02), RIG.right).rectifications[0]
+    lens = StereoRig(cameras.turned(RIG.left, 0.02), RIG.right).rectifications[0]
     geometry = Geometry(HEIGHT, WIDTH)
     plain = Layout(geometry, PLANES, 4)
     warped = dataclasses.replace(plain, rectification=lens)
@@ -228,58 +226,6 @@ def test_windows_unlike_those_of_the_training_are_said(checkpoint):
     assert 'window 8 planes, trained for 16 to 1280' in notes
 
 
-@pytest.mark.parametrize('kind', [DepthEstimator, StereoEstimator])
-def test_a_checkpoint_of_another_task_is_one_clear_line(checkpoint, kind):
-    path, found, expected = (
-        (checkpoint, 'stereo', "'depth' or 'fused'")
-        if kind is DepthEstimator
-        else (default_checkpoint(), 'depth', "'stereo'")
-    )
-    with pytest.raises(CheckpointError) as caught:
-        kind.from_checkpoint(path)
-    assert str(caught.value) == f"{path}: field task is '{found}', expected {expected}"
-
-
-def test_a_missing_checkpoint_and_a_wrong_depth_are_refused(tmp_path, checkpoint):
-    with pytest.raises(CheckpointError, match='no such checkpoint'):
-        StereoEstimator.from_checkpoint(tmp_path / 'missing.safetensors')
-    with pytest.raises(ValueError, match='nearest depth 0 m: expected above 0'):
-        StereoEstimator.from_checkpoint(checkpoint, min_depth_m=0.0)
-
-
-def test_weights_that_are_not_finite_and_a_stale_export_are_refused(tmp_path, checkpoint):
-    info, tensors = load(checkpoint, StereoInfo)
-    broken = {name: value.copy() for name, value in tensors.items()}
-    broken['scale.2.bias'][:] = np.nan
-    path = tmp_path / 'nan.safetensors'
-    save(path, broken, info)
-    with pytest.raises(CheckpointError, match=r'weight scale\.2\.bias has NaN'):
-        StereoNetwork.from_checkpoint(path)
-    other = tmp_path / 'stale.safetensors'
-    save(other, tensors, dataclasses.replace(info, onnx_sha256='0' * 64))
-    onnx_path(other).write_bytes(onnx_path(default_checkpoint()).read_bytes())
-    with pytest.raises(CheckpointError, match='not the export of its checkpoint'):
-        StereoNetwork.from_checkpoint(other, backend='onnx')
-
-
-@pytest.mark.parametrize(
-    ('changes', 'message'),
-    [
-        ({'disparities': 40}, r'settings\.disparities is 40, expected a multiple of 16'),
-        ({'disparities': 0}, r'settings\.disparities is 0'),
-        ({'disparities': '32'}, r"settings\.disparities is '32'"),
-        ({'disparities': True}, r'settings\.disparities is True'),
-        ({'pool': 2, 'disparities': 48}, 'expected a multiple of 32'),
-    ],
-)
-def test_disparities_that_do_not_fit_are_refused(checkpoint, changes, message):
-    info, _ = load(checkpoint, StereoInfo)
-    with pytest.raises(CheckpointError, match=message):
-        dataclasses.replace(info, settings={**info.settings, **changes})
-    with pytest.raises(CheckpointError, match=r"field inputs is \('spikes',\), expected spikes"):
-        dataclasses.replace(info, inputs=('spikes',))
-
-
 def test_a_rig_without_distortion_has_no_remapping():
     assert RIG.aligned == (None, None)
     camera = Calibration.from_focal_length(150.0, WIDTH, HEIGHT)
@@ -287,3 +233,27 @@ def test_a_rig_without_distortion_has_no_remapping():
     left, right = with_offset(RIG, 4.0).aligned
     assert left is None
     assert right is not None
+
+
+def test_checkpoints_that_match_nothing_are_refused(checkpoint, tmp_path, refusals):
+    info, tensors = load(checkpoint, StereoInfo)
+    nan, stale = tmp_path / 'nan.safetensors', tmp_path / 'stale.safetensors'
+    broken = tensors['scale.2.bias'].copy()
+    broken[:] = np.nan
+    save(nan, {**tensors, 'scale.2.bias': broken}, info)
+    save(stale, tensors, dataclasses.replace(info, onnx_sha256='0' * 64))
+    shutil.copy(onnx_path(default_checkpoint()), onnx_path(stale))
+    missing = tmp_path / 'missing.safetensors'
+    depth, pairs = DepthEstimator.from_checkpoint, StereoEstimator.from_checkpoint
+    rows = {
+        'pairs as depth': (str(checkpoint), functools.partial(depth, checkpoint)),
+        'depth as pairs': ('field task', functools.partial(pairs, default_checkpoint())),
+        'no file': (str(missing), functools.partial(pairs, missing)),
+        'nan': ('weight scale.2.bias', functools.partial(StereoNetwork.from_checkpoint, nan)),
+        'another export': (
+            'stale.onnx', functools.partial(StereoNetwork.from_checkpoint, stale, backend='onnx'),
+        ),
+    }  # fmt: skip
+    refusals('stereo_network', rows, CheckpointError, {r'\S+/stereo\d+/': '<folder>/'})
+    with pytest.raises(ValueError, match='nearest depth 0 m: expected above 0'):
+        pairs(checkpoint, min_depth_m=0.0)

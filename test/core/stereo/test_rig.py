@@ -1,15 +1,19 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import dataclasses
+import functools
 import math
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit import cameras
 from kit.cameras import write_calibration
-from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.calibration import CalibrationError, read_calibration
 from spike_depth_ros.stereo.rig import StereoRig
 
 RIG = StereoRig.from_baseline(0.12, 430.0, 400, 250)
@@ -22,12 +26,6 @@ def replaced(values, **at):
     for name, value in at.items():
         found[int(name[1:])] = value
     return tuple(found)
-
-
-def turned(camera, yaw):
-    """A camera whose rectification turns it about the vertical axis."""
-    c, s = math.cos(yaw), math.sin(yaw)
-    return dataclasses.replace(camera, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
 
 
 def test_depth_is_focal_length_times_baseline_over_disparity():
@@ -70,47 +68,32 @@ def test_the_search_covers_the_nearest_depth_in_steps_of_16(nearest):
     assert RIG.disparity_of(nearest) <= number < max(RIG.disparity_of(nearest), 48) + 16.001
 
 
-def test_a_search_that_is_wider_than_the_picture_is_refused():
-    with pytest.raises(ValueError, match=r'516 pixels, expected at most 384.* of 0.14 m or more'):
-        RIG.search_range(0.1)
+def with_centre_at(column):
+    k, p = (replaced(values, n2=column) for values in (RIG.right.k, RIG.right.p))
+    return StereoRig(RIG.left, dataclasses.replace(RIG.right, k=k, p=p))
+
+
+def test_depth_that_cannot_be_searched_is_refused(refusals):
+    small = StereoRig.from_baseline(0.1, 60.0, 16, 16)
+    large = StereoRig.from_baseline(10.0, 3000.0, 4000, 40)
+    rows = {
+        'wider than the picture': ('of 0.14 m or more', RIG, 0.1),
+        'wider than OpenCV has it': ('at most 2047', large, 8.0),
+        'depth 0': ('nearest depth 0 m', RIG, 0.0),
+        'few columns': ('16 columns', small, 1.0),
+        'a principal point to the right': ('2047 either way', with_centre_at(5000.0), 1.0),
+        'a principal point to the left': ('2047 either way', with_centre_at(-1e300), 1.0),
+    }
+    rows = {
+        name: (named, functools.partial(rig.search_range, nearest))
+        for name, (named, rig, nearest) in rows.items()
+    }
+    refusals('stereo_search', rows, ValueError)
     assert RIG.search_range(0.14) == (0, 384)  # as it says
-    far = StereoRig.from_baseline(10.0, 3000.0, 4000, 40)
-    with pytest.raises(ValueError, match='expected at most 2047'):
-        far.search_range(8.0)
-    with pytest.raises(ValueError, match='nearest depth 0 m: expected above 0'):
-        RIG.search_range(0.0)
 
 
 def test_small_pictures_are_searched_as_wide_as_they_allow():
     assert StereoRig.from_baseline(0.1, 60.0, 64, 48).search_range(1000.0) == (0, 48)
-    with pytest.raises(ValueError, match='pictures of 16 columns: expected more than 16'):
-        StereoRig.from_baseline(0.1, 60.0, 16, 16).search_range(1.0)
-
-
-@pytest.mark.parametrize(
-    ('changes', 'reason'),
-    [
-        ({3: -1e308}, 'a baseline of 2.3'),
-        ({3: -430e-9}, 'a baseline of 1e-09 m; expected 0.001 to 10 metres'),
-        ({3: -430 * 12}, 'a baseline of 12 m; expected 0.001 to 10 metres'),  # of 12 cm
-        ({0: 1e-300}, 'P of the right camera has focal lengths 1e-300'),
-        ({3: 0.0, 7: -51.6}, 'side by side, not one above the other'),
-    ],
-)
-def test_absurd_projections_are_refused(changes, reason):
-    p = list(RIG.right.p)
-    for index, value in changes.items():
-        p[index] = value
-    with pytest.raises(CalibrationError, match=reason):
-        StereoRig(RIG.left, dataclasses.replace(RIG.right, p=tuple(p)))
-
-
-def test_a_principal_point_far_away_cannot_be_searched():
-    for away in (5000.0, -1e300):
-        k, p = (replaced(values, n2=away) for values in (RIG.right.k, RIG.right.p))
-        rig = StereoRig(RIG.left, dataclasses.replace(RIG.right, k=k, p=p))
-        with pytest.raises(ValueError, match='expected less than 2047 either way'):
-            rig.search_range(1.0)
 
 
 def test_pictures_that_are_rectified_stay_as_they_are():
@@ -124,7 +107,7 @@ def test_pictures_that_are_rectified_stay_as_they_are():
 
 def test_one_eye_may_be_turned_or_wide():
     rig = StereoRig(
-        turned(RIG.left, 0.02),
+        cameras.turned(RIG.left, 0.02),
         dataclasses.replace(RIG.right, d=WIDE, distortion_model='plumb_bob'),
     )
     assert all(rig.rectifications)
@@ -137,26 +120,45 @@ def test_one_eye_may_be_turned_or_wide():
     assert column - 199.5 == pytest.approx(430 * math.tan(0.02), abs=0.2)
 
 
-@pytest.mark.parametrize(
-    ('left', 'right', 'reason'),
-    [
-        ({}, {'width': 640}, 'right one of 640x250; expected one size'),
-        ({'k': (0.0,) * 9}, {}, 'left camera is not calibrated'),
-        ({}, {'p': (0.0,) * 12}, 'right camera is not calibrated'),
-        ({}, {'p': replaced(RIG.right.p, n3=51.6)}, 'exchange the cameras'),
-        ({'p': replaced(RIG.left.p, n3=-5.0)}, {}, 'exchange the cameras'),
-        ({}, {'p': replaced(RIG.right.p, n3=0.0)}, 'a baseline of 0 m'),
-        ({}, {'p': replaced(RIG.right.p, n3=math.nan)}, 'right camera: expected finite numbers'),
-        ({}, {'p': replaced(RIG.right.p, n0=500.0)}, 'expected equal ones'),
-        ({}, {'p': replaced(RIG.right.p, n6=130.0)}, 'expected equal ones'),
-        ({'d': WIDE, 'distortion_model': 'other'}, {}, 'left camera: distortion model'),
-        ({'d': (0.1,), 'distortion_model': 'plumb_bob'}, {}, 'left camera: D has 1 coefficients'),
-    ],
-)  # fmt: skip
-def test_cameras_that_are_no_pair_are_refused_in_one_line(left, right, reason):
-    with pytest.raises(CalibrationError, match=reason) as caught:
-        StereoRig(dataclasses.replace(RIG.left, **left), dataclasses.replace(RIG.right, **right))
-    assert '\n' not in str(caught.value)
+P = RIG.right.p
+NO_PAIR = {
+    'another size': ('640x250', {}, {'width': 640}),
+    'left not calibrated': ('left camera', {'k': (0.0,) * 9}, {}),
+    'right not calibrated': ('right camera', {}, {'p': (0.0,) * 12}),
+    'exchanged, by the right one': ('exchange', {}, {'p': replaced(P, n3=51.6)}),
+    'exchanged, by the left one': ('exchange', {'p': replaced(RIG.left.p, n3=-5.0)}, {}),
+    'no baseline': ('baseline of 0 m', {}, {'p': replaced(P, n3=0.0)}),
+    'a huge baseline': ('baseline', {}, {'p': replaced(P, n3=-1e308)}),
+    'a tiny baseline': ('baseline of 1e-09 m', {}, {'p': replaced(P, n3=-430e-9)}),
+    'a baseline of centimetres': ('baseline of 12 m', {}, {'p': replaced(P, n3=-430.0 * 12)}),
+    'one above the other': ('side by side', {}, {'p': replaced(P, n3=0.0, n7=-51.6)}),
+    'a baseline that is no number': ('right camera', {}, {'p': replaced(P, n3=math.nan)}),
+    'a tiny focal length': ('P of the right camera', {}, {'p': replaced(P, n0=1e-300)}),
+    'another focal length': ('expected equal ones', {}, {'p': replaced(P, n0=500.0)}),
+    'another row of the centre': ('expected equal ones', {}, {'p': replaced(P, n6=130.0)}),
+    'another model': ('left camera', {'d': WIDE, 'distortion_model': 'other'}, {}),
+    'few coefficients': ('left camera: D', {'d': (0.1,), 'distortion_model': 'plumb_bob'}, {}),
+}  # fmt: skip
+"""What the text names, and changes of the left and of the right camera."""
+
+
+def test_cameras_that_are_no_pair_are_refused(tmp_path, refusals):
+    def rig_of(left, right):
+        return StereoRig(
+            dataclasses.replace(RIG.left, **left), dataclasses.replace(RIG.right, **right)
+        )
+
+    rows = {
+        name: (named, functools.partial(rig_of, left, right))
+        for name, (named, left, right) in NO_PAIR.items()
+    }
+    write_calibration(tmp_path / 'left.yaml', RIG.left)
+    write_calibration(tmp_path / 'right.yaml', RIG.right)
+    files = tmp_path / 'right.yaml', tmp_path / 'left.yaml'
+    rows['files exchanged'] = (
+        'exchange', functools.partial(StereoRig.from_files, *files, 400, 250),
+    )  # fmt: skip
+    refusals('stereo_rig', rows, CalibrationError)
 
 
 def test_an_eye_cut_from_the_edge_of_a_picture_is_aligned_by_whole_columns():
@@ -185,5 +187,40 @@ def test_calibrations_are_read_from_files(tmp_path):
         write_calibration(paths[-1], camera)
     rig = StereoRig.from_files(*paths, 400, 250)
     assert rig == RIG
-    with pytest.raises(CalibrationError, match='exchange the cameras'):
-        StereoRig.from_files(*paths[::-1], 400, 250)
+
+
+OF_ANOTHER_TYPE = ('x', None, -1, [1, 2], {}, math.nan, {'data': 'x'}, {'data': [[]]})
+
+
+def test_each_value_of_a_calibration_file_is_checked(tmp_path):
+    """One that is missing or of another type is refused in one line, or not needed."""
+    path = tmp_path / 'camera.yaml'
+    write_calibration(path, RIG.left)
+    whole = yaml.safe_load(path.read_text())
+    needed = {'image_width', 'image_height', 'camera_matrix'}
+
+    def refusal(content):
+        path.write_text(yaml.safe_dump(content))
+        text = f'{path}: '
+        with contextlib.suppress(CalibrationError):
+            read_calibration(path, 400, 250)
+            return ''
+        with pytest.raises(CalibrationError) as caught:
+            read_calibration(path, 400, 250)
+        assert str(caught.value).isprintable()
+        assert str(caught.value).startswith(text)
+        return str(caught.value).removeprefix(text)
+
+    assert refusal(whole) == ''
+    assert needed < {*whole}
+    for key in whole:
+        missing = {name: value for name, value in whole.items() if name != key}
+        assert (key in refusal(missing)) is (key in needed)
+        for value in OF_ANOTHER_TYPE:
+            found = refusal({**whole, key: value})
+            assert (found != '') >= (key in needed)
+        if isinstance(whole[key], dict):
+            numbers = [math.nan] * len(whole[key]['data'])
+            assert key in refusal({**whole, key: {'data': numbers}})
+        if key.endswith('matrix'):
+            assert key in refusal({**whole, key: {'data': [1.0]}})

@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import functools
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kit import cameras, streams
 from kit.cameras import write_calibration
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.stereo.alignment import EXCHANGED
@@ -35,10 +37,8 @@ def texture(seed=0, columns=WIDTH + 64):
 
 
 def window(rate, seed=0):
-    """Spikes of a still picture of firing rates: each pixel fires when its charge is full."""
-    begun = np.random.default_rng(seed).random(rate.shape, np.float32)
-    charge = begun + rate * np.arange(PLANES + 1, dtype=np.float32)[:, None, None]
-    return Window.from_planes(np.diff(np.floor(charge), axis=0).clip(0, 1), 20_000.0)
+    """Spikes of a still picture of firing rates."""
+    return Window.from_planes(streams.integrated(rate, PLANES, seed), 20_000.0)
 
 
 def pair(disparity, rig=RIG):
@@ -115,28 +115,11 @@ def test_another_rig_has_another_search_and_factor():
 
 
 def test_a_turned_left_eye_has_no_depth_where_it_does_not_look():
-    c, s = np.cos(0.05), np.sin(0.05)
-    left = dataclasses.replace(RIG.left, r=(c, 0.0, s, 0.0, 1.0, 0.0, -s, 0.0, c))
+    left = cameras.turned(RIG.left, 0.05)
     rig = StereoRig(left, RIG.right)
     found = StereoEstimator(fill=DepthEstimator.from_checkpoint()).predict(pair(3, rig))
     assert np.isnan(found.depth[~rig.seen_by_left]).all()
     assert (~rig.seen_by_left).any()
-
-
-def test_half_of_a_pair_is_refused():
-    whole = pair(3)
-    for half in (
-        Observation(whole.window, 300.0),
-        Observation(whole.window, right=whole.right),
-        Observation(whole.window, rig=RIG),
-    ):
-        with pytest.raises(ValueError, match='without a right window or a rig'):
-            StereoEstimator().predict(half)
-    with pytest.raises(TypeError, match='expected a Window'):
-        Observation(whole.window, right=np.zeros(3), rig=RIG)
-    other = StereoRig.from_baseline(0.1, 300.0, WIDTH, 2 * HEIGHT)
-    with pytest.raises(ValueError, match=r'left window of 160x96 pixels: expected 160x192'):
-        Observation(whole.window, right=whole.right, rig=other)
 
 
 def later(observation, seconds):
@@ -186,15 +169,6 @@ def test_one_eye_goes_on_at_the_last_factor():
     assert found.depth[filled].mean() == pytest.approx(both.depth[filled].mean(), rel=0.3)
 
 
-def test_options_out_of_range_are_refused():
-    with pytest.raises(ValueError, match='nearest depth 0 m'):
-        StereoEstimator(min_depth_m=0.0)
-    with pytest.raises(ValueError, match='expected one of rate, short, interval'):
-        StereoEstimator(picture='tfi')
-    with pytest.raises(TypeError, match='expected an Observation'):
-        StereoEstimator().predict(pair(3).window)
-
-
 def test_one_camera_sees_the_left_window_of_a_pair():
     mono = DepthEstimator.from_checkpoint()
     whole = pair(3)
@@ -217,3 +191,27 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
     matched = prediction.origin == MATCHED
     assert np.median(prediction.depth[matched]) == pytest.approx(430 * 0.12 / 8, rel=0.05)
     assert np.isfinite(prediction.depth).all()
+
+
+def test_what_is_no_pair_and_options_out_of_range_are_refused(refusals):
+    whole = pair(3)
+    other = StereoRig.from_baseline(0.1, 300.0, WIDTH, 2 * HEIGHT)
+    halves = {
+        'a left window alone': Observation(whole.window, 300.0),
+        'no rig': Observation(whole.window, right=whole.right),
+        'no right window': Observation(whole.window, rig=RIG),
+    }
+    rows = {
+        name: ('right window', functools.partial(StereoEstimator().predict, half))
+        for name, half in halves.items()
+    }
+    rows['a rig of another size'] = (
+        '160x192', functools.partial(Observation, whole.window, right=whole.right, rig=other),
+    )  # fmt: skip
+    rows['nearest depth 0'] = 'nearest', functools.partial(StereoEstimator, min_depth_m=0.0)
+    rows['another picture'] = 'tfi', functools.partial(StereoEstimator, picture='tfi')
+    refusals('stereo_observation', rows, ValueError)
+    with pytest.raises(TypeError, match='expected a Window'):
+        Observation(whole.window, right=np.zeros(3), rig=RIG)
+    with pytest.raises(TypeError, match='expected an Observation'):
+        StereoEstimator().predict(whole.window)

@@ -75,13 +75,6 @@ def test_planes_without_faulty_pixels_are_not_copied():
     assert correction().replace_faulty(packed, 'little') is packed
 
 
-def test_a_pixel_far_from_good_ones_is_refused():
-    faulty = np.zeros((80, 80), bool)
-    faulty[:18, :18] = True
-    with pytest.raises(ValueError, match='faulty pixel in row 0 and column 0: expected a good'):
-        correction(faulty)
-
-
 def test_maps_of_replaced_pixels_are_those_of_their_sources():
     faulty = np.zeros(SHAPE, bool)
     faulty[3, 4] = True
@@ -116,22 +109,6 @@ def test_a_part_of_a_sensor_has_its_maps():
     assert part.faulty.sum() == 1
     # The neighbour to the left is outside.
     assert part.sources[1, 0] in (0, 13, 24)
-
-
-@pytest.mark.parametrize(
-    ('changes', 'words'),
-    [
-        ({'gain': 0.0}, 'gain has the value 0, expected 0.1 to 10'),
-        ({'gain': np.nan}, 'gain has the value nan, expected 0.1 to 10'),
-        ({'dark': -1.0}, 'dark has the value -1, expected 0 to 65504'),
-        ({'dark': 1e6}, 'dark has the value inf'),
-        ({'faulty': np.ones(SHAPE, bool)}, '100% of the pixels are faulty, expected at most 10%'),
-        ({'faulty': np.zeros(SHAPE)}, r'faulty is float64 \[20, 21\], expected bool \[H, W\]'),
-    ],
-)
-def test_impossible_maps_are_refused(changes, words):
-    with pytest.raises(ValueError, match=words):
-        correction(**changes)
 
 
 def test_factors_remove_dark_spikes_of_the_window_and_divide_by_the_response():

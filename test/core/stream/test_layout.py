@@ -1,16 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-import os
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spike_depth_ros.stream import layout, packing
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.recording import RecordingError, open_recording
+from spike_depth_ros.stream.recording import open_recording
 
 SAMPLE = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
 
@@ -103,23 +101,3 @@ def test_planes_without_a_picture_are_not_doubted(size, rate):
     for order in ('little', 'big'):
         geometry = Geometry(*size, order)
         assert layout.message_problem(packing.pack(spikes, order), geometry) == ''
-
-
-def test_the_size_of_a_raw_file_is_suggested(dat, stored):
-    hint = r'\(its bytes repeat as in planes of 400x250\)$'
-    with pytest.raises(RecordingError, match=f'is unknown; give it, .* {hint}'):
-        open_recording(dat)
-    with pytest.raises(RecordingError, match=r'check the sensor size, .*: try --size 400x250$'):
-        open_recording(dat, size=(500, 200))
-    dat.write_bytes(np.random.default_rng(0).bytes(100_000))
-    with pytest.raises(RecordingError, match=r'for example --size 400x250$'):
-        open_recording(dat)
-
-
-def test_a_pipe_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / 'pipe.dat')
-    for size in (None, (400, 250)):
-        with pytest.raises(RecordingError, match=r'pipe\.dat: is a pipe; expected a file'):
-            open_recording(tmp_path / 'pipe.dat', size=size)
-    with pytest.raises(RecordingError, match='/dev/zero: is a device; expected a file'):
-        open_recording(Path('/dev/zero'), size=(400, 250))

@@ -3,7 +3,6 @@
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 from hypothesis import given
 
 from spike_depth_ros.stream import packing
@@ -77,19 +76,3 @@ def test_counts_go_into_a_view_of_a_padded_buffer():
     np.testing.assert_array_equal(buffer[:, :3, :13], expected)
     assert (buffer[:, 3:] == 77).all()
     assert (buffer[:, :, 13:] == 77).all()
-
-
-def test_misfits_are_refused_with_both_numbers():
-    packed = np.zeros((4, 2, 3), np.uint8)
-    with pytest.raises(ValueError, match='rows of 3 bytes do not hold 25 pixels, expected 4'):
-        packing.unpack(packed, 25)
-    with pytest.raises(ValueError, match='rows of 3 bytes'):
-        packing.bin_counts(packed, 16)
-    with pytest.raises(ValueError, match=r'expected \[32, 2, 24\]'):
-        packing.bin_counts(packed, 24, out=np.zeros((32, 2, 25), np.uint8))
-    with pytest.raises(ValueError, match='of a type that holds 300'):
-        packing.bin_counts(
-            np.zeros((300, 2, 3), np.uint8), 24, bins=1, out=np.zeros((1, 2, 24), np.uint8)
-        )
-    with pytest.raises(ValueError, match='0 planes in 32 bins'):
-        packing.bin_edges(0)

@@ -1,16 +1,19 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import functools
 import io
 import os
 import sys
 import tracemalloc
 import zipfile
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kit.programs import run_program
-from spike_depth_ros.stream import packing
+from spike_depth_ros.stream import packing, recording
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import (
     NpyFile,
@@ -51,36 +54,10 @@ def test_a_dat_file_is_bottom_up_with_the_lowest_bit_leftmost(tmp_path):
         recording.planes[0, 0, 0] = 1
 
 
-@pytest.mark.parametrize(
-    'given', [{'bit_order': 'little'}, {'row_order': 'top_down'}, {'allow_partial': True}]
-)
-@pytest.mark.parametrize('name', ['a.npy', 'a.npz'])
-def test_options_of_raw_files_are_refused_for_others(tmp_path, name, given):
-    np.save(tmp_path / 'a.npy', spikes())
-    np.savez(tmp_path / 'a.npz', **own())
-    option = next(iter(given)).replace('_', '-')
-    with pytest.raises(RecordingError, match=f'expected a raw file with --{option}: leave it out'):
-        open_recording(tmp_path / name, **given)
-
-
-def test_a_truncated_dat_names_both_numbers_and_the_remedy(tmp_path):
+def test_a_truncated_dat_is_read_up_to_its_last_plane_if_asked_to(tmp_path):
     path = tmp_path / 'cut.dat'
     path.write_bytes(as_dat(spikes())[:-3])
-    with pytest.raises(
-        RecordingError,
-        match=r'107 bytes are 10 planes of 10 bytes \(13x5\) and 7 .*--allow-partial',
-    ):
-        open_recording(path, (13, 5))
     assert len(open_recording(path, (13, 5), allow_partial=True).planes) == 10
-    with pytest.raises(RecordingError, match='107 bytes are less than one plane of 12500 bytes'):
-        open_recording(path, (400, 250))
-
-
-def test_a_raw_recording_needs_its_size(tmp_path):
-    path = tmp_path / 'a.dat'
-    path.write_bytes(bytes(100))
-    with pytest.raises(RecordingError, match='give it, for example --size 400x250'):
-        open_recording(path)
 
 
 def test_unpacked_arrays_are_packed(tmp_path):
@@ -91,8 +68,6 @@ def test_unpacked_arrays_are_packed(tmp_path):
         recording = open_recording(tmp_path / name)
         assert recording.geometry == Geometry(5, 13)
         np.testing.assert_array_equal(packing.unpack(recording.planes, 13), stream)
-    with pytest.raises(RecordingError, match='planes are 13x5; expected 400x250 as given'):
-        open_recording(tmp_path / 'a.npy', (400, 250))
 
 
 def test_an_archive_carries_rate_camera_and_truth(tmp_path):
@@ -156,119 +131,12 @@ def test_an_archive_of_two_eyes_is_read_as_either(tmp_path):
     assert alone.baseline_m is None
 
 
-@pytest.mark.parametrize('eye', ['left', 'right'])
-@pytest.mark.parametrize(
-    ('changed', 'message'),
-    [
-        ({'baseline_m': None}, '"packed_right" without baseline_m; expected'),
-        ({'K': None, 'K_right': None}, '"packed_right" without K, K_right; expected'),
-        ({'packed': None}, '"packed_right" without packed; expected'),
-        ({'baseline_m': 0}, '"baseline_m" is 0; expected metres from the left to the right eye'),
-        ({'baseline_m': float('nan')}, '"baseline_m" is nan; expected metres'),
-        ({'baseline_m': -0.1}, '"baseline_m" is -0.1; expected .* 0.001 to 10$'),
-        ({'baseline_m': [0.1, 0.2]}, r'"baseline_m" is float64 \[2\]; expected metres'),
-        (
-            {'packed_right': packing.pack(spikes(planes=7))},
-            r'"packed_right" is \[7, 5, 2\], expected \[11, 5, 2\], that of "packed"',
-        ),
-    ],
-)
-def test_eyes_that_are_no_pair_are_refused(tmp_path, changed, message, eye):
-    np.savez(tmp_path / 'a.npz', **two_eyes(**changed))
-    with pytest.raises(RecordingError, match=message) as caught:
-        open_recording(tmp_path / 'a.npz', eye=eye)
-    assert str(caught.value).count('a.npz') == 1
-    assert '\n' not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ('changed', 'message'),
-    [
-        ({'packed_right': packing.pack(spikes()).astype(int)}, '"packed_right" is int64'),
-        ({'K_right': np.eye(2)}, r'"K_right" is float64 \[2, 2\]; expected finite numbers'),
-        ({'packed_right': None}, 'expected two eyes, "packed" and "packed_right"'),
-    ],
-)
-def test_a_damaged_right_eye_is_refused_where_it_is_read(tmp_path, changed, message):
-    np.savez(tmp_path / 'a.npz', **two_eyes(**changed))
-    assert len(open_recording(tmp_path / 'a.npz').planes) == 11
-    with pytest.raises(RecordingError, match=message):
-        open_recording(tmp_path / 'a.npz', eye='right')
-
-
-def test_a_right_eye_is_looked_for_in_archives_alone(tmp_path):
-    np.save(tmp_path / 'a.npy', spikes())
-    (tmp_path / 'a.dat').write_bytes(as_dat(spikes()))
-    for name in ('a.npy', 'a.dat'):
-        with pytest.raises(RecordingError, match='has one eye; expected an archive of two'):
-            open_recording(tmp_path / name, (13, 5), eye='right')
-    with pytest.raises(RecordingError, match="eye 'up'; expected left or right"):
-        open_recording(tmp_path / 'a.npy', eye='up')
-
-
 OWN = np.zeros((2, 3, 1), np.uint8)
 MAPS = np.ones((1, 3, 8), np.float32)
 
 
 def own(**more):
     return {'packed': OWN, 'width': 8, **more}
-
-
-@pytest.mark.parametrize(
-    ('arrays', 'message'),
-    [
-        ({'a': np.zeros(3)}, 'holds a; expected "packed"'),
-        ({'a': np.zeros((2, 3, 4)), 'b': np.zeros((2, 3, 4))}, 'holds a, b'),
-        ({'a': np.zeros((2, 3, 4))}, 'float64'),
-        ({'a': np.full((2, 3, 4), 7)}, 'values 7 to 7; expected 0 and 1'),
-        ({'packed': np.zeros((2, 3, 4), np.uint8)}, 'an integer "width"'),
-        ({'packed': np.zeros((2, 3, 4), np.uint8), 'width': 33}, r'expected \[planes, 3, 5\]'),
-        (
-            {'packed': np.zeros((2, 3, 4), np.uint8), 'width': 32, 'bit_order': 'lsb'},
-            "bit order 'lsb'",
-        ),
-        (
-            {'packed': np.zeros((2, 3, 1), np.uint8), 'width': 8, 'depth': np.zeros((2, 3, 8))},
-            r'"depth" is float64 \[2, 3, 8\], expected metres as float, or .* \[1, 3, 8\]',
-        ),
-        ({'packed': OWN, 'width': [8, 8]}, r'"width" is int64 \[2\]; expected an integer'),
-        ({'packed': OWN, 'width': 'wide'}, r'"width" is <U4 \[\]; expected an integer'),
-        ({**own(), 'rate_hz': 0}, '"rate_hz" is 0; expected planes a second, 0.001 to 1e'),
-        ({**own(), 'rate_hz': float('nan')}, '"rate_hz" is nan; expected planes a second'),
-        ({**own(), 'rate_hz': -20_000.0}, '"rate_hz" is -20000; expected planes a second'),
-        ({**own(), 'rate_hz': float('inf')}, '"rate_hz" is inf; expected planes a second'),
-        ({**own(), 'rate_hz': [1, 2]}, r'"rate_hz" is int64 \[2\]; expected planes a second'),
-        ({**own(), 'rate_hz': 'fast'}, '"rate_hz" is <U4'),
-        ({**own(), 'K': np.eye(2)}, r'"K" is float64 \[2, 2\]; expected finite numbers \[3, 3\]'),
-        ({**own(), 'K': np.full((3, 3), np.nan)}, 'expected finite numbers'),
-        ({**own(), 'K': np.diag([0.5, 0.8, 1])}, '"K" has focal lengths 0.5 and 0.8; expected'),
-        ({**own(), 'K': 'K'}, r'"K" is <U1 \[\]'),
-        (
-            {**own(), 'depth': MAPS, 'depth_planes': 0},
-            r'"depth_planes" is int64 \[\]; expected int',
-        ),
-        ({**own(), 'depth': MAPS, 'depth_planes': [0.5]}, '"depth_planes" is float64'),
-        *(
-            (
-                {**own(), 'depth': MAPS[[0] * len(planes)], 'depth_planes': planes},
-                'expected ascending ones of 0 to 1',
-            )
-            for planes in ([-1], [2], [np.iinfo(np.int64).min], [1, 0], [1, 1])
-        ),
-        ({**own(), 'depth': MAPS[:0], 'depth_planes': np.zeros(0, int)}, r'int64 \[0\]; expected'),
-        ({**own(), 'depth': MAPS.astype(str)}, '"depth" is <U'),
-        *(
-            ({**own(), 'depth': MAPS.astype(kind)}, f'"depth" is {kind}.* expected metres as fl')
-            for kind in ('int16', 'int32', 'uint8', 'uint32')
-        ),
-        ({'packed': np.array([None])}, '"packed" is damaged or in another format'),
-    ],
-)
-def test_an_archive_that_is_no_stream_is_refused(tmp_path, arrays, message):
-    np.savez(tmp_path / 'a.npz', **arrays)
-    with pytest.raises(RecordingError, match=message) as caught:
-        open_recording(tmp_path / 'a.npz')
-    assert str(caught.value).count('a.npz') == 1
 
 
 def npy(shape, kind='|u1'):
@@ -301,28 +169,181 @@ def zipped(path, **members):
 FEW = np.zeros((2, 3, 8), bool)
 
 
-@pytest.mark.parametrize(
-    ('members', 'message'),
-    [
-        ({'packed': (npy((3 << 10, 1 << 10, 1 << 10)), 24), 'width': 8}, 'expand to 3221'),
-        ({'spk': (npy((3 << 10, 1 << 10, 1 << 10)), 24)}, 'expand to 3221.*expected at most 21'),
-        ({'spk': FEW, 'other': (b'no array', 24)}, 'expand to 3221'),
-        ({'packed': (npy((1 << 20, 1 << 10, 1 << 10)), 1), 'width': 8}, '"packed" is damaged or'),
-        ({'spk': (npy((1 << 20, 1 << 10, 1 << 10)), 1)}, 'declares 1099511627776 bytes of data'),
-        ({'spk': FEW, 'x': (npy((1 << 40,)), 1)}, '"x" is damaged .* the archive has 1048576'),
-        ({**own(), 'depth': (npy((1 << 30, 3, 8), '<f4'), 1)}, '"depth" is damaged'),
-        ({**own(), 'K': (npy((), '<U1000000000'), 0)}, '"K" is damaged'),
-    ],
-)
-def test_an_archive_that_declares_too_much_is_refused_unread(tmp_path, members, message):
-    path = zipped(tmp_path / 'a.npz', **members)
+NO_PAIR = {
+    'eyes without a baseline': ('baseline_m', {'baseline_m': None}),
+    'eyes without cameras': ('K, K_right', {'K': None, 'K_right': None}),
+    'eyes without the left one': ('packed_right', {'packed': None}),
+    'baseline 0': ('baseline_m', {'baseline_m': 0}),
+    'baseline nan': ('baseline_m', {'baseline_m': float('nan')}),
+    'baseline below 0': ('baseline_m', {'baseline_m': -0.1}),
+    'two baselines': ('baseline_m', {'baseline_m': [0.1, 0.2]}),
+    'right eye of fewer planes': ('packed_right', {'packed_right': np.zeros((7, 5, 2), 'u1')}),
+}
+"""Arrays of two eyes, of which neither is read."""
+
+NO_RIGHT_EYE = {
+    'right eye of integers': (
+        'packed_right',
+        {'packed_right': packing.pack(spikes()).astype(int)},
+    ),
+    'right eye without its camera matrix': ('K_right', {'K_right': np.eye(2)}),
+    'one eye': ('packed_right', {'packed_right': None}),
+}
+"""Arrays of two eyes, of which the left one is read."""
+
+NO_STREAM = {
+    'a vector': ('packed', {'a': np.zeros(3)}),
+    'two streams': ('a, b', {'a': np.zeros((2, 3, 4)), 'b': np.zeros((2, 3, 4))}),
+    'a stream of floats': ('float64', {'a': np.zeros((2, 3, 4))}),
+    'a stream of grey levels': ('a: values', {'a': np.full((2, 3, 4), 7)}),
+    'no width': ('width', {'packed': OWN}),
+    'a width unlike the rows': ('packed', own(width=33)),
+    'a width of two numbers': ('width', own(width=[8, 8])),
+    'a width of text': ('width', own(width='wide')),
+    'another bit order': ("'lsb'", own(bit_order='lsb')),
+    'rate 0': ('rate_hz', own(rate_hz=0)),
+    'rate nan': ('rate_hz', own(rate_hz=float('nan'))),
+    'rate below 0': ('rate_hz', own(rate_hz=-20_000.0)),
+    'rate inf': ('rate_hz', own(rate_hz=float('inf'))),
+    'two rates': ('rate_hz', own(rate_hz=[1, 2])),
+    'a rate of text': ('rate_hz', own(rate_hz='fast')),
+    'K of 2x2': ('"K"', own(K=np.eye(2))),
+    'K nan': ('"K"', own(K=np.full((3, 3), np.nan))),
+    'K of another unit': ('"K"', own(K=np.diag([0.5, 0.8, 1]))),
+    'K of text': ('"K"', own(K='K')),
+    'depth without its planes': ('"depth"', own(depth=np.zeros((2, 3, 8)))),
+    'depth of text': ('"depth"', own(depth=MAPS.astype(str))),
+    **{
+        f'depth of {kind}': ('"depth"', own(depth=MAPS.astype(kind)))
+        for kind in ('int16', 'int32', 'uint8', 'uint32')
+    },
+    'one plane of depth': ('depth_planes', own(depth=MAPS, depth_planes=0)),
+    'planes of depth of floats': ('depth_planes', own(depth=MAPS, depth_planes=[0.5])),
+    'no planes of depth': ('depth_planes', own(depth=MAPS[:0], depth_planes=np.zeros(0, int))),
+    **{
+        f'planes of depth {planes}': (
+            'depth_planes',
+            own(depth=MAPS[[0] * len(planes)], depth_planes=planes),
+        )
+        for planes in ([-1], [2], [np.iinfo(np.int64).min], [1, 0], [1, 1])
+    },
+    'planes of objects': ('"packed"', {'packed': np.array([None])}),
+}
+
+TOO_MUCH = {
+    'planes of 3 GB': ('3221', {'packed': (npy((3 << 10, 1 << 10, 1 << 10)), 24), 'width': 8}),
+    'a stream of 3 GB': ('3221', {'spk': (npy((3 << 10, 1 << 10, 1 << 10)), 24)}),
+    'another file of 3 GB': ('3221', {'spk': FEW, 'other': (b'no array', 24)}),
+    'planes that declare 1 TB': (
+        '"packed"',
+        {'packed': (npy((1 << 20, 1 << 10, 1 << 10)), 1), 'width': 8},
+    ),
+    'a stream that declares 1 TB': ('"spk"', {'spk': (npy((1 << 20, 1 << 10, 1 << 10)), 1)}),
+    'another array that declares 1 TB': ('"x"', {'spk': FEW, 'x': (npy((1 << 40,)), 1)}),
+    'depth that declares 96 GB': ('"depth"', own(depth=(npy((1 << 30, 3, 8), '<f4'), 1))),
+    'K that declares 4 GB': ('"K"', own(K=(npy((), '<U1000000000'), 0))),
+}
+"""Archives that are refused before they are read."""
+
+
+LIBRARIES = {
+    r'format \((No data left|EOF)[^)]*\)': 'format (REASON)',
+    r'has \d{3}\)': 'has N)',  # bytes of a pickled object
+    r'declares (-294967296|4000000000) ': 'declares N ',  # numpy counts them in 32 bits, or 64
+}
+
+
+def of_little_memory(path):
+    """Open a recording, which takes little memory."""
     tracemalloc.start()
-    with pytest.raises(RecordingError, match=message) as caught:
+    try:
         open_recording(path)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert '\n' not in str(caught.value)
-    assert peak < 10 << 20
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 10 << 20
+
+
+def test_what_is_no_recording_is_refused(tmp_path, refusals):
+    rows, opened = {}, functools.partial(functools.partial, open_recording)
+
+    def new(name):
+        (tmp_path / str(len(rows))).mkdir()
+        return tmp_path / str(len(rows)) / name
+
+    def saved(arrays):
+        np.savez(new('a.npz'), **arrays)
+        return tmp_path / str(len(rows)) / 'a.npz'
+
+    def raw(name, named, content, *given, **options):
+        path = new('a.dat')
+        path.write_bytes(content)
+        rows[name] = named, opened(path, *given, **options)
+
+    np.save(tmp_path / 'a.npy', spikes())
+    np.savez(tmp_path / 'a.npz', **own())
+    for name in ('a.npz', 'a.npy', 'a.dat'):
+        rows[f'no {name}'] = name, opened(tmp_path / 'none' / name)
+        path = new(name)
+        path.write_bytes(b'')
+        rows[f'empty {name}'] = name, opened(path, (13, 5))
+    for name in ('a.npy', 'a.npz'):
+        for given in ({'bit_order': 'little'}, {'row_order': 'top_down'}, {'allow_partial': True}):
+            option = f'--{next(iter(given))}'.replace('_', '-')
+            rows[f'{option} of {name}'] = option, opened(tmp_path / name, **given)
+    rows['another size'] = 'a.npy', opened(tmp_path / 'a.npy', (400, 250))
+    for wrong, stored in (('a.npz', 'a.npy'), ('a.npy', 'a.npz')):
+        path = new(wrong)
+        path.write_bytes((tmp_path / stored).read_bytes())
+        rows[f'{stored} as {wrong}'] = wrong, opened(path)
+
+    dat, size = as_dat(spikes()), (13, 5)
+    raw('a part of a plane', '--allow-partial', dat[:-3], size)
+    raw('less than a plane', '12500', dat[:-3], (400, 250))
+    raw('no size', '--size 400x250', bytes(100))
+    office = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
+    vidar = np.ascontiguousarray(open_recording(office).planes[:36, ::-1]).tobytes()
+    raw('no size, which its bytes show', '400x250', vidar)
+    raw('a size unlike its bytes', '--size 400x250', vidar, (500, 200))
+    raw('no size, noise', '--size 400x250', np.random.default_rng(0).bytes(100_000))
+    os.mkfifo(tmp_path / 'pipe.dat')
+    for given in (None, (400, 250)):
+        rows[f'a pipe of size {given}'] = 'pipe.dat', opened(tmp_path / 'pipe.dat', given)
+    rows['a device'] = '/dev/zero', opened(Path('/dev/zero'), (400, 250))
+
+    for name, (named, arrays) in NO_STREAM.items():
+        rows[name] = named, opened(saved(arrays))
+    for name, (named, members) in TOO_MUCH.items():
+        path = zipped(new('a.npz'), **members)
+        rows[name] = named, functools.partial(of_little_memory, path)
+    for name, (named, changes) in NO_PAIR.items():
+        path = saved(two_eyes(**changes))
+        rows[name] = named, opened(path)
+        rows[f'{name}, right'] = named, opened(path, eye='right')
+    for name, (named, changes) in NO_RIGHT_EYE.items():
+        path = saved(two_eyes(**changes))
+        assert len(open_recording(path).planes) == 11
+        rows[name] = named, opened(path, eye='right')
+    raw('right eye of a.dat', 'a.dat', dat, size, eye='right')
+    rows['right eye of a.npy'] = 'a.npy', opened(tmp_path / 'a.npy', size, eye='right')
+    rows['another eye'] = "'up'", opened(tmp_path / 'a.npy', eye='up')
+    refusals('recording', rows, RecordingError, LIBRARIES)
+
+
+def test_each_array_of_another_type_is_named(tmp_path, monkeypatch):
+    arrays = two_eyes(bit_order='little', relative_depth=np.ones((1, 5, 13), np.float32))
+    read, whole = set(), recording._array
+    monkeypatch.setattr(recording, '_array', lambda *args: read.add(args[1]) or whole(*args))
+    for eye in ('left', 'right'):
+        read.clear()
+        np.savez(tmp_path / 'a.npz', **arrays)
+        open_recording(tmp_path / 'a.npz', eye=eye)
+        assert {'width', 'rate_hz', 'bit_order'} < read <= {*arrays}
+        for name in read.copy():
+            np.savez(tmp_path / 'a.npz', **arrays | {name: np.array(['x', 'y'])})
+            with pytest.raises(RecordingError, match=r'a\.npz') as caught:
+                open_recording(tmp_path / 'a.npz', eye=eye)
+            assert name.replace('_', ' ') in str(caught.value).replace('_', ' ')
 
 
 def test_unpacked_planes_are_packed_in_little_more_memory_than_they_take(tmp_path):
@@ -336,16 +357,6 @@ def test_unpacked_planes_are_packed_in_little_more_memory_than_they_take(tmp_pat
     tracemalloc.stop()
     np.testing.assert_array_equal(recording.planes, packing.pack(stream))
     assert peak < 1.4 * stream.nbytes
-
-
-@pytest.mark.parametrize('name', ['a.npz', 'a.npy', 'a.dat'])
-def test_missing_and_damaged_files_get_one_line(tmp_path, name):
-    with pytest.raises(RecordingError, match='no such file'):
-        open_recording(tmp_path / name)
-    (tmp_path / name).write_bytes(b'')
-    with pytest.raises(RecordingError, match=name) as caught:
-        open_recording(tmp_path / name, (13, 5))
-    assert '\n' not in str(caught.value)
 
 
 def test_arrays_in_either_order_are_read(tmp_path):
@@ -391,17 +402,6 @@ def test_flipped_bytes_of_an_array_give_a_recording_or_one_line(tmp_path):
         for flip in (1, 32, 128, 255):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
             one_line_or_read(path)
-
-
-def test_a_wrong_suffix_is_named(tmp_path):
-    np.save(tmp_path / 'a.npy', spikes())
-    (tmp_path / 'a.npy').rename(tmp_path / 'a.npz')
-    with pytest.raises(RecordingError, match=r'holds one array.*suffix \.npy'):
-        open_recording(tmp_path / 'a.npz')
-    np.savez(tmp_path / 'b.npz', **own())
-    (tmp_path / 'b.npz').rename(tmp_path / 'b.npy')
-    with pytest.raises(RecordingError, match=r'holds an archive.*suffix \.npz'):
-        open_recording(tmp_path / 'b.npy')
 
 
 class Trickle(io.RawIOBase):

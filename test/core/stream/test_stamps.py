@@ -3,8 +3,16 @@
 """Stamps alone; times are given in planes after ``T0``."""
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from spike_depth_ros.stream.stamps import CONFIRM_AFTER, Arrival, Gap, StampTracker
+from spike_depth_ros.stream.stamps import (
+    CONFIRM_AFTER,
+    RESTART_AFTER_NS,
+    Arrival,
+    Gap,
+    StampTracker,
+)
 
 PERIOD = 50_000
 T0 = 1_700_000_000_000_000_123
@@ -99,12 +107,25 @@ def test_a_gap_is_at_least_a_plane_and_rounded(stream):
     assert stream.settled() == [(4.6, 1), (11.0, 2), (17.6, 3)]
 
 
-@pytest.mark.parametrize('ahead', [3, 40, FAR, PAUSE])
-@pytest.mark.parametrize('in_its_place', [True, False])
-def test_a_wrong_stamp_ahead_loses_nothing(stream, ahead, in_its_place):
+RESTART = RESTART_AFTER_NS // PERIOD
+"""Planes from which on a step is a restart."""
+AHEAD = st.integers(1, 2 * RESTART)
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(1, 2 * RESTART).filter(lambda ahead: ahead != 4 and abs(ahead - RESTART) > 1),
+    st.booleans(),
+)
+@example(3, True)
+@example(FAR, False)
+@example(PAUSE, True)
+def test_a_wrong_stamp_ahead_loses_nothing(ahead, in_its_place):
+    """Ahead by as much as a packet it would be the stamp of the next one."""
+    stream = Stream()
     stream.follow(0)
     jumped = stream.follow(4 + ahead)
-    assert jumped == [Arrival.GAP if ahead <= FAR else Arrival.RESTART]
+    assert jumped == [Arrival.GAP if ahead < RESTART else Arrival.RESTART]
     start = 8 if in_its_place else 4
     arrivals = stream.follow(*range(start, start + 40, 4))
     assert arrivals.count(Arrival.BACKWARD) == 1

@@ -1,9 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import functools
+
 import numpy as np
 import pytest
 
 from spike_depth_ros.video.light import luminance
+from spike_depth_ros.video.placement import Placement
+from spike_depth_ros.video.spiking import IntegrateAndFire
 
 
 def pixel(*channels):
@@ -24,9 +28,34 @@ def test_colours_weigh_as_the_eye_does():
     assert luminance(pixel(255, 0, 0), 'bgr').item() == pytest.approx(0.0722)
 
 
-@pytest.mark.parametrize(
-    'image', [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 4), np.uint8), np.zeros((2, 2, 3))]
-)
-def test_other_arrays_are_refused(image):
-    with pytest.raises(ValueError, match=r'expected uint8 \[H, W, 3\]'):
-        luminance(image)
+def exposed(before=0.5, after=0.5, planes=3, size=(6, 13)):
+    images = (np.full(size, value, np.float32) for value in (before, after))
+    return IntegrateAndFire(np.zeros((6, 13), np.int32)).expose(*images, planes)
+
+
+ARRAYS = {
+    'a grey picture': ('[H, W, 3]', luminance, np.zeros((2, 2), np.uint8)),
+    'four channels': ('[H, W, 3]', luminance, np.zeros((2, 2, 4), np.uint8)),
+    'a picture of floats': ('uint8', luminance, np.zeros((2, 2, 3))),
+    'light below 0': ('light', exposed, 0.5, -0.1),
+    'light above 1': ('light', exposed, 0.5, 1.01),
+    'light nan': ('light', exposed, 0.5, np.nan),
+    'light of another size': ('[6, 13]', exposed, 0.5, 0.5, 5, (3, 13)),
+    'no planes': ('0 planes', exposed, 0.5, 0.5, 0),
+    'charge out of range': ('charge', IntegrateAndFire, np.full((2, 2), 1 << 24, np.int32)),
+    'a picture of another size': (
+        '60x39', Placement.aspect((40, 60), 20, 30).image, np.zeros((39, 60), np.float32),
+    ),
+    **{
+        f'part {part}': ('60x40', Placement, (40, 60), *part, 10, 10)
+        for part in ((0, 0, 41, 60), (-1, 0, 5, 5), (0, 0, 0, 5), (0, 56, 5, 5))
+    },
+}  # fmt: skip
+
+
+def test_light_and_pictures_that_do_not_fit_are_refused(refusals):
+    rows = {
+        name: (named, functools.partial(call, *given))
+        for name, (named, call, *given) in ARRAYS.items()
+    }
+    refusals('light_arrays', rows, ValueError)

@@ -74,14 +74,3 @@ def test_nothing_changes_where_the_size_fits():
     np.testing.assert_array_equal(placement.image(light), light)
     np.testing.assert_array_equal(placement.depth(light), light)
     np.testing.assert_allclose(placement.camera(CAMERA), CAMERA)
-
-
-def test_images_of_another_size_are_refused():
-    with pytest.raises(ValueError, match='60x39 pixels among those of 60x40'):
-        Placement.aspect((40, 60), 20, 30).image(np.zeros((39, 60), np.float32))
-
-
-@pytest.mark.parametrize('part', [(0, 0, 41, 60), (-1, 0, 5, 5), (0, 0, 0, 5), (0, 56, 5, 5)])
-def test_parts_outside_the_image_are_refused(part):
-    with pytest.raises(ValueError, match='expected a part of an image of 60x40'):
-        Placement((40, 60), *part, 10, 10)

@@ -112,23 +112,6 @@ def test_pixels_do_not_fire_together():
     assert per_plane.sum() == HEIGHT * WIDTH
 
 
-@pytest.mark.parametrize('value', [-0.1, 1.01, np.nan])
-def test_light_out_of_range_is_refused(value):
-    with pytest.raises(ValueError, match='expected 0 to 1; scale and clip it'):
-        empty().expose(light(1), np.full((HEIGHT, WIDTH), value, np.float32), 3)
-
-
-def test_images_of_another_size_and_no_planes_are_refused():
-    for image, planes in ((light(1)[:3], 5), (light(1), 0)):
-        with pytest.raises(ValueError, match=r'expected 1 or more, and images \[6, 13\]'):
-            empty().expose(image, image, planes)
-
-
-def test_charge_out_of_range_is_refused():
-    with pytest.raises(ValueError, match='expected 0 to 16777215'):
-        IntegrateAndFire(np.full((2, 2), QUANTA, np.int32))
-
-
 @pytest.mark.parametrize('size', [1, 4, 7, 100])
 def test_regroup_planes_are_the_same(size):
     numbers = np.arange(33, dtype=np.uint8).reshape(33, 1, 1)

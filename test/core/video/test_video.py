@@ -1,5 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import functools
 import itertools
 
 import cv2
@@ -58,40 +59,6 @@ def test_a_damaged_video_is_an_error_after_its_last_frame(tmp_path, damage, loop
     assert len(found) < 20
     words = f'a.avi: is damaged or was cut: it ends after frame {len(found)}, expected 28'
     assert words in str(raised.value)
-
-
-def test_what_is_no_video_is_refused(tmp_path):
-    text = tmp_path / 'a.mp4'
-    text.write_text('no video')
-    for path, message in (
-        (tmp_path / 'absent.mp4', 'absent.mp4: no such video file'),
-        (tmp_path, 'no such video file'),
-        (tmp_path / 'caf\udce9.mp4', r'caf\\udce9.mp4: is not valid UTF-8: rename the file'),
-        (text, 'expected a video that OpenCV reads'),
-        (write_video(tmp_path / 'none.avi', []), 'expected a video that OpenCV reads'),
-    ):
-        with pytest.raises(VideoError, match=message):
-            VideoFile(path)
-
-
-def test_frames_are_not_decoded_that_are_too_large(tmp_path):
-    video = write_video(tmp_path / 'a.avi', [20, 120], code='I420')
-    content = video.read_bytes()
-    small, large = (np.array(size, '<u4').tobytes() for size in ((64, 48), (12_000, 12_000)))
-    assert content.count(small) == 2  # of the file, and of its stream
-    video.write_bytes(content.replace(small, large))
-    with pytest.raises(VideoError, match='frames of 12000x12000 pixels, expected at most 100 mil'):
-        VideoFile(video)
-
-
-def test_a_frame_rate_out_of_range_is_refused(video):
-    with pytest.raises(VideoError, match=r'expected 0\.1 to 1000: set frame_rate'):
-        VideoFile(video, 5000.0)
-
-
-def test_a_webcam_that_is_not_there_is_refused():
-    with pytest.raises(VideoError, match='webcam 97: cannot be opened; expected a camera'):
-        Webcam(97)
 
 
 def light(value):
@@ -199,14 +166,6 @@ def test_delayed_frames_without_stamps_end_a_file(tmp_path):
     assert [time for time, _ in VideoFile(path).frames()] == [k / 25 for k in range(21)]
 
 
-def test_a_file_that_does_not_tell_times_is_refused(tmp_path):
-    times = [0, 0.1, 0.1, 0.3, 0.4]
-    path = write_mp4(tmp_path / 'a.mp4', [grey(60 * k) for k in range(4)], times)
-    with pytest.raises(VideoError, match=r'frame 2 at 0.1 s, the one before at 0.1 s\): set'):
-        list(VideoFile(path).frames())
-    assert [time for time, _ in VideoFile(path, 10.0).frames()] == [0, 0.1, 0.2, 0.3, 0.4]
-
-
 @pytest.mark.parametrize('orientation', MATRICES)
 def test_frames_are_turned_as_viewers_show_them(tmp_path, orientation):
     stored = grey(20)
@@ -222,8 +181,50 @@ def test_frames_are_turned_as_viewers_show_them(tmp_path, orientation):
     assert np.abs(image.astype(int) - expected).mean() < 8
 
 
-@pytest.mark.parametrize('matrix', [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (1, 1, -1, 1)])
-def test_mirrored_and_slanted_videos_are_refused(tmp_path, matrix):
-    path = write_mp4(tmp_path / 'a.mp4', [grey(20)] * 3, matrix=matrix)
-    with pytest.raises(VideoError, match=r'marked as mirrored or slanted, .* convert it'):
-        VideoFile(path)
+def test_a_file_that_does_not_tell_times_is_refused(tmp_path):
+    times = [0, 0.1, 0.1, 0.3, 0.4]
+    path = write_mp4(tmp_path / 'a.mp4', [grey(60 * k) for k in range(4)], times)
+    with pytest.raises(VideoError, match=r'frame 2 at 0.1 s, the one before at 0.1 s\): set'):
+        list(VideoFile(path).frames())
+    assert [time for time, _ in VideoFile(path, 10.0).frames()] == [0, 0.1, 0.2, 0.3, 0.4]
+
+
+MIRRORED = {
+    'mirrored': (-1, 0, 0, 1),
+    'upside down and mirrored': (1, 0, 0, -1),
+    'turned and mirrored': (0, 1, 1, 0),
+    'slanted': (1, 1, -1, 1),
+}
+"""Marks of videos that viewers do not show as they are stored."""
+
+
+def test_what_is_no_video_is_refused(tmp_path, video, refusals):
+    text = tmp_path / 'a.mp4'
+    text.write_text('no video')
+    large = write_video(tmp_path / 'large.avi', [20, 120], code='I420')
+    content = large.read_bytes()
+    sizes = [np.array(size, '<u4').tobytes() for size in ((64, 48), (12_000, 12_000))]
+    assert content.count(sizes[0]) == 2  # of the file, and of its stream
+    large.write_bytes(content.replace(*sizes))
+    rows = {
+        'no file': ('absent.mp4', tmp_path / 'absent.mp4'),
+        'a folder': (str(tmp_path), tmp_path),
+        'a name that is not UTF-8': ('caf', tmp_path / 'caf\udce9.mp4'),
+        'a text': ('a.mp4', text),
+        'no frames': ('none.avi', write_video(tmp_path / 'none.avi', [])),
+        'large frames': ('large.avi', large),
+        'a frame rate out of range': ('frame_rate', video, 5000.0),
+        **{
+            name: (
+                f'{name}.mp4',
+                write_mp4(tmp_path / f'{name}.mp4', [grey(20)] * 3, matrix=MIRRORED[name]),
+            )
+            for name in MIRRORED
+        },
+    }
+    rows = {
+        name: (named, functools.partial(VideoFile, *given))
+        for name, (named, *given) in rows.items()
+    }
+    rows['no webcam'] = 'webcam 97', functools.partial(Webcam, 97)
+    refusals('video', rows, VideoError)
