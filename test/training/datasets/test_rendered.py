@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reader of rendered rooms, on sets written without Blender."""
 
-import json
-
 import numpy as np
 import pytest
 
-from kit.rooms import HEIGHT, WIDTH, write_rooms, write_view
+from kit.rooms import HEIGHT, WIDTH, write_rooms
 from spike_training.datasets import rendered_set
 from spike_training.datasets.readers import read
 from spike_training.datasets.splits import assign_splits, select_split
-from spike_training.errors import DataSetError
 from spike_training.sampling.clip_source import ClipSource
 
 
@@ -50,11 +47,9 @@ def test_spikes_fire_at_the_rate_of_the_view(tmp_path) -> None:
 def test_the_first_views_alone(tmp_path) -> None:
     root = write_rooms(tmp_path)
     assert len(read('rendered', f'{root},views=7')) == 7
-    with pytest.raises(DataSetError, match='holds 20 views, expected 21'):
-        read('rendered', f'{root},views=21')
 
 
-def test_damaged_views_are_left_out_and_named_or_refused_if_many(tmp_path) -> None:
+def test_a_damaged_view_is_left_out_and_named(tmp_path) -> None:
     root = write_rooms(tmp_path)
     image = root / 'room_00002' / 'view_01' / rendered_set.FRAMES[1]
     image.write_bytes(image.read_bytes()[:-10])
@@ -63,39 +58,3 @@ def test_damaged_views_are_left_out_and_named_or_refused_if_many(tmp_path) -> No
     ((reason, names),) = clips[0].skipped.items()
     assert names == ['room_00002/view_01']
     assert 'frame_1.jpg' in reason
-    (root / 'room_00002' / 'view_02' / rendered_set.VIEW).write_text('{')
-    (root / 'room_00002' / 'view_03' / rendered_set.DEPTH).unlink()
-    with pytest.raises(DataSetError, match='3 of 20 frames cannot be used') as error:
-        read('rendered', str(root))
-    assert '\n' not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ('name', 'value', 'told'),
-    [
-        ('camera', [[0, 0, 1], [0, 1, 0], [0, 0, 1]], 'no camera matrix'),
-        ('times_s', [0.01, 0.0], 'not two increasing times'),
-        ('mean_rate', 1.5, 'mean_rate'),
-        ('bytes', [1], 'cannot be read'),
-    ],
-)
-def test_a_wrong_view_is_told_in_one_line(tmp_path, name, value, told) -> None:
-    root = write_rooms(tmp_path, 0)
-    path = write_view(root, 0, 0) / rendered_set.VIEW
-    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
-    with pytest.raises(DataSetError, match=told):
-        read('rendered', str(root))
-
-
-@pytest.mark.parametrize(
-    'content',
-    ['', '[]', '{"format": 1}', '{"format": "spike_depth_ros rendered rooms", "version": 99}'],
-)
-def test_another_version_or_no_set_is_refused(tmp_path, content) -> None:
-    write_rooms(tmp_path)
-    (tmp_path / rendered_set.MANIFEST).write_text(content)
-    with pytest.raises(DataSetError, match=r'rooms\.json.*expected'):
-        read('rendered', str(tmp_path))
-    (tmp_path / rendered_set.MANIFEST).unlink()
-    with pytest.raises(DataSetError, match='is missing'):
-        read('rendered', str(tmp_path))
