@@ -34,101 +34,88 @@ class Use:
         self.get, self.change = get, change
 
 
-def gone(*names):
+def step(write):
+    """Give a function of a set and more what is more first: the set is that of a row."""
+    return lambda *given, **named: lambda root: write(root, *given, **named)
+
+
+@step
+def gone(root, *names):
     """Remove what bears a name, or matches a pattern, below a set."""
-
-    def change(root):
-        found = {path for name in names for path in root.glob(name)}
-        assert found
-        for path in found:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    return change
+    found = {path for name in names for path in root.glob(name)}
+    assert found
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def put(name, content):
+@step
+def put(root, name, content):
     """Write a file in place of another one: a text, bytes, an array or a picture."""
-
-    def change(root):
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        if isinstance(content, str):
-            path.write_text(content)
-        elif isinstance(content, bytes):
-            path.write_bytes(content)
-        elif path.suffix == '.npy':
-            np.save(path, content)
-        else:
-            Image.fromarray(content).save(path)
-
-    return change
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if isinstance(content, str):
+        path.write_text(content)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    elif path.suffix == '.npy':
+        np.save(path, content)
+    else:
+        Image.fromarray(content).save(path)
 
 
-def new(name, old, other):
+@step
+def new(root, name, old, other):
     """Replace a part of a text."""
-
-    def change(root):
-        text = (root / name).read_text()
-        assert old in text
-        (root / name).write_text(text.replace(old, other))
-
-    return change
+    text = (root / name).read_text()
+    assert old in text
+    (root / name).write_text(text.replace(old, other))
 
 
-def all_of(pattern, write):
+@step
+def all_of(root, pattern, write):
     """Call a function with each file that matches."""
-    return lambda root: [write(path) for path in sorted(root.glob(pattern))]
+    for path in sorted(root.glob(pattern)):
+        write(path)
 
 
-def made(write):
+@step
+def made(root, write):
     """Make another set of the reader, in place of the sound one."""
-
-    def change(root):
-        shutil.rmtree(root, ignore_errors=True)
-        root.mkdir(parents=True)
-        write(root)
-
-    return change
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    write(root)
 
 
 # Of a folder of pictures.
 
 
-def pipe(name):
-    def change(root):
-        (root / name).unlink()
-        os.mkfifo(root / name)
-
-    return change
+@step
+def pipe(root, name):
+    (root / name).unlink()
+    os.mkfifo(root / name)
 
 
-def turned(orientation, size=(HEIGHT, WIDTH), matrix=readable.K):
+@step
+def turned(root, orientation, size=(HEIGHT, WIDTH), matrix=readable.K):
     """Pictures that viewers turn."""
-
-    def change(root):
-        for k in range(4):
-            image = Image.fromarray(np.zeros((*size, 3), np.uint8))
-            image.getexif()[0x0112] = orientation
-            image.save(root / f'images/{k:05d}.png', exif=image.getexif())
-            depth_png(root / f'depth/{k:05d}.png', 1000, np.full(size, 4.0))
-        texts(root / 'K.txt', *matrix)
-
-    return change
+    for k in range(4):
+        image = Image.fromarray(np.zeros((*size, 3), np.uint8))
+        image.getexif()[0x0112] = orientation
+        image.save(root / f'images/{k:05d}.png', exif=image.getexif())
+        depth_png(root / f'depth/{k:05d}.png', 1000, np.full(size, 4.0))
+    texts(root / 'K.txt', *matrix)
 
 
-def stored(kind, value, far=0):
+@step
+def stored(root, kind, value, far=0):
     """Maps of one value, or floats of which some rows are 5000."""
-
-    def change(root):
-        gone('depth')(root)
-        values = np.full((HEIGHT, WIDTH), value, kind)
-        values[:far] = 5000
-        for k in range(4):
-            suffix = '.npy' if values.dtype.kind == 'f' else '.png'
-            put(f'depth/{k:05d}{suffix}', values)(root)
-
-    return change
+    gone('depth')(root)
+    values = np.full((HEIGHT, WIDTH), value, kind)
+    values[:far] = 5000
+    for k in range(4):
+        suffix = '.npy' if values.dtype.kind == 'f' else '.png'
+        put(f'depth/{k:05d}{suffix}', values)(root)
 
 
 def image_2(clip):
@@ -202,13 +189,11 @@ NAMES = {
 } | {name: ('times=s, ', names) for name, names in EITHER.items()}  # fmt: skip
 
 
-def named(names):
-    def change(root):
-        gone('images')(root)
-        for name in names:
-            picture(root / f'images/{name}.png')
-
-    return change
+@step
+def named(root, names):
+    gone('images')(root)
+    for name in names:
+        picture(root / f'images/{name}.png')
 
 
 for _name, (_told, _names, *_option) in NAMES.items():
@@ -281,10 +266,10 @@ def version_1(root):
     picture(root / 'vkitti_1.3.1_rgb/0001/clone/00000.png')
 
 
-def driving_at(stamp):
-    return lambda root: readable.driving_frame(
-        *(root / f'foggy/{one}-half-size' for one in ('left-image', 'depth-map')), stamp
-    )
+@step
+def driving_at(root, stamp):
+    folders = (root / f'foggy/{one}-half-size' for one in ('left-image', 'depth-map'))
+    readable.driving_frame(*folders, stamp)
 
 
 def pgm_far(root):
@@ -295,30 +280,25 @@ def pgm_far(root):
 NYU = 'nyu_depth_v2_labeled.mat'
 
 
-def images_of(shape, chunks=None, maximal=None):
+@step
+def images_of(root, shape, chunks=None, maximal=None):
     """Other images in the file of NYU Depth."""
-
-    def change(root):
-        with h5py.File(root / NYU, 'r+') as file:
-            del file['images']
-            file.create_dataset('images', shape, np.uint8, chunks=chunks, maxshape=maximal)
-
-    return change
+    with h5py.File(root / NYU, 'r+') as file:
+        del file['images']
+        file.create_dataset('images', shape, np.uint8, chunks=chunks, maxshape=maximal)
 
 
-BONN = 'bonn_000000_000000', 'bonn_000000_000001'
-
-
-def city_files(content, where):
+@step
+def city_files(root, content, where):
     """Replace, or remove, a file of both pairs in Bonn."""
-    return lambda root: [
-        (gone(where.format(one)) if content is None else put(where.format(one), content))(root)
-        for one in BONN
-    ]
+    for number in range(2):
+        name = where.format(f'bonn_000000_00000{number}')
+        (gone(name) if content is None else put(name, content))(root)
 
 
-def city_baseline(metres):
-    return lambda root: readable.city_pair(root, 'val/bonn', 1, baseline=metres)
+@step
+def city_baseline(root, metres):
+    readable.city_pair(root, 'val/bonn', 1, baseline=metres)
 
 
 CITY_RIGHT = 'rightImg8bit/val/bonn/{}_rightImg8bit.png'
@@ -326,17 +306,14 @@ CITY_CAMERA = 'camera/val/bonn/{}_camera.json'
 VIEW = 'room_00000/view_00'
 
 
-def view_of(**fields):
+@step
+def view_of(root, **fields):
     """One room with one view, a field of it changed."""
-
-    def change(root):
-        path = root / VIEW / 'view.json'
-        for name in sorted(root.glob('room_*/view_*')):
-            if name != path.parent:
-                shutil.rmtree(name)
-        path.write_text(json.dumps(json.loads(path.read_text()) | fields))
-
-    return change
+    path = root / VIEW / 'view.json'
+    for name in sorted(root.glob('room_*/view_*')):
+        if name != path.parent:
+            shutil.rmtree(name)
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
 def damaged_views(root):
@@ -448,12 +425,8 @@ def test_bad_sets_of_pictures_are_refused(tmp_path, refusals):
 
 # Of spikes.
 
-SIZE, FOCAL = 'size=40x20', ',fx=70'
+IN_MM = readable.RESPIKE_METRES * 1000
 B_NPY = 'indoor/spike/train/desk/left/b.npy'
-
-
-def respike_in_millimetres(path):
-    write_pfm(path, readable.RESPIKE_METRES * 1000)
 
 
 def load(clip):
@@ -467,7 +440,7 @@ def depth_of(number):
 RESPIKE = {
     'no depth': ('desk/a.pfm', gone('**/*.pfm')),
     'another sensor': ('b.npy', put(B_NPY, np.zeros((3, 240, 320), np.uint8))),
-    'millimetres': ('a.pfm', all_of('**/*.pfm', respike_in_millimetres)),
+    'millimetres': ('a.pfm', all_of('**/*.pfm', lambda path: write_pfm(path, IN_MM))),
     'a .dat file that is cut short later': (
         'a.dat', Use(load, put('indoor/spike/train/desk/left/a.dat', b'short')),
     ),
@@ -477,31 +450,19 @@ RESPIKE = {
 }  # fmt: skip
 
 
-def scene_of(write, height=90, width=122):
+@step
+def scene_of(root, write, planes=160, height=90, width=122, head=b''):
     """A recording as another writer has it."""
-    return made(
-        lambda root: (root / 'a.dat').write_bytes(write(streams.scene(160, height, width)))
-    )
+    gone('*')(root)
+    (root / 'a.dat').write_bytes(head + write(streams.scene(planes, height, width)))
 
 
-def with_head(root):
-    (root / 'a.dat').write_bytes(bytes(100) + streams.by_rows(streams.scene()))
-
-
-def maps_of_other_planes(root):
-    for plane in (200, 300):
-        np.save(root / f'depth/car_{plane:05d}.npy', MAP)
-
-
-def again(maps):
+@step
+def again(root, maps):
     """Write the two maps of a recording anew."""
-
-    def change(root):
-        gone('depth/*')(root)
-        for plane, one in zip((30, 90), maps, strict=True):
-            put(f'depth/car_000{plane}{".png" if one.dtype.kind == "u" else ".npy"}', one)(root)
-
-    return change
+    gone('depth/*')(root)
+    for plane, one in zip((30, 90), maps, strict=True):
+        put(f'depth/car_000{plane}{".png" if one.dtype.kind == "u" else ".npy"}', one)(root)
 
 
 FAR = np.where(np.indices(MAP.shape)[0] < 3, 5000, 4).astype(np.float32)
@@ -520,7 +481,7 @@ DAT = {
     'a map of another size': (
         'car_00030.npy', Use(depth_of(0), put('depth/car_00030.npy', MAP[:5])),
     ),
-    'maps of no plane': ('2 of 4', maps_of_other_planes),
+    'maps of no plane': ('2 of 4', *(put(f'depth/car_00{k}00.npy', MAP) for k in (2, 3))),
     'one map in two formats': (
         'car_00030.npy and car_00030.png', put('depth/car_00030.png', MAP.astype('u2')),
     ),
@@ -532,19 +493,26 @@ DAT = {
     'packed as a whole': ('packing=whole', scene_of(streams.whole), OF_122),
     'columns before rows': ('skip_columns=16', scene_of(streams.with_head), OF_122),
     'axes of another order': ('axes=hwt', scene_of(streams.pixel_by_pixel), OF_122),
-    'a head': ('+101 ', made(with_head), ',size=346x260'),
+    'a head': (
+        '+101 ', scene_of(streams.by_rows, 120, 260, 346, bytes(100)), ',size=346x260',
+    ),
 } | {f'size of {one}': ('size', f',size={one}') for one in
      ('0x16', '40x0', '40', '40xx', '4\u00b2x3', '-4x3', 'big')} | {
     name: ('per_metre', again([one, one])) for name, one in UNITS.items()
 }  # fmt: skip
 
 
-def windows(**changes):
-    """One window with other arrays."""
-    return made(lambda root: readable.window(root / 'a.npz', PLANES_32, **changes))
+PLANES_32 = readable.spikes(32)
 
 
-PLANES_32, OTHER_AXES = readable.spikes(32), streams.scene(160, 90, 120).transpose(1, 2, 0)
+@step
+def windows(root, name='a.npz', **changes):
+    """One window with other arrays, alone or beside others."""
+    if name == 'a.npz':
+        gone('*')(root)
+    readable.window(root / name, PLANES_32, **changes)
+
+
 FIRST = 'room/seq-01/000000.npz'
 NO_DEPTH = {'depth': MAP[None][:0], 'depth_planes': np.zeros(0, int)}
 LOWER = np.array([[30.0, 0, 7.5], [0, 30, 2.5], [0, 0, 1]])
@@ -552,6 +520,10 @@ LOWER = np.array([[30.0, 0, 7.5], [0, 30, 2.5], [0, 0, 1]])
 
 def stacked(one, *others):
     return windows(depth=np.stack([one, *others]), depth_planes=np.arange(1 + len(others)))
+
+
+def other_axes(root):
+    np.save(root / 'a.npy', streams.scene(160, 90, 120).transpose(1, 2, 0))
 
 
 NPZ = {
@@ -566,12 +538,9 @@ NPZ = {
     'gone later': (FIRST, Use(load, gone(FIRST))),
     'depth gone later': (FIRST, Use(depth_of(0), gone(FIRST))),
     'without depth later': (
-        FIRST,
-        Use(depth_of(0), lambda root: readable.window(root / FIRST, PLANES_32, **NO_DEPTH)),
+        FIRST, Use(depth_of(0), windows(FIRST, **NO_DEPTH)),
     ),
-    'axes of another order': (
-        'axes=hwt', made(put('a.npy', OTHER_AXES)),
-    ),
+    'axes of another order': ('axes=hwt', made(other_axes)),
     'no axes': ('axes', ',axes=x'),
     'eyes of other rows': (
         'a.npz', made(lambda root: readable.archive(root / 'a.npz', K_right=LOWER)),
@@ -582,42 +551,41 @@ NPZ = {
 }  # fmt: skip
 
 
-def bag(*messages, **options):
+@step
+def bag(root, *messages, **options):
     """Another bag, of 40 planes, or of messages."""
-
-    def write(root):
-        root.rmdir()
-        if messages:
-            bags.write(root, sorted(messages, key=lambda one: one[1]), 'sqlite3')
-        else:
-            readable.record(root, readable.spikes(40), **options)
-
-    return made(write)
+    shutil.rmtree(root)
+    if messages:
+        bags.write(root, sorted(messages, key=lambda one: one[1]), 'sqlite3')
+    else:
+        readable.record(root, readable.spikes(40), **options)
 
 
-def two_in_one_topic(shift_ns, frames=('camera', 'camera')):
+@step
+def two_in_one_topic(root, shift_ns, frames=('camera', 'camera')):
     """Two cameras in one topic, the second one later by a shift."""
     messages = [readable.small_camera()]
     for late, frame in zip((0, shift_ns), frames, strict=True):
         for topic, at, message in readable.packets(readable.spikes(600), late_ns=late):
             message.header.frame_id = frame
             messages.append((topic, at, message))
-    return bag(*messages)
+    bag(*messages)(root)
 
 
 def clock_set_back(root):
     """Planes of both runs have one stamp."""
-    root.rmdir()
     block, step_ns = bags.moving_bars(40), 100_000_000
     messages = [('/camera_info', bags.START, bags.camera())]
     for number in range(60):
         stamp_ns, at = (bags.START + k * step_ns for k in (number % 30, number))
         messages.append(('/spikes', at, bags.packet(stamp_ns, block)))
-    bags.write(root, messages)
+    bag(*messages)(root)
 
 
-def cut_camera(**fields):
-    return made(lambda root: (root.rmdir(), bags.bag(root, cameras.camera_info(**fields))))
+@step
+def cut_camera(root, **fields):
+    shutil.rmtree(root)
+    bags.bag(root, cameras.camera_info(**fields))
 
 
 def cut_storage(root):
@@ -629,11 +597,7 @@ LEFT_RIGHT = (*readable.packets(readable.spikes(20), '/left/spikes'),
               *readable.packets(readable.spikes(20), '/the_right/spikes'))  # fmt: skip
 LEFT_INFO = readable.small_camera(topic='/left/camera_info')
 OTHER_INFO = ',camera_info=left/camera_info'
-OTHER_EYE = (
-    LEFT_INFO,
-    *LEFT_RIGHT[:2],
-    *readable.packets(readable.spikes(20), '/right/camera/spikes'),
-)
+OTHER_EYE = LEFT_INFO, *LEFT_RIGHT[:2], *readable.packets(PLANES_32, '/right/camera/spikes')
 DS = cameras.lens('ds', (0.1,), width=COLUMNS, height=ROWS)
 
 
@@ -648,7 +612,7 @@ def with_truth(*maps):
 
 
 ROSBAG = {
-    'a clock set back': ('set back by 2.', made(clock_set_back)),
+    'a clock set back': ('set back by 2.', clock_set_back),
     'an unknown lens': ("'ds'", bag(lens=DS)),
     'a camera of shares': ('0.8 and 0.8', bag(fx=0.8)),
     'no such topic': ('left/spikes', ',spikes=left/spikes'),
@@ -690,11 +654,15 @@ TWO = made(readable.dat_pair), '/left', ',size=160x96,rate_hz=20000'
 RIGHT, APART = ',right={root}/right', ',baseline=0.1,fx=80'
 
 
-def right_eye(change):
+@step
+def right_eye(root, change):
     """The right eye's planes, changed."""
-    return lambda root: readable.write_planes(
-        root / 'right/car.dat', change(readable.textured()[1])
-    )
+    readable.write_planes(root / 'right/car.dat', change(readable.textured()[1]))
+
+
+def exchanged(root):
+    for old, other in (('left', 'a'), ('right', 'left'), ('a', 'right')):
+        (root / old).rename(root / other)
 
 
 DAT_PAIRS = {
@@ -712,73 +680,61 @@ DAT_PAIRS = {
     'another sensor': (
         'right/car.dat', right_eye(lambda planes: planes[:99, :, :152]), RIGHT, APART,
     ),
-    'eyes exchanged': ('dat/car', lambda root: [
-        (root / old).rename(root / other)
-        for old, other in (('left', 'a'), ('right', 'left'), ('a', 'right'))
-    ], RIGHT, APART),
+    'eyes exchanged': ('dat/car', exchanged, RIGHT, APART),
     'eyes of other rows': (
         'lower than the right', right_eye(lambda planes: np.roll(planes, 3, axis=1)), RIGHT, APART,
     ),
 }  # fmt: skip
 
 
-def pair(left=None, right=None, rig=readable.RIG):
-    """A bag of two eyes; of each eye options, or its messages."""
-
-    def write(root):
-        root.rmdir()
-        eyes = [
-            one if isinstance(one, list)
-            else readable.of_eye(eye, PLANES, **{'info': getattr(rig, eye), **(one or {})})
-            for eye, one in (('left', left), ('right', right))
-        ]  # fmt: skip
-        readable.bag_pair(root, *eyes)
-
-    return made(write)
+@step
+def pair(root, left=None, right=None, change=lambda messages: messages):
+    """A bag of two eyes; of each eye options, and a change of the messages of the right one."""
+    shutil.rmtree(root)
+    planes = readable.numbered(400)
+    eyes = [readable.of_eye('left', planes, **(left or {}))]
+    eyes.append(change(readable.of_eye('right', planes, **(right or {}))))
+    readable.bag_pair(root, *eyes)
 
 
-PLANES = readable.numbered(400)
-NARROW = StereoRig.from_baseline(0.1, 80.0, 48, 48).right
-BARE = readable.of_eye('right', PLANES)[1:]
+def narrow(messages):
+    info = StereoRig.from_baseline(0.1, 80.0, 48, 48).right
+    return readable.of_eye('right', readable.numbered(400)[:, :, :48], info=info)
 
 
-def big_endian():
-    found = readable.of_eye('right', PLANES)
-    for _, _, packet in found[1:]:
+def big_endian(messages):
+    for _, _, packet in messages[1:]:
         packet.is_bigendian = 1
-    return found
+    return messages
 
 
+def bare(messages):
+    return messages[1:]
+
+
+L, R = ({'info': one} for one in (readable.RIG.left, readable.RIG.right))
 BAG_PAIRS = {
     'stamps that do not overlap': ('/left/spikes', pair(right={'offset_ns': -(10**9)})),
     'two rates': ('/left/spikes has 20000', pair(right={'period_ns': 40_000})),
-    'two sizes': (
-        'of 48x48',
-        pair(right=readable.of_eye('right', PLANES[:, :, :48], info=NARROW)),
-    ),
-    'the left camera twice': ('P[3]', pair(right={'info': readable.RIG.left})),
-    'cameras exchanged': (
-        'exchange the cameras',
-        pair({'info': readable.RIG.right}, {'info': readable.RIG.left}),
-    ),
-    'two bit orders': ('little and big', pair(right=big_endian())),
-    'no right eye': ('/right/spikes', pair(right=[])),
-    'no right camera': ('camera_info', pair(right=BARE)),
-    'no right camera, but a size': ('/right/spikes', pair(right=BARE), ',size=96x48'),
+    'two sizes': ('of 48x48', pair(change=narrow)),
+    'the left camera twice': ('P[3]', pair(right=L)),
+    'cameras exchanged': ('exchange the cameras', pair(R, L)),
+    'two bit orders': ('little and big', pair(change=big_endian)),
+    'no right eye': ('/right/spikes', pair(change=lambda messages: [])),
+    'no right camera': ('camera_info', pair(change=bare)),
+    'no right camera, but a size': ('/right/spikes', pair(change=bare), ',size=96x48'),
     'one eye twice': ('/left/spikes', pair(), ',right=/left/spikes'),
     'the focal length of one eye': ('fx', pair(), ',fx=80'),
 }
-for _row in BAG_PAIRS:
-    _told, _change, *_more = BAG_PAIRS[_row]
-    BAG_PAIRS[_row] = (_told, _change, readable.BOTH, *_more)
 
 
-def calib(old, other):
-    return new('calib.txt', old, other)
+calib = functools.partial(new, 'calib.txt')
 
 
-def disparity(scale, calib=readable.CALIB):
-    return lambda root: (shutil.rmtree(root), readable.middlebury(root, scale=scale, calib=calib))
+@step
+def disparity(root, scale, calib=readable.CALIB):
+    shutil.rmtree(root)
+    readable.middlebury(root, scale=scale, calib=calib)
 
 
 def half_pictures(root):
@@ -827,7 +783,8 @@ MIDDLEBURY = {
 
 def test_bad_sets_of_two_eyes_are_refused(tmp_path, refusals):
     dat = {name: (told, *TWO, *parts) for name, (told, *parts) in DAT_PAIRS.items()}
-    sets = {'middlebury': MIDDLEBURY, 'dat': dat, 'rosbag': BAG_PAIRS}
+    rosbag = {name: (told, readable.BOTH, *parts) for name, (told, *parts) in BAG_PAIRS.items()}
+    sets = {'middlebury': MIDDLEBURY, 'dat': dat, 'rosbag': rosbag}
     measured = {r'-3\.\d pixels': '-3 pixels'}
     refusals('sets_of_two_eyes', rows_of(tmp_path, sets), None, measured)
 
