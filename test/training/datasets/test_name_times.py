@@ -87,6 +87,10 @@ def test_fractions_are_no_whole_numbers(tmp_path):
         (counted('20230501_{:06d}', range(1, 100)), range(1, 100)),
         (counted('aachen_{:06d}_000019_rgb'), range(1, 20)),
         ([f'frame_{k}_{40 * k}' for k in range(5)], range(5)),
+        (['cam1_9', 'cam1_10', 'cam1_12'], (9, 10, 12)),
+        (['run1_8', 'run1_9', 'run2_3'], (18, 19, 23)),
+        (['m\u00b2_1', 'm\u00b2_2', 'm\u00b2_4'], (1, 2, 4)),
+        (['left', 'middle', 'right'], (0, 1, 2)),
     ],
     ids=lambda names: names[0] if isinstance(names, list) else '',
 )

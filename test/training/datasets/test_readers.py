@@ -196,22 +196,6 @@ class TestFolder:
         (clip,) = readers.read('folder', f'{tmp_path},frame_hz=10')
         np.testing.assert_allclose(clip.times_s[:3], [0, 0.1, 0.3])
 
-    @pytest.mark.parametrize(
-        ('names', 'times'),
-        [
-            (('cam1_9', 'cam1_10', 'cam1_12'), [9, 10, 12]),
-            (('run1_8', 'run1_9', 'run2_3'), [18, 19, 23]),
-            (('m\u00b2_1', 'm\u00b2_2', 'm\u00b2_4'), [1, 2, 4]),
-            (('left', 'middle', 'right'), [0, 1, 2]),
-        ],
-    )
-    def test_times_are_the_numbers_of_frames(self, tmp_path, names, times):
-        for name in names:
-            picture(tmp_path / f'images/{name}.png')
-        texts(tmp_path / 'K.txt', '30 0 19.5', '0 31 11.5', '0 0 1')
-        (clip,) = readers.read('folder', f'{tmp_path},depth=none,frame_hz=1')
-        np.testing.assert_array_equal(clip.times_s, times)
-
     @pytest.mark.parametrize('per_metre', [1000, 256, 5000])
     def test_units(self, tmp_path, per_metre):
         readable.folder(tmp_path, per_metre=per_metre)
