@@ -411,7 +411,7 @@ def rows_of(tmp_path, sets):
 
 
 LIBRARIES = {
-    r'(calibration cannot be read: )[^:]*:': r'\1<library>:',
+    r'(calibration cannot be read: ).*(: 2, for instance)': r'\1<library>\2',
     r'(with images, rawDepths and scenes: Unable).*': r'\1 <library>',
     r'(in another format \()[^)]*(\))': r'\1<library>\2',
     r'(cannot be read: )Cannot open.*(: write the planes)': r'\1<library>\2',

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kit import bags
+from kit import bags, readable
 from kit.pictures import HEIGHT, WIDTH, picture, texts, write_pfm
 from spike_depth_ros.depth_files import encode_png
 from spike_depth_ros.stream import packing
@@ -193,27 +193,20 @@ def test_a_set_that_stores_sky_so_keeps_it(tmp_path):
 
 
 def recorded(root, name, stored):
-    """A recording of spikes with two equal maps, or those given, and the text that reads it."""
-    maps = [stored, stored] if isinstance(stored, np.ndarray) else stored
-    packed = packing.pack(bags.moving_bars(100))
+    """A recording of spikes with two equal maps, and the text that reads it."""
+    planes = readable.spikes(100)
+    integers = stored.dtype.kind == 'u'
     if name == 'dat':
-        packed[:, ::-1].tofile(root / 'car.dat')
-        for plane, one in zip((30, 60), maps, strict=True):
-            store(root / f'depth/car_000{plane}{".png" if one.dtype.kind == "u" else ".npy"}', one)
-        return f'{root},size={bags.WIDTH}x{bags.HEIGHT},fx=70'
+        readable.write_planes(root / 'car.dat', planes)
+        for plane in (30, 60):
+            store(root / f'depth/car_000{plane}{".png" if integers else ".npy"}', stored)
+        return f'{root},size=40x20,fx=70'
     if name == 'npz':
-        np.savez(
-            root / 'a.npz', packed=packed, width=bags.WIDTH, rate_hz=20e3,
-            K=np.array([[70, 0, 19], [0, 71, 9], [0, 0, 1.0]]), depth=np.stack(maps),
-            depth_planes=[30, 60],
-        )  # fmt: skip
+        maps = {'depth': np.stack([stored, stored]), 'depth_planes': [30, 60]}
+        readable.window(root / 'a.npz', planes, **maps)
         return str(root)
-    messages = bags.stream(100)
-    for plane, one in zip((30, 60), maps, strict=True):
-        stamp = bags.START + plane * bags.PERIOD
-        encoding = '16UC1' if one.dtype.kind == 'u' else '32FC1'
-        messages.append(('/depth/truth', stamp, bags.image(stamp, one, encoding)))
-    return str(bags.write(root / 'bag', messages))
+    truths = [(plane, '16UC1' if integers else '32FC1', stored) for plane in (30, 60)]
+    return str(readable.record(root / 'bag', planes, truths))
 
 
 @pytest.mark.parametrize('name', ['dat', 'npz', 'rosbag'])
@@ -221,6 +214,6 @@ def recorded(root, name, stored):
     ('codes', 'metre', 'kind'), [(FLOATS, 1, np.float32), (INTEGERS, 1000, np.uint16)]
 )
 def test_recordings_of_spikes(tmp_path, name, codes, metre, kind):
-    stored, depth = with_codes(codes, SPIKE_SIZE, metre, kind)
+    stored, depth = with_codes(codes, readable.MAP.shape, metre, kind)
     (clip,) = readers.read(name, recorded(tmp_path, name, stored))
     np.testing.assert_array_equal(clip.depths[1](), depth)
