@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reader of rendered rooms, on sets written without Blender."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from kit.rooms import HEIGHT, WIDTH, write_rooms
 from spike_training.datasets import rendered_set
 from spike_training.datasets.readers import read
 from spike_training.datasets.splits import assign_splits, select_split
+from spike_training.errors import DataSetError
 from spike_training.sampling.clip_source import ClipSource
 
 
@@ -58,3 +62,22 @@ def test_a_damaged_view_is_left_out_and_named(tmp_path) -> None:
     ((reason, names),) = clips[0].skipped.items()
     assert names == ['room_00002/view_01']
     assert 'frame_1.jpg' in reason
+
+
+@pytest.mark.parametrize('name', [rendered_set.MANIFEST, rendered_set.VIEW])
+def test_each_field_that_is_missing_or_of_another_type_is_refused(tmp_path, name) -> None:
+    root = write_rooms(tmp_path, rooms=1, views=1)
+    (path,) = root.rglob(name)
+    sound = json.loads(path.read_text())
+    told = rf'{re.escape(name)}|frame_0\.jpg is missing, or not of the size'
+    for field in sound:
+        for bad in (None, 'text', {}, [[]], 'absent', float('nan')):
+            content = sound | {field: bad}
+            if bad == 'absent':
+                del content[field]
+            path.write_text(json.dumps(content))
+            with pytest.raises(DataSetError, match=told) as caught:
+                read('rendered', str(root))
+            assert '\n' not in str(caught.value)
+    path.write_text(json.dumps(sound))
+    assert len(read('rendered', str(root))) == 1
