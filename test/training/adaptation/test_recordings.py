@@ -179,7 +179,7 @@ def test_files_of_one_camera_share_the_padding(moving_wall, tmp_path):
     assert [clip.planes for clip in opened.clips] == [2400, 700]
 
 
-ROW_LENGTHS = {  # rows that do not fit: their bytes, those before the wall, and the size given
+ROW_LENGTHS = {  # the option that is told, bytes of rows, those before the wall, the size given
     'narrower than the size': ('--size 80x64', 10, 0, '96x64'),
     'wider by two bytes': ('--size 96x64', 12, 0, '112x64'),
     'narrower by two bytes': ('--size 96x64', 12, 0, '80x64'),
