@@ -2,7 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of a case, written to a folder."""
 
+import functools
 import os
+import tempfile
+from pathlib import Path
+
+
+@functools.cache
+def read_files(write, *given):
+    """Return the content of each file by its name that a function writes to a new folder.
+
+    Args:
+        write: Function of the folder, which does not exist.
+        given: What it takes beside.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch, 'set')
+        write(root, *given)
+        paths = sorted(path for path in root.rglob('*') if path.is_file())
+        return {str(path.relative_to(root)): path.read_bytes() for path in paths}
 
 
 def write_files(root, case):

@@ -13,6 +13,7 @@ large_files     files that are too large to be read
 nodes           ``Driver``, ``Listener``: what talks to a node in another process
 pictures        images, depth maps, texts
 programs        ``run_program``, ``run_training``, ``wait_until``, ``largest_file``
+readable        ``SOUND``: a small sound data set of each reader; ``refusal`` of one that is not
 refusals        tables of refusals; see the fixture ``refusals``
 rooms           rooms as the renderer leaves them
 runs            ``tiny_run``, ``three_stages``, ``small_table``: trainings of seconds

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -14,25 +12,15 @@ from typing import Any
 
 import mutations
 import numpy as np
-from case_files import write_files
+from case_files import read_files, write_files
 from judging import ContractError, Target
 
-from kit.pictures import METRES, depth_png, picture, texts, write_pfm
+from kit import readable
 from spike_depth_ros.calibration import MIN_FX_PX
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip
 from spike_training.errors import DataSetError
 
-CALIB = (
-    'cam0=[60.5 0 20.25; 0 60.5 12; 0 0 1]', 'cam1=[60.5 0 22.75; 0 60.5 12; 0 0 1]',
-    'doffs=2.5', 'baseline=193.001', 'width=40', 'height=24', 'ndisp=12', 'isint=0', 'vmin=1',
-    'vmax=9', 'dyavg=0', 'dymax=0',
-)  # fmt: skip
-PROJECTIONS = (
-    'calib_time: 09-Jan-2012 13:57:47', 'R_rect_02: 1 0 0 0 1 0 0 0 1',
-    'P_rect_02: 60 0 20 44.8 0 60 12 0.2 0 0 1 0.002', 'P_rect_03: 60 0 20 -339 0 60 12 2 0 0 1 0',
-)  # fmt: skip
-MATRIX = ('60 0 19.5', '0 61 11.5', '0 0 1')
 NUMBER = re.compile(r'-?\d+\.?\d*')
 SNIPPETS = (
     'nan', 'inf', '-1', '0', '1e400', '1e-300', '1e30', '0x10', '1_0', '[', ']', ';', '=', ':',
@@ -40,46 +28,17 @@ SNIPPETS = (
 )  # fmt: skip
 
 
-def _pair(root: Path) -> None:
-    for view in ('im0.png', 'im1.png'):
-        picture(root / view)
-    disparity = np.full(METRES.shape, 6.0, np.float32)
-    disparity[:, 0] = np.inf
-    write_pfm(root / 'disp0GT.pfm', disparity)
-    texts(root / 'calib.txt', *CALIB)
-
-
-def _folder(root: Path) -> None:
-    for number in range(2):
-        picture(root / f'images/{number}.png')
-        depth_png(root / f'depth/{number}.png', 1000)
-    texts(root / 'K.txt', *MATRIX)
-
-
 def _kitti(root: Path) -> None:
-    for number in range(2):
-        for eye in ('image_02', 'image_03'):
-            picture(root / f'{eye}/data/{number:010d}.png')
-        depth_png(root / f'depth/{number:010d}.png', 256)
-    texts(root / 'calib.txt', *PROJECTIONS)
+    readable.one_kitti(root, ('image_02', 'image_03'))
 
 
 KINDS: dict[str, tuple[Callable[[Path], None], str, str]] = {
-    'middlebury': (_pair, '', 'calib.txt'),
-    'folder': (_folder, '', 'K.txt'),
-    'folder along rays': (_folder, ',depth_along=ray', 'K.txt'),
+    'middlebury': (readable.middlebury, '', 'calib.txt'),
+    'folder': (readable.folder, '', 'K.txt'),
+    'folder along rays': (readable.folder, ',depth_along=ray', 'K.txt'),
     'kitti': (_kitti, '', 'calib.txt'),
     'kitti of two eyes': (_kitti, ',right=image_03', 'calib.txt'),
 }
-
-
-@functools.cache
-def _files(kind: str) -> dict[str, bytes]:
-    """A valid data set."""
-    with tempfile.TemporaryDirectory() as folder:
-        KINDS[kind][0](Path(folder))
-        paths = sorted(path for path in Path(folder).rglob('*') if path.is_file())
-        return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def _changed(random: Random, text: str) -> str:
@@ -107,7 +66,7 @@ def _changed(random: Random, text: str) -> str:
 def make(random: Random) -> dict[str, Any]:
     """A data set whose calibration is changed, damaged or something else; and its kind."""
     kind = random.choice([*KINDS])
-    files: dict[str, Any] = dict(_files(kind))
+    files: dict[str, Any] = dict(read_files(KINDS[kind][0]))
     name = KINDS[kind][2]
     way = random.random()
     if way < 0.7:

@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import functools
-import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import mutations
-from case_files import write_files
+from case_files import read_files, write_files
 from judging import Target
 
 from kit.pictures import write_maps
@@ -19,18 +17,9 @@ from spike_training.datasets.depth_maps import open_maps, read_maps
 from spike_training.errors import DataSetError
 
 
-@functools.cache
-def _files() -> dict[str, bytes]:
-    """Two maps and their small ones."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = write_maps(Path(folder) / 'maps')
-        paths = sorted(root.rglob('*.png'))
-        return {str(path.relative_to(root)): path.read_bytes() for path in paths}
-
-
 def make(random: Random) -> dict[str, Any]:
     """The files, one or two of them damaged, removed, renamed or replaced by something else."""
-    files: dict[str, Any] = dict(_files())
+    files: dict[str, Any] = dict(read_files(write_maps))
     for name in random.sample(sorted(files), random.choice((1, 1, 2))):
         content = files.pop(name)
         way = random.random()

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import mutations
-from case_files import write_files
+from case_files import read_files, write_files
 from judging import Target
 
 from kit.rooms import write_rooms
@@ -20,22 +18,15 @@ from spike_training.datasets.readers.rendered import read
 from spike_training.errors import DataSetError, FrameError
 
 
-@functools.cache
-def _files() -> dict[str, bytes]:
-    """A set of six views."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = write_rooms(Path(folder) / 'rooms', rooms=3, views=2)
-        paths = sorted(path for path in root.rglob('*') if path.is_file())
-        return {str(path.relative_to(root)): path.read_bytes() for path in paths}
-
-
 def make(random: Random) -> dict[str, Any]:
     """The files of a set, one to three of them damaged, removed or replaced by something else."""
-    files: dict[str, Any] = dict(_files())
+    files: dict[str, Any] = dict(read_files(write_rooms, 3, 2))
     for name in random.sample(sorted(files), random.choice((1, 1, 2, 3))):
         way = random.random()
         if name.endswith('.json') and way < 0.6:
-            text = json.dumps(mutations.mutate_tree(random, json.loads(_files()[name])))
+            text = json.dumps(
+                mutations.mutate_tree(random, json.loads(read_files(write_rooms, 3, 2)[name]))
+            )
             files[name] = text.encode(errors='replace')
         elif way < 0.8:
             files[name] = mutations.corrupt(random, files[name])

@@ -135,28 +135,6 @@ def test_few_windows_tell_nothing_about_pixels():
             estimate_correction(generator.random((number, 64, 96), np.float32), PLANES, RATE_HZ)
 
 
-@pytest.mark.parametrize(
-    ('clips', 'words'),
-    [
-        ({'flat': clip_of(0.5, planes=999)}, 'one: 999 planes, expected 1000 or more'),
-        ({'flat': clip_of(0.97, planes=1000)}, r'expected 0\.05 to 0\.9: .* with less light'),
-        ({'flat': clip_of(0.01, planes=1000)}, r'expected 0\.05 to 0\.9: .* with more light'),
-        ({'dark': clip_of(0.3, planes=1000)}, 'expected at most 2000: cover the lens'),
-        (
-            {
-                'dark': dataclasses.replace(
-                    clip_of(0.0, planes=1000), geometry=Geometry(HEIGHT, WIDTH + 1)
-                )
-            },
-            'one: 97x64 pixels, expected 96x64',
-        ),
-    ],
-)
-def test_unusable_measurements_are_refused(clips, words):
-    with pytest.raises(DataSetError, match=words):
-        measured(**clips)
-
-
 def scene_of(mean, moves=0):
     """Rates of a soft picture around a mean; moved by some pixels."""
     picture = cv2.GaussianBlur(np.random.default_rng(5).random((HEIGHT, 300)), None, 4.0)
@@ -164,19 +142,29 @@ def scene_of(mean, moves=0):
     return picture[:, moves : moves + WIDTH]
 
 
-@pytest.mark.parametrize(
-    ('name', 'mean', 'words'),
-    [
-        ('dark', 0.03, r'have [3-9]\d% of the median rate in common, .* cover the lens'),
-        ('flat', 0.4, r'differ by [2-9]\d% from place to place, .* record a uniform picture'),
-    ],
-)
-def test_a_scene_is_no_measurement(name, mean, words):
-    still = [clip_of(scene_of(mean), 1)]
-    moving = [clip_of(scene_of(mean, 60 * k), k, planes=1000) for k in range(4)]
-    for clips in (still, moving):
-        with pytest.raises(DataSetError, match=words):
-            measure_rates(Geometry(HEIGHT, WIDTH), **{name: clips})
+def test_bad_measurements_are_refused(refusals):
+    """They are too short, too dark or bright, of another sensor, or of a scene."""
+    rows = {}
+
+    def row(name, named, which, *rates, planes=1000, **fields):
+        def call():
+            clips = [clip_of(rate, k, planes=planes) for k, rate in enumerate(rates)]
+            clips = [dataclasses.replace(clip, **fields) for clip in clips]
+            measure_rates(Geometry(HEIGHT, WIDTH), **{which: clips})
+
+        rows[name] = named, call
+
+    row('few planes', '999 planes', 'flat', 0.5, planes=999)
+    row('too much light', 'less light', 'flat', 0.97)
+    row('too little light', 'more light', 'flat', 0.01)
+    row('an uncovered lens', 'cover the lens', 'dark', 0.3)
+    row('another sensor', '97x64', 'dark', 0.0, geometry=Geometry(HEIGHT, WIDTH + 1))
+    for which, mean, named in (('dark', 0.03, 'in common'), ('flat', 0.4, 'from place to place')):
+        row(f'a scene, {which}', named, which, scene_of(mean), planes=2000)
+        moving = [scene_of(mean, 60 * k) for k in range(4)]
+        row(f'a scene that moves, {which}', named, which, *moving)
+    percent = {r'(have|by) [2-9]\d%': r'\1 NN%'}
+    refusals('sensor_measurement', rows, DataSetError, percent)
 
 
 def test_uneven_light_and_mismatch_are_no_scene():

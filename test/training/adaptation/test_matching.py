@@ -42,13 +42,13 @@ def test_light_is_found(light):
 
 @pytest.mark.long
 def test_blur_is_found():
-    assert match(recorded(Optics(blur=3.0))).optics.blur >= 2.0
-    assert match(recorded(Optics())).optics.blur <= 1.0
+    assert match(recorded(Optics(blur=3.0), windows=SMALL), SMALL).optics.blur >= 2.0
+    assert match(recorded(Optics(), windows=SMALL), SMALL).optics.blur <= 1.0
 
 
 @pytest.mark.long
 def test_noise_is_found():
-    found = match(recorded(Optics(light=0.3, sensor=NOISY)))
+    found = match(recorded(Optics(light=0.3, sensor=NOISY), windows=SMALL), SMALL)
     assert found.distance < 0.1 * found.before
     sensor = found.optics.sensor
     assert 0.003 <= sensor.hot_pixels <= 0.03

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from kit import bags
+from kit import bags, readable
 from kit.pictures import HEIGHT, WIDTH, picture, texts, write_pfm
 from spike_depth_ros.depth_files import encode_png
 from spike_depth_ros.stream import packing
 from spike_training.datasets import readers
-from spike_training.errors import DataSetError, FrameError
+from spike_training.errors import FrameError
 
 SPIKE_SIZE = bags.HEIGHT, bags.WIDTH
 K = ('30 0 19.5', '0 31 11.5', '0 0 1')
@@ -117,21 +117,6 @@ def test_floats_beside_integers_keep_their_unit(tmp_path):
     np.testing.assert_array_equal(clip.depth(3), 100)
 
 
-@pytest.mark.parametrize('name', ['folder', 'dat'])
-def test_a_map_in_two_formats_is_refused(tmp_path, name):
-    """Such as relative depth as a picture beside that in metres."""
-    metres = np.full(SPIKE_SIZE if name == 'dat' else (HEIGHT, WIDTH), 4, np.float32)
-    where = (
-        recorded(tmp_path, 'dat', metres)
-        if name == 'dat'
-        else folder(tmp_path, '.npy', metres, metres)
-    )
-    first = min((tmp_path / 'depth').iterdir())
-    store(first.with_suffix('.png'), (9000 * metres).astype(np.uint16))
-    with pytest.raises(DataSetError, match=f'{first.name} and {first.stem}.png are of one name'):
-        readers.read(name, where)
-
-
 def test_messages_that_are_no_true_depth_are_told(tmp_path):
     messages = bags.stream(100)
     for plane, encoding in ((20, '32FC1'), (50, '32FC1'), (80, 'mono16')):
@@ -208,27 +193,20 @@ def test_a_set_that_stores_sky_so_keeps_it(tmp_path):
 
 
 def recorded(root, name, stored):
-    """A recording of spikes with two equal maps, or those given, and the text that reads it."""
-    maps = [stored, stored] if isinstance(stored, np.ndarray) else stored
-    packed = packing.pack(bags.moving_bars(100))
+    """A recording of spikes with two equal maps, and the text that reads it."""
+    planes = readable.spikes(100)
+    integers = stored.dtype.kind == 'u'
     if name == 'dat':
-        packed[:, ::-1].tofile(root / 'car.dat')
-        for plane, one in zip((30, 60), maps, strict=True):
-            store(root / f'depth/car_000{plane}{".png" if one.dtype.kind == "u" else ".npy"}', one)
-        return f'{root},size={bags.WIDTH}x{bags.HEIGHT},fx=70'
+        readable.write_planes(root / 'car.dat', planes)
+        for plane in (30, 60):
+            store(root / f'depth/car_000{plane}{".png" if integers else ".npy"}', stored)
+        return f'{root},size=40x20,fx=70'
     if name == 'npz':
-        np.savez(
-            root / 'a.npz', packed=packed, width=bags.WIDTH, rate_hz=20e3,
-            K=np.array([[70, 0, 19], [0, 71, 9], [0, 0, 1.0]]), depth=np.stack(maps),
-            depth_planes=[30, 60],
-        )  # fmt: skip
+        maps = {'depth': np.stack([stored, stored]), 'depth_planes': [30, 60]}
+        readable.window(root / 'a.npz', planes, **maps)
         return str(root)
-    messages = bags.stream(100)
-    for plane, one in zip((30, 60), maps, strict=True):
-        stamp = bags.START + plane * bags.PERIOD
-        encoding = '16UC1' if one.dtype.kind == 'u' else '32FC1'
-        messages.append(('/depth/truth', stamp, bags.image(stamp, one, encoding)))
-    return str(bags.write(root / 'bag', messages))
+    truths = [(plane, '16UC1' if integers else '32FC1', stored) for plane in (30, 60)]
+    return str(readable.record(root / 'bag', planes, truths))
 
 
 @pytest.mark.parametrize('name', ['dat', 'npz', 'rosbag'])
@@ -236,41 +214,6 @@ def recorded(root, name, stored):
     ('codes', 'metre', 'kind'), [(FLOATS, 1, np.float32), (INTEGERS, 1000, np.uint16)]
 )
 def test_recordings_of_spikes(tmp_path, name, codes, metre, kind):
-    stored, depth = with_codes(codes, SPIKE_SIZE, metre, kind)
+    stored, depth = with_codes(codes, readable.MAP.shape, metre, kind)
     (clip,) = readers.read(name, recorded(tmp_path, name, stored))
     np.testing.assert_array_equal(clip.depths[1](), depth)
-
-
-FAR = np.where(np.indices(SPIKE_SIZE)[0] < 4, 5000, 4).astype(np.float32)
-"""An eighth of it is far, which a median does not see."""
-
-
-@pytest.mark.parametrize('name', ['folder', 'dat', 'npz', 'rosbag'])
-@pytest.mark.parametrize(
-    ('stored', 'reason'),
-    [
-        (np.full(SPIKE_SIZE, 4000, np.float32), r'median depth is 4e\+03 m'),
-        (np.full(SPIKE_SIZE, 4, np.uint16), r'median depth is 0\.004 m'),
-        (FAR, r'1[23]% of the known depth is above 1000 m'),
-    ],
-)
-def test_another_unit_is_refused(tmp_path, name, stored, reason):
-    if name == 'folder':
-        suffix = '.png' if stored.dtype.kind == 'u' else '.npy'
-        whole = cv2.resize(stored, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
-        where = folder(tmp_path, suffix, whole, whole)
-    else:
-        where = recorded(tmp_path, name, stored)
-    expected = f'{reason}.*is the unit right.*per_metre'
-    with pytest.raises(DataSetError, match=expected) as one:
-        readers.read(name, where)
-    assert '\n' not in str(one.value)
-
-
-@pytest.mark.parametrize('name', ['dat', 'npz', 'rosbag'])
-def test_a_later_map_in_another_unit_is_a_matter_of_its_frame(tmp_path, name):
-    maps = [np.full(SPIKE_SIZE, depth, np.float32) for depth in (4, 4000)]
-    (clip,) = readers.read(name, recorded(tmp_path, name, maps))
-    assert (clip.depths[0]() == 4).all()
-    with pytest.raises(FrameError, match=r'the median depth is 4e\+03 m, expected 0\.05 to 300 m'):
-        clip.depths[1]()

@@ -11,8 +11,6 @@ from PIL import Image, ImageOps
 
 from kit.pictures import HEIGHT, WIDTH, texts
 from spike_training.datasets import readers
-from spike_training.datasets.readers import files
-from spike_training.errors import DataSetError, FrameError
 
 
 def write(root, orientation, depth_as='stored', size=(HEIGHT, WIDTH), matrix=True):
@@ -74,55 +72,3 @@ def test_pictures_alone_are_as_shown(tmp_path, orientation):
     np.testing.assert_array_equal(clip.image(2), shown)
     height, width = shown.shape[:2]
     assert clip.camera[:2, 2].tolist() == [(width - 1) / 2, (height - 1) / 2]
-
-
-@pytest.mark.parametrize(
-    ('orientation', 'size', 'options', 'message'),
-    [
-        (3, (24, 40), '', 'depth may be of the stored or the shown ones'),
-        (2, (24, 40), ',fx=30', 'depth may be of the stored or the shown ones'),
-        (6, (24, 24), ',fx=30', 'depth may be of the stored or the shown ones'),
-        (3, (24, 40), ',depth=none', r'K\.txt may be of the stored .* give fx in its place'),
-        (6, (24, 24), ',depth=none', r'K\.txt may be of the stored .* give fx in its place'),
-    ],
-)
-def test_what_may_be_of_either_is_refused(tmp_path, orientation, size, options, message):
-    write(tmp_path, orientation, size=size)
-    with pytest.raises(DataSetError, match=message) as caught:
-        readers.read('folder', f'{tmp_path}{options}')
-    assert f'EXIF orientation {orientation}' in str(caught.value)
-    assert '\n' not in str(caught.value)
-
-
-def test_a_principal_point_between_both_is_refused(tmp_path):
-    write(tmp_path, 6)
-    texts(tmp_path / 'K.txt', '30 0 15.5', '0 30 15.5', '0 0 1')
-    with pytest.raises(DataSetError, match=r'K\.txt may be of the stored or the shown'):
-        readers.read('folder', str(tmp_path))
-
-
-def test_one_picture_of_another_orientation_is_left_out(tmp_path):
-    write(tmp_path, 6)
-    other = tmp_path / 'other'
-    write(other, 8)
-    (other / 'images/2.png').replace(tmp_path / 'images/2.png')
-    (clip,) = readers.read('folder', str(tmp_path))
-    with pytest.raises(FrameError, match=r'2\.png: viewers turn it \(EXIF orientation 8\)'):
-        clip.image(2)
-
-
-def test_sets_that_never_turn_refuse_it(tmp_path):
-    path = tmp_path / 'a.jpg'
-    image = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
-    image.getexif()[0x0112] = 6
-    image.save(path, exif=image.getexif())
-    with pytest.raises(FrameError, match=r'EXIF orientation 6\), expected orientation 1: turn'):
-        files.read_rgb(path)
-
-
-def test_depth_with_a_mark_is_refused(tmp_path):
-    image = Image.fromarray(np.full((24, 40), 2000, np.uint16))
-    image.getexif()[0x0112] = 6
-    image.save(tmp_path / 'd.png', exif=image.getexif())
-    with pytest.raises(FrameError, match=r'viewers turn it \(EXIF orientation 6\)'):
-        files.read_depth(tmp_path / 'd.png', files.DepthEncoding(1000.0))
