@@ -21,7 +21,6 @@ from spike_training.methods.align.residual import Residual
 from spike_training.methods.align.sequence import Sequence
 from spike_training.methods.align.settings import ResidualConfig, SequenceConfig
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.methods.translate.settings import CycleConfig
 from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import problems_of
 
@@ -313,45 +312,3 @@ class TestSettings:
     def test_a_run_of_them_is_valid(self, tmp_path, kind, settings):
         stage = settings(name='aligned', init_from='teacher')
         assert problems_of(self.run_of(tmp_path, stage)) == []
-
-    @pytest.mark.parametrize(
-        ('changes', 'told'),
-        [
-            ({'input': 'spikes'}, 'spikes of the target enter as pictures'),
-            ({'init_from': 'scratch'}, 'expected previous or the name of an earlier stage of RGB'),
-            ({'feature_weight': -1.0}, 'feature_weight'),
-            ({'trainable': 'affine'}, 'the transformer blocks alone learn'),
-            ({'discriminator_lr_scale': 0.0}, 'discriminator_lr_scale'),
-        ],
-    )
-    def test_what_cannot_be_is_told(self, tmp_path, changes, told):
-        stage = ResidualConfig(**{'name': 'aligned', 'init_from': 'teacher'} | changes)
-        assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
-
-    def test_a_network_of_another_task_is_no_start(self, tmp_path):
-        for name in ('look', 'previous'):
-            stage = SequenceConfig(name='aligned', init_from=name)
-            config = self.run_of(tmp_path, stage)
-            config.stages.insert(1, CycleConfig(name='look'))
-            told = '\n'.join(problems_of(config))
-            expected = "init_from is 'look', of the task translation: expected an earlier stage of"
-            assert expected in told
-
-    @both
-    def test_a_network_without_tokens_of_one_width_is_told(self, tmp_path, kind, settings):
-        config = self.run_of(tmp_path, settings(name='aligned', init_from='teacher'))
-        config.model.architecture, config.model.settings = 'dpn', {}
-        told = '\n'.join(problems_of(config))
-        assert 'aligns tokens: expected model.architecture dpt_tiny or unet_lite or' in told
-        assert ', it is dpn' in told
-
-    @pytest.mark.parametrize('start', ['teacher', 'previous'])
-    def test_a_network_of_spikes_is_no_start(self, tmp_path, start):
-        stage = SequenceConfig(name='aligned', init_from=start)
-        config = self.run_of(tmp_path, stage)
-        config.stages[0].input = 'spikes'
-        assert 'expected an earlier stage of RGB' in '\n'.join(problems_of(config))
-
-    def test_without_a_target_there_is_nothing_to_align(self, tmp_path):
-        config = self.run_of(tmp_path, SequenceConfig(name='a', init_from='teacher'), target=None)
-        assert 'target' in '\n'.join(problems_of(config))

@@ -210,16 +210,3 @@ class TestRuns:
             here = context(config.stages[1].resolve(config), {'teacher': path}, CPU)
             found.append(estimate_memory(here, make_stage(here)).activations)
         assert found[1] == pytest.approx(found[0], rel=0.02)
-
-    @pytest.mark.parametrize(
-        ('changes', 'told'),
-        [
-            ({'target_steps': 4}, 'target_steps is 4: expected at most 3, the steps'),
-            ({'target_steps': 0}, 'target_steps is 0: expected 1 or more'),
-            ({'domain_weight': -1.0}, 'domain_weight is -1'),
-            ({'teacher': None}, 'teacher is None'),
-            ({'adapt': AdaptConfig(quantile=2.0)}, 'adapt.quantile is 2'),
-        ],
-    )
-    def test_what_cannot_be_is_told(self, tmp_path, changes, told):
-        assert told in '\n'.join(problems_of(self.run_of(tmp_path, **changes)))

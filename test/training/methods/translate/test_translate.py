@@ -415,28 +415,6 @@ class TestSettings:
         assert config.stages[1].resolve(config).model.architecture == 'dpt_tiny'
         assert config.stages[1].resolve(config).train.betas == BETAS
 
-    @pytest.mark.parametrize(
-        ('stage', 'told'),
-        [
-            (CycleConfig(settings={'depth': 3}), 'settings.depth is unknown'),
-            (CycleConfig(settings={'width': 0}), 'settings.width is 0'),
-            (CycleConfig(history=0), 'history is 0'),
-            (CycleConfig(input='spikes'), 'enter as pictures'),
-            (CycleConfig(gan=GanConfig(layers=0)), 'gan.layers is 0'),
-            (PairedConfig(settings={'blocks': 0}), 'settings.blocks is 0'),
-            (TranslatedConfig(translator={'depth': 1}), 'expected some of width, blocks'),
-            (TranslatedConfig(discriminator_every=0), 'discriminator_every is 0'),
-            (
-                CycleConfig(gan=GanConfig(layers=4)),
-                'gan.layers is 4: expected 3 or less, pictures',
-            ),
-            (TranslatedConfig(gan=GanConfig(layers=4)), 'gan.layers is 4: expected 3 or less'),
-        ],
-    )
-    def test_what_cannot_be_is_told(self, tmp_path, stage, told):
-        stage.name = 'look'
-        assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
-
     @pytest.mark.parametrize(('height', 'width'), [(32, 48), (96, 144), (48, 64)])
     def test_discriminators_see_the_smallest_pictures_that_are_taken(self, height, width):
         def is_taken(layers):
@@ -447,22 +425,6 @@ class TestSettings:
         assert PatchDiscriminator(3, 4, most)(pictures).numel() > 0
         with pytest.raises(RuntimeError):
             PatchDiscriminator(3, 4, most + 1)(pictures)
-
-    def test_a_translator_has_no_weights_of_imagenet(self, tmp_path):
-        config = self.run_of(tmp_path, CycleConfig(name='look', init_from='imagenet'))
-        config.model.architecture, config.model.settings = 'unet_lite', {}
-        assert 'alone, the architecture is translator' in '\n'.join(problems_of(config))
-
-    def test_recordings_have_no_pairs(self, tmp_path):
-        config = self.run_of(tmp_path, PairedConfig(name='look', settings=SIZES))
-        config.data.recordings = {'tum': str(tmp_path)}
-        told = '\n'.join(problems_of(config))
-        assert 'data.recordings is given: expected none, generated scenes alone have pairs' in told
-
-    def test_without_a_target_there_is_no_other_look(self, tmp_path):
-        for stage in (CycleConfig(name='look'), PairedConfig(name='look')):
-            config = self.run_of(tmp_path, stage, target=None)
-            assert 'trains on the target' in '\n'.join(problems_of(config))
 
 
 @pytest.mark.parametrize('kind', [CycleConfig, PairedConfig])
