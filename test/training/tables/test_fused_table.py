@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of networks of spikes and a frame: trained, scored by condition, and printed."""
 
+import functools
 import json
 
 import pytest
@@ -10,7 +11,6 @@ import yaml
 
 from spike_depth_ros.checkpoint import FusedInfo, load
 from spike_training.commands.table import table
-from spike_training.errors import ConfigError
 from spike_training.evaluation.mean_depth import MeanDepth
 from spike_training.evaluation.predictors import build_for_evaluation, predict
 from spike_training.sampling.frames import CONDITIONS
@@ -186,46 +186,32 @@ def test_a_mean_is_scored_as_such(trained):
     assert clean['mean'] != dark['mean']
 
 
-@pytest.mark.parametrize(
-    ('row', 'message'),
-    [
-        (
-            {'stage': 'both', 'mean_with': 'spike'},
-            "rows[3].mean_with is 'spike': expected a stage of the base or of this table; did you "
-            'mean spikes?',
-        ),
-        (
-            {'stage': 'both', 'mean_with': 'both'},
-            "rows[3].mean_with is 'both': expected a stage other than both that does not build on",
-        ),
-        (
-            {'stage': 'frame', 'mean_with': 'more'},
-            "rows[3].mean_with is 'more': expected a stage other than frame that does not build",
-        ),
-        (
-            {'stage': 'both', 'mean_with': 'depth'},
-            "rows[3].mean_with is 'depth': expected one of the task fused, as both, it is of ",
-        ),
-        (
-            {'mean_with': 'both'},
-            'rows[3] has adabn, matched_scale, post_process, mean_with, translate or override: ',
-        ),
-        ({'stage': 'both', 'adabn': True}, 'rows[3].adabn is true: expected false'),
-        ({'stage': 'both', 'post_process': True}, 'rows[3].post_process is true: expected false'),
-    ],
-)
-def test_settings_that_such_tables_do_not_have(tmp_path, row, message):
-    with pytest.raises(ConfigError) as caught:
-        load_table(write(tmp_path, rows=[*TABLE['rows'], {'name': 'wrong', **row}]))
-    assert [line for line in str(caught.value).splitlines() if message in line]
+WRONG_ROWS = {
+    'a mean with no stage': ('mean_with is', {'stage': 'both', 'mean_with': 'spike'}),
+    'a mean with itself': ('mean_with is', {'stage': 'both', 'mean_with': 'both'}),
+    'a mean with one built on it': ('mean_with is', {'stage': 'frame', 'mean_with': 'more'}),
+    'a mean with depth': ('mean_with is', {'stage': 'both', 'mean_with': 'depth'}),
+    'a mean without a stage': ('mean_with', {'mean_with': 'both'}),
+    'adabn': ('rows[3].adabn is true', {'stage': 'both', 'adabn': True}),
+    'post_process': ('rows[3].post_process is true', {'stage': 'both', 'post_process': True}),
+}
 
 
-def test_rows_of_depth_have_no_mean(tmp_path):
-    rows = [{'name': 'a', 'stage': 'depth'}, {'name': 'b', 'stage': 'depth', 'mean_with': 'again'}]
+def test_settings_that_such_tables_do_not_have(tmp_path, table_problems, refusals):
+    def told(**settings):
+        return table_problems(write(tmp_path, **settings))
+
+    rows = {
+        name: (named, functools.partial(told, rows=[*TABLE['rows'], {'name': 'wrong', **row}]))
+        for name, (named, row) in WRONG_ROWS.items()
+    }
+    depth = [
+        {'name': 'a', 'stage': 'depth'},
+        {'name': 'b', 'stage': 'depth', 'mean_with': 'again'},
+    ]
     stages = {**TABLE['stages'], 'again': {'like': 'depth', 'steps': 3}}
-    path = write(tmp_path, rows=rows, stages=stages, reference='a', claims=[], paper=None)
-    with pytest.raises(ConfigError) as caught:
-        load_table(path)
-    assert "rows[1].mean_with is 'again': expected none, it is of the task fused" in str(
-        caught.value
+    rows['a mean of depth'] = (
+        "rows[1].mean_with is 'again'",
+        functools.partial(told, rows=depth, stages=stages, reference='a', claims=[], paper=None),
     )
+    refusals('table_fused', rows, None)
