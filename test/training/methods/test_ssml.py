@@ -93,7 +93,11 @@ def mutual_stage(blind_steps=0, weight=0.01):
 def run_of(out, stage, architecture='recon_lite', where=None):
     settings = SMALL if architecture == 'recon_lite' else {'features': 4, 'amim': 3}
     model = {'architecture': architecture, 'bins': 41, 'settings': settings}
-    data = {'planes': [41], 'recordings': {} if where is None else {'dat': where}}
+    data = {
+        'styles': ['indoor'],
+        'planes': [41],
+        'recordings': {} if where is None else {'dat': where},
+    }
     return tiny_run(out, stage, method='ssml', model=model, data=data)
 
 
@@ -417,7 +421,7 @@ def integrated(rate, planes):
     return np.diff(np.floor(charge + 1e-6), axis=0) > 0
 
 
-@pytest.mark.parametrize('planes', [74, 180, 2000])
+@pytest.mark.parametrize('planes', [74, 180, 600])
 @pytest.mark.parametrize('rate', [0.02, 0.3])
 @pytest.mark.parametrize('noisy', [False, True])
 def test_noise_and_flicker_are_not_taken_for_motion(planes, rate, noisy):
@@ -433,7 +437,7 @@ def test_noise_and_flicker_are_not_taken_for_motion(planes, rate, noisy):
         assert measure(clip_of(flickering)).changing < MIN_CHANGING, light
 
 
-@pytest.mark.parametrize('planes', [74, 2000])
+@pytest.mark.parametrize('planes', [74, 600])
 def test_motion_is_found(planes):
     stripes = (np.arange(112) + 20 / planes * np.arange(planes)[:, None]) // 16 % 2
     chances = np.random.default_rng(0).random((planes, 96, 112))

@@ -30,7 +30,7 @@ BASE = {
             'dim': 16, 'features8': 8, 'features': 8, 'features2': 8, 'head': 8, 'heads': 2,
         },
     },
-    'data': {'styles': ['home', 'road'], 'height': 32, 'width': 48, 'planes': [64]},
+    'data': {'styles': ['road'], 'height': 32, 'width': 48, 'planes': [64]},
     'train': {
         'steps': 2, 'batch_size': 2, 'warmup_steps': 1, 'validate_every': 0, 'picture_every': 0,
         'log_every': 1, 'tensorboard': False,
@@ -53,7 +53,7 @@ TABLE = {
     'rows': [
         {'name': 'both', 'stage': 'both', 'paper': 'FUSE'},
         {'name': 'spikes', 'stage': 'spikes', 'about': 'spikes alone'},
-        {'name': 'mean', 'stage': 'spikes', 'mean_with': 'more'},
+        {'name': 'mean', 'stage': 'spikes', 'mean_with': 'frame'},
     ],
     'claims': [
         {'row': 'both', 'below': ['spikes', 'mean'], 'metric': 'scaled_abs_rel_dark', 'by': 9.0},
@@ -120,22 +120,26 @@ def test_claims_and_results_are_by_condition(trained):
     assert spent[0] < spent[1]
 
 
-def test_a_mean_is_of_two_trainings(trained):
+def test_a_mean_is_of_two_trainings(trained, tmp_path):
     path, out = trained
     mean, spikes = (units(path, one, out / 'stages') for one in ('mean', 'spikes'))
-    assert [unit.stage.name for unit in mean.needs] == ['frame', 'more', 'spikes']
-    assert [unit.describe() for unit in in_order([mean])][-1].endswith('spikes + mean with more')
+    assert [unit.stage.name for unit in mean.needs] == ['frame', 'spikes']
+    assert [unit.describe() for unit in in_order([mean])][-1].endswith('spikes + mean with frame')
     assert mean.training == spikes.training
     assert mean.folder != spikes.folder
     text = (out / 'table.md').read_text()
-    assert '| frame (2) > more (2) > spikes (2) + mean with more | 6 |' in text
+    assert '| frame (2) > spikes (2) + mean with frame | 4 |' in text
+    longer = [*TABLE['rows'], {'name': 'longer', 'stage': 'spikes', 'mean_with': 'more'}]
+    needs = units(write(tmp_path, rows=longer), 'longer', out / 'stages').needs
+    assert [unit.stage.name for unit in needs] == ['frame', 'more', 'spikes']
 
 
 def test_only_a_row_with_a_mean_has_another_hash(trained, tmp_path):
     path, out = trained
     before = units(path, 'mean', out / 'stages')
     assert before.settings_hash != units(path, 'spikes', out / 'stages').settings_hash
-    other = write(tmp_path, stages={**TABLE['stages'], 'more': {'like': 'frame', 'steps': 3}})
+    frame = {**TABLE['stages']['frame'], 'steps': 3}
+    other = write(tmp_path, stages={**TABLE['stages'], 'frame': frame})
     assert units(other, 'mean', out / 'stages').folder != before.folder
     spikes = [units(one, 'spikes', out / 'stages') for one in (path, other)]
     assert spikes[0].folder == spikes[1].folder
@@ -172,7 +176,7 @@ def test_depth_is_the_mean_of_logarithms(trained):
 def test_a_mean_is_scored_as_such(trained):
     found = json.loads((trained[1] / 'table.json').read_text())
     by_name = {row['name']: row for row in found['rows']}
-    assert by_name['mean']['mean_with'] == 'more'
+    assert by_name['mean']['mean_with'] == 'frame'
     assert by_name['spikes']['mean_with'] is None
     name = 'abs_rel_clean'
     mean, spikes = (by_name[row]['metrics'][name]['mean'] for row in ('mean', 'spikes'))

@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -200,17 +201,18 @@ def test_looks_have_a_section_and_claims(trained):
     assert 'ctn below the best of plain, true_look (AbsRel, target)' in text
 
 
-def test_recordings_have_one_look_and_scores_of_depth_alone(tmp_path):
+def test_recordings_have_one_look_and_scores_of_depth_alone(trained, tmp_path):
     write_folder(tmp_path / 'clip', Sliding(60))
     target = {'planes': [64], 'recordings': {'folder': f'{tmp_path / "clip"},frame_hz=100'}}
     rows = [row for row in TABLE['rows'] if row['name'] in ('plain', 'ctn', 'matched')]
     path = write(tmp_path, override={'target': target}, rows=rows, claims=[])
-    table(path, tmp_path / 'out')
+    cache = shutil.copytree(trained[1] / 'stages', tmp_path / 'stages')  # has the teacher
+    table(path, tmp_path / 'out', cache=cache)
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())['rows']
     for name in ('ctn', 'matched'):
         assert results[name]['0']['metrics']['abs_rel'] > 0
         assert results[name]['0']['metrics'].get('psnr') is None
-    options = ['--table', str(path), '--cache', str(tmp_path / 'out' / 'stages')]
+    options = ['--table', str(path), '--cache', str(cache)]
     with pytest.raises(SystemExit, match='2'):
         looks.main([*options, '--out', str(tmp_path / 'looks.png')])
 

@@ -161,8 +161,8 @@ def test_discriminators_tell_domains_that_differ_and_no_others(kind, settings, d
     def shown(step):
         return drawn.batch(step, 4) if differ else alike(drawn, step)
 
-    optimizer = torch.optim.AdamW(stage.discriminators.parameters(), 6e-3)
-    for step in range(20):
+    optimizer = torch.optim.AdamW(stage.discriminators.parameters(), 1e-2)
+    for step in range(14):
         optimizer.zero_grad()
         stage(shown(step), 'train')['loss'].backward()
         optimizer.step()
@@ -264,7 +264,7 @@ class TestResidual:
         ends = {}
         for weight in (0.0, 100.0):
             stage = stage_of(Residual, ResidualConfig, content_weight=weight)
-            learn(stage, batch, steps=10)
+            learn(stage, batch, steps=5)
             picture = target_picture(batch.target)
             with torch.no_grad():
                 apart = see(stage.network, picture).f_enc - see(stage.teacher, picture).f_enc

@@ -230,7 +230,7 @@ def run_of(out, resume=False, **changes):
         *stages,
         method='dsr',
         model={'architecture': 'dsr_net', 'settings': SIZES},
-        data={'styles': ['home', 'road']},
+        data={'styles': ['home']},
         evaluate={'batch_size': 1},
         train={'picture_every': 3, 'validate_every': 3, 'save_every': 1},
         resume=resume,

@@ -60,7 +60,8 @@ def batch_of(counts=10, number=3, side=32, length=32):
 def run_of(out, stage=None, **changes):
     stage = stage or MatchConfig(name='small')
     model = {'architecture': 'stereo_lite', 'bins': 4, 'settings': SMALL}
-    return tiny_run(out, stage, method='stereo', model=model, **changes)
+    data = {'styles': ['indoor']}
+    return tiny_run(out, stage, method='stereo', model=model, data=data, **changes)
 
 
 def test_the_true_disparity_is_focal_length_times_baseline_over_depth():

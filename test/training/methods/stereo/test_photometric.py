@@ -13,8 +13,9 @@ import torch
 
 from kit.datasets import write_paper_sets
 from kit.runs import TARGET, tiny_run
-from spike_depth_ros.checkpoint import DepthInfo, load
+from spike_depth_ros.checkpoint import DepthInfo, load, save
 from spike_depth_ros.model.dpn import Dpn
+from spike_depth_ros.model.registry import weights_of
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.stereo.augmentation import LEAST_GAIN, change_light
@@ -49,7 +50,8 @@ def run_of(out, architecture='unet_lite', target=None, **settings):
     stage = PhotometricConfig(name='pairs', **own | settings)
     sizes = DPN if architecture == 'dpn' else LITE
     model = ModelConfig(architecture, sizes, bins=9, canonical_fx=60.0)
-    found = tiny_run(out, stage, method='stereo', model=model, target=target)
+    data = {'styles': ['indoor']}
+    found = tiny_run(out, stage, method='stereo', model=model, data=data, target=target)
     check(found)
     return found
 
@@ -239,13 +241,15 @@ class TestLight:
 
 @pytest.fixture(scope='module')
 def pretrained(tmp_path_factory):
-    out = tmp_path_factory.mktemp('runs') / 'before'
-    config = run_of(out)
-    first = PretrainConfig(name='first', kind='bicross.pretrain')
-    config = dataclasses.replace(config, stages=[first])
-    check(config)
-    pipeline.run(config)
-    return out / 'model.safetensors'
+    """The weights of a network that saw other pictures."""
+    config = run_of(tmp_path_factory.mktemp('runs'))
+    config.stages = [PretrainConfig(name='first', kind='bicross.pretrain')]
+    here = context(config.stages[0].resolve(config), {}, CPU)
+    network = make_stage(here).network
+    for layer in batch_norms(network):
+        layer.running_mean += 0.1
+    save(config.out / 'first.safetensors', weights_of(network), here.info)
+    return config.out / 'first.safetensors'
 
 
 class TestWeights:

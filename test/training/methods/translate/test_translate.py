@@ -180,7 +180,7 @@ class TestCycle:
             return drawn.batch(step, 4) if differ else alike(drawn, step)
 
         optimizer = torch.optim.Adam(stage.discriminators.parameters(), 3e-3, BETAS)
-        for step in range(40):
+        for step in range(30):
             optimizer.zero_grad()
             stage(shown(step), 'train')['loss'].backward()
             optimizer.step()
@@ -358,15 +358,15 @@ class TestPaired:
         config = PairedConfig()
         source = RampSource(with_rgb=True, planes=(256,))
         stage = Paired(translator(), config, MODEL).train()
-        optimizer = torch.optim.Adam(stage.parameters(), 3e-3)
+        optimizer = torch.optim.Adam(stage.parameters(), 6e-3)
         losses = []
-        for step in range(40):
+        for step in range(20):
             loss = stage(source.batch(step, 4), 'train')['loss']
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+        assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
 
     def test_depth_changes_not_a_bit(self):
         found = []
