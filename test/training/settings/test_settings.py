@@ -152,6 +152,37 @@ ROWS = {
     'target: blur below 0': ('target.blur is -1', {'target': {'blur': -1}}),
     'a seed above the largest': ('seed is 2147483648', {'seed': 1 << 31}),
     'a seed below 0': ('seed is -1', {'seed': -1}),
+    'recordings: no reader': (
+        'data.recordings.kiti is unknown: expected some of cityscapes, dat, drivingstereo',
+        {'data': {'recordings': {'kiti': 'x'}}},
+    ),
+    'recordings: a crop that is fixed': (
+        'data.random_crop is true: expected transform aspect',
+        {'data': {'transform': 'authors', 'random_crop': True}},
+    ),
+    'recordings: a mean rate of 1': ('data.mean_rate is 1', {'data': {'mean_rate': 1}}),
+    'recordings: tests alone': (
+        'target.test_recordings is given: expected recordings, too',
+        {'target': {'test_recordings': {'kitti': 'x'}}},
+    ),
+    'recordings: rates': (
+        'data.rates_hz is given',
+        {'data': {'recordings': {'kitti': 'x'}, 'rates_hz': [1e4]}},
+    ),
+    'recordings: mixed with others': (
+        'data.mixed_recordings is given',
+        {'data': {'recordings': {'kitti': 'x'}, 'mixed_recordings': {'kitti': 'x'}}},
+    ),
+    'recordings: styles of a stage': (
+        'stages[0].styles is given: expected none',
+        {'data': {'recordings': {'kitti': 'x'}}, **of(styles=['road'])},
+    ),
+    'recordings: fog': (
+        'target.fog_m is 4',
+        {'target': {'recordings': {'kitti': 'x'}, 'fog_m': 4}},
+    ),
+    'epochs and steps': ('stages[0].epochs is 3 and steps 2', of(epochs=3, steps=2)),
+    'epochs of scenes': ('stages[0].epochs is given: procedural scenes have no', of(epochs=1)),
     'si_lambda above 1': ('stages[0].si_lambda is 2', of(si_lambda=2)),
     'within a stage: unknown': (
         'stages[1].adapt.statistic is unknown: did you mean statistics?',
