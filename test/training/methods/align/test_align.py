@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from kit.runs import MODEL, SMALL, TARGET, equal, tiny_run
-from kit.stages import RampSource, alike
+from kit.stages import RampSource, alike, copied, learn, pairs
 from spike_depth_ros.model.depth_net import dpt_tiny
-from spike_training.engine.optim import check_groups
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms
@@ -21,7 +20,6 @@ from spike_training.methods.align.residual import Residual
 from spike_training.methods.align.sequence import Sequence
 from spike_training.methods.align.settings import ResidualConfig, SequenceConfig
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import problems_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -40,35 +38,9 @@ def stage_of(kind, settings, **changes):
     return kind(network, settings(init_from='teacher', **changes), MODEL, SMALL.dim)
 
 
-def pairs(target=RampSource, **changes):
-    return DomainPair(
-        RampSource(with_rgb=True, planes=(256,)),
-        target(**{'styles': ('indoor',), 'seed': 7, 'planes': (256,)} | changes),
-    )
-
-
 @pytest.fixture(scope='module')
 def batch():
     return pairs().batch(0, 4)
-
-
-def learn(stage, batch, steps=3, rate=1e-3):
-    stage.train()
-    groups = stage.optimizers()
-    check_groups(stage, groups)
-    chosen = [p for part in groups.values() for group in part for p in group['params']]
-    optimizer = torch.optim.AdamW(chosen, rate, weight_decay=0)
-    for step in range(steps):
-        torch.manual_seed(step)
-        found = stage(batch, 'train')
-        optimizer.zero_grad()
-        found['loss'].backward()
-        optimizer.step()
-    return found
-
-
-def copied(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 class TestPictures:
@@ -223,7 +195,7 @@ def test_labels_of_the_target_change_not_a_bit(kind, settings):
     weights = []
     for target in (RampSource, Unlabelled):
         stage = stage_of(kind, settings)
-        learn(stage, pairs(target).batch(0, 4))
+        learn(stage, pairs(target=target).batch(0, 4))
         weights.append(stage.state_dict())
     assert equal(*weights)
 
@@ -241,7 +213,7 @@ class TestResidual:
     def test_transformer_blocks_alone_learn(self, batch):
         stage = stage_of(Residual, ResidualConfig)
         before, kept = copied(stage.network), copied(stage.teacher)
-        learn(stage, batch)
+        learn(stage, batch, steps=3)
         changed = {
             n for n, v in stage.network.state_dict().items() if not torch.equal(v, before[n])
         }
@@ -290,7 +262,7 @@ class TestSequence:
     def test_statistics_stay_where_weights_alone_learn(self, batch):
         stage = stage_of(Sequence, SequenceConfig, trainable='weights')
         before = [layer.running_mean.clone() for layer in batch_norms(stage.network)]
-        learn(stage, batch)
+        learn(stage, batch, steps=3)
         for layer, kept in zip(batch_norms(stage.network), before, strict=True):
             assert torch.equal(layer.running_mean, kept)
 

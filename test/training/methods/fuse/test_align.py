@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from kit.datasets import make_teacher
-from kit.runs import tiny_run
+from kit.runs import equal, tiny_run
+from kit.stages import copied, learn
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_depth_ros.model.depth_anything import depth_anything
 from spike_training.engine.checkpoints import newest_model
@@ -98,27 +99,6 @@ def built(tmp_path_factory, folder):
 @pytest.fixture
 def stage(built):
     return copy.deepcopy(built)
-
-
-def learn(stage, batch, steps=2):
-    groups = stage.optimizers()['main']
-    optimizer = torch.optim.AdamW(
-        [{'params': one['params'], 'lr': 1e-3 * one['lr_scale']} for one in groups]
-    )
-    stage.train()
-    for step in range(steps):
-        optimizer.zero_grad()
-        stage(batch, 'train')['loss'].backward()
-        optimizer.step()
-        stage.after_step(step)
-
-
-def bytes_of(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
 class TestLosses:
@@ -248,15 +228,15 @@ class TestStage:
         for depth in (batch.depth, torch.full_like(batch.depth, math.nan)):
             stage = copy.deepcopy(built)
             learn(stage, dataclasses.replace(batch, depth=depth))
-            results.append(bytes_of(stage.network))
+            results.append(copied(stage.network))
         assert equal(*results)
 
     def test_the_teacher_keeps_its_weights_and_the_network_learns(self, stage, batch):
         (teacher,) = stage._teacher
-        before, own = bytes_of(teacher), bytes_of(stage.network)
+        before, own = copied(teacher), copied(stage.network)
         learn(stage, batch)
-        assert equal(before, bytes_of(teacher))
-        now = bytes_of(stage.network)
+        assert equal(before, copied(teacher))
+        now = copied(stage.network)
         changed = {name for name in own if not torch.equal(own[name], now[name])}
         assert 'encoder.backbone.encoder.layer.0.attention.q_proj.weight' in changed
         assert all(name.startswith('encoder.backbone.') for name in changed)
@@ -298,9 +278,9 @@ class TestStage:
         stage.begin(iter([batch]))
         learn(stage, batch)
         again = copy.deepcopy(built)
-        assert not equal(bytes_of(again.network), bytes_of(stage.network))
+        assert not equal(copied(again.network), copied(stage.network))
         again.load_state_dict(stage.state_dict())
-        assert equal(bytes_of(again.network), bytes_of(stage.network))
+        assert equal(copied(again.network), copied(stage.network))
         assert stage(batch, 'train')['loss'] == again(batch, 'train')['loss']
 
     def test_the_picture_has_four_panels(self, stage, batch):
@@ -350,7 +330,7 @@ class TestRun:
         config = run_of(tmp_path, trained)
         config = dataclasses.replace(config, stages=[stage])
         check(config)
-        own = bytes_of(stage_of(config).network)
+        own = copied(stage_of(config).network)
         given = load(path, DepthInfo)[1]
         assert own.keys() == given.keys()
         assert all(torch.equal(own[k], torch.from_numpy(given[k]).float()) for k in own)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kit.runs import tiny_run
+from kit.stages import copied, learn
 from spike_depth_ros.checkpoint import save
 from spike_depth_ros.model.registry import weights_of
 from spike_training.engine.optim import check_groups
@@ -61,25 +62,8 @@ def batch(work):
     return dataclasses.replace(batch, frame=frame, has_spikes=has_spikes)
 
 
-def learn(stage, batch, steps=2):
-    groups = stage.optimizers()['main']
-    optimizer = torch.optim.AdamW(
-        [{**one, 'lr': 1e-3 * one.get('lr_scale', 1.0)} for one in groups], weight_decay=0.1
-    )
-    stage.train()
-    for step in range(steps):
-        optimizer.zero_grad()
-        stage(batch, 'train')['loss'].backward()
-        optimizer.step()
-        stage.after_step(step)
-
-
-def state_of(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
 def test_the_network_starts_as_the_teacher(work):
-    own, teacher = (state_of(net) for net in (work.stage.network, work.stage.teacher))
+    own, teacher = (copied(net) for net in (work.stage.network, work.stage.teacher))
     assert own.keys() == teacher.keys()
     assert all(torch.equal(own[name], teacher[name]) for name in own)
     assert (work.stage.network.uses, work.stage.teacher.uses) == ('both', 'frame')
@@ -88,24 +72,22 @@ def test_the_network_starts_as_the_teacher(work):
 def test_the_fusion_alone_learns(work, batch):
     stage = work.stage
     check_groups(stage, stage.optimizers())
-    own, teacher = state_of(stage.network), state_of(stage.teacher)
+    own, teacher = copied(stage.network), copied(stage.teacher)
     learn(stage, batch)
-    now = state_of(stage.network)
+    now = copied(stage.network)
     changed = {name for name in own if not torch.equal(own[name], now[name])}
     assert {name.split('.')[0] for name in changed} == {'joins', 'missing'}
     assert all(name.startswith(FUSION) for name in changed)
-    assert all(
-        torch.equal(value, teacher[name]) for name, value in state_of(stage.teacher).items()
-    )
+    assert all(torch.equal(value, teacher[name]) for name, value in copied(stage.teacher).items())
 
 
 def test_no_label_is_read(work, batch):
     results = []
-    start = state_of(work.stage.network)
+    start = copied(work.stage.network)
     for depth in (batch.depth, torch.full_like(batch.depth, torch.nan)):
         work.stage.network.load_state_dict(start)
         learn(work.stage, dataclasses.replace(batch, depth=depth))
-        results.append(state_of(work.stage.network))
+        results.append(copied(work.stage.network))
     one, other = results
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not all(torch.equal(one[name], start[name]) for name in one)

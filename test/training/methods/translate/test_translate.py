@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kit.runs import MODEL, SMALL, TARGET, equal, state_of, tiny_run
-from kit.stages import RampSource, alike, train
+from kit.stages import RampSource, StoppedAt, alike, pairs, train
 from spike_depth_ros.architectures import TranslatorSettings
 from spike_depth_ros.checkpoint import TranslationInfo, load
 from spike_depth_ros.model.depth_net import dpt_tiny
@@ -37,18 +37,11 @@ from spike_training.methods.translate.settings import (
 from spike_training.methods.translate.translated import Translated
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs.pipeline import run
-from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import problems_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 SIZES = {'width': 4, 'blocks': 1}
 GAN = GanConfig(width=4, layers=1)
-
-
-def pairs(split='train', **changes):
-    given = {'styles': ('indoor',), 'seed': 7, 'split': split, 'planes': (256,)}
-    source = RampSource(with_rgb=True, planes=(256,), split=split)
-    return DomainPair(source, RampSource(**(given | changes)))
 
 
 @pytest.fixture(scope='module')
@@ -79,18 +72,6 @@ def translated_of(**changes):
 
 def grads(module):
     return [p.grad for p in module.parameters() if p.grad is not None]
-
-
-class StoppedAt:
-    """Pairs, until Ctrl-C at a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def batch(self, step, *others):
-        if step == self.step:
-            raise KeyboardInterrupt
-        return pairs().batch(step, *others)
 
 
 class Fixed(nn.Module):
@@ -213,7 +194,7 @@ class TestCycle:
         settings = {'steps': 8, 'save_every': 4, 'validation': pairs(), 'learning_rate': 1e-3}
         whole = train(tmp_path / 'whole', pairs(), cycle_of(), **settings)
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / 'again', StoppedAt(6), cycle_of(), **settings)
+            train(tmp_path / 'again', StoppedAt(6, pairs()), cycle_of(), **settings)
         resumed = train(tmp_path / 'again', pairs(), cycle_of(), **settings)
         assert whole.histories['source'].kept == 6
         assert equal(whole.state_dict(), resumed.state_dict())
