@@ -198,7 +198,7 @@ WRONG_ROWS = {
     'a mean without a stage': ('mean_with', {'mean_with': 'both'}),
     'adabn': ('rows[3].adabn is true', {'stage': 'both', 'adabn': True}),
     'post_process': ('rows[3].post_process is true', {'stage': 'both', 'post_process': True}),
-}
+}  # fmt: skip
 
 
 def test_settings_that_such_tables_do_not_have(tmp_path, table_problems, refusals):

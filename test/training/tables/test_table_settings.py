@@ -64,35 +64,35 @@ def claim(**settings):
     return {'rows': [{'name': 'b', 'stage': 'teacher'}], 'claims': [{'row': 'a', **settings}]}
 
 
+ADABN = [
+    {'name': name, 'stage': 'pre_src', 'adabn': True, 'override': override}
+    for name, override in (
+        ('own', {}),
+        ('twin', {'model': {'settings': {'norm': 'batch'}}}),
+        # Another architecture has nothing of the sizes of the base's.
+        ('tiny', {'model': {'architecture': 'dpt_tiny', 'settings': {'dim': 48, 'stem': 8}}}),
+    )
+]
+
+# What must be named, and settings beside those of a good table of the row a.
 MISTAKES = {
-    # What must be named, and settings beside those of a good table of the row a.
     'unknown': ('sedes is unknown: did you mean seeds?', {'sedes': [1]}),
     'one seed twice': ('seeds is [0, 0]', {'seeds': [0, 0]}),
     'no seed': ('seeds is []', {'seeds': []}),
-    'a seed above the largest': ('seeds is [2147483648]', {'seeds': [2**31]}),
+    'a seed above the largest': ('seeds is [2147483648]', {'seeds': [2 ** 31]}),
     'no base': ('base is missing', {'base': ''}),
     'no rows': ('rows is empty', {'rows': None}),
     'override: a seed': ('override.seed is given', {'override': {'seed': 3}}),
-    'override: unknown': (
-        'override.train.stpes is unknown: did you mean steps?',
-        {'override': {'train': {'stpes': 3}}},
-    ),
-    'override: another type': (
-        "override.train.steps is 'many'",
-        {'override': {'train': {'steps': 'many'}}},
-    ),
-    'reference that is near a row': (
-        "reference is 'pre_srcc'",
-        {**like('pre_src', row=True), 'reference': 'pre_srcc'},
-    ),
-    'reference without a stage': (
-        "reference is 'median'",
-        {'rows': [{'name': 'median'}], 'reference': 'median'},
-    ),
-    'paper: unknown': (
-        'paper.table is unknown: did you mean tables?',
-        {'paper': {'file': 'bicross', 'tables': ['I'], 'table': 'I'}},
-    ),
+    'override: unknown': ('override.train.stpes is unknown: did you mean steps?',
+        {'override': {'train': {'stpes': 3}}}),
+    'override: another type': ("override.train.steps is 'many'",
+        {'override': {'train': {'steps': 'many'}}}),
+    'reference that is near a row': ("reference is 'pre_srcc'",
+        {**like('pre_src', row=True), 'reference': 'pre_srcc'}),
+    'reference without a stage': ("reference is 'median'",
+        {'rows': [{'name': 'median'}], 'reference': 'median'}),
+    'paper: unknown': ('paper.table is unknown: did you mean tables?',
+        {'paper': {'file': 'bicross', 'tables': ['I'], 'table': 'I'}}),
     'paper: no file': ("paper.file is 'nope'", {'paper': {'file': 'nope', 'tables': ['I']}}),
     'paper: a row near one': (
         "rows[1].paper is 'Pre_scr'",
@@ -101,24 +101,16 @@ MISTAKES = {
             'paper': {'file': 'bicross', 'tables': ['I']},
         },
     ),
-    'paper: of a table without': (
-        "rows[1].paper is 'RGB'",
-        {'rows': [{'name': 'b', 'stage': 'teacher', 'paper': 'RGB'}]},
-    ),
+    'paper: of a table without': ("rows[1].paper is 'RGB'",
+        {'rows': [{'name': 'b', 'stage': 'teacher', 'paper': 'RGB'}]}),
     'stage: no settings': ('stages.f is 3', {'stages': {'f': 3}}),
     'stage: like none': ("stages.b.like is 'teachr'", like('b', 'teachr')),
-    'stage: like itself': (
-        'is like itself: a <- b <- a',
-        {'stages': {'a': {'like': 'b'}, 'b': {'like': 'a'}}},
-    ),
-    'stage: of the base, like another': (
-        "stages.teacher.like is 'bicross'",
-        like('teacher', 'bicross'),
-    ),
-    'stage: unknown and out of range': (
-        'stages.ex1.distil.weight is -1',
-        like('ex1', 'mono_cross', row=True, distil={'filtr': False, 'weight': -1}),
-    ),
+    'stage: like itself': ('is like itself: a <- b <- a',
+        {'stages': {'a': {'like': 'b'}, 'b': {'like': 'a'}}}),
+    'stage: of the base, like another': ("stages.teacher.like is 'bicross'",
+        like('teacher', 'bicross')),
+    'stage: unknown and out of range': ('stages.ex1.distil.weight is -1',
+        like('ex1', 'mono_cross', row=True, distil={'filtr': False, 'weight': -1})),
     'stage: of no method': ("stages.b.kind is 'nope.rgb'", like('b', kind='nope.rgb')),
     'stage: of no kind': ("stages.b.kind is 'bicross.rgb'", like('b', kind='bicross.rgb')),
     'stage: previous': ("stages.g.init_from is 'previous'", like('g', init_from='previous')),
@@ -132,37 +124,25 @@ MISTAKES = {
             'rows': [{'name': 'c', 'stage': 'c'}],
         },
     ),
-    'stage: builds on none': (
-        "stages.e.init_from is 'nowhere'",
-        like('e', 'bicross', row=True, init_from='nowhere'),
-    ),
-    'stage: a setting of another kind': (
-        'stages.h.domain is given: expected it in a stage of kind pretrain only',
-        like('h', 'mono_cross', row=True, domain='target'),
-    ),
+    'stage: builds on none': ("stages.e.init_from is 'nowhere'",
+        like('e', 'bicross', row=True, init_from='nowhere')),
+    'stage: a setting of another kind': ('stages.h.domain is given',
+        like('h', 'mono_cross', row=True, domain='target')),
     'row: no settings': ("rows[1] is 'x'", {'rows': ['x']}),
     'row: one name twice': ('rows: 2 are named a', {'rows': [TEACHER]}),
     'row: a name with a space': ("rows[1].name is 'a b'", {'rows': [{**TEACHER, 'name': 'a b'}]}),
-    'row: no stage of that name': (
-        "rows[1].stage is 'mono_cros'",
-        {'rows': [{'name': 'b', 'stage': 'mono_cros'}]},
-    ),
+    'row: no stage of that name': ("rows[1].stage is 'mono_cros'",
+        {'rows': [{'name': 'b', 'stage': 'mono_cros'}]}),
     'row: statistics of a baseline': (
         'rows[1] has adabn, matched_scale, post_process, mean_with, translate or override: ',
         {'rows': [{'name': 'median_depth', 'adabn': True}]},
     ),
-    'row: override that is misplaced or unknown': (
-        'rows[1].override.out is given: expected it as --out',
-        {'rows': [{**TEACHER, 'name': 'o', 'override': {'model2': {}, 'out': 'x'}}]},
-    ),
-    'row: another network': (
-        "row o: model.architecture is 'moon'",
-        {'rows': [{**TEACHER, 'name': 'o', 'override': {'model': {'architecture': 'moon'}}}]},
-    ),
-    'row: some without a target': (
-        'some rows have a target: expected it in all of them, or in none',
-        {'rows': [{**TEACHER, 'name': 't', 'override': {'target': None}}]},
-    ),
+    'row: override that is misplaced or unknown': ('rows[1].override.out is given',
+        {'rows': [{**TEACHER, 'name': 'o', 'override': {'model2': {}, 'out': 'x'}}]}),
+    'row: another network': ("row o: model.architecture is 'moon'",
+        {'rows': [{**TEACHER, 'name': 'o', 'override': {'model': {'architecture': 'moon'}}}]}),
+    'row: some without a target': ('some rows have a target',
+        {'rows': [{**TEACHER, 'name': 't', 'override': {'target': None}}]}),
     'rows of pictures and of depth': (
         'rows are of the tasks depth and image',
         {
@@ -170,39 +150,13 @@ MISTAKES = {
             'rows': [{'name': 'image', 'stage': 'image', 'override': PICTURES}],
         },
     ),
-    'adabn without batch norm': (
-        'row own: adabn is true, but dpt_hybrid has no batch norm',
-        {
-            'override': NO_NORM,
-            'stages': PRE_SRC,
-            'rows': [
-                {'name': name, 'stage': 'pre_src', 'adabn': True, 'override': override}
-                for name, override in (
-                    ('own', {}),
-                    ('twin', {'model': {'settings': {'norm': 'batch'}}}),
-                    # Another architecture has nothing of the sizes of the base's.
-                    (
-                        'tiny',
-                        {
-                            'model': {
-                                'architecture': 'dpt_tiny',
-                                'settings': {'dim': 48, 'stem': 8},
-                            }
-                        },
-                    ),
-                )
-            ],
-        },
-    ),
-    'adabn without a target': (
-        'row b: adabn is true: expected a target',
-        {'override': {'target': None}, 'rows': [{**TEACHER, 'name': 'b', 'adabn': True}]},
-    ),
+    'adabn without batch norm': ('row own: adabn is true, but dpt_hybrid has no batch norm',
+        {'override': NO_NORM, 'stages': PRE_SRC, 'rows': ADABN}),
+    'adabn without a target': ('row b: adabn is true',
+        {'override': {'target': None}, 'rows': [{**TEACHER, 'name': 'b', 'adabn': True}]}),
     **{f'several {name}': (f'{name} is 2', {'base': {name: 2}}) for name in ('devices', 'nodes')},
-    'base: mistakes of its own': (
-        'base base.yaml: train.stpes is unknown: did you mean steps?',
-        {'base': {'train': {'stpes': 3}}, 'seeds': []},
-    ),
+    'base: mistakes of its own': ('base base.yaml: train.stpes is unknown: did you mean steps?',
+        {'base': {'train': {'stpes': 3}}, 'seeds': []}),
     'base: a stage with a mistake': (
         'base base.yaml: stages[0].nname is unknown: did you mean name?',
         {'base': {'stages': [{'nname': 'a'}]}, 'rows': None},
@@ -210,24 +164,14 @@ MISTAKES = {
     'claim: of nothing': ('claims[0].below is []', {'claims': [{'row': 'a', 'below': []}]}),
     'claim: numbers': ('claims[0].times is 0', claim(below=['b'], by=-1, times=0)),
     'claim: both ways': ('claims[0] has below and above', claim(below=['b'], above=['b'])),
-    'claim: of no row': (
-        "claims[0] has 'p'",
-        {'claims': [{'row': 'p', 'below': ['aa']}]},
-    ),
-    'claim: a metric of pictures': (
-        "claims[0].metric is 'psnr': expected one of abs_rel, sq_rel, rmse, rmse_log, del",
-        claim(below=['b'], metric='psnr'),
-    ),
-    'claim: near a metric': (
-        "claims[0].metric is 'scaled_abs_re'",
-        claim(below=['b'], metric='scaled_abs_re'),
-    ),
-    'claim: higher is better': (
-        'claims[0].below is given: expected above, delta2 is better if higher',
-        claim(below=['b'], metric='delta2'),
-    ),
+    'claim: of no row': ("claims[0] has 'p'", {'claims': [{'row': 'p', 'below': ['aa']}]}),
+    'claim: a metric of pictures': ("claims[0].metric is 'psnr'",
+        claim(below=['b'], metric='psnr')),
+    'claim: near a metric': ("claims[0].metric is 'scaled_abs_re'",
+        claim(below=['b'], metric='scaled_abs_re')),
+    'claim: higher is better': ('claims[0].below is given', claim(below=['b'], metric='delta2')),
     'claim: lower is better': ('claims[0].above is given: expected below', claim(above=['b'])),
-}
+}  # fmt: skip
 
 
 def merged(parts):

@@ -237,10 +237,8 @@ WRONG = {
     'near a translator': ("translate is 'lok'", row(translate='lok')),
     'a baseline': ('translate', row(stage=None, translate='look')),
     'a translator alone': ('rows are of the task', row(stage='look')),
-    'no target': (
-        'expected a target, whose pictures are translated',
-        {'override': {'target': None}, **row(translate='true_look')},
-    ),
+    'no target': ('expected a target, whose pictures are translated',
+        {'override': {'target': None}, **row(translate='true_look')}),
     'pictures of a row without': ("metric is 'psnr'", claim(above=['matched'], metric='psnr')),
     'higher is better': ('below is given', claim('ctn', below=['matched'], metric='psnr')),
     'the source': ("claims[0].domain is 'source'", claim(below=['ctn'], domain='source')),
@@ -251,15 +249,11 @@ WRONG = {
             **claim(below=['median'], metric='scale_error'),
         },
     ),
-    'pictures of recordings': (
-        "metric is 'psnr'",
-        {'override': RECORDED, 'rows': SOME, **claim('ctn', above=['matched'], metric='psnr')},
-    ),
-    'a stage named as a look': (
-        'stages.moments: expected another name',
-        {'stages': TABLE['stages'] | {'moments': TABLE['stages']['look']}},
-    ),
-}
+    'pictures of recordings': ("metric is 'psnr'",
+        {'override': RECORDED, 'rows': SOME, **claim('ctn', above=['matched'], metric='psnr')}),
+    'a stage named as a look': ('stages.moments: expected another name',
+        {'stages': TABLE['stages'] | {'moments': TABLE['stages']['look']}}),
+}  # fmt: skip
 
 
 def test_what_cannot_be_is_told(tmp_path, table_problems, refusals):

@@ -257,24 +257,15 @@ WRONG = {
     'the name of an estimate': ('rows[2].name is bicubic', more(name='bicubic')),
     'post_process': ('rows[2].post_process is true', more(post_process=True)),
     'a metric of depth': ("claims[0].metric is 'abs_rel'", claim(below=['more'])),
-    'a metric of another factor': (
-        "claims[0].metric is 'mad_maps_x4'",
-        claim(below=['more'], metric='mad_maps_x4'),
-    ),
+    'a metric of another factor': ("claims[0].metric is 'mad_maps_x4'",
+        claim(below=['more'], metric='mad_maps_x4')),
     'lower is better': ('claims[0].above is given', claim(above=['more'], metric='mad_maps_x8')),
-    'higher is better': (
-        'claims[0].below is given',
-        claim(below=['more'], metric='edges_seen_cubic_x8'),
-    ),
-    'a claim of an estimate': (
-        "claims[0] has 'nearest'",
-        claim('nearest', below=['more'], metric='mad_maps_x8'),
-    ),
-    'a claim beside none': (
-        "claims[0] has 'cubic'",
-        claim(below=['cubic'], metric='mad_maps_x8'),
-    ),
-}
+    'higher is better': ('claims[0].below is given',
+        claim(below=['more'], metric='edges_seen_cubic_x8')),
+    'a claim of an estimate': ("claims[0] has 'nearest'",
+        claim('nearest', below=['more'], metric='mad_maps_x8')),
+    'a claim beside none': ("claims[0] has 'cubic'", claim(below=['cubic'], metric='mad_maps_x8')),
+}  # fmt: skip
 
 
 def test_settings_that_such_tables_do_not_have(tmp_path, table_problems, refusals):
