@@ -52,9 +52,9 @@ def test_the_result_is_averaged_with_an_earlier_network(trained, tmp_path, monke
     config = dataclasses.replace(trained, out=tmp_path / 'run')
     (before,) = (trained.out / 'mono_cross').glob('model_*.safetensors')
     other = 'mono_cross' if named == 'by stage' else str(before)
-    last = dataclasses.replace(trained.stages[-1], average_with=other)
-    config = dataclasses.replace(config, stages=[*trained.stages[:-1], last])
-    pipeline.run(config)
+    last = dataclasses.replace(trained.stages[-1], average_with=other, init_from=other)
+    before_it = trained.stages[:-1] if named == 'by stage' else []  # a file needs no stage
+    pipeline.run(dataclasses.replace(config, stages=[*before_it, last]))
     PageWriter().write(config.out)
     mean = load(tmp_path / 'run/model.safetensors')[1]
     whole = load(trained.out / 'bicross/selected.safetensors')[1]
