@@ -19,12 +19,12 @@ from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
-from spike_training.engine.optim import groups_of
+from spike_training.engine.optim import check_groups, groups_of
 from spike_training.engine.stage import Stage
 from spike_training.evaluation.predictors import Scenes
 from spike_training.evaluation.scores import EvaluationSet
 from spike_training.learning.looks import target_picture
-from spike_training.sampling.sample import Batch
+from spike_training.sampling.sample import Batch, DomainPair
 from spike_training.settings.config import TrainConfig
 
 
@@ -105,6 +105,58 @@ def ramp_set(split='test', batch_size=4, number=12):
     """The same as a set of an evaluation."""
     scenes = ramp_scenes(split, batch_size, number)
     return EvaluationSet('source', 'indoor', scenes, 32, 48, (32,), 20_000.0)
+
+
+def pairs(split='train', target=RampSource, with_rgb=True, **changes):
+    """Ramps with labels, and others of one style without; windows of 256 planes.
+
+    Args:
+        split: Part of both.
+        target: Class of the second source.
+        with_rgb: True if the first one has colours.
+        changes: Settings of the second source.
+    """
+    source = RampSource(split=split, planes=(256,), with_rgb=with_rgb)
+    given = {'styles': ('indoor',), 'seed': 7, 'split': split, 'planes': (256,)} | changes
+    return DomainPair(source, target(**given))
+
+
+class StoppedAt:
+    """Batches of a source, until Ctrl-C at a step."""
+
+    def __init__(self, step, source):
+        self.step, self.source = step, source
+
+    def batch(self, step, *others):
+        if step == self.step:
+            raise KeyboardInterrupt
+        return self.source.batch(step, *others)
+
+
+def learn(stage, batch, steps=2, rate=1e-3):
+    """Take steps on one batch, with weight decay, as the loop does; the last step's losses."""
+    groups = stage.optimizers()
+    check_groups(stage, groups)
+    chosen = [
+        {'params': group['params'], 'lr': rate * group['lr_scale']}
+        for part in groups.values()
+        for group in part
+    ]
+    optimizer = torch.optim.AdamW(chosen, weight_decay=0.1)
+    stage.train()
+    for step in range(steps):
+        torch.manual_seed(step)
+        optimizer.zero_grad()
+        found = stage(batch, 'train')
+        found['loss'].backward()
+        optimizer.step()
+        stage.after_step(step)
+    return found
+
+
+def copied(module):
+    """The tensors of a module as they are now, by their names."""
+    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def alike(drawn, step, number=4):

@@ -90,19 +90,15 @@ def mutual_stage(blind_steps=0, weight=0.01):
     )
 
 
-def run_of(out, stage, architecture='recon_lite', where=None, **changes):
-    config = tiny_run(out, stage)
+def run_of(out, stage, architecture='recon_lite', where=None):
     settings = SMALL if architecture == 'recon_lite' else {'features': 4, 'amim': 3}
-    model = dataclasses.replace(
-        config.model, architecture=architecture, bins=41, settings=settings
-    )
-    recordings = {} if where is None else {'dat': where}
-    data = dataclasses.replace(config.data, planes=[41], recordings=recordings)
-    found = dataclasses.replace(
-        config, method='ssml', model=model, data=data, target=None, **changes
-    )
-    check(found)
-    return found
+    model = {'architecture': architecture, 'bins': 41, 'settings': settings}
+    data = {
+        'styles': ['indoor'],
+        'planes': [41],
+        'recordings': {} if where is None else {'dat': where},
+    }
+    return tiny_run(out, stage, method='ssml', model=model, data=data)
 
 
 def test_losses_are_mean_squares():
@@ -425,7 +421,7 @@ def integrated(rate, planes):
     return np.diff(np.floor(charge + 1e-6), axis=0) > 0
 
 
-@pytest.mark.parametrize('planes', [74, 180, 2000])
+@pytest.mark.parametrize('planes', [74, 180, 600])
 @pytest.mark.parametrize('rate', [0.02, 0.3])
 @pytest.mark.parametrize('noisy', [False, True])
 def test_noise_and_flicker_are_not_taken_for_motion(planes, rate, noisy):
@@ -441,7 +437,7 @@ def test_noise_and_flicker_are_not_taken_for_motion(planes, rate, noisy):
         assert measure(clip_of(flickering)).changing < MIN_CHANGING, light
 
 
-@pytest.mark.parametrize('planes', [74, 2000])
+@pytest.mark.parametrize('planes', [74, 600])
 def test_motion_is_found(planes):
     stripes = (np.arange(112) + 20 / planes * np.arange(planes)[:, None]) // 16 % 2
     chances = np.random.default_rng(0).random((planes, 96, 112))
@@ -472,20 +468,6 @@ def test_the_documented_command_learns_from_recordings(tmp_path):
     config = read_arguments([*words, '--out', str(tmp_path / 'run')])
     check(config)
     assert config.data.recordings == {'dat': where}
-
-
-@pytest.mark.parametrize(('stage', 'architecture', 'message'), [
-    (SupervisedConfig(), 'unet_lite', 'kind is .supervised., of the task image: expected model'),
-    (BlindSpotConfig(), 'recon_lite', 'expected blind_spot for this kind'),
-    (MutualConfig(), 'blind_spot', 'expected a network that sees the pixel'),
-    (MutualConfig(planes=[40]), 'recon_lite', r'planes is \[40\], model.bins 41'),
-    (MutualConfig(weight=-1.0), 'recon_lite', 'weight is -1'),
-    (MutualConfig(blind_fraction=2.0), 'recon_lite', 'blind_fraction is 2'),
-    (MutualConfig(input='rgb'), 'recon_lite', 'input is rgb: expected spikes'),
-])  # fmt: skip
-def test_settings_that_cannot_train_pictures_are_refused(tmp_path, stage, architecture, message):
-    with pytest.raises(ConfigError, match=message):
-        run_of(tmp_path, stage, architecture)
 
 
 def test_a_table_of_pictures_compares_stages_with_estimates(tmp_path, capsys):
@@ -550,18 +532,3 @@ def test_a_network_of_few_planes_is_drawn():
         batch, counts=batch.counts[:, :7], planes_per_bin=batch.planes_per_bin[:7]
     )
     assert stage.picture(few).shape == (16, 48, 3)
-
-
-@pytest.mark.parametrize('stage', [MutualConfig(), HeldOutConfig(), SupervisedConfig()])
-def test_mixed_recordings_are_refused(tmp_path, stage):
-    config = run_of(tmp_path, stage)
-    config.data = dataclasses.replace(config.data, mixed_recordings={'dat': 'x'})
-    with pytest.raises(ConfigError, match='mixed_recordings is given: expected none, they have'):
-        check(config)
-
-
-def test_an_export_that_no_runtime_reads_is_refused_before_training(tmp_path):
-    config = run_of(tmp_path, MutualConfig(), 'ssml')
-    config.evaluate.export = True
-    with pytest.raises(ConfigError, match=r'evaluate\.export is true: expected false, ssml runs'):
-        check(config)

@@ -28,8 +28,6 @@ from spike_training.runs import pipeline
 from spike_training.runs.sessions import Session, read_sessions
 from spike_training.settings.config import TargetConfig, to_yaml
 
-pytestmark = pytest.mark.usefixtures('with_charts')
-
 CPU = torch.device('cpu')
 
 
@@ -53,9 +51,10 @@ def made(out, *stages, **changes):
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
-    """Leave drawings out of charts, for what is said beside them."""
-    monkeypatch.setattr('spike_training.reports.run_page.curves.svg', lambda axes: '<svg></svg>')
+def drawn(drawing, monkeypatch):
+    """Draw the charts, which the others leave out."""
+    for name, usual in drawing.items():
+        monkeypatch.setattr(f'spike_training.reports.run_page.curves.{name}', usual)
 
 
 def scalars(folder, *lines):
@@ -105,7 +104,7 @@ class TestOfARun:
             assert (trained.out / reference).exists(), reference
         assert str(trained.out.parent) not in seen.text
 
-    def test_every_chart_is_a_picture(self, trained):
+    def test_every_chart_is_a_picture(self, trained, drawn):
         for stage in read_run(trained.out).stages:
             charts = curves(stage)
             assert len(charts) > 6
@@ -120,8 +119,8 @@ class TestOfARun:
         assert 'index.html: the page of the run' in capsys.readouterr().out
 
     def test_what_has_not_changed_is_not_drawn_again(self, tmp_path, monkeypatch):
-        drawn, charts = [], render._charts
-        monkeypatch.setattr(render, '_charts', lambda *of: drawn.append(of[0].name) or charts(*of))
+        done, charts = [], render._charts
+        monkeypatch.setattr(render, '_charts', lambda *of: done.append(of[0].name) or charts(*of))
         out = made(tmp_path / 'run', PretrainConfig(name='one'), PretrainConfig(name='two'))
         write = PageWriter()
         for name, losses, expected in (
@@ -131,9 +130,9 @@ class TestOfARun:
         ):
             lines = [{'step': k, 'train/loss': loss} for k, loss in enumerate(losses, 1)]
             scalars(out / name, *lines)
-            drawn.clear()
+            done.clear()
             assert write(out) == out / 'index.html'
-            assert drawn == expected
+            assert done == expected
             text = (out / 'index.html').read_text()
             assert PageWriter().write(out).read_text() == text  # all drawn anew
         assert text.count('<figcaption>Loss</figcaption>') == 2
@@ -149,7 +148,7 @@ class TestOfARun:
         shown = [ref[-6:-4] for ref in seen.references if ref.endswith('.png')]
         assert shown == ['10', '40', '70']
 
-    def test_pictures_beyond_a_size_are_links(self, trained, monkeypatch, undrawn):
+    def test_pictures_beyond_a_size_are_links(self, trained, monkeypatch):
         monkeypatch.setattr(render, 'PICTURES_BYTES', 0)
         text = render.render(read_run(trained.out), Kept())
         assert 'data:image' not in text
@@ -308,20 +307,22 @@ class TestCurves:
         charts = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1])
         assert [chart['title'] for chart in charts] == ['Loss', 'novel']
 
-    def test_several_rates_are_one_chart(self, tmp_path):
+    def test_several_rates_are_one_chart(self, tmp_path, drawn):
         line = {'step': 1, 'train/learning_rate': 1e-3, 'train/learning_rate_encoder': 1e-5}
-        (chart,) = curves(stage_with(tmp_path, 'pretrain', line).stages[-1])
+        run = stage_with(tmp_path, 'pretrain', line)
+        (chart,) = curves(run.stages[-1])
         assert chart['title'] == 'Learning rate'
         assert '>encoder<' in chart['svg']
+        assert chart['svg'] in render.render(run, Kept())  # drawn anew, and the same
 
-    def test_one_peak_does_not_flatten_the_rest(self, tmp_path):
+    def test_one_peak_does_not_flatten_the_rest(self, tmp_path, drawn):
         lines = [{'step': k, 'train/loss': 1.0 if k else 1000.0} for k in range(100)]
         (chart,) = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1])
         ticks = [part.text for part in ElementTree.fromstring(chart['svg']).iter() if part.text]
         assert '0.5' in ticks
         assert '1000' not in ticks
 
-    def test_a_criterion_is_not_drawn_as_the_loss(self, tmp_path):
+    def test_a_criterion_is_not_drawn_as_the_loss(self, tmp_path, drawn):
         run = stage_with(
             tmp_path, 'cross_domain',
             {'step': 1, 'train/loss': 1.0},
@@ -332,7 +333,7 @@ class TestCurves:
         assert '<use' not in loss['svg']  # a marker
         assert '<use' in criterion['svg']
 
-    def test_bounds_and_warnings_are_drawn(self, tmp_path):
+    def test_bounds_and_warnings_are_drawn(self, tmp_path, drawn):
         run = stage_with(
             tmp_path, 'cross_domain', {'step': 1, 'train/kept': 0.99, 'train/loss': 1.0},
             warnings=[(1, 'too many')],
@@ -408,7 +409,7 @@ def test_settings_that_differ(tmp_path):
     assert ('novel', '3', '–') in differences({**run.config, 'novel': 3})
 
 
-def test_a_target_without_depth_has_no_table(trained, undrawn):
+def test_a_target_without_depth_has_no_table(trained):
     run = read_run(trained.out)
     del run.report['sets']['target_indoor']
     seen = Reader(render.render(run, Kept()))

@@ -202,13 +202,13 @@ def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys, monkeyp
         PretrainConfig(name='b', input='rgb', init_from='imagenet'),
         dry_run=True,
     )
-    config.model.architecture = 'dpt_hybrid'
-    config.model.settings = {'dim': 48, 'layers': 2, 'heads': 3, 'features': 8}
+    hub = IMAGENET['unet_lite'][0]
+    config.model.architecture, config.model.settings = 'unet_lite', {}
     config.data = DataConfig(height=32, width=32)
     with pytest.raises(ConfigError, match=r'1 problem:\n  a: .*vit\.pth: no such file'):
         pipeline.run(config)
     text = capsys.readouterr().out
-    told = 'b: timm downloads timm/vit_base_r50_s16_384'
+    told = f'b: timm downloads {hub}'
     assert text.index(told) < text.index('problem: a: ') < text.index('\nparameters ')
     # Also with settings by which nothing can be built, and where nothing can be downloaded.
     config.train.batch_size = 0
@@ -218,11 +218,11 @@ def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys, monkeyp
     _, *problems = str(caught.value).split('\n  ')
     assert problems[0].startswith('train.batch_size is 0')
     assert problems[1].startswith(f'a: {tmp_path}/vit.pth: no such file')
-    assert problems[2].startswith('b: the ImageNet weights timm/vit_base_r50_s16_384')
+    assert problems[2].startswith(f'b: the ImageNet weights {hub}')
     assert 'HF_HUB_OFFLINE is set' in problems[2]
     # Nothing is said of weights that were downloaded before.
     cache = tmp_path / 'cache'
-    stored = cache / f'models--{IMAGENET["dpt_hybrid"][0].replace("/", "--")}'
+    stored = cache / f'models--{hub.replace("/", "--")}'
     (stored / 'refs').mkdir(parents=True)
     (stored / 'refs' / 'main').write_text('0123')
     (stored / 'snapshots' / '0123').mkdir(parents=True)

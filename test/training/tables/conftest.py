@@ -4,6 +4,8 @@
 
 import pytest
 
+from spike_training.errors import ConfigError
+
 
 @pytest.fixture(scope='session', autouse=True)
 def known_statistics():
@@ -32,3 +34,19 @@ def few_adabn_batches():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(units, 'ADABN_BATCHES', 4)
         yield
+
+
+@pytest.fixture
+def table_problems():
+    """Return a function that returns all problems of a table's file, in one line."""
+    from spike_training.tables.plan import load_table
+
+    def told(path, maps=None):
+        with pytest.raises(ConfigError) as caught:
+            load_table(path, maps)
+        head, *problems = str(caught.value).splitlines()
+        wanted = 'a setting is' if len(problems) == 1 else f'{len(problems)} settings are'
+        assert head.removeprefix(f'{path}: ') == f'{wanted} wrong:'
+        return '; '.join(problem.strip() for problem in problems)
+
+    return told

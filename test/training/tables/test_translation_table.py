@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -200,85 +201,65 @@ def test_looks_have_a_section_and_claims(trained):
     assert 'ctn below the best of plain, true_look (AbsRel, target)' in text
 
 
-def test_recordings_have_one_look_and_scores_of_depth_alone(tmp_path):
+def test_recordings_have_one_look_and_scores_of_depth_alone(trained, tmp_path):
     write_folder(tmp_path / 'clip', Sliding(60))
     target = {'planes': [64], 'recordings': {'folder': f'{tmp_path / "clip"},frame_hz=100'}}
     rows = [row for row in TABLE['rows'] if row['name'] in ('plain', 'ctn', 'matched')]
     path = write(tmp_path, override={'target': target}, rows=rows, claims=[])
-    table(path, tmp_path / 'out')
+    cache = shutil.copytree(trained[1] / 'stages', tmp_path / 'stages')  # has the teacher
+    table(path, tmp_path / 'out', cache=cache)
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())['rows']
     for name in ('ctn', 'matched'):
         assert results[name]['0']['metrics']['abs_rel'] > 0
         assert results[name]['0']['metrics'].get('psnr') is None
-    options = ['--table', str(path), '--cache', str(tmp_path / 'out' / 'stages')]
+    options = ['--table', str(path), '--cache', str(cache)]
     with pytest.raises(SystemExit, match='2'):
         looks.main([*options, '--out', str(tmp_path / 'looks.png')])
 
 
-@pytest.mark.parametrize(
-    ('changes', 'told'),
-    [
-        (
-            {'rows': [{'name': 'plain', 'stage': 'teacher', 'translate': 'true_look',
-                       'adabn': True, 'post_process': True}]},
-            "rows[0].translate is 'true_look' beside adabn, post_process: expected it alone",
-        ),
-        (
-            {'rows': [{'name': 'plain', 'stage': 'spikes', 'translate': 'moments'}]},
-            "rows[0].translate is 'moments': expected none, spikes sees spikes and no pictures",
-        ),
-        (
-            {'rows': [{'name': 'plain', 'stage': 'teacher', 'translate': 'aligned'}]},
-            "rows[0].translate is 'aligned': expected one of the task translation, it is of depth",
-        ),
-        (
-            {'rows': [{'name': 'plain', 'stage': 'teacher', 'translate': 'lok'}]},
-            'did you mean look?',
-        ),
-        (
-            {'rows': [{'name': 'plain', 'translate': 'look'}]},
-            'expected a stage; baselines have none of them',
-        ),
-        (
-            {'rows': [{'name': 'plain', 'stage': 'look'}]},
-            'rows are of the task',
-        ),
-        (
-            {'override': {'target': None}, 'rows': [
-                {'name': 'plain', 'stage': 'teacher', 'translate': 'true_look'}]},
-            'expected a target, whose pictures are translated',
-        ),
-        (
-            {'claims': [{'row': 'plain', 'above': ['matched'], 'metric': 'psnr'}]},
-            "metric is 'psnr'",
-        ),
-        (
-            {'claims': [{'row': 'ctn', 'below': ['matched'], 'metric': 'psnr'}]},
-            'expected above, psnr is better if higher',
-        ),
-        (
-            {'claims': [{'row': 'plain', 'below': ['ctn'], 'domain': 'source'}]},
-            ".domain is 'source': expected target, whose pictures ctn translates",
-        ),
-        (
-            {'rows': [*TABLE['rows'], {'name': 'median'}],
-             'claims': [{'row': 'plain', 'below': ['median'], 'metric': 'scale_error'}]},
-            "metric is 'scale_error': expected one of abs_rel",
-        ),
-        (
-            {'override': {'target': {'recordings': {'folder': 'x,frame_hz=100'}}},
-             'rows': [row for row in TABLE['rows'] if row['name'] in ('plain', 'ctn', 'matched')],
-             'claims': [{'row': 'ctn', 'above': ['matched'], 'metric': 'psnr'}]},
-            "metric is 'psnr': expected one of abs_rel",
-        ),
-        (
-            {'stages': TABLE['stages'] | {'moments': TABLE['stages']['look']}},
-            'stages.moments: expected another name, rows use it as a keyword of translate',
-        ),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_is_told(tmp_path, changes, told):
-    settings = {'claims': [], **changes}
-    with pytest.raises(ConfigError) as error:
-        load_table(write(tmp_path, **settings))
-    assert told in str(error.value)
+def row(name='plain', stage='teacher', **settings):
+    return {'rows': [{'name': name, 'stage': stage, **settings}]}
+
+
+def claim(row='plain', **settings):
+    return {'claims': [{'row': row, **settings}]}
+
+
+SOME = [row for row in TABLE['rows'] if row['name'] in ('plain', 'ctn', 'matched')]
+RECORDED = {'target': {'recordings': {'folder': 'x,frame_hz=100'}}}
+WRONG = {
+    'the true look beside others': (
+        "rows[0].translate is 'true_look' beside adabn, post_process: expected it alone",
+        row(translate='true_look', adabn=True, post_process=True),
+    ),
+    'a network of spikes': ("translate is 'moments'", row(stage='spikes', translate='moments')),
+    'no translator': ("rows[0].translate is 'aligned'", row(translate='aligned')),
+    'near a translator': ("translate is 'lok'", row(translate='lok')),
+    'a baseline': ('translate', row(stage=None, translate='look')),
+    'a translator alone': ('rows are of the task', row(stage='look')),
+    'no target': ('expected a target, whose pictures are translated',
+        {'override': {'target': None}, **row(translate='true_look')}),
+    'pictures of a row without': ("metric is 'psnr'", claim(above=['matched'], metric='psnr')),
+    'higher is better': ('below is given', claim('ctn', below=['matched'], metric='psnr')),
+    'the source': ("claims[0].domain is 'source'", claim(below=['ctn'], domain='source')),
+    'a metric of a baseline': (
+        "metric is 'scale_error'",
+        {
+            'rows': [*TABLE['rows'], {'name': 'median'}],
+            **claim(below=['median'], metric='scale_error'),
+        },
+    ),
+    'pictures of recordings': ("metric is 'psnr'",
+        {'override': RECORDED, 'rows': SOME, **claim('ctn', above=['matched'], metric='psnr')}),
+    'a stage named as a look': ('stages.moments: expected another name',
+        {'stages': TABLE['stages'] | {'moments': TABLE['stages']['look']}}),
+}  # fmt: skip
+
+
+def test_what_cannot_be_is_told(tmp_path, table_problems, refusals):
+    rows = {
+        name: (named, lambda changes=changes: table_problems(
+            write(tmp_path, **{'claims': [], **changes})))
+        for name, (named, changes) in WRONG.items()
+    }  # fmt: skip
+    refusals('table_translation', rows, None)

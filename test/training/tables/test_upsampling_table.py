@@ -14,7 +14,7 @@ from kit.pictures import write_maps
 from kit.runs import small_table as small
 from spike_training.commands.table import table
 from spike_training.datasets.depth_maps import SCENES
-from spike_training.errors import ConfigError, DataSetError
+from spike_training.errors import DataSetError
 from spike_training.evaluation.upsampling import BASELINES
 from spike_training.tables.metrics import RowMetrics
 from spike_training.tables.pages import page_of
@@ -233,55 +233,6 @@ def test_bicubic_of_the_paper_is_found_by_name():
     assert [name for name in BASELINES if paper.find(['1'], name.capitalize())] == ['bicubic']
 
 
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        (
-            {'rows': [*TABLE['rows'], {'name': 'none'}]},
-            'rows[2].stage is null: expected a stage; estimates are listed by themselves',
-        ),
-        (
-            {'rows': [*TABLE['rows'], {'name': 'bicubic', 'stage': 'more'}]},
-            'rows[2].name is bicubic: expected another one; estimates are listed by themselves',
-        ),
-        (
-            {'rows': [*TABLE['rows'], {'name': 'a', 'stage': 'more', 'post_process': True}]},
-            'rows[2].post_process is true: expected false, it is of depth',
-        ),
-        (
-            {'claims': [{'row': 'own', 'below': ['more']}]},
-            "claims[0].metric is 'abs_rel': expected one of mad_maps_x8, mad_cubic_x8, abs_rel_c",
-        ),
-        (
-            {'claims': [{'row': 'own', 'below': ['more'], 'metric': 'mad_maps_x4'}]},
-            "claims[0].metric is 'mad_maps_x4': expected one of mad_maps_x8, mad_cubic_x8, abs_",
-        ),
-        (
-            {'claims': [{'row': 'own', 'above': ['more'], 'metric': 'mad_maps_x8'}]},
-            'claims[0].above is given: expected below, mad_maps_x8 is better if lower',
-        ),
-        (
-            {'claims': [{'row': 'own', 'below': ['more'], 'metric': 'edges_seen_cubic_x8'}]},
-            'claims[0].below is given: expected above, edges_seen_cubic_x8 is better if higher',
-        ),
-        (
-            {'claims': [{'row': 'nearest', 'below': ['more'], 'metric': 'mad_maps_x8'}]},
-            "claims[0] has 'nearest': expected the name of a row",
-        ),
-        (
-            {'claims': [{'row': 'own', 'below': ['cubic'], 'metric': 'mad_maps_x8'}]},
-            "claims[0] has 'cubic': expected the name of a row",
-        ),
-    ],
-)
-def test_settings_that_such_tables_do_not_have(tmp_path, settings, message):
-    with pytest.raises(ConfigError) as caught:
-        load_table(write(tmp_path, **settings))
-    text = str(caught.value)
-    assert 'a setting is wrong' in text
-    assert message in text
-
-
 def test_maps_are_checked_before_anything_is_trained(tmp_path):
     path, maps = write(tmp_path), maps_of(tmp_path / 'maps')
     (maps / 'testx8' / '3.png').write_bytes(b'')
@@ -293,6 +244,38 @@ def test_maps_are_checked_before_anything_is_trained(tmp_path):
         load_table(path, maps)
 
 
-def test_maps_of_a_table_of_depth_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match='maps is given: expected none, rows are of the task d'):
-        load_table(small(tmp_path), tmp_path)
+def more(**row):
+    return {'rows': [*TABLE['rows'], {'name': 'a', 'stage': 'more', **row}]}
+
+
+def claim(row='own', **settings):
+    return {'claims': [{'row': row, **settings}]}
+
+
+WRONG = {
+    'a baseline': ('rows[2].stage is null', {'rows': [*TABLE['rows'], {'name': 'none'}]}),
+    'the name of an estimate': ('rows[2].name is bicubic', more(name='bicubic')),
+    'post_process': ('rows[2].post_process is true', more(post_process=True)),
+    'a metric of depth': ("claims[0].metric is 'abs_rel'", claim(below=['more'])),
+    'a metric of another factor': ("claims[0].metric is 'mad_maps_x4'",
+        claim(below=['more'], metric='mad_maps_x4')),
+    'lower is better': ('claims[0].above is given', claim(above=['more'], metric='mad_maps_x8')),
+    'higher is better': ('claims[0].below is given',
+        claim(below=['more'], metric='edges_seen_cubic_x8')),
+    'a claim of an estimate': ("claims[0] has 'nearest'",
+        claim('nearest', below=['more'], metric='mad_maps_x8')),
+    'a claim beside none': ("claims[0] has 'cubic'", claim(below=['cubic'], metric='mad_maps_x8')),
+}  # fmt: skip
+
+
+def test_settings_that_such_tables_do_not_have(tmp_path, table_problems, refusals):
+    rows = {
+        name: (named, lambda settings=settings: table_problems(write(tmp_path, **settings)))
+        for name, (named, settings) in WRONG.items()
+    }
+
+    rows['maps of a table of depth'] = (
+        'maps is given',
+        lambda: table_problems(small(tmp_path), tmp_path),
+    )
+    refusals('table_upsampling', rows, None)

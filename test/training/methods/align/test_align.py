@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from kit.runs import MODEL, SMALL, TARGET, equal, tiny_run
-from kit.stages import RampSource, alike
+from kit.stages import RampSource, alike, copied, learn, pairs
 from spike_depth_ros.model.depth_net import dpt_tiny
-from spike_training.engine.optim import check_groups
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms
@@ -21,8 +20,6 @@ from spike_training.methods.align.residual import Residual
 from spike_training.methods.align.sequence import Sequence
 from spike_training.methods.align.settings import ResidualConfig, SequenceConfig
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.methods.translate.settings import CycleConfig
-from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import problems_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -41,35 +38,9 @@ def stage_of(kind, settings, **changes):
     return kind(network, settings(init_from='teacher', **changes), MODEL, SMALL.dim)
 
 
-def pairs(target=RampSource, **changes):
-    return DomainPair(
-        RampSource(with_rgb=True, planes=(256,)),
-        target(**{'styles': ('indoor',), 'seed': 7, 'planes': (256,)} | changes),
-    )
-
-
 @pytest.fixture(scope='module')
 def batch():
     return pairs().batch(0, 4)
-
-
-def learn(stage, batch, steps=3, rate=1e-3):
-    stage.train()
-    groups = stage.optimizers()
-    check_groups(stage, groups)
-    chosen = [p for part in groups.values() for group in part for p in group['params']]
-    optimizer = torch.optim.AdamW(chosen, rate, weight_decay=0)
-    for step in range(steps):
-        torch.manual_seed(step)
-        found = stage(batch, 'train')
-        optimizer.zero_grad()
-        found['loss'].backward()
-        optimizer.step()
-    return found
-
-
-def copied(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 class TestPictures:
@@ -162,8 +133,8 @@ def test_discriminators_tell_domains_that_differ_and_no_others(kind, settings, d
     def shown(step):
         return drawn.batch(step, 4) if differ else alike(drawn, step)
 
-    optimizer = torch.optim.AdamW(stage.discriminators.parameters(), 6e-3)
-    for step in range(20):
+    optimizer = torch.optim.AdamW(stage.discriminators.parameters(), 1e-2)
+    for step in range(14):
         optimizer.zero_grad()
         stage(shown(step), 'train')['loss'].backward()
         optimizer.step()
@@ -224,7 +195,7 @@ def test_labels_of_the_target_change_not_a_bit(kind, settings):
     weights = []
     for target in (RampSource, Unlabelled):
         stage = stage_of(kind, settings)
-        learn(stage, pairs(target).batch(0, 4))
+        learn(stage, pairs(target=target).batch(0, 4))
         weights.append(stage.state_dict())
     assert equal(*weights)
 
@@ -242,7 +213,7 @@ class TestResidual:
     def test_transformer_blocks_alone_learn(self, batch):
         stage = stage_of(Residual, ResidualConfig)
         before, kept = copied(stage.network), copied(stage.teacher)
-        learn(stage, batch)
+        learn(stage, batch, steps=3)
         changed = {
             n for n, v in stage.network.state_dict().items() if not torch.equal(v, before[n])
         }
@@ -265,7 +236,7 @@ class TestResidual:
         ends = {}
         for weight in (0.0, 100.0):
             stage = stage_of(Residual, ResidualConfig, content_weight=weight)
-            learn(stage, batch, steps=10)
+            learn(stage, batch, steps=5)
             picture = target_picture(batch.target)
             with torch.no_grad():
                 apart = see(stage.network, picture).f_enc - see(stage.teacher, picture).f_enc
@@ -291,7 +262,7 @@ class TestSequence:
     def test_statistics_stay_where_weights_alone_learn(self, batch):
         stage = stage_of(Sequence, SequenceConfig, trainable='weights')
         before = [layer.running_mean.clone() for layer in batch_norms(stage.network)]
-        learn(stage, batch)
+        learn(stage, batch, steps=3)
         for layer, kept in zip(batch_norms(stage.network), before, strict=True):
             assert torch.equal(layer.running_mean, kept)
 
@@ -313,45 +284,3 @@ class TestSettings:
     def test_a_run_of_them_is_valid(self, tmp_path, kind, settings):
         stage = settings(name='aligned', init_from='teacher')
         assert problems_of(self.run_of(tmp_path, stage)) == []
-
-    @pytest.mark.parametrize(
-        ('changes', 'told'),
-        [
-            ({'input': 'spikes'}, 'spikes of the target enter as pictures'),
-            ({'init_from': 'scratch'}, 'expected previous or the name of an earlier stage of RGB'),
-            ({'feature_weight': -1.0}, 'feature_weight'),
-            ({'trainable': 'affine'}, 'the transformer blocks alone learn'),
-            ({'discriminator_lr_scale': 0.0}, 'discriminator_lr_scale'),
-        ],
-    )
-    def test_what_cannot_be_is_told(self, tmp_path, changes, told):
-        stage = ResidualConfig(**{'name': 'aligned', 'init_from': 'teacher'} | changes)
-        assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
-
-    def test_a_network_of_another_task_is_no_start(self, tmp_path):
-        for name in ('look', 'previous'):
-            stage = SequenceConfig(name='aligned', init_from=name)
-            config = self.run_of(tmp_path, stage)
-            config.stages.insert(1, CycleConfig(name='look'))
-            told = '\n'.join(problems_of(config))
-            expected = "init_from is 'look', of the task translation: expected an earlier stage of"
-            assert expected in told
-
-    @both
-    def test_a_network_without_tokens_of_one_width_is_told(self, tmp_path, kind, settings):
-        config = self.run_of(tmp_path, settings(name='aligned', init_from='teacher'))
-        config.model.architecture, config.model.settings = 'dpn', {}
-        told = '\n'.join(problems_of(config))
-        assert 'aligns tokens: expected model.architecture dpt_tiny or unet_lite or' in told
-        assert ', it is dpn' in told
-
-    @pytest.mark.parametrize('start', ['teacher', 'previous'])
-    def test_a_network_of_spikes_is_no_start(self, tmp_path, start):
-        stage = SequenceConfig(name='aligned', init_from=start)
-        config = self.run_of(tmp_path, stage)
-        config.stages[0].input = 'spikes'
-        assert 'expected an earlier stage of RGB' in '\n'.join(problems_of(config))
-
-    def test_without_a_target_there_is_nothing_to_align(self, tmp_path):
-        config = self.run_of(tmp_path, SequenceConfig(name='a', init_from='teacher'), target=None)
-        assert 'target' in '\n'.join(problems_of(config))

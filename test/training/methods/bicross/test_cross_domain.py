@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kit.runs import MODEL, SMALL, equal, rows, state_of
-from kit.stages import RampSource, train
+from kit.stages import RampSource, StoppedAt, pairs, train
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny
 from spike_training.errors import NonFiniteError
 from spike_training.evaluation.predictors import predict
@@ -16,7 +16,7 @@ from spike_training.evaluation.statistics import batch_norms, estimate_statistic
 from spike_training.learning.losses import si_loss
 from spike_training.methods.bicross.settings import AdaptConfig, CrossDomainConfig, ViewConfig
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
-from spike_training.sampling.sample import DomainPair, Unlabelled
+from spike_training.sampling.sample import Unlabelled
 
 SAME = ViewConfig(
     flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, drop=0.0, drop_bins=0.0
@@ -28,13 +28,6 @@ def stage_of(seed=0, **adapt):
     student = dpt_tiny(32, (0.3, 80.0), SMALL)
     config = CrossDomainConfig(adapt=AdaptConfig(**adapt))
     return CrossDomain(student, config, MODEL, SMALL.dim)
-
-
-def pairs(split='train', target=RampSource):
-    return DomainPair(
-        RampSource(split=split, planes=(256,)),
-        target(styles=('indoor',), seed=7, split=split, planes=(256,)),
-    )
 
 
 @pytest.fixture(scope='module')
@@ -367,17 +360,8 @@ class TestTraining:
         settings = {'validate_every': 0, 'save_every': 2, 'warmup_steps': 1}
         one = train(whole, pairs(), stage_of(), steps=4, **settings)
 
-        class KilledError(Exception):
-            pass
-
-        class Dying(DomainPair):
-            def batch(self, step, *args, **keywords):
-                if step == 3:
-                    raise KilledError
-                return super().batch(step, *args, **keywords)
-
-        with pytest.raises(KilledError):
-            train(halves, Dying(pairs().source, pairs().target), stage_of(), steps=4, **settings)
+        with pytest.raises(KeyboardInterrupt):
+            train(halves, StoppedAt(3, pairs()), stage_of(), steps=4, **settings)
         assert state_of(halves)['step'] == 2
         other = train(halves, pairs(), stage_of(seed=9), steps=4, **settings)
         assert equal(dict(one.state_dict()), dict(other.state_dict()))

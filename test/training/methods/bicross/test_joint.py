@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kit.runs import MODEL, SMALL, TARGET, equal, tiny_run
-from kit.stages import RampSource, train
+from kit.stages import StoppedAt, pairs, train
 from spike_depth_ros.checkpoint import load, save
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_depth_ros.model.registry import build, weights_of
@@ -21,7 +21,6 @@ from spike_training.methods.bicross.stages.joint import Joint
 from spike_training.runs.build import context, make_stage
 from spike_training.runs.memory import estimate_memory
 from spike_training.runs.pipeline import run
-from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import problems_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -41,13 +40,6 @@ def parts_of(**changes):
 
 def stage_of(**changes):
     return Joint(*parts_of(**changes), STEPS)
-
-
-def pairs(**changes):
-    return DomainPair(
-        RampSource(with_rgb=True, planes=(256,)),
-        RampSource(**{'styles': ('indoor',), 'seed': 7, 'planes': (256,)} | changes),
-    )
 
 
 @pytest.fixture(scope='module')
@@ -159,21 +151,9 @@ class TestLastSteps:
         settings |= {'validation': pairs(), 'validate_every': 0}
         whole = train(tmp_path / 'whole', pairs(), stage_of(target_steps=2), **settings)
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / 'again', StoppedAt(5), stage_of(target_steps=2), **settings)
+            train(tmp_path / 'again', StoppedAt(5, pairs()), stage_of(target_steps=2), **settings)
         resumed = train(tmp_path / 'again', pairs(), stage_of(target_steps=2), **settings)
         assert equal(whole.state_dict(), resumed.state_dict())
-
-
-class StoppedAt:
-    """Pairs, until Ctrl-C at a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def batch(self, step, *others):
-        if step == self.step:
-            raise KeyboardInterrupt
-        return pairs().batch(step, *others)
 
 
 class TestRuns:
@@ -210,16 +190,3 @@ class TestRuns:
             here = context(config.stages[1].resolve(config), {'teacher': path}, CPU)
             found.append(estimate_memory(here, make_stage(here)).activations)
         assert found[1] == pytest.approx(found[0], rel=0.02)
-
-    @pytest.mark.parametrize(
-        ('changes', 'told'),
-        [
-            ({'target_steps': 4}, 'target_steps is 4: expected at most 3, the steps'),
-            ({'target_steps': 0}, 'target_steps is 0: expected 1 or more'),
-            ({'domain_weight': -1.0}, 'domain_weight is -1'),
-            ({'teacher': None}, 'teacher is None'),
-            ({'adapt': AdaptConfig(quantile=2.0)}, 'adapt.quantile is 2'),
-        ],
-    )
-    def test_what_cannot_be_is_told(self, tmp_path, changes, told):
-        assert told in '\n'.join(problems_of(self.run_of(tmp_path, **changes)))

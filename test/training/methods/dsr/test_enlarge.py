@@ -15,7 +15,6 @@ from spike_depth_ros.checkpoint import UpsampleInfo, load
 from spike_depth_ros.depth_colours import DEPTH_COLOURS
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.upsampling import UpsampleLite
-from spike_training.errors import ConfigError
 from spike_training.methods.dsr.enlarge import COLLAPSED, Enlarge
 from spike_training.methods.dsr.losses import l1_loss, middle_weight
 from spike_training.methods.dsr.settings import EnlargeConfig
@@ -24,7 +23,6 @@ from spike_training.runs import pipeline
 from spike_training.runs.dry_run import dry_run
 from spike_training.sampling import procedural
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.settings.config import check
 
 NAN = float('nan')
 SMALL = {'width': 8, 'blocks': 1, 'factors': (2, 4)}
@@ -40,14 +38,15 @@ def stage_of(net=None, **changes):
     return Enlarge(net or network(), EnlargeConfig(**given))
 
 
-def run_of(out, **changes):
-    config = tiny_run(out, EnlargeConfig(name='small', factors=[2, 4], crop=32, crops=4))
-    model = dataclasses.replace(config.model, architecture='upsample_lite', settings=SMALL)
-    data = dataclasses.replace(config.data, styles=['home', 'road'])
-    config.evaluate.batch_size = 1
-    config.train.picture_every, config.train.validate_every = 3, 3
-    return dataclasses.replace(
-        config, method='dsr', model=model, data=data, target=None, **changes
+def run_of(out, **train):
+    return tiny_run(
+        out,
+        EnlargeConfig(name='small', factors=[2, 4], crop=32, crops=4),
+        method='dsr',
+        model={'architecture': 'upsample_lite', 'settings': SMALL},
+        data={'styles': ['home', 'road']},
+        evaluate={'batch_size': 1},
+        train={'picture_every': 3, 'validate_every': 3, **train},
     )
 
 
@@ -96,7 +95,7 @@ def test_training_draws_other_pairs_at_each_step_and_a_validation_the_same_ones(
 def test_a_few_steps_beat_repeated_pixels():
     stage, batch = stage_of(), batch_of(boxes())
     optimizer = torch.optim.Adam(stage.parameters(), 1e-2)
-    for _ in range(200):
+    for _ in range(120):
         optimizer.zero_grad()
         stage.forward(batch, 'train')['loss'].backward()
         torch.nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
@@ -221,35 +220,3 @@ def test_a_dry_run_finds_nothing_missing(tmp_path, capsys):
     config.stages[0].crop = 128
     dry_run(config)
     assert 'nothing is missing' in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ('stage', 'message'),
-    [
-        ({'factors': [2, 3]}, r'factors is \[2, 3\]: expected one or more of 2, 4, 8, 16, each'),
-        ({'factors': [2, 2]}, r'factors is \[2, 2\]: expected one or more of'),
-        ({'factors': []}, r'factors is \[\]: expected one or more of'),
-        ({'factors': [4]}, r'factors is \[4\]: expected those of the network, model\.settings\.f'),
-        ({'crop': 30}, 'crop is 30: expected a multiple of 4, the largest factor, 12 or more'),
-        ({'crop': 8}, 'crop is 8: expected a multiple of 4'),
-        ({'crop': 64}, 'crop is 64: expected 32 at most, images are 32 x 48'),
-        ({'crops': 0}, 'crops is 0'),
-        ({'noise': -0.1}, 'noise is -0.1'),
-        ({'holes': 1.0}, 'holes is 1'),
-        ({'input': 'rgb'}, 'input is rgb: expected none, the kind says what the network takes'),
-    ],
-)
-def test_settings_that_do_not_fit_are_refused_in_one_line(tmp_path, stage, message):
-    config = run_of(tmp_path)
-    given = {'factors': [2, 4], 'crop': 32} | stage
-    config = dataclasses.replace(config, stages=[EnlargeConfig(name='small', **given)])
-    with pytest.raises(ConfigError, match=message) as error:
-        check(config)
-    assert str(error.value).count('\n') == 1
-
-
-def test_another_network_is_refused(tmp_path):
-    config = run_of(tmp_path)
-    model = dataclasses.replace(config.model, architecture='unet_lite', settings={})
-    with pytest.raises(ConfigError, match=r'task upsample: expected model\.architecture upsample'):
-        check(dataclasses.replace(config, model=model))

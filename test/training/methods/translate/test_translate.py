@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kit.runs import MODEL, SMALL, TARGET, equal, state_of, tiny_run
-from kit.stages import RampSource, alike, train
+from kit.stages import RampSource, StoppedAt, alike, pairs, train
 from spike_depth_ros.architectures import TranslatorSettings
 from spike_depth_ros.checkpoint import TranslationInfo, load
 from spike_depth_ros.model.depth_net import dpt_tiny
@@ -37,18 +37,11 @@ from spike_training.methods.translate.settings import (
 from spike_training.methods.translate.translated import Translated
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs.pipeline import run
-from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import problems_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 SIZES = {'width': 4, 'blocks': 1}
 GAN = GanConfig(width=4, layers=1)
-
-
-def pairs(split='train', **changes):
-    given = {'styles': ('indoor',), 'seed': 7, 'split': split, 'planes': (256,)}
-    source = RampSource(with_rgb=True, planes=(256,), split=split)
-    return DomainPair(source, RampSource(**(given | changes)))
 
 
 @pytest.fixture(scope='module')
@@ -79,18 +72,6 @@ def translated_of(**changes):
 
 def grads(module):
     return [p.grad for p in module.parameters() if p.grad is not None]
-
-
-class StoppedAt:
-    """Pairs, until Ctrl-C at a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def batch(self, step, *others):
-        if step == self.step:
-            raise KeyboardInterrupt
-        return pairs().batch(step, *others)
 
 
 class Fixed(nn.Module):
@@ -180,7 +161,7 @@ class TestCycle:
             return drawn.batch(step, 4) if differ else alike(drawn, step)
 
         optimizer = torch.optim.Adam(stage.discriminators.parameters(), 3e-3, BETAS)
-        for step in range(40):
+        for step in range(30):
             optimizer.zero_grad()
             stage(shown(step), 'train')['loss'].backward()
             optimizer.step()
@@ -213,7 +194,7 @@ class TestCycle:
         settings = {'steps': 8, 'save_every': 4, 'validation': pairs(), 'learning_rate': 1e-3}
         whole = train(tmp_path / 'whole', pairs(), cycle_of(), **settings)
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / 'again', StoppedAt(6), cycle_of(), **settings)
+            train(tmp_path / 'again', StoppedAt(6, pairs()), cycle_of(), **settings)
         resumed = train(tmp_path / 'again', pairs(), cycle_of(), **settings)
         assert whole.histories['source'].kept == 6
         assert equal(whole.state_dict(), resumed.state_dict())
@@ -358,15 +339,15 @@ class TestPaired:
         config = PairedConfig()
         source = RampSource(with_rgb=True, planes=(256,))
         stage = Paired(translator(), config, MODEL).train()
-        optimizer = torch.optim.Adam(stage.parameters(), 3e-3)
+        optimizer = torch.optim.Adam(stage.parameters(), 6e-3)
         losses = []
-        for step in range(40):
+        for step in range(20):
             loss = stage(source.batch(step, 4), 'train')['loss']
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+        assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
 
     def test_depth_changes_not_a_bit(self):
         found = []
@@ -415,28 +396,6 @@ class TestSettings:
         assert config.stages[1].resolve(config).model.architecture == 'dpt_tiny'
         assert config.stages[1].resolve(config).train.betas == BETAS
 
-    @pytest.mark.parametrize(
-        ('stage', 'told'),
-        [
-            (CycleConfig(settings={'depth': 3}), 'settings.depth is unknown'),
-            (CycleConfig(settings={'width': 0}), 'settings.width is 0'),
-            (CycleConfig(history=0), 'history is 0'),
-            (CycleConfig(input='spikes'), 'enter as pictures'),
-            (CycleConfig(gan=GanConfig(layers=0)), 'gan.layers is 0'),
-            (PairedConfig(settings={'blocks': 0}), 'settings.blocks is 0'),
-            (TranslatedConfig(translator={'depth': 1}), 'expected some of width, blocks'),
-            (TranslatedConfig(discriminator_every=0), 'discriminator_every is 0'),
-            (
-                CycleConfig(gan=GanConfig(layers=4)),
-                'gan.layers is 4: expected 3 or less, pictures',
-            ),
-            (TranslatedConfig(gan=GanConfig(layers=4)), 'gan.layers is 4: expected 3 or less'),
-        ],
-    )
-    def test_what_cannot_be_is_told(self, tmp_path, stage, told):
-        stage.name = 'look'
-        assert told in '\n'.join(problems_of(self.run_of(tmp_path, stage)))
-
     @pytest.mark.parametrize(('height', 'width'), [(32, 48), (96, 144), (48, 64)])
     def test_discriminators_see_the_smallest_pictures_that_are_taken(self, height, width):
         def is_taken(layers):
@@ -447,22 +406,6 @@ class TestSettings:
         assert PatchDiscriminator(3, 4, most)(pictures).numel() > 0
         with pytest.raises(RuntimeError):
             PatchDiscriminator(3, 4, most + 1)(pictures)
-
-    def test_a_translator_has_no_weights_of_imagenet(self, tmp_path):
-        config = self.run_of(tmp_path, CycleConfig(name='look', init_from='imagenet'))
-        config.model.architecture, config.model.settings = 'unet_lite', {}
-        assert 'alone, the architecture is translator' in '\n'.join(problems_of(config))
-
-    def test_recordings_have_no_pairs(self, tmp_path):
-        config = self.run_of(tmp_path, PairedConfig(name='look', settings=SIZES))
-        config.data.recordings = {'tum': str(tmp_path)}
-        told = '\n'.join(problems_of(config))
-        assert 'data.recordings is given: expected none, generated scenes alone have pairs' in told
-
-    def test_without_a_target_there_is_no_other_look(self, tmp_path):
-        for stage in (CycleConfig(name='look'), PairedConfig(name='look')):
-            config = self.run_of(tmp_path, stage, target=None)
-            assert 'trains on the target' in '\n'.join(problems_of(config))
 
 
 @pytest.mark.parametrize('kind', [CycleConfig, PairedConfig])
