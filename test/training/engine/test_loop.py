@@ -144,6 +144,13 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         train(tmp_path)
 
 
+def test_the_learning_rate_of_a_schedule_of_steps_drops(tmp_path):
+    settings = {'warmup_steps': 1, 'drop_every': 2, 'schedule': 'steps', 'learning_rate': 1e-3}
+    train(tmp_path, steps=5, log_every=1, validate_every=0, **settings)
+    found = [row['train/learning_rate'] for row in rows(tmp_path, 'train')]
+    assert found == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5])
+
+
 class PoisonedSource(RampSource):
     """NaN in the depth of one step: the loss of TinyStage has no mask."""
 
