@@ -102,6 +102,8 @@ class Refusals:
     def _portable(self, text, replace):
         for path, word in ((self._folder, '<folder>'), (ROOT, '<root>')):
             text = text.replace(str(path), word)
+        if len(text) > 300:  # how much of it is left out depends on the length of paths
+            text = re.sub(r'^(.{150}).* \.\.\. .*', r'\1 ...', text)
         replace = {r'<folder>/\d+/': '<folder>/', **replace}  # a folder for each row
         for pattern, word in replace.items():
             text = re.sub(pattern, word, text)
