@@ -15,15 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import (
-    align,
-    enlarged_points,
-    named_commit,
-    packing,
-    rectification,
-    relative_labels,
-    upsampling,
-)
+from benchmarks import named_commit, packing, rectification, upsampling
 from spike_depth_ros.checkpoint import default_checkpoint
 from spike_depth_ros.depth_colours import DEPTH_COLOURS, MISSING
 
@@ -101,6 +93,8 @@ def test_upsampling_writes_its_figures(tmp_path, capsys):
 
 
 def test_enlarged_points_are_drawn(tmp_path):
+    from benchmarks import enlarged_points
+
     out = tmp_path / 'points.png'
     assert enlarged_points.main(['--out', str(out)]) == 0
     above = cv2.imread(str(out))[enlarged_points.TITLE_ROWS :, :, ::-1]
@@ -115,6 +109,8 @@ def test_enlarged_points_are_drawn(tmp_path):
 
 @pytest.mark.long
 def test_relative_labels_are_compared_with_metres(tmp_path, capsys):
+    from benchmarks import relative_labels
+
     path = tmp_path / 'labels.json'
     options = ['--pictures', '20', '--steps', '1', '--scenes', '10', '--styles', 'indoor']
     assert relative_labels.main([*options, '--json', str(path)]) == 0
@@ -127,6 +123,8 @@ def test_relative_labels_are_compared_with_metres(tmp_path, capsys):
 
 @pytest.mark.long
 def test_a_stand_in_teaches_its_copy(tmp_path, capsys):
+    from benchmarks import align
+
     path = tmp_path / 'align.json'
     options = ['--steps', '1', '--align-steps', '1', '--scenes', '10', '--styles', 'indoor']
     assert align.main([*options, '--json', str(path)]) == 0
