@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kit import refusals as module
-from kit.refusals import Refusals
+from kit.refusals import Refusals, leaving
 
 TESTS = Path(__file__).parent
 
@@ -79,10 +79,39 @@ def test_what_is_not_refused_or_by_another_error_fails(reviewed):
             check(reviewed, rows(reviewed) | {'a number': ('rate', refuse('rate', kind))})
 
 
+def test_of_several_errors_each_text_says_its_own(reviewed):
+    table = rows(reviewed) | {'a number': ('rate', refuse('rate', KeyError))}
+    with pytest.raises(AssertionError, match=r"\+a number: KeyError: 'rate'"):
+        check(reviewed, table, (DoorError, KeyError))
+    with pytest.raises(AssertionError, match=r'a number: KeyError'):
+        check(reviewed, table, (DoorError, OSError))
+
+
 def test_a_command_returns_its_line(reviewed):
     table = {'no file': ('a.dat', lambda: f'{reviewed}/a.dat: is missing')}
     table['a number'] = ('rate', lambda: f'{reviewed}/b.dat: rate is 7.5')
     check(reviewed, table, error=None)
+
+
+def test_a_folder_that_is_not_left_as_it_is_fails(tmp_path, reviewed):
+    (tmp_path / 'link').symlink_to('errors')
+
+    def spoil(change):
+        def call():
+            change()
+            raise DoorError(f'{reviewed}/3/a.dat: is missing')
+
+        return rows(reviewed) | {'no file': ('a.dat', leaving(tmp_path, call))}
+
+    check(reviewed, spoil(lambda: None))
+    with pytest.raises(AssertionError, match=r"written or removed: \['new'\]"):
+        check(reviewed, spoil((tmp_path / 'new').mkdir))
+    with pytest.raises(AssertionError, match=r"written or removed: \['link'\]"):
+        check(reviewed, spoil((tmp_path / 'link').unlink))
+    with pytest.raises(AssertionError, match=r"written or removed: \['one'\]"):
+        check(reviewed, spoil(lambda: (tmp_path / 'one').write_text('')))
+    with pytest.raises(AssertionError, match=r"written or removed: \['one'\]"):
+        check(reviewed, spoil(lambda: (tmp_path / 'one').write_text('1')))
 
 
 def test_each_file_of_errors_is_that_of_a_test():

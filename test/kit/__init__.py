@@ -13,7 +13,7 @@ large_files     files that are too large to be read
 nodes           ``Driver``, ``Listener``: what talks to a node in another process
 pictures        images, depth maps, texts
 programs        ``run_program``, ``run_training``, ``wait_until``, ``largest_file``
-refusals        tables of refusals; see the fixture ``refusals``
+refusals        tables of refusals, see the fixture ``refusals``; ``leaving``: nothing is written
 rooms           rooms as the renderer leaves them
 runs            ``tiny_run``, ``three_stages``, ``small_table``: trainings of seconds
 stages          ``RampSource``, ``train``: one stage, trained in milliseconds

@@ -7,11 +7,50 @@ settings, the parameters of a node, a message. Its texts are in test/errors/DOOR
 """
 
 import difflib
+import os
 import re
 from pathlib import Path
 
 ERRORS = Path(__file__).resolve().parents[1] / 'errors'
 ROOT = ERRORS.parents[1]
+
+
+def files_of(folder):
+    """What a folder holds: by path the content of files, where links lead, None of folders."""
+    return {
+        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink()
+        else path.read_bytes() if path.is_file() else None
+        for path in folder.rglob('*')
+    }  # fmt: skip
+
+
+def leaving(folder, call):
+    """The same call, which must leave a folder as it is, with all that is in it."""
+
+    def checked():
+        before = files_of(folder)
+        try:
+            return call()
+        finally:
+            after = files_of(folder)
+            changed = {name for name in {*before, *after}
+                       if before.get(name, 0) != after.get(name, 0)}  # fmt: skip
+            assert not changed, f'written or removed: {sorted(changed)}'
+
+    return checked
+
+
+def first_line(call):
+    """The same call; of its error the first line is judged: the layout of a data set follows."""
+
+    def checked():
+        try:
+            return call()
+        except Exception as error:
+            error.args = (str(error).splitlines()[0],)
+            raise
+
+    return checked
 
 
 class Refusals:
@@ -33,23 +72,27 @@ class Refusals:
             rows: For each name of a bad input what must be in the text (a file, a field, an
                 option), and a function that must be refused: it raises ``error``, or, where
                 ``error`` is None, returns the text.
-            error: Type of the error, exactly.
+            error: Type of the error, exactly. Of several types, as those of a command, each text
+                begins with the name of its own.
             replace: Patterns of what differs from one machine or library to another, and what
                 stands for it.
         """
         problems, told = [], {}
+        kinds = error if isinstance(error, tuple) else (error,)
         for name, (named, call) in rows.items():
             try:
                 text = call()
             except Exception as caught:
-                if type(caught) is not error:
-                    problems.append(f'{name}: {type(caught).__name__}: {caught}')
+                kind = type(caught).__name__
+                if type(caught) not in kinds:
+                    problems.append(f'{name}: {kind}: {caught}')
                     continue
-                text = str(caught)
+                text = str(caught) if len(kinds) == 1 else f'{kind}: {caught}'
             else:
                 if error is not None:
                     problems.append(f'{name}: was not refused')
                     continue
+            text = text.replace('a setting is wrong:\n  ', 'a setting is wrong: ')  # a list of one
             if len(text.splitlines()) != 1:
                 problems.append(f'{name}: expected one line, got {text!r}')
                 continue
@@ -69,6 +112,8 @@ class Refusals:
     def _portable(self, text, replace):
         for path, word in ((self._folder, '<folder>'), (ROOT, '<root>')):
             text = text.replace(str(path), word)
+        others = rf'{re.escape(str(self._folder.parent))}/[\w.-]+'  # folders of fixtures
+        text = re.sub(others, '<shared>', text)
         replace = {r'<folder>/\d+/': '<folder>/', **replace}  # a folder for each row
         for pattern, word in replace.items():
             text = re.sub(pattern, word, text)
