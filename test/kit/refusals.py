@@ -14,6 +14,12 @@ from pathlib import Path
 ERRORS = Path(__file__).resolve().parents[1] / 'errors'
 ROOT = ERRORS.parents[1]
 
+OF_LIBRARIES = {
+    r'image file is truncated: \d+': '<truncated, of Pillow>',
+    r'maximum recursion depth[^:)]*': '<nested too deeply, of json>',
+}
+"""Patterns of what libraries say, which differs from version to version."""
+
 
 def files_of(folder):
     """What a folder holds: by path the content of files, where links lead, None of folders."""
@@ -114,7 +120,8 @@ class Refusals:
             text = text.replace(str(path), word)
         others = rf'{re.escape(str(self._folder.parent))}/[\w.-]+'  # folders of fixtures
         text = re.sub(others, '<shared>', text)
-        replace = {r'<folder>/\d+/': '<folder>/', **replace}  # a folder for each row
+        folders = {r'<folder>/\d+/': '<folder>/'}  # one for each row
+        replace = folders | OF_LIBRARIES | replace
         for pattern, word in replace.items():
             text = re.sub(pattern, word, text)
         return text

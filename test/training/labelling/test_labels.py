@@ -498,8 +498,7 @@ def test_what_label_refuses(refusals, weights, pictures, spikes, video, tmp_path
     other = {'folder': f'{tmp_path / "other"},depth=none'}
     row('other pictures', 'source', out=out, data=other)
     errors = ConfigError, DataSetError, FolderLockError
-    replace = {r'[0-9a-f]{64}': '<sha256>', r'image file is truncated: \d+': '<why, of Pillow>'}
-    refusals('label', rows, errors, replace)
+    refusals('label', rows, errors, {r'[0-9a-f]{64}': '<sha256>'})
 
 
 @pytest.mark.parametrize('setting', dataclasses.fields(LabelSettings), ids=lambda one: one.name)
@@ -559,5 +558,4 @@ def test_labels_that_cannot_be_read_are_refused(refusals, pictures, spikes, tmp_
     row('frame_hz -1', 'frame_hz', f'{pictures},frame_hz=-1')
     simulated = functools.partial(simulate, {'folder': pictures}, tmp_path / 'simulated')
     rows['no depth to simulate'] = 'no frame has depth', simulated
-    nested = {r'maximum recursion depth.*?: ': '<nested too deeply, of json>: '}
-    refusals('labels', rows, DataSetError, nested)
+    refusals('labels', rows, DataSetError)
