@@ -14,6 +14,7 @@ import torch
 from kit.checkpoints import checkpoint
 from kit.clips import Sliding, write_folder
 from kit.refusals import leaving
+from kit.runs import CONFIGS
 from spike_depth_ros.checkpoint import CheckpointError, StereoInfo, load_info, save
 from spike_training.commands.evaluate import evaluate
 from spike_training.errors import ConfigError, DataSetError
@@ -84,9 +85,6 @@ def test_the_windows_of_a_data_set_are_those_of_the_checkpoint(files):
     evaluate(files / 'c.yaml', files / 'r.json', files / 'm.safetensors', **settings)
     scores = json.loads((files / 'r.json').read_text())['sets']['folder']
     assert scores['planes'] == [128]  # the config's are 32
-
-
-CONFIGS = Path(__file__).resolve().parents[3] / 'training' / 'configs'
 
 
 def test_two_cameras_are_scored_in_one_table(command, middlebury, tmp_path):
