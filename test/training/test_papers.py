@@ -385,7 +385,7 @@ def test_results_and_plans_that_cannot_be_used_are_refused(refusals, tmp_path):
         call = functools.partial(read_results, tmp_path / f'{number}')
         rows[f'results {content[:12]}'] = 'a.json', call
     plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
-    plan['papers']['ssml']['44'] = plan['papers']['ssml'].pop('4')
+    plan['papers']['ssml']['44'] = plan['papers']['ssml']['4']
     rows['a table without a plan'] = 'table 44', functools.partial(papers.read_all, plan)
     refusals('papers', rows, ConfigError)
 
