@@ -416,4 +416,4 @@ def test_what_the_command_refuses(refusals, tmp_path, monkeypatch, capsys):
             return lines[-1]
 
         rows[name] = named, leaving(tmp_path, told)
-    refusals('papers_options', rows, None, {r'md\.\w+\.unfinished': 'md.<random>.unfinished'})
+    refusals('papers_options', rows, None, {r'md\.[\w-]+\.unfinished': 'md.<random>.unfinished'})
