@@ -260,13 +260,16 @@ def test_what_improves_is_written(
     assert changed <= {f'{layer}.{kind}' for layer in layers for kind in ('weight', 'bias')}
 
 
-def test_settings_of_an_earlier_version_are_completed(resume, tmp_path, without_onnx):
+def test_settings_of_an_earlier_version_are_completed(resume, tmp_path, monkeypatch):
     path = tmp_path / 'mine' / 'settings.json'
     now = json.loads(path.read_text())
     # What 557f2af has stored.
     old = {name: value for name, value in now.items() if name in run._BEFORE_FINGERPRINTS}
     path.write_text(json.dumps(old))
-    resume()
+    monkeypatch.setattr(run, 'find', interrupted := Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        resume()
+    assert interrupted.called
     assert json.loads(path.read_text()) == now
 
 

@@ -79,7 +79,7 @@ def test_a_fit_finds_the_sensor(monkeypatch) -> None:
     monkeypatch.setattr(sensor_fit, '_CANDIDATES', candidates)
     start = Sensor(dark_spread=0.5)
     true = replace(start, response_mismatch=0.03, dark_current=150, electrons=100)
-    spikes = sensor_fit.resimulate(scene(), 200, true, seed=9)
+    spikes = sensor_fit.resimulate(scene(64, 96), 200, true, seed=9)
     told: list[str] = []
     found = sensor_fit.fit(spikes, 1, start, told.append)
     assert found == true
@@ -150,7 +150,7 @@ def test_the_command_writes_figures_and_a_chart(tmp_path, monkeypatch, capsys) -
     maps['Nd'] = 335 * dark / (1 - dark)  # codespell:ignore
     np.savez(tmp_path / 'spikes' / 'noise_maps' / 'data.npz', **maps)
     monkeypatch.setattr(sensor_fit, '_CANDIDATES', ({'response_mismatch': (0, 0.03)},))
-    monkeypatch.setattr(command, 'SEEDS', (2, 3))
+    monkeypatch.setattr(command, 'SEEDS', (2,))
     arguments = ['--data', str(tmp_path), '--json', str(tmp_path / 'fit.json')]
     assert command.main([*arguments, '--chart', str(tmp_path / 'fit.png')]) == 0
     result = json.loads((tmp_path / 'fit.json').read_text())
