@@ -150,7 +150,7 @@ def test_the_command_writes_figures_and_a_chart(tmp_path, monkeypatch, capsys) -
     maps['Nd'] = 335 * dark / (1 - dark)  # codespell:ignore
     np.savez(tmp_path / 'spikes' / 'noise_maps' / 'data.npz', **maps)
     monkeypatch.setattr(sensor_fit, '_CANDIDATES', ({'response_mismatch': (0, 0.03)},))
-    monkeypatch.setattr(command, 'SEEDS', (2,))
+    monkeypatch.setattr(command, 'SEEDS', (2, 3))
     arguments = ['--data', str(tmp_path), '--json', str(tmp_path / 'fit.json')]
     assert command.main([*arguments, '--chart', str(tmp_path / 'fit.png')]) == 0
     result = json.loads((tmp_path / 'fit.json').read_text())
