@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit.clips import HEIGHT, WIDTH, Sliding, write_folder
+from kit.clips import FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
 from kit.refusals import leaving
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.inspect_data import inspect_data
 from spike_training.datasets import readers
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.reports import pixel_speed
 from spike_training.reports.contact_sheet import contact_sheet, firing_rates
 from spike_training.reports.data_set import describe_clip, measure_samples
 from spike_training.sampling.clip_source import ClipSource
@@ -134,6 +135,11 @@ def test_motion_of_spikes(tmp_path):
     packing.pack(np.array(planes))[:, ::-1].tofile(tmp_path / 'a.dat')
     (clip,) = readers.read('dat', f'{tmp_path},size=90x60')
     assert describe_clip(clip)['pixels_per_s'] == pytest.approx(200, rel=0.15)
+
+
+def test_motion_of_wide_pictures_is_that_of_their_pixels(monkeypatch):
+    monkeypatch.setattr(pixel_speed, '_WIDEST', WIDTH * 2 // 3)  # they are compared as small ones
+    assert describe_clip(Sliding())['pixels_per_s'] == pytest.approx(4 / FRAME_S, rel=0.1)
 
 
 def test_what_inspect_refuses(refusals, tmp_path):
