@@ -320,7 +320,7 @@ def test_what_bag_refuses(refusals, recording, tmp_path, monkeypatch, command):
             bag(where, tmp_path / 'new', size=SIZE, rate=RATE, seconds=0.05)
 
     rows['a writer that fails'] = 'database or disk is full', leaving(tmp_path, unwritten)
-    refusals('bag', rows, (ConfigError, DataSetError), {r'\d+ MB free': 'N MB free'})
+    refusals('run_bag', rows, (ConfigError, DataSetError), {r'\d+ MB free': 'N MB free'})
     done = command('bag', f'--data.folder={recording}', f'--out={tmp_path / "mine"}')
     assert done.returncode == 2
     words = 'which exists: choose another one, or give --overwrite true'

@@ -154,4 +154,4 @@ def test_what_inspect_refuses(refusals, tmp_path):
         'damaged frames': ('3 of 3', functools.partial(measure_samples, damaged, 3)),
     }
     rows = {name: (named, leaving(tmp_path, call)) for name, (named, call) in rows.items()}
-    refusals('inspect', rows, (ConfigError, DataSetError))
+    refusals('run_inspect', rows, (ConfigError, DataSetError))
