@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of refusals themselves: a change of any kind fails, and each file has its test."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from kit import refusals as module
-from kit.refusals import Refusals, refused
+from kit.refusals import Refusals, leaving, refused
 
 TESTS = Path(__file__).parent
 
@@ -80,6 +81,14 @@ def test_what_is_not_refused_or_by_another_error_fails(reviewed):
             check(reviewed, rows(reviewed) | {'a number': ('rate', refuse('rate', kind))})
 
 
+def test_of_several_errors_each_text_says_its_own(reviewed):
+    table = rows(reviewed) | {'a number': ('rate', refuse('rate', KeyError))}
+    with pytest.raises(AssertionError, match=r"\+a number: KeyError: 'rate'"):
+        check(reviewed, table, (DoorError, KeyError))
+    with pytest.raises(AssertionError, match=r'a number: KeyError'):
+        check(reviewed, table, (DoorError, OSError))
+
+
 def test_a_command_returns_its_line(reviewed):
     table = {'no file': ('a.dat', lambda: f'{reviewed}/a.dat: is missing')}
     table['a number'] = ('rate', lambda: f'{reviewed}/b.dat: rate is 7.5')
@@ -93,7 +102,7 @@ def test_a_refused_command_tells_one_text_and_changes_nothing(tmp_path, capsys):
         status, out, *written = arguments
         print('done', end='' if out else '\n', file=sys.stdout if out else sys.stderr)
         for name in written:
-            (tmp_path / name).write_text('mine')
+            (tmp_path / name).write_text('ours')
         return int(status)
 
     assert refused(capsys, command, 1, '', keeps=tmp_path) == 'done'
@@ -104,8 +113,32 @@ def test_a_refused_command_tells_one_text_and_changes_nothing(tmp_path, capsys):
     assert refused(capsys, lambda given: sys.exit(command([2, ''])), status=2) == 'done'
 
 
-def test_each_file_of_errors_is_that_of_a_test():
-    doors = {path.stem for path in module.ERRORS.glob('*.txt')}
-    texts = [path.read_text() for path in TESTS.rglob('test_*.py')]
+def test_a_folder_that_is_not_left_as_it_is_fails(tmp_path, reviewed):
+    (tmp_path / 'link').symlink_to('errors')
+
+    def spoil(change):
+        def call():
+            change()
+            raise DoorError(f'{reviewed}/3/a.dat: is missing')
+
+        return rows(reviewed) | {'no file': ('a.dat', leaving(tmp_path, call))}
+
+    check(reviewed, spoil(lambda: None))
+    with pytest.raises(AssertionError, match=r"written or removed: \['new'\]"):
+        check(reviewed, spoil((tmp_path / 'new').mkdir))
+    with pytest.raises(AssertionError, match=r"written or removed: \['link'\]"):
+        check(reviewed, spoil((tmp_path / 'link').unlink))
+    with pytest.raises(AssertionError, match=r"written or removed: \['one'\]"):
+        check(reviewed, spoil(lambda: (tmp_path / 'one').write_text('')))
+    with pytest.raises(AssertionError, match=r"written or removed: \['one'\]"):
+        check(reviewed, spoil(lambda: (tmp_path / 'one').write_text('1')))
+
+
+def test_each_file_of_errors_is_that_of_one_test():
+    doors = sorted(path.stem for path in module.ERRORS.glob('*.txt'))
+    texts = ''.join(
+        path.read_text() for path in TESTS.rglob('test_*.py') if path != Path(__file__)
+    )
+    used = re.findall(r"\b(?:refusals|refused_here)\(\s*'(\w+)'", texts)
     assert 'checkpoint' in doors
-    assert not {door for door in doors if not any(f"refusals('{door}'" in text for text in texts)}
+    assert sorted(used) == doors

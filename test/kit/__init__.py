@@ -14,7 +14,7 @@ nodes           ``Driver``, ``Listener``: what talks to a node in another proces
 pictures        images, depth maps, texts
 programs        ``run_program``, ``run_training``, ``wait_until``, ``largest_file``
 readable        ``SOUND``: a small sound data set of each reader; ``refusal`` of one that is not
-refusals        tables of refusals; see the fixture ``refusals``
+refusals        tables of refusals, see the fixture ``refusals``; ``leaving``: nothing is written
 rooms           rooms as the renderer leaves them
 runs            ``tiny_run``, ``three_stages``, ``small_table``: trainings of seconds
 stages          ``RampSource``, ``train``: one stage, trained in milliseconds

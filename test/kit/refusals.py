@@ -13,6 +13,50 @@ from pathlib import Path
 ERRORS = Path(__file__).resolve().parents[1] / 'errors'
 ROOT = ERRORS.parents[1]
 
+OF_LIBRARIES = {
+    r'image file is truncated: \d+': '<truncated, of Pillow>',
+    r'maximum recursion depth[^:)]*': '<nested too deeply, of json>',
+}
+"""Patterns of what libraries say, which differs from version to version."""
+
+
+def _files(folder):
+    """What a folder holds: by path the content of files, where links lead, None of folders."""
+    return {
+        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink()
+        else path.read_bytes() if path.is_file() else None
+        for path in folder.rglob('*')
+    }  # fmt: skip
+
+
+def leaving(folder, call):
+    """The same call, which must leave a folder as it is, with all that is in it."""
+
+    def checked():
+        before = _files(folder)
+        try:
+            return call()
+        finally:
+            after = _files(folder)
+            changed = {name for name in {*before, *after}
+                       if before.get(name, 0) != after.get(name, 0)}  # fmt: skip
+            assert not changed, f'written or removed: {sorted(changed)}'
+
+    return checked
+
+
+def first_line(call):
+    """The same call; of its error the first line is judged: the layout of a data set follows."""
+
+    def checked():
+        try:
+            return call()
+        except Exception as error:
+            error.args = (str(error).splitlines()[0],)
+            raise
+
+    return checked
+
 
 def refused(capsys, command, *arguments, status=1, keeps=None):
     """Run a command that must be refused; what it tells on standard error, and nothing else.
@@ -24,27 +68,20 @@ def refused(capsys, command, *arguments, status=1, keeps=None):
         status: The status it must have.
         keeps: Folder in which it may change nothing.
     """
-    before = keeps and _files(keeps)
     capsys.readouterr()
-    try:
-        found = command([*map(str, arguments)])
-    except SystemExit as ended:  # of argparse
-        found = ended.code
+
+    def run():
+        try:
+            return command([*map(str, arguments)])
+        except SystemExit as ended:  # of argparse
+            return ended.code
+
+    found = leaving(keeps, run)() if keeps else run()
     captured = capsys.readouterr()
     assert found == status, f'status {found}, expected {status}: {captured.err}'
     assert captured.out == ''
-    assert before == (keeps and _files(keeps))
     assert captured.err.endswith('\n')
     return captured.err[:-1]
-
-
-def _files(folder):
-    """What lies in a folder, and of files whether they were written."""
-    found = {}
-    for path in folder.rglob('*'):
-        stat = path.lstat()
-        found[path] = path.is_dir() or (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-    return found
 
 
 class Refusals:
@@ -66,23 +103,27 @@ class Refusals:
             rows: For each name of a bad input what must be in the text (a file, a field, an
                 option), and a function that must be refused: it raises ``error``, or, where
                 ``error`` is None, returns the text.
-            error: Type of the error, exactly.
+            error: Type of the error, exactly. Of several types, as those of a command, each text
+                begins with the name of its own.
             replace: Patterns of what differs from one machine or library to another, and what
                 stands for it.
         """
         problems, told = [], {}
+        kinds = error if isinstance(error, tuple) else (error,)
         for name, (named, call) in rows.items():
             try:
                 text = call()
             except Exception as caught:
-                if type(caught) is not error:
-                    problems.append(f'{name}: {type(caught).__name__}: {caught}')
+                kind = type(caught).__name__
+                if type(caught) not in kinds:
+                    problems.append(f'{name}: {kind}: {caught}')
                     continue
-                text = str(caught)
+                text = str(caught) if len(kinds) == 1 else f'{kind}: {caught}'
             else:
                 if error is not None:
                     problems.append(f'{name}: was not refused')
                     continue
+            text = text.replace('a setting is wrong:\n  ', 'a setting is wrong: ')  # a list of one
             if len(text.splitlines()) != 1:
                 problems.append(f'{name}: expected one line, got {text!r}')
                 continue
@@ -102,9 +143,11 @@ class Refusals:
     def _portable(self, text, replace):
         for path, word in ((self._folder, '<folder>'), (ROOT, '<root>')):
             text = text.replace(str(path), word)
-        if len(text) > 300:  # how much of it is left out depends on the length of paths
-            text = re.sub(r'^(.{150}).* \.\.\. .*', r'\1 ...', text)
-        replace = {r'<folder>/\d+/': '<folder>/', **replace}  # a folder for each row
+        others = rf'{re.escape(str(self._folder.parent))}/[\w.-]+'  # folders of fixtures
+        text = re.sub(others, '<shared>', text)
+        folders = {r'<folder>/\d+/': '<folder>/'}  # one for each row
+        replace = folders | OF_LIBRARIES | replace
         for pattern, word in replace.items():
             text = re.sub(pattern, word, text)
-        return text
+        # Of a long text more is left out where paths are longer.
+        return re.sub(r'^(.{150}).* \.\.\. .*', r'\1 ...', text)

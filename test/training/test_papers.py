@@ -3,6 +3,7 @@
 """What papers print and what of it holds here: verdicts, page, results that are open or stale."""
 
 import csv
+import functools
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import yaml
 
 from benchmarks import papers, papers_page
 from benchmarks.papers_verdicts import MARKS, Reader, read_results
+from kit.refusals import leaving
 from spike_training.errors import ConfigError, TrainingError
 from spike_training.evaluation.images import estimates
 from spike_training.settings.config import RunConfig
@@ -250,15 +252,6 @@ def test_rows_that_stand_in_are_in_their_tables():
                     assert row in known[name], where
 
 
-@pytest.mark.parametrize(
-    'content', ['{', '[]', '{"table": 1}', '{"rows": []}', '"' + 'x' * (1 << 20) + '"']
-)
-def test_damaged_results_are_told(tmp_path, content):
-    (tmp_path / 'a.json').write_text(content)
-    with pytest.raises(ConfigError, match=r'a\.json: expected results of run\.py table'):
-        read_results(tmp_path)
-
-
 def test_what_is_stale_is_marked_as_long_as_it_is(tmp_path):
     path = tmp_path / 'a.json'
     assert papers.open_rows(path, {'old': 'x'}, '0') == ['old']
@@ -270,16 +263,6 @@ def test_what_is_stale_is_marked_as_long_as_it_is(tmp_path):
     ]
     assert papers.open_rows(path, {'old': 'x'}, '0') == []
     assert 'stale' not in path.read_text()
-
-
-def test_damaged_results_are_told_before_anything_is_trained(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(papers, 'RESULTS', tmp_path)
-    (tmp_path / 'mini.json').write_text('{"rows": {"pre_src": {"0": {}}}}')
-    with pytest.raises(SystemExit, match='2'):
-        papers.main(['--run', '--only', 'mini.pre_src', '--out', str(tmp_path / 'out')])
-    told = capsys.readouterr().err
-    assert told.count('\n') == 1
-    assert 'mini.json: expected results of run.py table' in told
 
 
 def test_results_of_an_earlier_run_are_not_taken_for_those_of_one_that_failed(
@@ -350,37 +333,12 @@ def test_what_is_committed_is_of_the_tables_settings(tmp_path, monkeypatch, caps
     assert 'left' not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'told'),
-    [
-        ([], 'expected --run, --write or both'),
-        (['--run', '--only', 'sml'], 'did you mean ssml?'),
-        (['--run', '--only', 'ssml.mutal'], 'expected a row of ssml: mutual, '),
-        (['--write', '--docs', '/nowhere'], 'No such file'),
-    ],
-)
-def test_wrong_options_are_told_in_one_line(capsys, arguments, told):
-    with pytest.raises(SystemExit, match='2'):
-        papers.main(arguments)
-    error = capsys.readouterr().err
-    assert told in error
-    assert error.splitlines()[-1].startswith('python -m benchmarks.papers: ')
-    assert not arguments or error.count('\n') == 1
-
-
 def test_recordings_of_tests_are_looked_for_too(tmp_path):
     config = RunConfig(out=tmp_path)
     config.data.recordings = {'sevenscenes': str(tmp_path)}
     assert papers.missing_data(config) == ''
     config.data.test_recordings = {'sevenscenes': str(tmp_path / 'nowhere')}
     assert papers.missing_data(config) == str(tmp_path / 'nowhere')
-
-
-def test_a_table_without_a_plan_is_told():
-    plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
-    plan['papers']['ssml']['44'] = plan['papers']['ssml'].pop('4')
-    with pytest.raises(ConfigError, match='table 44 of ssml; did you mean 4'):
-        papers.read_all(plan)
 
 
 def test_the_page_needs_no_torch(tmp_path):
@@ -415,3 +373,47 @@ def test_open_rows_are_trained_and_done_ones_are_not(tmp_path, monkeypatch, caps
     again = known['pre_src']['0']
     assert again['settings'] != 'other'
     assert 'stale' not in again
+
+
+def test_results_and_plans_that_cannot_be_used_are_refused(refusals, tmp_path):
+    rows = {}
+    for number, content in enumerate(
+        ('{', '[]', '{"table": 1}', '{"rows": []}', '"' + 'x' * (1 << 20) + '"')
+    ):
+        (tmp_path / f'{number}').mkdir()
+        (tmp_path / f'{number}/a.json').write_text(content)
+        call = functools.partial(read_results, tmp_path / f'{number}')
+        rows[f'results {content[:12]}'] = 'a.json', call
+    plan = yaml.safe_load((papers.ROOT / 'benchmarks' / 'papers.yaml').read_text())
+    plan['papers']['ssml']['44'] = plan['papers']['ssml']['4']
+    rows['a table without a plan'] = 'table 44', functools.partial(papers.read_all, plan)
+    refusals('papers', rows, ConfigError)
+
+
+def test_what_the_command_refuses(refusals, tmp_path, monkeypatch, capsys):
+    """Nothing is trained."""
+    (tmp_path / 'mini.json').write_text('{"rows": {"pre_src": {"0": {}}}}')
+    rows = {}
+    for name, named, arguments in (
+        ('nothing to do', '--run, --write', []),
+        ('an unknown table', 'ssml', ['--run', '--only', 'sml']),
+        ('an unknown row', 'mutual', ['--run', '--only', 'ssml.mutal']),
+        ('no docs', '/nowhere', ['--write', '--docs', '/nowhere']),
+        ('damaged results', 'mini.json', ['--run', '--only', 'mini.pre_src', '--out',
+                                          str(tmp_path / 'out')]),
+    ):  # fmt: skip
+
+        def told(arguments=arguments):
+            capsys.readouterr()
+            with monkeypatch.context() as patch:
+                if '--out' in arguments:
+                    patch.setattr(papers, 'RESULTS', tmp_path)
+                with pytest.raises(SystemExit, match='2'):
+                    papers.main(arguments)
+            lines = capsys.readouterr().err.splitlines()
+            assert lines[-1].startswith('python -m benchmarks.papers: ')
+            assert not arguments or len(lines) == 1
+            return lines[-1]
+
+        rows[name] = named, leaving(tmp_path, told)
+    refusals('papers_options', rows, None, {r'md\.[\w-]+\.unfinished': 'md.<random>.unfinished'})

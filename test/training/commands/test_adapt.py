@@ -8,6 +8,7 @@ import base64
 import contextlib
 import functools
 import io
+import itertools
 import json
 import math
 import os
@@ -21,28 +22,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-pytest.importorskip('onnx')
-pytest.importorskip('jinja2')
-Image = pytest.importorskip('PIL.Image')
-
-from kit import bags  # noqa: E402
-from kit.checkpoints import checkpoint as write  # noqa: E402
-from kit.html_pages import Reader  # noqa: E402
-from spike_depth_ros.checkpoint import (  # noqa: E402
+from kit import bags
+from kit.checkpoints import checkpoint as write
+from kit.html_pages import Reader
+from kit.refusals import first_line, leaving
+from spike_depth_ros.checkpoint import (
     CheckpointError,
     find_checkpoint,
     load,
     load_with_correction,
+    save,
 )
-from spike_depth_ros.conversion.command import main as spike_convert  # noqa: E402
-from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
-from spike_depth_ros.result_files import hash_file  # noqa: E402
-from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
-from spike_depth_ros.stream.window import Window  # noqa: E402
-from spike_training.adaptation import (  # noqa: E402
+from spike_depth_ros.conversion.command import main as spike_convert
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.stream.correction import SensorCorrection
+from spike_depth_ros.stream.packing import bin_counts, pack, unpack
+from spike_depth_ros.stream.window import Window
+from spike_training.adaptation import (
     CONFIG,
     candidates,
     evidence,
@@ -50,19 +50,19 @@ from spike_training.adaptation import (  # noqa: E402
     ros_commands,
     run,
 )
-from spike_training.adaptation import report as report_module  # noqa: E402
-from spike_training.adaptation.correction import CountCorrector  # noqa: E402
-from spike_training.adaptation.page import Shown, write_page  # noqa: E402
-from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
-from spike_training.adaptation.schedule import EXPORT_S  # noqa: E402
-from spike_training.adaptation.windows import LEAST_MEASURED, Sizes  # noqa: E402
-from spike_training.commands.adapt import adapt  # noqa: E402
-from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
-from spike_training.evaluation.matched_depth import fit_scale  # noqa: E402
-from spike_training.evaluation.predictors import predict  # noqa: E402
-from spike_training.sampling.sample import Unlabelled  # noqa: E402
-from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
-from spike_training.settings.reading import load_config  # noqa: E402
+from spike_training.adaptation import report as report_module
+from spike_training.adaptation.correction import CountCorrector
+from spike_training.adaptation.page import Shown, write_page
+from spike_training.adaptation.recordings import open_recordings, split_in_time
+from spike_training.adaptation.schedule import EXPORT_S
+from spike_training.adaptation.windows import LEAST_MEASURED, Sizes
+from spike_training.commands.adapt import adapt
+from spike_training.errors import ConfigError, DataSetError, TrainingError
+from spike_training.evaluation.matched_depth import fit_scale
+from spike_training.evaluation.predictors import predict
+from spike_training.sampling.sample import Unlabelled
+from spike_training.sampling.spike_source import SpikeSource
+from spike_training.settings.reading import load_config
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -260,72 +260,17 @@ def test_what_improves_is_written(
     assert changed <= {f'{layer}.{kind}' for layer in layers for kind in ('weight', 'bias')}
 
 
-def test_the_folder_of_another_adaptation_is_left_as_it_is(resume, tmp_path):
-    other = write(tmp_path / 'other.safetensors', stage='other')
-    before = (tmp_path / 'mine' / 'settings.json').read_bytes()
-    for changes, words in (
-        ({'checkpoint': other}, 'mine holds an adaptation with another checkpoint'),
-        ({'rate_hz': 300.0}, 'another content of the recordings'),
-    ):
-        with pytest.raises(ConfigError, match=words):
-            resume(**changes)
-    assert (tmp_path / 'mine' / 'settings.json').read_bytes() == before
-    assert not (tmp_path / 'mine' / 'adapt.json').exists()
-
-
-def test_another_topic_or_replaced_input_is_refused_with_both_names(
-    resume, padded_wall, checkpoint, tmp_path
-):
-    path = tmp_path / 'mine' / 'settings.json'
-    before = path.read_bytes()
-    with pytest.raises(ConfigError, match=r'another topic \(spikes, given /right/spikes\)'):
-        resume(topic='/right/spikes')
-    other = write(tmp_path / 'other.safetensors', stage='other')
-    with pytest.raises(ConfigError, match=r'checkpoint \(.*/old\.safetensors, given .*/other\.'):
-        resume(checkpoint=other)
-    dark = tmp_path / 'dark.dat'
-    dark.write_bytes(bytes(1000 * 64 * 12))
-    with pytest.raises(ConfigError, match=r'fingerprint of dark \(none, given .*/dark\.dat\)'):
-        resume(dark=dark)
-
-    # Another recording under the same name, of the same length and time.
-    planes, stat = padded_wall.read_bytes(), padded_wall.stat()
-    try:
-        middle = len(planes) // 2
-        padded_wall.write_bytes(
-            planes[:middle] + bytes([planes[middle] ^ 1]) + planes[middle + 1 :]
-        )
-        os.utime(padded_wall, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        with pytest.raises(ConfigError, match=r'of the recordings \(replaced since\)') as error:
-            resume()
-    finally:
-        padded_wall.write_bytes(planes)
-    assert '\n' not in str(error.value)
-    assert path.read_bytes() == before
-
-
-def test_settings_of_an_earlier_version_are_completed(resume, tmp_path, without_onnx):
+def test_settings_of_an_earlier_version_are_completed(resume, tmp_path, monkeypatch):
     path = tmp_path / 'mine' / 'settings.json'
     now = json.loads(path.read_text())
     # What 557f2af has stored.
     old = {name: value for name, value in now.items() if name in run._BEFORE_FINGERPRINTS}
     path.write_text(json.dumps(old))
-    resume()
-    assert json.loads(path.read_text()) == now
-
-
-@pytest.mark.parametrize('content', [b'', b'{"minutes": 0.0', b'[]', b'\xff', b'[' * 100_000])
-def test_damaged_settings_of_an_adaptation_are_one_line(resume, tmp_path, content):
-    (tmp_path / 'mine' / 'settings.json').write_bytes(content)
-    with pytest.raises(ConfigError, match=r'settings\.json is damaged .* to begin anew') as error:
+    monkeypatch.setattr(run, 'find', interrupted := Interrupt())
+    with pytest.raises(KeyboardInterrupt):
         resume()
-    assert '\n' not in str(error.value)
-
-
-def test_a_stored_value_of_two_lines_is_told_in_one(tmp_path):
-    with pytest.raises(ConfigError, match='another topic \\(a b, given c') as error:
-        run._check_same(tmp_path, {'topic': 'a\nb'}, {'topic': 'c', 'names': {}})
-    assert '\n' not in str(error.value)
+    assert interrupted.called
+    assert json.loads(path.read_text()) == now
 
 
 @pytest.mark.long
@@ -348,15 +293,6 @@ def test_after_an_interrupt_at_the_end_the_page_is_written(
     resume()
     assert out.exists()
     check_page(out, 'improved')
-
-
-def test_a_stage_does_not_go_on_with_windows_of_the_other_kind(resume, tmp_path):
-    path = tmp_path / 'mine' / 'affine' / 'plan.json'
-    plan = json.loads(path.read_text())
-    for name, value in (('sensor correction', True), ('settings', 'others')):
-        path.write_text(json.dumps({**plan, name: value}))
-        with pytest.raises(TrainingError, match=f'begun with another {name}: remove .*affine'):
-            resume()
 
 
 def test_an_adaptation_begun_by_an_earlier_version_goes_on(checkpoint):
@@ -488,8 +424,6 @@ def test_a_corrected_sensor_is_exported_and_used_live(
         expected = predict(network, corrector.correct(batch), 'spikes').depth[0, 0].numpy()
     assert np.abs(np.log(live.depth / expected)).max() < 1e-3
     assert np.abs(np.log(live.depth / raw.depth)).max() > 1e-2
-    with pytest.raises(CheckpointError, match='it has a sensor correction, expected none'):
-        adapt_to(tmp_path / 'again.safetensors', recording, out, short)
 
 
 @pytest.mark.long
@@ -514,8 +448,6 @@ def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
 
     out = tmp_path / 'mine.safetensors'
     adapt_to_bag = functools.partial(adapt_to, out, bag, checkpoint, config)
-    with pytest.raises(DataSetError, match='no topic spikes of'):
-        adapt_to_bag()
     uncovered = tmp_path / 'uncovered.dat'
     uncovered.write_bytes(pack(np.ones((1500, 64, 96), bool)).tobytes())
     with pytest.raises(DataSetError, match=r'uncovered.*cover the lens'):
@@ -606,42 +538,6 @@ def test_an_interrupted_adaptation_goes_on(
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_folder_with_something_else_and_an_existing_export_are_refused(
-    moving_wall, checkpoint, tmp_path
-):
-    out = tmp_path / 'mine.safetensors'
-    out.with_suffix('.onnx').write_bytes(b'')
-    with pytest.raises(ConfigError, match=r'mine\.onnx exists'):
-        adapt(out, moving_wall, checkpoint, **SIZE)
-    out.write_bytes(b'')
-    with pytest.raises(ConfigError, match='which exists: choose another one, or give --overwrite'):
-        adapt(out, moving_wall, checkpoint, **SIZE)
-    with pytest.raises(DataSetError, match='expected a bag, a'):  # not of both files
-        adapt(out, tmp_path / 'nothing', checkpoint, **SIZE, overwrite=True)
-    out.unlink()
-    out.with_suffix('.onnx').unlink()
-    (tmp_path / 'mine').mkdir()
-    (tmp_path / 'mine' / 'other').touch()
-    with pytest.raises(ConfigError, match='mine exists, which'):
-        adapt(out, moving_wall, checkpoint, **SIZE)
-
-
-def test_stages_with_settings_that_have_no_effect_are_refused(moving_wall, checkpoint, tmp_path):
-    text = CONFIG.read_text()
-    config = tmp_path / 'adapt.yaml'
-    config.write_text(text.replace('    trainable: affine', '    trainable: affine\n    steps: 3'))
-    with pytest.raises(ConfigError, match=r'stages\[0\]\.steps is given'):
-        adapt(tmp_path / 'mine.safetensors', moving_wall, checkpoint, config=config, **SIZE)
-
-
-def test_another_adaptation_is_not_watched_into(checkpoint, tmp_path):
-    folder = tmp_path / 'mine'
-    folder.mkdir()
-    (folder / run.SETTINGS).write_text('{}')
-    with pytest.raises(ConfigError, match='mine holds an adaptation to other recordings'):
-        adapt(tmp_path / 'mine.safetensors', None, checkpoint, watch='/spikes', **SIZE)
-
-
 def test_minutes_that_do_not_suffice_are_refused_with_the_least(
     moving_wall, checkpoint, short, tmp_path, monkeypatch, capsys
 ):
@@ -666,56 +562,160 @@ def test_minutes_that_do_not_suffice_are_refused_with_the_least(
     assert re.search(r'mine: match of the camera; about [0-9.]+ min left', told)
 
 
-@pytest.mark.parametrize('kind', ['dat', 'bag'])
-def test_minutes_are_refused_before_the_recordings_are_read(
-    kind, checkpoint, tmp_path, monkeypatch
+def test_each_stored_setting_is_compared(matched, tmp_path):
+    now = json.loads((matched / 'settings.json').read_text())
+    for name in now.keys() - {'names'}:
+        for stored in ('other', None, ['a\nb'], {'c': 'd\ne'}):
+            if stored != now[name]:
+                with pytest.raises(ConfigError) as caught:
+                    run._check_same(tmp_path, now | {name: stored}, now)
+                assert f'an adaptation with another {name} (' in str(caught.value)
+                assert len(str(caught.value).splitlines()) == 1
+
+
+def test_what_adapt_refuses(
+    refusals, resume, moving_wall, padded_wall, checkpoint, short, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(run, 'least_seconds', LEAST_SECONDS)
-    dark = tmp_path / 'dark.dat'  # which is refused once it is read
+    """Nothing is written, and no recording is read before what can be known without."""
+    rows, places = {}, itertools.count()
+
+    def row(name, named, call, folder=tmp_path):
+        rows[name] = named, leaving(folder, call)
+
+    def begin(name, named, folder=tmp_path, **changes):
+        given = {'out': folder / 'new.safetensors', 'recordings': moving_wall,
+                 'checkpoint': checkpoint, **SIZE, **changes}  # fmt: skip
+        row(name, named, functools.partial(adapt, **given), folder)
+
+    def place():
+        """A folder for a row."""
+        folder = tmp_path / str(next(places))
+        folder.mkdir()
+        return folder
+
+    # Arguments.
+    begin('no .safetensors', 'mine.onnx', out=tmp_path / 'mine.onnx')
+    begin('the checkpoint as output', 'which exists', out=checkpoint)
+    begin('no minutes', 'minutes', minutes=0.0)
+    begin('no rate', 'rate_hz', rate_hz=0.0)
+    begin('recordings and watch', 'watch', watch='/spikes')
+    begin('neither', 'watch', recordings=None)
+    begin('no recordings', 'recordings', recordings=[])
+    begin('no room for watch', 'watch_gb', recordings=None, watch='/a', watch_gb=0.0)
+    begin('a checkpoint of pictures', 'task', checkpoint=find_checkpoint('recon_lite'))
+    path = place() / 'corrected.safetensors'
+    pixels = np.ones((64, 96))
+    save(path, *reversed(load(checkpoint)), SensorCorrection(pixels > 1, pixels, pixels))
+    begin('a corrected checkpoint', 'corrected.safetensors', checkpoint=path)
+    path = write(place() / 'rgb.safetensors', inputs=('rgb',), bins=3)
+    begin('a checkpoint of rgb', 'rgb.safetensors', checkpoint=path)
+    path = place() / 'adapt.yaml'
+    text = CONFIG.read_text()
+    path.write_text(text.replace('    trainable: affine', '    trainable: affine\n    steps: 3'))
+    begin('a stage with steps', 'stages[0].steps', config=path)
+
+    # Recordings.
+    begin('no such recording', 'nothing', recordings=tmp_path / 'nothing')
+    bag = bags.bag(place() / 'bag')
+    begin('no such topic', 'topic eyes', recordings=bag, topic='eyes', size='')
+    rows['no such topic'] = 'topic eyes', first_line(rows['no such topic'][1])
+    dark = place() / 'dark.dat'
     dark.write_bytes(bytes(2400 * 64 * 12))
-    if kind == 'bag':
-        bag = tmp_path / 'bag'
-        given = ('--size', '96x64', '--rate', '400', '--fx', '80', '--out', str(bag))
-        assert spike_convert([str(dark), *given]) == 0
-        dark = bag
-    given = {'size': '96x64' if kind == 'dat' else '', 'rate_hz': 400.0, 'device': 'cpu'}
-    for minutes, error, words in (
-        (2.0, ConfigError, r'minutes is 2: expected [0-9.]+ or more'),
-        (1e4, DataSetError, r'mean firing rate of 0'),
-    ):
-        with pytest.raises(error, match=words):
-            adapt(tmp_path / 'mine.safetensors', dark, checkpoint, minutes=minutes, **given)
-    with pytest.raises(ConfigError, match=r'minutes is 2: expected [0-9.]+ or more'):
-        adapt(tmp_path / 'mine.safetensors', None, checkpoint, minutes=2.0, watch='/absent')
-    assert [one.name for one in tmp_path.iterdir() if one.name.startswith('mine')] == []
+    lit = place() / 'lit.dat'
+    lit.write_bytes(
+        pack(np.random.default_rng(0).random((1000, 64, 96)) < np.linspace(0, 0.9, 96)).tobytes()
+    )
+    begin('a lens that is not covered', 'cover the lens', dark=lit)
+    files = {'dat': dark, 'bag': dark.with_name('bag')}
+    given = ('--size', '96x64', '--rate', '400', '--fx', '80', '--out', str(files['bag']))
+    assert spike_convert([str(dark), *given]) == 0
+    for kind, file in files.items():
+        begin(f'a dark {kind}', 'firing rate', recordings=file, minutes=1e4)
 
+    # What lies beside the output.
+    folder = place()
+    (folder / 'mine.onnx').write_bytes(b'')
+    begin('an export is there', 'mine.onnx', folder, out=folder / 'mine.safetensors')
+    folder = place()
+    for kind in ('onnx', 'safetensors'):
+        (folder / f'mine.{kind}').write_bytes(b'')
+    begin('both are there', 'mine.safetensors', folder, out=folder / 'mine.safetensors')
+    begin('replaced, but of nothing', 'nothing', folder, out=folder / 'mine.safetensors',
+          recordings=tmp_path / 'nothing', overwrite=True)  # fmt: skip
+    folder = place()
+    (folder / 'mine').mkdir()
+    (folder / 'mine' / 'other').touch()
+    begin('another folder', 'mine exists', folder, out=folder / 'mine.safetensors')
+    folder = place()
+    (folder / 'mine').mkdir()
+    (folder / 'mine' / run.SETTINGS).write_text('{}')
+    begin('watch into an adaptation', 'other recordings', folder, recordings=None, watch='/spikes',
+          out=folder / 'mine.safetensors')  # fmt: skip
 
-def test_what_an_adaptation_was_begun_with_is_compared_before_its_recordings_are_read(
-    resume, tmp_path, capsys
-):
-    for changes in ({'minutes': 30.0}, {'topic': '/right/spikes'}):
-        with pytest.raises(ConfigError, match='mine holds an adaptation with another'):
-            resume(**changes)
-    assert 'mine: recordings' not in capsys.readouterr().out
+    # What the adaptation was begun with.
+    other = write(tmp_path / 'other.safetensors', stage='other')
+    for name, changes in (('minutes', {'minutes': 30.0}), ('topic', {'topic': '/right/spikes'})):
 
+        def unread(changes=changes):
+            capsys.readouterr()
+            try:
+                return resume(**changes)
+            finally:
+                assert 'mine: recordings' not in capsys.readouterr().out
 
-def test_wrong_arguments_are_refused_before_anything_is_written(moving_wall, checkpoint, tmp_path):
-    out = tmp_path / 'mine.safetensors'
-    for changes, words in (
-        ({'out': tmp_path / 'mine.onnx'}, r'expected a \.safetensors file'),
-        ({'out': checkpoint}, 'which exists'),
-        ({'minutes': 0.0}, 'minutes is 0: expected above 0'),
-        ({'rate_hz': 0.0}, 'rate_hz is 0: expected a finite rate above 0'),
-        ({'watch': '/spikes'}, 'expected either recordings or watch'),
-        ({'recordings': None}, 'expected either recordings or watch'),
-        ({'recordings': []}, 'recordings is empty'),
-        ({'recordings': None, 'watch': '/a', 'watch_gb': 0.0}, 'watch_gb is 0: expected above 0'),
-    ):
-        given = {'recordings': moving_wall, 'out': out, 'checkpoint': checkpoint, **SIZE}
-        with pytest.raises(ConfigError, match=words):
-            adapt(**{**given, **changes})
-    with pytest.raises(CheckpointError, match='task'):
-        adapt(out, moving_wall, find_checkpoint('recon_lite'), **SIZE)
-    with pytest.raises(DataSetError, match='expected a bag, a'):
-        adapt(out, tmp_path / 'nothing', checkpoint, **SIZE)
-    assert not (tmp_path / 'mine').exists()
+        row(f'another {name}', f'another {name}', unread)
+    row('another checkpoint', 'given', functools.partial(resume, checkpoint=other))
+    row('a recording in the dark', 'fingerprint of dark', functools.partial(resume, dark=dark))
+    row(
+        'another rate',
+        'another content of the recordings',
+        functools.partial(resume, rate_hz=300.0),
+    )
+
+    def replaced():
+        """Another recording under the same name, of the same length and time."""
+        planes, stat = padded_wall.read_bytes(), padded_wall.stat()
+        middle = len(planes) // 2
+        try:
+            one = bytes([planes[middle] ^ 1])
+            padded_wall.write_bytes(planes[:middle] + one + planes[middle + 1 :])
+            os.utime(padded_wall, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            return resume()
+        finally:
+            padded_wall.write_bytes(planes)
+
+    row('a replaced recording', 'of the recordings (replaced since)', replaced)
+
+    def stored(path, content):
+        """Go on after a file of the folder has another content."""
+        before = path.read_bytes()
+        try:
+            path.write_bytes(content)
+            return resume()
+        finally:
+            path.write_bytes(before)
+
+    path = tmp_path / 'mine' / 'settings.json'
+    for content in (b'', b'{"minutes": 0.0', b'[]', b'\xff', b'[' * 100_000):
+        call = functools.partial(stored, path, content)
+        row(f'damaged settings {content[:20]}', 'settings.json', call)
+    path = tmp_path / 'mine' / 'affine' / 'plan.json'
+    plan = json.loads(path.read_text())
+    for name, value in (('sensor correction', True), ('settings', 'others')):
+        call = functools.partial(stored, path, json.dumps({**plan, name: value}).encode())
+        row(f'a stage of another {name}', name, call)
+
+    # Minutes, on which the speed of the machine decides.
+    def measured(call):
+        with monkeypatch.context() as patch:
+            patch.setattr(run, 'least_seconds', LEAST_SECONDS)
+            return call()
+
+    for kind, changes in {**{one: {'recordings': file} for one, file in files.items()},
+                          'topic': {'recordings': None, 'watch': '/absent'}}.items():  # fmt: skip
+        begin(f'few minutes for a {kind}', 'minutes', minutes=2.0, **changes)
+        named, call = rows[f'few minutes for a {kind}']
+        rows[f'few minutes for a {kind}'] = named, functools.partial(measured, call)
+    replace = {r'(minutes is 2: expected) [\d.]+': r'\1 N'}
+    errors = ConfigError, CheckpointError, DataSetError, TrainingError
+    refusals('adapt', rows, errors, replace)

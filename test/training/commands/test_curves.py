@@ -1,13 +1,15 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from spike_depth_ros.checkpoint import CheckpointError, save
+from kit.refusals import leaving
+from spike_depth_ros.checkpoint import CheckpointError, load, save
 from spike_training.commands.curves import curves
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross.settings import PretrainConfig
@@ -75,39 +77,27 @@ def test_a_report_a_chart_and_tables(files, capsys):
     assert f'nothing moves {report["flicker"]["static"]:.3f}' in printed
 
 
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({'scenes': 1}, 'scenes is 1: expected 2 or more'),
-        ({'frame_spikes': 0.0}, 'frame_spikes is 0: expected above 0'),
-        ({'planes': [0, 64]}, 'planes is 0: expected 1 or more'),
-        ({'speed': [-1.0]}, 'speed is -1: expected 0 or more'),
-    ],
-)
-def test_wrong_options_are_refused_before_anything_is_written(files, options, message):
-    settings = {**FEW, **options}
-    with pytest.raises(ConfigError, match=message) as error:
-        curves(files / 'c.yaml', files / 'out', files / 'm.safetensors', **settings)
-    assert len(str(error.value).splitlines()) == 1
-    assert not (files / 'out').exists()
+def test_what_curves_refuses(refusals, files):
+    """Nothing is written."""
+    rows = {}
 
+    def row(name, named, config=files / 'c.yaml', checkpoint=files / 'm.safetensors', **options):
+        call = functools.partial(curves, config, files / 'out', checkpoint, **{**FEW, **options})
+        rows[name] = named, leaving(files, call)
 
-def test_recordings_are_no_generated_scenes(files):
+    row('one scene', 'scenes', scenes=1)
+    row('frames without spikes', 'frame_spikes', frame_spikes=0.0)
+    for name, values in (
+        ('planes', [0, 64]), ('speed', [-1.0]), ('mean_rate', [0.1, 2.0]), ('mean_rate', [0.1]),
+        ('rate_hz', []),
+    ):  # fmt: skip
+        row(f'{name} {values}', name, **{name: values})
     text = (files / 'c.yaml').read_text()
-    changed = text.replace('  recordings: {}', f'  recordings: {{folder: {files}}}')
-    assert changed != text
-    (files / 'c.yaml').write_text(changed)
-    with pytest.raises(ConfigError, match='expected a config of generated scenes'):
-        curves(files / 'c.yaml', files / 'out', files / 'm.safetensors', **FEW)
-
-
-def test_a_network_of_rgb_is_refused(files, untrained):
-    info, weights = untrained
+    recorded = files / 'recorded.yaml'
+    recorded.write_text(text.replace('  recordings: {}', f'  recordings: {{folder: {files}}}'))
+    row('recordings', 'generated scenes', recorded)
+    info, weights = load(files / 'm.safetensors')
     save(files / 'rgb.safetensors', weights, dataclasses.replace(info, inputs=('rgb',)))
-    with pytest.raises(CheckpointError, match='it sees rgb, expected spikes'):
-        curves(files / 'c.yaml', files / 'out', files / 'rgb.safetensors', **FEW)
-
-
-def test_a_checkpoint_that_is_missing_is_named(files):
-    with pytest.raises(CheckpointError, match=r'none\.safetensors'):
-        curves(files / 'c.yaml', files / 'out', Path('none.safetensors'), **FEW)
+    row('a network of rgb', 'rgb.safetensors', checkpoint=files / 'rgb.safetensors')
+    row('no network', 'none.safetensors', checkpoint=Path('none.safetensors'))
+    refusals('curves', rows, (CheckpointError, ConfigError))

@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from kit.checkpoints import checkpoint
 from kit.clips import Sliding, write_folder
-from spike_depth_ros.checkpoint import save
+from kit.refusals import leaving
+from kit.runs import CONFIGS
+from spike_depth_ros.checkpoint import CheckpointError, StereoInfo, load_info, save
 from spike_training.commands.evaluate import evaluate
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.runs.export import RANDOM_INFO, random_checkpoint
+from spike_training.runs.export import random_checkpoint
 from spike_training.settings.config import RunConfig, to_yaml
 from spike_training.settings.reading import load_config
 
@@ -83,9 +87,6 @@ def test_the_windows_of_a_data_set_are_those_of_the_checkpoint(files):
     assert scores['planes'] == [128]  # the config's are 32
 
 
-CONFIGS = Path(__file__).resolve().parents[3] / 'training' / 'configs'
-
-
 def test_two_cameras_are_scored_in_one_table(command, middlebury, tmp_path):
     out = tmp_path / 'new' / 'r.json'
     done = command(
@@ -123,12 +124,9 @@ def test_two_cameras_are_scored_in_one_table(command, middlebury, tmp_path):
     assert short_one['bad2'] > 2 * long_one['pairs']['middlebury/Art']['bad2']
 
 
-def test_a_network_that_matches_has_rows_of_its_own(command, middlebury, tmp_path, monkeypatch):
-    sizes = {'disparities': 32, 'stem': 8, 'features': 8, 'groups': 4, 'volume': 4, 'head': 8}
-    info = dataclasses.replace(RANDOM_INFO['stereo_lite'], settings=sizes)
-    monkeypatch.setitem(RANDOM_INFO, 'stereo_lite', info)
-    path, out = tmp_path / 'm.safetensors', tmp_path / 'r.json'
-    info = save(path, random_checkpoint('stereo_lite', 0)[1], info)
+def test_a_network_that_matches_has_rows_of_its_own(command, middlebury, tmp_path):
+    out = tmp_path / 'r.json'
+    path = checkpoint(tmp_path / 'm.safetensors', 'stereo')
     given = [
         'evaluate', '--config', CONFIGS / 'stereo.yaml', '--data.middlebury', middlebury,
         '--planes', 64, '--device', 'cpu', '--out', out, '--checkpoint',
@@ -136,28 +134,19 @@ def test_a_network_that_matches_has_rows_of_its_own(command, middlebury, tmp_pat
     done = command(*given, path)
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
-    assert report['matching_sha256'] == info.weights_sha256
+    assert report['matching_sha256'] == load_info(path, StereoInfo).weights_sha256
     rows = report['sets']['middlebury']['rows']
     found = {row['mean_rate']: row for row in rows if row['method'] == 'network'}
     assert [*found] == [0.2, 0.05]
     assert all(row['coverage'] == 1 for row in found.values())
     assert done.stdout.count('│ network') == 2
     assert len([row for row in rows if row['method'] == 'mono']) == 2  # by the shipped network
-    done = command('evaluate', '--config', CONFIGS / 'smoke.yaml', *given[3:], path)
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert f"{path}: field task is 'stereo', expected 'depth'" in done.stderr
 
 
 def test_damaged_pairs_are_counted_and_named(command, middlebury, tmp_path):
     (middlebury / 'Art' / 'disp1.png').write_bytes(b'no picture')
     given = ['evaluate', '--config', CONFIGS / 'stereo.yaml', '--device', 'cpu']
     out = tmp_path / 'r.json'
-    done = command(*given, '--data.pairs', f'middlebury:{middlebury}', '--planes', 64,
-                   '--out', out)  # fmt: skip
-    assert done.returncode == 1
-    assert 'disp1.png: cannot be read' in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert not out.exists()
     (middlebury / 'Art' / 'dmin.txt').unlink()  # else the reader itself looks at its depth
     done = command(*given, '--data.pairs', f'middlebury:{middlebury}', '--planes', 64,
                    '--out', out)  # fmt: skip
@@ -165,91 +154,6 @@ def test_damaged_pairs_are_counted_and_named(command, middlebury, tmp_path):
     assert 'pairs: 1 pairs, 1 left out' in done.stdout
     skipped = json.loads(out.read_text())['sets']['pairs']['skipped']
     assert [*skipped.values()] == [['middlebury/Art']]
-    done = command(*given, '--data.middlebury', middlebury / 'Art', '--out', out)
-    assert done.returncode == 1
-    assert 'middlebury: none of its pairs can be used: ' in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({}, 'no data set: expected one of pairs with evaluate.stereo, such as --data.middlebury'),
-        ({'data': {'npz': 'x'}, 'inputs_only': True}, 'inputs_only given: expected none with'),
-        (
-            {'data': {'npz': 'x'}, 'predictions': Path('x')},
-            'predictions, teacher or inputs_only given',
-        ),
-        ({'data': {'npz': 'x'}, 'mean_rate': 0.1}, 'expected evaluate.stereo.mean_rates of the'),
-    ],
-)
-def test_options_that_two_cameras_do_not_have_are_refused(tmp_path, options, message):
-    with pytest.raises(ConfigError, match=message):
-        evaluate(CONFIGS / 'stereo.yaml', tmp_path / 'r.json', **options)
-
-
-def test_images_that_the_network_cannot_take_are_refused(files):
-    info, weights = random_checkpoint('dpt_tiny', 0)
-    info = dataclasses.replace(info, settings={**info.settings, 'pool': 4})
-    save(files / 'pool.safetensors', weights, info)
-    with pytest.raises(ConfigError, match=r'height is 32 and data\.width 48: expected m'):
-        evaluate(files / 'c.yaml', files / 'r.json', files / 'pool.safetensors', device='cpu')
-
-
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({}, 'checkpoint, predictions, teacher or inputs_only: expected one of the four'),
-        ({'checkpoint': Path('m'), 'inputs_only': True}, 'expected one of the four'),
-        ({'inputs_only': True, 'mean_rate': 0.3}, 'mean_rate is 0.3 without data: expected'),
-        ({'inputs_only': True, 'mean_rate': 1.5}, 'mean_rate is 1.5: expected above 0'),
-        ({'inputs_only': True, 'samples': 0}, 'samples is 0: expected 1 or more'),
-        ({'checkpoint': Path('m'), 'per_metre': 1000.0}, 'per_metre is given: expected it with'),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(files, options, message):
-    with pytest.raises(ConfigError, match=message):
-        evaluate(files / 'c.yaml', files / 'r.json', **options)
-
-
-@pytest.mark.parametrize('scored', ['checkpoint', 'predictions', 'maps'])
-def test_a_folder_as_report_is_refused_before_anything_is_scored(files, scored):
-    given = {'checkpoint': files / 'm.safetensors'} if scored == 'maps' else {}
-    given[scored] = files / ('m.safetensors' if scored == 'checkpoint' else 'one')
-    with pytest.raises(ConfigError, match='one is a folder: expected the JSON file to write'):
-        evaluate(files / 'c.yaml', files / 'one', device='cpu', **given)
-
-
-def test_a_file_that_is_no_report_is_not_replaced(files, tmp_path):
-    out = tmp_path / 'camera.json'
-    out.write_text('{"fx": 400}')
-    with pytest.raises(ConfigError, match=r'camera\.json exists and is no report: choose another'):
-        evaluate(files / 'c.yaml', out, files / 'm.safetensors', device='cpu')
-    assert out.read_text() == '{"fx": 400}'
-
-
-def test_a_file_of_another_kind_is_not_replaced(files):
-    with pytest.raises(ConfigError, match=r'm\.safetensors: expected a file \.json, the report'):
-        evaluate(files / 'c.yaml', files / 'm.safetensors', files / 'm.safetensors', device='cpu')
-
-
-def test_the_command_line_takes_a_config_and_data_sets(command, tmp_path):
-    done = command(
-        'evaluate', '--checkpoint', tmp_path / 'm.safetensors', '--config', tmp_path / 'c.yaml',
-        f'--data.kitti={tmp_path}', '--data.tum', tmp_path, '--out', tmp_path / 'r.json',
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert 'c.yaml' in done.stderr
-    assert 'No such file' in done.stderr
-    assert len(done.stderr.splitlines()) <= 2
-
-
-@pytest.mark.parametrize('name', ['evaluate_real', 'inputs'])
-def test_former_commands_name_the_new_one(command, name):
-    done = command(name, '--config', 'c.yaml')
-    assert done.returncode == 2
-    assert f'{name} is now evaluate ' in done.stderr
-    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize('of_config', [True, False])
@@ -270,17 +174,79 @@ def test_threads_of_the_command_or_its_config_take_effect(command, files, of_con
         cv2.setNumThreads(-1)
 
 
-def test_inputs_of_recordings_without_depth_are_refused(files, tmp_path):
-    np.save(tmp_path / 'planes.npy', np.zeros((300, 32, 48), bool))
+def test_what_evaluate_refuses(refusals, files, middlebury, tmp_path):
+    """Nothing is written, and no file is replaced."""
+    rows = {}
+
+    def row(name, named, config=files / 'c.yaml', out=files / 'new.json', **options):
+        given = {'device': 'cpu', **options}
+        call = functools.partial(evaluate, config, out, **given)
+        rows[name] = named, leaving(tmp_path, call)
+
+    network = {'checkpoint': files / 'm.safetensors'}
+    # Options.
+    row('nothing to score', 'one of the four')
+    row('two to score', 'one of the four', **network, inputs_only=True)
+    row('mean_rate without data', 'mean_rate', inputs_only=True, mean_rate=0.3)
+    row('mean_rate 1.5', 'mean_rate', inputs_only=True, mean_rate=1.5)
+    row('samples 0', 'samples', inputs_only=True, samples=0)
+    row('threads -1', 'threads', inputs_only=True, threads=-1)
+    row('per_metre of a network', 'per_metre', **network, per_metre=1000.0)
+    row('no config', 'none.yaml', files / 'none.yaml', **network)
+    # Where the report is to lie.
+    for name, given in {
+        'checkpoint': network, 'predictions': {'predictions': files / 'one'},
+        'maps': {**network, 'maps': files / 'one'},
+    }.items():  # fmt: skip
+        row(f'a folder as report, of {name}', 'one', out=files / 'one', **given)
+    (files / 'camera.json').write_text('{"fx": 400}')
+    row('over what is no report', 'camera.json', out=files / 'camera.json', **network)
+    row('over the checkpoint', 'm.safetensors', out=files / 'm.safetensors', **network)
+    # Networks and data.
+    info, weights = random_checkpoint('dpt_tiny', 0)
+    info = dataclasses.replace(info, settings={**info.settings, 'pool': 4})
+    save(files / 'pool.safetensors', weights, info)
+    row('images of another size', 'data.width', checkpoint=files / 'pool.safetensors')
+    matching = checkpoint(files / 'stereo.safetensors', 'stereo')
+    row('a network of two eyes', 'stereo.safetensors', CONFIGS / 'smoke.yaml', checkpoint=matching)
+    np.save(files / 'planes.npy', np.zeros((300, 32, 48), bool))
     config = load_config(files / 'c.yaml')
-    config.data.recordings = {'npz': f'{tmp_path / "planes.npy"},fx=60'}
+    config.data.recordings = {'npz': f'{files / "planes.npy"},fx=60'}
     config.target = None
-    (tmp_path / 'c.yaml').write_text(to_yaml(config))
-    with pytest.raises(DataSetError, match='nothing to score: expected test recordings with dep'):
-        evaluate(tmp_path / 'c.yaml', tmp_path / 'inputs', inputs_only=True)
-    assert not (tmp_path / 'inputs').exists()
+    (files / 'recorded.yaml').write_text(to_yaml(config))
+    row('inputs without depth', 'nothing to score', files / 'recorded.yaml', files / 'inputs',
+        inputs_only=True)  # fmt: skip
+    # Two cameras.
+    stereo, pairs = CONFIGS / 'stereo.yaml', {'data': {'npz': 'x'}}
+    row('no pairs', '--data.middlebury', stereo)
+    row('inputs of pairs', 'inputs_only', stereo, **pairs, inputs_only=True)
+    row('predictions of pairs', 'predictions', stereo, **pairs, predictions=Path('x'))
+    row('mean_rate of pairs', 'evaluate.stereo.mean_rates', stereo, **pairs, mean_rate=0.1)
+    (middlebury / 'Art' / 'disp1.png').write_bytes(b'no picture')
+    damaged = {'data': {'pairs': f'middlebury:{middlebury}'}, 'planes': [64]}
+    row('a damaged pair with metres', 'disp1.png', stereo, **damaged)
+    shutil.copytree(middlebury / 'Art', tmp_path / 'without_metres')
+    (tmp_path / 'without_metres' / 'dmin.txt').unlink()  # else the reader looks at its depth
+    alone = {'data': {'middlebury': str(tmp_path / 'without_metres')}}
+    row('a damaged pair alone', 'none of its pairs', stereo, **alone)
+    refusals('evaluate', rows, (CheckpointError, ConfigError, DataSetError))
 
 
-def test_a_number_of_threads_below_0_is_refused(files):
-    with pytest.raises(ConfigError, match='threads is -1: expected 0 or more'):
-        evaluate(files / 'c.yaml', files / 'r.json', inputs_only=True, threads=-1)
+def test_what_the_command_line_of_evaluate_refuses(refusals, command, tmp_path):
+    options = ('--config', tmp_path / 'c.yaml')
+    data = (f'--data.kitti={tmp_path}', '--data.tum', tmp_path)
+    rows = {}
+    for name, named, arguments in (
+        ('no config', 'c.yaml', ('evaluate', '--checkpoint', tmp_path / 'm.safetensors', *options,
+                                 *data, '--out', tmp_path / 'r.json')),
+        ('evaluate_real', 'is now evaluate', ('evaluate_real', *options)),
+        ('inputs', 'is now evaluate', ('inputs', *options)),
+    ):  # fmt: skip
+
+        def told(arguments=arguments):
+            done = command(*arguments)
+            assert done.returncode == 2
+            return done.stderr.rstrip('\n')
+
+        rows[name] = named, told
+    refusals('evaluate_options', rows, None)

@@ -2,18 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What inspect says of a data set, and that its pictures show it."""
 
+import functools
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kit.clips import HEIGHT, WIDTH, Sliding, write_folder
+from kit.clips import FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
+from kit.refusals import leaving
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.inspect_data import inspect_data
 from spike_training.datasets import readers
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.reports import pixel_speed
 from spike_training.reports.contact_sheet import contact_sheet, firing_rates
 from spike_training.reports.data_set import describe_clip, measure_samples
 from spike_training.sampling.clip_source import ClipSource
@@ -101,19 +104,6 @@ def test_every_kind_of_set_writes_figures_and_pictures(tmp_path, capsys):
     assert 'depth: none' in printed
 
 
-def test_nothing_to_look_at_is_refused(tmp_path):
-    with pytest.raises(DataSetError, match='0 data sets and 40 frames'):
-        inspect_data({}, tmp_path)
-    for wrong, told in (({'planes': 0}, 'planes is 0'), ({'mean_rate': 1.5}, 'mean_rate is 1.5')):
-        with pytest.raises(ConfigError, match=told):
-            inspect_data({'folder': str(tmp_path)}, tmp_path, **wrong)
-    (tmp_path / 'file').touch()
-    with pytest.raises(ConfigError, match='file: cannot be made'):
-        inspect_data({'folder': str(tmp_path)}, tmp_path / 'file')
-    with pytest.raises(DataSetError, match=r'made/sliding: 3 of 3 frames cannot be used'):
-        measure_samples(source(Sliding(3, damaged=(0, 1, 2))), 3)
-
-
 def test_duration_rate_and_motion_show_a_wrong_time_base(tmp_path, capsys):
     """The texture moves by 4 pixels from frame to frame, 30 a second or 10."""
     write_folder(tmp_path / 'frames', Sliding(12))
@@ -145,3 +135,23 @@ def test_motion_of_spikes(tmp_path):
     packing.pack(np.array(planes))[:, ::-1].tofile(tmp_path / 'a.dat')
     (clip,) = readers.read('dat', f'{tmp_path},size=90x60')
     assert describe_clip(clip)['pixels_per_s'] == pytest.approx(200, rel=0.15)
+
+
+def test_motion_of_wide_pictures_is_that_of_their_pixels(monkeypatch):
+    monkeypatch.setattr(pixel_speed, '_WIDEST', WIDTH * 2 // 3)  # they are compared as small ones
+    assert describe_clip(Sliding())['pixels_per_s'] == pytest.approx(4 / FRAME_S, rel=0.1)
+
+
+def test_what_inspect_refuses(refusals, tmp_path):
+    (tmp_path / 'file').touch()
+    data, damaged = {'folder': str(tmp_path)}, source(Sliding(3, damaged=(0, 1, 2)))
+    inspect = functools.partial(inspect_data, data, tmp_path / 'new')
+    rows = {
+        'no data set': ('0 data sets', functools.partial(inspect_data, {}, tmp_path)),
+        'planes 0': ('planes', functools.partial(inspect, planes=0)),
+        'mean_rate 1.5': ('mean_rate', functools.partial(inspect, mean_rate=1.5)),
+        'a file as folder': ('file', functools.partial(inspect_data, data, tmp_path / 'file')),
+        'damaged frames': ('3 of 3', functools.partial(measure_samples, damaged, 3)),
+    }
+    rows = {name: (named, leaving(tmp_path, call)) for name, (named, call) in rows.items()}
+    refusals('run_inspect', rows, (ConfigError, DataSetError))

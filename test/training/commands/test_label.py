@@ -16,20 +16,28 @@ import pytest
 
 from kit.clips import Sliding, write_folder
 from kit.datasets import make_teacher, write_dat
+from kit.refusals import leaving
 from spike_training.datasets import readers
 
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """Frames, and a model; read-only."""
+    folder = tmp_path_factory.mktemp('files')
+    write_folder(folder / 'walk', Sliding(40))
+    shutil.rmtree(folder / 'walk/depth')
+    make_teacher(folder / 'model')
+    return folder
+
+
 @pytest.fixture
-def given(tmp_path, one_thread):
-    write_folder(tmp_path / 'walk', Sliding(40))
-    shutil.rmtree(tmp_path / 'walk/depth')
-    make_teacher(tmp_path / 'model')
+def given(files, tmp_path, one_thread):
     return {
-        'teacher': tmp_path / 'model',
+        'teacher': files / 'model',
         'licence': 'CC-BY-NC-4.0',
-        'data.folder': f'{tmp_path / "walk"},depth=none',
+        'data.folder': f'{files / "walk"},depth=none',
         'out': tmp_path / 'out',
         'every': 10,
         'threads': 1,
@@ -51,39 +59,32 @@ def test_labels_and_their_licence(command, given):
     assert len(readers.read('folder', str(given['out']))[0]) == 4
 
 
-@pytest.mark.parametrize('missing', ['teacher', 'licence', 'out'])
-def test_what_is_required(command, given, missing):
-    del given[missing]
-    ended = command('label', *options(given))
-    assert ended.returncode == 2
-    assert f'arguments are required: label.{missing}' in ended.stderr
-
-
-@pytest.mark.parametrize(
-    ('changed', 'status', 'message'),
-    [
-        ({'teacher': 'depth-anything/Depth-Anything-V2-Small-hf'}, 2, 'nothing is downloaded'),
-        ({'device': 'cuda'}, 2, 'no GPU is found'),
-        ({'data.folder': '/nowhere'}, 1, '/nowhere is missing'),
-        ({'agreement': 2}, 2, 'agreement is 2'),
-    ],
-)
-def test_one_line_for_what_is_wrong(command, given, monkeypatch, changed, status, message):
+def test_what_the_command_line_refuses(refusals, command, given, tmp_path, monkeypatch):
+    """By one line and the status; nothing is written."""
     monkeypatch.setattr('spike_depth_ros.backends.has_cuda', lambda: False)
-    ended = command('label', *options(given | changed))
-    assert (ended.returncode, message in ended.stderr) == (status, True)
-    assert 'Traceback' not in ended.stderr
-
-
-def test_spikes_behind_a_lens_cap_are_not_labelled(command, given, tmp_path):
-    where = write_dat(tmp_path / 'dat')
-    for path in where.iterdir():
+    dark = write_dat(tmp_path / 'dat', clips=1)
+    for path in dark.iterdir():
         path.write_bytes(bytes(path.stat().st_size))
-    del given['data.folder']
-    ended = command('label', *options(given | {'data.dat': f'{where},size=64x32'}))
-    assert ended.returncode == 1
-    assert 'mean firing rate of 0 a plane' in ended.stderr
-    assert not given['out'].exists()
+    rows = {}
+
+    def row(name, named, status, **changed):
+        arguments = {key: value for key, value in {**given, **changed}.items() if value != ''}
+
+        def told():
+            ended = command('label', *options(arguments))
+            assert ended.returncode == status
+            return ended.stderr.splitlines()[0]
+
+        rows[name] = named, leaving(tmp_path, told)
+
+    for missing in ('teacher', 'licence', 'out'):
+        row(f'no {missing}', f'label.{missing}', 2, **{missing: ''})
+    row('a name of the hub', 'nothing is downloaded', 2, teacher='depth-anything/V2-Small-hf')
+    row('no GPU', 'device', 2, device='cuda')
+    row('no data', '/nowhere', 1, **{'data.folder': '/nowhere'})
+    row('an agreement of 2', 'agreement', 2, agreement=2)
+    row('a lens cap', 'firing rate', 1, **{'data.folder': '', 'data.dat': f'{dark},size=64x32'})
+    refusals('label_options', rows, None)
 
 
 @pytest.mark.parametrize(

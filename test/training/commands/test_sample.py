@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The streams that ship with the package, and the command that writes them."""
 
+import functools
 import itertools
 import os
 import stat
@@ -13,6 +14,7 @@ import pytest
 
 import spike_depth_ros
 from kit.clips import HEIGHT, WIDTH, Sliding, write_folder
+from kit.refusals import leaving
 from spike_depth_ros.estimator import Observation
 from spike_depth_ros.stereo.estimator import StereoEstimator
 from spike_depth_ros.stream import packing
@@ -38,48 +40,20 @@ RATE = 3000.0
 PER_FRAME = 100  # a folder of frames has 30 a second
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend('training')
-    import run
-
-    (tmp_path / 'a.npz').mkdir()
-    given = ['--style', 'indoor', '--size', '64x32', '--out', str(tmp_path / 'a.npz')]
-    with pytest.raises(SystemExit) as caught:
-        run.main(['sample', *given, '--overwrite', 'true'])
-    assert caught.value.code == 1
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert line.endswith('give a file, not a folder')
-    assert 'a.npz' in line
-
-
-def test_a_recording_is_replaced_only_with_overwrite(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend('training')
-    import run
-
-    out, link = tmp_path / 'mine.npz', tmp_path / 'link.npz'
+def test_a_recording_is_replaced_with_overwrite_by_one_of_the_umask(tmp_path, command):
+    out = tmp_path / 'mine.npz'
     np.savez(out, spikes=np.ones((4, 8, 8), bool))  # as somebody else stores one
-    link.symlink_to(out)
-    before = out.read_bytes()
-    given = ['sample', '--style', 'indoor', '--size', '64x32', '--planes', '8', '--out']
-    for path, options, reason in (
-        (out, [], f'out is {out}, which exists: choose another one, or give --overwrite true'),
-        (link, [], f'out is {link}, which exists: choose another one, or give --overwrite true'),
-        (link, ['--overwrite', 'true'], f'out is {link}, a link: expected the file'),
-    ):
-        with pytest.raises(SystemExit) as caught:
-            run.main([*given, str(path), *options])
-        assert caught.value.code == 2
-        assert reason in capsys.readouterr().err
-        assert out.read_bytes() == before
     for umask in (0o077, 0o002, 0o022):
         old = os.umask(umask)
         try:
-            run.main([*given, str(out), '--overwrite', 'true'])
+            done = command('sample', '--style', 'indoor', '--size', '64x32', '--planes', 8,
+                           '--out', out, '--overwrite', 'true')  # fmt: skip
         finally:
             os.umask(old)
+        assert done.returncode == 0
         assert stat.S_IMODE(out.stat().st_mode) == 0o666 & ~umask
     assert open_recording(out).planes.shape[0] == 8
-    assert {path.name for path in tmp_path.iterdir()} == {'mine.npz', 'link.npz'}
+    assert [path.name for path in tmp_path.iterdir()] == ['mine.npz']
 
 
 def test_a_recording_that_is_made_meanwhile_stays(tmp_path, monkeypatch, capsys):
@@ -115,8 +89,6 @@ def recording(tmp_path):
 
 def test_the_sharpest_pair_with_depth_is_chosen():
     assert sharpest_pair(Blurred()) == 3
-    with pytest.raises(DataSetError, match='expected two neighbouring frames with depth'):
-        sharpest_pair(Sliding(6, labelled=(0, 2, 4)))
 
 
 def test_a_stream_goes_from_one_frame_to_the_next(recording, tmp_path, capsys):
@@ -135,48 +107,6 @@ def test_a_stream_goes_from_one_frame_to_the_next(recording, tmp_path, capsys):
     for number, plane in zip((2, 3), made.truth.planes, strict=True):
         rate = spikes[plane - 20 : plane + 20].mean(0).ravel()
         assert int(np.argmax([np.corrcoef(rate, frame)[0, 1] for frame in light])) == number
-
-
-@pytest.mark.parametrize(
-    ('out', 'settings', 'message'),
-    [
-        ('made.dat', {}, 'expected a file that ends with .npz'),
-        ('made.npz', {'frame': 5}, 'frame is 5: expected 0 to 4 in folder/made'),
-        ('made.npz', {'frame': -1}, 'frame is -1: expected 0 to 4'),
-        ('made.npz', {'size': 'large'}, "size is 'large': expected WIDTHxHEIGHT"),
-        ('made.npz', {'style': 'road'}, '1 data sets and style road: expected one data set'),
-        ('made.npz', {'index': 1, 'planes': 9}, 'index, planes is given: expected it with a st'),
-    ],
-)
-def test_wrong_settings_get_one_line(recording, tmp_path, out, settings, message):
-    with pytest.raises(ConfigError, match=message):
-        sample(tmp_path / out, recording, **settings)
-    assert not (tmp_path / out).exists()
-
-
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        ({}, '0 data sets and style None: expected one data set, --data.NAME PATH, or one style'),
-        ({'style': 'road', 'index': -1}, 'index is -1, expected 0 to'),
-        ({'style': 'road', 'planes': 0}, 'planes is 0: expected a number above 0'),
-        (
-            {'style': 'road', 'planes': 10**12},
-            'are 22500000000000000 bytes: expected at most 2147',
-        ),
-        ({'style': 'road', 'planes': 200_000, 'right': True}, 'are 7000000000 bytes: expected'),
-        ({'style': 'road', 'size': '5000x4000'}, 'size is 5000x4000: expected .* 16777216 pixels'),
-        ({'style': 'road', 'rate': 1e7}, r'rate is 1e\+07: expected planes a second, 1 to 1e6'),
-        ({'style': 'home', 'rate': 1.0, 'planes': 40_000}, 'show 40000 images, of 16000400000 by'),
-        ({'style': 'road', 'size': '0x3'}, "size is '0x3': expected WIDTHxHEIGHT"),
-        ({'style': 'road', 'frame': 7}, 'frame is given: expected it with --data.NAME'),
-        ({'style': 'road', 'mean_rate': 0.9}, 'mean_rate is given: expected it with --data'),
-    ],
-)
-def test_wrong_settings_of_a_generated_scene_get_one_line(tmp_path, settings, message):
-    with pytest.raises(ConfigError, match=message):
-        sample(tmp_path / 'made.npz', **settings)
-    assert not (tmp_path / 'made.npz').exists()
 
 
 def test_archives_have_the_same_bytes_each_time(tmp_path):
@@ -319,11 +249,6 @@ def test_a_pair_that_is_written_is_read_as_either_eye(tmp_path, capsys):
     assert (left.planes != right.planes).any()
 
 
-def test_two_eyes_of_a_data_set_are_refused(recording, tmp_path):
-    with pytest.raises(ConfigError, match='right is given: expected it with a style'):
-        sample(tmp_path / 'made.npz', recording, right=True)
-
-
 def test_the_pair_ships_with_its_depth():
     left, right = open_recording(PAIR), open_recording(PAIR, eye='right')
     for eye in (left, right):
@@ -376,3 +301,51 @@ def test_nothing_moves_half_a_pixel_between_rendered_images(monkeypatch):
     speed = float(scene.linear_velocity[0, 2])
     for (way, flow), (next_way, _) in itertools.pairwise(along):
         assert float(flow) * (next_way - way) / speed <= 0.51
+
+
+def test_what_sample_refuses(refusals, recording, tmp_path, command):
+    """Nothing is written, and an existing recording stays."""
+    rows = {}
+
+    def row(name, named, out='made.npz', of=None, **settings):
+        call = functools.partial(sample, tmp_path / out, of, **settings)
+        rows[name] = named, leaving(tmp_path, call)
+
+    # Of a data set.
+    row('no .npz', 'made.dat', 'made.dat', recording)
+    row('frame 5', 'frame', of=recording, frame=5)
+    row('frame -1', 'frame', of=recording, frame=-1)
+    row('no size', 'size', of=recording, size='large')
+    row('a data set and a style', 'style', of=recording, style='road')
+    row('options of a style', 'index, planes', of=recording, index=1, planes=9)
+    row('two eyes', 'right', of=recording, right=True)
+    call = functools.partial(sharpest_pair, Sliding(6, labelled=(0, 2, 4)))
+    rows['no two neighbours with depth'] = 'neighbouring', call
+    # Of a generated scene.
+    row('neither', '--data.NAME')
+    row('index -1', 'index', style='road', index=-1)
+    row('planes 0', 'planes', style='road', planes=0)
+    row('planes of petabytes', 'bytes', style='road', planes=10**12)
+    row('two eyes of gigabytes', 'bytes', style='road', planes=200_000, right=True)
+    row('a large sensor', 'size', style='road', size='5000x4000')
+    row('rate 1e7', 'rate', style='road', rate=1e7)
+    row('many images', 'images', style='home', rate=1.0, planes=40_000)
+    row('half a size', 'size', style='road', size='0x3')
+    row('frame of a style', 'frame', style='road', frame=7)
+    row('mean_rate of a style', 'mean_rate', style='road', mean_rate=0.9)
+    # Where it is to lie.
+    np.savez(tmp_path / 'mine.npz', spikes=np.ones((4, 8, 8), bool))
+    (tmp_path / 'link.npz').symlink_to('mine.npz')
+    (tmp_path / 'folder.npz').mkdir()
+    row('an existing recording', 'mine.npz', 'mine.npz', style='indoor')
+    row('an existing link', 'link.npz', 'link.npz', style='indoor')
+    row('a link to replace', 'link.npz', 'link.npz', style='indoor', overwrite=True)
+    refusals('sample', rows, (ConfigError, DataSetError))
+    for name, code, told in (('mine.npz', 2, '--overwrite true'),
+                             ('folder.npz', 1, 'give a file, not a folder')):  # fmt: skip
+        given = ('--overwrite', 'true') if code == 1 else ()
+        done = command('sample', '--style', 'indoor', '--size', '64x32', '--planes', 8, '--out',
+                       tmp_path / name, *given)  # fmt: skip
+        assert (done.returncode, done.stderr.count('\n')) == (code, 1)
+        assert name in done.stderr
+        assert told in done.stderr

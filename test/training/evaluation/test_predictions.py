@@ -3,6 +3,7 @@
 """Third-party depth maps get the metrics that a network with the same depth gets."""
 
 import csv
+import functools
 import json
 import math
 import tracemalloc
@@ -16,6 +17,7 @@ from PIL import Image
 
 from kit.checkpoints import checkpoint as write
 from kit.clips import Sliding, write_folder
+from kit.refusals import leaving
 from kit.runs import tiny_run
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.checkpoint import load
@@ -232,10 +234,10 @@ def refusal(folder):
 
 
 def bomb(folder, kind):
-    """Write a map that is small on disk, and would expand to hundreds of megabytes."""
-    zeros, path = bytes(50_000_000), folder / 'a_000000.npz'
+    """Write a map that is small on disk, and would expand to tens of megabytes."""
+    zeros, path = bytes(10_000_000), folder / 'a_000000.npz'
     if kind == 'png':
-        Image.fromarray(np.zeros((8000, 8000), np.uint16)).save(path.with_suffix('.png'))
+        Image.fromarray(np.zeros((4000, 4000), np.uint16)).save(path.with_suffix('.png'))
         return
     if kind == 'sparse':
         with path.with_suffix('.npy').open('wb') as file:
@@ -244,7 +246,7 @@ def bomb(folder, kind):
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
         with archive.open('depth.npy', 'w') as file:
             if kind == 'header':
-                file.write(b'\x93NUMPY\x02\x00' + (200_000_000).to_bytes(4, 'little'))
+                file.write(b'\x93NUMPY\x02\x00' + (40_000_000).to_bytes(4, 'little'))
             else:
                 kinds = {'text': '<U65536'}
                 np.lib.format.write_array_header_1_0(
@@ -331,59 +333,66 @@ class TestWhatIsWrongWithMaps:
         assert f'1 maps cannot be used ({reason}): {names[0]}' in printed
         assert f'median depth below 0.05 m (is the unit right?): {names[1]}\n' in printed
         assert 'far limit (is the unit right?): source_road_000003\n' in printed
-        millimetres = written(maps, tmp_path / 'mm', lambda depth: 1000 * depth)
-        with pytest.raises(DataSetError, match=r'none of 12 .* median depth above 300 m'):
-            evaluate(folder, tmp_path / 'r.json', millimetres)
-
-    def test_of_everything_is_an_error(self, folder, tmp_path):
-        written({}, tmp_path / 'none')
-        with pytest.raises(DataSetError, match=r'none of 12 .* there is no source_indoor_000000'):
-            evaluate(folder, tmp_path / 'r.json', tmp_path / 'none')
-        integers = written(maps_of(folder), tmp_path / 'int', lambda d: d.astype(np.uint16))
-        with pytest.raises(DataSetError, match='uint16 without a unit: give per_metre, 1000'):
-            evaluate(folder, tmp_path / 'r.json', integers)
-        assert not (tmp_path / 'r.json').exists()
-
-    def test_of_a_picture_of_depth(self, tmp_path):
-        Image.fromarray(np.zeros((32, 48), np.uint8)).save(tmp_path / 'a_000000.png')
-        assert refusal(tmp_path).startswith('depth of uint8, expected floats in metres')
-
-    def test_of_the_folder(self, tmp_path):
-        with pytest.raises(ConfigError, match='expected a folder of depth maps'):
-            Predictions(tmp_path / 'nothing')
-        for suffix in ('npy', 'png'):
-            (tmp_path / f'a.{suffix}').touch()
-        with pytest.raises(ConfigError, match=r'a\.png and a\.npy are of one sample'):
-            Predictions(tmp_path)
-        with pytest.raises(ConfigError, match='per_metre is 0: expected above 0'):
-            Predictions(tmp_path, 0.0)
-
-    def test_one_of_two_things_is_scored(self, folder, tmp_path):
-        for both in ({}, {'checkpoint': tmp_path, 'predictions': tmp_path}):
-            with pytest.raises(ConfigError, match='teacher or inputs_only: expected one'):
-                run_evaluate(folder / 'c.yaml', tmp_path / 'r.json', **both)
 
 
-@pytest.mark.parametrize(
-    ('kind', 'reason'),
-    [
-        ('array', 'depth expands to 200000128 bytes, expected one map of [32, 48]'),
-        ('header', 'depth expands to 200000012 bytes, expected one map of [32, 48]'),
-        ('second', 'arrays depth, other, expected depth and, if there is one, uncertainty'),
-        ('text', 'depth of 402653184 bytes, expected floats in metres'),
-        ('png', 'depth of shape [8000, 8000], expected [32, 48]'),
-        ('sparse', 'file of more than 1097728 bytes, expected one map of [32, 48]'),
-    ],
-)
-def test_a_map_that_would_expand_takes_no_memory(tmp_path, kind, reason):
-    bomb(tmp_path, kind)
-    tracemalloc.start()
-    try:
-        assert refusal(tmp_path) == reason
-        peak_bytes = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak_bytes < 20e6
+def test_maps_that_cannot_be_used_are_refused_without_being_expanded(refusals, tmp_path):
+    rows = {}
+    for kind in ('array', 'header', 'second', 'text', 'png', 'sparse'):
+
+        def bounded(place=tmp_path / kind, kind=kind):
+            place.mkdir()
+            bomb(place, kind)
+            tracemalloc.start()
+            try:
+                reason = refusal(place)
+                assert tracemalloc.get_traced_memory()[1] < 5e6
+            finally:
+                tracemalloc.stop()
+            return reason
+
+        rows[kind] = 'expected', bounded
+    (tmp_path / 'picture').mkdir()
+    Image.fromarray(np.zeros((32, 48), np.uint8)).save(tmp_path / 'picture/a_000000.png')
+    rows['a picture of depth'] = 'uint8', functools.partial(refusal, tmp_path / 'picture')
+    refusals('prediction_map', rows, None)
+
+
+def test_predictions_that_cannot_be_scored_are_refused(refusals, folder, tmp_path):
+    """No report is written, and no input."""
+    rows = {}
+
+    def row(name, named, call):
+        rows[name] = named, leaving(tmp_path, call)
+
+    maps = maps_of(folder)
+    for name, named, of in (
+        ('no map', 'none of 12', written({}, tmp_path / 'none')),
+        ('whole numbers', 'per_metre', written(maps, tmp_path / 'int',
+                                               lambda depth: depth.astype(np.uint16))),
+        ('millimetres as metres', 'unit', written(maps, tmp_path / 'mm',
+                                                  lambda depth: 1000 * depth)),
+    ):  # fmt: skip
+        row(name, named, functools.partial(evaluate, folder, tmp_path / 'r.json', of))
+    row('no folder', 'nothing', functools.partial(Predictions, tmp_path / 'nothing'))
+    both = written({}, tmp_path / 'both')
+    for suffix in ('npy', 'png'):
+        (both / f'a.{suffix}').touch()
+    row('two of one name', 'a.npy', functools.partial(Predictions, both))
+    row('per_metre 0', 'per_metre', functools.partial(Predictions, tmp_path / 'none', 0.0))
+    both = {'checkpoint': tmp_path, 'predictions': tmp_path}
+    for name, given in (('nothing to score', {}), ('two to score', both)):
+        call = functools.partial(run_evaluate, folder / 'c.yaml', tmp_path / 'r.json', **given)
+        row(name, 'one of the four', call)
+    row('inputs over maps', 'mm', functools.partial(write_inputs, folder / 'c.yaml',
+                                                    tmp_path / 'mm'))  # fmt: skip
+    (tmp_path / 'locked').mkdir()
+
+    def locked():
+        with lock_folder(tmp_path / 'locked'):
+            write_inputs(folder / 'c.yaml', tmp_path / 'locked')
+
+    row('inputs into a folder in use', 'locked', locked)
+    refusals('predictions', rows, (ConfigError, DataSetError, FolderLockError))
 
 
 class TestInputs:
@@ -410,11 +419,6 @@ class TestInputs:
                 counts, _ = packing.bin_counts(found.planes, 48)
                 np.testing.assert_array_equal(counts, batch.counts[k])
 
-    def test_are_not_written_over_something(self, folder, tmp_path):
-        (tmp_path / 'mine').touch()
-        with pytest.raises(ConfigError, match='is not empty: choose another --out'):
-            write_inputs(folder / 'c.yaml', tmp_path)
-
     def test_all_are_written_or_none(self, folder, tmp_path, monkeypatch):
         out, write_one, calls = tmp_path / 'inputs', np.savez_compressed, []
 
@@ -430,7 +434,7 @@ class TestInputs:
                 write_inputs(folder / 'c.yaml', out)
         assert list(tmp_path.iterdir()) == []
         (out / '.incomplete_abcd1234').mkdir(parents=True)  # of a killed process
-        with lock_folder(out), pytest.raises(FolderLockError, match='another process works there'):
+        with lock_folder(out), pytest.raises(FolderLockError):  # its text is in the table
             write_inputs(folder / 'c.yaml', out)
         write_inputs(folder / 'c.yaml', out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == {

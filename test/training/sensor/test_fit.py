@@ -79,7 +79,7 @@ def test_a_fit_finds_the_sensor(monkeypatch) -> None:
     monkeypatch.setattr(sensor_fit, '_CANDIDATES', candidates)
     start = Sensor(dark_spread=0.5)
     true = replace(start, response_mismatch=0.03, dark_current=150, electrons=100)
-    spikes = sensor_fit.resimulate(scene(), 200, true, seed=9)
+    spikes = sensor_fit.resimulate(scene(64, 96), 200, true, seed=9)
     told: list[str] = []
     found = sensor_fit.fit(spikes, 1, start, told.append)
     assert found == true
