@@ -7,6 +7,7 @@ settings, the parameters of a node, a message. Its texts are in test/errors/DOOR
 """
 
 import difflib
+import os
 import re
 from pathlib import Path
 
