@@ -13,6 +13,7 @@ from pathlib import Path
 
 ERRORS = Path(__file__).resolve().parents[1] / 'errors'
 ROOT = ERRORS.parents[1]
+SHORT = 1 << 14
 
 OF_LIBRARIES = {
     r'image file is truncated: \d+': '<truncated, of Pillow>',
@@ -22,12 +23,19 @@ OF_LIBRARIES = {
 
 
 def _files(folder):
-    """What a folder holds: by path the content of files, where links lead, None of folders."""
-    return {
-        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink()
-        else path.read_bytes() if path.is_file() else None
-        for path in folder.rglob('*')
-    }  # fmt: skip
+    """What a folder holds, by path: content, or when it was written; where links lead; None."""
+    found = {}
+    for path in folder.rglob('*'):
+        stat = path.lstat()
+        if path.is_symlink():
+            kept = os.readlink(path)
+        elif path.is_file():
+            # A row may spoil a short file, and mend it.
+            kept = path.read_bytes() if stat.st_size < SHORT else (stat.st_size, stat.st_mtime_ns)
+        else:
+            kept = None
+        found[str(path.relative_to(folder))] = kept
+    return found
 
 
 def leaving(folder, call):
