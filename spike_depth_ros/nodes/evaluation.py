@@ -485,7 +485,8 @@ def main(args: list[str] | None = None) -> int:
         EVALUATION_PARAMETERS,
         args,
     )
-    return process.run(EvaluationNode, given, EvaluationNode.evaluate)
+    # Not interrupted in a callback: the thread that scores might wait for its lock for ever.
+    return process.run(EvaluationNode, given, EvaluationNode.evaluate, interruptible=False)
 
 
 if __name__ == '__main__':

@@ -350,6 +350,38 @@ def test_the_lens_of_the_evaluation_stays_where_that_of_the_node_does():
         node.destroy_node()
 
 
+SLOW = """
+import time
+from spike_depth_ros.evaluation.live import LiveScores
+from spike_depth_ros.nodes.evaluation import main
+def add_window(scores, window):
+    print('a window is taken', flush=True)
+    time.sleep(0.5)
+    print('and kept', flush=True)
+LiveScores.add_window = add_window
+raise SystemExit(main())
+"""
+
+
+def test_an_interrupt_while_a_window_is_taken_waits_until_it_is_kept(
+    ros_node, processes, depth_parameters, spin, tmp_path
+):
+    """An exception in the middle could leave the lock taken that the end waits for."""
+    publishers = Publishers(ros_node)
+    processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'), code=SLOW)
+    image = {'height': 4, 'width': 5, 'encoding': '32FC1', 'step': 20, 'data': bytes(80)}
+
+    def taken():
+        publishers.depth.publish(Image(**image))
+        publishers.uncertainty.publish(Image(**image))
+        return 'a window is taken' in processes.log('evaluation')
+
+    spin(taken, what='a window')
+    processes.stop('evaluation', signal.SIGINT, status=1)
+    log = processes.log('evaluation')
+    assert log.count('a window is taken') == log.count('and kept')
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_results_that_cannot_be_written_are_one_line(
     ros_node, processes, depth_parameters, listener, spin, tmp_path, number
