@@ -340,6 +340,17 @@ np.savez(sys.argv[2], **found)
 """
 
 
+IMPATIENT = """
+import os, sys
+os.environ['RUST_LOG'] = 'off'  # as the command sets it before it imports Rerun
+from spike_depth_ros.viewing import outputs
+outputs.WRITES_S = 2.0
+from spike_depth_ros.viewing.command import main
+sys.exit(main())
+"""
+"""The command, which waits for a file two seconds in place of twenty."""
+
+
 @pytest.mark.skipif(not VIEW.exists(), reason='needs make view-environment')
 @pytest.mark.parametrize('blocks', [1, 300])
 def test_a_file_that_cannot_be_written_whole_replaces_nothing(tmp_path, blocks):
@@ -347,7 +358,8 @@ def test_a_file_that_cannot_be_written_whole_replaces_nothing(tmp_path, blocks):
     look.write_text('old')
     done = subprocess.run(
         ['sh', '-c', f'ulimit -f {blocks}; exec "$@"', 'sh',
-         VIEW, OFFICE, '--every', '1', '--save', look, '--overwrite'],
+         VIEW.with_name('python'), '-c', IMPATIENT, OFFICE, '--every', '1', '--save', look,
+         '--overwrite'],
         env={**own_environment(), 'PYTHONDONTWRITEBYTECODE': '1'},  # it would be cut short, too
         capture_output=True,
         text=True,
