@@ -38,6 +38,7 @@ NEEDED = {
         *('torch', 'timm', 'lightning_fabric', 'jsonargparse'),
         *('onnx', 'onnxscript', 'tensorboard', 'distributed'),
     ),
+    'test/test_kit.py': ('torch', 'timm'),
     'test/training/methods/fuse/test_align.py': ('transformers', 'peft'),
 }
 """Modules by the folder, or file, whose tests are skipped without them.

@@ -4,8 +4,6 @@
 
 import pytest
 
-pytest.importorskip('torch')
-
 from kit import checkpoints
 from spike_depth_ros.checkpoint import TASKS, load
 

@@ -60,16 +60,11 @@ class Heard:
         spin(lambda: self.cameras, what='a camera_info')
 
 
-class Listener:
-    """What the depth node says, by topic."""
+class Statuses:
+    """The newest status of each task of a node."""
 
     def __init__(self, node):
-        self.depth, self.cameras, self.uncertainty, self.preview = [], [], [], []
         self.status = {}
-        node.create_subscription(Image, 'depth/image', self.depth.append, QUEUE)
-        node.create_subscription(CameraInfo, 'depth/camera_info', self.cameras.append, QUEUE)
-        node.create_subscription(Image, 'depth/uncertainty', self.uncertainty.append, QUEUE)
-        node.create_subscription(Image, 'spikes/image', self.preview.append, QUEUE)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, QUEUE)
 
     def _on_diagnostics(self, msg):
@@ -78,6 +73,18 @@ class Listener:
 
     def values(self, name):
         return {p.key: p.value for p in self.status[name].values} if name in self.status else {}
+
+
+class Listener(Statuses):
+    """What the depth node says, by topic."""
+
+    def __init__(self, node):
+        super().__init__(node)
+        self.depth, self.cameras, self.uncertainty, self.preview = [], [], [], []
+        node.create_subscription(Image, 'depth/image', self.depth.append, QUEUE)
+        node.create_subscription(CameraInfo, 'depth/camera_info', self.cameras.append, QUEUE)
+        node.create_subscription(Image, 'depth/uncertainty', self.uncertainty.append, QUEUE)
+        node.create_subscription(Image, 'spikes/image', self.preview.append, QUEUE)
 
     def count(self, key, name='stream'):
         return int(float(self.values(name).get(key, 0)))
@@ -218,11 +225,12 @@ class TwoCameras:
         return info
 
 
-class StereoListener:
+class StereoListener(Statuses):
     """What the node says, by topic."""
 
     def __init__(self, node):
-        self.status, self.pictures, self.infos = {}, {}, {}
+        super().__init__(node)
+        self.pictures, self.infos = {}, {}
         self.depth, self.cameras, self.disparity = [], [], []
         node.create_subscription(Image, 'depth/image', self.depth.append, QUEUE)
         node.create_subscription(CameraInfo, 'depth/camera_info', self.cameras.append, QUEUE)
@@ -234,14 +242,6 @@ class StereoListener:
             self.infos[eye] = []
             topic = f'{eye}/image_rect/camera_info'
             node.create_subscription(CameraInfo, topic, self.infos[eye].append, QUEUE)
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, QUEUE)
-
-    def _on_diagnostics(self, msg):
-        for status in msg.status:
-            self.status[status.name.split(': ')[1]] = status
-
-    def values(self, name):
-        return {p.key: p.value for p in self.status[name].values} if name in self.status else {}
 
     def says(self, name, text):
         return name in self.status and text in self.status[name].message

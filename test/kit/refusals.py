@@ -14,6 +14,7 @@ from pathlib import Path
 ERRORS = Path(__file__).resolve().parents[1] / 'errors'
 ROOT = ERRORS.parents[1]
 SHORT = 1 << 14
+"""Bytes of a file below which its content is compared."""
 
 OF_LIBRARIES = {
     r'image file is truncated: \d+': '<truncated, of Pillow>',
@@ -141,7 +142,7 @@ class Refusals:
             told[name] = self._portable(text, replace or {})
         lines = [f'{name}: {text}\n' for name, text in told.items()]
         path = ERRORS / f'{door}.txt'
-        if self._update:
+        if self._update and not problems:  # else the rows with problems would be lost
             path.write_text(''.join(lines))
         reviewed = path.read_text().splitlines(keepends=True) if path.exists() else []
         changed = difflib.unified_diff(reviewed, lines, str(path), 'said now', n=0)

@@ -122,17 +122,6 @@ def drawing():
         yield usual
 
 
-@pytest.fixture(scope='module')
-def with_charts(drawing):
-    """Draw the charts of runs of a module, also of its fixtures."""
-    from spike_training.reports.run_page import curves
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name, usual in drawing.items():
-            patch.setattr(curves, name, usual)
-        yield
-
-
 @pytest.fixture
 def one_thread():
     """Small images: a second thread only waits."""
