@@ -514,14 +514,18 @@ def viewing(view: Path | None, subscriber: Subscriber, scratch: Path) -> Iterato
 
 @contextlib.contextmanager
 def busy(loops: int) -> Iterator[None]:
-    """Keep so many processes computing meanwhile, each all that a core gives."""
-    children = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(loops)]
+    """Keep so many processes computing meanwhile, each all that a core gives; wait for them."""
+    command = (sys.executable, '-c', 'print(flush=True)\nwhile True: pass')
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(loops)]
     try:
+        for child in children:
+            assert child.stdout is not None
+            child.stdout.readline()
         yield
     finally:
         for child in children:
             child.kill()
-            child.wait()
+            child.communicate()
 
 
 def argument_parser(name: str, description: str, rounds: int) -> argparse.ArgumentParser:

@@ -23,7 +23,7 @@ from scripts.tree_copy import ROOT, copy_tree
 
 
 def run_tests(folder: Path, tests: list[str], dds: bool) -> tuple[int, str]:
-    """Run the short tests until the first failure; return status and the last line printed."""
+    """Run the short tests until the first failure; return status, and that failure or the end."""
     marks = f'not long and {"" if dds else "not "}dds'
     done = subprocess.run(
         [sys.executable, '-m', 'pytest', '-x', '-q', '-m', marks, *tests],
@@ -32,7 +32,9 @@ def run_tests(folder: Path, tests: list[str], dds: bool) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    return done.returncode, (done.stdout.strip().splitlines() or [''])[-1]
+    lines = done.stdout.strip().splitlines() or ['']
+    failed = (line for line in lines if line.startswith(('FAILED', 'ERROR')))
+    return done.returncode, f'{next(failed, "")} {lines[-1]}'.strip()
 
 
 def try_defect(defect: dict[str, Any]) -> bool:

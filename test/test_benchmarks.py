@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from benchmarks import named_commit, packing, rectification, upsampling
+from kit import programs
 from spike_depth_ros.checkpoint import default_checkpoint
 from spike_depth_ros.depth_colours import DEPTH_COLOURS, MISSING
 
@@ -557,7 +558,8 @@ def test_the_cores_that_a_busy_loop_uses_are_measured():
     from benchmarks import live_stream, suite
 
     with live_stream.busy(1):
-        assert suite.cores_used(0.5) > 0.6
+        # While the machine waits for its disk, nothing computes.
+        programs.wait_until(lambda: suite.cores_used(0.5) > 0.6)
 
 
 @pytest.mark.dds
