@@ -85,7 +85,7 @@ def _remembering():
     return batch
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def few_layout_bytes():
     """Measure the layout of raw planes by fewer bytes, which is harder, and takes less time."""
     from spike_depth_ros.stream import raw_check
@@ -95,7 +95,7 @@ def few_layout_bytes():
         yield
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def quick_pictures():
     """Compress pictures little: to make them as small as can be takes ten times as long."""
     from PIL import Image
@@ -110,7 +110,7 @@ def quick_pictures():
         yield
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def drawing():
     """Leave the drawings out of charts of runs, most of the time of a page; return what draws."""
     from spike_training.reports.run_page import curves

@@ -86,7 +86,7 @@ SIZE = {'size': '96x64', 'rate_hz': 400.0, 'minutes': 0.001, 'device': 'cpu'}
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def any_minutes():
     """Allow adaptations of a moment, which train as few steps as possible."""
     with pytest.MonkeyPatch.context() as patch:
@@ -95,7 +95,7 @@ def any_minutes():
         yield
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     return write(tmp_path_factory.mktemp('checkpoint') / 'old.safetensors')
 
@@ -114,7 +114,7 @@ def write_settings(folder, *stages):
     return path
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def short(tmp_path_factory):
     """Settings of the first stage alone."""
     return write_settings(tmp_path_factory.mktemp('settings'), 'affine')
@@ -129,7 +129,7 @@ def adapt_to(out, recording, checkpoint, config, swap='', **changes):
     return run.run(arguments._replace(**changes), out, 'cpu', swap, FEW)
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def padded_wall(moving_wall, tmp_path_factory):
     """The wall in the other bit order, its rows padded to 16 bytes."""
     rows = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)
@@ -139,7 +139,7 @@ def padded_wall(moving_wall, tmp_path_factory):
     return recording
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def adapted(padded_wall, checkpoint, short, tmp_path_factory):
     """Folder of an adaptation to the padded wall, without an output, and what it has printed."""
     out, printed = tmp_path_factory.mktemp('adapted') / 'mine.safetensors', io.StringIO()
@@ -148,7 +148,7 @@ def adapted(padded_wall, checkpoint, short, tmp_path_factory):
     return out.with_suffix(''), printed.getvalue()
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def matched(adapted, tmp_path_factory):
     """The same without its report: camera and first candidate."""
     folder = tmp_path_factory.mktemp('matched') / 'mine'

@@ -82,7 +82,7 @@ def record(path, shift, seed):
     return path
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def pair(tmp_path_factory):
     """Left and right .dat file of 6 s at 400 Hz, 96x64 pixels."""
     folder = tmp_path_factory.mktemp('pair')
@@ -90,12 +90,12 @@ def pair(tmp_path_factory):
     return left, record(folder / 'right.dat', (FAR_PX, NEAR_PX), 2)
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     return write(tmp_path_factory.mktemp('checkpoint') / 'old.safetensors')
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def config(tmp_path_factory):
     """Settings with one style and small batches, which take less time."""
     text = re.sub(r'styles: .*', 'styles: [home]', PHOTOMETRIC.read_text())
@@ -104,7 +104,7 @@ def config(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def any_minutes():
     """Allow adaptations of a moment, which train as few steps as possible."""
     with pytest.MonkeyPatch.context() as patch:
@@ -189,7 +189,7 @@ class TestPairs:
         assert 0.5 < float(np.nanmedian(found.pairs.measured[0].depth)) < 2.5
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def adapted(pair, checkpoint, config, tmp_path_factory):
     """Output of an adaptation to the pair, beside its folder, and what it has printed."""
     out, printed = tmp_path_factory.mktemp('adapted') / 'mine.safetensors', io.StringIO()
@@ -199,7 +199,7 @@ def adapted(pair, checkpoint, config, tmp_path_factory):
     return out, printed.getvalue()
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def begun(adapted):
     """The folder of that adaptation."""
     return adapted[0].with_suffix('')
@@ -353,7 +353,7 @@ def write_bag(path, pair, calibrated):
     return path
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def both_bags(pair, tmp_path_factory):
     """Bags of both eyes without and with the calibration of the pair."""
     folder = tmp_path_factory.mktemp('bags')
