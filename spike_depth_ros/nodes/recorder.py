@@ -128,8 +128,8 @@ class Recording:
     def finish(self) -> str:
         """Complete the bag, put it in its place and print the report.
 
-        A bag without packets of each camera is removed. An earlier bag stays beside one that the
-        disk has cut short.
+        A bag without packets of each camera is removed, unless the disk has cut it short: then
+        one without packets is. An earlier bag stays beside one that the disk has cut short.
 
         Returns:
             What is wrong with the recording, one line; empty where nothing is.
@@ -137,8 +137,12 @@ class Recording:
         stream, bag = self.stream, self._bag
         stream.stop()
         bag.close()
-        text = stream.describe() if not stream.silent else ''
-        recorded = not stream.silent  # the disk may hold none
+
+        def lacks_packets() -> bool:
+            return stream.empty if bag.disk_failed else bool(stream.silent)
+
+        text = '' if lacks_packets() else stream.describe()
+        recorded = not lacks_packets()  # again: the disk may hold less than what came
         wrong = ''
         try:
             self.kept = _put(self._place, self.out, recorded, bag.disk_failed)

@@ -358,6 +358,11 @@ class StreamRecorder:
         return next((stream.topic for stream in self._streams if not stream.packets), '')
 
     @property
+    def empty(self) -> bool:
+        """True if no message of spikes is recorded."""
+        return not any(stream.packets for stream in self._streams)
+
+    @property
     def without_camera(self) -> list[str]:
         """Names of the topics of camera_info without a recorded message."""
         return [stream.camera_topic for stream in self._streams if not stream.cameras]
