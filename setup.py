@@ -16,6 +16,7 @@ EVALUATE = [*BAGS, 'jinja2', 'matplotlib']
 TRAIN = [
     *EVALUATE,
     *TORCH,
+    'cmaes',
     'distributed',
     'h5py',
     'jsonargparse[signatures]',

@@ -234,6 +234,7 @@ def test_the_rows_of_mini_are_what_they_say():
         'mono_cross': ['teacher', 'mono_cross'],
         'no_pseudo': ['teacher', 'mono_cross', 'no_pseudo'],
         'bicross': ['teacher', 'mono_cross', 'bicross'],
+        'matched': ['pre_src', 'teacher', 'mono_cross', 'matched'],
         'bicross_slow': ['teacher', 'mono_cross', 'bicross_slow'],
         'bicross_paper_exact': ['teacher_paper_exact', 'mono_paper_exact', 'bicross_paper_exact'],
         'supervised': ['supervised'],
@@ -442,6 +443,18 @@ def test_folders_of_earlier_versions_are_used_again(table, row, folder, monkeypa
     monkeypatch.setattr('spike_depth_ros.__version__', '0.1.0')
     units = units_of(shipped(table)[row], 0, Path())
     assert units.folder.name == folder
+
+
+def test_a_later_setting_names_another_folder_once_it_is_set():
+    row = shipped('mini')['bicross']
+    stage = row.config.stages[-1]
+    folders = {units_of(row, 0, Path()).folder}
+    for changes in ({'source_views': 'matched'}, {'pseudo_from': 0.5}, {'pseudo_mirrored': True}):
+        adapt = dataclasses.replace(stage.adapt, **changes)
+        stages = [*row.config.stages[:-1], dataclasses.replace(stage, adapt=adapt)]
+        config = dataclasses.replace(row.config, stages=stages)
+        folders.add(units_of(dataclasses.replace(row, config=config), 0, Path()).folder)
+    assert len(folders) == 4
 
 
 class TestWithoutTarget:

@@ -30,7 +30,7 @@ from spike_training.engine.stage import Context
 from spike_training.errors import NonFiniteError, TrainingError
 from spike_training.runs.build import make_stage
 from spike_training.sampling.sample import Batch, DomainPair, Source
-from spike_training.settings.config import RunConfig, StageConfig
+from spike_training.settings.config import RunConfig, StageConfig, text_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -269,7 +269,8 @@ def train_candidate(
     work = _built(here)
     if not has_checkpoint(folder):
         work.to(fabric.device)
-        work.begin(batches.batch(step, train.batch_size) for step in itertools.count())
+        size = train.batch_size
+        work.begin(*((batches.batch(k, size) for k in itertools.count()) for _ in range(2)))
     fit(
         work,
         train=batches,
@@ -320,7 +321,7 @@ def _describe_start(stage: StageConfig, start: Path, corrected: bool) -> dict[st
     return {
         'checkpoint': hash_file(find_checkpoint(start)),
         'sensor correction': corrected,
-        'settings': hashlib.sha256(repr(stage).encode()).hexdigest(),
+        'settings': hashlib.sha256(text_of(stage).encode()).hexdigest(),
     }
 
 

@@ -29,10 +29,11 @@ from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import Measured, SensorCorrection, count_factors
-from spike_training.adaptation.matching import DARK_SPREAD, lasting_pattern
 from spike_training.adaptation.stored import damaged
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError
+from spike_training.matching.pattern import lasting_pattern
+from spike_training.matching.view import DARK_SPREAD
 from spike_training.sampling.sample import Batch, Source, Unlabelled, left_out
 
 Floats = npt.NDArray[np.float32]

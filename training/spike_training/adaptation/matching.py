@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -25,6 +24,8 @@ from torch import Tensor
 
 from spike_training.adaptation.stored import number
 from spike_training.choices import Split
+from spike_training.matching.pattern import lasting_pattern
+from spike_training.matching.view import DARK_SPREAD
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.scenes.pool import generate
@@ -43,15 +44,9 @@ DETAIL_PX = (1, 2, 4, 8, 16)
 """Distances between the squares whose rates are compared, and their sizes, pixels."""
 
 _FLOOR = 1e-3  # added to rates before logarithms
-_NEIGHBOURS = 5  # pixels per side of the surroundings of a pixel
 _TOGETHER = 'light and dark current'
-_HOT = 0.5  # deviation from the neighbours
-_ALWAYS = 0.9  # share of the windows
 _REPETITIONS = 3  # of the search, at most
 _CLEARLY = 0.05  # share of the distance that a change must explain
-
-DARK_SPREAD = 0.43
-"""Spread of the dark current between pixels, that of all fitted sensors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,33 +133,6 @@ def _squares(rate: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32
         number, rows // size, size, columns // size, size
     ).mean(axis=(2, 4))
     return found
-
-
-def lasting_pattern(rate: npt.NDArray[np.float32]) -> tuple[Floats, float]:
-    """Compute the lasting deviations of pixels in the darker and the brighter half, and hot ones.
-
-    The variance of the lasting deviation is the mean product of a pixel's deviations in two
-    different windows: what the scene does there differs between windows and averages out.
-
-    Args:
-        rate: Firing rates of windows of different moments, ``[N, H, W]``.
-
-    Returns:
-        Standard deviations of pixels that are not hot, ``[2]``, and the share of hot pixels, which
-        are brighter than their neighbours in nearly all windows.
-    """
-    around = np.stack([cv2.medianBlur(one, _NEIGHBOURS) for one in rate])
-    deviation = ((rate - around) / (around + 10 * _FLOOR)).clip(-1, 1)
-    hot = (deviation > _HOT).mean(axis=0) >= _ALWAYS
-    dark = around <= np.median(around)
-    found = []
-    for chosen in (dark & ~hot, ~dark & ~hot):
-        number = chosen.sum(axis=0)
-        part = np.where(chosen, deviation, 0)
-        products = part.sum(axis=0) ** 2 - (part**2).sum(axis=0)
-        pairs = (number * (number - 1)).sum()
-        found.append(np.sqrt(max(float(products.sum()) / max(pairs, 1), 0.0)))
-    return np.array(found), float(hot.mean())
 
 
 RANGES = {'light': (1e-9, 1e6), 'contrast': (0.1, 10), 'vignette': (0, 1), 'blur': (0, 16)}

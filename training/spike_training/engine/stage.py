@@ -127,11 +127,13 @@ class Selection(NamedTuple):
         name: Name of the network within the stage.
         network: Network with the weights to export.
         criteria: Criterion of each candidate by its name; lower is better.
+        details: What else is stored of the selection, as values of JSON.
     """
 
     name: str
     network: nn.Module
     criteria: dict[str, float]
+    details: Mapping[str, Any] = {}
 
 
 class Stage(nn.Module, ABC, Generic[AnyBatch]):
@@ -182,11 +184,12 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
         """
         return [self.deployable]
 
-    def begin(self, batches: Iterable[AnyBatch]) -> None:
+    def begin(self, batches: Iterable[AnyBatch], held_out: Iterable[AnyBatch]) -> None:
         """Prepare the networks before the first step; not called when a training is resumed.
 
         Args:
             batches: Training batches from the first one on, without end.
+            held_out: Validation batches likewise.
         """
 
     def before_measuring(self) -> None:

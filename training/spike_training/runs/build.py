@@ -39,7 +39,7 @@ from spike_training.runs.sources import (
     with_held_out,
 )
 from spike_training.sampling.frames import MAX_AGE_S
-from spike_training.sampling.sample import DomainPair, Source, Unlabelled
+from spike_training.sampling.sample import AnyBatch, DomainPair, Source, Unlabelled
 from spike_training.settings.config import ResolvedStage, RunConfig
 from spike_training.settings.method import import_object
 
@@ -92,8 +92,13 @@ def make_work(context: Context) -> Work:
         stage.to(context.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.config.seed)
-            stage.begin(train.batch(step, size) for step in itertools.count())
+            stage.begin(_endless(train, size), _endless(validation, size))
     return Work(stage, train, validation)
+
+
+def _endless(source: Source[AnyBatch], size: int) -> Iterator[AnyBatch]:
+    """Yield the batches of a source from the first one on."""
+    return (source.batch(step, size) for step in itertools.count())
 
 
 def make_stage(context: Context) -> Stage[Any]:

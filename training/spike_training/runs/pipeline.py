@@ -179,7 +179,11 @@ def _select(work: Work, here: Context) -> None:
     chosen = work.stage.select(_selection_batches(work.validation, here))
     if chosen is not None:
         weights = weights_of(chosen.network)
-        selection = {'selected': chosen.name, 'criteria': chosen.criteria}
+        selection = {
+            'selected': chosen.name,
+            'criteria': chosen.criteria,
+            **chosen.details,
+        }
         print(f'{stage.name}: the {chosen.name} is exported, by {SELECTION}')
     other = stage.average_with
     if other is not None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spike_training.sampling.blur import gaussian_blur
+from spike_training.sampling.lens import falloff
 from spike_training.sampling.procedural import (
     ProceduralSource,
 )
@@ -56,9 +57,8 @@ class Optics:
             luminance = gaussian_blur(luminance, self.blur)
         if self.vignette:
             rows, columns = luminance.shape[1:]
-            y = torch.linspace(-1, 1, rows, device=luminance.device)[:, None]
-            x = torch.linspace(-1, 1, columns, device=luminance.device)
-            luminance = luminance * (1 - self.vignette * (x.square() + y.square()) / 2)
+            dark = falloff(rows, columns, luminance.device)
+            luminance = luminance * (1 - self.vignette * dark)
         return luminance
 
 

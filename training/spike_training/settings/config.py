@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 MOST_LISTED = 50
 """Largest number of listed problems; an unrelated file may have thousands."""
 
+ADDED = {'added': True}
+"""Metadata of a field that results of stored tables were made before: hashes of settings leave it
+out at its default."""
+
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
 
@@ -832,6 +836,36 @@ def to_tree(config: RunConfig | TargetConfig) -> dict[str, Any]:
     """Return settings as plain values: lists in place of tuples, texts in place of paths."""
     tree: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     return tree
+
+
+def tree_of(part: Any) -> Any:
+    """Return settings as plain values for a hash: without fields of :data:`ADDED` at defaults."""
+    if isinstance(part, list | tuple):
+        return [tree_of(one) for one in part]
+    if isinstance(part, dict):
+        return {name: tree_of(one) for name, one in part.items()}
+    if not dataclasses.is_dataclass(part) or isinstance(part, type):
+        return part
+    return {name: tree_of(value) for name, value in _hashed(part)}
+
+
+def text_of(part: Any) -> str:
+    """Return the ``repr`` of settings for a hash; see :func:`tree_of`."""
+    if not dataclasses.is_dataclass(part) or isinstance(part, type):
+        return repr(part)
+    fields = ', '.join(f'{name}={text_of(value)}' for name, value in _hashed(part))
+    return f'{type(part).__qualname__}({fields})'
+
+
+def _hashed(part: Any) -> Iterator[tuple[str, Any]]:
+    """Yield names and values of a dataclass, but for those of :data:`ADDED` at their defaults."""
+    for one in dataclasses.fields(part):
+        value = getattr(part, one.name)
+        if one.metadata.keys() >= ADDED.keys():
+            made = one.default_factory
+            if value == (one.default if made is dataclasses.MISSING else made()):
+                continue
+        yield one.name, value
 
 
 def to_yaml(config: RunConfig) -> str:

@@ -61,6 +61,7 @@ from spike_training.settings.config import (
     RunConfig,
     StageConfig,
     to_yaml,
+    tree_of,
 )
 from spike_training.tables.plan import Row
 from spike_training.tables.settings import TRUE_LOOK, Preparation
@@ -360,7 +361,7 @@ def _scored(
 
 def _settings(config: RunConfig) -> dict[str, Any]:
     """Return all settings that a result depends on."""
-    tree = dataclasses.asdict(config)
+    tree = tree_of(config)
     if not config.data.mixed_recordings:  # what is not used changes nothing
         tree['data'] = {k: v for k, v in tree['data'].items() if not k.startswith('mixed_')}
     if config.train.schedule == 'cosine':  # the only one there was

@@ -203,10 +203,10 @@ def test_labels_of_the_target_change_not_a_bit(kind, settings):
 @both
 def test_a_domain_that_shows_nothing_is_told(kind, settings, batch):
     stage = stage_of(kind, settings)
-    stage.begin([batch])
+    stage.begin([batch], [])
     dark = dataclasses.replace(batch.target, counts=torch.zeros_like(batch.target.counts))
     with pytest.raises(DataSetError, match=r'pictures of the target are all 0\.000: expected'):
-        stage.begin([dataclasses.replace(batch, target=dark)])
+        stage.begin([dataclasses.replace(batch, target=dark)], [])
 
 
 class TestResidual:

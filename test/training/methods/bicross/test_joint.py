@@ -133,7 +133,7 @@ class TestLastSteps:
             stage.after_step(step)
         _, twin, _ = parts_of()
         twin.student.load_state_dict(stage.domain.student.state_dict())
-        twin.begin([batch])
+        twin.begin([batch], [])
         stage(batch, 'train')
         for found, wanted in zip(
             means(stage.domain.source_model), means(twin.student), strict=True

@@ -187,10 +187,10 @@ class TestRoles:
 
     def test_the_first_teacher_has_the_smaller_error(self):
         stage = stage_of()
-        stage.begin(iter([coloured()] * 9))
+        stage.begin(iter([coloured()] * 9), [])
         assert bool(stage.enlarger_teaches)
         stage.enlarger.output[-1].bias.data.fill_(3.0)  # far too large
-        stage.begin(iter([coloured()] * 9))
+        stage.begin(iter([coloured()] * 9), [])
         assert not bool(stage.enlarger_teaches)
 
 

@@ -259,7 +259,7 @@ class TestStage:
         assert stage(batch, 'val')['loss'].item() < 0.8 * before
 
     def test_depth_starts_at_a_plausible_one(self, stage, batch):
-        stage.begin(iter([batch] * 9))
+        stage.begin(iter([batch] * 9), [])
         depth = stage.network.depth_head(stage._seen_by_teacher(batch).disparity)
         assert depth.median().item() == pytest.approx((0.3 * 80) ** 0.5, rel=0.3)
 
@@ -275,7 +275,7 @@ class TestStage:
         assert names - kept == trainable
 
     def test_a_state_is_restored(self, built, stage, batch):
-        stage.begin(iter([batch]))
+        stage.begin(iter([batch]), [])
         learn(stage, batch)
         again = copy.deepcopy(built)
         assert not equal(copied(again.network), copied(stage.network))

@@ -364,11 +364,11 @@ class TestChecks:
     def test_a_constant_domain_is_told_with_its_value(self, batch):
         dark = dataclasses.replace(batch.target, counts=torch.zeros_like(batch.target.counts))
         with pytest.raises(DataSetError, match=r'pictures of the target are all 0\.000: expected'):
-            cycle_of().begin(iter([dataclasses.replace(batch, target=dark)]))
+            cycle_of().begin(iter([dataclasses.replace(batch, target=dark)]), [])
         with pytest.raises(DataSetError, match=r'of the source are all 0\.500'):
             check_varied('source', torch.full((2, 3, 4, 4), 0.5))
         for stage in (cycle_of(), translated_of()):
-            stage.begin(iter([batch]))
+            stage.begin(iter([batch]), [])
 
     def test_edges_that_move_are_told_with_their_value(self):
         assert edge_warnings({'edges': 0.8}, '') == ()

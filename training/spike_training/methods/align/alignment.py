@@ -88,7 +88,7 @@ class FeatureAlignment(Stage[Pair]):
             'discriminators': groups_of(self.discriminators, rate),
         }
 
-    def begin(self, batches: Iterable[Pair]) -> None:
+    def begin(self, batches: Iterable[Pair], held_out: Iterable[Pair]) -> None:
         """Check that pictures of both domains show something.
 
         Raises:

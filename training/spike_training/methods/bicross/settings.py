@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from spike_training.learning.settings import SupervisedConfig
-from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
+from spike_training.settings.config import (
+    ADDED,
+    BatchSpec,
+    ResolvedStage,
+    RunConfig,
+    StageConfig,
+)
 from spike_training.settings.ranges import Problems, above, at_least, share
 
 
@@ -95,6 +101,37 @@ class ViewConfig:
 
 
 @dataclass
+class FitConfig:
+    """Fit of the view of the source to the target, for source_views: matched.
+
+    Attributes:
+        windows: Windows of the source that are seen through each trial.
+        target_windows: Windows of the target, at most.
+        trials: Trials of each restart.
+        restarts: Searches from different beginnings.
+        spread: Factor on the deviations of each window's draw around the fitted view.
+        least_explained: Share of the distance between source and target that the view must
+            explain, or the network that the stage began with is exported.
+        near: Distance below which it need not: two samples of the source have one of about 1.
+    """
+
+    windows: int = 96
+    target_windows: int = 320
+    trials: int = 500
+    restarts: int = 3
+    spread: float = 1.0
+    least_explained: float = 0.5
+    near: float = 1.0
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, each beginning with the setting's name."""
+        yield from at_least(self, 24, 'windows', 'target_windows')
+        yield from at_least(self, 1, 'trials', 'restarts')
+        yield from at_least(self, 0, 'spread', 'near')
+        yield from share(self, 'least_explained')
+
+
+@dataclass
 class AdaptConfig:
     """Self-correcting teacher and student, SCTS (Liu et al., BiCross, Eq. 4, 5, 6 and 8).
 
@@ -110,9 +147,18 @@ class AdaptConfig:
         threshold: Predicted relative error up to which the teacher is confident; null: quantile.
         quantile: Share of each image's pixels where the teacher is confident.
         source_weight: Weight of L_sup and L_unc on the labelled source; 0: Eq. 8 of the paper.
-        source_views: Views of the source that are supervised: strong; weak; or both, half and
-            half, which takes another pass but keeps the accuracy on unchanged source windows
-            better.
+        source_views: Views of the source that are supervised: strong; weak; both, half and half,
+            which takes another pass but keeps the accuracy on unchanged source windows better; or
+            matched, as the target's air, lens, light and sensor would have recorded them. These
+            are fitted to unlabelled windows of the target before the first step, and take the
+            place of strong views of the source everywhere.
+        fit: The fit of matched views.
+        alternative_start: Name of another earlier stage: of it and of init_from, the stage begins
+            with the one of the lower error on held-out source windows; null: with init_from.
+        pseudo_from: Share of the steps before which pseudo labels and discriminators are left out.
+        pseudo_views: Views of the target that learn from pseudo labels.
+        pseudo_mirrored: Whether a pseudo label is the mean of log depth over both mirror images.
+        pseudo_si_lambda: si_lambda of pseudo labels; null: that of the stage.
         uncertainty: Labels that train the uncertainty: source, pseudo or both. Trained on pseudo
             labels it measures the student's agreement with the teacher, and falls to 0.
         alignment_weight: Weight of L_SCA in Eq. 8; 0: no discriminators.
@@ -120,8 +166,8 @@ class AdaptConfig:
             weak.
         discriminator_lr_scale: Learning rate of the discriminators over that of the student.
         statistics: Data of the batch-norm statistics of the exported network: target, its weak
-            views; mixed, all inputs of the student; or frozen, the initial statistics, which the
-            student then also trains with.
+            views; source, the views of the source; mixed, all inputs of the student; or frozen,
+            the initial statistics, which the student then also trains with.
         adabn_batches: Batches of weak target views from which the statistics are estimated before
             the first step, as by the command adabn; 0: none. For networks with batch norm.
         remove_drift: Divide pseudo labels by the mean drift of the teacher's median depth from
@@ -144,12 +190,18 @@ class AdaptConfig:
     threshold: float | None = None
     quantile: float = 0.5
     source_weight: float = 1.0
-    source_views: Literal['strong', 'weak', 'both'] = 'strong'
+    source_views: Literal['strong', 'weak', 'both', 'matched'] = 'strong'
+    fit: FitConfig = field(default_factory=FitConfig, metadata=ADDED)
+    alternative_start: str | None = field(default=None, metadata=ADDED)
+    pseudo_from: float = field(default=0.0, metadata=ADDED)
+    pseudo_views: Literal['strong', 'weak'] = field(default='strong', metadata=ADDED)
+    pseudo_mirrored: bool = field(default=False, metadata=ADDED)
+    pseudo_si_lambda: float | None = field(default=None, metadata=ADDED)
     uncertainty: Literal['source', 'pseudo', 'both'] = 'source'
     alignment_weight: float = 0.1
     aligned_views: Literal['both', 'strong', 'weak'] = 'both'
     discriminator_lr_scale: float = 1.0
-    statistics: Literal['target', 'mixed', 'frozen'] = 'target'
+    statistics: Literal['target', 'source', 'mixed', 'frozen'] = 'target'
     adabn_batches: int = 30
     remove_drift: bool = False
     deploy: Literal['teacher', 'student', 'label_free'] = 'teacher'
@@ -177,7 +229,43 @@ class AdaptConfig:
             yield "uncertainty is 'pseudo': with pseudo_weight 0 nothing would train it"
         if self.pseudo_weight == 0 and self.source_weight == 0:
             yield 'pseudo_weight is 0 and so is source_weight: nothing would train depth'
+        yield from share(self, 'pseudo_from')
+        if self.pseudo_si_lambda is not None:
+            yield from at_least(self, 0, 'pseudo_si_lambda')
+        if self.source_views == 'matched' and self.source_weight == 0:
+            yield "source_views is 'matched': with source_weight 0 nothing would learn from them"
+        if self.statistics == 'source' and self.source_weight == 0:
+            yield "statistics is 'source': with source_weight 0 no source is seen"
+        yield from (f'fit.{problem}' for problem in self.fit.problems())
         yield from (f'views.{problem}' for problem in self.views.problems())
+
+    @property
+    def begins_from(self) -> tuple[str, ...]:
+        """Stages beside init_from whose networks the stage may begin with."""
+        return () if self.alternative_start is None else (self.alternative_start,)
+
+    @property
+    def needs_target(self) -> bool:
+        """False if no step sees the target, whose windows are then for the fit alone."""
+        return bool(self.pseudo_weight or self.alignment_weight) or self.statistics != 'source'
+
+    def problems_in_run(
+        self, stage: StageConfig, config: RunConfig, before: Sequence[StageConfig]
+    ) -> Problems:
+        """Yield the problems of the settings within a run."""
+        if self.alternative_start is None:
+            return
+        other = next((one for one in before if one.name == self.alternative_start), None)
+        if other is None or other.input != stage.input:
+            yield (
+                f'adapt.alternative_start is {self.alternative_start!r}: expected the name of an '
+                f'earlier stage of {stage.input}'
+            )
+        elif other.resolve(config).model != stage.resolve(config).model:
+            yield (
+                f'adapt.alternative_start is {self.alternative_start!r}: expected a stage with '
+                'the same settings of the network'
+            )
 
 
 @dataclass
@@ -287,6 +375,12 @@ class CrossDomainConfig(SupervisedConfig):
                 f'init_from is {self.init_from!r}: expected previous or the name of an earlier '
                 'stage'
             )
+        yield from self.adapt.problems_in_run(self, config, before)
+
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """Earlier stages, the alternative start included; see :attr:`StageConfig.builds_on`."""
+        return (*self.adapt.begins_from, *super().builds_on)
 
     def resolve(self, run: RunConfig) -> ResolvedStage:
         """Resolve the settings; ``ema_decay`` is 0 unless the student is exported."""
@@ -304,12 +398,18 @@ class CrossDomainConfig(SupervisedConfig):
         """Describe the exported network, teacher or student, for the page of a run."""
         if selection is not None and 'criteria' in selection:
             criteria = ', '.join(f'{name} {v:.4f}' for name, v in selection['criteria'].items())
+            if 'fit' in selection:
+                return (
+                    f'The {selection["selected"]} of {self.name} is exported. Errors on held-out '
+                    f'source windows through the view that was fitted to the target: {criteria}. '
+                    f'The view: {selection["fit"]}.'
+                )
             return (
                 f'Of the two networks of {self.name} the {selection["selected"]} is exported, by '
                 f'a criterion that sees no label of the target, lower is better: {criteria}.'
             )
-        if self.adapt.deploy == 'label_free':
-            return f'Between teacher and student of {self.name} the end of the stage decides.'
+        if self.adapt.deploy == 'label_free' or self.adapt.source_views == 'matched':
+            return f'Between the networks of {self.name} the end of the stage decides.'
         return (
             f'The {self.adapt.deploy} of {self.name} at its last step is exported: the settings '
             'say so. Nothing was selected by a figure.'
@@ -361,6 +461,8 @@ class JointConfig(CrossModalityConfig):
         # Epochs are checked once they have become steps.
         if self.epochs is None and self.target_steps is not None and self.target_steps > steps:
             yield f'target_steps is {self.target_steps}: expected at most {steps}, the steps'
+        if self.adapt.alternative_start is not None:
+            yield 'adapt.alternative_start is set: expected null in a stage of both phases'
 
     def resolve(self, run: RunConfig) -> ResolvedStage:
         """Resolve the settings; see :meth:`CrossDomainConfig.resolve`."""

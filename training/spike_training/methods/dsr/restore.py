@@ -116,7 +116,7 @@ class Restore(Stage[Batch]):
         }
         return groups | ({'sp': groups_of(self.structure)} if self.structure is not None else {})
 
-    def begin(self, batches: Iterable[Batch]) -> None:
+    def begin(self, batches: Iterable[Batch], held_out: Iterable[Batch]) -> None:
         """Choose the teacher of the first round."""
         with torch.no_grad():
             for batch in itertools.islice(batches, FIRST_BATCHES):

@@ -150,7 +150,7 @@ class Align(Stage[Batch]):
             ]
         }
 
-    def begin(self, batches: Iterable[Batch]) -> None:
+    def begin(self, batches: Iterable[Batch], held_out: Iterable[Batch]) -> None:
         """Implement :meth:`Stage.begin`: the median disparity is a depth within the range."""
         seen = [
             self._seen_by_teacher(batch).disparity.flatten()

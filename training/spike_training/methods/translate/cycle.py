@@ -79,7 +79,7 @@ class Cycle(Stage[Pair]):
             'discriminators': undecayed(self.discriminators),
         }
 
-    def begin(self, batches: Iterable[Pair]) -> None:
+    def begin(self, batches: Iterable[Pair], held_out: Iterable[Pair]) -> None:
         """Check that pictures of both domains show something.
 
         Raises:

@@ -49,7 +49,7 @@ class Paired(Stage[Batch]):
         """Implement :meth:`Stage.optimizers`."""
         return {'main': undecayed(self.translator)}
 
-    def begin(self, batches: Iterable[Batch]) -> None:
+    def begin(self, batches: Iterable[Batch], held_out: Iterable[Batch]) -> None:
         """Check that pictures of the target show something.
 
         Raises:

@@ -103,7 +103,7 @@ class Translated(Stage[Pair]):
         """Return True in the steps that discriminators do not take."""
         return optimizer == 'discriminators' and step % self.config.discriminator_every != 0
 
-    def begin(self, batches: Iterable[Pair]) -> None:
+    def begin(self, batches: Iterable[Pair], held_out: Iterable[Pair]) -> None:
         """Check that pictures of both domains show something.
 
         Raises:

@@ -6,14 +6,18 @@ In each step the teacher predicts pseudo labels from weak views of the target. T
 these labels on strong views of the target and true labels on views of the source. Discriminators
 align its class tokens of both domains. Then the teacher is updated as the moving average of the
 student.
+
+Matched views of the source, not of the paper, show it as the camera of the target would have
+recorded it. With them, pseudo labels and discriminators may be left out.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +26,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.ema import average_into, warmed_up
-from spike_training.engine.fabric import mean_over_processes
+from spike_training.engine.fabric import is_first, mean_over_processes
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.record import Mean
 from spike_training.engine.stage import Context, Phase, Selection, Stage
@@ -31,7 +35,9 @@ from spike_training.evaluation.statistics import batch_norms, estimate_statistic
 from spike_training.learning.adversarial import Alignment
 from spike_training.learning.backbone import freeze, share_backbone
 from spike_training.learning.losses import uncertainty_loss
-from spike_training.learning.supervision import Supervision, network_groups
+from spike_training.learning.supervision import SI_FORMS, Supervision, network_groups
+from spike_training.matching.fit import Fit, fit_view
+from spike_training.matching.view import SPREAD, Spread, matched_view
 from spike_training.methods.bicross.discriminators import DomainDiscriminators
 from spike_training.methods.bicross.filter import Threshold, drawn
 from spike_training.methods.bicross.settings import CrossDomainConfig
@@ -39,11 +45,20 @@ from spike_training.methods.bicross.views import half, mirrored, strong_view
 from spike_training.sampling.sample import Batch, Pair, Unlabelled
 from spike_training.settings.config import ModelConfig
 
+if TYPE_CHECKING:
+    from spike_training.learning.panels import Panel, Panels
+
 FAR = 0.98
 """Share of the largest depth at and above which a pseudo label counts as sky."""
 
 DRIFT_MEMORY = 0.99
 """Decay of the moving average of the drift: share of the old estimate at each step."""
+
+START_BATCHES = 4
+"""Held-out batches whose error decides which network a stage begins with."""
+
+START = 'start'
+"""Name of the network that a stage began with, among those that it may export."""
 
 WATCHED = {
     'teacher': ('log_depth_drift', 'uncertainty_ratio'),
@@ -51,6 +66,10 @@ WATCHED = {
 }
 """Figures of a network that warnings look at: log ratio of its median depth to that of the source
 model on the target, and ratio of its median uncertainty."""
+
+
+NAMES = {'matched': 'strong'}
+"""Views of the source that take the place of others."""
 
 
 class PseudoLabel(NamedTuple):
@@ -69,6 +88,22 @@ class PseudoLabel(NamedTuple):
     weight: Tensor
 
 
+class FittedView(nn.Module):
+    """The fit of matched views, part of the state, so that a resumed training keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fit: Fit | None = None
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return the fit as plain values."""
+        return {} if self.fit is None else self.fit.to_fields()
+
+    def set_extra_state(self, state: Any) -> None:
+        """Set the fit from plain values."""
+        self.fit = Fit.from_fields(state) if state else None
+
+
 class CrossDomain(Stage[Pair]):
     """Stage with the loss of Eq. 8 and the loss on labelled source scenes (Liu et al., BiCross).
 
@@ -79,12 +114,21 @@ class CrossDomain(Stage[Pair]):
         config: Settings of the stage.
         model: Depth range and canonical focal length.
         dim: Width of the class token.
+        steps: Steps of the stage.
+        alternative: Network that the stage may begin with in place of ``student``.
     """
 
     drift: Tensor
+    taken: Tensor
 
     def __init__(
-        self, student: SpikeDepthNet, config: CrossDomainConfig, model: ModelConfig, dim: int
+        self,
+        student: SpikeDepthNet,
+        config: CrossDomainConfig,
+        model: ModelConfig,
+        dim: int,
+        steps: int = 0,
+        alternative: SpikeDepthNet | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -104,23 +148,84 @@ class CrossDomain(Stage[Pair]):
             self.discriminators = DomainDiscriminators(dim, views)
         # Moving average of the log ratio of median depths, teacher over initial network.
         self.register_buffer('drift', torch.zeros(()))
+        self.fitted = FittedView() if adapt.source_views == 'matched' else None
+        self.first = round(adapt.pseudo_from * steps)
+        if self.first:
+            self.register_buffer('taken', torch.zeros((), dtype=torch.int64))
+        self._alternative = [alternative]  # in a list, it is no part of the state
+        self._pseudo_si = self.supervision.si
+        if adapt.pseudo_si_lambda is not None:
+            self._pseudo_si = functools.partial(SI_FORMS[config.si], lam=adapt.pseudo_si_lambda)
         freeze(student, config)
         self._gaps: list[Tensor] = []  # of the batches of a step, until its end
 
     @classmethod
     def from_config(cls, config: CrossDomainConfig, context: Context) -> CrossDomain:
         """Build the stage of a run."""
-        dim = context.info.settings['dim']
-        return cls(context.init_model(SpikeDepthNet), config, context.config.model, dim)
+        dim, name = context.info.settings['dim'], config.adapt.alternative_start
+        student = context.init_model(SpikeDepthNet)
+        other = None
+        if name is not None and name in context.trained:
+            other = context.trained_model(name, SpikeDepthNet)
+        return cls(student, config, context.config.model, dim, context.config.train.steps, other)
 
-    def begin(self, batches: Iterable[Pair]) -> None:
-        """Estimate the statistics on the target for the student and copy them to all networks."""
+    def begin(self, batches: Iterable[Pair], held_out: Iterable[Pair]) -> None:
+        """Choose the start, fit the view, and estimate statistics of the target.
+
+        Raises:
+            DataSetError: No view can be fitted to the windows.
+        """
+        (other,) = self._alternative
+        if other is not None:
+            self._choose_start(other, itertools.islice(held_out, START_BATCHES))
+        if self.fitted is not None:
+            batches = iter(batches)
+            self.fitted.fit = self._fit(batches)
         number = self.config.adapt.adabn_batches
         if number and batch_norms(self.student):
             targets = (batch.target for batch in itertools.islice(batches, number))
             estimate_statistics(self.student, targets)
             for network in (self.teacher, self.source_model):
                 network.load_state_dict(self.student.state_dict())
+
+    @torch.no_grad()
+    def _choose_start(self, other: SpikeDepthNet, held_out: Iterable[Pair]) -> None:
+        """Begin with the network of the lower error on held-out windows of the source."""
+        other.to(next(self.student.parameters()).device)
+        mean = Mean()
+        networks = {'init_from': self.student, 'alternative_start': other}
+        self.eval()
+        other.eval()
+        for pair in held_out:
+            outputs = {k: predict(one, pair.source, 'spikes') for k, one in networks.items()}
+            mean.add({k: self.supervision(v, pair.source).error for k, v in outputs.items()})
+        errors = mean.take()
+        if is_first():
+            found = ', '.join(f'{name} {error:.4f}' for name, error in errors.items())
+            print(f'{self.config.name}: error on held-out source windows: {found}')
+        if errors['alternative_start'] < errors['init_from']:
+            for network in self.networks:
+                network.load_state_dict(other.state_dict())
+
+    def _fit(self, batches: Iterator[Pair]) -> Fit:
+        """Fit the view of the source to the first windows of the target."""
+        settings = self.config.adapt.fit
+        source: list[Batch] = []
+        target: list[Unlabelled] = []
+        wanted = max(2 * settings.windows, settings.target_windows)
+        for pair in batches:
+            source.append(pair.source)
+            target.append(pair.target)
+            if sum(len(one.index) for one in target) >= wanted:
+                break
+        fit = fit_view(
+            source, target, settings.windows, settings.target_windows, settings.trials,
+            settings.restarts,
+        )  # fmt: skip
+        if is_first():
+            for line in (f'the view of the target: {fit.describe()}', *fit.notes):
+                print(f'{self.config.name}: {line}')
+        return fit
 
     def train(self, mode: bool = True) -> CrossDomain:
         """Set the mode of the module; keep frozen parts in eval mode."""
@@ -158,6 +263,8 @@ class CrossDomain(Stage[Pair]):
         if self.config.adapt.teacher_warmup:
             decay = warmed_up(decay, step)
         average_into(self.teacher.state_dict(), self.student.state_dict(), decay)
+        if self.first:
+            self.taken.fill_(step + 1)
         if self._gaps:
             gap = mean_over_processes(torch.stack(self._gaps).mean())
             self.drift.lerp_(gap, 1 - DRIFT_MEMORY)
@@ -170,16 +277,17 @@ class CrossDomain(Stage[Pair]):
     def _train(self, batch: Pair) -> dict[str, Tensor]:
         adapt, config = self.config.adapt, self.config
         source, target = batch.source, batch.target
+        if not self.sees_target:
+            return self._train_on_source(source)
         if adapt.views.flip:
             target = _with_counts(target, mirrored(target.counts, half(target.counts)))
         pseudo = self._pseudo_label(target)
 
-        strong = self._student(self._strong(target))
+        shown = self._strong(target) if adapt.pseudo_views == 'strong' else target
+        strong = self._student(shown)
         seen = self._source_views(source)
-        scp = self.supervision.si(strong.depth, pseudo.depth, pseudo.weight).mean()
-        named = ('strong', 'weak') if adapt.source_views == 'both' else (adapt.source_views,)
-        learnt = [self.supervision(seen[name], source) for name in named]
-        sup, unc, error = (torch.stack(values).mean() for values in zip(*learnt, strict=True))
+        scp = self._pseudo_si(strong.depth, pseudo.depth, pseudo.weight).mean()
+        sup, unc, error = self._learn_source(seen, source)
         loss = adapt.pseudo_weight * scp + adapt.source_weight * sup
         parts = {'scp': scp, 'sup': sup, 'unc': unc, 'error': error, 'drift': self.drift}
         parts['kept'] = pseudo.confident.float().mean()
@@ -199,16 +307,50 @@ class CrossDomain(Stage[Pair]):
             parts |= {'sca': -aligned.loss, 'discriminator_accuracy': aligned.accuracy}
         return {'loss': loss, **{name: value.detach() for name, value in parts.items()}}
 
+    @property
+    def sees_target(self) -> bool:
+        """True in steps that see the target."""
+        return self.config.adapt.needs_target and (not self.first or int(self.taken) >= self.first)
+
+    def _train_on_source(self, source: Batch) -> dict[str, Tensor]:
+        """Return the loss of a step that sees the source alone."""
+        sup, unc, error = self._learn_source(self._source_views(source), source)
+        loss = self.config.adapt.source_weight * (sup + self.config.uncertainty_weight * unc)
+        # Several processes expect a gradient of each parameter.
+        loss = loss + 0.0 * sum(p.sum() for p in (self.discriminators or nn.Module()).parameters())
+        return {'loss': loss, 'sup': sup.detach(), 'unc': unc.detach(), 'error': error}
+
+    def _learn_source(
+        self, seen: Mapping[str, DepthOutput], source: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the losses of depth and uncertainty on labels, and the error."""
+        views = self.config.adapt.source_views
+        named = ('strong', 'weak') if views == 'both' else (NAMES.get(views, views),)
+        learnt = [self.supervision(seen[name], source) for name in named]
+        sup, unc, error = (torch.stack(values).mean() for values in zip(*learnt, strict=True))
+        return sup, unc, error
+
     def _source_views(self, source: Batch) -> dict[str, DepthOutput]:
         """Return the student's outputs for the views of the source that the losses use."""
         discriminators, seen = self.discriminators, source.unlabelled()
-        used = {self.config.adapt.source_views, *(discriminators or ())}
+        views, tracked = self.config.adapt.source_views, self.config.adapt.statistics == 'source'
+        used = {NAMES.get(views, views), *(discriminators or ())}
         found = {}
         if used & {'strong', 'both'}:
-            found['strong'] = self._student(self._strong(seen))
+            shown = self._strong(seen) if self.fitted is None else self._matched(source)
+            found['strong'] = self._student(shown, tracked=tracked and views != 'weak')
         if used & {'weak', 'both'}:
-            found['weak'] = self._student(seen)
+            found['weak'] = self._student(seen, tracked=tracked and views in ('weak', 'both'))
         return found
+
+    def _matched(self, source: Batch) -> Unlabelled:
+        """Return windows of the source as the target's camera would have recorded them."""
+        assert self.fitted is not None
+        fit, factor = self.fitted.fit, self.config.adapt.fit.spread
+        assert fit is not None
+        spread = Spread(*(factor * deviation for deviation in SPREAD))
+        counts = matched_view(source.counts, source.planes_per_bin, source.depth, fit.view, spread)
+        return _with_counts(source.unlabelled(), counts)
 
     def _align(
         self, seen: Mapping[str, DepthOutput], target: Unlabelled, strong: DepthOutput
@@ -245,6 +387,10 @@ class CrossDomain(Stage[Pair]):
         """Predict pseudo labels from weak views with the teacher."""
         output = predict(self.teacher, target, 'spikes')
         depth = output.depth
+        if self.config.adapt.pseudo_mirrored:
+            flipped = _with_counts(target, target.counts.flip(3))
+            other = predict(self.teacher, flipped, 'spikes').depth.flip(3)
+            depth = (depth.log() + other.log()).mul(0.5).exp()
         sky = depth >= FAR * self.model.max_depth
         if self.config.adapt.remove_drift:
             before = predict(self.source_model, target, 'spikes').depth
@@ -293,6 +439,8 @@ class CrossDomain(Stage[Pair]):
         output, which is consistent between views. The second rejects a network that is accurate
         on the source only and inconsistent on the target.
 
+        With matched views it is the error on these views of the labelled source.
+
         Args:
             batch: Batch used neither for training nor for testing.
 
@@ -304,6 +452,11 @@ class CrossDomain(Stage[Pair]):
 
     def _criteria(self, batch: Pair, weak: Mapping[str, DepthOutput]) -> dict[str, Tensor]:
         """Compute :meth:`label_free` from the outputs for weak views of the target."""
+        if self.fitted is not None:
+            shown = self._matched(batch.source)
+            networks = (*self._trained(), (START, self.source_model))
+            outputs = {name: predict(one, shown, 'spikes') for name, one in networks}
+            return {k: self.supervision(v, batch.source).error for k, v in outputs.items()}
         strong = self._strong(batch.target)
         criteria = {}
         for name, network in self._trained():
@@ -339,29 +492,59 @@ class CrossDomain(Stage[Pair]):
                     f'the median uncertainty of the {name} is {ratio:.2f} of that of the source '
                     "model: it collapses; set adapt.uncertainty to 'source'"
                 )
+        return [*self._doubts(), *found]
+
+    def _doubts(self) -> list[str]:
+        """Return what speaks against the fitted view, a sentence each."""
+        fit = None if self.fitted is None else self.fitted.fit
+        if fit is None:
+            return []
+        found = [f'{note[0].upper()}{note[1:]}.' for note in fit.notes]
+        if self._is_far(fit):
+            found.append(
+                f'The fitted view explains {fit.explained:.0%} of the distance to the target, '
+                f'{fit.before:.1f}, less than {self.config.adapt.fit.least_explained:.0%}: the '
+                'network that the stage began with is exported.'
+            )
         return found
 
+    def _is_far(self, fit: Fit) -> bool:
+        limits = self.config.adapt.fit
+        return fit.distance > limits.near and fit.explained < limits.least_explained
+
     def select(self, batches: Iterable[Pair]) -> Selection | None:
-        """Select the network with the lower criterion if ``deploy`` is ``label_free``."""
-        if self.config.adapt.deploy != 'label_free':
+        """Select the network with the lower criterion.
+
+        None if ``deploy`` names a network and the views of the source are not matched. Where the
+        fitted view stays far from the target, the network that the stage began with is selected.
+        """
+        deploy, fit = self.config.adapt.deploy, None if self.fitted is None else self.fitted.fit
+        if deploy != 'label_free' and fit is None:
             return None
         mean = Mean()
         for batch in batches:
             mean.add(self.label_free(batch))
         criteria = mean.take()
+        if deploy != 'label_free':
+            criteria = {name: criteria[name] for name in (deploy, START)}
         chosen = min(criteria, key=lambda name: criteria[name])
-        network = self.teacher if chosen == 'teacher' else self.student
-        return Selection(chosen, network, criteria)
+        if fit is not None and self._is_far(fit):
+            chosen = START
+        networks = dict(self._trained()) | {START: self.source_model}
+        details = {} if fit is None else {'fit': fit.describe(), **fit.to_fields()}
+        return Selection(chosen, networks[chosen], criteria, details)
 
     def picture(self, batch: Pair) -> npt.NDArray[np.uint8]:
         """Draw both views of the target, the outputs of both networks and the kept pixels."""
         from spike_training.learning.panels import Panels
 
+        show = Panels(self.model)
+        if self.fitted is not None:
+            return show.sheet(*self._matched_rows(batch, show))
         target = batch.target
         strong = self._strong(target)
         teacher = predict(self.teacher, target, 'spikes')
         student = predict(self.student, strong, 'spikes')
-        show = Panels(self.model)
         return show.sheet(
             [
                 show.spikes(target.counts, 'target, weak view'),
@@ -374,6 +557,25 @@ class CrossDomain(Stage[Pair]):
                 show.depth(student.depth, 'depth of the student'),
                 show.uncertainty(student.uncertainty, 'its uncertainty'),
                 show.difference(student.depth, teacher.depth, 'off the pseudo label'),
+            ],
+        )
+
+    def _matched_rows(self, batch: Pair, show: Panels) -> Sequence[Sequence[Sequence[Panel]]]:
+        """Draw the source, its matched view and the target, and depth before and after."""
+        source, target, shown = batch.source, batch.target, self._matched(batch.source)
+        network = self.deployable
+        assert isinstance(network, SpikeDepthNet)
+        before, after = (predict(one, target, 'spikes') for one in (self.source_model, network))
+        return (
+            [
+                show.spikes(source.counts, 'source'),
+                show.spikes(shown.counts, 'as the target sees it'),
+                show.depth(predict(network, shown, 'spikes').depth, 'its depth'),
+            ],
+            [
+                show.spikes(target.counts, 'target'),
+                show.depth(before.depth, 'depth at the start'),
+                show.depth(after.depth, 'depth'),
             ],
         )
 

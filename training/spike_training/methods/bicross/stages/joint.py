@@ -89,10 +89,10 @@ class Joint(Stage[Pair]):
         """Return True for discriminators while the target is not seen."""
         return optimizer == 'discriminators' and step < self.first
 
-    def begin(self, batches: Iterable[Pair]) -> None:
+    def begin(self, batches: Iterable[Pair], held_out: Iterable[Pair]) -> None:
         """Estimate statistics of the target, if it is seen from the first step on."""
         if self.sees_target:
-            self.domain.begin(batches)
+            self.domain.begin(batches, held_out)
 
     def after_step(self, step: int) -> None:
         """Update the teacher of pseudo labels; it begins as the student."""
@@ -116,7 +116,7 @@ class Joint(Stage[Pair]):
         if int(self.taken) == self.first > 0:
             # As kind cross_domain begins; the batch is large enough for statistics.
             self.taken += 1  # once, though the step may have further batches
-            self.domain.begin([batch])
+            self.domain.begin([batch], [])
             self.train()
         with untracked(self.domain.student):
             learnt = self.modality(batch.source, phase)

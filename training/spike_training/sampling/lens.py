@@ -1,0 +1,28 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Light on its way to the sensor: through air, and through a lens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def clearness(depth: Tensor, haze_m: Tensor | float) -> Tensor:
+    """Return the share of the light of each pixel that haze leaves, ``[B, H, W]``, 0 to 1.
+
+    Haze of the generated scenes: ``1 / (1 + depth / haze_m)``. The sky is clear.
+
+    Args:
+        depth: Metres, ``[B, H, W]``; +Inf is sky.
+        haze_m: Depth at which half of the light is left, metres, ``[B, 1, 1]`` or a number.
+    """
+    near = (1 + depth / haze_m).reciprocal()
+    return torch.where(depth.isinf(), 1.0, near)
+
+
+def falloff(rows: int, columns: int, device: torch.device | str) -> Tensor:
+    """Return the squared distance from the middle, ``[H, W]``: 0 there, 1 in the corners."""
+    y = torch.linspace(-1, 1, rows, device=device)[:, None]
+    x = torch.linspace(-1, 1, columns, device=device)
+    return (x.square() + y.square()) / 2
