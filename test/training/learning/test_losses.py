@@ -12,6 +12,7 @@ from spike_training.learning.losses import (
     gradient_loss,
     si_loss,
     si_loss_absolute,
+    si_loss_over_all,
     si_loss_rooted,
     soft_error,
     uncertainty_loss,
@@ -62,6 +63,28 @@ class TestSiLoss:
         expected = d.square().sum((1, 2, 3)) / n - 0.7 / n**2 * d.sum((1, 2, 3)).square()
         found = si_loss(pred, reference, everywhere(pred), lam=0.7)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+class TestSiLossOverAll:
+    def test_it_is_that_of_the_kept_pixels_where_all_are_kept(self):
+        pred, reference = image([[1.0, 2.0], [3.0, 5.0]]), image([[1.0, 1.0], [2.0, 9.0]])
+        found = si_loss_over_all(pred, reference, everywhere(pred), lam=0.7)
+        torch.testing.assert_close(found, si_loss(pred, reference, everywhere(pred), lam=0.7))
+
+    def test_what_a_filter_leaves_out_lowers_the_loss(self):
+        """By hand: d is ln 2 in one of four pixels, of which two count."""
+        pred, reference = image([[1.0, 2.0], [3.0, 5.0]]), image([[1.0, 1.0], [2.0, 9.0]])
+        kept = torch.tensor([[[[True, True], [False, False]]]])
+        found = si_loss_over_all(pred, reference, kept, lam=0.5)
+        close(found, [LN2**2 / 4 - 0.5 * (LN2 / 4) ** 2])
+        assert found < si_loss(pred, reference, kept, lam=0.5)
+
+    def test_what_is_unknown_counts_as_left_out(self):
+        pred = image([[1.0, 2.0]], requires_grad=True)
+        loss = si_loss_over_all(pred, image([[math.nan, 1.0]]), everywhere(pred), lam=0.5)
+        close(loss, [LN2**2 / 2 - 0.5 * (LN2 / 2) ** 2])
+        loss.sum().backward()
+        assert pred.grad.isfinite().all()
 
 
 class TestSiLossRooted:
@@ -168,6 +191,13 @@ class TestMasks:
 
 
 class TestUncertainty:
+    def test_the_error_is_not_clipped_where_there_is_no_limit(self):
+        pred, reference = image([[1.0, 6.0]]), image([[1.0, 2.0]])
+        close(soft_error(pred, reference, None), [[[[0.0, 2.0]]]])
+        u = image([[0.5, 0.5]])
+        close(uncertainty_loss(u, pred, reference, everywhere(u), None), [(0.5 + 1.5) / 2])
+        close(uncertainty_loss(u, pred, reference, everywhere(u), 0.8), [(0.5 + 0.3) / 2])
+
     def test_soft_error_known_value_and_clip(self):
         pred, reference = image([[1.5, 9.0, 2.0, 1.0]]), image([[1.0, 1.0, 4.0, math.nan]])
         found = soft_error(pred, reference)

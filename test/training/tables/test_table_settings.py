@@ -258,11 +258,48 @@ def test_the_printed_row_is_that_of_mini_paper_exact():
         names = {'name': other.name, 'init_from': other.init_from}
         if other.kind == 'cross_modality':
             names['teacher'] = other.teacher
-        assert dataclasses.replace(stage, **names) == other
+        own = stage.resolve(row).train
+        assert dataclasses.replace(own, prefetch=0, picture_every=0) == dataclasses.replace(
+            other.resolve(printed).train, prefetch=0, picture_every=0, tensorboard=False
+        )
+        names['learning_rate'] = stage.learning_rate  # of the run there
+        assert dataclasses.replace(stage, **names) == dataclasses.replace(
+            other, learning_rate=stage.learning_rate
+        )
     assert row.model == printed.model
     assert row.data == dataclasses.replace(printed.data, styles=['road'])
     lens = {'light': 1.0, 'contrast': 0.3, 'vignette': 0.8, 'blur': 0.0, 'sensor': 'ideal'}
     assert row.target == dataclasses.replace(printed.target, **lens)
+
+
+def test_mini_paper_exact_resolves_to_what_is_printed():
+    """Equations 2 to 8 and section IV-A, wherever the paper has a value or a form."""
+    config = load_config(CONFIGS / 'mini_paper_exact.yaml')
+    last = config.stages[-1]
+    for stage in config.stages:
+        train = stage.resolve(config).train
+        assert train.learning_rate == 1e-4  # of the decoder
+        assert train.learning_rate * stage.backbone_lr_scale == pytest.approx(1e-5)
+        assert (train.weight_decay, train.betas) == (0, (0.9, 0.999))  # Adam
+        assert train.ema_decay == 0
+        assert stage.si == 'plain'
+        assert (stage.sky_weight, stage.uncertainty_weight) == (1, 1)
+        assert stage.gradient_weight == 0
+        assert stage.uncertainty_limit is None  # Eq. 2
+    distil = config.stages[1].distil
+    assert (distil.weight, distil.fine, distil.coarse, distil.filter) == (
+        0.1, 'paper_exact', True, True
+    )  # fmt: skip
+    adapt = last.adapt
+    assert (adapt.teacher_decay, adapt.teacher_warmup) == (0.999, False)  # Eq. 4
+    assert (adapt.pseudo_pixels, adapt.filter) == ('all', True)  # Eq. 5
+    assert (adapt.pseudo_weight, adapt.alignment_weight) == (1, 0.1)  # Eq. 8
+    assert (adapt.source_weight, adapt.uncertainty) == (0, 'pseudo')
+    assert (adapt.deploy, adapt.adabn_batches, adapt.remove_drift) == ('student', 0, False)
+    views = adapt.views
+    assert views.flip
+    assert (views.gain, views.gamma) == (1, 1)
+    assert not any((views.vignette, views.mismatch, views.dark, views.hot, views.drop))
 
 
 @pytest.mark.parametrize('name', EXPERIMENTS)

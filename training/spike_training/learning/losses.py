@@ -48,6 +48,29 @@ def si_loss(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.5) -
     return variance + (1 - lam) * mean.square()
 
 
+def si_loss_over_all(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.5) -> Tensor:
+    """Compute :func:`si_loss` over all pixels of an image (Liu et al., BiCross, Eq. 5 as printed).
+
+    ``sum(w d^2) / N - lam (sum(w d) / N)^2`` with ``N = W H``: pixels that do not count lower the
+    loss, as those that a filter leaves out.
+
+    Args:
+        pred: Depth in metres, ``[B, 1, H, W]``.
+        reference: Label or pseudo-label in metres, same shape; NaN where unknown.
+        weight: Weight of each pixel, same shape: bool, or 0 to 1.
+        lam: As in :func:`si_loss`.
+
+    Returns:
+        ``[B]``, 0 or more for ``lam`` up to 1.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    difference, weight = _log_difference_map(pred, reference, weight, offset=0.0)
+    mean = (weight * difference).mean(dim=(1, 2, 3))
+    return (weight * difference.square()).mean(dim=(1, 2, 3)) - lam * mean.square()
+
+
 def si_loss_rooted(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.85) -> Tensor:
     """Compute the scale-invariant log loss with a root, as in the authors' code.
 
@@ -161,24 +184,29 @@ def affine_loss(
     return loss
 
 
-def soft_error(pred: Tensor, reference: Tensor) -> Tensor:
+def soft_error(pred: Tensor, reference: Tensor, limit: float | None = 1.0) -> Tensor:
     """Compute the relative error of depth, the label of the uncertainty (BiCross, Eq. 2).
 
     Args:
         pred: Depth in metres, any shape.
         reference: Label or pseudo-label in metres, same shape; NaN where unknown.
+        limit: Largest error; None: none, as printed.
 
     Returns:
-        ``|pred - reference| / reference`` clipped to 0..1, same shape; NaN where unknown. Without
+        ``|pred - reference| / reference`` up to the limit, same shape; NaN where unknown. Without
         a gradient, so that the loss of the uncertainty does not train depth.
     """
     reference = reference.detach()
     error = (pred.detach() - reference).abs() / reference
-    return error.clamp(0.0, 1.0)
+    return error.clamp(0.0, limit)
 
 
 def uncertainty_loss(
-    uncertainty: Tensor, pred: Tensor, reference: Tensor, weight: Tensor
+    uncertainty: Tensor,
+    pred: Tensor,
+    reference: Tensor,
+    weight: Tensor,
+    limit: float | None = 1.0,
 ) -> Tensor:
     """Compute the L1 loss of the predicted relative error (Liu et al., BiCross, below Eq. 2).
 
@@ -187,6 +215,7 @@ def uncertainty_loss(
         pred: Depth in metres, same shape.
         reference: Label or pseudo-label in metres, same shape; NaN where unknown.
         weight: Weight of each pixel, same shape: bool, or 0 and more.
+        limit: See :func:`soft_error`.
 
     Returns:
         ``[B]``, 0 or more.
@@ -197,7 +226,7 @@ def uncertainty_loss(
     _check(uncertainty, pred)
     weight = _usable(pred, reference, weight)
     use = weight > 0
-    label = soft_error(pred, reference)
+    label = soft_error(pred, reference, limit)
     return _mean(torch.where(use, uncertainty - label, 0.0).abs(), weight)
 
 

@@ -8,11 +8,11 @@ This module does not import torch, so that help and errors of the command line a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.config import ADDED, BatchSpec, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, above, at_least
 
 
@@ -35,6 +35,8 @@ class SupervisedConfig(StageConfig):
         gradient_weight: Weight of the loss of depth edges, which is not in BiCross; 0: none.
         sky_weight: Weight of a pixel of sky, trained as the largest depth; others have 1.
         uncertainty_weight: Weight of the loss of the uncertainty.
+        uncertainty_limit: Largest relative error that the uncertainty learns; null: none (Eq. 2
+            as printed).
     """
 
     may_take_rgb: ClassVar[bool] = False
@@ -50,6 +52,7 @@ class SupervisedConfig(StageConfig):
     gradient_weight: float = 0.0
     sky_weight: float = 0.2
     uncertainty_weight: float = 1.0
+    uncertainty_limit: float | None = field(default=1.0, metadata=ADDED)
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, each beginning with the setting's name."""
@@ -62,6 +65,8 @@ class SupervisedConfig(StageConfig):
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
         yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
+        if self.uncertainty_limit is not None:
+            yield from above(self, 0, 'uncertainty_limit')
         if self.input != 'spikes' and not self.may_take_rgb:
             yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
 

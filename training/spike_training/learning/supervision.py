@@ -109,8 +109,10 @@ class Supervision:
             labelled = batch.relative[:, None, None, None].expand_as(target)
             affine = affine_loss(output.depth, batch.depth, labelled, self.config.gradient_weight)
             sup = sup + affine.mean()
+        limit = self.config.uncertainty_limit
+        unc = uncertainty_loss(output.uncertainty, output.depth, target, measured, limit)
         return SupervisedLosses(
             sup=sup,
-            unc=uncertainty_loss(output.uncertainty, output.depth, target, measured).mean(),
+            unc=unc.mean(),
             error=error / measured.sum().clamp_min(1),
         )

@@ -26,7 +26,7 @@ from spike_training.methods.bicross.settings import (
     PretrainConfig,
 )
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
-from spike_training.settings.config import RunConfig, check
+from spike_training.settings.config import RunConfig, TargetConfig, check
 
 QUICK = FitConfig(windows=24, target_windows=24, trials=6, restarts=1)
 ALONE = {
@@ -273,7 +273,7 @@ def settings_of(**adapt):
         PretrainConfig(name='rgb', input='rgb', init_from='scratch'),
         CrossDomainConfig(name='bicross', init_from='one', adapt=AdaptConfig(**adapt)),
     ]
-    return RunConfig(stages=stages)
+    return RunConfig(stages=stages, target=TargetConfig())
 
 
 @pytest.mark.parametrize(
@@ -292,3 +292,22 @@ def settings_of(**adapt):
 def test_settings_that_mean_nothing_are_refused(adapt, told):
     with pytest.raises(ConfigError, match=told):
         check(settings_of(**adapt))
+
+
+def test_pseudo_labels_over_all_pixels_are_of_the_plain_loss():
+    config = settings_of(pseudo_pixels='all')
+    check(config)
+    config.stages[-1].si = 'rooted'
+    with pytest.raises(ConfigError, match=r'adapt\.pseudo_pixels'):
+        check(config)
+
+
+def test_what_the_filter_leaves_out_lowers_the_loss_over_all_pixels(batch):
+    losses = {}
+    for pixels in ('counted', 'all'):
+        stage = stage_of(pseudo_weight=1.0, pseudo_pixels=pixels, statistics='frozen')
+        with torch.no_grad():
+            for parameter in stage.teacher.depth_head.parameters():
+                parameter += 0.3
+        losses[pixels] = run(stage.train(), batch)['scp']
+    assert 0 < losses['all'] < 0.7 * losses['counted']

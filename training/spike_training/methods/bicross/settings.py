@@ -155,6 +155,8 @@ class AdaptConfig:
         fit: The fit of matched views.
         alternative_start: Name of another earlier stage: of it and of init_from, the stage begins
             with the one of the lower error on held-out source windows; null: with init_from.
+        pseudo_pixels: Pixels whose number Eq. 5 divides by: counted, those that count; or all, as
+            printed.
         pseudo_from: Share of the steps before which pseudo labels and discriminators are left out.
         pseudo_views: Views of the target that learn from pseudo labels.
         pseudo_mirrored: Whether a pseudo label is the mean of log depth over both mirror images.
@@ -193,6 +195,7 @@ class AdaptConfig:
     source_views: Literal['strong', 'weak', 'both', 'matched'] = 'strong'
     fit: FitConfig = field(default_factory=FitConfig, metadata=ADDED)
     alternative_start: str | None = field(default=None, metadata=ADDED)
+    pseudo_pixels: Literal['counted', 'all'] = field(default='counted', metadata=ADDED)
     pseudo_from: float = field(default=0.0, metadata=ADDED)
     pseudo_views: Literal['strong', 'weak'] = field(default='strong', metadata=ADDED)
     pseudo_mirrored: bool = field(default=False, metadata=ADDED)
@@ -376,6 +379,8 @@ class CrossDomainConfig(SupervisedConfig):
                 'stage'
             )
         yield from self.adapt.problems_in_run(self, config, before)
+        if self.adapt.pseudo_pixels == 'all' and self.si != 'plain':
+            yield f"adapt.pseudo_pixels is 'all': expected it with si plain, which is {self.si}"
 
     @property
     def builds_on(self) -> tuple[str, ...]:

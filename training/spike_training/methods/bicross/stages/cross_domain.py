@@ -34,7 +34,7 @@ from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
 from spike_training.learning.adversarial import Alignment
 from spike_training.learning.backbone import freeze, share_backbone
-from spike_training.learning.losses import uncertainty_loss
+from spike_training.learning.losses import si_loss_over_all, uncertainty_loss
 from spike_training.learning.supervision import SI_FORMS, Supervision, network_groups
 from spike_training.matching.fit import Fit, fit_view
 from spike_training.matching.view import SPREAD, Spread, matched_view
@@ -153,9 +153,9 @@ class CrossDomain(Stage[Pair]):
         if self.first:
             self.register_buffer('taken', torch.zeros((), dtype=torch.int64))
         self._alternative = [alternative]  # in a list, it is no part of the state
-        self._pseudo_si = self.supervision.si
-        if adapt.pseudo_si_lambda is not None:
-            self._pseudo_si = functools.partial(SI_FORMS[config.si], lam=adapt.pseudo_si_lambda)
+        form = SI_FORMS[config.si] if adapt.pseudo_pixels == 'counted' else si_loss_over_all
+        own = adapt.pseudo_si_lambda
+        self._pseudo_si = functools.partial(form, lam=config.si_lambda if own is None else own)
         freeze(student, config)
         self._gaps: list[Tensor] = []  # of the batches of a step, until its end
 
@@ -295,7 +295,11 @@ class CrossDomain(Stage[Pair]):
             loss = loss + adapt.source_weight * config.uncertainty_weight * unc
         if adapt.uncertainty != 'source':
             unc_pseudo = uncertainty_loss(
-                strong.uncertainty, strong.depth, pseudo.depth, pseudo.confident & ~pseudo.sky
+                strong.uncertainty,
+                strong.depth,
+                pseudo.depth,
+                pseudo.confident & ~pseudo.sky,
+                config.uncertainty_limit,
             ).mean()
             loss = loss + adapt.pseudo_weight * config.uncertainty_weight * unc_pseudo
             parts['unc_pseudo'] = unc_pseudo
