@@ -10,6 +10,8 @@ from spike_training.matching.view import (
     CameraView,
     Spread,
     blurred,
+    draw_generic,
+    generic_view,
     highlight_of,
     lens_of,
     matched_view,
@@ -185,3 +187,14 @@ def test_the_description_names_each_field():
             assert field.name in told
     assert 'haze 12 m' in told
     assert 'no haze' in CameraView().describe()
+
+
+def test_any_camera_is_another_one_each_time():
+    torch.manual_seed(0)
+    lens = draw_generic(400, 'cpu')
+    assert 0.3 < float(lens.exponent.min()) < 0.4 < 2.5 < float(lens.exponent.max()) < 3.01
+    assert float(lens.haze_m.isinf().float().mean()) == pytest.approx(0.5, abs=0.1)
+    seen = generic_view(even(0.2, windows=8), PLANES, torch.full((8, 1, 24, 32), 9.0)).float()
+    corners = seen[:, :, 0, 0].sum(dim=1) / seen[:, :, 12, 16].sum(dim=1).clamp_min(1)
+    assert float(corners.std()) > 0.1
+    assert int(seen.max()) <= 16

@@ -235,6 +235,7 @@ def test_the_rows_of_mini_are_what_they_say():
         'no_pseudo': ['teacher', 'mono_cross', 'no_pseudo'],
         'bicross': ['teacher', 'mono_cross', 'bicross'],
         'matched': ['pre_src', 'teacher', 'mono_cross', 'matched'],
+        'generic': ['pre_src', 'teacher', 'mono_cross', 'generic'],
         'bicross_slow': ['teacher', 'mono_cross', 'bicross_slow'],
         'bicross_paper_exact': ['teacher_paper_exact', 'mono_paper_exact', 'bicross_paper_exact'],
         'supervised': ['supervised'],

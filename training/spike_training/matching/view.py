@@ -27,6 +27,12 @@ HIGHLIGHT = 0.9
 DARK_SPREAD = 0.43
 """Spread of the dark current between pixels, that of all fitted sensors."""
 
+GENERIC_EXPONENT, GENERIC_HAZE_M = 3.0, (5.0, 100.0)
+"""Largest exponent of any camera, the inverse of the least, and depths of its haze, metres."""
+
+GENERIC_SENSOR = 0.01, 0.1, 0.003
+"""Most dark spikes per plane, mismatch and share of hot pixels of any camera."""
+
 LEAST_BLUR_PX = 0.15
 """Blur that is none, pixels."""
 
@@ -132,6 +138,24 @@ def draw_lens(
     )
 
 
+def draw_generic(batch: int, device: torch.device | str) -> Lens:
+    """Draw air and lens of each window, of any camera; half of them without haze."""
+
+    def even(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(batch, 1, 1, device=device)
+
+    tones = math.log(GENERIC_EXPONENT)
+    haze = even(*map(math.log, GENERIC_HAZE_M)).exp()
+    return Lens(
+        exponent=even(-tones, tones).exp(),
+        vignette=even(0, 0.8),
+        haze_m=torch.where(even(0, 1) < 0.5, haze, math.inf),
+        air=even(0.5, 1.4),
+        blur=even(0, 1),
+        light=even(-0.5, 0.5).exp(),
+    )
+
+
 def matched_view(
     counts: Tensor,
     planes_per_bin: Tensor,
@@ -152,12 +176,36 @@ def matched_view(
     Returns:
         ``[B, C, H, W]`` uint8, at most ``planes_per_bin``.
     """
+    lens = draw_lens(view, len(counts), counts.device, spread)
+    return _record(counts, planes_per_bin, depth, lens, view)
+
+
+def generic_view(counts: Tensor, planes_per_bin: Tensor, depth: Tensor | None) -> Tensor:
+    """Make views of a batch of windows by any camera: the control that knows no target.
+
+    Args:
+        counts: As for :func:`matched_view`.
+        planes_per_bin: As there.
+        depth: As there.
+
+    Returns:
+        As there.
+    """
+    lens = draw_generic(len(counts), counts.device)
+    dark, mismatch, hot = (most * float(torch.rand(())) for most in GENERIC_SENSOR)
+    sensor = CameraView(dark=dark, mismatch=mismatch, hot=hot)
+    return _record(counts, planes_per_bin, depth, lens, sensor)
+
+
+def _record(
+    counts: Tensor, planes_per_bin: Tensor, depth: Tensor | None, lens: Lens, view: CameraView
+) -> Tensor:
+    """Count the spikes of windows through air and lens, by the sensor of a view."""
     planes = planes_per_bin.float()[:, None, None]
     seen = counts.float()
     total = seen.sum(dim=1)
     number = planes.sum()
     rate = smoothed(total) / number
-    lens = draw_lens(view, len(counts), counts.device, spread)
     far = None if depth is None else depth[:, 0]
     lit, slope = through_air(rate, far, lens, highlight_of(rate))
     moving = _changes(seen, total / number, planes) * slope[:, None]

@@ -311,3 +311,18 @@ def test_what_the_filter_leaves_out_lowers_the_loss_over_all_pixels(batch):
                 parameter += 0.3
         losses[pixels] = run(stage.train(), batch)['scp']
     assert 0 < losses['all'] < 0.7 * losses['counted']
+
+
+def test_generic_views_are_fitted_to_nothing(batch):
+    stage = CrossDomain(
+        dpt_tiny(32, (0.3, 80.0), SMALL),
+        CrossDomainConfig(adapt=AdaptConfig(**ALONE | {'source_views': 'generic'})),
+        MODEL,
+        SMALL.dim,
+    ).train()
+    assert stage.fitted is None
+    torch.manual_seed(0)
+    one, other = (stage._matched(batch.source).counts for _ in range(2))
+    assert not torch.equal(one, other)
+    assert run(stage, batch).keys() == {'loss', 'sup', 'unc', 'error'}
+    assert stage.select([]) is None

@@ -150,8 +150,9 @@ class AdaptConfig:
         source_views: Views of the source that are supervised: strong; weak; both, half and half,
             which takes another pass but keeps the accuracy on unchanged source windows better; or
             matched, as the target's air, lens, light and sensor would have recorded them. These
-            are fitted to unlabelled windows of the target before the first step, and take the
-            place of strong views of the source everywhere.
+            are fitted to unlabelled windows of the target before the first step. Or generic, as
+            any camera would have, the control that knows no target. Both take the place of strong
+            views of the source everywhere.
         fit: The fit of matched views.
         alternative_start: Name of another earlier stage: of it and of init_from, the stage begins
             with the one of the lower error on held-out source windows; null: with init_from.
@@ -192,7 +193,7 @@ class AdaptConfig:
     threshold: float | None = None
     quantile: float = 0.5
     source_weight: float = 1.0
-    source_views: Literal['strong', 'weak', 'both', 'matched'] = 'strong'
+    source_views: Literal['strong', 'weak', 'both', 'matched', 'generic'] = 'strong'
     fit: FitConfig = field(default_factory=FitConfig, metadata=ADDED)
     alternative_start: str | None = field(default=None, metadata=ADDED)
     pseudo_pixels: Literal['counted', 'all'] = field(default='counted', metadata=ADDED)

@@ -37,7 +37,7 @@ from spike_training.learning.backbone import freeze, share_backbone
 from spike_training.learning.losses import si_loss_over_all, uncertainty_loss
 from spike_training.learning.supervision import SI_FORMS, Supervision, network_groups
 from spike_training.matching.fit import Fit, fit_view
-from spike_training.matching.view import SPREAD, Spread, matched_view
+from spike_training.matching.view import SPREAD, Spread, generic_view, matched_view
 from spike_training.methods.bicross.discriminators import DomainDiscriminators
 from spike_training.methods.bicross.filter import Threshold, drawn
 from spike_training.methods.bicross.settings import CrossDomainConfig
@@ -68,7 +68,7 @@ WATCHED = {
 model on the target, and ratio of its median uncertainty."""
 
 
-NAMES = {'matched': 'strong'}
+NAMES = {'matched': 'strong', 'generic': 'strong'}
 """Views of the source that take the place of others."""
 
 
@@ -341,19 +341,21 @@ class CrossDomain(Stage[Pair]):
         used = {NAMES.get(views, views), *(discriminators or ())}
         found = {}
         if used & {'strong', 'both'}:
-            shown = self._strong(seen) if self.fitted is None else self._matched(source)
+            shown = self._matched(source) if views in NAMES else self._strong(seen)
             found['strong'] = self._student(shown, tracked=tracked and views != 'weak')
         if used & {'weak', 'both'}:
             found['weak'] = self._student(seen, tracked=tracked and views in ('weak', 'both'))
         return found
 
     def _matched(self, source: Batch) -> Unlabelled:
-        """Return windows of the source as the target's camera would have recorded them."""
-        assert self.fitted is not None
+        """Return windows of the source as the camera of the target, or any, had recorded them."""
+        seen = source.counts, source.planes_per_bin, source.depth
+        if self.fitted is None:
+            return _with_counts(source.unlabelled(), generic_view(*seen))
         fit, factor = self.fitted.fit, self.config.adapt.fit.spread
         assert fit is not None
         spread = Spread(*(factor * deviation for deviation in SPREAD))
-        counts = matched_view(source.counts, source.planes_per_bin, source.depth, fit.view, spread)
+        counts = matched_view(*seen, fit.view, spread)
         return _with_counts(source.unlabelled(), counts)
 
     def _align(
