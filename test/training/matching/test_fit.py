@@ -4,12 +4,13 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from spike_training.errors import DataSetError
 from spike_training.matching.fit import Fit, fit_view
-from spike_training.matching.search import search
+from spike_training.matching.search import search, search_near
 from spike_training.matching.statistics import compute_statistics, distance, distances, scales_of
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.shifted import Optics, ShiftedSource
@@ -159,3 +160,14 @@ def test_the_search_finds_a_place_on_a_ridge():
 def test_the_search_goes_on_where_a_trial_is_no_number():
     found = search(lambda place: math.nan if place[0] > 0.5 else place[0], 1, 60, 1, seed=0)
     assert found.distance < 0.05
+
+
+def test_a_target_like_the_source_needs_no_effect(source):
+    found = fit_view([source], [source.unlabelled()], **FEW)
+    assert found.view.describe().startswith('no haze, ')
+    assert found.distance < 1
+
+
+def test_nothing_left_to_search_is_measured_once():
+    found = search_near(lambda place: 3.0, np.array([]), 50, seed=0)
+    assert (len(found.place), found.distance) == (0, 3.0)

@@ -111,6 +111,7 @@ def time_step(
         Seconds.
     """
     _prepare(stage, config, fabric.device)
+    stage.before_measuring()
     shutil.rmtree(folder, ignore_errors=True)
     try:
         loop = _Loop(stage, train, train, config, Checkpoints(folder, info), fabric, seed)

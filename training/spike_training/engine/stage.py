@@ -193,7 +193,7 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
         """
 
     def before_measuring(self) -> None:
-        """Go to a step that needs the most memory, where steps differ, for the dry run."""
+        """Go to a step that takes the most, where steps differ; in place of :meth:`begin`."""
         # The steps of most stages are alike.
 
     def waits(self, optimizer: str, step: int) -> bool:

@@ -151,7 +151,7 @@ def _windows(batches: Sequence[Batch | Unlabelled], most: int) -> _Windows:
         torch.full((len(batch.counts), 1, 1), float(batch.planes_per_bin.sum()))
         for batch in batches
     ]
-    depths = [batch.depth[:, 0].cpu() for batch in batches if isinstance(batch, Batch)]
+    depths = [batch.metres[:, 0].cpu() for batch in batches if isinstance(batch, Batch)]
     return _Windows(
         torch.cat(totals)[:most],
         torch.cat(planes)[:most],

@@ -67,6 +67,8 @@ def search_near(
         trials: Trials, at least.
         seed: Seed of all draws.
     """
+    if not len(place):  # nothing is left to search
+        return Found(place, distance(place), ())
     least, found = _descend(distance, place, _NEAR_STEP, trials, np.random.default_rng(seed))
     return Found(found, least, (least,))
 

@@ -330,7 +330,8 @@ def _known(depth: Tensor) -> Tensor:
     if not bool(unknown.any()):
         return depth
     middle = depth.flatten(1).nanmedian(dim=1).values[:, None, None]
-    return torch.where(unknown, middle, depth)
+    # An image without any depth has no haze.
+    return torch.where(unknown, middle.nan_to_num(nan=math.inf), depth)
 
 
 def blurred(images: Tensor, deviation_px: Tensor) -> Tensor:

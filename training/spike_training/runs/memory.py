@@ -95,7 +95,7 @@ def estimate_memory(here: Context, stage: Stage[Any]) -> MemoryEstimate:
     weights = sum(_bytes(p) for p in stage.parameters() if p.requires_grad)
     return MemoryEstimate(
         weights=weights,
-        frozen=sum(map(_bytes, stage.state_dict().values())) - weights,
+        frozen=sum(map(_bytes, _tensors(stage))) - weights,
         gradients=weights,
         moments=2 * weights,
         average=sum(map(_bytes, stage.deployable.state_dict().values())),
@@ -159,7 +159,7 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
 
 def saved_bytes(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName) -> int:
     """Return the bytes that a forward pass keeps besides the weights; test the backward pass."""
-    own = {value.untyped_storage().data_ptr() for value in stage.state_dict().values()}
+    own = {value.untyped_storage().data_ptr() for value in _tensors(stage)}
     found: dict[int, Tensor] = {}
 
     def pack(value: Tensor) -> Tensor:
@@ -180,6 +180,11 @@ def saved_bytes(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName
     for parameter in stage.parameters():
         parameter.grad = None
     return size
+
+
+def _tensors(stage: Stage[Any]) -> list[Tensor]:
+    """Return the tensors of a state, which may have other values beside them."""
+    return [value for value in stage.state_dict().values() if isinstance(value, Tensor)]
 
 
 def _bytes(value: Tensor) -> int:

@@ -99,6 +99,13 @@ class Batch:
         taken = {name: value[chosen] for name, value in parts.items() if value is not None}
         return dataclasses.replace(self, **taken)
 
+    @property
+    def metres(self) -> Tensor:
+        """Depth as :attr:`depth`, NaN also where it is relative."""
+        if self.relative is None:
+            return self.depth
+        return self.depth.masked_fill(self.relative[:, None, None, None], torch.nan)
+
     def unlabelled(self) -> Unlabelled:
         """Return the spikes without labels, all that is used of a target domain."""
         right = None if self.right is None else self.right.counts

@@ -23,9 +23,11 @@ from spike_training.methods.bicross.settings import (
     AdaptConfig,
     CrossDomainConfig,
     FitConfig,
+    JointConfig,
     PretrainConfig,
 )
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
+from spike_training.runs.memory import saved_bytes
 from spike_training.settings.config import RunConfig, TargetConfig, check
 
 QUICK = FitConfig(windows=24, target_windows=24, trials=6, restarts=1)
@@ -326,3 +328,50 @@ def test_generic_views_are_fitted_to_nothing(batch):
     assert not torch.equal(one, other)
     assert run(stage, batch).keys() == {'loss', 'sup', 'unc', 'error'}
     assert stage.select([]) is None
+
+
+@pytest.mark.parametrize('pseudo_weight', [0.0, 1.0])
+def test_a_step_is_measured_without_a_fit(batch, pseudo_weight):
+    """As by the dry run and by adapt, which never begin."""
+    stage = stage_of(fit=None, pseudo_weight=pseudo_weight, pseudo_from=0.5).train()
+    stage.before_measuring()
+    assert ('scp' in run(stage, batch)) == bool(pseudo_weight)
+    begun = stage_of(fit=NEAR)
+    begun.before_measuring()
+    assert begun.fitted.fit == NEAR
+
+
+def test_relative_depth_makes_no_haze(batch):
+    """Its numbers are no metres."""
+    hazy = dataclasses.replace(NEAR, view=CameraView(haze_m=3.0))
+    relative = dataclasses.replace(batch.source, relative=torch.tensor([True, True]))
+    seen = []
+    for factor in (1, 10):
+        torch.manual_seed(0)
+        other = dataclasses.replace(relative, depth=factor * relative.depth)
+        seen.append(stage_of(fit=hazy)._matched(other).counts)
+    assert torch.equal(*seen)
+    assert seen[0].float().mean() > 0
+
+
+@pytest.mark.parametrize(
+    ('adapt', 'told'),
+    [
+        ({'pseudo_from': 0.5}, r'adapt\.pseudo_from'),
+        ({'source_views': 'matched'}, r'adapt\.source_views'),
+        ({'alternative_start': 'one'}, r'adapt\.alternative_start'),
+    ],
+)
+def test_what_both_phases_at_once_cannot_do_is_refused(adapt, told):
+    config = settings_of()
+    config.stages[-1] = JointConfig(
+        name='joint', teacher='rgb', steps=4, target_steps=2, adapt=AdaptConfig(**adapt)
+    )
+    with pytest.raises(ConfigError, match=told):
+        check(config)
+
+
+def test_the_dry_run_measures_its_memory(batch):
+    stage = stage_of(fit=None)
+    stage.before_measuring()
+    assert saved_bytes(stage, batch, '32-true') > 0

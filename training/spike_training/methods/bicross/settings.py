@@ -254,9 +254,11 @@ class AdaptConfig:
         return bool(self.pseudo_weight or self.alignment_weight) or self.statistics != 'source'
 
     def problems_in_run(
-        self, stage: StageConfig, config: RunConfig, before: Sequence[StageConfig]
+        self, stage: SupervisedConfig, config: RunConfig, before: Sequence[StageConfig]
     ) -> Problems:
         """Yield the problems of the settings within a run."""
+        if self.pseudo_pixels == 'all' and stage.si != 'plain':
+            yield f"adapt.pseudo_pixels is 'all': expected it with si plain, which is {stage.si}"
         if self.alternative_start is None:
             return
         other = next((one for one in before if one.name == self.alternative_start), None)
@@ -380,8 +382,6 @@ class CrossDomainConfig(SupervisedConfig):
                 'stage'
             )
         yield from self.adapt.problems_in_run(self, config, before)
-        if self.adapt.pseudo_pixels == 'all' and self.si != 'plain':
-            yield f"adapt.pseudo_pixels is 'all': expected it with si plain, which is {self.si}"
 
     @property
     def builds_on(self) -> tuple[str, ...]:
@@ -467,8 +467,16 @@ class JointConfig(CrossModalityConfig):
         # Epochs are checked once they have become steps.
         if self.epochs is None and self.target_steps is not None and self.target_steps > steps:
             yield f'target_steps is {self.target_steps}: expected at most {steps}, the steps'
+        yield from self.adapt.problems_in_run(self, config, before)
         if self.adapt.alternative_start is not None:
             yield 'adapt.alternative_start is set: expected null in a stage of both phases'
+        if self.adapt.pseudo_from:
+            yield f'adapt.pseudo_from is {self.adapt.pseudo_from:g}: expected 0, see target_steps'
+        if self.adapt.source_views == 'matched' and self.target_steps is not None:
+            yield (
+                "adapt.source_views is 'matched': expected target_steps null, the view is fitted "
+                'before the first step'
+            )
 
     def resolve(self, run: RunConfig) -> ResolvedStage:
         """Resolve the settings; see :meth:`CrossDomainConfig.resolve`."""

@@ -37,7 +37,7 @@ from spike_training.learning.backbone import freeze, share_backbone
 from spike_training.learning.losses import si_loss_over_all, uncertainty_loss
 from spike_training.learning.supervision import SI_FORMS, Supervision, network_groups
 from spike_training.matching.fit import Fit, fit_view
-from spike_training.matching.view import SPREAD, Spread, generic_view, matched_view
+from spike_training.matching.view import SPREAD, CameraView, Spread, generic_view, matched_view
 from spike_training.methods.bicross.discriminators import DomainDiscriminators
 from spike_training.methods.bicross.filter import Threshold, drawn
 from spike_training.methods.bicross.settings import CrossDomainConfig
@@ -168,6 +168,14 @@ class CrossDomain(Stage[Pair]):
         if name is not None and name in context.trained:
             other = context.trained_model(name, SpikeDepthNet)
         return cls(student, config, context.config.model, dim, context.config.train.steps, other)
+
+    def before_measuring(self) -> None:
+        """Go to a step that sees the target, through a view with all effects."""
+        if self.first:
+            self.taken.fill_(self.first)
+        if self.fitted is not None and self.fitted.fit is None:
+            view = CameraView(exponent=0.5, vignette=0.5, haze_m=20.0, blur=1.0)
+            self.fitted.fit = Fit(view, 0.0, 0.0, {}, {})
 
     def begin(self, batches: Iterable[Pair], held_out: Iterable[Pair]) -> None:
         """Choose the start, fit the view, and estimate statistics of the target.
@@ -349,7 +357,7 @@ class CrossDomain(Stage[Pair]):
 
     def _matched(self, source: Batch) -> Unlabelled:
         """Return windows of the source as the camera of the target, or any, had recorded them."""
-        seen = source.counts, source.planes_per_bin, source.depth
+        seen = source.counts, source.planes_per_bin, source.metres
         if self.fitted is None:
             return _with_counts(source.unlabelled(), generic_view(*seen))
         fit, factor = self.fitted.fit, self.config.adapt.fit.spread

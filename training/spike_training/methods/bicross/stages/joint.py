@@ -84,6 +84,7 @@ class Joint(Stage[Pair]):
     def before_measuring(self) -> None:
         """Go to a step that sees the target."""
         self.taken.fill_(self.first + 1)
+        self.domain.before_measuring()
 
     def waits(self, optimizer: str, step: int) -> bool:
         """Return True for discriminators while the target is not seen."""
