@@ -21,11 +21,18 @@ from benchmarks.papers_verdicts import (
 )
 from spike_training.tables.paper import Paper, PrintedTable
 
-LEAST_CLOSED = 0.3
+LEAST_CLOSED = 0.5
 """Share of a headroom that BiCross is to close."""
 
-SHOWN = ((RAW, 'AbsRel'), ('scaled_rmse_log', 'scaled RMSE log'), (SCALED, 'scaled AbsRel'))
-"""Metrics of closed headrooms; the last one decides.
+LOG = 'rmse_log'
+
+SHOWN = {
+    RAW: 'AbsRel',
+    LOG: 'RMSE log',
+    'scaled_rmse_log': 'scaled RMSE log',
+    SCALED: 'scaled AbsRel',
+}
+"""Metrics of closed headrooms; scaled AbsRel and RMSE log decide.
 
 AbsRel punishes depth that is too far more than depth that is too near, RMSE log does not.
 """
@@ -149,24 +156,28 @@ def _own_lines(reader: Reader) -> Iterator[str]:
     yield f'|{"---|" * (3 + len(columns))}'
     reached: dict[str, list[bool]] = {title: [] for title in columns if title != ADABN}
     for name, room in rooms.items():
-        for metric, title in SHOWN:
-            shares = {by: reader.closed(name, row, metric) for by, row in room['closed'].items()}
+        shares = {}
+        for metric, title in SHOWN.items():
+            closed = {by: reader.closed(name, row, metric) for by, row in room['closed'].items()}
             found = reader.headroom(name, metric)
-            shown = [_share(one) for one in (found, *(shares.get(by) for by in columns))]
+            shown = [_share(one) for one in (found, *(closed.get(by) for by in columns))]
             yield f'| {" | ".join([name, title, *shown])} |'
-        than, gains = shares[ADABN], (found or 0) >= LEAST_HEADROOM  # those of scaled AbsRel
-        for by, share in shares.items():
-            if by != ADABN and share is not None and than is not None:
-                reached[by].append(gains and share >= LEAST_CLOSED and share > than)
+            shares[metric] = closed
+        than, gains = shares[SCALED][ADABN], (reader.headroom(name) or 0) >= LEAST_HEADROOM
+        for by, share in shares[SCALED].items():
+            log = shares[LOG][by]
+            if by != ADABN and share is not None and log is not None and than is not None:
+                least = min(share, log)
+                reached[by].append(gains and least >= LEAST_CLOSED and share > than)
     counts = ', '.join(f'{by} in {sum(one)} of {len(one)}' for by, one in reached.items())
     yield from (
         '',
         'Headroom: how far labels of the target lower the error below that of the better network '
         'of the source alone. Columns are the shares of it that a method gains; below 0 it is '
         'worse than that network. To close '
-        f'{LEAST_CLOSED:.0%} or more of a headroom of {LEAST_HEADROOM:.0%} or more (scaled '
-        f'AbsRel), and more than AdaBN of a network of as many steps: {counts} scenarios that '
-        'were run (aim: two of three).',
+        f'{LEAST_CLOSED:.0%} or more in scaled AbsRel and in RMSE log where the headroom is '
+        f'{LEAST_HEADROOM:.0%} or more, and more than AdaBN of a network of as many steps: '
+        f'{counts} scenarios that were run (aim of BiCross: lens and fog).',
         *(line for cause in reader.plan.get('causes', []) for line in ('', cause)),
         '',
         '| difference | found |',

@@ -159,14 +159,16 @@ class TestVerdicts:
         assert items(plan=plan)['New', 'abs_rel'].verdict == 'no verdict'
 
     @pytest.mark.parametrize(
-        ('bicross', 'adabn', 'reached'),
-        [(0.4, 0.45, 1), (0.4, 0.39, 0), (0.46, 0.48, 0)],
+        ('bicross', 'log', 'adabn', 'reached'),
+        [(0.4, 0.4, 0.45, 1), (0.4, 0.4, 0.39, 0), (0.46, 0.4, 0.48, 0), (0.4, 0.46, 0.45, 0)],
     )
-    def test_bicross_is_to_close_a_share_of_the_headroom(self, bicross, adabn, reached):
+    def test_bicross_is_to_close_a_share_of_the_headroom(self, bicross, log, adabn, reached):
         values = {'labels': 0.35, 'source': 0.5, 'bicross': bicross, 'adabn': adabn}
         rows = {name: seeds_of(value, value) for name, value in values.items()}
-        for one in (one for row in rows.values() for one in row.values()):
-            one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
+        for name, row in rows.items():
+            for one in row.values():
+                one['metrics']['scaled_abs_rel'] = one['metrics']['abs_rel']
+                one['metrics']['rmse_log'] = log if name == 'bicross' else values[name]
         closed = {'One': 'a.bicross', 'Two': 'a.unknown', 'AdaBN': 'a.adabn'}
         night = {'best': 'a.labels', 'controls': ['a.source'], 'closed': closed}
         plan = {

@@ -34,8 +34,10 @@ def test_the_baseline_of_a_style_is_that_of_its_training_scenes(tmp_path):
     # The source has no streets: their baseline is that of all it has.
     for one in config_sets(config, CPU, fx):
         found = baselines.of(one)
-        assert found.keys() == {'median_depth_map'}
+        assert found.keys() == {'median_depth_map', 'median_depth'}
         np.testing.assert_array_equal(found['median_depth_map'], expected)
+        assert found['median_depth'].shape == expected.shape
+        assert np.unique(found['median_depth']) == pytest.approx([np.median(expected)])
 
 
 def test_the_baseline_of_other_tests_is_that_of_all_that_trains(tmp_path):
@@ -47,7 +49,7 @@ def test_the_baseline_of_other_tests_is_that_of_all_that_trains(tmp_path):
     fx = config.model.canonical_fx
     (one,) = config_sets(config, CPU, fx)
     assert one.part == 'tum'
-    assert Baselines(config, fx, CPU).of(one).keys() == {'median_depth_map'}
+    assert Baselines(config, fx, CPU).of(one).keys() == {'median_depth_map', 'median_depth'}
 
 
 def test_a_data_set_is_compared_with_each_style(tmp_path):

@@ -435,7 +435,7 @@ def test_a_network_is_scored_as_soon_as_it_is_trained(tmp_path):
             known = done - {unit.folder}
             waiting = [one for one in wanted if {need.folder for need in one.needs} <= known]
             assert all(one.folder in done for one in waiting)
-    (longest,) = [unit for unit in wanted if unit.training.stage.name == 'bicross']
+    (longest,) = [unit for unit in wanted if unit.training.stage.name == 'bicross_landed']
     assert units[0].folder == longest.needs[0].folder
 
 

@@ -42,7 +42,11 @@ def scores(abs_rel, baseline=0.9, images=4):
         }
 
     return {
-        'tables': {'network': errors(abs_rel), 'median_depth_map': errors(baseline)},
+        'tables': {
+            'network': errors(abs_rel),
+            'median_depth_map': errors(baseline),
+            'median_depth': errors(baseline + 0.3),
+        },
         'uncertainty': {'rank_correlation': abs_rel / 10},
         'scales': {'far': 0.8, 'near': 1.25},
     }
@@ -118,6 +122,10 @@ def test_the_baseline_is_read_from_its_own_part_of_the_report(rows):
     assert rows['median_depth'].summary('abs_rel').values == pytest.approx({0: 0.9})
     assert rows['median_depth'].summary('rank_correlation').values == {}
     assert rows['median_depth'].summary('scale_error').values == {}
+    row = rows['median_depth']
+    settings = dataclasses.replace(row.row.settings, baseline='median_depth')
+    one_depth = dataclasses.replace(row, row=dataclasses.replace(row.row, settings=settings))
+    assert one_depth.summary('abs_rel').values == pytest.approx({0: 1.2})
 
 
 def test_styles_weigh_by_their_images(rows):

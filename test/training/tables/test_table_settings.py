@@ -137,6 +137,8 @@ MISTAKES = {
         'rows[1] has adabn, matched_scale, post_process, mean_with, translate or override: ',
         {'rows': [{'name': 'median_depth', 'adabn': True}]},
     ),
+    'row: a baseline with a stage': ('rows[1].baseline is median_depth: expected it in a row ',
+        {'rows': [{**TEACHER, 'name': 'b', 'baseline': 'median_depth'}]}),
     'row: override that is misplaced or unknown': ('rows[1].override.out is given',
         {'rows': [{**TEACHER, 'name': 'o', 'override': {'model2': {}, 'out': 'x'}}]}),
     'row: another network': ("row o: model.architecture is 'moon'",
@@ -227,21 +229,23 @@ def test_the_rows_of_mini_are_what_they_say():
     rows = shipped('mini')
     assert {name: chain(row) for name, row in rows.items() if not row.settings.adabn} == {
         'median_depth': [],
+        'constant': [],
         'rgb_only': ['teacher'],
         'pre_src': ['pre_src'],
         'pre_src_long': ['pre_src_long'],
         'rgb_init': ['teacher', 'rgb_init'],
         'mono_cross': ['teacher', 'mono_cross'],
         'no_pseudo': ['teacher', 'mono_cross', 'no_pseudo'],
-        'bicross': ['teacher', 'mono_cross', 'bicross'],
-        'matched': ['pre_src', 'teacher', 'mono_cross', 'matched'],
+        'bicross': ['pre_src', 'teacher', 'mono_cross', 'bicross'],
+        'matched_pseudo': ['pre_src', 'teacher', 'mono_cross', 'matched_pseudo'],
+        'bicross_landed': ['teacher', 'mono_cross', 'bicross_landed'],
         'generic': ['pre_src', 'teacher', 'mono_cross', 'generic'],
         'bicross_slow': ['teacher', 'mono_cross', 'bicross_slow'],
         'bicross_paper_exact': ['teacher_paper_exact', 'mono_paper_exact', 'bicross_paper_exact'],
         'supervised': ['supervised'],
     }
     steps = {name: sum(s.steps for s in row.config.stages) for name, row in rows.items()}
-    assert steps['pre_src_long'] == steps['supervised'] == steps['bicross']
+    assert steps['pre_src_long'] == steps['supervised'] == steps['bicross_landed']
     assert steps['pre_src'] == rows['rgb_only'].config.stages[0].steps
     last = {name: row.config.stages[-1] for name, row in rows.items() if row.config.stages}
     assert (last['rgb_init'].kind, last['rgb_init'].init_from) == ('pretrain', 'teacher')
@@ -355,7 +359,7 @@ def test_a_stage_like_one_of_another_method_has_its_common_settings(file):
 
 def test_tables_share_the_stages_that_are_the_same(tmp_path):
     mini, ablations = shipped('mini'), shipped('ablations_mini')
-    for one, other in (('bicross', 'ex8'), ('no_pseudo', 'ex12'), ('rgb_init', 'rgb_init')):
+    for one, other in (('bicross_landed', 'ex8'), ('no_pseudo', 'ex12'), ('rgb_init', 'rgb_init')):
         first, second = units_of(mini[one], 1, tmp_path), units_of(ablations[other], 1, tmp_path)
         assert first == second
 
@@ -365,7 +369,8 @@ def test_trainings_that_see_no_target_are_shared_by_rows_of_several(tmp_path):
     for name, shared in (
         ('pre_src_long', 1),
         ('mono_cross', 2),
-        ('bicross', 2),
+        ('bicross', 3),
+        ('bicross_landed', 2),
         ('supervised', 0),
     ):
         units = [
@@ -469,7 +474,8 @@ def test_rows_of_another_task_are_not_scored(file, monkeypatch, table_problems):
 @pytest.mark.parametrize(
     ('table', 'row', 'folder'),
     [
-        ('mini', 'bicross_adabn', 'figures_of_bicross_adabn_0_4145dfd4d155'),
+        ('mini', 'no_pseudo', 'figures_of_no_pseudo_0_423a431e689c'),
+        ('mini', 'pre_src_long_adabn', 'figures_of_pre_src_long_adabn_0_b69ac51ee214'),
         ('ssml', 'ssml_no_gates', 'figures_of_mutual_ssml_0_6755050a0eb2'),
         ('smoke', 'wider', 'figures_of_pre_src_0_0e302b9e0d77'),
         ('additions', 'half_homes', 'figures_of_large_0_009bf7002c66'),
@@ -484,7 +490,7 @@ def test_folders_of_earlier_versions_are_used_again(table, row, folder, monkeypa
 
 
 def test_a_later_setting_names_another_folder_once_it_is_set():
-    row = shipped('mini')['bicross']
+    row = shipped('mini')['bicross_landed']
     stage = row.config.stages[-1]
     folders = {units_of(row, 0, Path()).folder}
     for changes in ({'source_views': 'matched'}, {'pseudo_from': 0.5}, {'pseudo_mirrored': True}):

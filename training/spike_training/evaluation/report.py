@@ -35,6 +35,9 @@ FORMAT = 2
 BASELINE = 'median_depth_map'
 """Key of the median-depth baseline of a style or data set among its predictors."""
 
+ONE_DEPTH = 'median_depth'
+"""Key of the baseline that is the median of that one, the same depth everywhere."""
+
 ALIGNMENTS = {
     '': 'raw',
     '_recording_scaled': 'recording_scaled',

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,7 +29,7 @@ from spike_training.evaluation.predictors import (
     median_depth_map,
     network_predictor,
 )
-from spike_training.evaluation.report import BASELINE, FORMAT
+from spike_training.evaluation.report import BASELINE, FORMAT, ONE_DEPTH
 from spike_training.evaluation.scores import Domain, EvaluationSet, evaluate_set
 from spike_training.runs.recordings import has_depth, look_up
 from spike_training.runs.sources import (
@@ -196,13 +197,15 @@ class Baselines:
         """Return the baseline maps of an evaluation set, by their key in reports.
 
         The map is that of the same style or data set if the config trains on it, else that of all
-        its training data. For a data set given outside of the config there is one of each style.
+        its training data, and beside it one depth, its median. For a data set given outside of the
+        config there is a map of each style.
         """
         data = self._config.data
         parts = [*data.recordings] or [*data.styles, *data.mixed_recordings]
         if one.domain == 'data':
             return {f'{BASELINE}_{part}': self._map(part, one) for part in parts}
-        return {BASELINE: self._map(one.part if one.part in parts else '', one)}
+        found = self._map(one.part if one.part in parts else '', one)
+        return {BASELINE: found, ONE_DEPTH: np.full_like(found, np.nanmedian(found))}
 
     def _map(self, part: str, one: EvaluationSet) -> FloatImage:
         key = (part, one.height, one.width)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_training.evaluation.report import BASELINE, domain_sets
+from spike_training.evaluation.report import domain_sets
 from spike_training.evaluation.upsampling import MAPS, metrics_by_name
 from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
@@ -91,7 +91,7 @@ class RowMetrics:
     @property
     def predictor(self) -> str:
         """Key of the row's predictor in a report."""
-        return NETWORK if self.row.config.stages else BASELINE
+        return NETWORK if self.row.config.stages else self.row.settings.baseline
 
     def metric(self, name: str, domain: Domain | None = None, estimate: str = '') -> Summary:
         """Return a metric by its name in OUT/results.json; empty where the row lacks it.

@@ -60,8 +60,10 @@ class RowConfig:
         name: Name of the row.
         about: Description of the row or of what it changes; printed below the table.
         stage: Last training stage of the row, of the base or of the table; the stages before it
-            follow from it. A network of RGB is scored on firing rates converted to RGB. null: the
-            median-depth baseline, the source's median depth of each pixel, of tables of depth.
+            follow from it. A network of RGB is scored on firing rates converted to RGB. null: a
+            baseline, of tables of depth.
+        baseline: Of a row without stage: median_depth_map, the source's median depth of each
+            pixel; or median_depth, the median of these everywhere.
         adabn: Estimate its batch-norm statistics anew, on unlabelled scenes of the target.
         matched_scale: Multiply its depth by one factor, the median over pairs of training scenes
             of depth by semi-global matching, without labels, over predicted depth.
@@ -82,6 +84,7 @@ class RowConfig:
     name: str = ''
     about: str = ''
     stage: str | None = None
+    baseline: Literal['median_depth_map', 'median_depth'] = 'median_depth_map'
     adabn: bool = False
     matched_scale: bool = False
     post_process: bool = False
@@ -258,6 +261,8 @@ class TableConfig:
                 f'{where} has {", ".join(Preparation._fields)} or override: expected a stage; '
                 'baselines have none of them'
             )
+        if row.stage is not None and row.baseline != RowConfig.baseline:
+            yield f'{where}.baseline is {row.baseline}: expected it in a row without stage'
 
 
 def problems_of_paper(settings: TableConfig, paper: Paper) -> Problems:

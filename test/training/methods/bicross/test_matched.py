@@ -250,6 +250,10 @@ def test_what_speaks_against_the_fit_is_told():
         for name, value in (('log_depth_drift', 0.1), ('uncertainty_ratio', 0.9))
     } | {'kept': 0.5}
     assert stage_of().warnings(good) == []
+    # Without pseudo labels no teacher leads astray: labels moved the depth.
+    moved = good | {'log_depth_drift': 0.5, 'student_log_depth_drift': 0.5, 'kept': 0.0}
+    assert stage_of(deploy='label_free').warnings(moved) == []
+    assert len(stage_of(deploy='label_free', pseudo_weight=1.0).warnings(moved)) == 3
     note, far = stage_of(fit=FAR).warnings(good)
     assert note == 'The searches ended apart.'
     assert 'explains 33% of the distance to the target, 9.0, less than 50%' in far

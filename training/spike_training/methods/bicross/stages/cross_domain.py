@@ -483,8 +483,12 @@ class CrossDomain(Stage[Pair]):
         """Return a warning for each metric outside of the bounds of the settings.
 
         The teacher is watched, which gives the labels, and the student where it may be exported.
+        Without steps that see the target nothing is kept, and what moves is no drift: labels of
+        the source through the target's lens may move depth as far as the target's own would.
         """
         adapt = self.config.adapt
+        if not adapt.needs_target:
+            return self._doubts()
         found = []
         low, high = adapt.kept_fraction_bounds
         if not low <= metrics['kept'] <= high and adapt.filter:
