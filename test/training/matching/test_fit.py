@@ -126,7 +126,8 @@ def test_searches_that_end_apart_are_told(source, flat):
 
 
 def _windows(batch, change):
-    return dataclasses.replace(batch, counts=change(batch.counts))
+    counts = change(batch.counts)
+    return dataclasses.replace(batch, counts=counts, index=batch.index[: len(counts)])
 
 
 BAD = {
@@ -144,6 +145,8 @@ def test_windows_that_nothing_can_be_fitted_to_are_refused(source, flat, refusal
         return lambda: fit_view([source], [_windows(flat, change)], **FEW)
 
     rows = {name: (named, attempt(change)) for name, (named, change) in BAD.items()}
+    again = dataclasses.replace(flat, index=flat.index % 5)
+    rows['each of few many times'] = '5 windows', lambda: fit_view([source], [again], **FEW)
     refusals('matched_view', rows, DataSetError)
 
 

@@ -40,6 +40,14 @@ def test_mismatch_spreads_the_response_alone(name: str) -> None:
     assert (offset == 0).all()
 
 
+def test_rows_have_a_response_each() -> None:
+    slope, offset = maps(row_mismatch=0.2)
+    assert (slope == slope[..., :1]).all()
+    assert slope[..., 0].std() == pytest.approx(0.2, rel=0.15)
+    assert (offset == 0).all()
+    assert Sensor(row_mismatch=0.2).has_maps
+
+
 def test_threshold_mismatch_moves_light_and_dark_together_and_response_does_not() -> None:
     for name, expected in (('threshold_mismatch', 1.0), ('response_mismatch', 0.0)):
         slope, offset = maps(dark_current=2000.0, **{name: 0.1})

@@ -130,11 +130,13 @@ class _Windows(NamedTuple):
         total: Spikes of each pixel, ``[N, H, W]`` float32.
         planes: Planes of each window, ``[N, 1, 1]`` float32.
         depth: Metres, ``[N, H, W]``; None: of a target.
+        sample: Numbers of the samples, ``[N]``; recordings are gone through several times.
     """
 
     total: Tensor
     planes: Tensor
     depth: Tensor | None
+    sample: Tensor
 
     @property
     def rate(self) -> Tensor:
@@ -156,6 +158,7 @@ def _windows(batches: Sequence[Batch | Unlabelled], most: int) -> _Windows:
         torch.cat(totals)[:most],
         torch.cat(planes)[:most],
         torch.cat(depths)[:most] if depths else None,
+        torch.cat([batch.index.cpu() for batch in batches])[:most],
     )
 
 
@@ -297,8 +300,8 @@ def _check(windows: _Windows, name: str, fewest: int) -> None:
     Raises:
         DataSetError: See :func:`fit_view`.
     """
-    number, rows, columns = windows.total.shape
-    if number < fewest:
+    rows, columns = windows.total.shape[1:]
+    if (number := len(set(windows.sample.tolist()))) < fewest:
         raise DataSetError(f'{name} has {number} windows: expected {fewest} or more to fit a view')
     if rows < 2 * ROWS * 2 or columns < 2 * COLUMNS * 2:
         raise DataSetError(

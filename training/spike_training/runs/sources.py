@@ -204,6 +204,7 @@ def make_target(
     return ShiftedSource(
         optics_of(target),
         target.fog_m,
+        target.speed,
         styles=tuple(styles or data.styles),
         seed=config.seed + TARGET_WORLD,
         split=split,
@@ -227,7 +228,10 @@ def optics_of(target: TargetConfig) -> Optics:
         target.contrast,
         target.vignette,
         target.blur,
-        _scaled(SENSORS[target.sensor], target.sensor_scale),
+        dataclasses.replace(
+            _scaled(SENSORS[target.sensor], target.sensor_scale), row_mismatch=target.row_mismatch
+        ),
+        target.veil,
     )
 
 

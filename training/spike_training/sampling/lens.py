@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+_BLOTCHES = 4, 6  # of dirt, down and across
 
 
 def clearness(depth: Tensor, haze_m: Tensor | float) -> Tensor:
@@ -26,3 +29,13 @@ def falloff(rows: int, columns: int, device: torch.device | str) -> Tensor:
     y = torch.linspace(-1, 1, rows, device=device)[:, None]
     x = torch.linspace(-1, 1, columns, device=device)
     return (x.square() + y.square()) / 2
+
+
+def dirt(rows: int, columns: int, device: torch.device | str) -> Tensor:
+    """Return how much light a dirty lens scatters to each pixel, ``[H, W]``, mean 1.
+
+    Blotches that are fixed to the lens, the same in all pictures.
+    """
+    drawn = torch.rand((1, 1, *_BLOTCHES), generator=torch.Generator().manual_seed(0))
+    blotches = F.interpolate(drawn, (rows, columns), mode='bilinear', align_corners=True)[0, 0]
+    return (blotches / blotches.mean()).to(device)

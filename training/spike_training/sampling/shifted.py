@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from spike_training.sampling.blur import gaussian_blur
-from spike_training.sampling.lens import falloff
+from spike_training.sampling.lens import dirt, falloff
 from spike_training.sampling.procedural import (
     ProceduralSource,
 )
@@ -20,6 +21,8 @@ from spike_training.scenes.render import Rendering
 from spike_training.scenes.scene import Scenes
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
 from spike_training.sensor.parameters import IDEAL, Sensor
+
+_MOST_SEGMENTS = 8.0  # of light in a window, over those of scenes of the source's speed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Optics:
         vignette: Share of the light that the corners lose.
         blur: Standard deviation of the lens's blur, pixels.
         sensor: Noise and mismatch.
+        veil: Share of the light that dirt on the lens scatters over the picture.
     """
 
     light: float = 1.0
@@ -39,9 +43,10 @@ class Optics:
     vignette: float = 0.0
     blur: float = 0.0
     sensor: Sensor = IDEAL
+    veil: float = 0.0
 
     def through_lens(self, luminance: Tensor) -> Tensor:
-        """Return the light on the sensor: contrast, then blur, then vignette.
+        """Return the light on the sensor: contrast, then veil, then blur, then vignette.
 
         Args:
             luminance: ``[B, H, W]``, linear, 0 or more.
@@ -53,6 +58,11 @@ class Optics:
             # Relative to each image's mean, so that powers of small numbers do not underflow.
             mean = luminance.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
             luminance = (luminance / mean).clamp(max=1e3).pow(self.contrast)
+        if self.veil:
+            scattered = luminance.mean(dim=(1, 2), keepdim=True)
+            rows, columns = luminance.shape[1:]
+            seen = dirt(rows, columns, luminance.device)
+            luminance = luminance * (1 - self.veil) + scattered * (self.veil * seen)
         if self.blur:
             luminance = gaussian_blur(luminance, self.blur)
         if self.vignette:
@@ -71,21 +81,37 @@ class ShiftedSource(ProceduralSource):
     Args:
         optics: Lens, light and sensor.
         fog_m: Depth at which fog scatters half of the light, metres; None: the scenes' own haze.
+        speed: Factor on the speed of camera and things.
         **arguments: Of :class:`ProceduralSource`. Colours are those of its camera: neither lens
             nor light changes them.
     """
 
-    def __init__(self, optics: Optics, fog_m: float | None = None, **arguments: object) -> None:
+    def __init__(
+        self,
+        optics: Optics,
+        fog_m: float | None = None,
+        speed: float = 1.0,
+        **arguments: object,
+    ) -> None:
         super().__init__(**arguments)  # type: ignore[arg-type]
-        self.fog_m = fog_m
+        self.fog_m, self.speed = fog_m, speed
         self.optics = dataclasses.replace(
             optics, sensor=dataclasses.replace(optics.sensor, rate_hz=self.rate_hz)
         )
 
     def _weather(self, scenes: Scenes) -> Scenes:
-        if self.fog_m is None:
-            return scenes
-        return dataclasses.replace(scenes, haze=np.full_like(scenes.haze, self.fog_m))
+        if self.fog_m is not None:
+            scenes = dataclasses.replace(scenes, haze=np.full_like(scenes.haze, self.fog_m))
+        if self.speed != 1:
+            names = ('velocity', 'linear_velocity', 'angular_velocity')
+            faster = {name: getattr(scenes, name) * np.float32(self.speed) for name in names}
+            scenes = dataclasses.replace(scenes, **faster)
+        return scenes
+
+    def segments(self, planes: int, rate_hz: float) -> int:
+        """Return the number of segments of light in a window; more where things are faster."""
+        factor = min(max(self.speed, 1.0), _MOST_SEGMENTS)
+        return 2 * math.ceil(super().segments(planes, rate_hz) * factor / 2)
 
     def record(
         self, rendering: Rendering, scenes: Scenes, optics: Optics, planes: int, rate_hz: float

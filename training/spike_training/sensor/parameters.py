@@ -37,6 +37,7 @@ class Sensor:
         hot_current: Largest additional dark current of hot pixels, thresholds per second; theirs
             are uniform up to it. The default reaches saturation at 20 kHz.
         dead_pixels: Share of pixels that never fire.
+        row_mismatch: Relative standard deviation of the rows' response, below 1.
     """
 
     mode: Mode = 'keep'
@@ -52,6 +53,7 @@ class Sensor:
     hot_pixels: float = 0.0
     hot_current: float = 20_000.0
     dead_pixels: float = 0.0
+    row_mismatch: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise ConfigError, a ValueError, for parameters out of range."""
@@ -61,6 +63,7 @@ class Sensor:
             'threshold': (1e-6, 1e6, 'above 0'),
             'rate_hz': (1e-3, 1e9, 'above 0'),
             'response_mismatch': (0, 0.999, '0 to below 1'),
+            'row_mismatch': (0, 0.999, '0 to below 1'),
             # Draws reach almost five standard deviations, and thresholds stay above half.
             'threshold_mismatch': (0, 0.25, '0 to 0.25'),
             'dark_spread': (0, 5, '0 to 5'),
@@ -85,7 +88,7 @@ class Sensor:
     @property
     def has_maps(self) -> bool:
         """True where pixels do not gather the luminance itself."""
-        mismatches = (self.response_mismatch, self.threshold_mismatch)
+        mismatches = (self.response_mismatch, self.threshold_mismatch, self.row_mismatch)
         defects = (self.dark_current, self.hot_pixels, self.dead_pixels)
         return self.gain != self.threshold or max(*mismatches, *defects) > 0
 

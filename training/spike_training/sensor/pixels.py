@@ -30,7 +30,7 @@ NORMAL_STD = math.sqrt(8 * (256**2 - 1) / 12)
 _NUMPY_DEVICE = 'cpu'
 _LOW = 0xFFFFFFFF
 _SPREAD = 0x3504F333
-_RESPONSE, _THRESHOLD, _DARK, _DEFECTS = range(1, 5)
+_RESPONSE, _THRESHOLD, _DARK, _DEFECTS, _ROWS = range(1, 6)
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,9 @@ def pixels_of(sensor: Sensor, sensor_ids: Tensor, height: int, width: int) -> Pi
     offset = torch.full(shape, dark, device=sensor_ids.device)
     if sensor.response_mismatch:
         slope *= (1 + sensor.response_mismatch * normal(_RESPONSE)).clamp_(min=0)
+    if sensor.row_mismatch:
+        rows = normals(sensor_ids, height, _ROWS).float() / NORMAL_STD
+        slope *= (1 + sensor.row_mismatch * rows).clamp_(min=0)[:, :, None]
     if dark and sensor.dark_spread:
         # The mean of exp(spread * normal) is exp(spread**2 / 2).
         offset *= (sensor.dark_spread * normal(_DARK) - sensor.dark_spread**2 / 2).exp()

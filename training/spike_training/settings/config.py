@@ -39,6 +39,8 @@ ADDED = {'added': True}
 """Metadata of a field that results of stored tables were made before: hashes of settings leave it
 out at its default."""
 
+_OF_SCENES = ('fog_m', 'veil', 'row_mismatch', 'speed')  # settings that recordings cannot have
+
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
 
@@ -200,6 +202,9 @@ class TargetConfig:
             recordings: vidar_car, uhsr, noise_maps.
         sensor_scale: Factor on its mismatch, dark current, read-out noise and hot pixels.
         fog_m: Depth at which fog scatters half of the light, metres; null: the scenes' own haze.
+        veil: Share of the light that dirt on the lens scatters over the picture.
+        row_mismatch: Relative standard deviation of the response of the sensor's rows.
+        speed: Factor on the speed of camera and things.
     """
 
     recordings: dict[str, str] = field(default_factory=dict)
@@ -215,6 +220,9 @@ class TargetConfig:
     sensor: SensorName = 'vidar_car'
     sensor_scale: float = 1.0
     fog_m: float | None = None
+    veil: float = field(default=0.0, metadata=ADDED)
+    row_mismatch: float = field(default=0.0, metadata=ADDED)
+    speed: float = field(default=1.0, metadata=ADDED)
 
     def data(self, data: DataConfig) -> DataConfig:
         """Return the data settings with those that the target overrides."""
@@ -225,12 +233,17 @@ class TargetConfig:
         """Yield the problems of the settings, by the setting's name."""
         yield from self.data(DataConfig()).problems()
         yield from above(self, 0, 'light', 'contrast')
-        yield from share(self, 'vignette')
-        yield from at_least(self, 0, 'blur', 'sensor_scale')
+        yield from share(self, 'vignette', 'veil')
+        yield from at_least(self, 0, 'blur', 'sensor_scale', 'speed')
+        if not 0 <= self.row_mismatch < 1:
+            yield f'row_mismatch is {self.row_mismatch:g}: expected 0 to below 1'
         if self.fog_m is not None:
             yield from above(self, 0, 'fog_m')
-            if self.recordings:
-                yield f'fog_m is {self.fog_m:g}: expected null, recordings are as they are'
+        for one in dataclasses.fields(self):
+            value = getattr(self, one.name)
+            if self.recordings and one.name in _OF_SCENES and value != one.default:
+                expected = 'null' if one.default is None else f'{one.default:g}'
+                yield f'{one.name} is {value:g}: expected {expected}, recordings are as they are'
 
 
 @dataclass

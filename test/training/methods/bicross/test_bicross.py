@@ -205,6 +205,41 @@ class TestTarget:
         config.target = dataclasses.replace(TARGET, fog_m=0.0)
         assert 'target.fog_m is 0: expected above 0' in '\n'.join(problems_of(config))
 
+    def test_dirt_on_the_lens_scatters_light_over_the_picture(self):
+        luminance = torch.rand(3, 32, 48) ** 3
+        seen = Optics(veil=0.6).through_lens(luminance)
+        torch.testing.assert_close(seen.mean(dim=(1, 2)), luminance.mean(dim=(1, 2)))
+        added = seen - 0.4 * luminance
+        # It is as much light as is missing, at the same places of the lens in all pictures.
+        shares = added / added.mean(dim=(1, 2), keepdim=True)
+        torch.testing.assert_close(shares[0], shares[1])
+        assert shares.std() > 0.2
+        assert (shares[0].diff(dim=0).abs() < 0.2).all()
+
+    def test_things_move_as_many_times_as_far(self):
+        arguments = {**self.arguments, 'styles': ('road',)}
+        slow, fast = (
+            ShiftedSource(Optics(), speed=speed, **arguments).batch(0, 8) for speed in (1.0, 20.0)
+        )
+        assert torch.equal(slow.depth, fast.depth)
+        # What is seen in the first half is elsewhere in the second one.
+        halves = [one.counts.float().unflatten(1, (2, -1)).sum(dim=2) for one in (slow, fast)]
+        moved = [one.diff(dim=1).abs().mean() for one in halves]
+        assert moved[1] > 2 * moved[0]
+
+    def test_what_the_scenes_of_a_target_have_is_not_of_recordings(self, tmp_path):
+        changes = {'veil': 0.5, 'row_mismatch': 0.2, 'speed': 10.0}
+        config = three_stages(tmp_path)
+        config.target = dataclasses.replace(TARGET, **changes)
+        assert problems_of(config) == []
+        source = scenes.make_target(config, 'test', torch.device('cpu'))
+        optics = source.optics
+        assert (optics.veil, optics.sensor.row_mismatch, source.speed) == (0.5, 0.2, 10.0)
+        config.target = TargetConfig(recordings={'kitti': 'x'}, **changes)
+        told = '\n'.join(problems_of(config))
+        for name in changes:
+            assert f'target.{name} is {changes[name]:g}: expected' in told
+
     def test_one_sensor_sees_all_scenes(self):
         optics = scenes.optics_of(TargetConfig(light=1e-3, sensor='vidar_car', sensor_scale=10))
         counts = ShiftedSource(optics, **self.arguments, planes=(256,)).batch(0, 3).counts
