@@ -126,6 +126,10 @@ def test_the_baseline_is_read_from_its_own_part_of_the_report(rows):
     settings = dataclasses.replace(row.row.settings, baseline='median_depth')
     one_depth = dataclasses.replace(row, row=dataclasses.replace(row.row, settings=settings))
     assert one_depth.summary('abs_rel').values == pytest.approx({0: 1.2})
+    old = report(0.5, 0.6)
+    for part in old['sets'].values():
+        del part['tables']['median_depth']
+    assert dataclasses.replace(one_depth, reports={0: old}).summary('abs_rel').values == {}
 
 
 def test_styles_weigh_by_their_images(rows):

@@ -145,7 +145,9 @@ class RowMetrics:
 
     def _of_style(self, scores: Mapping[str, Any], metric: str, scale: Scale) -> float | None:
         value: float | None
-        if metric not in OF_NETWORKS:
+        if self.predictor not in scores['tables']:
+            value = None  # reports of older versions lack it
+        elif metric not in OF_NETWORKS:
             value = scores['tables'][self.predictor][scale]['mean_over_images'][metric]
         elif self.predictor != NETWORK:
             value = None
