@@ -37,6 +37,7 @@ from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.video.light import luminance
 from spike_training.adaptation.acceptance import Comparison
 from spike_training.adaptation.candidates import (
     AVERAGE,
@@ -185,13 +186,15 @@ class SeenClips(ClipSource):
         super().__init__(**arguments)  # type: ignore[arg-type]
         self.optics = optics
 
-    def _spikes(self, number, image, placement, planes):  # type: ignore[no-untyped-def]
-        exposed, knots, seed = self._exposed(number, image, placement, planes)
+    def _spikes(self, eyes, images, placement, planes):  # type: ignore[no-untyped-def]
+        shown = placement.image(luminance(images[0]))
+        exposed, knots = self._exposed(eyes[0], shown, shown, placement, planes)
         light = self.optics.through_lens(exposed[0])
         gain = self.optics.light * float(exposed.mean() / light.mean().clamp_min(1e-9))
         sensor_ = dataclasses.replace(self.optics.sensor, rate_hz=self.rate_hz)
         light = (light * gain).clamp(0, 1)[None]
-        return simulate_counts(light, knots, seed, sensor_, torch.tensor([1]), self.bins)
+        seed = self._seed(eyes[0])
+        return [simulate_counts(light, knots, seed, sensor_, torch.tensor([1]), self.bins)]
 
 
 def clips_of(target: Target, info: DepthInfo, data: Path) -> SeenClips:

@@ -649,6 +649,26 @@ def test_a_soak_names_what_does_not_hold(soak, minutes, changes, fails):
     assert [name for name, holds in found.items() if holds is False] == ([fails] if fails else [])
 
 
+def test_frames_of_a_data_set_are_seen_by_the_camera_of_a_target(tmp_path):
+    pytest.importorskip('lightning_fabric')
+    from benchmarks.acceptance import SeenClips
+    from kit.clips import Sliding, write_folder
+    from spike_training.datasets import readers
+    from spike_training.sampling.clip_source import ClipSource
+    from spike_training.sampling.shifted import Optics
+
+    write_folder(tmp_path / 'one', Sliding())
+    given = {
+        'clips': readers.read('folder', f'{tmp_path / "one"},frame_hz=10'), 'height': 24,
+        'width': 32, 'planes': (64,), 'rate_hz': 20e3, 'bins': 8,
+    }  # fmt: skip
+    plain = ClipSource(**given).samples([2]).counts.float()
+    same = SeenClips(Optics(), **given).samples([2]).counts.float()
+    dark = SeenClips(Optics(light=0.25), **given).samples([2]).counts.float()
+    assert (same.sum(dim=1) - plain.sum(dim=1)).abs().max() <= 1
+    assert dark.mean() / plain.mean() == pytest.approx(0.25, abs=0.02)
+
+
 @pytest.fixture
 def make_case():
     """Case of a candidate whose error was 0.3 and is another."""
