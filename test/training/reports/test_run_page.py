@@ -67,7 +67,7 @@ class TestOfARun:
         seen = Reader((trained.out / 'index.html').read_text())
         report = json.loads((trained.out / 'report.json').read_text())
         for scores in report['sets'].values():
-            assert len(scores['tables']) == 4
+            assert len(scores['tables']) == 5
             for tables in scores['tables'].values():
                 for kind in ('raw', 'recording_scaled', 'median_scaled'):
                     metrics = tables[kind]['mean_over_pixels']
