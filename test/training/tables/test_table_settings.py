@@ -238,6 +238,7 @@ def test_the_rows_of_mini_are_what_they_say():
         'no_pseudo': ['teacher', 'mono_cross', 'no_pseudo'],
         'bicross': ['pre_src', 'teacher', 'mono_cross', 'bicross'],
         'matched_pseudo': ['pre_src', 'teacher', 'mono_cross', 'matched_pseudo'],
+        'bicross_long': ['pre_src', 'teacher', 'mono_cross', 'bicross_long'],
         'bicross_landed': ['teacher', 'mono_cross', 'bicross_landed'],
         'generic': ['pre_src', 'teacher', 'mono_cross', 'generic'],
         'bicross_slow': ['teacher', 'mono_cross', 'bicross_slow'],
