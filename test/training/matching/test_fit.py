@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from spike_training.errors import DataSetError
+from spike_training.matching import fit
 from spike_training.matching.fit import Fit, fit_view
 from spike_training.matching.search import search, search_near
 from spike_training.matching.statistics import compute_statistics, distance, distances, scales_of
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.shifted import Optics, ShiftedSource
+from spike_training.sensor.parameters import Sensor
 
 SIZE = {'height': 64, 'width': 96, 'planes': (128,), 'rate_hz': 20_000.0, 'bins': 8}
 ROADS = {'styles': ('road',), 'split': 'train', **SIZE}
@@ -45,6 +47,31 @@ def test_a_known_view_is_found_again(source, flat):
     assert found.distance < 1 < found.before
     assert found.explained > 0.9
     assert found.describe().startswith(found.view.describe())
+
+
+def test_large_windows_are_fitted_at_a_smaller_size(monkeypatch, source, flat):
+    monkeypatch.setattr(fit, 'MOST_PIXELS', SIZE['height'] * SIZE['width'] // 4)
+    sizes = set()
+    trials = fit._Trial.statistics
+
+    def statistics(trial, view):
+        sizes.add(tuple(trial.rate.shape[1:]))
+        return trials(trial, view)
+
+    monkeypatch.setattr(fit._Trial, 'statistics', statistics)
+    found = fit_view([source], [flat], **QUICK)
+    assert sizes == {(SIZE['height'] // 2, SIZE['width'] // 2)}
+    assert found.view.exponent == pytest.approx(0.5, rel=0.1)
+    assert found.view.vignette == pytest.approx(0.6, rel=0.15)
+    assert found.view.haze_m == math.inf
+    assert found.distance < 1 < found.before
+    # In pixels of the windows, not of the squares.
+    assert 0.8 < fit_view([source], [target_of(Optics(blur=2.0))], **QUICK).view.blur < 2.2
+    noisy = Optics(contrast=0.5, sensor=Sensor(response_mismatch=0.1, hot_pixels=0.01))
+    rough = fit_view([source], [target_of(noisy)], **QUICK).view
+    assert rough.exponent == pytest.approx(0.5, rel=0.15)
+    assert (rough.dark, rough.mismatch) == (0.0, pytest.approx(0.1, rel=0.2))
+    assert rough.hot == pytest.approx(0.01, rel=0.3)
 
 
 def test_haze_is_found(source):

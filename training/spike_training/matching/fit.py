@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spike_training.errors import DataSetError
@@ -52,6 +53,9 @@ LEAST_SPIKES = 1.0
 
 SATURATED, MOST_SATURATED = 0.95, 0.5
 """Rate of a saturated pixel, spikes per plane, and the most of such pixels in the target."""
+
+MOST_PIXELS = 20_000
+"""Pixels of a window above which those of squares are summed before a fit."""
 
 LEAST_CHANGE = 0.02
 """Least mean deviation of a pixel's rate between windows of the target, over its mean."""
@@ -142,6 +146,17 @@ class _Windows(NamedTuple):
     def rate(self) -> Tensor:
         return self.total / self.planes
 
+    def pooled(self, size: int) -> _Windows:
+        """Return the windows with the spikes of squares summed; depth is that of their middles."""
+        if size == 1:
+            return self
+        total = F.avg_pool2d(self.total[:, None], size)[:, 0] * size**2
+        rows, columns = total.shape[1:]
+        middle = self.depth
+        if middle is not None:
+            middle = middle[:, size // 2 :: size, size // 2 :: size][:, :rows, :columns]
+        return _Windows(total, self.planes * size**2, middle, self.sample)
+
     def part(self, rows: slice) -> _Windows:
         return _Windows(*(None if one is None else one[rows] for one in self))  # type: ignore[arg-type]
 
@@ -174,7 +189,8 @@ def fit_view(
     """Fit a view of the source to the target.
 
     Air, lens and dark current are searched together. Light is the ratio of the mean rates;
-    mismatch and hot pixels are what lasts from window to window in the target's pixels.
+    mismatch and hot pixels are what lasts from window to window in the target's pixels. Windows of
+    more than ``MOST_PIXELS`` are fitted at a smaller size, where blur is coarser.
 
     Args:
         source: Labelled windows; twice ``windows`` are used if there are as many.
@@ -192,13 +208,17 @@ def fit_view(
     own, goal = _windows(source, 2 * windows), _windows(target, target_windows)
     _check(own, 'the source', 2 * FEWEST)
     _check(goal, 'the target', FEWEST)
+    flaws = _lasting(goal)
+    rows, columns = goal.total.shape[1:]
+    size = math.ceil(math.sqrt(rows * columns / MOST_PIXELS))
+    own, goal = own.pooled(size), goal.pooled(size)
     half = len(own.total) // 2
     seen, other = own.part(slice(half)), own.part(slice(half, None))
     wanted = compute_statistics(goal.rate)
     as_it_is = compute_statistics(seen.rate)
     scales = scales_of(as_it_is, compute_statistics(other.rate))
     notes = []
-    trial = _Trial(seen, goal, seed)
+    trial = _Trial(seen, goal, seed, flaws, size)
     if trial.depth is None:
         notes.append(
             f'less than {LEAST_DEPTH:.0%} of the depth of the source is known: haze is left out'
@@ -239,10 +259,21 @@ def fit_view(
 
 
 class _Trial:
-    """What is the same in all trials of a fit."""
+    """What is the same in all trials of a fit.
 
-    def __init__(self, seen: _Windows, goal: _Windows, seed: int) -> None:
-        self.rate = smoothed(seen.total) / seen.planes
+    Args:
+        seen: Windows of the source.
+        goal: Windows of the target.
+        seed: Seed of the draws.
+        flaws: Mismatch and share of hot pixels of the target's sensor.
+        size: Size of the squares of pixels that a pixel of the windows is.
+    """
+
+    def __init__(
+        self, seen: _Windows, goal: _Windows, seed: int, flaws: tuple[float, float], size: int
+    ) -> None:
+        self.rate = smoothed(seen.total, size**2) / seen.planes
+        self.size = size
         self.highlight = highlight_of(self.rate)
         self.level = float(goal.rate.mean())
         self.light = self.level / max(float(seen.rate.mean()), 1e-6)
@@ -251,8 +282,9 @@ class _Trial:
         self.planes = goal.planes[torch.arange(number) % len(goal.planes)]
         generator = torch.Generator().manual_seed(seed)
         self.phase = torch.rand(seen.total.shape, generator=generator)
-        self.pixels = draw_pixels(seen.total.shape[1:], 'cpu', generator)
-        self.mismatch, self.hot = _lasting(goal)
+        rows, columns = (size * one for one in seen.total.shape[1:])
+        self.pixels = draw_pixels((rows, columns), 'cpu', generator)
+        self.mismatch, self.hot = flaws
         self.depth: Tensor | None = None
         self.middle_m = math.nan
         if seen.depth is not None and float(seen.depth.isnan().float().mean()) <= 1 - LEAST_DEPTH:
@@ -270,7 +302,7 @@ class _Trial:
             vignette=of.get('vignette', 0.0),
             haze_m=self.middle_m * (1 - haze) / haze if haze > _LEAST_HAZE else math.inf,
             air=of.get('air', 1.0),
-            blur=of.get('blur', 0.0),
+            blur=of.get('blur', 0.0) * self.size,
             light=self.light,
             dark=of.get('dark', 0.0) * self.level,
             mismatch=self.mismatch,
@@ -279,10 +311,12 @@ class _Trial:
 
     def statistics(self, view: CameraView) -> Statistics:
         """Return the statistics of the source through a view."""
-        lens: Lens = lens_of(view, len(self.rate), self.rate.device)
+        # Blur of pixels; here a pixel is a square of them.
+        own = dataclasses.replace(view, blur=view.blur / self.size)
+        lens: Lens = lens_of(own, len(self.rate), self.rate.device)
         lit, _ = through_air(self.rate, self.depth, lens, self.highlight)
         lit = through_glass(lit, lens)
-        response, added = self.pixels.of(view)
+        response, added = (F.avg_pool2d(one[None], self.size) for one in self.pixels.of(view))
         light = lit.mul_(exposure(lit, self.rate, lens, view.dark)).mul_(response)
         light = light.add_(added).clamp_max_(1)
         return compute_statistics((light * self.planes + self.phase).floor_() / self.planes)

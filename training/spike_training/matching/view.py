@@ -266,16 +266,16 @@ def exposure(lit: Tensor, rate: Tensor, lens: Lens, dark: float) -> Tensor:
     return level / lit.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
 
 
-def smoothed(total: Tensor) -> Tensor:
+def smoothed(total: Tensor, pixels: int = 1) -> Tensor:
     """Take the noise of counting out of counts, ``[B, H, W]`` (after Lee, 1980).
 
     Each pixel moves to the mean of its 3x3 pixels by the share of their variance that counting
-    explains.
+    explains; counts may be sums of as many ``pixels``.
     """
     padded = F.pad(total[:, None], (1, 1, 1, 1), mode='replicate')
     mean = F.avg_pool2d(padded, 3, 1)[:, 0]
     variance = F.avg_pool2d(padded.square(), 3, 1)[:, 0] - mean.square()
-    signal = (1 - _COUNTED / variance.clamp_min(1e-6)).clamp_min(0)
+    signal = (1 - pixels * _COUNTED / variance.clamp_min(1e-6)).clamp_min(0)
     return mean + signal * (total - mean)
 
 
