@@ -649,6 +649,29 @@ def test_a_soak_names_what_does_not_hold(soak, minutes, changes, fails):
     assert [name for name, holds in found.items() if holds is False] == ([fails] if fails else [])
 
 
+def test_errors_in_metres_by_hand():
+    pytest.importorskip('lightning_fabric')
+    import torch
+
+    from benchmarks.matched_views import errors
+
+    truth = torch.tensor([[[[2.0, 4.0, 8.0, math.inf]]], [[[1.0, 1.0, 1.0, 1.0]]]])
+    depth = torch.tensor([[[[4.0, 8.0, 8.0, 9.0]]], [[[1.0, 1.0, 1.0, 1.0]]]])
+    abs_rel, rmse_log, median = errors(depth, truth, (0.5, 80.0))
+    assert abs_rel == pytest.approx((2 / 3 + 0) / 2)
+    assert rmse_log == pytest.approx(math.log(2) * math.sqrt(2 / 3) / 2)
+    assert median == pytest.approx((2 + 1) / 2)
+
+
+def test_views_that_are_not_trained_are_told(tmp_path, capsys):
+    pytest.importorskip('lightning_fabric')
+    from benchmarks.matched_views import main
+
+    with pytest.raises(SystemExit):
+        main(['--cache', str(tmp_path), '--out', str(tmp_path / 'a.png')])
+    assert 'not trained, run run.py table --rows bicross' in capsys.readouterr().err
+
+
 def test_frames_of_a_data_set_are_seen_by_the_camera_of_a_target(tmp_path):
     pytest.importorskip('lightning_fabric')
     from benchmarks.acceptance import SeenClips
