@@ -256,12 +256,19 @@ def test_what_speaks_against_the_fit_is_told():
     assert len(stage_of(deploy='label_free', pseudo_weight=1.0).warnings(moved)) == 3
     note, far = stage_of(fit=FAR).warnings(good)
     assert note == 'The searches ended apart.'
-    assert 'explains 33% of the distance to the target, 9.0, less than 50%' in far
+    assert 'explains 33% of the distance to the target, 9.0, and 6.0 is left; expected 50%' in far
 
 
 def test_a_small_distance_needs_no_explanation():
     small = dataclasses.replace(NEAR, distance=0.6, before=0.7)
     assert stage_of(fit=small)._doubts() == []
+
+
+def test_what_is_left_may_be_too_much_though_much_is_explained():
+    left = dataclasses.replace(NEAR, distance=3.5, before=70.0)
+    (told,) = stage_of(fit=left)._doubts()
+    assert 'and 3.5 is left; expected 50% or more, and at most 3:' in told
+    assert stage_of(fit=dataclasses.replace(left, distance=2.5))._doubts() == []
 
 
 def test_training_and_its_pictures(tmp_path):

@@ -113,6 +113,7 @@ class FitConfig:
         least_explained: Share of the distance between source and target that the view must
             explain, or the network that the stage began with is exported.
         near: Distance below which it need not: two samples of the source have one of about 1.
+        far: Distance above which the network that the stage began with is exported in any case.
     """
 
     windows: int = 96
@@ -122,12 +123,13 @@ class FitConfig:
     spread: float = 1.0
     least_explained: float = 0.5
     near: float = 1.0
+    far: float = 3.0
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, each beginning with the setting's name."""
         yield from at_least(self, 24, 'windows', 'target_windows')
         yield from at_least(self, 1, 'trials', 'restarts')
-        yield from at_least(self, 0, 'spread', 'near')
+        yield from at_least(self, 0, 'spread', 'near', 'far')
         yield from share(self, 'least_explained')
 
 

@@ -517,18 +517,23 @@ class CrossDomain(Stage[Pair]):
         fit = None if self.fitted is None else self.fitted.fit
         if fit is None:
             return []
-        found = [f'{note[0].upper()}{note[1:]}.' for note in fit.notes]
+        found, limits = (
+            [f'{note[0].upper()}{note[1:]}.' for note in fit.notes],
+            self.config.adapt.fit,
+        )
         if self._is_far(fit):
             found.append(
                 f'The fitted view explains {fit.explained:.0%} of the distance to the target, '
-                f'{fit.before:.1f}, less than {self.config.adapt.fit.least_explained:.0%}: the '
-                'network that the stage began with is exported.'
+                f'{fit.before:.1f}, and {fit.distance:.1f} is left; expected '
+                f'{limits.least_explained:.0%} or more, and at most {limits.far:g}: the network '
+                'that the stage began with is exported.'
             )
         return found
 
     def _is_far(self, fit: Fit) -> bool:
         limits = self.config.adapt.fit
-        return fit.distance > limits.near and fit.explained < limits.least_explained
+        hardly = fit.distance > limits.near and fit.explained < limits.least_explained
+        return hardly or fit.distance > limits.far
 
     def select(self, batches: Iterable[Pair]) -> Selection | None:
         """Select the network with the lower criterion.
