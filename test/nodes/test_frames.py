@@ -93,11 +93,13 @@ class Rig:
         return self.listener.count(name, 'frames')
 
 
-def expected(checkpoint, first, grey, age_s):
+def expected(checkpoint, greys, age_s):
+    """Depth of the window beside a frame of each grey; None: beside none."""
     estimator = DepthEstimator.from_checkpoint(checkpoint)
     window = Window.from_planes(moving_bars(40), RATE)
-    image = None if grey is None else Frame(np.full((HEIGHT, WIDTH), grey, np.uint8), age_s)
-    return estimator.predict(Observation(window, FX, image=image)).depth
+    for grey in greys:
+        image = None if grey is None else Frame(np.full((HEIGHT, WIDTH), grey, np.uint8), age_s)
+        yield estimator.predict(Observation(window, FX, image=image)).depth
 
 
 def test_frames_of_a_running_node(rig, listener, spin, ros_node, processes, checkpoint):
@@ -127,9 +129,9 @@ def check_windows_get_the_last_frame_before_their_reference_plane(rig, listener,
     rig.driver.send(1, planes=39)
     rig.driver.send(40, planes=40)
     spin(lambda: len(listener.depth) == 2, what='two depth images')
+    wanted = [*expected(checkpoint, (30, 220, None), 0.0005)]
     for depth, grey in zip(listener.depth, (30, 220), strict=True):
         found = array_from_msg(depth)
-        wanted = [expected(checkpoint, 0, g, 0.0005) for g in (30, 220, None)]
         errors = [np.abs(found / one - 1).max() for one in wanted]
         assert min(errors) == errors[(30, 220).index(grey)] < 1e-3, errors
     spin(lambda: rig.count('windows_with_frame') == 2, what='both counted')
