@@ -19,7 +19,6 @@ TRAIN = [
     'cmaes',
     'distributed',
     'h5py',
-    'jsonargparse[signatures]',
     'lightning-fabric',
     'onnx',
     'onnx-ir',

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_depth_ros.result_files import write_atomically

@@ -31,8 +31,8 @@ import numpy as np
 import torch
 
 from benchmarks import report
+from benchmarks.options import count
 from benchmarks.relative_labels import short_run, tens
-from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_depth_ros.model.depth_anything import PARTS, weights_of_transformers
 from spike_depth_ros.model.registry import build_with_weights

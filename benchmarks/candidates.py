@@ -30,7 +30,7 @@ from typing import Any
 import torch
 
 from benchmarks import named_commit, network_size, packing, report
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.checkpoint import DepthInfo, onnx_path, save
 from spike_depth_ros.model.registry import build, weights_of

@@ -39,7 +39,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks import report
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load
 from spike_depth_ros.flying_pixels import find_flying_pixels
 from spike_depth_ros.metrics import (

@@ -27,8 +27,8 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.frame_camera import FrameCamera
+from benchmarks.options import count
 from benchmarks.packing import sample_window
-from spike_depth_ros.arguments import count
 from spike_depth_ros.checkpoint import CheckpointError, FusedInfo, default_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.fusion.frame import Frame

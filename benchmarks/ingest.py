@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
+from benchmarks.options import count
 from benchmarks.packing import SAMPLE
-from spike_depth_ros.arguments import count
 from spike_depth_ros.stream.decode import PACKED
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.plane_clock import NANOSECONDS, PLANES_PER_PACKET, PlaneClock

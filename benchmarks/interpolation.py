@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.video.light import Light
 from spike_training.sensor.interpolation import Blend, FlowInterpolator
 from spike_training.simulation.clip_camera import ClipCamera, frame_clips

@@ -30,7 +30,7 @@ from std_msgs.msg import UInt64
 from benchmarks import report
 from benchmarks.frame_camera import PER_S, FrameCamera
 from benchmarks.named_commit import worktree
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import set_fields

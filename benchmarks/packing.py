@@ -49,8 +49,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import named_commit, report
+from benchmarks.options import count
 from spike_depth_ros import preview
-from spike_depth_ros.arguments import count
 from spike_depth_ros.backends import Layout, has_cuda
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path

@@ -42,7 +42,7 @@ from benchmarks.live_stream import (
     session,
     spike_depth,
 )
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.nodes import process
 from spike_depth_ros.stream.recording import open_recording
 

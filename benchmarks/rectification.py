@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 
 from benchmarks import report
+from benchmarks.options import count
 from benchmarks.packing import sample_window
-from spike_depth_ros.arguments import count
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.rectification import Rectification

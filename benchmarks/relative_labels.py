@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from benchmarks import report
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.checkpoint import DepthInfo, load
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.labels import RELATIVE, Labels, write_labels

@@ -45,7 +45,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks import report
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.results import INTERVAL

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
+from benchmarks.options import count
 from benchmarks.packing import interleaved, sample_window
-from spike_depth_ros.arguments import count
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path

@@ -41,7 +41,7 @@ import numpy as np
 import torch
 
 from benchmarks import report
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.spiking import QUANTA
 from spike_training.sensor.camera import SpikeCamera, simulate_counts

@@ -42,7 +42,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks import report
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.results import INTERVAL
 from spike_depth_ros.stereo.estimator import (

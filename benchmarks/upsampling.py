@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from benchmarks import report
-from spike_depth_ros.arguments import count
+from benchmarks.options import count
 from spike_depth_ros.upsampling import Upsampler
 
 MAPS = ((120, 160, 4), (60, 80, 8), (120, 160, 8), (240, 320, 2))

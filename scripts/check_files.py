@@ -31,6 +31,21 @@ BINARY = {'.bin', '.dat', '.gif', '.npy', '.npz', '.onnx', '.png', '.safetensors
 HEADER = '# Copyright 2026 the spike_depth_ros authors\n# SPDX-License-Identifier: Apache-2.0\n'
 
 
+SCHEMA = Path('spike_depth_ros/base')
+"""Folder of what says types, ranges, choices and options once."""
+
+SAID_AGAIN = {
+    r'\bargparse\b': 'options are parameters of a function, see base/cli.py',
+    r'\bdef _?checks\(': 'annotations of fields say what they may be, see base/schema.py',
+    r'\bdef problems\(': 'annotations of fields say what they may be, see base/schema.py',
+    r'\b_Check = ': 'checks of values stand in base/values.py',
+}
+"""What says types, ranges or options in another way than the schema, in the product."""
+
+OF_USERS = 'training/spike_training/settings/config.py'
+"""Module that has ``problems`` for methods that users wrote for it."""
+
+
 FAULTS = Path('docs/reliability.md')
 """Page whose table names a test for each fault, as the last cell of its row."""
 
@@ -78,6 +93,12 @@ def is_defined(owner: str, name: str) -> bool:
     return bool(has_owner) and any(defined.search(text) for text in texts)
 
 
+def said_again(path: Path, text: str) -> Iterator[str]:
+    """Yield the ways of a module to say types, ranges or options that are not the schema's."""
+    if not path.is_relative_to(SCHEMA) and str(path) != OF_USERS:
+        yield from (remedy for found, remedy in SAID_AGAIN.items() if re.search(found, text))
+
+
 def problems(path: Path) -> Iterator[str]:
     """Yield what is wrong with one file, a phrase for each problem."""
     limit = LARGEST_ASSET if 'assets' in path.parts else LARGEST
@@ -101,6 +122,8 @@ def problems(path: Path) -> Iterator[str]:
             yield f'line {number} is the mark of an unfinished merge'
     if path == FAULTS:
         yield from untested_faults(text)
+    if path.suffix == '.py' and path.parts[0] in ('spike_depth_ros', 'training'):
+        yield from said_again(path, text)
     if path.suffix == '.py' and not text.startswith(HEADER):
         yield 'does not begin with the two lines of copyright and licence'
 

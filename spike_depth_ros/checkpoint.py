@@ -16,13 +16,26 @@ import importlib.resources
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Annotated, Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.base.schema import Problems, across, problems_of
+from spike_depth_ros.base.values import (
+    ASCENDING,
+    DISTINCT,
+    NOT_EMPTY,
+    Check,
+    Count,
+    Text,
+    above,
+    one_of,
+    shortened,
+    within,
+)
 from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stream.correction import PREFIX, SensorCorrection
@@ -58,11 +71,29 @@ MAX_POWER = 4.0
 FACTORS = (2, 4, 8, 16)
 """Factors by which networks of the task ``upsample`` enlarge height and width."""
 
+INPUTS_OF_MAPS = ('depth',), ('depth', 'rgb'), ('rgb',)
+"""Inputs of networks of the task ``upsample``."""
+
 BIT_MAPPING = 'count'
 """Bit mapping of the estimator: a spike counts 1, no spike 0."""
 
 OPTIONAL = 'optional'
 """Key in the metadata of a field that a file need not have."""
+
+Names = Annotated[tuple[Text, ...], NOT_EMPTY]
+"""Names of inputs or outputs."""
+
+Measure = Annotated[float, Check(lambda value: 0 < value < 1e12, 'above 0 and below 1e12')]
+"""Length, focal length, rate or factor."""
+
+Power = Annotated[float, within(-MAX_POWER, MAX_POWER)]
+Hash = Annotated[str, Check(lambda text: len(text) in (0, 64), '64 hexadecimal digits')]
+
+
+def names_with(*names: str) -> Check:
+    """Return the check of names that some are among."""
+    return Check(lambda given: {*names} <= {*given}, f'with {" and ".join(names)}')
+
 
 Tensors = dict[str, npt.NDArray[Any]]
 """Weights by name."""
@@ -79,69 +110,56 @@ class CheckpointError(OneLineError):
 class CheckpointInfo:
     """Metadata of a checkpoint of any task; :data:`TASKS` has the class of each task.
 
-    Attributes:
-        format_version: Version of this list of fields.
-        task: Task of the network, a key of :data:`TASKS`.
-        inputs: Modalities of the input.
-        outputs: Names of the output images.
-        architecture: Name of the architecture.
-        settings: Arguments of the architecture's builder, such as sizes.
-        stage: Last training stage of the weights; ``random``: untrained.
-        datasets: Name -> licence of every data set that the weights come from.
-        metrics: Metrics at saving, by name.
-        package_version: Version of this package that saved the file.
-        commit: Its commit; None: unknown.
-        weights_sha256: Hash of the weights and the correction of the sensor, see
-            :func:`hash_weights`.
-        onnx_sha256: Hash of the .onnx file beside it; None: never exported.
-
     Raises:
         CheckpointError: The value of a field is invalid; the message names it.
     """
 
-    task: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    architecture: str
-    settings: Mapping[str, Any]
-    stage: str
-    package_version: str
-    format_version: int = FORMAT_VERSION
-    datasets: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    commit: str | None = None
-    weights_sha256: str = ''
-    onnx_sha256: str | None = None
+    task: Text
+    """Task of the network, a key of :data:`TASKS`."""
+    inputs: Names
+    """Modalities of the input."""
+    outputs: Names
+    """Names of the output images."""
+    architecture: Text
+    """Name of the architecture."""
+    settings: Mapping[Text, Any]
+    """Arguments of the architecture's builder, such as sizes."""
+    stage: Text
+    """Last training stage of the weights; ``random``: untrained."""
+    package_version: Text
+    """Version of this package that saved the file."""
+    format_version: Annotated[int, one_of(FORMAT_VERSION)] = FORMAT_VERSION
+    """Version of this list of fields."""
+    datasets: Mapping[Text, Text] = dataclasses.field(default_factory=dict)
+    """Name -> licence of every data set that the weights come from."""
+    metrics: Mapping[Text, float] = dataclasses.field(default_factory=dict)
+    """Metrics at saving, by name."""
+    commit: Text | None = None
+    """Its commit; None: unknown."""
+    weights_sha256: Hash = ''
+    """Hash of the weights and the correction of the sensor, see :func:`hash_weights`."""
+    onnx_sha256: Hash | None = None
+    """Hash of the .onnx file beside it; None: never exported."""
 
     def __post_init__(self) -> None:
-        for name, (fits, expected) in self._checks().items():
-            value = getattr(self, name)
-            if not fits(value):
-                raise CheckpointError(f'field {name} is {_short(value)}, expected {expected}')
-        self._check_settings()
+        if problems := [f'field {problem}' for problem in problems_of(self)]:
+            raise CheckpointError('; '.join(problems))
 
-    def _check_settings(self) -> None:
-        """Refuse settings that would build a network beyond all use.
+    @across('task')
+    def _class_of_task(self) -> Problems:
+        if TASKS.get(self.task) is not type(self):
+            own = ' or '.join(name for name, kind in TASKS.items() if kind is type(self))
+            yield f'task is {self.task!r}: expected {own}'
 
-        Raises:
-            CheckpointError: A number among them is out of range.
-        """
+    @across('settings')
+    def _sizes(self) -> Problems:
+        # A network beyond all use would take all memory.
         for name, value in self.settings.items():
-            for number in value if isinstance(value, (list, tuple)) else (value,):
-                if _is_int(number) and not 0 <= number <= MAX_SETTING:
-                    raise CheckpointError(
-                        f'field settings.{name} is {_short(value)}, expected numbers from 0 to '
-                        f'{MAX_SETTING}'
-                    )
-                if isinstance(number, float) and not math.isfinite(number):
-                    raise CheckpointError(
-                        f'field settings.{name} is {_short(value)}, expected finite numbers'
-                    )
-
-    @classmethod
-    def _checks(cls) -> Mapping[str, _Check]:
-        """Return the check of each field and its description for messages."""
-        return _FIELDS | {'task': _one_of(*(name for name, kind in TASKS.items() if kind is cls))}
+            given = value if isinstance(value, (list, tuple)) else (value,)
+            if any(_is_int(one) and not 0 <= one <= MAX_SETTING for one in given):
+                yield f'settings.{name} is {shortened(value)}: expected 0 to {MAX_SETTING}'
+            if any(isinstance(one, float) and not math.isfinite(one) for one in given):
+                yield f'settings.{name} is {shortened(value)}: expected finite numbers'
 
     def to_json(self) -> str:
         """Return one line of JSON, keys sorted: the fields but optional ones at their default."""
@@ -173,7 +191,7 @@ class CheckpointInfo:
         version = fields.get('format_version')
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise CheckpointError(
-                f'field format_version is {version}, expected at most {FORMAT_VERSION}: '
+                f'field format_version is {version}: expected at most {FORMAT_VERSION}: '
                 'upgrade spike_depth_ros'
             )
         kind = _kind_of(fields)
@@ -184,7 +202,7 @@ class CheckpointInfo:
         if missing := required - set(fields):
             raise CheckpointError(f'its metadata lacks field {min(missing)}')
         if unknown := set(fields) - known:
-            raise CheckpointError(f'its metadata has unknown field {_short(min(unknown))}')
+            raise CheckpointError(f'its metadata has unknown field {shortened(min(unknown))}')
         for name, value in fields.items():
             if isinstance(value, list):
                 fields[name] = tuple(value)
@@ -197,47 +215,37 @@ class SpikeInfo(CheckpointInfo):
 
     In training such a network may also take pictures, as its ``inputs`` say.
 
-    Attributes:
-        inputs: Modalities of the input: ``spikes``; of pairs those of the left eye, and ``right``.
-        planes: Planes of a window in training.
-        planes_range: Fewest and most planes of a window in training.
-        bins: Channels of counts of the input.
-        rate_hz_range: Plane rates in training, Hz.
-        bit_mapping: Value of a bit; ``count``: 1 for a spike, 0 for none.
-        sensor_size: Height and width in pixels that the network requires; None: any.
-        reference_plane: Plane of the window that the outputs belong to: ``first``, ``middle``
-            or ``last``.
-
     Raises:
         CheckpointError: The value of a field is invalid; the message names it.
     """
 
-    inputs: tuple[str, ...] = ('spikes',)
-    planes: int
-    planes_range: tuple[int, int]
-    bins: int
-    rate_hz_range: tuple[float, float]
-    bit_mapping: str = BIT_MAPPING
-    sensor_size: tuple[int, int] | None = None
+    inputs: Names = ('spikes',)
+    """Modalities of the input: ``spikes``; of pairs those of the left eye, and ``right``."""
+    planes: Annotated[int, within(1, MAX_PLANES)]
+    """Planes of a window in training."""
+    planes_range: Annotated[tuple[Count, Count], ASCENDING]
+    """Fewest and most planes of a window in training."""
+    bins: Annotated[int, within(1, MAX_BINS)]
+    """Channels of counts of the input."""
+    rate_hz_range: Annotated[tuple[Measure, Measure], ASCENDING]
+    """Plane rates in training, Hz."""
+    bit_mapping: Annotated[str, one_of(BIT_MAPPING)] = BIT_MAPPING
+    """Value of a bit; ``count``: 1 for a spike, 0 for none."""
+    sensor_size: tuple[Count, Count] | None = None
+    """Height and width in pixels that the network requires; None: any."""
     reference_plane: ReferencePlane = 'middle'
+    """Plane of the window that the outputs belong to: ``first``, ``middle`` or ``last``."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _ = self.pool
-
-    @classmethod
-    def _checks(cls) -> Mapping[str, _Check]:
-        return {**super()._checks(), **_SPIKE_FIELDS}
+    @across('settings')
+    def _pool(self) -> Problems:
+        pool = self.settings.get('pool', 1)
+        if not _is_int(pool) or not 1 <= pool <= MAX_POOL:
+            yield f'settings.pool is {pool!r}: expected 1 to {MAX_POOL}'
 
     @property
     def pool(self) -> int:
         """Image pixels per side of a pixel that the network works on."""
-        pool = self.settings.get('pool', 1)
-        if not isinstance(pool, int) or isinstance(pool, bool) or not 1 <= pool <= MAX_POOL:
-            raise CheckpointError(
-                f'field settings.pool is {_short(pool)}, expected a count from 1 to {MAX_POOL}'
-            )
-        return pool
+        return int(self.settings.get('pool', 1))
 
     @property
     def multiple(self) -> int:
@@ -252,41 +260,39 @@ class SpikeInfo(CheckpointInfo):
 class DepthInfo(SpikeInfo):
     """Metadata of a checkpoint of the task ``depth``.
 
-    Attributes:
-        min_depth: Lowest depth at the canonical focal length, metres.
-        max_depth: Highest depth at the canonical focal length, metres.
-        canonical_fx: Focal length of the predicted depth, pixels.
-        fx_range: Focal lengths in training, pixels.
-        uncertainty_factor: Ratio of the 68 % interval's half-width to the head's relative error,
-            which is first replaced as by uncertainty_powers.
-        uncertainty_powers: Powers of depth at the canonical focal length, in metres, and of the
-            head's relative error, the product of which replaces this error.
-        uncertainty_calibrated: True: these were measured; False: they are 1, and 0 and 1.
-        scale: ``metric``: trained on metres; ``inherited``: the scale is another camera's;
-            ``none``: no scale.
-
     Raises:
         CheckpointError: The value of a field is invalid; the message names it.
     """
 
-    task: str = 'depth'
-    outputs: tuple[str, ...] = ('depth', 'uncertainty')
-    min_depth: float
-    max_depth: float
-    canonical_fx: float
-    fx_range: tuple[float, float]
-    uncertainty_factor: float = 1.0
-    uncertainty_powers: tuple[float, float] = dataclasses.field(
+    task: Text = 'depth'
+    outputs: Annotated[Names, names_with('depth', 'uncertainty')] = ('depth', 'uncertainty')
+    min_depth: Measure
+    """Lowest depth at the canonical focal length, metres."""
+    max_depth: Measure
+    """Highest depth at the canonical focal length, metres."""
+    canonical_fx: Measure
+    """Focal length of the predicted depth, pixels."""
+    fx_range: Annotated[tuple[Measure, Measure], ASCENDING]
+    """Focal lengths in training, pixels."""
+    uncertainty_factor: Measure = 1.0
+    """Ratio of the 68 % interval's half-width to the head's relative error, which is first
+    replaced as by uncertainty_powers."""
+    uncertainty_powers: tuple[Power, Annotated[Power, above(0)]] = dataclasses.field(
         default=(0.0, 1.0), metadata={OPTIONAL: True}
     )
+    """Powers of depth at the canonical focal length, in metres, and of the head's relative error,
+    the product of which replaces this error."""
     uncertainty_calibrated: bool = False
-    scale: str = 'none'
+    """True: these were measured; False: they are 1, and 0 and 1."""
+    scale: Annotated[str, one_of('metric', 'inherited', 'none')] = 'none'
+    """``metric``: trained on metres; ``inherited``: the scale is another camera's; ``none``: no
+    scale."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    @across('min_depth', 'max_depth')
+    def _depths(self) -> Problems:
         if self.min_depth >= self.max_depth:
-            raise CheckpointError(
-                f'field max_depth is {self.max_depth!r}, expected more than min_depth '
+            yield (
+                f'max_depth is {self.max_depth!r}: expected more than min_depth '
                 f'({self.min_depth!r})'
             )
 
@@ -310,29 +316,19 @@ class DepthInfo(SpikeInfo):
         logarithm += np.float32(by_depth) * np.log(depth)
         return np.exp(logarithm, out=logarithm)
 
-    @classmethod
-    def _checks(cls) -> Mapping[str, _Check]:
-        return {**super()._checks(), **_DEPTH_FIELDS}
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FusedInfo(DepthInfo):
     """Metadata of a checkpoint of the task ``fused``: depth from spikes and a frame beside them.
 
-    Attributes:
-        max_age_s: Largest age of a frame in training, seconds before the reference plane.
-
     Raises:
         CheckpointError: The value of a field is invalid; the message names it.
     """
 
-    task: str = 'fused'
-    inputs: tuple[str, ...] = ('spikes', 'rgb')
-    max_age_s: float
-
-    @classmethod
-    def _checks(cls) -> Mapping[str, _Check]:
-        return {**super()._checks(), **_FUSED_FIELDS}
+    task: Text = 'fused'
+    inputs: Annotated[tuple[Text, ...], one_of(('spikes', 'rgb'))] = ('spikes', 'rgb')
+    max_age_s: Annotated[float, within(0, MAX_AGE_S)]
+    """Largest age of a frame in training, seconds before the reference plane."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -343,24 +339,18 @@ class ImageInfo(SpikeInfo):
         CheckpointError: The value of a field is invalid; the message names it.
     """
 
-    task: str = 'image'
-    outputs: tuple[str, ...] = ('rate',)
+    task: Text = 'image'
+    outputs: Annotated[Names, names_with('rate')] = ('rate',)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    @across('planes', 'bins', 'reference_plane')
+    def _single_planes(self) -> Problems:
         if self.bins != self.planes or self.planes % 2 == 0:
-            raise CheckpointError(
-                f'field planes is {self.planes} and bins {self.bins}: expected an odd number, and '
+            yield (
+                f'planes is {self.planes} and bins {self.bins}: expected an odd number, and '
                 'as many bins: networks of pictures take single planes around the middle one'
             )
         if self.reference_plane != 'middle':
-            raise CheckpointError(
-                f"field reference_plane is {self.reference_plane!r}, expected 'middle'"
-            )
-
-    @classmethod
-    def _checks(cls) -> Mapping[str, _Check]:
-        return {**super()._checks(), **_IMAGE_FIELDS}
+            yield f"reference_plane is {self.reference_plane!r}: expected 'middle'"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -369,60 +359,53 @@ class StereoInfo(SpikeInfo):
 
     The eyes are rectified, and disparity is that beyond what is infinitely far.
 
-    Attributes:
-        uncertainty_factor: Ratio of the 68 % interval's half-width to the predicted one.
-        uncertainty_calibrated: True: it was measured; False: it is 1.
-
     Raises:
         CheckpointError: The value of a field is invalid; the message names it.
     """
 
-    task: str = 'stereo'
-    inputs: tuple[str, ...] = ('spikes', 'right')
-    outputs: tuple[str, ...] = ('disparity', 'uncertainty')
-    uncertainty_factor: float = 1.0
+    task: Text = 'stereo'
+    inputs: Annotated[tuple[Text, ...], one_of(('spikes', 'right'))] = ('spikes', 'right')
+    outputs: Annotated[Names, names_with('disparity', 'uncertainty')] = (
+        'disparity', 'uncertainty',
+    )  # fmt: skip
+    uncertainty_factor: Measure = 1.0
+    """Ratio of the 68 % interval's half-width to the predicted one."""
     uncertainty_calibrated: bool = False
+    """True: it was measured; False: it is 1."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _ = self.disparities
+    @across('settings')
+    def _disparities(self) -> Problems:
+        found: Any = self.settings.get('disparities')
+        pool = self.settings.get('pool', 1)
+        step = 16 * (pool if _is_int(pool) else 1)
+        if not _is_int(found) or found < 1 or found % step:
+            yield f'settings.disparities is {shortened(found)}: expected a multiple of {step}'
 
     @property
     def disparities(self) -> int:
         """Searched disparities, from 0 on, image pixels; a multiple of 16 ``pool``."""
-        found, step = self.settings.get('disparities'), self.multiple
-        if not isinstance(found, int) or not _count(found) or found % step:
-            raise CheckpointError(
-                f'field settings.disparities is {_short(found)}, expected a multiple of {step}'
-            )
-        return found
-
-    @classmethod
-    def _checks(cls) -> Mapping[str, _Check]:
-        return {**super()._checks(), **_STEREO_FIELDS}
+        return int(self.settings['disparities'])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UpsampleInfo(CheckpointInfo):
     """Metadata of a checkpoint of the task ``upsample``: a depth map enlarged, without spikes.
 
-    Attributes:
-        inputs: ``depth``, the small map; with ``rgb`` also a picture of the enlarged size; or
-            ``rgb`` alone, of a network that only training uses.
-        factors: Factors by which the network enlarges height and width, some of ``FACTORS``.
-
     Raises:
         CheckpointError: The value of a field is invalid; the message names it.
     """
 
-    task: str = 'upsample'
-    inputs: tuple[str, ...] = ('depth',)
-    outputs: tuple[str, ...] = ('depth',)
-    factors: tuple[int, ...]
-
-    @classmethod
-    def _checks(cls) -> Mapping[str, _Check]:
-        return {**super()._checks(), **_UPSAMPLE_FIELDS}
+    task: Text = 'upsample'
+    inputs: Annotated[tuple[Text, ...], one_of(('depth',), ('depth', 'rgb'), ('rgb',))] = (
+        'depth',
+    )
+    """``depth``, the small map; with ``rgb`` also a picture of the enlarged size; or ``rgb``
+    alone, of a network that only training uses."""
+    outputs: Annotated[tuple[Text, ...], one_of(('depth',))] = ('depth',)
+    factors: Annotated[
+        tuple[Annotated[int, one_of(*FACTORS)], ...], NOT_EMPTY, DISTINCT, ASCENDING
+    ]
+    """Factors by which the network enlarges height and width, some of ``FACTORS``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -433,13 +416,9 @@ class TranslationInfo(CheckpointInfo):
         CheckpointError: The value of a field is invalid; the message names it.
     """
 
-    task: str = 'translation'
-    inputs: tuple[str, ...] = ('rgb',)
-    outputs: tuple[str, ...] = ('picture',)
-
-    @classmethod
-    def _checks(cls) -> Mapping[str, _Check]:
-        return {**super()._checks(), **_TRANSLATION_FIELDS}
+    task: Text = 'translation'
+    inputs: Annotated[tuple[Text, ...], one_of(('rgb',))] = ('rgb',)
+    outputs: Annotated[tuple[Text, ...], one_of(('picture',))] = ('picture',)
 
 
 TASKS: dict[str, type[CheckpointInfo]] = {
@@ -619,8 +598,8 @@ def _kind_of(fields: Mapping[str, Any]) -> type[CheckpointInfo]:
     task = fields['task']
     if not isinstance(task, str) or task not in TASKS:
         raise CheckpointError(
-            f'field task is {_short(task)}, expected one of {", ".join(TASKS)} in this version of '
-            'spike_depth_ros'
+            f'field task is {shortened(task)}: expected one of {", ".join(TASKS)} in this version '
+            'of spike_depth_ros'
         )
     return TASKS[task]
 
@@ -744,169 +723,5 @@ def _check_type(kind: str) -> None:
         raise CheckpointError(f'weights are of type {kind}; expected F16 or F32: convert them')
 
 
-def _short(value: object) -> str:
-    """Return the representation of a value, at most 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else f'{text[:80]}...'
-
-
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e12
-
-
-def _one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: value in names, ' or '.join(repr(name) for name in names)
-
-
-def _positive(value: object) -> bool:
-    return _is_number(value) and value != 0
-
-
-def _powers(value: object) -> bool:
-    if not (isinstance(value, tuple) and len(value) == 2):
-        return False
-    numbers = [one for one in value if isinstance(one, float | int) and abs(one) <= MAX_POWER]
-    return len(numbers) == 2 and numbers[1] > 0
-
-
-def _count(value: object) -> bool:
-    return _is_int(value) and _positive(value)
-
-
-def _count_to(most: int) -> _Check:
-    return (
-        lambda value: _count(value) and isinstance(value, int) and value <= most,
-        f'a count from 1 to {most}',
-    )
-
-
-def _pair(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(fits, value))
-
-
-def _range(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
-    pair = _pair(fits)
-    return lambda value: pair(value) and bool(value[0] <= value[1])
-
-
-def _factors(value: object) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) > 0
-        and all(_is_int(one) and one in FACTORS for one in value)
-        and list(value) == sorted({*value})
-    )
-
-
-def _text(value: object) -> bool:
-    return isinstance(value, str) and value != ''
-
-
-def _hash(value: object) -> bool:
-    return isinstance(value, str) and len(value) in (0, 64)
-
-
-def _names(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) > 0 and all(map(_text, value))
-
-
-def _map_of(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(value, Mapping) and all(_text(k) and fits(v) for k, v in value.items())
-    )
-
-
-_Check = tuple[Callable[[Any], bool], str]
-
-# Check and description of each field of any task.
-_FIELDS: dict[str, _Check] = {
-    'format_version': (
-        lambda value: value == FORMAT_VERSION and _is_int(value),
-        str(FORMAT_VERSION),
-    ),
-    'inputs': (_names, 'a list of names'),
-    'outputs': (_names, 'a list of names'),
-    'architecture': (_text, 'a name'),
-    'settings': (_map_of(lambda value: True), 'an object'),
-    'stage': (_text, 'a name'),
-    'datasets': (_map_of(_text), 'an object of licences by name'),
-    'metrics': (
-        _map_of(lambda v: isinstance(v, (int, float)) and abs(v) < math.inf),
-        'an object of finite numbers by name',
-    ),
-    'package_version': (_text, 'a version'),
-    'commit': (lambda value: value is None or _text(value), 'null or a commit'),
-    'weights_sha256': (_hash, '64 hexadecimal digits'),
-    'onnx_sha256': (lambda value: value is None or _hash(value), 'null or 64 hexadecimal digits'),
-}
-
-_SPIKE_FIELDS: dict[str, _Check] = {
-    'planes': _count_to(MAX_PLANES),
-    'planes_range': (_range(_count), 'two ascending counts of at least 1'),
-    'bins': _count_to(MAX_BINS),
-    'rate_hz_range': (_range(_positive), 'two ascending numbers above 0'),
-    'bit_mapping': _one_of(BIT_MAPPING),
-    'sensor_size': (lambda v: v is None or _pair(_count)(v), 'null or height and width'),
-    'reference_plane': _one_of('first', 'middle', 'last'),
-}
-
-_DEPTH_FIELDS: dict[str, _Check] = {
-    'outputs': (
-        lambda value: _names(value) and {'depth', 'uncertainty'} <= set(value),
-        'a list of names with depth and uncertainty',
-    ),
-    'min_depth': (_positive, 'metres above 0'),
-    'max_depth': (_positive, 'metres above 0'),
-    'canonical_fx': (_positive, 'pixels above 0'),
-    'fx_range': (_range(_positive), 'two ascending numbers above 0'),
-    'uncertainty_factor': (_positive, 'a number above 0'),
-    'uncertainty_powers': (
-        _powers,
-        f'two numbers from {-MAX_POWER:g} to {MAX_POWER:g}, the second above 0',
-    ),
-    'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
-    'scale': _one_of('metric', 'inherited', 'none'),
-}
-
-_FUSED_FIELDS: dict[str, _Check] = {
-    'inputs': (lambda value: value == ('spikes', 'rgb'), 'spikes and rgb'),
-    'max_age_s': (
-        lambda value: _is_number(value) and 0 <= value <= MAX_AGE_S,
-        f'seconds from 0 to {MAX_AGE_S:g}',
-    ),
-}
-
-_IMAGE_FIELDS: dict[str, _Check] = {
-    'outputs': (
-        lambda value: _names(value) and 'rate' in value,
-        'a list of names with rate',
-    ),
-}
-
-_STEREO_FIELDS: dict[str, _Check] = {
-    'inputs': (lambda value: value == ('spikes', 'right'), 'spikes and right'),
-    'outputs': (
-        lambda value: _names(value) and {'disparity', 'uncertainty'} <= set(value),
-        'a list of names with disparity and uncertainty',
-    ),
-    'uncertainty_factor': (_positive, 'a number above 0'),
-    'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
-}
-
-_TRANSLATION_FIELDS: dict[str, _Check] = {
-    'inputs': (lambda value: value == ('rgb',), 'rgb'),
-    'outputs': (lambda value: value == ('picture',), 'picture'),
-}
-
-_UPSAMPLE_FIELDS: dict[str, _Check] = {
-    'inputs': (
-        lambda value: value in (('depth',), ('depth', 'rgb'), ('rgb',)),
-        'depth, or depth and rgb, or rgb',
-    ),
-    'outputs': (lambda value: value == ('depth',), 'depth'),
-    'factors': (_factors, f'ascending factors of {", ".join(map(str, FACTORS))}'),
-}

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import os
@@ -12,6 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 from spike_depth_ros.errors import check_utf8, memory_problem, one_line
 
@@ -85,9 +85,7 @@ def _interrupts_end_imports() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def run_library(
-    command: str, module: str, options: argparse.Namespace, interrupted: str = 'interrupted'
-) -> int:
+def run_library(command: str, module: str, options: Any, interrupted: str = 'interrupted') -> int:
     """Run the ``run`` of a module, which is imported after the command line was read.
 
     Args:
@@ -108,7 +106,7 @@ def run_library(
         return 128 + (signal.SIGTERM if isinstance(end, _Terminated) else signal.SIGINT)
 
 
-def _run_library(command: str, module: str, options: argparse.Namespace) -> int:
+def _run_library(command: str, module: str, options: Any) -> int:
     try:
         check_utf8(*map(str, vars(options).values()))
         try:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class RecordedWindows:
 
     def __init__(
         self,
-        options: argparse.Namespace,
+        options: Any,
         planes: int,
         every: int,
         rectify: bool,
@@ -124,9 +124,7 @@ class RecordedWindows:
             self.problems.append(f'{len(replay.gaps)} gaps in the stream: no window spans them')
 
 
-def check_kind(
-    path: Path, options: argparse.Namespace, of_files: Sequence[str], of_bags: Sequence[str]
-) -> bool:
+def check_kind(path: Path, options: Any, of_files: Sequence[str], of_bags: Sequence[str]) -> bool:
     """Return True for a bag, False for a file of spikes.
 
     Args:
@@ -145,7 +143,7 @@ def check_kind(
     return from_bag
 
 
-def recorded_calibration(options: argparse.Namespace, recording: Recording) -> Calibration:
+def recorded_calibration(options: Any, recording: Recording) -> Calibration:
     """Return the calibration that options or a file of spikes give.
 
     Args:
@@ -163,7 +161,7 @@ def recorded_calibration(options: argparse.Namespace, recording: Recording) -> C
     return Calibration.from_matrix(recording.camera_matrix, width, height)
 
 
-def recorded_camera(options: argparse.Namespace, recording: Recording) -> Camera:
+def recorded_camera(options: Any, recording: Recording) -> Camera:
     """Return the camera of a file of spikes; see :func:`recorded_calibration`."""
     calibration = recorded_calibration(options, recording)
     lens = NewestLens().update(calibration)

@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from spike_depth_ros.arguments import DefaultsFormatter, positive, thread_count
+from spike_depth_ros.arguments import Amount, Threads
+from spike_depth_ros.base import cli
+from spike_depth_ros.base.cli import POSITIONAL
+from spike_depth_ros.base.values import one_of
 from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.depth_files import SUFFIXES, DepthFileError, read_depth, write_depth
@@ -24,41 +28,39 @@ from spike_depth_ros.result_files import (
 )
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``spike_upsample``'s command line."""
-    parser = argparse.ArgumentParser(
-        prog='spike_upsample',
-        description='Enlarge depth maps: .png of 16 bits, .npy or .pfm. 0, -1, NaN, -Inf and, '
-        'of 16 bits, 65535 are holes; +Inf stays. A .png file keeps its unit, the others are '
-        'written as metres.',
-        epilog='For example: spike_upsample small.png --factor 4 --per-metre 1000 --out large.png',
-        formatter_class=DefaultsFormatter,
-    )
-    add = parser.add_argument
-    add('maps', type=Path, metavar='FILE|FOLDER', help='depth map, or folder of depth maps')
-    add('--factor', type=int, required=True, choices=FACTORS, help='of height and width')
-    add('--per-metre', type=positive, metavar='N', help='stored value of one metre. Default: 1, '
-        'of floats alone')  # fmt: skip
-    add('--checkpoint', type=Path, default=UPSAMPLE_MODEL, help='network, with its .onnx file '
-        'beside it, or the shipped one')  # fmt: skip
-    add('--out', type=Path, required=True, help='file of the same suffix, or folder, to write')
-    add('--fill', action='store_true', help='fill holes from the pixels around them')
-    add('--overwrite', action='store_true', help='replace existing files')
-    add(
-        '--threads',
-        type=thread_count,
-        default=0,
-        metavar='N',
-        help='of the CPU. Default: all cores',
-    )
-    return parser
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UpsampleOptions:
+    """Enlarge depth maps: .png of 16 bits, .npy or .pfm.
+
+    0, -1, NaN, -Inf and, of 16 bits, 65535 are holes; +Inf stays. A .png file keeps its unit, the
+    others are written as metres.
+
+    For example: spike_upsample small.png --factor 4 --per-metre 1000 --out large.png
+    """
+
+    maps: Annotated[Path, POSITIONAL]
+    """Depth map, or folder of depth maps."""
+    factor: Annotated[int, one_of(*FACTORS)]
+    """Factor of height and width."""
+    out: Path
+    """File of the same suffix, or folder, to write."""
+    per_metre: Amount | None = None
+    """Stored value of one metre. Default: 1, of floats alone."""
+    checkpoint: Path = Path(UPSAMPLE_MODEL)
+    """Network, with its .onnx file beside it, or the shipped one."""
+    fill: bool = False
+    """Fill holes from the pixels around them."""
+    overwrite: bool = False
+    """Replace existing files."""
+    threads: Threads = 0
+    """Threads of the CPU; 0: all cores."""
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: UpsampleOptions) -> None:
     """Enlarge the maps, write all of them or none, and print their number.
 
     Args:
-        options: From :func:`argument_parser`.
+        options: The options.
 
     Raises:
         ValueError: A map, the network or an option cannot be used.
@@ -125,7 +127,7 @@ def _check(sources: Sequence[Path], targets: Sequence[Path], overwrite: bool) ->
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the console script ``spike_upsample``; return the exit status."""
-    options = argument_parser().parse_args(args)
+    options = cli.options(UpsampleOptions, 'spike_upsample', args)
     return run_library('spike_upsample', 'spike_depth_ros.upsample_command', options)
 
 

@@ -35,7 +35,7 @@ NEEDED = {
     'test/core/test_upsampling.py': ('torch', 'onnx', 'onnxscript'),
     'test/nodes': ('rclpy',),
     'test/training': (
-        *('torch', 'timm', 'lightning_fabric', 'jsonargparse'),
+        *('torch', 'timm', 'lightning_fabric'),
         *('onnx', 'onnxscript', 'tensorboard', 'distributed'),
     ),
     'test/test_kit.py': ('torch', 'timm'),

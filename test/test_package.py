@@ -428,6 +428,7 @@ esac
 # --- The file check of `make check` -------------------------------------------------------------
 
 
+HEADER = b'# Copyright 2026 the spike_depth_ros authors\n# SPDX-License-Identifier: Apache-2.0\n'
 FAULTS = b'\n## Faults, and the tests that inject them\n\n| fault | test |\n|---|---|\n'
 
 
@@ -461,13 +462,18 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any
         ('a.yaml', b'a: 1\n', None),
         ('docs/reliability.md', FAULTS + b'| a | `a.py::test_a` |\n', 'a.py has no test_a'),
         ('docs/reliability.md', FAULTS + b'| a | none |\n', 'expected a test'),
+        ('training/a.py', HEADER + b'import argparse\n', 'options are parameters'),
+        ('training/a.py', HEADER + b'def problems(self): ...\n', 'annotations of fields'),
+        ('spike_depth_ros/a.py', HEADER + b'def _checks(): ...\n', 'annotations of fields'),
+        ('spike_depth_ros/base/cli.py', HEADER + b'import argparse\n', None),
+        ('scripts/a.py', HEADER + b'import argparse\n', None),
     ],
 )
 def test_file_check(
     tmp_path: Path, checked: Any, name: str, content: bytes, problem: str | None
 ) -> None:
     path = tmp_path / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     status, printed = checked()
     assert status == (problem is not None), printed

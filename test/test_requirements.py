@@ -16,7 +16,7 @@ from kit.programs import ROOT, declared_distribution, run_program
 
 SOURCES = {'spike_depth_ros': ROOT, 'spike_training': ROOT / 'training'}
 OF = {
-    'PIL': 'pillow', 'cv2': 'opencv-python-headless', 'jsonargparse': 'jsonargparse[signatures]',
+    'PIL': 'pillow', 'cv2': 'opencv-python-headless',
     'huggingface_hub': 'timm',  # brings it
     'lightning_fabric': 'lightning-fabric', 'onnx_ir': 'onnx-ir', 'rerun': 'rerun-sdk',
     'rerun_cli': 'rerun-sdk', 'yaml': 'PyYAML',

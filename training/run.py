@@ -151,14 +151,13 @@ _RESUMED = ('adapt', 'label', 'simulate', 'table')
 
 def _train(name: str, arguments: list[str]) -> None:
     """Train, or print help."""
+    from spike_training.settings.command_line import call, print_stage_help
     from spike_training.settings.reading import check_run, read_arguments
 
     if '--stages.help' in arguments:
-        from spike_training.settings.command_line import print_stage_help
-
         print_stage_help(read_arguments([one for one in arguments if one != '--stages.help']))
-    elif helps := [one for one in arguments if one in ('-h', '--help') or one.endswith('.help')]:
-        _call([name, *helps])  # jsonargparse has no settings of single kinds of stages
+    elif {'-h', '--help'} & {*arguments}:
+        call(name, _load(COMMANDS[name]), ['--help'])
     else:
         config = read_arguments(arguments)
         check_run(config)
@@ -170,12 +169,25 @@ def _train(name: str, arguments: list[str]) -> None:
 
 
 def _call(arguments: list[str]) -> None:
-    """Call the component of a subcommand with its options."""
+    """Call the function of a subcommand with its options."""
+    from spike_depth_ros.base import cli
+    from spike_depth_ros.base.schema import unknown
     from spike_training.settings.command_line import call
 
-    # Only the chosen subcommand is imported, so that it does not need the packages of others.
-    chosen = [name for name in arguments[:1] if name in COMMANDS] or COMMANDS
-    call({name: _load(COMMANDS[name]) for name in chosen}, arguments)
+    name = arguments[0] if arguments else '--help'
+    if name in COMMANDS:
+        # Only the chosen subcommand is imported, so that it does not need the packages of others.
+        call(name, _load(COMMANDS[name]), arguments[1:])
+    elif name in ('-h', '--help') and arguments:
+        print(cli.list_commands('run.py', {one: _load(at) for one, at in COMMANDS.items()}))
+    else:
+        what = (
+            f'subcommand {name} is {unknown(name, COMMANDS)}'
+            if arguments
+            else (f'expected a subcommand: {", ".join(COMMANDS)}')
+        )
+        print(f'run.py: {what}\nSee run.py --help', file=sys.stderr)
+        sys.exit(2)
 
 
 def _load(place: str) -> Any:

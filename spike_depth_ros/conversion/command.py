@@ -4,84 +4,53 @@
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
-from spike_depth_ros.arguments import (
-    DefaultsFormatter,
-    add_camera_options,
-    add_pair_options,
-    add_recording_options,
-    count,
-)
+from spike_depth_ros.arguments import CameraOptions, PairOptions, RecordingOptions
+from spike_depth_ros.base import cli
+from spike_depth_ros.base.cli import POSITIONAL
+from spike_depth_ros.base.values import Count
 from spike_depth_ros.commands import run_library
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``spike_convert``'s command line."""
-    parser = argparse.ArgumentParser(
-        prog='spike_convert',
-        description='Convert a file of spikes, or two of a rig, to a rosbag2, or a rosbag2 to a '
-        'raw file.',
-        epilog='For example: spike_convert my.dat --size 400x250 --rate 20000 --out my_bag, and '
-        'spike_convert my_bag --out my.dat. Two cameras: spike_convert left.dat --right right.dat '
-        '--baseline 0.12 --fx 430 --size 400x250 --rate 20000 --out my_bag. Without ROS.',
-        formatter_class=DefaultsFormatter,
-    )
-    add = parser.add_argument
-    add('source', type=Path, help='.dat, .npy or .npz file, or a rosbag2')
-    add(
-        '--out', type=Path, required=True, help='folder of the new bag, or the new raw file (.dat)'
-    )
-    add('--overwrite', action='store_true', help='replace an existing bag or file')
-    add_recording_options(parser)
-    to_bag = parser.add_argument_group('from a file to a bag')
-    add_camera_options(to_bag)
-    add = to_bag.add_argument
-    add(
-        '--depth',
-        type=Path,
-        metavar='DIR',
-        help='true depth: .png (uint16, millimetres) or .npy (metres), whose names end with the '
-        'number of their plane',
-    )
-    add(
-        '--depth-along',
-        choices=('axis', 'ray'),
-        help='what --depth is measured along: the optical axis, or the ray of each pixel, which '
-        'needs a calibration. Default: axis',
-    )
-    add('--planes-per-packet', type=count, metavar='N', help='default: 40')
-    add('--storage', choices=('mcap', 'sqlite3'), help='of the bag. Default: mcap')
-    _add_pair_options(parser)
-    from_bag = parser.add_argument_group('from a bag to a raw file').add_argument
-    from_bag(
-        '--topic',
-        metavar='TOPIC',
-        help='of the spikes, such as left/spikes. Default: the one called spikes',
-    )
-    from_bag(
-        '--allow-gaps',
-        action='store_true',
-        help='write what there is of a stream with gaps, and list them in OUT.gaps.json',
-    )
-    return parser
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertOptions(PairOptions, CameraOptions, RecordingOptions):
+    """Convert a file of spikes, or two of a rig, to a rosbag2, or a rosbag2 to a raw file.
 
+    For example: spike_convert my.dat --size 400x250 --rate 20000 --out my_bag, and spike_convert
+    my_bag --out my.dat. Two cameras: spike_convert left.dat --right right.dat --baseline 0.12
+    --fx 430 --size 400x250 --rate 20000 --out my_bag. Without ROS.
+    """
 
-def _add_pair_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        'two cameras to a bag',
-        'Both recordings begin at one time, and become left/spikes and right/spikes, each with '
-        'its camera_info. --depth is of the left one.',
-    )
-    add_pair_options(group)
+    source: Annotated[Path, POSITIONAL]
+    """.dat, .npy or .npz file, or a rosbag2."""
+    out: Path
+    """Folder of the new bag, or the new raw file (.dat)."""
+    overwrite: bool = False
+    """Replace an existing bag or file."""
+    depth: Path | None = None
+    """To a bag: folder of true depth, .png (uint16, millimetres) or .npy (metres), whose names end
+    with the number of their plane; of two cameras of the left one."""
+    depth_along: Literal['axis', 'ray'] | None = None
+    """What --depth is measured along: the optical axis, or the ray of each pixel, which needs a
+    calibration. Default: axis."""
+    planes_per_packet: Count | None = None
+    """To a bag: planes of a packet. Default: 40."""
+    storage: Literal['mcap', 'sqlite3'] | None = None
+    """Of the new bag. Default: mcap."""
+    topic: str | None = None
+    """From a bag: topic of the spikes, such as left/spikes. Default: the one called spikes."""
+    allow_gaps: bool = False
+    """From a bag: write what there is of a stream with gaps, and list them in OUT.gaps.json."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the console script ``spike_convert``; return the exit status."""
-    options = argument_parser().parse_args(args)
+    options = cli.options(ConvertOptions, 'spike_convert', args)
     return run_library(
         'spike_convert',
         'spike_depth_ros.conversion.convert',

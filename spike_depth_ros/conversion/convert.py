@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import shutil
 import sqlite3
@@ -18,6 +17,7 @@ from spike_depth_ros.arguments import LAYOUT_OPTIONS, recording_layout
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.bags.writing import check_replaceable
 from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.conversion.command import ConvertOptions
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.conversion.spike_bag import CameraMessages, DepthFolder, write_messages
 from spike_depth_ros.errors import check_link, printable
@@ -53,11 +53,11 @@ _OF_FILES = (
 _OF_BAGS = ('topic', 'allow_gaps')
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: ConvertOptions) -> None:
     """Convert a recording, and print what was written.
 
     Args:
-        options: From ``spike_depth_ros.conversion.command.argument_parser``.
+        options: The options of the command.
 
     Raises:
         ValueError: The recording or the options cannot be used.
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     (_to_raw_file if from_bag else _to_bag)(options)
 
 
-def _to_bag(options: argparse.Namespace) -> None:
+def _to_bag(options: ConvertOptions) -> None:
     recordings = _recordings(options)
     rate_hz = _rate(options, recordings)
     if is_bag(options.out) and options.overwrite and options.out.exists():
@@ -100,7 +100,7 @@ def _to_bag(options: argparse.Namespace) -> None:
 
 
 def _cameras(
-    options: argparse.Namespace,
+    options: ConvertOptions,
     recordings: Sequence[Recording],
     rate_hz: float,
     rig: StereoRig | None,
@@ -119,7 +119,7 @@ def _cameras(
 
 
 def _depth(
-    options: argparse.Namespace, recording: Recording, calibration: Calibration
+    options: ConvertOptions, recording: Recording, calibration: Calibration
 ) -> DepthFolder | TrueDepth | None:
     """Return the depth of the first camera.
 
@@ -141,7 +141,7 @@ def _depth(
     return DepthFolder(options.depth, recording.geometry, len(recording.planes), rays)
 
 
-def _recordings(options: argparse.Namespace) -> list[Recording]:
+def _recordings(options: ConvertOptions) -> list[Recording]:
     """Return the recording of the only camera, or those of the left and the right one.
 
     Raises:
@@ -180,7 +180,7 @@ def _recordings(options: argparse.Namespace) -> list[Recording]:
     return found
 
 
-def _rate(options: argparse.Namespace, recordings: Sequence[Recording]) -> float:
+def _rate(options: ConvertOptions, recordings: Sequence[Recording]) -> float:
     """Return the plane rate, planes a second.
 
     Raises:
@@ -204,7 +204,7 @@ def _rate(options: argparse.Namespace, recordings: Sequence[Recording]) -> float
     return rates[0]
 
 
-def _rig(options: argparse.Namespace, left: Recording, right: Recording) -> StereoRig:
+def _rig(options: ConvertOptions, left: Recording, right: Recording) -> StereoRig:
     """Return the calibrations of both cameras.
 
     Raises:
@@ -220,7 +220,7 @@ def _rig(options: argparse.Namespace, left: Recording, right: Recording) -> Ster
     return rig
 
 
-def _to_raw_file(options: argparse.Namespace) -> None:
+def _to_raw_file(options: ConvertOptions) -> None:
     out = options.out
     if out.is_dir() or is_bag(out):
         raise RecordingError(f'--out {out}: expected a raw file, for example my.dat')

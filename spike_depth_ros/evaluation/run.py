@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import sys
@@ -20,6 +19,7 @@ from rich.table import Table
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.evaluation.command import EvaluateOptions
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
 from spike_depth_ros.evaluation.frames import choose_frames
 from spike_depth_ros.evaluation.intervals import LEVEL
@@ -59,7 +59,7 @@ _OF_PAIRS: tuple[str, ...] = ('fill', 'min_depth_m')
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def protocol(options: argparse.Namespace) -> tuple[EvalProtocol, Mean]:
+def protocol(options: EvaluateOptions) -> tuple[EvalProtocol, Mean]:
     """Return protocol and mean of the command line.
 
     Raises:
@@ -96,7 +96,7 @@ def read_mask(path: Path | None) -> Mask | None:
         raise BagError(f'{path}: not a mask; expected a picture ({one_line(error)})') from error
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: EvaluateOptions) -> None:
     """Evaluate and write the results.
 
     Args:
@@ -135,7 +135,7 @@ def _evaluate(
     bag: Bag,
     models: Sequence[tuple[str, Estimator]],
     settings: Options,
-    options: argparse.Namespace,
+    options: EvaluateOptions,
     folder: Path,
     console: Console,
 ) -> tuple[Stream, list[ModelRun]]:
@@ -169,7 +169,7 @@ def _evaluate(
     return stream, runs
 
 
-def _make_folder(options: argparse.Namespace) -> None:
+def _make_folder(options: EvaluateOptions) -> None:
     """Make the folder of the results."""
     out: Path = options.out
     if out.resolve() == options.bag.resolve():
@@ -186,7 +186,7 @@ def _make_folder(options: argparse.Namespace) -> None:
         raise BagError(f'--out {out}: the folder cannot be made: {error.strerror}') from error
 
 
-def pose(options: argparse.Namespace) -> CameraPose | None:
+def pose(options: EvaluateOptions) -> CameraPose | None:
     """Return the pose of the camera on the command line; None without its height.
 
     Raises:
@@ -200,7 +200,7 @@ def pose(options: argparse.Namespace) -> CameraPose | None:
     return None
 
 
-def _settings(options: argparse.Namespace, bag: Bag) -> Options:
+def _settings(options: EvaluateOptions, bag: Bag) -> Options:
     _check_pair_options(options)
     right = None
     if options.stereo:
@@ -229,7 +229,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
         frames_named=options.image not in (None, '', NO_TRUTH),
         window=options.window,
         hop=options.hop,
-        rate_hz=options.rate,
+        rate_hz=options.rate or 0.0,
         stamp_tolerance=options.stamp_tolerance,
         size=options.size,
         rectify=not options.no_rectify,
@@ -242,7 +242,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
     )
 
 
-def _check_pair_options(options: argparse.Namespace) -> None:
+def _check_pair_options(options: EvaluateOptions) -> None:
     """Refuse options of one camera for two, and the other way round.
 
     Raises:
@@ -259,8 +259,8 @@ def _check_pair_options(options: argparse.Namespace) -> None:
         raise BagError('--fill none: takes no network: leave out --model')
 
 
-def _models(options: argparse.Namespace) -> list[tuple[str, Estimator]]:
-    paths: list[Path | None] = options.model or [None]
+def _models(options: EvaluateOptions) -> list[tuple[str, Estimator]]:
+    paths: list[Path | None] = [*options.model] if options.model else [None]
     if options.write_bag and len(paths) > 1:
         raise BagError(f'--write-bag with {len(paths)} models; expected one --model')
     min_depth_m = options.min_depth_m or MIN_DEPTH_M

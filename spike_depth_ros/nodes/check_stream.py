@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import abc
-import argparse
 import collections
+import dataclasses
 import os
 import statistics
 import sys
@@ -19,7 +19,8 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.arguments import DefaultsFormatter, positive, sensor_size
+from spike_depth_ros.arguments import Amount, Size
+from spike_depth_ros.base import cli
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.spike_topics import UNKNOWN_NAME, UNNAMED
@@ -122,6 +123,27 @@ class Check(abc.ABC):
         print(f'PROBLEM  {self._label}{what:<10} {text}')
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """Check a spike topic, or those of two cameras, and print problems with their remedies.
+
+    Another topic: check_stream --ros-args -r spikes:=/camera/spikes
+    -r camera_info:=/camera/camera_info. Two cameras in a namespace: check_stream --stereo
+    --ros-args -r __ns:=/rig
+    """
+
+    stereo: bool = False
+    """Check left/spikes, right/spikes and the camera_info of each, and both as a pair."""
+    duration: Amount = 3.0
+    """Duration of the check, s."""
+    wait: Amount = WAIT_S
+    """Longest wait for a packet, s."""
+    watch: bool = False
+    """Print a line a second until interrupted instead."""
+    size: Size | None = None
+    """Sensor size if there is no camera_info, WIDTHxHEIGHT."""
+
+
 class CameraCheck(Check):
     """Check of the stream of one camera; each problem has a remedy.
 
@@ -135,7 +157,7 @@ class CameraCheck(Check):
         packets: Packets so far.
     """
 
-    def __init__(self, node: Node, options: argparse.Namespace, eye: str) -> None:
+    def __init__(self, node: Node, options: CheckOptions, eye: str) -> None:
         super().__init__(eye)
         self._node = node
         self._prefix = f'{eye}/' if eye else ''
@@ -506,7 +528,7 @@ class StreamCheck(Node):
         options: The parsed command line.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: CheckOptions) -> None:
         super().__init__('check_stream')
         self._options = options
         eyes = EYES if options.stereo else ('',)
@@ -571,32 +593,8 @@ class StreamCheck(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``check_stream``; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='check_stream',
-        description='Check a spike topic, or those of two cameras, and print problems with their '
-        'remedies.',
-        epilog='Another topic: check_stream --ros-args -r spikes:=/camera/spikes '
-        '-r camera_info:=/camera/camera_info. Two cameras in a namespace: check_stream --stereo '
-        '--ros-args -r __ns:=/rig',
-        formatter_class=DefaultsFormatter,
-    )
-    parser.add_argument(
-        '--stereo',
-        action='store_true',
-        help='check left/spikes, right/spikes and the camera_info of each, and both as a pair',
-    )
-    parser.add_argument('--duration', type=positive, default=3.0, metavar='S', help='of the check')
-    parser.add_argument(
-        '--wait', type=positive, default=WAIT_S, metavar='S', help='longest wait for a packet'
-    )
-    parser.add_argument(
-        '--watch', action='store_true', help='print a line a second until interrupted instead'
-    )
-    parser.add_argument(
-        '--size', type=sensor_size, metavar='WxH', help='sensor size if there is no camera_info'
-    )
     given = sys.argv if args is None else args
-    options = parser.parse_args(process.own_arguments(given))
+    options = cli.options(CheckOptions, 'check_stream', process.own_arguments(given))
     ended: list[int] = []
 
     def work(check: StreamCheck) -> int:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import argparse
 import collections
 import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated, Literal
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
@@ -25,12 +26,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spike_depth_ros.arguments import (
     LAYOUT_OPTIONS,
-    DefaultsFormatter,
-    add_camera_options,
-    add_recording_options,
-    positive,
+    Amount,
+    CameraOptions,
+    RecordingOptions,
     recording_layout,
 )
+from spike_depth_ros.base import cli
+from spike_depth_ros.base.values import one_of
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.errors import OneLineError, check_link
 from spike_depth_ros.nodes import process
@@ -103,6 +105,38 @@ def _starting() -> Iterator[None]:
             signal.raise_signal(number)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DemoOptions(CameraOptions, RecordingOptions):
+    """Play a spike stream through real ROS 2 processes and draw the depth that comes out.
+
+    Nothing leaves this machine.
+    """
+
+    sample: Annotated[str, one_of(*SAMPLES)] = 'office'
+    """Stream that ships."""
+    stream: Path | None = None
+    """.dat, .npy or .npz to play in place of the sample."""
+    speed: Amount = 1.0
+    """Times real time; below 1 for a machine that cannot keep up."""
+    seconds: Amount = 8.0
+    """How long to play (looped), s."""
+    out: Path = Path('demo_out')
+    """Folder for the results."""
+    checkpoint: Path | None = None
+    """Model file, or the name of a shipped model."""
+    view: Path | None = None
+    """Look on: spike_view of its environment."""
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
+    """Where the model runs."""
+    backend: Literal['auto', 'onnx', 'torch'] = 'auto'
+    """What runs the model."""
+
+    @property
+    def played(self) -> Path:
+        """The file that is played."""
+        return self.stream or process.asset(f'{self.sample}.npz')
+
+
 class Demo:
     """One run of the demo: processes, progress, results.
 
@@ -110,7 +144,7 @@ class Demo:
         options: The parsed command line.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: DemoOptions) -> None:
         self._options = options
         self._out: Path = options.out
         check_link(self._out)
@@ -203,7 +237,7 @@ class Demo:
 
     def _player_arguments(self, plan: Plan, report: Path) -> list[str]:
         options = self._options
-        arguments = [str(options.stream), '--loop', '--planes', str(plan.planes)]
+        arguments = [str(options.played), '--loop', '--planes', str(plan.planes)]
         arguments += ['--rate', f'{plan.rate_hz:g}', '--speed', f'{plan.speed:g}']
         arguments += ['--report', str(report)]
         if options.size:
@@ -310,26 +344,24 @@ def _layout_of(path: Path, recording: Recording) -> str:
     return f'{path.name}: {size}; bit order {geometry.bit_order} {text}'
 
 
-def _plan(options: argparse.Namespace) -> Plan:
-    own = options.stream is None
-    if own:
-        options.stream = process.asset(f'{options.sample}.npz')
+def _plan(options: DemoOptions) -> Plan:
+    own, played = options.stream is None, options.played
     try:
-        recording = open_recording(options.stream, **recording_layout(options))
+        recording = open_recording(played, **recording_layout(options))
         if recording.truth is not None:
             collections.deque(recording.truth.checked(), maxlen=0)
         if not own:
-            _CONSOLE.print(_layout_of(options.stream, recording), soft_wrap=True)
+            _CONSOLE.print(_layout_of(played, recording), soft_wrap=True)
         rate = options.rate or recording.rate_hz
         if rate is None:
             raise process.UserError(
-                f'{options.stream}: the plane rate is not in the recording; give it, for example '
+                f'{played}: the plane rate is not in the recording; give it, for example '
                 '--rate 20000 (make demo ... RATE=20000)'
             )
         planes = max(1, round(rate * options.speed * options.seconds))
         if (length := len(recording.planes)) < planes:
             _CONSOLE.print(
-                f'{options.stream.name}: {length} planes, {length / rate:.3g} s, are repeated '
+                f'{played.name}: {length} planes, {length / rate:.3g} s, are repeated '
                 f'for {options.seconds:g} s: what moves jumps back at each end',
                 soft_wrap=True,
             )
@@ -341,45 +373,16 @@ def _plan(options: argparse.Namespace) -> Plan:
         rate_hz=rate,
         planes=planes,
         info=info,
-        name=SAMPLES[options.sample] if own else options.stream.name,
+        name=SAMPLES[options.sample] if own else played.name,
         speed=options.speed,
         checkpoint=options.checkpoint,
     )
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``spike_demo``'s command line."""
-    parser = argparse.ArgumentParser(
-        prog='spike_demo',
-        description='Play a spike stream through real ROS 2 processes and draw the depth that '
-        'comes out. Nothing leaves this machine.',
-        formatter_class=DefaultsFormatter,
-    )
-    add = parser.add_argument
-    add('--sample', choices=[*SAMPLES], default='office', help='one that ships')
-    add('--stream', type=Path, help='.dat, .npy or .npz to play in place of the sample')
-    add_recording_options(parser)
-    add_camera_options(parser)
-    add(
-        '--speed',
-        type=positive,
-        default=1.0,
-        metavar='X',
-        help='times real time; below 1 for a machine that cannot keep up',
-    )
-    add('--seconds', type=positive, default=8.0, help='how long to play (looped)')
-    add('--out', type=Path, default=Path('demo_out'), help='folder for the results')
-    add('--checkpoint', type=Path, help='model file, or the name of a shipped model')
-    add('--view', type=Path, metavar='COMMAND', help='spike_view of its environment: look on')
-    add('--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='of the model')
-    add('--backend', default='auto', choices=('auto', 'onnx', 'torch'), help='of the model')
-    return parser
-
-
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``spike_demo``; return the exit status."""
     given = sys.argv if args is None else args
-    options = argument_parser().parse_args(process.own_arguments(given))
+    options = cli.options(DemoOptions, 'spike_demo', process.own_arguments(given))
     process.keep_freed_memory()
     variables, warnings = process.dds_environment(
         process.shared_file('config/dds/loopback.xml'), publishers=3

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import argparse
 import array
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from lifecycle_msgs.msg import Transition
@@ -17,13 +17,10 @@ from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rclpy.parameter import get_parameter_value, parameter_value_to_python
 
-from spike_depth_ros.arguments import (
-    DefaultsFormatter,
-    count,
-    plane_rate,
-    positive,
-    sensor_size,
-)
+from spike_depth_ros.arguments import Amount, PlaneRate, Size
+from spike_depth_ros.base import cli
+from spike_depth_ros.base.cli import POSITIONAL
+from spike_depth_ros.base.values import Count
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.graph import Graph, printable
@@ -38,12 +35,12 @@ from spike_depth_ros.nodes.inspection_topics import (
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.safe_yaml import YamlLimitError, check_yaml
 
-TRANSITIONS = ('configure', 'activate', 'deactivate', 'cleanup', 'shutdown')
+Transitions = Literal['configure', 'activate', 'deactivate', 'cleanup', 'shutdown']
 TRANSITION_S = 60.0
 """Shortest timeout of a transition, seconds: configuring loads a model."""
 
 
-def set_parameter(graph: Graph, options: argparse.Namespace) -> int:
+def set_parameter(graph: Graph, options: Any) -> int:
     """Set a parameter of a node, or print the reason of its refusal."""
     node = graph.find_node(options.node, options.timeout)
     value = parameter_value(options.value)
@@ -77,7 +74,7 @@ def parameter_value(text: str) -> ParameterValue:
     return value
 
 
-def get_parameters(graph: Graph, options: argparse.Namespace) -> int:
+def get_parameters(graph: Graph, options: Any) -> int:
     """Print the parameters of a node, or one of them."""
     node = graph.find_node(options.node, options.timeout)
     client = graph.parameter_client(node, options.timeout)
@@ -97,7 +94,7 @@ def get_parameters(graph: Graph, options: argparse.Namespace) -> int:
     return 0
 
 
-def lifecycle(graph: Graph, options: argparse.Namespace) -> int:
+def lifecycle(graph: Graph, options: Any) -> int:
     """Print the state of a lifecycle node, or change it."""
     node = graph.find_node(options.node, options.timeout)
     state = _state(graph, node, options.timeout)
@@ -130,7 +127,7 @@ def _state(graph: Graph, node: str, timeout_s: float) -> str:
     return printable(response.current_state.label)
 
 
-def show_bag(options: argparse.Namespace) -> int:
+def show_bag(options: Any) -> int:
     """Print what a bag holds: topics, stream of spikes with its gaps, camera, true depth."""
     try:
         from spike_depth_ros.conversion.bag_summary import summarise
@@ -143,71 +140,129 @@ def show_bag(options: argparse.Namespace) -> int:
     return 0
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog='spike_inspect',
-        description='Look at running ROS 2 nodes, or into a bag, where the ros2 command line '
-        'tools are not installed. It finds the nodes of its own ROS_DOMAIN_ID and DDS profile.',
-    )
-    commands = parser.add_subparsers(metavar='COMMAND', required=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """How long to wait."""
 
-    def add(
-        name: str, function: Callable[..., int], seconds: str = '', waits: bool = True
-    ) -> Callable[..., Any]:
-        summary = (function.__doc__ or '').rstrip('.')
-        command = commands.add_parser(
-            name, help=summary, description=summary, formatter_class=DefaultsFormatter
-        )
-        command.set_defaults(function=function)
-        if seconds:
-            command.add_argument(
-                '--seconds', type=positive, default=2.0, metavar='S', help=seconds
-            )
-        if waits:
-            command.add_argument(
-                '--timeout', type=positive, default=5.0, metavar='S', help='longest wait, seconds'
-            )
-        return command.add_argument
+    timeout: Amount = 5.0
+    """Longest wait, seconds."""
 
-    add('topics', show_topics, 'how long to measure rates')
-    argument = add('echo', echo)
-    argument('topic', metavar='TOPIC')
-    argument('--count', type=count, default=1, metavar='N', help='messages')
-    argument = add('save', save)
-    argument('topic', metavar='TOPIC')
-    argument('file', type=Path, metavar='FILE', help='.png (metres as 16-bit millimetres) or .npy')
-    argument('--overwrite', action='store_true', help='replace an existing file')
-    argument = add('set', set_parameter)
-    argument('node', metavar='NODE')
-    argument('parameter', metavar='PARAMETER')
-    argument('value', metavar='VALUE', help='as YAML')
-    argument = add('get', get_parameters)
-    argument('node', metavar='NODE')
-    argument('parameter', metavar='PARAMETER', nargs='?')
-    argument = add('lifecycle', lifecycle)
-    argument('node', metavar='NODE')
-    argument('transition', nargs='?', choices=TRANSITIONS)
-    argument = add('diagnostics', show_diagnostics, 'how long to collect')
-    argument('--watch', action='store_true', help='go on until interrupted')
-    argument = add('bag', show_bag, waits=False)
-    argument('bag', type=Path, metavar='BAG', help='folder, .mcap or .db3 file')
-    argument('--topic', metavar='TOPIC', help='of the spikes. Default: the one called spikes')
-    argument('--size', type=sensor_size, metavar='WxH', help='for a bag without camera_info')
-    argument('--rate', type=plane_rate, metavar='HZ', help='planes a second. Default: as recorded')
-    shared_memory.add_command(commands)
-    return parser
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TopicsOptions(Waiting):
+    """Print every topic with its type, its nodes and its rate."""
+
+    seconds: Amount = 2.0
+    """How long to measure rates, seconds."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EchoOptions(Waiting):
+    """Print messages of a topic as YAML, long arrays shortened."""
+
+    topic: Annotated[str, POSITIONAL]
+    """The topic."""
+    count: Count = 1
+    """Messages."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SaveOptions(Waiting):
+    """Write one image of a topic to a file."""
+
+    topic: Annotated[str, POSITIONAL]
+    """The topic."""
+    file: Annotated[Path, POSITIONAL]
+    """.png (metres as 16-bit millimetres) or .npy."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SetOptions(Waiting):
+    """Set a parameter of a node, or print the reason of its refusal."""
+
+    node: Annotated[str, POSITIONAL]
+    """The node."""
+    parameter: Annotated[str, POSITIONAL]
+    """Its parameter."""
+    value: Annotated[str, POSITIONAL]
+    """As YAML."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GetOptions(Waiting):
+    """Print the parameters of a node, or one of them."""
+
+    node: Annotated[str, POSITIONAL]
+    """The node."""
+    parameter: Annotated[str | None, POSITIONAL] = None
+    """One of its parameters. Default: all."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LifecycleOptions(Waiting):
+    """Print the state of a lifecycle node, or change it."""
+
+    node: Annotated[str, POSITIONAL]
+    """The node."""
+    transition: Annotated[Transitions | None, POSITIONAL] = None
+    """The change. Default: none."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiagnosticsOptions(Waiting):
+    """Print the newest status of each name on ``/diagnostics``, the worst first."""
+
+    seconds: Amount = 2.0
+    """How long to collect, seconds."""
+    watch: bool = False
+    """Go on until interrupted."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BagOptions:
+    """Look into a bag: its topics, the stream of spikes, and its gaps."""
+
+    bag: Annotated[Path, POSITIONAL]
+    """Folder, .mcap or .db3 file."""
+    topic: str | None = None
+    """Topic of the spikes. Default: the one called spikes."""
+    size: Size | None = None
+    """For a bag without camera_info, WIDTHxHEIGHT."""
+    rate: PlaneRate | None = None
+    """Planes a second. Default: as recorded."""
+
+
+COMMANDS: dict[str, tuple[type, Callable[..., int]]] = {
+    'topics': (TopicsOptions, show_topics),
+    'echo': (EchoOptions, echo),
+    'save': (SaveOptions, save),
+    'set': (SetOptions, set_parameter),
+    'get': (GetOptions, get_parameters),
+    'lifecycle': (LifecycleOptions, lifecycle),
+    'diagnostics': (DiagnosticsOptions, show_diagnostics),
+    'bag': (BagOptions, show_bag),
+    'shared-memory': (shared_memory.MemoryOptions, shared_memory.show),
+}
+"""Options and function of each subcommand."""
+
+ABOUT = (
+    'Look at running ROS 2 nodes, or into a bag, where the ros2 command line tools are not '
+    'installed.\nIt finds the nodes of its own ROS_DOMAIN_ID and DDS profile.'
+)
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``spike_inspect``; return the exit status."""
     given = sys.argv if args is None else args
-    options = argument_parser().parse_args(process.own_arguments(given))
-    if options.function is shared_memory.show:
-        return shared_memory.show(options)  # without DDS, which needs that memory
-    if options.function is show_bag:
-        return show_bag(options)
-    return process.run(Graph, given, lambda graph: options.function(graph, options))
+    kinds = {name: kind for name, (kind, _) in COMMANDS.items()}
+    own = process.own_arguments(given)
+    name, options = cli.command(kinds, 'spike_inspect', ABOUT, own)
+    function = COMMANDS[name][1]
+    if name in ('shared-memory', 'bag'):  # without DDS, which needs that memory
+        return function(options)
+    return process.run(Graph, given, lambda graph: function(graph, options))
 
 
 if __name__ == '__main__':

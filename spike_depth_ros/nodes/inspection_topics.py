@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import itertools
 import sys
@@ -92,7 +91,7 @@ def rate_text(times_s: Sequence[float]) -> str:
     return f'{(len(times_s) - 1) / (times_s[-1] - times_s[0]):.1f} Hz'
 
 
-def show_topics(graph: Graph, options: argparse.Namespace) -> int:
+def show_topics(graph: Graph, options: Any) -> int:
     """Print every topic with its type, its nodes and its rate."""
     if not graph.wait_until(graph.topics, options.timeout):
         raise UserError(f'no topics within {options.timeout:g} s; {NOTHING_KNOWN}')
@@ -118,7 +117,7 @@ def show_topics(graph: Graph, options: argparse.Namespace) -> int:
     return 0
 
 
-def echo(graph: Graph, options: argparse.Namespace) -> int:
+def echo(graph: Graph, options: Any) -> int:
     """Print messages of a topic as YAML, long arrays shortened."""
     topic, kind = graph.find_topic(options.topic, options.timeout)
     messages = graph.messages(topic, kind, options.timeout)
@@ -145,7 +144,7 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def save(graph: Graph, options: argparse.Namespace) -> int:
+def save(graph: Graph, options: Any) -> int:
     """Write one image of a topic to a file."""
     file: Path = options.file
     if file.suffix not in FILES:
@@ -202,7 +201,7 @@ def png_pixels(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[Any]:
     raise UserError(f'an image of encoding {encoding!r} is not saved as .png; expected {expected}')
 
 
-def show_diagnostics(graph: Graph, options: argparse.Namespace) -> int:
+def show_diagnostics(graph: Graph, options: Any) -> int:
     """Print the newest status of each name on ``/diagnostics``, the worst first."""
     newest: dict[str, DiagnosticStatus] = {}
 

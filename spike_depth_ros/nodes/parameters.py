@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -23,6 +22,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.backends import MAX_THREADS
+from spike_depth_ros.base.cli import HELP
+from spike_depth_ros.base.schema import fields_of, meanings_of
+from spike_depth_ros.base.values import limits_of
 from spike_depth_ros.errors import printable
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.learnt_preview import LEARNT
@@ -303,6 +305,22 @@ DEPTH_PARAMETERS = (
 )
 
 
+def of_fields(kind: type, prefix: str) -> tuple[Parameter, ...]:
+    """Return the parameters that are the fields of a dataclass of settings.
+
+    Args:
+        kind: The dataclass; its annotations say ranges and choices.
+        prefix: Text before their names.
+    """
+    meanings, found = meanings_of(kind), []
+    for one in fields_of(kind).values():
+        low, high = limits_of(one.hint) or (None, None)
+        choices = get_args(one.hint) if get_origin(one.hint) is Literal else ()
+        text = meanings[one.name]
+        found.append(Parameter(f'{prefix}{one.name}', one.default, text, low, high, choices))
+    return tuple(found)
+
+
 def help_text(table: Sequence[Parameter]) -> str:
     """Return the table for ``--help``, two lines for each parameter."""
     lines = ['parameters (set with --ros-args -p NAME:=VALUE, or a YAML file):']
@@ -329,14 +347,15 @@ def parse_command_line(
     Returns:
         The command line, with the arguments of ROS.
     """
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=description,
-        epilog=help_text(table),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     given = sys.argv if args is None else args
-    parser.parse_args(process.own_arguments(given))
+    own = process.own_arguments(given)
+    if {*HELP} & {*own}:
+        print(f'usage: {prog} [--ros-args ...]\n\n{description}\n\n{help_text(table)}')
+        sys.exit(0)
+    if own:
+        wrong = printable(f'{own[0]}: expected parameters alone, --ros-args -p NAME:=VALUE')
+        print(f'{prog}: error: {wrong} (see {prog} --help)', file=sys.stderr)
+        sys.exit(2)
     return given
 
 

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import os
 import sys
 import time
 from pathlib import Path
+from typing import Annotated, Literal
 
 import rclpy
 from rclpy.duration import Duration
@@ -18,15 +18,11 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from spike_depth_ros.arguments import (
-    DefaultsFormatter,
-    add_camera_options,
-    add_pair_options,
-    add_recording_options,
-    count,
-    not_negative,
-)
+from spike_depth_ros.arguments import CameraOptions, PairOptions, RecordingOptions
 from spike_depth_ros.bags.limits import BagError
+from spike_depth_ros.base import cli
+from spike_depth_ros.base.cli import POSITIONAL
+from spike_depth_ros.base.values import Count, NotNegative, Number
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
@@ -36,7 +32,7 @@ from spike_depth_ros.nodes.spike_topics import SpikeTopics
 from spike_depth_ros.result_files import has_keys, write_atomically
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.chunk import SpikeChunk
-from spike_depth_ros.stream.plane_clock import FRAME_ID, NANOSECONDS
+from spike_depth_ros.stream.plane_clock import NANOSECONDS
 from spike_depth_ros.stream.recording import WaitingPipe
 from spike_depth_ros.stream.vidar import TruncatedError
 
@@ -53,6 +49,52 @@ class Sent:
     packets_sent: int = 0
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlayerOptions(PairOptions, CameraOptions, RecordingOptions):
+    """Publish a recorded or piped spike stream as ROS 2 topics spikes and camera_info.
+
+    The messages: docs/wire_format.md. A live camera: vendor_dump | spike_player - --size 400x250
+    --rate 20000 --speed 0
+
+    Two files play by one clock as left/spikes and right/spikes, each with its camera_info. So does
+    a bag that has both, with left/depth/truth, unless --topic names one; its stamps keep their
+    differences. Frames: as in the bag, else left_spike_camera_optical_frame and
+    right_spike_camera_optical_frame; --frame-id is the left one.
+    """
+
+    source: Annotated[str, POSITIONAL]
+    """.dat, .npy, .npz, a bag (rosbag2), a named pipe, or - for standard input."""
+    planes_per_packet: Count | None = None
+    """Planes of a packet. Default: 40; of a bag: as recorded."""
+    loop: bool = False
+    """Start a file again at its end; stamps go on."""
+    planes: Number = 0
+    """Stop after this many planes; 0: at the end."""
+    speed: NotNegative = 1.0
+    """Times real time; 0: as fast as the source gives (a live camera)."""
+    frame_id: str | None = None
+    """Optical frame of the stamps. Default: a bag's own, else spike_camera_optical_frame."""
+    topic: str | None = None
+    """Topic of the stream in a bag. Default: the one called spikes."""
+    truth: str | None = None
+    """Topic of true depth in a bag, published as depth/truth. Default: depth/truth beside it, if
+    there is one; none: leave it out."""
+    image: str | None = None
+    """Topic of frames in a bag, published as image. Default: image beside the spikes, if there is
+    one; none: leave them out."""
+    with_truth: bool = False
+    """Wait for a subscriber to depth/truth, too: an evaluation."""
+    reliability: Literal['reliable', 'best_effort'] = 'reliable'
+    """Reliability of the publishers."""
+    queue: Count = process.QUEUE_PACKETS
+    """Packets that wait at most for subscribers; fewer where memory is short."""
+    wait: NotNegative = 10.0
+    """Wait for a subscriber, s."""
+    report: Path | None = None
+    """File, JSON, for the time of the first plane (at the start) and what was sent (at the
+    end)."""
+
+
 class SpikePlayer(Node):
     """Node that publishes ``spikes`` and ``camera_info``, or those of ``left`` and ``right``.
 
@@ -60,7 +102,7 @@ class SpikePlayer(Node):
         options: The parsed command line.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: PlayerOptions) -> None:
         _check_report(options.report)
         self._source = open_source(options, rclpy.ok)
         super().__init__('spike_player')
@@ -286,82 +328,10 @@ def _check_report(path: Path | None) -> None:
         )
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``spike_player``'s command line."""
-    parser = argparse.ArgumentParser(
-        prog='spike_player',
-        description='Publish a recorded or piped spike stream as ROS 2 topics spikes and '
-        'camera_info (docs/wire_format.md).',
-        epilog='A live camera: vendor_dump | spike_player - --size 400x250 --rate 20000 --speed 0',
-        formatter_class=DefaultsFormatter,
-    )
-    add = parser.add_argument
-    add('source', help='.dat, .npy, .npz, a bag (rosbag2), a named pipe, or - for standard input')
-    add_recording_options(parser)
-    add_camera_options(parser)
-    add('--planes-per-packet', type=count, metavar='N', help='default: 40; of a bag: as recorded')
-    add('--loop', action='store_true', help='start a file again at its end; stamps go on')
-    add('--planes', type=count, default=0, metavar='N', help='stop after this many planes')
-    add(
-        '--speed',
-        type=not_negative,
-        default=1.0,
-        metavar='X',
-        help='times real time; 0: as fast as the source gives (a live camera)',
-    )
-    add('--frame-id', help=f"default: a bag's own, else {FRAME_ID}")
-    add('--topic', help='topic of the stream in a bag. Default: the one called spikes')
-    add(
-        '--truth',
-        metavar='TOPIC',
-        help='true depth in a bag, published as depth/truth. Default: depth/truth beside it, if '
-        'there is one; none: leave it out',
-    )
-    add(
-        '--image',
-        metavar='TOPIC',
-        help='frames in a bag, published as image. Default: image beside the spikes, if there is '
-        'one; none: leave them out',
-    )
-    add(
-        '--with-truth',
-        action='store_true',
-        help='wait for a subscriber to depth/truth, too: an evaluation',
-    )
-    add('--reliability', choices=('reliable', 'best_effort'), default='reliable', help='QoS')
-    add(
-        '--queue',
-        type=count,
-        default=process.QUEUE_PACKETS,
-        metavar='N',
-        help='packets that wait at most for subscribers; fewer where memory is short',
-    )
-    add('--wait', type=not_negative, default=10.0, metavar='S', help='wait for a subscriber')
-    add(
-        '--report',
-        type=Path,
-        metavar='JSON',
-        help='file for the time of the first plane (at the start) and what was sent (at the end)',
-    )
-    _add_pair_options(parser)
-    return parser
-
-
-def _add_pair_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        'two cameras',
-        'Two files play by one clock as left/spikes and right/spikes, each with its camera_info. '
-        'So does a bag that has both, with left/depth/truth, unless --topic names one; its stamps '
-        'keep their differences. Frames: as in the bag, else '
-        f'left_{FRAME_ID} and right_{FRAME_ID}; --frame-id is the left one.',
-    )
-    add_pair_options(group)
-
-
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``spike_player``; return the exit status."""
     given = sys.argv if args is None else args
-    options = argument_parser().parse_args(process.own_arguments(given))
+    options = cli.options(PlayerOptions, 'spike_player', process.own_arguments(given))
     return process.run(lambda: SpikePlayer(options), given, SpikePlayer.play)
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,7 +38,7 @@ SAME_RATE = 0.1
 """Largest relative difference of plane rates of a bag that are equal: each is of two stamps."""
 
 
-def open_bag(path: Path, options: argparse.Namespace) -> Source:
+def open_bag(path: Path, options: Any) -> Source:
     """Open a bag.
 
     Args:
@@ -88,7 +87,7 @@ def open_bag(path: Path, options: argparse.Namespace) -> Source:
     )
 
 
-def _bag_topics(bag: Any, options: argparse.Namespace) -> list[Any]:
+def _bag_topics(bag: Any, options: Any) -> list[Any]:
     """Return the topics of each camera to play: of the named one, of two, or of the only one."""
     # An eye without planes cannot be played beside the other.
     used = [name for name, topic in bag.topics.items() if topic.messages > 1]
@@ -102,9 +101,7 @@ def _bag_topics(bag: Any, options: argparse.Namespace) -> list[Any]:
     return [choose_topics(bag, options.topic, None, options.truth)]
 
 
-def _bag_frames(
-    bag: Any, topics: Sequence[Any], options: argparse.Namespace
-) -> FrameTopics | None:
+def _bag_frames(bag: Any, topics: Sequence[Any], options: Any) -> FrameTopics | None:
     """Return the topics of frames beside the only camera; None: there are none."""
     image = '' if options.image == NO_TRUTH else options.image
     if len(topics) > 1:
@@ -122,7 +119,7 @@ def _bag_frames(
     return frames
 
 
-def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> CameraInfo:
+def _bag_camera(bag: Any, topic: str | None, options: Any) -> CameraInfo:
     """Return the first camera_info of a bag; an uncalibrated one if there is none."""
     first = next(bag.messages([topic]), None) if topic is not None else None
     if first is None:

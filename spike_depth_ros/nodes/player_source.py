@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
@@ -51,7 +51,7 @@ from spike_depth_ros.stream.recording import (
 _OF_PIPES = ('size', 'bit_order', 'row_order', 'packing', 'skip_columns')
 
 
-def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
+def open_source(options: Any, keep_going: Callable[[], bool]) -> Source:
     """Open the source on the command line.
 
     Args:
@@ -76,7 +76,7 @@ def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> 
     return source
 
 
-def _open(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
+def _open(options: Any, keep_going: Callable[[], bool]) -> Source:
     path = Path(options.source)
     played = _is_pipe(options.source) or (path.exists() and not is_bag(path))
     if options.image is not None and played:
@@ -91,7 +91,7 @@ def _open(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source
     return _open_bag(path, options) if is_bag(path) else _open_files([path], options)
 
 
-def _open_bag(path: Path, options: argparse.Namespace) -> Source:
+def _open_bag(path: Path, options: Any) -> Source:
     try:
         # Imported here: files are played without rosbags.
         from spike_depth_ros.nodes.player_bag import open_bag
@@ -107,7 +107,7 @@ def _is_pipe(source: str | Path) -> bool:
     return str(source) == '-' or (path.exists() and stat.S_ISFIFO(path.stat().st_mode))
 
 
-def _check_pair(options: argparse.Namespace) -> None:
+def _check_pair(options: Any) -> None:
     """Refuse what does not play beside another camera.
 
     Raises:
@@ -130,7 +130,7 @@ def _check_pair(options: argparse.Namespace) -> None:
             )
 
 
-def _given_calibrations(source: Source, options: argparse.Namespace) -> Sequence[Calibration]:
+def _given_calibrations(source: Source, options: Any) -> Sequence[Calibration]:
     """Return the calibrations of the command line, which replace the recording's.
 
     Returns:
@@ -155,9 +155,7 @@ def _given_calibrations(source: Source, options: argparse.Namespace) -> Sequence
     return (Calibration.from_focal_length(options.fx, *size),) if options.fx else ()
 
 
-def _given_rig(
-    source: Source, options: argparse.Namespace, width: int, height: int
-) -> StereoRig | None:
+def _given_rig(source: Source, options: Any, width: int, height: int) -> StereoRig | None:
     """Return the rig of the command line; None: a bag plays with its own calibrations."""
     cameras = [Calibration.from_message(camera) for camera in source.cameras]
     known = [camera.k[0] for camera in cameras if camera.k[0]]
@@ -174,7 +172,7 @@ def _calibrated(camera: CameraInfo, calibration: Calibration) -> CameraInfo:
     return info
 
 
-def _open_files(paths: Sequence[Path], options: argparse.Namespace) -> Source:
+def _open_files(paths: Sequence[Path], options: Any) -> Source:
     """Open the file of one camera or of two, or those of a left and a right one."""
 
     def open_eye(path: Path, eye: Eye = 'left') -> Recording:
@@ -237,7 +235,7 @@ def _same_length(paths: Sequence[Path], recordings: Sequence[Recording]) -> tupl
     return planes, [f'{found}: only the first {planes} of both are played']
 
 
-def _open_pipe(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
+def _open_pipe(options: Any, keep_going: Callable[[], bool]) -> Source:
     if options.size is None:
         raise process.UserError(
             'the sensor size of a pipe is unknown; give it, for example --size 400x250'

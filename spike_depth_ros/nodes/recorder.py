@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import functools
 import math
 import os
@@ -15,16 +15,20 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from std_srvs.srv import Trigger
 
-from spike_depth_ros.arguments import positive
+from spike_depth_ros.arguments import Amount
 from spike_depth_ros.bags.bag import IMAGE, BagError
 from spike_depth_ros.bags.recorder import BagRecorder
 from spike_depth_ros.bags.writing import check_replaceable
+from spike_depth_ros.base import cli
+from spike_depth_ros.base.cli import POSITIONAL
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import Check
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.executor_reader import problem
@@ -48,6 +52,76 @@ UNFINISHED_RECORDING = f'{UNFINISHED}recording_'
 """Beginning of the names of temporary folders of recordings, which no other command removes."""
 
 
+Limit = Annotated[float, Check(lambda value: value > 0, 'above 0', infinite=True)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordOptions:
+    """Record a topic of spikes and its camera_info as a bag (MCAP), and report lost planes.
+
+    Or those of two cameras. In a namespace: spike_record --stereo --out BAG --ros-args -r
+    __ns:=/rig
+    """
+
+    topic: Annotated[str | None, POSITIONAL] = None
+    """Topic of spikes, such as /spikes."""
+    stereo: bool = False
+    """Record left/spikes, right/spikes and the camera_info of each instead of TOPIC."""
+    out: Annotated[Path, Check(lambda path: bool(path.name), 'a name for the bag')]
+    """Folder of the bag to make."""
+    overwrite: bool = False
+    """Replace an existing bag by a complete one."""
+    services: bool = False
+    """Record between calls of ~/start and ~/stop (std_srvs/srv/Trigger) of the node spike_record,
+    each time a new bag OUT_000, OUT_001 and so on, until interrupted."""
+    seconds: Limit | None = None
+    """Longest duration, s. Default: 10; with --services no limit."""
+    max_gb: Amount = 4.0
+    """Largest size, GB."""
+    split_seconds: Limit = math.inf
+    """Begin the next file of the bag after this time, s, as ros2 bag record -d."""
+    split_gb: Limit = math.inf
+    """Begin the next file of the bag before this size is exceeded, GB, as -b."""
+    camera_info: str | None = None
+    """Topic of the calibration. Default: camera_info beside TOPIC."""
+    image: str | None = None
+    """Topic: also record frames of a camera beside the spikes and their camera_info, below the
+    topic or beside it."""
+    timeout: Amount = 5.0
+    """Longest wait, s."""
+
+    @property
+    def longest_s(self) -> float:
+        """Longest duration, seconds."""
+        return (math.inf if self.services else 10.0) if self.seconds is None else self.seconds
+
+    @across()
+    def _topics(self) -> Problems:
+        if self.stereo and (given := self.topic or self.camera_info):
+            yield (
+                f'stereo is given beside {given}, and its topics are left/spikes and so on: leave '
+                'it out, or remap them (--ros-args -r left/spikes:=/your/topic)'
+            )
+        if self.stereo and self.image:
+            yield (f'image is {self.image}: expected none with --stereo, frames are of one camera')
+        if not (self.stereo or self.topic):
+            yield 'topic is missing: expected a topic of spikes, such as /spikes, or --stereo'
+        if self.services and self.overwrite:
+            yield 'overwrite is given: with --services each bag has a new name, none is replaced'
+
+    @across('split_seconds', 'split_gb', 'seconds', 'max_gb')
+    def _splits(self) -> Problems:
+        for name, given, least, limit, most in (
+            ('split_seconds', self.split_seconds, MIN_SPLIT_S, '--seconds', self.longest_s),
+            ('split_gb', self.split_gb, MIN_SPLIT_GB, '--max-gb', self.max_gb),
+        ):
+            if math.isfinite(given) and not least <= given < most:
+                yield (
+                    f'{name} is {given:g}: expected {least:g} or more, and less than {limit} '
+                    f'({most:g})'
+                )
+
+
 class Recording:
     """Recording of one camera, or two, into a new bag.
 
@@ -67,7 +141,7 @@ class Recording:
         UserError: There is nothing to record, or the bag cannot be made.
     """
 
-    def __init__(self, graph: Graph, options: argparse.Namespace) -> None:
+    def __init__(self, graph: Graph, options: RecordOptions) -> None:
         self._names = [_find_topics(graph, *given, options.timeout) for given in _asked(options)]
         _check_distinct(self._names)
         frames = _find_frames(graph, options, self._names[0])
@@ -122,7 +196,7 @@ class Recording:
         """Return whether a limit is reached or the disk is full; print new problems."""
         self.stream.look()
         first_s = self.stream.first_s
-        timed_out = first_s is not None and time.monotonic() - first_s >= self._options.seconds
+        timed_out = first_s is not None and time.monotonic() - first_s >= self._options.longest_s
         return timed_out or bool(self._bag.ended)
 
     def finish(self) -> str:
@@ -167,11 +241,11 @@ class Recording:
         return f'{self.stream.silent}: no packet fits: {self._bag.ended}'
 
 
-def _asked(options: argparse.Namespace) -> list[tuple[str, str]]:
+def _asked(options: RecordOptions) -> list[tuple[str, str]]:
     """Return the topics of spikes and of camera_info of each camera; empty: beside the spikes."""
     if options.stereo:
         return [(f'{eye}/spikes', f'{eye}/camera_info') for eye in EYES]
-    return [(options.topic, options.camera_info or '')]
+    return [(str(options.topic), options.camera_info or '')]
 
 
 def _find_topics(graph: Graph, name: str, camera_name: str, timeout_s: float) -> tuple[str, str]:
@@ -187,7 +261,7 @@ def _find_topics(graph: Graph, name: str, camera_name: str, timeout_s: float) ->
 
 
 def _find_frames(
-    graph: Graph, options: argparse.Namespace, spikes: tuple[str, str]
+    graph: Graph, options: RecordOptions, spikes: tuple[str, str]
 ) -> tuple[str, str] | None:
     """Wait for a topic of frames; return its full name and that of its camera_info; None: none.
 
@@ -287,7 +361,7 @@ def _put(place: Path, out: Path, recorded: bool, disk_failed: bool) -> Path:
     return kept
 
 
-def record(graph: Graph, options: argparse.Namespace) -> int:
+def record(graph: Graph, options: RecordOptions) -> int:
     """Record for some seconds; return the exit status, 1 if the process was asked to end before.
 
     Raises:
@@ -322,7 +396,7 @@ class RecorderNode(Graph):
         UserError: This rclpy cannot do so.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: RecordOptions) -> None:
         super().__init__('spike_record')
         if lacking := problem(self):
             raise UserError(f'--services: {lacking}')
@@ -398,14 +472,14 @@ class RecorderNode(Graph):
         return response
 
 
-def _print_interrupted(recording: Recording | None, options: argparse.Namespace) -> None:
+def _print_interrupted(recording: Recording | None, options: RecordOptions) -> None:
     """Print after how long the recording ended; who reads the bag must know that it is short."""
     if recording is None or recording.stream.first_s is None:
         _print_error('asked to end before anything was recorded')
         return
     seconds = time.monotonic() - recording.stream.first_s
     _print_error(
-        f'asked to end after {seconds:.1f} s, expected {options.seconds:g} s; {recording.kept} '
+        f'asked to end after {seconds:.1f} s, expected {options.longest_s:g} s; {recording.kept} '
         'has what was recorded before'
     )
 
@@ -414,74 +488,10 @@ def _print_error(text: str) -> None:
     print(f'{Path(sys.argv[0]).name}: error: {text}', file=sys.stderr, flush=True)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``spike_record``'s command line."""
-    parser = argparse.ArgumentParser(
-        prog='spike_record',
-        description='Record a topic of spikes and its camera_info as a bag (MCAP), or those of '
-        'two cameras, and report lost planes.',
-        epilog='Two cameras in a namespace: spike_record --stereo --out BAG --ros-args -r '
-        '__ns:=/rig',
-    )
-    add = parser.add_argument
-    add('topic', nargs='?', metavar='TOPIC', help='of spikes, such as /spikes')
-    add(
-        '--stereo',
-        action='store_true',
-        help='record left/spikes, right/spikes and the camera_info of each instead of TOPIC',
-    )
-    add('--out', type=Path, required=True, metavar='FOLDER', help='bag to make')
-    add(
-        '--overwrite',
-        action='store_true',
-        help='replace an existing bag by a complete one',
-    )
-    add(
-        '--services',
-        action='store_true',
-        help='record between calls of ~/start and ~/stop (std_srvs/srv/Trigger) of the node '
-        'spike_record, each time a new bag FOLDER_000, FOLDER_001 and so on, until interrupted',
-    )
-    add(
-        '--seconds',
-        type=positive,
-        metavar='S',
-        help='longest duration. Default: 10 s; with --services no limit',
-    )
-    add('--max-gb', type=positive, default=4.0, metavar='GB', help='largest size. Default: 4')
-    add(
-        '--split-seconds',
-        type=positive,
-        default=math.inf,
-        metavar='S',
-        help='begin the next file of the bag after this time, as ros2 bag record -d',
-    )
-    add(
-        '--split-gb',
-        type=positive,
-        default=math.inf,
-        metavar='GB',
-        help='begin the next file of the bag before this size is exceeded, as -b',
-    )
-    add('--camera-info', metavar='TOPIC', help='default: camera_info beside TOPIC')
-    add(
-        '--image',
-        metavar='TOPIC',
-        help='also record frames of a camera beside the spikes and their camera_info, below the '
-        'topic or beside it',
-    )
-    for former, kind in (('--max_gb', positive), ('--camera_info', str)):
-        add(former, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    add('--timeout', type=positive, default=5.0, metavar='S', help='longest wait. Default: 5')
-    return parser
-
-
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``spike_record``; return the exit status."""
-    parser = argument_parser()
     given = sys.argv if args is None else args
-    options = parser.parse_args(process.own_arguments(given))
-    _check(parser, options)
+    options = cli.options(RecordOptions, 'spike_record', process.own_arguments(given))
     if options.services:
         return process.run(
             lambda: RecorderNode(options), given, RecorderNode.serve, interruptible=False
@@ -497,35 +507,6 @@ def main(args: list[str] | None = None) -> int:
         _print_interrupted(None, options)
         return 1
     return status
-
-
-def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Complete the options, and end the process at those that do not go together."""
-    if options.seconds is None:
-        options.seconds = math.inf if options.services else 10.0
-    if options.stereo and (given := options.topic or options.camera_info):
-        parser.error(
-            f'{given}: with --stereo the topics are left/spikes and so on: leave it out, or remap '
-            'them (--ros-args -r left/spikes:=/your/topic)'
-        )
-    if options.stereo and options.image:
-        parser.error(
-            f'--image {options.image}: expected none with --stereo, frames are of one camera'
-        )
-    if not (options.stereo or options.topic):
-        parser.error('expected a topic of spikes, such as /spikes, or --stereo')
-    if not options.out.name:
-        parser.error(f'--out {options.out}: expected a name for the bag')
-    if options.services and options.overwrite:
-        parser.error('--overwrite: with --services each bag has a new name, none is replaced')
-    for name, given, least, limit, most in (
-        ('--split-seconds', options.split_seconds, MIN_SPLIT_S, '--seconds', options.seconds),
-        ('--split-gb', options.split_gb, MIN_SPLIT_GB, '--max-gb', options.max_gb),
-    ):
-        if math.isfinite(given) and not least <= given < most:
-            parser.error(
-                f'{name} {given:g}: expected {least:g} or more, and less than {limit} ({most:g})'
-            )
 
 
 if __name__ == '__main__':

@@ -11,8 +11,8 @@ one is removed while a process starts, that process reads from a port that no ot
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import dataclasses
 import fcntl
 import itertools
 import os
@@ -21,7 +21,6 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 FOLDER = Path('/dev/shm')
 """Mount point of shared memory on Linux."""
@@ -103,15 +102,15 @@ def warn(log: Callable[[str], object]) -> None:
         log(text)
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the sub-parsers of ``spike_inspect``."""
-    summary = 'List the shared memory that killed processes left behind, or free it'
-    command = commands.add_parser('shared-memory', help=summary, description=summary)
-    command.add_argument('--free', action='store_true', help='remove what no process uses')
-    command.set_defaults(function=show)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MemoryOptions:
+    """List the shared memory that killed processes left behind, or free it."""
+
+    free: bool = False
+    """Remove what no process uses."""
 
 
-def show(options: argparse.Namespace) -> int:
+def show(options: MemoryOptions) -> int:
     """Print the stale files; with ``--free``, remove them."""
     found = stale_files(wait_s=OTHERS_LOOK_S)
     if not found:

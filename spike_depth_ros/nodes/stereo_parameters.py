@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS, Parameter
+from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS, Parameter, of_fields
 from spike_depth_ros.preview import METHODS, SHORT_PLANES
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M
 from spike_depth_ros.stereo.pairing import PAIR_WAIT_S
-from spike_depth_ros.stereo.sgbm import LIMITS, SgbmSettings
+from spike_depth_ros.stereo.sgbm import SgbmSettings
 
 STEREO_PLANES = 128
 """Planes of a window of two cameras, without a model that has others."""
@@ -27,19 +25,6 @@ def _of_depth(*names: str) -> tuple[Parameter, ...]:
 
 SGBM = 'sgbm.'
 """Text before the parameters of the matcher, which are the fields of ``SgbmSettings``."""
-
-_SGBM_TEXTS = {
-    'correlation_window_size': 'Pixels per side of the compared blocks, odd.',
-    'P1': 'Cost of a change of disparity by 1 between neighbours.',
-    'P2': 'Cost of a larger change, above P1.',
-    'prefilter_cap': 'Largest absolute value of the filtered picture.',
-    'uniqueness_ratio': 'Percent by which the best match must be better than the second.',
-    'speckle_size': 'Largest region that is taken for noise, pixels; 0: none is.',
-    'speckle_range': 'Largest change of disparity within a region, pixels.',
-    'disp12_max_diff': 'Largest difference of the disparities of both pictures, pixels; -1: any.',
-    'full_dp': 'Eight directions of paths and not three; slower.',
-    'smooth_range': 'Grey values within which pixels are smoothed before; 0: not.',
-}
 
 STEREO_PARAMETERS = (
     Parameter(
@@ -116,15 +101,7 @@ STEREO_PARAMETERS = (
         f'the {SHORT_PLANES} planes in its middle), interval (by the intervals between spikes).',
         choices=METHODS,
     ),
-    *(
-        Parameter(
-            f'{SGBM}{name}',
-            default,
-            _SGBM_TEXTS[name],
-            *LIMITS.get(name, ()),
-        )
-        for name, default in dataclasses.asdict(SgbmSettings()).items()
-    ),
+    *of_fields(SgbmSettings, SGBM),
     *_of_depth(
         'uncertainty.max_relative',
         'filter.temporal',

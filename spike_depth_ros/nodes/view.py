@@ -4,19 +4,20 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 
 import rclpy
 
+from spike_depth_ros.base import cli
+from spike_depth_ros.base.schema import fields_of
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.depth_topics import DepthTopics
 from spike_depth_ros.nodes.graph import Graph
 from spike_depth_ros.nodes.process import LossError, UserError
 from spike_depth_ros.stream.decode import PacketError
-from spike_depth_ros.viewing.command import RECORDING_OPTIONS, argument_parser
+from spike_depth_ros.viewing.command import RecordedOptions, ViewOptions
 from spike_depth_ros.viewing.outputs import View, open_view
 
 PERIOD_S = 0.2
@@ -57,7 +58,7 @@ def watch(graph: Graph, view: View) -> None:
 def main(args: list[str] | None = None) -> int:
     """Run ``spike_view`` on the topics of a depth node; return the exit status."""
     given = sys.argv if args is None else args
-    options = argument_parser().parse_args(process.own_arguments(given))
+    options = cli.options(ViewOptions, 'spike_view', process.own_arguments(given))
 
     def work(graph: Graph) -> int:
         try:
@@ -73,8 +74,7 @@ def main(args: list[str] | None = None) -> int:
     return process.run(Graph, given, work)
 
 
-def _refuse_options_of_recordings(options: argparse.Namespace) -> None:
-    defaults = argument_parser().parse_args([])
-    for name in RECORDING_OPTIONS:
-        if getattr(options, name) != getattr(defaults, name):
+def _refuse_options_of_recordings(options: ViewOptions) -> None:
+    for name, one in fields_of(RecordedOptions).items():
+        if getattr(options, name) != one.default:
             raise UserError(f'--{name.replace("_", "-")}: needs a recording: name one')

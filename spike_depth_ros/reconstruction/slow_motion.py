@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import abc
-import argparse
 import contextlib
 import functools
 import os
@@ -24,6 +23,7 @@ from spike_depth_ros.errors import check_utf8, naming, printable
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.progress import progress
+from spike_depth_ros.reconstruction.command import ReconstructOptions
 from spike_depth_ros.recorded_windows import RecordedWindows
 from spike_depth_ros.result_files import (
     UnfinishedFolder,
@@ -272,11 +272,11 @@ class PictureWriter:
         """Do nothing; all pictures are complete."""
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: ReconstructOptions) -> None:
     """Write the pictures of a recording, and print their number.
 
     Args:
-        options: From ``spike_depth_ros.reconstruction.command.argument_parser``.
+        options: The options of the command.
 
     Raises:
         ValueError: The recording or the options cannot be used.
@@ -322,14 +322,14 @@ def run(options: argparse.Namespace) -> None:
     )
 
 
-def _kind(options: argparse.Namespace) -> type[FileWriter]:
+def _kind(options: ReconstructOptions) -> type[FileWriter]:
     """Return the writer of a video."""
     if options.h264:
         return H264Writer
     return GifWriter if options.out.suffix == '.gif' else VideoWriter
 
 
-def _method(options: argparse.Namespace) -> tuple[int, Callable[[Window], Grey]]:
+def _method(options: ReconstructOptions) -> tuple[int, Callable[[Window], Grey]]:
     """Return the planes of a window and the function from it to a picture.
 
     Raises:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from spike_depth_ros.calibration import (
     FX_RANGE,
@@ -39,7 +39,7 @@ def recorded_rig(left: Recording, right: Recording) -> StereoRig:
 
 
 def given_rig(
-    options: argparse.Namespace, known_fx_px: Sequence[float], width: int, height: int
+    options: Any, known_fx_px: Sequence[float], width: int, height: int
 ) -> StereoRig | None:
     """Return the rig of the command line.
 

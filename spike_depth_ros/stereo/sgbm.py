@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros import opencv as cv2
+from spike_depth_ros.base.schema import Problems, across, refuse
+from spike_depth_ros.base.values import Check, within
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
@@ -23,19 +25,7 @@ Picture = npt.NDArray[np.uint8]
 STEPS = 16
 """Steps of a disparity in a pixel."""
 
-LIMITS = {
-    'correlation_window_size': (1, 31),
-    'P1': (1, 10_000),
-    'P2': (1, 10_000),
-    'prefilter_cap': (1, 63),
-    'uniqueness_ratio': (0, 99),
-    'speckle_size': (0, 1_000_000),
-    'speckle_range': (0, 100),
-    'disp12_max_diff': (-1, 1_000),
-    'smooth_range': (0, 255),
-}
-"""Lowest and highest value of settings; OpenCV divides by 100 less the uniqueness ratio, and its
-costs overflow in larger blocks."""
+ODD = Check(lambda number: number % 2 == 1, 'an odd number')
 
 SMOOTH_PX, SMOOTH_SIGMA_PX = 5, 1.5
 """Diameter of the smoothed neighbourhood, and its standard deviation, pixels."""
@@ -45,45 +35,41 @@ SMOOTH_PX, SMOOTH_SIGMA_PX = 5, 1.5
 class SgbmSettings:
     """Settings of the matcher, under the names of ``stereo_image_proc``.
 
-    Attributes:
-        correlation_window_size: Pixels per side of the compared blocks, odd.
-        P1: Cost of a change of disparity by 1 between neighbours.
-        P2: Cost of a larger change, above P1.
-        prefilter_cap: Largest absolute value of the filtered picture.
-        uniqueness_ratio: Percent by which the best match must be better than the second.
-        speckle_size: Largest region of one disparity that is taken for noise, pixels; 0: none is.
-        speckle_range: Largest change of disparity within a region, pixels.
-        disp12_max_diff: Largest difference of the disparities of both pictures, pixels; -1: the
-            mirrored pair is not matched, and OpenCV's rough comparison is the only one.
-        full_dp: True: eight directions of paths and not three; slower.
-        smooth_range: Grey values within which pixels are smoothed with their neighbours before
-            (bilateral filter; Tomasi and Manduchi), as rates of spikes are noisy; 0: not.
-
     Raises:
         ValueError: A value is out of range.
     """
 
-    correlation_window_size: int = 5
-    P1: int = 400
-    P2: int = 1600
-    prefilter_cap: int = 31
-    uniqueness_ratio: int = 5
-    speckle_size: int = 100
-    speckle_range: int = 2
-    disp12_max_diff: int = 2
+    correlation_window_size: Annotated[int, within(1, 31), ODD] = 5
+    """Pixels per side of the compared blocks, odd."""
+    # OpenCV's costs overflow in larger blocks, and it divides by 100 less the uniqueness ratio.
+    P1: Annotated[int, within(1, 10_000)] = 400
+    """Cost of a change of disparity by 1 between neighbours."""
+    P2: Annotated[int, within(1, 10_000)] = 1600
+    """Cost of a larger change, above P1."""
+    prefilter_cap: Annotated[int, within(1, 63)] = 31
+    """Largest absolute value of the filtered picture."""
+    uniqueness_ratio: Annotated[int, within(0, 99)] = 5
+    """Percent by which the best match must be better than the second."""
+    speckle_size: Annotated[int, within(0, 1_000_000)] = 100
+    """Largest region of one disparity that is taken for noise, pixels; 0: none is."""
+    speckle_range: Annotated[int, within(0, 100)] = 2
+    """Largest change of disparity within a region, pixels."""
+    disp12_max_diff: Annotated[int, within(-1, 1_000)] = 2
+    """Largest difference of the disparities of both pictures, pixels; -1: the mirrored pair is not
+    matched, and OpenCV's rough comparison is the only one."""
     full_dp: bool = False
-    smooth_range: int = 20
+    """True: eight directions of paths and not three; slower."""
+    smooth_range: Annotated[int, within(0, 255)] = 20
+    """Grey values within which pixels are smoothed with their neighbours before (bilateral filter;
+    Tomasi and Manduchi), as rates of spikes are noisy; 0: not."""
 
     def __post_init__(self) -> None:
-        if not self.correlation_window_size % 2:
-            raise ValueError(
-                f'correlation_window_size {self.correlation_window_size}: expected an odd number'
-            )
-        for name, (least, most) in LIMITS.items():
-            if not least <= getattr(self, name) <= most:
-                raise ValueError(f'{name} {getattr(self, name)}: expected {least} to {most}')
+        refuse(self)
+
+    @across('P1', 'P2')
+    def _costs(self) -> Problems:
         if not self.P1 < self.P2:
-            raise ValueError(f'P1 {self.P1}, P2 {self.P2}: expected P2 above P1')
+            yield f'P1 is {self.P1}, P2 {self.P2}: expected P2 above P1'
 
 
 class SgbmMatcher:

@@ -8,7 +8,6 @@ loopback alone, keeps a bounded amount of data, and sends no usage statistics.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import ctypes
 import os
@@ -29,6 +28,7 @@ import rerun_cli
 
 from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.result_files import UnfinishedFolder, check_new_file, place_result
+from spike_depth_ros.viewing.command import ViewOptions
 from spike_depth_ros.viewing.frame import ViewFrame
 from spike_depth_ros.viewing.rerun_log import RerunLog
 
@@ -81,7 +81,7 @@ class View(Protocol):
 
 
 @contextlib.contextmanager
-def open_view(options: argparse.Namespace) -> Iterator[View]:
+def open_view(options: ViewOptions) -> Iterator[View]:
     """Context of a view: its end closes the viewer, or completes the file.
 
     Args:

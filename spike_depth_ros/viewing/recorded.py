@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 
@@ -14,6 +13,7 @@ from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import RecordedWindows
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.viewing.command import ViewOptions
 from spike_depth_ros.viewing.frame import ViewFrame
 from spike_depth_ros.viewing.outputs import open_view
 
@@ -21,11 +21,11 @@ SHORTEN = 'record a longer one'
 """Advice to the user whose recording is shorter than a window."""
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: ViewOptions) -> None:
     """Show a recording, or write its view to a file.
 
     Args:
-        options: From ``spike_depth_ros.viewing.command.argument_parser``.
+        options: The options of the command.
 
     Raises:
         ValueError: The recording, the model or the options cannot be used.

@@ -508,7 +508,7 @@ def test_what_cannot_be_enlarged_is_one_line(checkpoint, tmp_path, capsys, monke
 def test_an_unknown_factor_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(['a.npy', '--factor', '3', '--checkpoint', 'x', '--out', 'y'])
-    assert 'invalid choice: 3' in capsys.readouterr().err
+    assert '--factor is 3: expected 2 or 4 or 8 or 16' in capsys.readouterr().err
 
 
 class TestShipped:

@@ -6,30 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spike_depth_ros.base.values import NotNegative
 from spike_training.engine.stage import Stage
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.settings.config import StageConfig
 from spike_training.settings.method import Method, ScalarChart
-from spike_training.settings.ranges import at_least
 
 
 @dataclass
 class ToyConfig(StageConfig):
-    """Kind toy.
-
-    Attributes:
-        weight: Of the uncertainty's error.
-    """
+    """Kind toy."""
 
     implementation = f'{__name__}:Toy'
     summary = 'learns log-depth as a toy'
 
     kind: str = 'toy'
-    weight: float = 0.5
-
-    def problems(self):
-        yield from super().problems()
-        yield from at_least(self, 0, 'weight')
+    weight: NotNegative = 0.5
+    """Weight of the uncertainty's error."""
 
 
 class Toy(Stage):

@@ -1,6 +1,5 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import argparse
 import dataclasses
 import json
 import os
@@ -475,7 +474,7 @@ def test_a_signal_while_a_child_is_started_leaves_it_known(tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     before = signal.signal(number, interrupt)
-    made = demo_command.Demo(argparse.Namespace(out=tmp_path / 'out', view=None))
+    made = demo_command.Demo(demo_command.DemoOptions(out=tmp_path / 'out'))
     try:
         with monkeypatch.context() as patch:
             patch.setattr(demo_command.subprocess, 'Popen', Slow)

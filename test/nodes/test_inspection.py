@@ -16,10 +16,11 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from kit import bags
+from spike_depth_ros.base import cli
 from spike_depth_ros.depth_files import read_depth
 from spike_depth_ros.nodes import inspection
 from spike_depth_ros.nodes.graph import Graph
-from spike_depth_ros.nodes.inspection import argument_parser, parameter_value
+from spike_depth_ros.nodes.inspection import COMMANDS, parameter_value
 from spike_depth_ros.nodes.inspection_topics import LONGEST, plain, png_pixels, rate_text
 from spike_depth_ros.nodes.process import UserError
 
@@ -41,10 +42,12 @@ def image(pixels, encoding):
 
 def inspected(timeout, command):
     """Run a command of spike_inspect by a node of its own; the text of its error, else nothing."""
-    options = argument_parser().parse_args([*map(str, command), '--timeout', str(timeout)])
+    name, *given = map(str, command)
+    kind, function = COMMANDS[name]
+    options = cli.options(kind, 'spike_inspect', [*given, '--timeout', str(timeout)])
     graph = Graph()
     try:
-        assert options.function(graph, options) == 0
+        assert function(graph, options) == 0
     except UserError as error:
         return str(error)
     finally:

@@ -13,7 +13,8 @@ import pytest
 from kit import streams
 from kit.nodes import Heard
 from kit.programs import wait_until
-from spike_depth_ros.nodes.player import argument_parser
+from spike_depth_ros.base import cli
+from spike_depth_ros.nodes.player import PlayerOptions
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.stream.decode import chunk_from_msg, stamp_ns
@@ -133,7 +134,7 @@ def test_what_cannot_be_played_is_refused(refusals, named_files, capsys):
     def told(*arguments):
         """What the parser says as its last line, or the opening of the source."""
         try:
-            options = argument_parser().parse_args(arguments)
+            options = cli.options(PlayerOptions, 'spike_player', arguments)
         except SystemExit:
             return capsys.readouterr().err.splitlines()[-1]
         with pytest.raises(UserError) as caught:
@@ -152,7 +153,7 @@ def test_what_cannot_be_played_is_refused(refusals, named_files, capsys):
     ('arguments', 'message'),
     [
         (['{raw}'], 'the sensor size of a raw recording is unknown; give it'),
-        (['{npz}', '--fx', 'nan'], 'nan: expected pixels, above 1 and at most 1e+06'),
+        (['{npz}', '--fx', 'nan'], "'nan': expected a number, pixels, above 1 and at most 1e+06"),
         (['{npz}', '--report', '{npz}.absent/r.json'], 'r.json: cannot be written; expected a'),
         (['{npz}', '--report', '{raw}'], 'a.dat: exists and is no report of the player'),
         (['caf\udce9.npz'], r'caf\udce9.npz: is not valid UTF-8: rename the file'),

@@ -9,7 +9,8 @@ import pytest
 
 from kit import bags, cameras
 from kit.nodes import Heard
-from spike_depth_ros.nodes.player import argument_parser
+from spike_depth_ros.base import cli
+from spike_depth_ros.nodes.player import PlayerOptions
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.stream import packing
@@ -158,7 +159,7 @@ def test_a_bag_that_cannot_be_played_is_refused(refusals, tmp_path):
 
 def opened(*arguments):
     """The opened source of a command line."""
-    options = argument_parser().parse_args([str(part) for part in arguments])
+    options = cli.options(PlayerOptions, 'spike_player', [str(part) for part in arguments])
     return open_source(options, lambda: True)
 
 

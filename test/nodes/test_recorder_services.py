@@ -156,12 +156,18 @@ def test_a_recording_of_several_files_has_each_plane_once(processes, player, tmp
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
-        (('--services', '--overwrite'), '--overwrite: with --services each bag has a new name'),
-        (('--split-seconds', 20), '--split-seconds 20: expected 1 or more, and less than --sec'),
-        (('--split-seconds', 'nan'), 'argument --split-seconds: nan: expected above 0'),
-        (('--split-gb', 4), r'--split-gb 4: expected 0.001 or more, and less than --max-gb (4)'),
-        (('--split-gb', 1e-6), '--split-gb 1e-06: expected 0.001 or more'),
-        (('--split-gb', -1), 'argument --split-gb: -1: expected above 0'),
+        (
+            ('--services', '--overwrite'),
+            '--overwrite is given: with --services each bag',
+        ),
+        (
+            ('--split-seconds', 20),
+            '--split-seconds is 20: expected 1 or more, and less than --',
+        ),
+        (('--split-seconds', 'nan'), "--split-seconds is 'nan': expected a number, above 0"),
+        (('--split-gb', 4), '--split-gb is 4: expected 0.001 or more, and less than --max-gb (4)'),
+        (('--split-gb', 1e-6), '--split-gb is 1e-06: expected 0.001 or more'),
+        (('--split-gb', -1), '--split-gb is -1: expected above 0'),
     ],
 )
 def test_options_that_make_no_sense_are_one_line(run_here, tmp_path, options, words):

@@ -22,6 +22,7 @@ import pytest
 
 from kit import cameras
 from spike_depth_ros import DepthEstimator, Observation
+from spike_depth_ros.base import cli
 from spike_depth_ros.checkpoint import FusedInfo
 from spike_depth_ros.depth_colours import DEPTH_COLOURS
 from spike_depth_ros.recorded_windows import RecordedWindows
@@ -212,13 +213,6 @@ def test_without_rerun_the_command_to_install_it_is_told(arguments, capsys):
     assert 'make view-environment' in line
 
 
-def test_options_of_recordings_are_those_of_the_parser():
-    known = vars(command.argument_parser().parse_args([]))
-    assert set(command.RECORDING_OPTIONS) < set(known)
-    here = {'recording', 'web', 'port', 'save', 'overwrite', 'max_gb'}
-    assert set(known) == here | set(command.RECORDING_OPTIONS)
-
-
 def frames_of(monkeypatch, *arguments):
     """Run the command on a recording; return the frames that a view gets."""
     frames = []
@@ -228,7 +222,7 @@ def frames_of(monkeypatch, *arguments):
     spec = importlib.util.find_spec('spike_depth_ros.viewing.recorded')
     recorded = importlib.util.module_from_spec(spec)  # for this test alone
     spec.loader.exec_module(recorded)
-    recorded.run(command.argument_parser().parse_args(arguments))
+    recorded.run(cli.options(command.ViewOptions, 'spike_view', arguments))
     return frames
 
 
@@ -398,7 +392,7 @@ class TestReal:
         assert bound == ['--bind', '127.0.0.1']
         assert [*tmp_path.iterdir()] == [look]
         frames = read_back(look, tmp_path)
-        options = command.argument_parser().parse_args([str(OFFICE)])
+        options = cli.options(command.ViewOptions, 'spike_view', [str(OFFICE)])
         estimator = DepthEstimator.from_checkpoint()
         windows = RecordedWindows(options, estimator.info.planes, 300, True, '')
         expected = {

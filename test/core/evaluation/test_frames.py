@@ -230,4 +230,4 @@ def test_absurd_ages_and_delays_are_told_by_their_option(tmp_path, capsys, given
     with pytest.raises(SystemExit, match='2'):
         main([str(tmp_path), '--out', str(tmp_path / 'out'), *given])
     error = capsys.readouterr().err
-    assert f'argument {given[0]}: {given[1]}: expected ' in error
+    assert f"{given[0]} is '{given[1]}': expected " in error

@@ -18,9 +18,10 @@ from judging import ContractError, Target, check_text
 
 from kit import bags
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
+from spike_depth_ros.base import cli
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.player import argument_parser
+from spike_depth_ros.nodes.player import PlayerOptions
 from spike_depth_ros.nodes.player_source import open_source
 
 MOST_MESSAGES = 1000
@@ -169,7 +170,7 @@ def use(case: dict[str, Any], folder: Path) -> None:
                 except BagError as error:
                     check_text(str(error))
         _replay(bag)
-        options = argument_parser().parse_args([str(path)])
+        options = cli.options(PlayerOptions, 'spike_player', [str(path)])
         source = open_source(options, lambda: True)
         for _ in itertools.islice(source.items, MOST_MESSAGES):
             pass

@@ -12,9 +12,10 @@ import mutations
 import yaml
 from judging import ContractError, Target, check_text
 
+from spike_depth_ros.base import cli
 from spike_depth_ros.conversion import convert
 from spike_depth_ros.conversion.bag_summary import summarise
-from spike_depth_ros.conversion.command import argument_parser
+from spike_depth_ros.conversion.command import ConvertOptions
 from spike_depth_ros.errors import OneLineError
 from targets import bags, recordings
 
@@ -93,7 +94,8 @@ def use(case: dict[str, Any], folder: Path) -> None:
 
 
 def _convert(source: Path, out: Path, options: list[str]) -> None:
-    parsed = argument_parser().parse_args([str(source), '--out', str(out), *options])
+    given = [str(source), '--out', str(out), *options]
+    parsed = cli.options(ConvertOptions, 'spike_convert', given)
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()) as told,

@@ -7,14 +7,15 @@ import itertools
 import zipfile
 from pathlib import Path
 from random import Random
-from typing import Any, NoReturn
+from typing import Any
 
 import mutations
 import numpy as np
 from judging import ContractError, Target
 
+from spike_depth_ros.base import cli
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.player import argument_parser
+from spike_depth_ros.nodes.player import PlayerOptions
 from spike_depth_ros.nodes.player_packets import Packet
 from spike_depth_ros.nodes.player_source import open_source
 from spike_depth_ros.stream.chunk import Geometry
@@ -112,19 +113,15 @@ def _corrupt_array(random: Random, data: bytes) -> bytes:
     return mutations.corrupt(random, data)
 
 
-def _refuse(message: str) -> NoReturn:
-    """Raise the message of a wrong option."""
-    raise process.UserError(message)
-
-
 def use(case: dict[str, Any], folder: Path) -> None:
     """Open a file and play it, without a node."""
     (name,) = case.keys() - {'options'}
     path = folder / name
     path.write_bytes(case[name])
-    parser = argument_parser()
-    parser.error = _refuse  # type: ignore[method-assign]
-    options = parser.parse_args([str(path), *case['options']])
+    try:
+        options = PlayerOptions(**cli.parse(PlayerOptions, [str(path), *case['options']]))
+    except cli.OptionsError as error:
+        raise process.UserError(str(error)) from error
     source = open_source(options, lambda: True)
     height, row_bytes = source.geometry.height, source.geometry.row_bytes
     last_ns = 0

@@ -78,7 +78,7 @@ def test_what_the_command_line_refuses(refusals, command, given, tmp_path, monke
         rows[name] = named, leaving(tmp_path, told)
 
     for missing in ('teacher', 'licence', 'out'):
-        row(f'no {missing}', f'label.{missing}', 2, **{missing: ''})
+        row(f'no {missing}', f'--{missing} is missing', 2, **{missing: ''})
     row('a name of the hub', 'nothing is downloaded', 2, teacher='depth-anything/V2-Small-hf')
     row('no GPU', 'device', 2, device='cuda')
     row('no data', '/nowhere', 1, **{'data.folder': '/nowhere'})

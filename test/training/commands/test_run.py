@@ -62,7 +62,7 @@ for line in {lines}:
 def test_the_pipeline_is_imported_without_what_stages_need():
     late = (
         'lightning_fabric', 'torch._dynamo', 'torchvision', 'timm', 'onnx', 'onnxruntime',
-        'matplotlib', 'jinja2', 'tensorboard', 'distributed', 'jsonargparse',
+        'matplotlib', 'jinja2', 'tensorboard', 'distributed',
         'spike_training.scenes.rooms', 'spike_training.scenes.streets',
     )  # fmt: skip
     code = """
@@ -173,7 +173,6 @@ sys.meta_path.insert(0, Absent())
 @pytest.mark.parametrize(
     ('absent', 'arguments'),
     [
-        ('jsonargparse', ['--help']),
         ('numpy', ['--help']),
         ('spike_depth_ros', ['--help']),
         ('torch', ['train', '--config', 'configs/smoke.yaml', '--out', '{out}']),

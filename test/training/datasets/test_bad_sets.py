@@ -4,10 +4,10 @@
 
 import functools
 import importlib
-import inspect
 import json
 import os
 import shutil
+import typing
 
 import h5py
 import numpy as np
@@ -668,7 +668,7 @@ def exchanged(root):
 DAT_PAIRS = {
     'no baseline': ('baseline', RIGHT, ',fx=80'),
     'a baseline below 0': ('-1 m', RIGHT, ',fx=80,baseline=-1'),
-    'no number as baseline': ('nan m', RIGHT, ',fx=80,baseline=nan'),
+    'no number as baseline': ("option baseline is 'nan'", RIGHT, ',fx=80,baseline=nan'),
     'one eye with a baseline': ('baseline', APART),
     'no focal length': ('fx', RIGHT, ',baseline=0.1'),
     'one eye twice': ('car.dat', ',right={root}/left', APART),
@@ -832,8 +832,11 @@ OTHERWISE = {('kitti', 'right'): 'P_rect_', ('vkitti', 'camera'): 'vkitti_2.0.3_
 
 def options_of(name):
     read = importlib.import_module(f'{readers.__name__}.{name}').read
-    found = inspect.signature(read, eval_str=True).parameters
-    return {option: one.annotation for option, one in found.items() if option != 'root'}
+    return {
+        option: kind
+        for option, kind in typing.get_type_hints(read).items()
+        if option not in ('root', 'return')
+    }
 
 
 BAD = {
@@ -862,11 +865,11 @@ def sound(tmp_path_factory):
 @pytest.mark.parametrize('name', readers.READERS)
 def test_each_option_is_named_where_it_is_bad(sound, name):
     root, known = sound(name), options_of(name)
-    with pytest.raises(DataSetError, match=f'data set {name}: option no_such is unknown, exp'):
+    with pytest.raises(DataSetError, match=f'data set {name}: option no_such is unknown: exp'):
         readers.read(name, f'{root},no_such=1')
     for option, kind in known.items():
         if kind in (int, float):
-            told = f"data set {name}: option {option} is 'wide', expected {kind.__name__}"
+            told = f"data set {name}: option {option} is 'wide': expected a "
             with pytest.raises(DataSetError, match=told):
                 readers.read(name, f'{root},{option}=wide')
         if (name, option) in UNCHECKED:

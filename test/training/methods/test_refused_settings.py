@@ -155,7 +155,7 @@ ROWS = {
         'no target': ('stages[0] trains on the target', lambda: told(CrossDomainConfig())),
         'scratch in cross_domain': ("init_from is 'scratch'",
             lambda: adapted(CrossDomainConfig())),
-        'bounds that descend': ('adapt.kept_fraction_bounds is 0.9, 0.1',
+        'bounds that descend': ('adapt.kept_fraction_bounds is (0.9, 0.1)',
             lambda: cross_domain(kept_fraction_bounds=(0.9, 0.1))),
         'nothing that trains depth': ('adapt.pseudo_weight is 0 and so is source_weight',
             lambda: cross_domain(source_weight=0, pseudo_weight=0)),
@@ -231,7 +231,7 @@ ROWS = {
         },
     },
     'dsr': {
-        'an unknown factor': ('factors is [2, 3]', lambda: enlarge(factors=[2, 3])),
+        'an unknown factor': ('factors[1] is 3', lambda: enlarge(factors=[2, 3])),
         'one factor twice': ('factors is [2, 2]', lambda: enlarge(factors=[2, 2])),
         'no factor': ('factors is []', lambda: enlarge(factors=[])),
         'factors of another network': ('factors is [4]', lambda: enlarge(factors=[4])),
@@ -268,7 +268,7 @@ ROWS = {
     },
     'stereo': {
         'colours in match': ('stages[0].input is rgb', lambda: match(input='rgb')),
-        'baselines that descend': ('baseline_factors is [2.0, 1.0]',
+        'baselines that descend': ('baseline_factors is (2.0, 1.0)',
             lambda: match(baseline_factors=(2.0, 1.0))),
         **{
             f'match: {name}': (f'data.{name} is given',
@@ -278,7 +278,7 @@ ROWS = {
         'a network of one eye': ('task stereo', lambda: match(architecture='unet_lite')),
         'unet_lite that predicts the right eye': ("right is 'predicted'",
             lambda: pairs(right='predicted')),
-        'photometric: baselines that descend': ('baseline_factors is [2.0, 1.0]',
+        'photometric: baselines that descend': ('baseline_factors is (2.0, 1.0)',
             lambda: pairs(baseline_factors=(2.0, 1.0))),
         'light above 1': ('light is 1.5', lambda: pairs(light=1.5)),
         'scenes without a target': ('trains on the target', lambda: pairs(source_weight=1.0)),

@@ -11,6 +11,7 @@ import torch
 
 from kit.datasets import write_dat
 from kit.rooms import HEIGHT, WIDTH, write_rooms
+from spike_depth_ros.base.schema import problems_of
 from spike_training.datasets.readers import read
 from spike_training.errors import DataSetError
 from spike_training.runs.sources import datasets_of, fx_range, make_source
@@ -197,7 +198,7 @@ def test_unused_settings_of_the_mix_are_left_out_of_the_hashes_of_units(tmp_path
     ('changes', 'told'),
     [
         ({'mixed_share': 1.5}, 'mixed_share is 1.5: expected 0 to 1'),
-        ({'mixed_share': float('nan')}, 'mixed_share is nan: expected 0 to 1'),
+        ({'mixed_share': float('nan')}, 'mixed_share is nan: expected a finite number'),
         ({'mixed_styles': []}, 'mixed_styles is []: expected one or more'),
         ({'mixed_recordings': {'roomz': 'x'}}, 'mixed_recordings.roomz is unknown'),
         (
@@ -207,7 +208,7 @@ def test_unused_settings_of_the_mix_are_left_out_of_the_hashes_of_units(tmp_path
     ],
 )
 def test_wrong_settings_of_the_mix_are_told(changes, told) -> None:
-    assert any(told in problem for problem in DataConfig(**changes).problems())
+    assert any(told in problem for problem in problems_of(DataConfig(**changes)))
 
 
 @pytest.mark.parametrize('focal', [5, 200])  # pixels, outside of the scenes' range

@@ -106,6 +106,26 @@ def test_its_settings_are_checked_with_all_others(config):
         assert expected in str(caught.value)
 
 
+def test_a_method_of_an_older_version_trains_and_checks_its_settings(tmp_path, capsys):
+    stage = {'name': 'one', 'kind': 'former', 'steps': 1, 'weight': 0.25}
+    file = tmp_path / 'former.yaml'
+    given = CONFIG | {'method': 'kit.former_method:METHOD', 'stages': [stage]}
+    file.write_text(yaml.safe_dump(given))
+    main(['train', '--config', str(file), '--out', str(tmp_path / 'run')])
+    assert load_info(tmp_path / 'run' / 'model.safetensors').stage == 'one'
+    bad = {**stage, 'weight': -1, 'limit': 0, 'learning_rate': 0}
+    file.write_text(yaml.safe_dump({**given, 'stages': [bad]}))
+    with pytest.raises(SystemExit, match='2'):
+        main(['train', '--config', str(file), '--out', str(tmp_path / 'run')])
+    said = capsys.readouterr().err
+    for expected in (
+        'stages[0].weight is -1: expected 0 or more',
+        'stages[0].limit is 0: expected above 0',
+        'stages[0].learning_rate is 0: expected above 0',
+    ):
+        assert expected in said
+
+
 def test_settings_of_another_kind_are_refused_unless_they_are_its_defaults(config):
     old = {
         'name': 'a',

@@ -79,9 +79,9 @@ MISTAKES = {
     'unknown': ('sedes is unknown: did you mean seeds?', {'sedes': [1]}),
     'one seed twice': ('seeds is [0, 0]', {'seeds': [0, 0]}),
     'no seed': ('seeds is []', {'seeds': []}),
-    'a seed above the largest': ('seeds is [2147483648]', {'seeds': [2 ** 31]}),
-    'no base': ('base is missing', {'base': ''}),
-    'no rows': ('rows is empty', {'rows': None}),
+    'a seed above the largest': ('seeds[0] is 2147483648', {'seeds': [2 ** 31]}),
+    'no base': ("base is ''", {'base': ''}),
+    'no rows': ('rows is []', {'rows': None}),
     'override: a seed': ('override.seed is given', {'override': {'seed': 3}}),
     'override: unknown': ('override.train.stpes is unknown: did you mean steps?',
         {'override': {'train': {'stpes': 3}}}),
@@ -134,7 +134,7 @@ MISTAKES = {
     'row: no stage of that name': ("rows[1].stage is 'mono_cros'",
         {'rows': [{'name': 'b', 'stage': 'mono_cros'}]}),
     'row: statistics of a baseline': (
-        'rows[1] has adabn, matched_scale, post_process, mean_with, translate or override: ',
+        'rows[1].stage is null beside adabn, matched_scale, post_process, mean_with, ',
         {'rows': [{'name': 'median_depth', 'adabn': True}]},
     ),
     'row: a baseline with a stage': ('rows[1].baseline is median_depth: expected it in a row ',
@@ -165,7 +165,9 @@ MISTAKES = {
     ),
     'claim: of nothing': ('claims[0].below is []', {'claims': [{'row': 'a', 'below': []}]}),
     'claim: numbers': ('claims[0].times is 0', claim(below=['b'], by=-1, times=0)),
-    'claim: both ways': ('claims[0] has below and above', claim(below=['b'], above=['b'])),
+    'claim: both ways': (
+        'claims[0].below is given and so is above', claim(below=['b'], above=['b'])
+    ),
     'claim: of no row': ("claims[0] has 'p'", {'claims': [{'row': 'p', 'below': ['aa']}]}),
     'claim: a metric of pictures': ("claims[0].metric is 'psnr'",
         claim(below=['b'], metric='psnr')),

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +72,7 @@ class SecondEye(NamedTuple):
         """
         if self.fx is not None and not is_focal_length(self.fx):
             raise ConfigError(f'fx is {self.fx:g}: expected {FX_RANGE}')
-        options = argparse.Namespace(**{k: getattr(self, k) for k in CALIBRATION_OPTIONS})
+        options = SimpleNamespace(**{k: getattr(self, k) for k in CALIBRATION_OPTIONS})
         try:
             rig = given_rig(options, known_fx_px, geometry.width, geometry.height)
             if rig is None:

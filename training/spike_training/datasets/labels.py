@@ -9,7 +9,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
+from spike_depth_ros.base.schema import refuse
+from spike_depth_ros.base.values import Check
 from spike_depth_ros.errors import check_regular
 from spike_depth_ros.result_files import write_atomically
 from spike_training.errors import DataSetError, one_line
@@ -23,28 +26,26 @@ RELATIVE = 'relative_depth'
 _LARGEST = 1 << 16  # bytes of such a file
 
 
+Printable = Annotated[
+    str, Check(lambda text: bool(text.strip()) and text.isprintable(), 'a printable text')
+]
+
+
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """Origin of the depth of a recording that was not measured.
+    """Origin of the depth of a recording that was not measured."""
 
-    Attributes:
-        teacher: Name of the model.
-        licence: Licence of its weights, as their user has stated it.
-        sha256: Hash of its weights.
-        relative: True if 1 / depth is disparity up to scale and shift; False if depth is metres.
-    """
-
-    teacher: str
-    licence: str
-    sha256: str
+    teacher: Printable
+    """Name of the model."""
+    licence: Printable
+    """Licence of its weights, as their user has stated it."""
+    sha256: Printable
+    """Hash of its weights."""
     relative: bool
+    """True if 1 / depth is disparity up to scale and shift; False if depth is metres."""
 
     def __post_init__(self) -> None:
-        texts = (self.teacher, self.licence, self.sha256)
-        if type(self.relative) is not bool or not all(
-            isinstance(text, str) and text.strip() and text.isprintable() for text in texts
-        ):
-            raise ValueError(f'{self}: expected printable texts, and true or false')
+        refuse(self)
 
     @property
     def data_set(self) -> str:

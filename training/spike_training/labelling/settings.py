@@ -8,8 +8,10 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from spike_depth_ros.base.schema import refuse
+from spike_depth_ros.base.values import Check, Number, within
 from spike_depth_ros.calibration import FX_RANGE, is_focal_length
 from spike_training.datasets import readers
 from spike_training.errors import ConfigError
@@ -29,48 +31,39 @@ LONGEST = 1 << 16
 class LabelSettings:
     """Settings of labels.
 
-    Attributes:
-        picture: See :data:`Picture`.
-        every: Step between two labels, in planes of a recording of spikes or in frames; 0:
-            :data:`WINDOW_STEP` planes, every registered picture, or every frame.
-        planes: Planes of the window that is written around a label of a recording.
-        agreement: Largest difference of the passes of a pixel: of the range of disparity, or
-            relative of metres.
-
     Raises:
         ConfigError: A value is out of its range.
     """
 
     picture: Picture = 'interval'
-    every: int = 0
-    planes: int = 128
-    agreement: float = 0.1
+    """See :data:`Picture`."""
+    every: Number = 0
+    """Step between two labels, in planes of a recording of spikes or in frames; 0:
+    :data:`WINDOW_STEP` planes, every registered picture, or every frame."""
+    planes: Annotated[int, within(1, LONGEST)] = 128
+    """Planes of the window that is written around a label of a recording."""
+    agreement: Annotated[float, Check(lambda one: 0 < one <= 1, 'above 0, at most 1')] = 0.1
+    """Largest difference of the passes of a pixel: of the range of disparity, or relative of
+    metres."""
 
     def __post_init__(self) -> None:
-        if self.every < 0:
-            raise ConfigError(f'every is {self.every}: expected 1 or more, or 0 for the default')
-        if not 1 <= self.planes <= LONGEST:
-            raise ConfigError(f'planes is {self.planes}: expected 1 to {LONGEST}')
-        if not 0 < self.agreement <= 1:
-            raise ConfigError(f'agreement is {self.agreement:g}: expected above 0, at most 1')
+        refuse(self, ConfigError)
 
 
 @dataclasses.dataclass(frozen=True)
 class Video:
     """Video to label, and its lens.
 
-    Attributes:
-        path: The file.
-        fx_px: Focal length, pixels; 0: from ``hfov_deg``.
-        hfov_deg: Horizontal field of view, degrees; 0: from ``fx_px``.
-
     Raises:
         ConfigError: Neither or both are given, or they are out of range.
     """
 
     path: Path
+    """The file."""
     fx_px: float = 0.0
+    """Focal length, pixels; 0: from ``hfov_deg``."""
     hfov_deg: float = 0.0
+    """Horizontal field of view, degrees; 0: from ``fx_px``."""
 
     def __post_init__(self) -> None:
         if (self.fx_px != 0) == (self.hfov_deg != 0):

@@ -12,32 +12,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import Fraction, NotNegative, Positive
 from spike_training.settings.config import ADDED, BatchSpec, RunConfig, StageConfig
-from spike_training.settings.ranges import Problems, above, at_least
 
 
 @dataclass
 class SupervisedConfig(StageConfig):
-    """Settings of all stages that learn from labels.
-
-    Attributes:
-        backbone_lr_scale: Learning rate of the encoder (in unet_lite: of its backbone) over that
-            of the rest of the network; below 1 for a pretrained encoder, as that of ImageNet. 0:
-            it is frozen, with its statistics (which adapt.adabn_batches estimates anew) and, in
-            unet_lite, the rate-to-RGB adapter.
-        trainable: What is trained: all; weights, without the statistics of batch norm, which
-            batches of a narrow domain spoil; or affine, the scales and shifts of batch norm alone
-            (of the backbone, too, unless it is frozen). Few weights need few labels (Frankle et
-            al., "Training BatchNorm and only BatchNorm").
-        si: Form of the scale-invariant loss: plain (Eq. 5 as in the paper), rooted (the authors'
-            code) or absolute (ours: absolute values in place of squares).
-        si_lambda: Share of a global scale error that the loss ignores: 0 none of it, 1 all.
-        gradient_weight: Weight of the loss of depth edges, which is not in BiCross; 0: none.
-        sky_weight: Weight of a pixel of sky, trained as the largest depth; others have 1.
-        uncertainty_weight: Weight of the loss of the uncertainty.
-        uncertainty_limit: Largest relative error that the uncertainty learns; null: none (Eq. 2
-            as printed).
-    """
+    """Settings of all stages that learn from labels."""
 
     may_take_rgb: ClassVar[bool] = False
     """True if stages of this kind may train a network of RGB."""
@@ -45,28 +27,36 @@ class SupervisedConfig(StageConfig):
     sees_tokens: ClassVar[bool] = False
     """True if discriminators of stages of this kind see class tokens or positions."""
 
-    backbone_lr_scale: float = 1.0
+    backbone_lr_scale: NotNegative = 1.0
+    """Learning rate of the encoder (in unet_lite: of its backbone) over that of the rest of the
+    network; below 1 for a pretrained encoder, as that of ImageNet. 0: it is frozen, with its
+    statistics (which adapt.adabn_batches estimates anew) and, in unet_lite, the rate-to-RGB
+    adapter."""
     trainable: Literal['all', 'weights', 'affine'] = 'all'
+    """What is trained: all; weights, without the statistics of batch norm, which batches of a
+    narrow domain spoil; or affine, the scales and shifts of batch norm alone (of the backbone,
+    too, unless it is frozen). Few weights need few labels (Frankle et al., "Training BatchNorm and
+    only BatchNorm")."""
     si: Literal['plain', 'rooted', 'absolute'] = 'plain'
-    si_lambda: float = 0.5
-    gradient_weight: float = 0.0
-    sky_weight: float = 0.2
-    uncertainty_weight: float = 1.0
-    uncertainty_limit: float | None = field(default=1.0, metadata=ADDED)
+    """Form of the scale-invariant loss: plain (Eq. 5 as in the paper), rooted (the authors' code)
+    or absolute (ours: absolute values in place of squares)."""
+    si_lambda: Fraction = 0.5
+    """Share of a global scale error that the loss ignores: 0 none of it, 1 all."""
+    gradient_weight: NotNegative = 0.0
+    """Weight of the loss of depth edges, which is not in BiCross; 0: none."""
+    sky_weight: NotNegative = 0.2
+    """Weight of a pixel of sky, trained as the largest depth; others have 1."""
+    uncertainty_weight: NotNegative = 1.0
+    """Weight of the loss of the uncertainty."""
+    uncertainty_limit: Positive | None = field(default=1.0, metadata=ADDED)
+    """Largest relative error that the uncertainty learns; null: none (Eq. 2 as printed)."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'backbone_lr_scale')
+    @across()
+    def _starts_from_weights(self) -> Problems:
         if self.backbone_lr_scale == 0 and self.init_from == 'scratch':
             yield 'backbone_lr_scale is 0: expected more, or init_from with a trained encoder'
         if self.trainable != 'all' and self.init_from == 'scratch':
             yield f'trainable is {self.trainable!r}: expected init_from with a trained network'
-        if not 0 <= self.si_lambda <= 1:
-            yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
-        yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
-        if self.uncertainty_limit is not None:
-            yield from above(self, 0, 'uncertainty_limit')
         if self.input != 'spikes' and not self.may_take_rgb:
             yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
 
@@ -84,20 +74,17 @@ class SupervisedConfig(StageConfig):
 
 @dataclass
 class PictureConfig(SupervisedConfig):
-    """Settings of stages whose network of RGB also learns from spikes of the target, as pictures.
-
-    Attributes:
-        source_look: Pictures of the labelled source: rgb, its colours; or spikes, the firing rates
-            of its simulated windows, as of the target.
-        discriminator_lr_scale: Learning rate of the discriminators over that of the network.
-    """
+    """Settings of stages whose network of RGB also learns from pictures of the target's spikes."""
 
     may_take_rgb = sees_tokens = True
     validates_loss = False  # it has those of discriminators, which the network works against
 
     input: Literal['spikes', 'rgb'] = 'rgb'
     source_look: Literal['rgb', 'spikes'] = 'rgb'
-    discriminator_lr_scale: float = 1.0
+    """Pictures of the labelled source: rgb, its colours; or spikes, the firing rates of its
+    simulated windows, as of the target."""
+    discriminator_lr_scale: Positive = 1.0
+    """Learning rate of the discriminators over that of the network."""
 
     @property
     def batches(self) -> BatchSpec:
@@ -105,10 +92,8 @@ class PictureConfig(SupervisedConfig):
         colours = self.source_look == 'rgb'
         return BatchSpec('both', rgb=colours, spikes=not colours, mirrored=True)
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from super().problems()
-        yield from above(self, 0, 'discriminator_lr_scale')
+    @across()
+    def _pictures(self) -> Problems:
         if self.input != 'rgb':
             yield f'input is {self.input!r}: expected rgb, spikes of the target enter as pictures'
 

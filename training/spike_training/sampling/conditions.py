@@ -7,11 +7,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from spike_depth_ros.base.schema import refuse
+from spike_depth_ros.base.values import Check, Count, NotNegative, Positive
 from spike_training.choices import LONGEST_BIN
 from spike_training.sampling.procedural import (
     SEGMENTS,
@@ -40,41 +43,30 @@ _BLUR_STEPS = 64
 class Condition:
     """Conditions under which scenes are recorded.
 
-    Attributes:
-        planes: Length of the window, 1 or more.
-        rate_hz: Planes per second, above 0. The light per plane does not depend on it, as with
-            an aperture that is opened for shorter planes.
-        mean_rate: Mean firing rate that the light is scaled to, above 0 to 1: the share of the
-            planes in which a pixel fires; None: each scene's own.
-        speed: Factor on the motion of the image, 0 or more. Lamps flicker as before.
-        frame_spikes: 0: a spike camera. Above 0: a frame camera with the same pixels, whose
-            exposure is as long as a pixel takes, on average, to collect the charge of so many
-            spikes: ``frame_spikes / mean rate`` planes, at least one. The darker the scene, the
-            longer is the exposure and the blur. The frame is the mean of the light over the
-            exposure, whose middle the depth belongs to. It has 16 bits and no noise, and every
-            bin of the input holds it: there is no resolution in time. It does not depend on
-            ``planes``.
-
     Raises:
         ValueError: A number is out of range.
     """
 
-    planes: int = 128
-    rate_hz: float = 20_000.0
-    mean_rate: float | None = None
-    speed: float = 1.0
-    frame_spikes: float = 0.0
+    planes: Count = 128
+    """Length of the window, 1 or more."""
+    rate_hz: Positive = 20_000.0
+    """Planes per second, above 0. The light per plane does not depend on it, as with an aperture
+    that is opened for shorter planes."""
+    mean_rate: Annotated[float, Check(lambda one: 0 < one <= 1, 'above 0 to 1')] | None = None
+    """Mean firing rate that the light is scaled to, above 0 to 1: the share of the planes in which
+    a pixel fires; None: each scene's own."""
+    speed: NotNegative = 1.0
+    """Factor on the motion of the image, 0 or more. Lamps flicker as before."""
+    frame_spikes: NotNegative = 0.0
+    """0: a spike camera. Above 0: a frame camera with the same pixels, whose exposure is as long
+    as a pixel takes, on average, to collect the charge of so many spikes: ``frame_spikes / mean
+    rate`` planes, at least one. The darker the scene, the longer is the exposure and the blur. The
+    frame is the mean of the light over the exposure, whose middle the depth belongs to. It has 16
+    bits and no noise, and every bin of the input holds it: there is no resolution in time. It does
+    not depend on ``planes``."""
 
     def __post_init__(self) -> None:
-        for name, good, expected in (
-            ('planes', self.planes >= 1, '1 or more'),
-            ('rate_hz', 0 < self.rate_hz < math.inf, 'above 0'),
-            ('mean_rate', self.mean_rate is None or 0 < self.mean_rate <= 1, 'above 0 to 1'),
-            ('speed', 0 <= self.speed < math.inf, '0 or more'),
-            ('frame_spikes', 0 <= self.frame_spikes < math.inf, '0 or more'),
-        ):
-            if not good:
-                raise ValueError(f'{name} is {getattr(self, name):g}: expected {expected}')
+        refuse(self)
 
 
 class ConditionSource(ProceduralSource):

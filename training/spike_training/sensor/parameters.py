@@ -5,10 +5,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Annotated
 
+from spike_depth_ros.base.schema import refuse
+from spike_depth_ros.base.values import Check, Fraction, within
 from spike_depth_ros.video.spiking import Mode
 from spike_training.errors import ConfigError
+
+Amount = Annotated[float, within(0, 1e9)]
+MANY = Check(lambda value: value >= 10, '10 or more', 10, infinite=True)
 
 
 @dataclass(frozen=True)
@@ -16,69 +22,47 @@ class Sensor:
     """Parameters of a sensor; the default is the ideal one.
 
     A unit of charge is what luminance 1 gives an ideal pixel in one plane.
-
-    Attributes:
-        mode: ``keep`` what exceeds the threshold (Chen et al., "Self-Supervised Mutual Learning
-            for Dynamic Scene Reconstruction of Spiking Camera", Eq. 1: charge modulo threshold)
-            or ``reset`` to zero (Liu et al., "Unsupervised Spike Depth Estimation via
-            Cross-modality Cross-domain Knowledge Transfer", Eq. 1).
-        threshold: Charge at which a pixel fires, above 0.
-        gain: Factor on luminance, at least 0.
-        rate_hz: Planes per second; converts dark and hot currents to charge per plane.
-        dark_current: Thresholds per second that a pixel gathers in the dark, mean of all pixels.
-        dark_spread: Standard deviation of the logarithm of the dark current between pixels.
-        response_mismatch: Relative standard deviation of the pixels' response, below 1.
-        threshold_mismatch: Relative standard deviation of the pixels' thresholds, below 0.25.
-        electrons: Electrons in one threshold: shot noise adds a variance of ``charge / electrons``
-            to a charge in thresholds. Infinite: no shot noise.
-        read_noise: Standard deviation of what a comparison adds to the charge, thresholds; drawn
-            anew in each plane and not kept.
-        hot_pixels: Share of hot pixels.
-        hot_current: Largest additional dark current of hot pixels, thresholds per second; theirs
-            are uniform up to it. The default reaches saturation at 20 kHz.
-        dead_pixels: Share of pixels that never fire.
-        row_mismatch: Relative standard deviation of the rows' response, below 1.
     """
 
     mode: Mode = 'keep'
-    threshold: float = 1.0
-    gain: float = 1.0
-    rate_hz: float = 20_000.0
-    dark_current: float = 0.0
-    dark_spread: float = 0.0
-    response_mismatch: float = 0.0
-    threshold_mismatch: float = 0.0
-    electrons: float = math.inf
-    read_noise: float = 0.0
-    hot_pixels: float = 0.0
-    hot_current: float = 20_000.0
-    dead_pixels: float = 0.0
-    row_mismatch: float = 0.0
+    """``keep`` what exceeds the threshold (Chen et al., "Self-Supervised Mutual Learning for
+    Dynamic Scene Reconstruction of Spiking Camera", Eq. 1: charge modulo threshold) or ``reset``
+    to zero (Liu et al., "Unsupervised Spike Depth Estimation via Cross-modality Cross-domain
+    Knowledge Transfer", Eq. 1)."""
+    threshold: Annotated[float, within(1e-6, 1e6)] = 1.0
+    """Charge at which a pixel fires, above 0."""
+    gain: Amount = 1.0
+    """Factor on luminance, at least 0."""
+    rate_hz: Annotated[float, within(1e-3, 1e9)] = 20_000.0
+    """Planes per second; converts dark and hot currents to charge per plane."""
+    dark_current: Amount = 0.0
+    """Thresholds per second that a pixel gathers in the dark, mean of all pixels."""
+    dark_spread: Annotated[float, within(0, 5)] = 0.0
+    """Standard deviation of the logarithm of the dark current between pixels."""
+    response_mismatch: Annotated[float, within(0, 0.999)] = 0.0
+    """Relative standard deviation of the pixels' response, below 1."""
+    # Draws reach almost five standard deviations, and thresholds stay above half.
+    threshold_mismatch: Annotated[float, within(0, 0.25)] = 0.0
+    """Relative standard deviation of the pixels' thresholds, below 0.25."""
+    electrons: Annotated[float, MANY] = math.inf
+    """Electrons in one threshold: shot noise adds a variance of ``charge / electrons`` to a charge
+    in thresholds. Infinite: no shot noise."""
+    read_noise: Fraction = 0.0
+    """Standard deviation of what a comparison adds to the charge, thresholds; drawn anew in each
+    plane and not kept."""
+    hot_pixels: Fraction = 0.0
+    """Share of hot pixels."""
+    hot_current: Amount = 20_000.0
+    """Largest additional dark current of hot pixels, thresholds per second; theirs are uniform up
+    to it. The default reaches saturation at 20 kHz."""
+    dead_pixels: Fraction = 0.0
+    """Share of pixels that never fire."""
+    row_mismatch: Annotated[float, within(0, 0.999)] = 0.0
+    """Relative standard deviation of the rows' response, below 1."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError, a ValueError, for parameters out of range."""
-        if self.mode not in ('keep', 'reset'):
-            raise ConfigError(f"mode {self.mode!r}: expected 'keep' or 'reset'")
-        ranges: dict[str, tuple[float, float, str]] = {
-            'threshold': (1e-6, 1e6, 'above 0'),
-            'rate_hz': (1e-3, 1e9, 'above 0'),
-            'response_mismatch': (0, 0.999, '0 to below 1'),
-            'row_mismatch': (0, 0.999, '0 to below 1'),
-            # Draws reach almost five standard deviations, and thresholds stay above half.
-            'threshold_mismatch': (0, 0.25, '0 to 0.25'),
-            'dark_spread': (0, 5, '0 to 5'),
-            'read_noise': (0, 1, '0 to 1 threshold'),
-            'electrons': (10, math.inf, 'at least 10'),
-            'hot_pixels': (0, 1, '0 to 1'),
-            'dead_pixels': (0, 1, '0 to 1'),
-        }
-        for field in fields(self):
-            if field.name == 'mode':
-                continue
-            value = getattr(self, field.name)
-            low, high, words = ranges.get(field.name, (0, 1e9, '0 or more'))
-            if not low <= value <= high:
-                raise ConfigError(f'{field.name} {value}: expected {words}')
+        refuse(self, ConfigError)
 
     @property
     def has_noise(self) -> bool:

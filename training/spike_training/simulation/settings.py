@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import get_args
+from typing import Annotated
 
 from spike_depth_ros import arguments
+from spike_depth_ros.base.schema import refuse
+from spike_depth_ros.base.values import Check, within
 from spike_depth_ros.stream.recording import MAX_ARCHIVE_BYTES
 from spike_training.choices import LARGEST_SEED, MEAN_RATE, Interpolation, Transform
 from spike_training.errors import ConfigError
@@ -21,41 +23,31 @@ MAX_SENSOR_PIXELS = 1 << 24
 class CameraSettings:
     """Settings of the simulated spike camera.
 
-    Attributes:
-        height: Rows.
-        width: Columns.
-        rate_hz: Planes per second.
-        transform: Crop and size of the frames, see :data:`.transforms.TRANSFORMS`.
-        mean_rate: Share of the planes in which a pixel fires, on average over the clip; saturation
-            lowers it.
-        interpolation: Interpolation between frames: along optical flow, or linear.
-        sensor: Noise and mismatch of the pixels; its plane rate is replaced by ``rate_hz``.
-        seed: Of initial charge, noise and mismatch of the pixels.
-
     Raises:
         ConfigError: A number out of range, or an unknown name.
     """
 
     height: int = 250
+    """Rows."""
     width: int = 400
+    """Columns."""
     rate_hz: float = 20_000.0
+    """Planes per second."""
     transform: Transform = 'aspect'
-    mean_rate: float = MEAN_RATE
+    """Crop and size of the frames, see :data:`.transforms.TRANSFORMS`."""
+    mean_rate: Annotated[float, Check(lambda one: 0 < one <= 1, 'above 0, at most 1')] = MEAN_RATE
+    """Share of the planes in which a pixel fires, on average over the clip; saturation lowers
+    it."""
     interpolation: Interpolation = 'flow'
+    """Interpolation between frames: along optical flow, or linear."""
     sensor: Sensor = IDEAL
-    seed: int = 0
+    """Noise and mismatch of the pixels; its plane rate is replaced by ``rate_hz``."""
+    seed: Annotated[int, within(0, LARGEST_SEED)] = 0
+    """Of initial charge, noise and mismatch of the pixels."""
 
     def __post_init__(self) -> None:
         check_stream(self.height, self.width, self.rate_hz)
-        if not 0 < self.mean_rate <= 1:
-            raise ConfigError(f'mean_rate is {self.mean_rate:g}: expected above 0 and at most 1')
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise ConfigError(f'seed is {self.seed}: expected 0 to {LARGEST_SEED}')
-        for name, choices in (('transform', Transform), ('interpolation', Interpolation)):
-            if getattr(self, name) not in get_args(choices):
-                raise ConfigError(
-                    f'{name} is {getattr(self, name)!r}: expected {" or ".join(get_args(choices))}'
-                )
+        refuse(self, ConfigError)
 
 
 def check_stream(

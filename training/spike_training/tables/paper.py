@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from spike_training.settings.ranges import Problems
+from spike_depth_ros.base.schema import Problems, across, problems_of
+from spike_depth_ros.base.values import NOT_EMPTY, Check, Text
 from spike_training.settings.reading import read_settings, read_tree
 
 FOLDER = Path(__file__).with_name('papers')
@@ -32,69 +33,56 @@ METRICS = {
 SHARES = ('delta1', 'delta2', 'delta3')
 """Metrics from 0 to 1, none of which is above the next one."""
 
+NOT_OF_ALL = Check(lambda name: name not in METRICS, f'none of {", ".join(METRICS)}')
+
 
 @dataclass
 class PrintedMetric:
-    """Metric that is none of ``METRICS``.
+    """Metric that is none of ``METRICS``."""
 
-    Attributes:
-        name: Name of the metric in the tables of the file.
-        title: The paper's name of it.
-        unit: Unit, or that none is printed.
-        lower: True if lower values are better.
-    """
-
-    name: str = ''
-    title: str = ''
-    unit: str = ''
+    name: Annotated[Text, NOT_OF_ALL] = ''
+    """Name of the metric in the tables of the file."""
+    title: Text = ''
+    """The paper's name of it."""
+    unit: Text = ''
+    """Unit, or that none is printed."""
     lower: bool = True
+    """True if lower values are better."""
 
     @property
     def heading(self) -> str:
         """Title with unit and direction, for columns."""
         return f'{self.title}, {self.unit}, {"lower" if self.lower else "higher"} is better'
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        if not self.name or self.name in METRICS:
-            yield f'name is {self.name!r}: expected one that is none of {", ".join(METRICS)}'
-        yield from _missing(self, 'title', 'unit')
-
 
 @dataclass
 class PrintedRow:
-    """Row of a table of a paper.
+    """Row of a table of a paper."""
 
-    Attributes:
-        name: Name of the row in tables of this package, close to the paper's.
-        values: Value of each of the table's columns; null where none is printed.
-        notes: Remarks by column, on values that look like misprints.
-    """
-
-    name: str = ''
+    name: Text = ''
+    """Name of the row in tables of this package, close to the paper's."""
     values: list[float | None] = field(default_factory=list)
+    """Value of each of the table's columns; null where none is printed."""
     notes: dict[str, str] = field(default_factory=dict)
+    """Remarks by column, on values that look like misprints."""
 
 
 @dataclass
 class PrintedTable:
-    """Table of a paper.
+    """Table of a paper."""
 
-    Attributes:
-        number: The paper's number of the table.
-        caption: Data that the metrics are of.
-        metrics: Metric of each column, a key of ``METRICS`` or a metric of the file; with
-            ``cases``, one may be that of all columns.
-        cases: Names of the columns by their data, such as an image, where a metric has several;
-            empty: columns are named by their metrics.
-        rows: Rows, at least those that tables are compared with.
-    """
-
-    number: str = ''
-    caption: str = ''
-    metrics: list[str] = field(default_factory=list)
+    number: Text = ''
+    """The paper's number of the table."""
+    caption: Text = ''
+    """Data that the metrics are of."""
+    metrics: Annotated[list[str], NOT_EMPTY] = field(default_factory=list)
+    """Metric of each column, a key of ``METRICS`` or a metric of the file; with ``cases``, one may
+    be that of all columns."""
     cases: list[str] = field(default_factory=list)
-    rows: list[PrintedRow] = field(default_factory=list)
+    """Names of the columns by their data, such as an image, where a metric has several; empty:
+    columns are named by their metrics."""
+    rows: Annotated[list[PrintedRow], NOT_EMPTY] = field(default_factory=list)
+    """Rows, at least those that tables are compared with."""
 
     @property
     def columns(self) -> dict[str, str]:
@@ -103,20 +91,14 @@ class PrintedTable:
         metrics = self.metrics * (len(names) if len(self.metrics) == 1 else 1)
         return dict(zip(names, metrics, strict=True))
 
-    def problems(self, metrics: Sequence[str]) -> Problems:
-        """Yield the problems of the settings, by the setting's name.
+    def problems_in_paper(self, metrics: Sequence[str]) -> Problems:
+        """Yield conflicts with the rest of the file.
 
         Args:
             metrics: Names of the metrics that the file defines.
         """
-        if not self.caption:
-            yield 'caption is missing: expected the data that the metrics are of'
         known = [*METRICS, *metrics]
-        if (
-            not self.metrics
-            or {*self.metrics} - {*known}
-            or (_repeated(self.metrics) and not self.cases)
-        ):
+        if {*self.metrics} - {*known} or (_repeated(self.metrics) and not self.cases):
             yield f'metrics is {self.metrics}: expected some of {", ".join(known)}, each once'
             return
         if self.cases and (
@@ -130,8 +112,8 @@ class PrintedTable:
             )
             return
         names = [row.name for row in self.rows]
-        if not names or '' in names or _repeated(names):
-            yield f'rows are named {names}: expected one or more, each name once'
+        if _repeated(names):
+            yield f'rows are named {names}: expected each name once'
         for row in self.rows:
             yield from (f'row {row.name}: {problem}' for problem in self._row(row))
 
@@ -179,90 +161,70 @@ class Printed(NamedTuple):
 
 @dataclass
 class Value:
-    """Number that is printed outside of tables.
+    """Number that is printed outside of tables."""
 
-    Attributes:
-        name: What the number is of.
-        value: The number; NaN: missing.
-        unit: Unit; empty: none.
-    """
-
-    name: str = ''
+    name: Text = ''
+    """What the number is of."""
     value: float = math.nan
+    """The number; NaN: missing."""
     unit: str = ''
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from _missing(self, 'name')
-        if math.isnan(self.value):
-            yield 'value is missing: expected a number'
-        elif math.isinf(self.value):
-            yield f'value is {self.value}: expected a number'
+    """Unit; empty: none."""
 
 
 @dataclass
 class Figure:
-    """Figure of a paper.
+    """Figure of a paper."""
 
-    Attributes:
-        number: The paper's number of the figure.
-        about: What it shows, in words of this package.
-        values: Numbers that are printed in it or in its caption.
-    """
-
-    number: str = ''
-    about: str = ''
+    number: Text = ''
+    """The paper's number of the figure."""
+    about: Text = ''
+    """What it shows, in words of this package."""
     values: list[Value] = field(default_factory=list)
+    """Numbers that are printed in it or in its caption."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from _missing(self, 'number', 'about')
-        yield from _problems_of_values(self.values)
+    @across()
+    def _names_of_values(self) -> Problems:
+        if _repeated(names := [value.name for value in self.values]):
+            yield f'values are named {names}: expected each name once'
 
 
 @dataclass
 class Statement:
-    """Part of the text of a paper: a setting of an experiment, or a claim that can be measured.
+    """Part of the text of a paper: a setting of an experiment, or a claim that can be measured."""
 
-    Attributes:
-        place: Section, or another part of the paper.
-        about: What is said of the numbers, in words of this package.
-        values: The numbers; empty: a claim without one.
-    """
-
-    place: str = ''
-    about: str = ''
+    place: Text = ''
+    """Section, or another part of the paper."""
+    about: Text = ''
+    """What is said of the numbers, in words of this package."""
     values: list[Value] = field(default_factory=list)
+    """The numbers; empty: a claim without one."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from _missing(self, 'place', 'about')
-        yield from _problems_of_values(self.values)
+    @across()
+    def _names_of_values(self) -> Problems:
+        if _repeated(names := [value.name for value in self.values]):
+            yield f'values are named {names}: expected each name once'
 
 
 @dataclass
 class Paper:
-    """Printed results of a paper.
+    """Printed results of a paper."""
 
-    Attributes:
-        cited: Short form of the authors, followed by "print".
-        authors: All authors.
-        title: Title of the paper.
-        network: Network that the results are of.
-        metrics: Metrics of the tables that are none of ``METRICS``.
-        tables: Tables of the paper.
-        figures: Figures of the paper.
-        statements: Numbers in its text.
-    """
-
-    cited: str = ''
-    authors: str = ''
-    title: str = ''
-    network: str = ''
+    cited: Text = ''
+    """Short form of the authors, followed by "print"."""
+    authors: Text = ''
+    """All authors."""
+    title: Text = ''
+    """Title of the paper."""
+    network: Text = ''
+    """Network that the results are of."""
     metrics: list[PrintedMetric] = field(default_factory=list)
-    tables: list[PrintedTable] = field(default_factory=list)
+    """Metrics of the tables that are none of ``METRICS``."""
+    tables: Annotated[list[PrintedTable], NOT_EMPTY] = field(default_factory=list)
+    """Tables of the paper."""
     figures: list[Figure] = field(default_factory=list)
+    """Figures of the paper."""
     statements: list[Statement] = field(default_factory=list)
+    """Numbers in its text."""
 
     @property
     def numbers(self) -> list[str]:
@@ -302,23 +264,21 @@ class Paper:
                     return Printed(table.number, values, row.notes)
         return None
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from _missing(self, 'cited', 'authors', 'title', 'network')
-        if not self.tables or '' in self.numbers or _repeated(self.numbers):
-            yield f'tables are numbered {self.numbers}: expected one or more, each number once'
-        for i, metric in enumerate(self.metrics):
-            yield from (f'metrics[{i}].{problem}' for problem in metric.problems())
-        if _repeated(own := [metric.name for metric in self.metrics]):
-            yield f'metrics are named {own}: expected each name once'
+    @across()
+    def _names(self) -> Problems:
+        for name, given in (
+            ('tables', self.numbers),
+            ('metrics', [metric.name for metric in self.metrics]),
+            ('figures', [figure.number for figure in self.figures]),
+        ):
+            if _repeated(given):
+                yield f'{name} are named {given}: expected each name once'
+
+    @across('metrics', 'tables')
+    def _tables(self) -> Problems:
+        own = [metric.name for metric in self.metrics]
         for i, table in enumerate(self.tables):
-            yield from (f'tables[{i}].{problem}' for problem in table.problems(own))
-        for i, figure in enumerate(self.figures):
-            yield from (f'figures[{i}].{problem}' for problem in figure.problems())
-        if _repeated(figures := [figure.number for figure in self.figures]):
-            yield f'figures are numbered {figures}: expected each number once'
-        for i, statement in enumerate(self.statements):
-            yield from (f'statements[{i}].{problem}' for problem in statement.problems())
+            yield from (f'tables[{i}].{problem}' for problem in table.problems_in_paper(own))
 
 
 def papers() -> list[str]:
@@ -341,7 +301,7 @@ def read_paper(path: Path, problems: list[str]) -> Paper:
     wrong: list[str] = []
     paper: Paper = read_settings(Paper, tree, '', wrong)
     # Values of a wrong type have been replaced by defaults, which would be wrong in turn.
-    problems += (f'{path.name}: {problem}' for problem in wrong or paper.problems())
+    problems += (f'{path.name}: {problem}' for problem in wrong or problems_of(paper))
     return paper
 
 
@@ -349,17 +309,6 @@ def _fits(metric: str, value: object) -> bool:
     """Check a value; texts such as '4e-3', which settings take for numbers, are none here."""
     most = 1.0 if metric in SHARES else sys.float_info.max
     return isinstance(value, (int, float)) and 0 <= value <= most
-
-
-def _missing(part: object, *names: str) -> Problems:
-    return (f'{name} is missing: expected a text' for name in names if not getattr(part, name))
-
-
-def _problems_of_values(values: Sequence[Value]) -> Problems:
-    for i, value in enumerate(values):
-        yield from (f'values[{i}].{problem}' for problem in value.problems())
-    if _repeated(names := [value.name for value in values]):
-        yield f'values are named {names}: expected each name once'
 
 
 def _repeated(names: Sequence[str]) -> bool:

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 
 from spike_depth_ros.architectures import SETTINGS
+from spike_depth_ros.base import schema
+from spike_depth_ros.base.schema import Problems
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.registry import build
 from spike_training.datasets.depth_maps import MapFolder, open_maps, read_maps
@@ -28,7 +30,6 @@ from spike_training.runs.sources import with_steps
 from spike_training.runs.translation_evaluation import has_both_looks
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
 from spike_training.settings.method import Method, find_kind, find_method
-from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.paper import Paper
 from spike_training.tables.settings import (
@@ -117,7 +118,7 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
     if problems:
         raise ConfigError(listed(problems))
     settings: TableConfig = read_settings(TableConfig, content, '', problems)
-    problems += settings.problems()
+    problems += schema.problems_of(settings)
     paper = None if settings.paper is None else settings.paper.read(problems)
     problems += problems_of_paper(settings, paper or Paper())
     base: dict[str, Any] = {}
@@ -249,9 +250,13 @@ def _problems_of_claims(
     """
     names = [row.settings.name for row in rows]
     for i, claim in enumerate(settings.claims):
-        problems = [*claim.problems(names, task.estimates)]
+        problems = [*claim.problems_of_names(names, task.estimates)]
         compared = [row for row in rows if row.settings.name in (claim.row, *claim.others)]
-        if valid and not problems and all(row.config.stages or task.baseline for row in compared):
+        if (
+            valid
+            and not [*problems, *schema.problems_of(claim)]
+            and all(row.config.stages or task.baseline for row in compared)
+        ):
             first, *others = (
                 task.metrics(row.config, row.settings.preparation) for row in compared
             )

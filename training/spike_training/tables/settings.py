@@ -6,11 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import (
+    DISTINCT,
+    NAME,
+    NOT_EMPTY,
+    Check,
+    NotNegative,
+    Positive,
+    within,
+)
 from spike_training.choices import LARGEST_SEED
 from spike_training.settings.method import nearest
-from spike_training.settings.ranges import Problems, above, at_least
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 
 if TYPE_CHECKING:  # it imports torch
@@ -26,6 +35,9 @@ ELSEWHERE = {
     'nodes': 'more processes, --jobs',
 }
 """Settings of a run that no override may have, and the setting to use instead."""
+
+
+Seed = Annotated[int, within(0, LARGEST_SEED)]
 
 Domain = Literal['target', 'source']
 
@@ -54,44 +66,40 @@ class Preparation(NamedTuple):
 
 @dataclass
 class RowConfig:
-    """Row of a table.
+    """Row of a table."""
 
-    Attributes:
-        name: Name of the row.
-        about: Description of the row or of what it changes; printed below the table.
-        stage: Last training stage of the row, of the base or of the table; the stages before it
-            follow from it. A network of RGB is scored on firing rates converted to RGB. null: a
-            baseline, of tables of depth.
-        baseline: Of a row without stage: median_depth_map, the source's median depth of each
-            pixel; or median_depth, the median of these everywhere.
-        adabn: Estimate its batch-norm statistics anew, on unlabelled scenes of the target.
-        matched_scale: Multiply its depth by one factor, the median over pairs of training scenes
-            of depth by semi-global matching, without labels, over predicted depth.
-        post_process: Combine the depth of each window with that of its mirror image (Shen et al.,
-            section 4.2).
-        mean_with: In tables of the task ``fused``: last stage of a second network. The row's depth
-            is exp of the mean of the logarithms of both depths. null: no second one.
-        translate: Of a network of RGB: what gives the target's spikes, as pictures, the look of
-            the source: the last stage of a translator (kinds cycle and paired of method
-            translate); moments or histogram, matched channel by channel over training scenes of
-            both domains; or true_look, the same scenes in the colours of the source. null:
-            nothing, they are seen as they are. Scores on the source are of its spikes, seen in the
-            same way, and no result.
-        override: Settings that replace those of the base in all stages of this row.
-        paper: The paper's name of this row; null: none.
-    """
-
-    name: str = ''
+    name: Annotated[str, NAME] = ''
+    """Name of the row."""
     about: str = ''
+    """Description of the row or of what it changes; printed below the table."""
     stage: str | None = None
+    """Last training stage of the row, of the base or of the table; the stages before it follow
+    from it. A network of RGB is scored on firing rates converted to RGB. null: a baseline, of
+    tables of depth."""
     baseline: Literal['median_depth_map', 'median_depth'] = 'median_depth_map'
+    """Of a row without stage: median_depth_map, the source's median depth of each pixel; or
+    median_depth, the median of these everywhere."""
     adabn: bool = False
+    """Estimate its batch-norm statistics anew, on unlabelled scenes of the target."""
     matched_scale: bool = False
+    """Multiply its depth by one factor, the median over pairs of training scenes of depth by
+    semi-global matching, without labels, over predicted depth."""
     post_process: bool = False
+    """Combine the depth of each window with that of its mirror image (Shen et al., section
+    4.2)."""
     mean_with: str | None = None
+    """In tables of the task ``fused``: last stage of a second network. The row's depth is exp of
+    the mean of the logarithms of both depths. null: no second one."""
     translate: str | None = None
+    """Of a network of RGB: what gives the target's spikes, as pictures, the look of the source:
+    the last stage of a translator (kinds cycle and paired of method translate); moments or
+    histogram, matched channel by channel over training scenes of both domains; or true_look, the
+    same scenes in the colours of the source. null: nothing, they are seen as they are. Scores on
+    the source are of its spikes, seen in the same way, and no result."""
     override: dict[str, Any] = field(default_factory=dict)
+    """Settings that replace those of the base in all stages of this row."""
     paper: str | None = None
+    """The paper's name of this row; null: none."""
 
     @property
     def preparation(self) -> Preparation:
@@ -108,38 +116,56 @@ class RowConfig:
             return None
         return 'translate', str(self.translate)
 
+    @across()
+    def _override(self) -> Problems:
+        return _misplaced(self.override)
+
+    @across()
+    def _of_networks(self) -> Problems:
+        if self.stage is None and (any(self.preparation) or self.override):
+            yield (
+                f'stage is null beside {", ".join(Preparation._fields)} or override: expected a '
+                'stage; baselines have none of them'
+            )
+        if self.stage is not None and self.baseline != RowConfig.baseline:
+            yield f'baseline is {self.baseline}: expected it in a row without stage'
+
 
 @dataclass
 class ClaimConfig:
-    """Expected result: a metric of a row is better than that of others in each seed.
-
-    Attributes:
-        row: Name of the row.
-        below: Names of other rows, or of estimates without learning, for a metric that is better
-            if lower; in each seed the best of them is compared.
-        above: The same, for a metric that is better if higher.
-        by: Smallest difference.
-        times: Factor on the metric of the best of the others: 1.02 with ``below`` allows 2 % more.
-        domain: Domain of the test scenes of depth; source where there is no target.
-        metric: Name of a metric in OUT/results.json, or another one of the task's reports:
-            :mod:`spike_training.tables.tasks`.
-    """
+    """Expected result: a metric of a row is better than that of others in each seed."""
 
     row: str = ''
+    """Name of the row."""
     below: list[str] = field(default_factory=list)
+    """Names of other rows, or of estimates without learning, for a metric that is better if lower;
+    in each seed the best of them is compared."""
     above: list[str] = field(default_factory=list)
-    by: float = 0.0
-    times: float = 1.0
+    """The same, for a metric that is better if higher."""
+    by: NotNegative = 0.0
+    """Smallest difference."""
+    times: Positive = 1.0
+    """Factor on the metric of the best of the others: 1.02 with ``below`` allows 2 % more."""
     domain: Domain = 'target'
+    """Domain of the test scenes of depth; source where there is no target."""
     metric: str = 'abs_rel'
+    """Name of a metric in OUT/results.json, or another one of the task's reports:
+    :mod:`spike_training.tables.tasks`."""
 
     @property
     def others(self) -> list[str]:
         """Names that the row is compared with."""
         return self.below or self.above
 
-    def problems(self, names: Sequence[str], estimates: Sequence[str]) -> Problems:
-        """Yield the problems of the settings, by the setting's name.
+    @across()
+    def _one_direction(self) -> Problems:
+        if self.below and self.above:
+            yield 'below is given and so is above: expected one of the two'
+        elif not self.others:
+            yield 'below is []: expected names of rows'
+
+    def problems_of_names(self, names: Sequence[str], estimates: Sequence[str]) -> Problems:
+        """Yield the problems of names that no row has.
 
         Args:
             names: Names of the table's rows.
@@ -149,12 +175,6 @@ class ClaimConfig:
             if name not in names and (name == self.row or name not in estimates):
                 expected = unknown(name, names, 'the name of a row')
                 yield f' has {name!r}: {expected}'
-        if self.below and self.above:
-            yield ' has below and above: expected one of the two'
-        elif not self.others:
-            yield '.below is []: expected names of rows'
-        yield from (f'.{problem}' for problem in at_least(self, 0, 'by'))
-        yield from (f'.{problem}' for problem in above(self, 0, 'times'))
 
     def problems_of_metric(self, metrics: Mapping[str, Metric]) -> Problems:
         """Yield the problems of metric and direction.
@@ -173,15 +193,12 @@ class ClaimConfig:
 
 @dataclass
 class PaperConfig:
-    """Paper whose results are printed beside those of the rows.
-
-    Attributes:
-        file: Name of a file in training/spike_training/tables/papers, without ".yaml".
-        tables: Numbers of the paper's tables; rows are looked up in this order.
-    """
+    """Paper whose results are printed beside those of the rows."""
 
     file: str = ''
+    """Name of a file in training/spike_training/tables/papers, without ".yaml"."""
     tables: list[str] = field(default_factory=list)
+    """Numbers of the paper's tables; rows are looked up in this order."""
 
     def read(self, problems: list[str]) -> Paper:
         """Read the file.
@@ -204,65 +221,40 @@ class PaperConfig:
 
 @dataclass
 class TableConfig:
-    """Settings of a table.
+    """Settings of a table."""
 
-    Attributes:
-        base: Config of the run that all rows are based on, relative to the table's file.
-        override: Settings that replace those of the base in all rows.
-        seeds: Seeds with each of which every row is trained.
-        stages: Stages by name, each as its differences from another stage, which it names as
-            "like". One with the name of a stage of the base changes that stage, for all rows.
-        rows: Rows in their order.
-        reference: Row from which the differences of the other rows are taken.
-        paper: Paper whose results are printed beside those of the rows; null: none.
-        claims: Expected results.
-    """
-
-    base: str = ''
+    base: Annotated[str, Check(bool, 'the config of a run')] = ''
+    """Config of the run that all rows are based on, relative to the table's file."""
     override: dict[str, Any] = field(default_factory=dict)
-    seeds: list[int] = field(default_factory=lambda: [0])
+    """Settings that replace those of the base in all rows."""
+    seeds: Annotated[list[Seed], NOT_EMPTY, DISTINCT] = field(default_factory=lambda: [0])
+    """Seeds with each of which every row is trained."""
     stages: dict[str, Any] = field(default_factory=dict)
-    rows: list[RowConfig] = field(default_factory=list)
+    """Stages by name, each as its differences from another stage, which it names as "like". One
+    with the name of a stage of the base changes that stage, for all rows."""
+    rows: Annotated[list[RowConfig], NOT_EMPTY] = field(default_factory=list)
+    """Rows in their order."""
     reference: str = ''
+    """Row from which the differences of the other rows are taken."""
     paper: PaperConfig | None = None
+    """Paper whose results are printed beside those of the rows; null: none."""
     claims: list[ClaimConfig] = field(default_factory=list)
+    """Expected results."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        if not self.base:
-            yield 'base is missing: expected the config of a run'
-        once = len({*self.seeds}) == len(self.seeds)
-        if (
-            not self.seeds
-            or not once
-            or not 0 <= min(self.seeds) <= max(self.seeds) <= LARGEST_SEED
-        ):
-            yield f'seeds is {self.seeds}: expected some, each once, 0 to {LARGEST_SEED}'
-        yield from _misplaced('override', self.override)
-        if not self.rows:
-            yield 'rows is empty: expected one or more'
+    @across()
+    def _override(self) -> Problems:
+        return _misplaced(self.override)
+
+    @across('rows')
+    def _names_of_rows(self) -> Problems:
         names = [row.name for row in self.rows]
         for name in dict.fromkeys(names):
             if names.count(name) > 1:
                 yield f'rows: {names.count(name)} are named {name}, expected each once'
-        for i, row in enumerate(self.rows):
-            yield from self._row(f'rows[{i}]', row)
         trained = [row.name for row in self.rows if row.stage is not None]
-        if self.rows and self.reference not in trained:
+        if self.reference not in trained:
             expected = unknown(self.reference, trained, 'the name of a row with a stage')
             yield f'reference is {self.reference!r}: {expected}'
-
-    def _row(self, where: str, row: RowConfig) -> Problems:
-        if not row.name.isidentifier():
-            yield f'{where}.name is {row.name!r}: expected letters, digits and _'
-        yield from _misplaced(f'{where}.override', row.override)
-        if row.stage is None and (any(row.preparation) or row.override):
-            yield (
-                f'{where} has {", ".join(Preparation._fields)} or override: expected a stage; '
-                'baselines have none of them'
-            )
-        if row.stage is not None and row.baseline != RowConfig.baseline:
-            yield f'{where}.baseline is {row.baseline}: expected it in a row without stage'
 
 
 def problems_of_paper(settings: TableConfig, paper: Paper) -> Problems:
@@ -289,7 +281,7 @@ def unknown(name: str, known: Iterable[str], expected: str) -> str:
     return f'expected {expected}{nearest(name, known)}'
 
 
-def _misplaced(where: str, override: Mapping[str, Any]) -> Problems:
+def _misplaced(override: Mapping[str, Any]) -> Problems:
     for name, place in ELSEWHERE.items():
         if name in override:
-            yield f'{where}.{name} is given: expected it as {place}'
+            yield f'override.{name} is given: expected it as {place}'

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
 from pathlib import Path
 from typing import Any
 
 from spike_training.datasets.clip import Clip, SpikeClip
+from spike_training.datasets.readers.options import parsed
 from spike_training.errors import DataSetError
 
 LICENCES = {
@@ -112,28 +112,6 @@ def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
     reader = importlib.import_module(f'{__name__}.{name}').read
     path, *options = re.split(r',(?=[a-z_]+=)', where)
     given = dict(option.split('=', 1) for option in options)
-    return reader, Path(path).expanduser(), _values(reader, name, given)
-
-
-def _values(reader: Any, name: str, given: dict[str, str]) -> dict[str, Any]:
-    """Convert options to the types of the reader's parameters."""
-    known = {
-        option: parameter
-        for option, parameter in inspect.signature(reader, eval_str=True).parameters.items()
-        if option != 'root'
-    }
-    values: dict[str, Any] = {}
-    for option, text in given.items():
-        if option not in known:
-            raise DataSetError(
-                f'data set {name}: option {option} is unknown, expected '
-                f'{" or ".join(known) or "none"}'
-            )
-        kind = known[option].annotation
-        try:
-            values[option] = kind(text) if kind in (int, float, str) else Path(text).expanduser()
-        except ValueError as error:
-            raise DataSetError(
-                f'data set {name}: option {option} is {text!r}, expected {kind.__name__}'
-            ) from error
-    return values
+    values = parsed(reader, name, given)
+    paths = {one: value.expanduser() for one, value in values.items() if isinstance(value, Path)}
+    return reader, Path(path).expanduser(), values | paths

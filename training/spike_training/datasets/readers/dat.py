@@ -15,14 +15,16 @@ import re
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal
 
+from spike_depth_ros.base.values import Positive
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.vidar import Axes, Packing, RawLayout
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Matrix, RightSpikes, SpikeClip
 from spike_training.datasets.readers import files, pairs, recordings
+from spike_training.datasets.readers.options import checked
 from spike_training.datasets.row_length import measure_layout
 from spike_training.errors import DataSetError
 
@@ -35,22 +37,18 @@ TREE = """\
   RIGHT/NAME.dat               (right eye of pairs, the option right; RIGHT may be a file)"""
 
 
-PACKINGS: tuple[Packing, ...] = ('rows', 'whole')
-AXES: tuple[Axes, ...] = ('thw', 'hwt')
-Choice = TypeVar('Choice', bound=str)
-
-
+@checked
 def read(
     root: Path,
     size: str = '400x250',
     rate_hz: float = 20_000.0,
     per_metre: float = 0.0,
     fx: float = 0.0,
-    white_rate: float = 1.0,
+    white_rate: Positive = 1.0,
     row_bytes: int = 0,
-    packing: str = '',
+    packing: Literal['', Packing] = '',
     skip_columns: int = 0,
-    axes: str = '',
+    axes: Literal['', Axes] = '',
     right: Path | None = None,
     baseline: float = 0.0,
 ) -> list[SpikeClip]:
@@ -77,8 +75,6 @@ def read(
         DataSetError: Files are missing, damaged or clearly of another size, too many depth maps
             belong to no plane, the unit is wrong, or two eyes are no calibrated pair.
     """
-    if not white_rate > 0:
-        raise DataSetError(f'option white_rate is {white_rate:g}, expected a rate above 0')
     recordings.check_rate(rate_hz)
     alone = root if root.is_file() else None
     if alone is not None:
@@ -89,7 +85,7 @@ def read(
     width, height = recordings.parse_size(size)
     geometry = Geometry(height, width)
     found = [alone] if alone is not None else files.list_files(root, ('.dat',), TREE)
-    order = _one_of('axes', axes or 'thw', AXES)
+    order = axes or 'thw'
     layout = _layout(geometry, row_bytes, packing, skip_columns)
     if order == 'thw' and not row_bytes:
         given = {'packing': packing, 'skip_columns': skip_columns, 'axes': axes}
@@ -151,13 +147,15 @@ def read(
     return clips
 
 
-def _layout(geometry: Geometry, row_bytes: int, packing: str, skip_columns: int) -> RawLayout:
+def _layout(
+    geometry: Geometry, row_bytes: int, packing: Literal['', Packing], skip_columns: int
+) -> RawLayout:
     """Return the layout of the options.
 
     Raises:
         DataSetError: They are out of range, or do not fit together.
     """
-    kind = _one_of('packing', packing or 'rows', PACKINGS)
+    kind = packing or 'rows'
     if row_bytes and (skip_columns or kind != 'rows'):
         raise DataSetError(
             f'option row_bytes is {row_bytes}: expected none with packing or skip_columns'
@@ -167,18 +165,6 @@ def _layout(geometry: Geometry, row_bytes: int, packing: str, skip_columns: int)
         return dataclasses.replace(layout, packing=kind, skip_columns=skip_columns)
     except ValueError as error:
         raise DataSetError(f'option skip_columns: {error}') from error
-
-
-def _one_of(name: str, value: str, known: tuple[Choice, ...]) -> Choice:
-    """Return the value of an option.
-
-    Raises:
-        DataSetError: It is none of those known.
-    """
-    for one in known:
-        if value == one:
-            return one
-    raise DataSetError(f'option {name} is {value!r}, expected {" or ".join(map(str, known))}')
 
 
 def _rig(

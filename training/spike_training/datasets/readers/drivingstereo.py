@@ -14,11 +14,13 @@ import datetime
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from spike_training.datasets.clip import Clip, Matrix
 from spike_training.datasets.readers import files
+from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError
 
 TREE = """\
@@ -36,7 +38,10 @@ LONGEST_GAP_S = 1.0
 ENCODING = files.DepthEncoding(256.0, plausible_m=files.OUTDOOR_M)
 
 
-def read(root: Path, size: str = 'half', weather: str = '', fx: float = 0.0) -> list[Clip]:
+@checked
+def read(
+    root: Path, size: Literal['half', 'full'] = 'half', weather: str = '', fx: float = 0.0
+) -> list[Clip]:
     """Read the sequences below a folder, cut where frames are missing.
 
     Args:
@@ -49,10 +54,6 @@ def read(root: Path, size: str = 'half', weather: str = '', fx: float = 0.0) -> 
         DataSetError: Files are missing, or too many images and depth maps do not pair.
     """
     files.folders(root, TREE)
-    if size not in ('half', 'full'):
-        raise DataSetError(
-            f'data set drivingstereo: option size is {size!r}, expected half or full'
-        )
     files.check_fx(fx, 'the calibration')
     clips: list[Clip] = []
     for where, images, depths in _folders(root, size):

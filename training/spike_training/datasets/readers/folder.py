@@ -15,10 +15,11 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from spike_depth_ros.base.values import NotNegative
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.orientation import QUARTER, turn
 from spike_depth_ros.ray_depth import ray_lengths
@@ -26,6 +27,7 @@ from spike_training.datasets.clip import Clip, Depth, Matrix, Times
 from spike_training.datasets.labels import RELATIVE, Labels, find_labels
 from spike_training.datasets.name_times import read_times
 from spike_training.datasets.readers import files
+from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError
 
 TREE = """\
@@ -47,13 +49,14 @@ Frames = list[tuple[Path, Path | None]]
 IMAGE_FOLDERS = ('images', 'rgb', 'color', 'image')
 
 
+@checked
 def read(
     root: Path,
     per_metre: float = 0.0,
-    frame_hz: float = FRAME_HZ,
+    frame_hz: NotNegative = FRAME_HZ,
     fx: float = 0.0,
-    depth: str = '',
-    depth_along: str = 'axis',
+    depth: Literal['', 'none'] = '',
+    depth_along: Literal['axis', 'ray'] = 'axis',
     times: str = '',
 ) -> list[Clip]:
     """Read the recording in a folder, or those in the folders below it.
@@ -76,15 +79,9 @@ def read(
             wrong, or names may be times of several kinds.
     """
     files.folders(root, TREE)
-    if depth not in ('', 'none'):
-        raise DataSetError(f'option depth is {depth!r}, expected none, or leave it out')
-    if depth_along not in ('axis', 'ray') or (depth and depth_along == 'ray'):
-        raise DataSetError(
-            f'option depth_along is {depth_along!r}, expected axis, or ray with depth'
-        )
+    if depth and depth_along == 'ray':
+        raise DataSetError('option depth_along is ray, expected axis, or ray with depth')
     files.check_fx(fx, 'K.txt')
-    if not 0 <= frame_hz < math.inf:
-        raise DataSetError(f'option frame_hz is {frame_hz:g}, expected frames a second, or 0')
     found = [root] if _images(root) else _recordings(root)
     register = _along_axis if depth_along == 'ray' else None
     return [

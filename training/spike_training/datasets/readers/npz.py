@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple
 
+from spike_depth_ros.base.values import Number
 from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import PackedPlanes
@@ -22,6 +23,7 @@ from spike_depth_ros.stream.vidar import Axes
 from spike_training.datasets.clip import Depth, RightSpikes, SpikeClip
 from spike_training.datasets.labels import Labels, find_labels
 from spike_training.datasets.readers import files, recordings
+from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError
 
 TREE = """\
@@ -33,12 +35,13 @@ TREE = """\
 SUFFIXES = ('.npz', '.npy')
 
 
+@checked
 def read(
     root: Path,
     rate_hz: float = 20_000.0,
     fx: float = 0.0,
-    axes: str = '',
-    skip_columns: int = 0,
+    axes: Literal['', Axes] = '',
+    skip_columns: Number = 0,
 ) -> list[SpikeClip]:
     """Read the recordings in a folder and its subfolders; only those with depth, where any has.
 
@@ -57,11 +60,7 @@ def read(
         DataSetError: There is no file, too many are damaged, or the unit of depth is wrong.
     """
     recordings.check_rate(rate_hz)
-    if axes not in ('', 'thw', 'hwt'):
-        raise DataSetError(f'option axes is {axes!r}, expected thw or hwt')
-    if skip_columns < 0:
-        raise DataSetError(f'option skip_columns is {skip_columns}, expected 0 or more')
-    given = Given(cast(Axes, axes) if axes else None, skip_columns)
+    given = Given(axes or None, skip_columns)
     if root.is_file():
         if root.suffix not in SUFFIXES:
             raise DataSetError(f'{root}: expected a .npz or .npy file, or a folder of them')

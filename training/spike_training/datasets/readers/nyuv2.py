@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py  # type: ignore[import-untyped]
 import numpy as np
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from spike_depth_ros.picture_files import check_pixels
 from spike_training.datasets.clip import Clip, Depth, Rgb
 from spike_training.datasets.readers import files
+from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError
 
 TREE = """\
@@ -79,7 +80,8 @@ class LabelledRoom(Clip):
             raise FrameError(f'{self._path}: {field} {number} cannot be read: {error}') from error
 
 
-def read(root: Path, field: str = 'rawDepths') -> list[Clip]:
+@checked
+def read(root: Path, field: Literal['rawDepths', 'depths'] = 'rawDepths') -> list[Clip]:
     """Read the rooms of the labelled part.
 
     Args:
@@ -92,8 +94,6 @@ def read(root: Path, field: str = 'rawDepths') -> list[Clip]:
     path = root / NAME if root.is_dir() else root
     if not path.is_file():
         raise files.missing(path, TREE)
-    if field not in ('rawDepths', 'depths'):
-        raise DataSetError(f'nyuv2: option field is {field!r}, expected rawDepths or depths')
     try:
         with h5py.File(path, 'r') as file:
             for name in ('images', field):

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from spike_depth_ros.base.values import Number
 from spike_depth_ros.errors import shorten
 from spike_training.datasets import rendered_set
 from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import files
+from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError, one_line
 
 TREE = f"""\
@@ -38,7 +40,8 @@ WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """Errors of JSON of another form."""
 
 
-def read(root: Path, views: int = 0) -> list[Clip]:
+@checked
+def read(root: Path, views: Number = 0) -> list[Clip]:
     """Read the views of a set.
 
     Args:

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import NotNegative
 from spike_training.learning.settings import PictureConfig
 from spike_training.settings.config import RunConfig, StageConfig
-from spike_training.settings.ranges import Problems, at_least
 
 ARCHITECTURE = 'dpt_tiny'
 """Architecture with transformer blocks and batch norm outside of them."""
@@ -21,27 +22,23 @@ class ResidualConfig(PictureConfig):
 
     Adversaries see the features behind the encoder and patches of log-depth; the features stay
     near those of the network that the stage starts from (after Kundu et al., AdaDepth).
-
-    Attributes:
-        feature_weight: Factor on the reversed gradient of the discriminator of features; 0: it
-            learns and changes nothing.
-        depth_weight: The same of the discriminator of depth.
-        content_weight: Weight of the mean absolute difference of the features, of both domains,
-            from those of the network before.
     """
 
     implementation = 'spike_training.methods.align.residual:Residual'
     summary = 'aligns features, near those of the network before'
 
     kind: str = 'residual'
-    feature_weight: float = 0.1
-    depth_weight: float = 0.1
-    content_weight: float = 1.0
+    feature_weight: NotNegative = 0.1
+    """Factor on the reversed gradient of the discriminator of features; 0: it learns and changes
+    nothing."""
+    depth_weight: NotNegative = 0.1
+    """The same of the discriminator of depth."""
+    content_weight: NotNegative = 1.0
+    """Weight of the mean absolute difference of the features, of both domains, from those of the
+    network before."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'feature_weight', 'depth_weight', 'content_weight')
+    @across()
+    def _blocks_learn(self) -> Problems:
         if self.trainable != 'all' or not self.backbone_lr_scale:
             yield (
                 f'trainable is {self.trainable!r} and backbone_lr_scale '
@@ -65,21 +62,14 @@ class SequenceConfig(PictureConfig):
 
     An adversary sees the class token, another one each position of the features behind the encoder
     (after Wang et al., sequence feature alignment; weights of the authors' code).
-
-    Attributes:
-        token_weight: Factor on the reversed gradient of the discriminator of class tokens; 0: it
-            learns and changes nothing.
-        position_weight: The same of the discriminator of positions.
     """
 
     implementation = 'spike_training.methods.align.sequence:Sequence'
     summary = 'aligns the sequence of tokens'
 
     kind: str = 'sequence'
-    token_weight: float = 0.1
-    position_weight: float = 1.0
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'token_weight', 'position_weight')
+    token_weight: NotNegative = 0.1
+    """Factor on the reversed gradient of the discriminator of class tokens; 0: it learns and
+    changes nothing."""
+    position_weight: NotNegative = 1.0
+    """The same of the discriminator of positions."""

@@ -10,8 +10,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import (
+    ASCENDING,
+    Count,
+    Fraction,
+    NotNegative,
+    Number,
+    Positive,
+    Share,
+    at_least,
+)
 from spike_training.learning.settings import SupervisedConfig
 from spike_training.settings.config import (
     ADDED,
@@ -20,44 +31,34 @@ from spike_training.settings.config import (
     RunConfig,
     StageConfig,
 )
-from spike_training.settings.ranges import Problems, above, at_least, share
 
 
 @dataclass
 class DistilConfig:
-    """Coarse-to-fine knowledge distillation, CFKD (Liu et al., BiCross, Eq. 3 and 7).
+    """Coarse-to-fine knowledge distillation, CFKD (Liu et al., BiCross, Eq. 3 and 7)."""
 
-    Attributes:
-        weight: Weight of L_CFKD in Eq. 7.
-        coarse: Distil global vectors of the encoder (CKD).
-        fine: Distillation of the decoder's features (FKD): off; mse, the mean over selected
-            positions and channels; or paper_exact, the sum of Eq. 3 over the positions of the map.
-        projection: Training of the MLP before the coarse loss: depth, to predict an image's
-            distribution of depth from the teacher's features; or joint, on the coarse loss
-            itself, which it can also lower by removing the differences between images.
-        filter: Distil only positions where RGB is confident and spikes are not; or random, as many
-            positions of each image, drawn.
-        rgb_threshold: Predicted relative error up to which RGB is confident; null: rgb_quantile.
-        rgb_quantile: Share of each image's positions where RGB is confident.
-        spike_threshold: Predicted relative error up to which spikes are confident; null:
-            spike_quantile.
-        spike_quantile: Share of each image's positions where spikes are confident.
-    """
-
-    weight: float = 0.1
+    weight: NotNegative = 0.1
+    """Weight of L_CFKD in Eq. 7."""
     coarse: bool = True
+    """Distil global vectors of the encoder (CKD)."""
     fine: Literal['off', 'mse', 'paper_exact'] = 'mse'
+    """Distillation of the decoder's features (FKD): off; mse, the mean over selected positions and
+    channels; or paper_exact, the sum of Eq. 3 over the positions of the map."""
     projection: Literal['depth', 'joint'] = 'depth'
+    """Training of the MLP before the coarse loss: depth, to predict an image's distribution of
+    depth from the teacher's features; or joint, on the coarse loss itself, which it can also lower
+    by removing the differences between images."""
     filter: bool | Literal['random'] = True
-    rgb_threshold: float | None = None
-    rgb_quantile: float = 0.5
-    spike_threshold: float | None = None
-    spike_quantile: float = 0.5
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from at_least(self, 0, 'weight')
-        yield from _thresholds(self, 'rgb', 'spike')
+    """Distil only positions where RGB is confident and spikes are not; or random, as many
+    positions of each image, drawn."""
+    rgb_threshold: NotNegative | None = None
+    """Predicted relative error up to which RGB is confident; null: rgb_quantile."""
+    rgb_quantile: Fraction = 0.5
+    """Share of each image's positions where RGB is confident."""
+    spike_threshold: NotNegative | None = None
+    """Predicted relative error up to which spikes are confident; null: spike_quantile."""
+    spike_quantile: Fraction = 0.5
+    """Share of each image's positions where spikes are confident."""
 
 
 COMPARED = ('pool', 'dim', 'features', 'features2')
@@ -70,180 +71,138 @@ class ViewConfig:
 
     The changes are drawn for each image, between none and these limits. The weak view is the
     unchanged window.
-
-    Attributes:
-        flip: Mirror half of the target's images, before both views.
-        gain: Largest factor on the firing rate; its inverse is the smallest.
-        gamma: Largest exponent of the brightness; its inverse is the smallest.
-        vignette: Share of the light that the darkest side of an image may lose.
-        mismatch: Largest standard deviation of the pixels' response.
-        dark: Largest mean rate of dark spikes, spikes per plane.
-        hot: Largest share of hot pixels, which fire in up to every plane.
-        drop: Largest share of planes that are lost, in half of the images.
-        drop_bins: Share of bins that are lost entirely, in these images.
     """
 
     flip: bool = True
-    gain: float = 1.6
-    gamma: float = 1.5
-    vignette: float = 0.4
-    mismatch: float = 0.1
-    dark: float = 0.01
-    hot: float = 0.0
-    drop: float = 0.2
-    drop_bins: float = 0.05
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from at_least(self, 1, 'gain', 'gamma')
-        yield from at_least(self, 0, 'mismatch', 'dark')
-        yield from share(self, 'vignette', 'hot', 'drop', 'drop_bins')
+    """Mirror half of the target's images, before both views."""
+    gain: Annotated[float, at_least(1)] = 1.6
+    """Largest factor on the firing rate; its inverse is the smallest."""
+    gamma: Annotated[float, at_least(1)] = 1.5
+    """Largest exponent of the brightness; its inverse is the smallest."""
+    vignette: Share = 0.4
+    """Share of the light that the darkest side of an image may lose."""
+    mismatch: NotNegative = 0.1
+    """Largest standard deviation of the pixels' response."""
+    dark: NotNegative = 0.01
+    """Largest mean rate of dark spikes, spikes per plane."""
+    hot: Share = 0.0
+    """Largest share of hot pixels, which fire in up to every plane."""
+    drop: Share = 0.2
+    """Largest share of planes that are lost, in half of the images."""
+    drop_bins: Share = 0.05
+    """Share of bins that are lost entirely, in these images."""
 
 
 @dataclass
 class FitConfig:
-    """Fit of the view of the source to the target, for source_views: matched.
+    """Fit of the view of the source to the target, for source_views: matched."""
 
-    Attributes:
-        windows: Windows of the source that are seen through each trial.
-        target_windows: Windows of the target, at most.
-        trials: Trials of each restart.
-        restarts: Searches from different beginnings.
-        spread: Factor on the deviations of each window's draw around the fitted view.
-        least_explained: Share of the distance between source and target that the view must
-            explain, or the network that the stage began with is exported.
-        near: Distance below which it need not: two samples of the source have one of about 1.
-        far: Distance above which the network that the stage began with is exported in any case.
-    """
-
-    windows: int = 96
-    target_windows: int = 320
-    trials: int = 500
-    restarts: int = 3
-    spread: float = 1.0
-    least_explained: float = 0.5
-    near: float = 1.0
-    far: float = 3.0
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from at_least(self, 24, 'windows', 'target_windows')
-        yield from at_least(self, 1, 'trials', 'restarts')
-        yield from at_least(self, 0, 'spread', 'near', 'far')
-        yield from share(self, 'least_explained')
+    windows: Annotated[int, at_least(24)] = 96
+    """Windows of the source that are seen through each trial."""
+    target_windows: Annotated[int, at_least(24)] = 320
+    """Windows of the target, at most."""
+    trials: Count = 500
+    """Trials of each restart."""
+    restarts: Count = 3
+    """Searches from different beginnings."""
+    spread: NotNegative = 1.0
+    """Factor on the deviations of each window's draw around the fitted view."""
+    least_explained: Share = 0.5
+    """Share of the distance between source and target that the view must explain, or the network
+    that the stage began with is exported."""
+    near: NotNegative = 1.0
+    """Distance below which it need not: two samples of the source have one of about 1."""
+    far: NotNegative = 3.0
+    """Distance above which the network that the stage began with is exported in any case."""
 
 
 @dataclass
 class AdaptConfig:
-    """Self-correcting teacher and student, SCTS (Liu et al., BiCross, Eq. 4, 5, 6 and 8).
+    """Self-correcting teacher and student, SCTS (Liu et al., BiCross, Eq. 4, 5, 6 and 8)."""
 
-    Attributes:
-        teacher_decay: Share of the teacher kept at each step (alpha in Eq. 4).
-        teacher_warmup: Keep a smaller share of the teacher in the first steps,
-            min(teacher_decay, (1 + t) / (10 + t)), because it would hardly change in a short run
-            otherwise.
-        pseudo_weight: Weight of L_SCP and, depending on uncertainty, of L_unc on pseudo labels;
-            0: the control without pseudo labels.
-        filter: Use only pseudo labels of confident pixels; or random, of as many pixels of each
-            image, drawn.
-        threshold: Predicted relative error up to which the teacher is confident; null: quantile.
-        quantile: Share of each image's pixels where the teacher is confident.
-        source_weight: Weight of L_sup and L_unc on the labelled source; 0: Eq. 8 of the paper.
-        source_views: Views of the source that are supervised: strong; weak; both, half and half,
-            which takes another pass but keeps the accuracy on unchanged source windows better; or
-            matched, as the target's air, lens, light and sensor would have recorded them. These
-            are fitted to unlabelled windows of the target before the first step. Or generic, as
-            any camera would have, the control that knows no target. Both take the place of strong
-            views of the source everywhere.
-        fit: The fit of matched views.
-        alternative_start: Name of another earlier stage: of it and of init_from, the stage begins
-            with the one of the lower error on held-out source windows; null: with init_from.
-        pseudo_pixels: Pixels whose number Eq. 5 divides by: counted, those that count; or all, as
-            printed.
-        pseudo_from: Share of the steps before which pseudo labels and discriminators are left out.
-        pseudo_views: Views of the target that learn from pseudo labels.
-        pseudo_mirrored: Whether a pseudo label is the mean of log depth over both mirror images.
-        pseudo_si_lambda: si_lambda of pseudo labels; null: that of the stage.
-        uncertainty: Labels that train the uncertainty: source, pseudo or both. Trained on pseudo
-            labels it measures the student's agreement with the teacher, and falls to 0.
-        alignment_weight: Weight of L_SCA in Eq. 8; 0: no discriminators.
-        aligned_views: Views whose class tokens are aligned, a discriminator each: both, strong or
-            weak.
-        discriminator_lr_scale: Learning rate of the discriminators over that of the student.
-        statistics: Data of the batch-norm statistics of the exported network: target, its weak
-            views; source, the views of the source; mixed, all inputs of the student; or frozen,
-            the initial statistics, which the student then also trains with.
-        adabn_batches: Batches of weak target views from which the statistics are estimated before
-            the first step, as by the command adabn; 0: none. For networks with batch norm.
-        remove_drift: Divide pseudo labels by the mean drift of the teacher's median depth from
-            that of the initial network.
-        deploy: Network to export: teacher, student, or label_free, the one with the lower sum of
-            its error on labelled source and its inconsistency between views of the target.
-        kept_fraction_bounds: Bounds of the share of kept pseudo labels; a warning is given
-            outside.
-        drift_bound: Largest factor, either way, between the median depth and that of the initial
-            network; a warning is given beyond.
-        uncertainty_bound: Smallest ratio of the median uncertainty to that of the initial
-            network; a warning is given below.
-        views: Strong views.
-    """
-
-    teacher_decay: float = 0.999
+    teacher_decay: Share = 0.999
+    """Share of the teacher kept at each step (alpha in Eq. 4)."""
     teacher_warmup: bool = True
-    pseudo_weight: float = 1.0
+    """Keep a smaller share of the teacher in the first steps, min(teacher_decay, (1 + t) / (10 +
+    t)), because it would hardly change in a short run otherwise."""
+    pseudo_weight: NotNegative = 1.0
+    """Weight of L_SCP and, depending on uncertainty, of L_unc on pseudo labels; 0: the control
+    without pseudo labels."""
     filter: bool | Literal['random'] = True
-    threshold: float | None = None
-    quantile: float = 0.5
-    source_weight: float = 1.0
+    """Use only pseudo labels of confident pixels; or random, of as many pixels of each image,
+    drawn."""
+    threshold: NotNegative | None = None
+    """Predicted relative error up to which the teacher is confident; null: quantile."""
+    quantile: Fraction = 0.5
+    """Share of each image's pixels where the teacher is confident."""
+    source_weight: NotNegative = 1.0
+    """Weight of L_sup and L_unc on the labelled source; 0: Eq. 8 of the paper."""
     source_views: Literal['strong', 'weak', 'both', 'matched', 'generic'] = 'strong'
+    """Views of the source that are supervised: strong; weak; both, half and half, which takes
+    another pass but keeps the accuracy on unchanged source windows better; or matched, as the
+    target's air, lens, light and sensor would have recorded them. These are fitted to unlabelled
+    windows of the target before the first step. Or generic, as any camera would have, the control
+    that knows no target. Both take the place of strong views of the source everywhere."""
     fit: FitConfig = field(default_factory=FitConfig, metadata=ADDED)
+    """The fit of matched views."""
     alternative_start: str | None = field(default=None, metadata=ADDED)
+    """Name of another earlier stage: of it and of init_from, the stage begins with the one of the
+    lower error on held-out source windows; null: with init_from."""
     pseudo_pixels: Literal['counted', 'all'] = field(default='counted', metadata=ADDED)
-    pseudo_from: float = field(default=0.0, metadata=ADDED)
+    """Pixels whose number Eq. 5 divides by: counted, those that count; or all, as printed."""
+    pseudo_from: Share = field(default=0.0, metadata=ADDED)
+    """Share of the steps before which pseudo labels and discriminators are left out."""
     pseudo_views: Literal['strong', 'weak'] = field(default='strong', metadata=ADDED)
+    """Views of the target that learn from pseudo labels."""
     pseudo_mirrored: bool = field(default=False, metadata=ADDED)
-    pseudo_si_lambda: float | None = field(default=None, metadata=ADDED)
+    """Whether a pseudo label is the mean of log depth over both mirror images."""
+    pseudo_si_lambda: NotNegative | None = field(default=None, metadata=ADDED)
+    """si_lambda of pseudo labels; null: that of the stage."""
     uncertainty: Literal['source', 'pseudo', 'both'] = 'source'
-    alignment_weight: float = 0.1
+    """Labels that train the uncertainty: source, pseudo or both. Trained on pseudo labels it
+    measures the student's agreement with the teacher, and falls to 0."""
+    alignment_weight: NotNegative = 0.1
+    """Weight of L_SCA in Eq. 8; 0: no discriminators."""
     aligned_views: Literal['both', 'strong', 'weak'] = 'both'
-    discriminator_lr_scale: float = 1.0
+    """Views whose class tokens are aligned, a discriminator each: both, strong or weak."""
+    discriminator_lr_scale: Positive = 1.0
+    """Learning rate of the discriminators over that of the student."""
     statistics: Literal['target', 'source', 'mixed', 'frozen'] = 'target'
-    adabn_batches: int = 30
+    """Data of the batch-norm statistics of the exported network: target, its weak views; source,
+    the views of the source; mixed, all inputs of the student; or frozen, the initial statistics,
+    which the student then also trains with."""
+    adabn_batches: Number = 30
+    """Batches of weak target views from which the statistics are estimated before the first step,
+    as by the command adabn; 0: none. For networks with batch norm."""
     remove_drift: bool = False
+    """Divide pseudo labels by the mean drift of the teacher's median depth from that of the
+    initial network."""
     deploy: Literal['teacher', 'student', 'label_free'] = 'teacher'
-    kept_fraction_bounds: tuple[float, float] = (0.05, 0.95)
-    drift_bound: float = 1.25
-    uncertainty_bound: float = 0.5
+    """Network to export: teacher, student, or label_free, the one with the lower sum of its error
+    on labelled source and its inconsistency between views of the target."""
+    kept_fraction_bounds: Annotated[tuple[Fraction, Fraction], ASCENDING] = (0.05, 0.95)
+    """Bounds of the share of kept pseudo labels; a warning is given outside."""
+    drift_bound: Annotated[float, at_least(1)] = 1.25
+    """Largest factor, either way, between the median depth and that of the initial network; a
+    warning is given beyond."""
+    uncertainty_bound: NotNegative = 0.5
+    """Smallest ratio of the median uncertainty to that of the initial network; a warning is given
+    below."""
     views: ViewConfig = field(default_factory=ViewConfig)
+    """Strong views."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from share(self, 'teacher_decay')
-        yield from at_least(
-            self, 0, 'pseudo_weight', 'source_weight', 'alignment_weight', 'adabn_batches',
-            'uncertainty_bound',
-        )  # fmt: skip
-        yield from above(self, 0, 'discriminator_lr_scale')
-        yield from at_least(self, 1, 'drift_bound')
-        yield from _thresholds(self, '')
-        low, high = self.kept_fraction_bounds
-        if not 0 <= low < high <= 1:
-            yield f'kept_fraction_bounds is {low}, {high}: expected two ascending shares'
+    @across()
+    def _something_learns(self) -> Problems:
         if self.source_weight == 0 and self.uncertainty == 'source':
             yield "uncertainty is 'source': with source_weight 0 nothing would train it"
         if self.pseudo_weight == 0 and self.uncertainty == 'pseudo':
             yield "uncertainty is 'pseudo': with pseudo_weight 0 nothing would train it"
         if self.pseudo_weight == 0 and self.source_weight == 0:
             yield 'pseudo_weight is 0 and so is source_weight: nothing would train depth'
-        yield from share(self, 'pseudo_from')
-        if self.pseudo_si_lambda is not None:
-            yield from at_least(self, 0, 'pseudo_si_lambda')
         if self.source_views == 'matched' and self.source_weight == 0:
             yield "source_views is 'matched': with source_weight 0 nothing would learn from them"
         if self.statistics == 'source' and self.source_weight == 0:
             yield "statistics is 'source': with source_weight 0 no source is seen"
-        yield from (f'fit.{problem}' for problem in self.fit.problems())
-        yield from (f'views.{problem}' for problem in self.views.problems())
 
     @property
     def begins_from(self) -> tuple[str, ...]:
@@ -278,13 +237,7 @@ class AdaptConfig:
 
 @dataclass
 class PretrainConfig(SupervisedConfig):
-    """Kind pretrain: depth and uncertainty from labelled scenes.
-
-    Attributes:
-        domain: Domain of the labelled scenes: source; or target, for a stage of spikes that is
-            the upper bound (Supervised in the tables of BiCross). No other setting lets training
-            use a label of the target.
-    """
+    """Kind pretrain: depth and uncertainty from labelled scenes."""
 
     implementation = 'spike_training.methods.bicross.stages.pretrain:Pretrain'
     summary = 'learns depth from labelled scenes'
@@ -292,10 +245,12 @@ class PretrainConfig(SupervisedConfig):
 
     kind: str = 'pretrain'
     domain: Literal['source', 'target'] = 'source'
+    """Domain of the labelled scenes: source; or target, for a stage of spikes that is the upper
+    bound (Supervised in the tables of BiCross). No other setting lets training use a label of the
+    target."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from super().problems()
+    @across()
+    def _labels_of_target(self) -> Problems:
         if self.domain == 'target' and self.input != 'spikes':
             yield "domain is 'target': expected it in a pretrain stage of spikes only"
 
@@ -307,12 +262,7 @@ class PretrainConfig(SupervisedConfig):
 
 @dataclass
 class CrossModalityConfig(SupervisedConfig):
-    """Kind cross_modality: depth and uncertainty from spikes, with a teacher of RGB.
-
-    Attributes:
-        teacher: Name of the earlier stage, with input rgb, that trains the teacher.
-        distil: Distillation from the teacher.
-    """
+    """Kind cross_modality: depth and uncertainty from spikes, with a teacher of RGB."""
 
     implementation = 'spike_training.methods.bicross.stages.cross_modality:CrossModality'
     sees_tokens = True
@@ -320,14 +270,14 @@ class CrossModalityConfig(SupervisedConfig):
 
     kind: str = 'cross_modality'
     teacher: str | None = None
+    """Name of the earlier stage, with input rgb, that trains the teacher."""
     distil: DistilConfig = field(default_factory=DistilConfig)
+    """Distillation from the teacher."""
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from super().problems()
+    @across()
+    def _has_teacher(self) -> Problems:
         if self.teacher is None:
             yield f'teacher is None: expected the name of a stage in one of kind {self.kind}'
-        yield from (f'distil.{problem}' for problem in self.distil.problems())
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
@@ -357,9 +307,6 @@ class CrossDomainConfig(SupervisedConfig):
     """Kind cross_domain: from labelled scenes of the source to unlabelled spikes of the target.
 
     If the teacher is exported, ema_decay has no effect, because the teacher is an average already.
-
-    Attributes:
-        adapt: Adaptation to the target.
     """
 
     implementation = 'spike_training.methods.bicross.stages.cross_domain:CrossDomain'
@@ -369,11 +316,7 @@ class CrossDomainConfig(SupervisedConfig):
 
     kind: str = 'cross_domain'
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from super().problems()
-        yield from (f'adapt.{problem}' for problem in self.adapt.problems())
+    """Adaptation to the target."""
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
@@ -429,13 +372,6 @@ class JointConfig(CrossModalityConfig):
     """Kind joint: both phases in one step, from labelled RGB and spikes to the unlabelled target.
 
     The loss is that of kind cross_modality plus that of kind cross_domain (Eq. 7 and 8).
-
-    Attributes:
-        adapt: Adaptation to the target.
-        modality_weight: Weight of the loss of kind cross_modality.
-        domain_weight: Weight of the loss of kind cross_domain.
-        target_steps: Steps, the last ones, that see the target; null: all. The teacher of pseudo
-            labels begins as the student of their first step.
     """
 
     implementation = 'spike_training.methods.bicross.stages.joint:Joint'
@@ -444,23 +380,20 @@ class JointConfig(CrossModalityConfig):
 
     kind: str = 'joint'
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
-    modality_weight: float = 1.0
-    domain_weight: float = 1.0
-    target_steps: int | None = None
+    """Adaptation to the target."""
+    modality_weight: NotNegative = 1.0
+    """Weight of the loss of kind cross_modality."""
+    domain_weight: NotNegative = 1.0
+    """Weight of the loss of kind cross_domain."""
+    target_steps: Count | None = None
+    """Steps, the last ones, that see the target; null: all. The teacher of pseudo labels begins as
+    the student of their first step."""
 
     @property
     def domain(self) -> CrossDomainConfig:
         """Settings of the part of kind cross_domain."""
         names = [one.name for one in dataclasses.fields(CrossDomainConfig) if one.name != 'kind']
         return CrossDomainConfig(**{name: getattr(self, name) for name in names})
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from super().problems()
-        yield from (f'adapt.{problem}' for problem in self.adapt.problems())
-        yield from at_least(self, 0, 'modality_weight', 'domain_weight')
-        if self.target_steps is not None:
-            yield from at_least(self, 1, 'target_steps')
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
@@ -493,13 +426,3 @@ class JointConfig(CrossModalityConfig):
     def result(self, selection: Mapping[str, Any] | None) -> str:
         """Describe the exported network; see :meth:`CrossDomainConfig.result`."""
         return self.domain.result(selection)
-
-
-def _thresholds(part: Any, *names: str) -> Problems:
-    """Yield the problems of pairs of an absolute threshold and the quantile in its place."""
-    for name in names:
-        prefix = f'{name}_' if name else ''
-        if getattr(part, f'{prefix}threshold') is not None:
-            yield from at_least(part, 0, f'{prefix}threshold')
-        if not 0 <= (value := getattr(part, f'{prefix}quantile')) <= 1:
-            yield f'{prefix}quantile is {value:g}: expected 0 to 1'

@@ -6,12 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
+from spike_depth_ros.base.schema import Problems, across, problems_of
+from spike_depth_ros.base.values import (
+    DISTINCT,
+    NOT_EMPTY,
+    Count,
+    NotNegative,
+    Share,
+    at_least,
+    faults,
+    one_of,
+)
 from spike_depth_ros.checkpoint import FACTORS
 from spike_training.settings.config import BatchSpec, DataConfig, RunConfig, StageConfig
-from spike_training.settings.ranges import Problems, at_least, share
 
 LEAST_SMALL = 3
 """Rows and columns of a small map, at least."""
@@ -20,31 +30,27 @@ LEAST_CROP = 16
 """Rows and columns of a crop whose picture is looked at, at least."""
 
 
+Factors = Annotated[list[Annotated[int, one_of(*FACTORS)]], NOT_EMPTY, DISTINCT]
+
+
 @dataclass
 class CropsConfig(StageConfig):
     """Settings of stages that learn from crops of full-size maps.
 
     Inverse depth is scaled into grey levels from 0 to 255, the nearest pixel of a scene being 255
     and sky 0, which is unknown.
-
-    Attributes:
-        crop: Rows and columns of the crops that are learnt from, pixels of the full size.
-        crops: Random crops of each scene of a batch: scenes cost more than crops of them.
     """
 
     task = 'upsample'
 
     crop: int = 256
-    crops: int = 16
+    """Rows and columns of the crops that are learnt from, pixels of the full size."""
+    crops: Count = 16
+    """Random crops of each scene of a batch: scenes cost more than crops of them."""
 
     def image_size(self, data: DataConfig) -> tuple[int, int]:
         """Return rows and columns of the crops, see :meth:`StageConfig.image_size`."""
         return self.crop, self.crop
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 1, 'crops')
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
@@ -70,25 +76,25 @@ class EnlargeConfig(CropsConfig):
     Attributes:
         crop: Rows and columns of the crops that are learnt from, pixels of the full size; a
             multiple of all factors.
-        factors: Factors by which height and width are enlarged, some of 2, 4, 8 and 16; each
-            batch has one of them.
-        low: How small maps are made: cubic, as those published of Middlebury (OpenCV's cubic
-            interpolation without a low-pass filter, rounded); area, the mean of an area; point,
-            one pixel of it; or mixed, one of these for each batch.
-        noise: Largest standard deviation of the noise of a small map, share of its values; drawn
-            for each batch.
-        holes: Largest share of its pixels that are holes, half of them in patches, half single
-            ones; drawn for each batch.
     """
 
     implementation = 'spike_training.methods.dsr.enlarge:Enlarge'
     summary = 'learns to enlarge small depth maps'
 
     kind: str = 'enlarge'
-    factors: list[int] = field(default_factory=lambda: [*FACTORS])
+    factors: Factors = field(default_factory=lambda: [*FACTORS])
+    """Factors by which height and width are enlarged, some of 2, 4, 8 and 16; each batch has one
+    of them."""
     low: Literal['cubic', 'area', 'point', 'mixed'] = 'cubic'
-    noise: float = 0.0
-    holes: float = 0.0
+    """How small maps are made: cubic, as those published of Middlebury (OpenCV's cubic
+    interpolation without a low-pass filter, rounded); area, the mean of an area; point, one pixel
+    of it; or mixed, one of these for each batch."""
+    noise: NotNegative = 0.0
+    """Largest standard deviation of the noise of a small map, share of its values; drawn for each
+    batch."""
+    holes: Share = 0.0
+    """Largest share of its pixels that are holes, half of them in patches, half single ones; drawn
+    for each batch."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -100,15 +106,8 @@ class EnlargeConfig(CropsConfig):
         """Contents of the batches that the stage trains on."""
         return BatchSpec(spikes=False)
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'noise')
-        yield from share(self, 'holes')
-        if not _are_factors(self.factors):
-            known = ', '.join(map(str, FACTORS))
-            yield f'factors is {self.factors}: expected one or more of {known}, each once'
-            return
+    @across('factors', 'crop')
+    def _crop_of_factors(self) -> Problems:
         largest = max(self.factors)  # all are powers of 2
         if self.crop % largest or self.crop < LEAST_SMALL * largest:
             yield (
@@ -120,8 +119,8 @@ class EnlargeConfig(CropsConfig):
         """Yield conflicts of the stage with the run and with the stages before it."""
         yield from super().problems_in_run(config, before)
         model = self.resolve(config).model
-        fits = model.architecture in ARCHITECTURES[self.task] and not [*model.problems()]
-        if fits and _are_factors(self.factors):
+        fits = model.architecture in ARCHITECTURES[self.task] and not [*problems_of(model)]
+        if fits and not any(faults(self.factors, Factors)):
             built = [*SETTINGS[model.architecture](**model.settings).factors]
             if built != sorted(self.factors):
                 yield (
@@ -135,16 +134,15 @@ class EstimateConfig(CropsConfig):
     """Kind estimate: a network of colours learns to estimate the map, up to scale and shift.
 
     It is DENet of Sun et al., for stages of kind restore.
-
-    Attributes:
-        ssim_share: Share of SSIM in the loss, lambda of Eq. 11; the rest is L1.
     """
 
     implementation = 'spike_training.methods.dsr.estimate:Estimate'
     summary = 'learns to estimate depth maps from colours, for a later stage'
 
     kind: str = 'estimate'
-    ssim_share: float = 0.2
+    crop: Annotated[int, at_least(LEAST_CROP)] = 256
+    ssim_share: Share = 0.2
+    """Share of SSIM in the loss, lambda of Eq. 11; the rest is L1."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -155,12 +153,6 @@ class EstimateConfig(CropsConfig):
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
         return BatchSpec(rgb=True, spikes=False)
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, LEAST_CROP, 'crop')
-        yield from share(self, 'ssim_share')
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
@@ -180,20 +172,6 @@ class RestoreConfig(EnlargeConfig):
 
     It is the second step of Sun et al., Algorithm 1; DSRNet alone is the result. In each round
     the network with the smaller error in the round before is the teacher.
-
-    Attributes:
-        estimator: Name of the earlier stage of kind estimate that DENet starts from.
-        roles: mutual: both learn their own loss and from each other; student: both learn their
-            own loss, the student from the teacher, too; paper_exact: as printed, the teacher is
-            fixed, so that DSRNet does not learn while it is the better one.
-        round_steps: Steps of a round; the paper's are epochs.
-        ssim_share: Share of SSIM in the loss of DENet, lambda of Eq. 11.
-        output_weight: Weight of the side outputs' difference in Eq. 6; 1 as printed.
-        affinity_weight: Weight of the affinities' difference, gamma of Eq. 6.
-        distillation_weight: Weight of Eq. 6 in Eq. 13, rho2.
-        structure_weight: Weight of Eq. 12 in Eq. 13, rho1; 0: without SPNet.
-        error_weights: True: features are weighted by the errors of both maps (Eq. 7 to 9); False:
-            they are concatenated.
     """
 
     implementation = 'spike_training.methods.dsr.restore:Restore'
@@ -201,14 +179,26 @@ class RestoreConfig(EnlargeConfig):
 
     kind: str = 'restore'
     estimator: str = 'estimate'
+    """Name of the earlier stage of kind estimate that DENet starts from."""
     roles: Roles = 'mutual'
-    round_steps: int = 100
-    ssim_share: float = 0.2
-    output_weight: float = 1.0
-    affinity_weight: float = 0.5
-    distillation_weight: float = 0.1
-    structure_weight: float = 0.1
+    """mutual: both learn their own loss and from each other; student: both learn their own loss,
+    the student from the teacher, too; paper_exact: as printed, the teacher is fixed, so that
+    DSRNet does not learn while it is the better one."""
+    round_steps: Count = 100
+    """Steps of a round; the paper's are epochs."""
+    ssim_share: Share = 0.2
+    """Share of SSIM in the loss of DENet, lambda of Eq. 11."""
+    output_weight: NotNegative = 1.0
+    """Weight of the side outputs' difference in Eq. 6; 1 as printed."""
+    affinity_weight: NotNegative = 0.5
+    """Weight of the affinities' difference, gamma of Eq. 6."""
+    distillation_weight: NotNegative = 0.1
+    """Weight of Eq. 6 in Eq. 13, rho2."""
+    structure_weight: NotNegative = 0.1
+    """Weight of Eq. 12 in Eq. 13, rho1; 0: without SPNet."""
     error_weights: bool = True
+    """True: features are weighted by the errors of both maps (Eq. 7 to 9); False: they are
+    concatenated."""
 
     @property
     def builds_on(self) -> tuple[str, ...]:
@@ -219,14 +209,6 @@ class RestoreConfig(EnlargeConfig):
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
         return BatchSpec(rgb=True, spikes=False)
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 1, 'round_steps')
-        yield from share(self, 'ssim_share')
-        yield from at_least(self, 0, 'output_weight', 'affinity_weight', 'distillation_weight')
-        yield from at_least(self, 0, 'structure_weight')
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
@@ -249,8 +231,3 @@ def _problems_of_network(config: RunConfig) -> Problems:
     architecture = config.model.architecture
     if architecture != 'dsr_net':
         yield f'model.architecture is {architecture}: expected dsr_net'
-
-
-def _are_factors(factors: Sequence[int]) -> bool:
-    """Check that there are one or more factors, each known and given once."""
-    return 0 < len(factors) == len({*factors} & {*FACTORS})

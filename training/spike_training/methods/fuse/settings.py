@@ -10,13 +10,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from spike_depth_ros.architectures import SETTINGS, settings_of
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import Check, Count, NotNegative, within
 from spike_training.errors import ConfigError
 from spike_training.learning.settings import SupervisedConfig
 from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
-from spike_training.settings.ranges import Problems, at_least
 from spike_training.teacher import TeacherFiles, find_teacher
+
+Cosine = Annotated[float, Check(lambda value: 0 < value <= 1, 'above 0 and up to 1')]
 
 
 @dataclass
@@ -25,11 +29,6 @@ class FuseConfig(SupervisedConfig):
 
     It learns from labels of generated scenes, whose frames and spikes are damaged, and missing,
     by chance (``sampling/frames.py``).
-
-    Attributes:
-        dropped: Share of the samples without a frame, and of those without spikes, 0 to 0.5.
-        other_scene: Share of the samples with the frame of another scene, 0 to what ``dropped``
-            leaves.
     """
 
     implementation = 'spike_training.methods.fuse.fuse:Fuse'
@@ -37,8 +36,10 @@ class FuseConfig(SupervisedConfig):
     task = 'fused'
 
     kind: str = 'fuse'
-    dropped: float = 0.15
-    other_scene: float = 0.0
+    dropped: Annotated[float, within(0, 0.5)] = 0.15
+    """Share of the samples without a frame, and of those without spikes, 0 to 0.5."""
+    other_scene: NotNegative = 0.0
+    """Share of the samples with the frame of another scene, 0 to what ``dropped`` leaves."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -50,12 +51,9 @@ class FuseConfig(SupervisedConfig):
         """Spikes and frames of the source."""
         return BatchSpec(frame=True, dropped=self.dropped, other_scene=self.other_scene)
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        if not 0 <= self.dropped <= 0.5:
-            yield f'dropped is {self.dropped:g}: expected 0 to 0.5'
-        elif not (self.other_scene >= 0 and 2 * self.dropped + self.other_scene <= 1):
+    @across('dropped', 'other_scene')
+    def _rest_of_samples(self) -> Problems:
+        if 2 * self.dropped + self.other_scene > 1:
             yield f'other_scene is {self.other_scene:g}: expected 0 to {1 - 2 * self.dropped:g}'
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
@@ -74,13 +72,6 @@ class RobustConfig(FuseConfig):
 
     The teacher, a network of frames, sees them undamaged. The fusion alone learns, from the
     teacher's depth and features in place of labels (Sun et al., degradation-robust fusion).
-
-    Attributes:
-        teacher: Name of the earlier stage of this method with ``uses: frame``. ``init_from`` is to
-            name it, too: backbone, decoder and heads stay those of the teacher. Settings of losses
-            of labels have no effect.
-        token_weight: Weight of the loss of features; that of depth has 1.
-        largest_cosine: Cosine of features above which they do not count; nor do they below 0.
     """
 
     implementation = 'spike_training.methods.fuse.robust:Robust'
@@ -88,8 +79,13 @@ class RobustConfig(FuseConfig):
 
     kind: str = 'robust'
     teacher: str | None = None
-    token_weight: float = 1.0
-    largest_cosine: float = 0.85
+    """Name of the earlier stage of this method with ``uses: frame``. ``init_from`` is to name it,
+    too: backbone, decoder and heads stay those of the teacher. Settings of losses of labels have
+    no effect."""
+    token_weight: NotNegative = 1.0
+    """Weight of the loss of features; that of depth has 1."""
+    largest_cosine: Cosine = 0.85
+    """Cosine of features above which they do not count; nor do they below 0."""
 
     @property
     def batches(self) -> BatchSpec:
@@ -101,12 +97,8 @@ class RobustConfig(FuseConfig):
         """Earlier stages, the teacher's included; see :attr:`StageConfig.builds_on`."""
         return (*([] if self.teacher is None else [self.teacher]), *super().builds_on)
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'token_weight')
-        if not 0 < self.largest_cosine <= 1:
-            yield f'largest_cosine is {self.largest_cosine:g}: expected above 0 and up to 1'
+    @across()
+    def _has_teacher(self) -> Problems:
         if self.teacher is None:
             yield f'teacher is None: expected the name of a stage in one of kind {self.kind}'
 
@@ -151,16 +143,6 @@ class AlignConfig(StageConfig):
     al., "LoRA: Low-Rank Adaptation of Large Language Models") in the backbone's linear layers, its
     biases, patch and position embeddings and class token learn; no depth is read. The result has
     no scale: a stage that learns from depth follows, such as bicross.pretrain.
-
-    Attributes:
-        teacher: Folder with config.json, preprocessor_config.json and model.safetensors of a
-            relative Depth Anything model; nothing is downloaded.
-        licence: Licence of its weights, such as Apache-2.0; it is kept with all that learns from
-            them.
-        rank: Rank of the adapters.
-        token_weight: Weight of the loss of tokens; that of disparity has 1.
-        largest_cosine: Cosine of a student's and a teacher's token above which it does not count;
-            nor does it below 0.
     """
 
     implementation = 'spike_training.methods.fuse.align:Align'
@@ -169,10 +151,17 @@ class AlignConfig(StageConfig):
 
     kind: str = 'align'
     teacher: str = ''
+    """Folder with config.json, preprocessor_config.json and model.safetensors of a relative Depth
+    Anything model; nothing is downloaded."""
     licence: str = ''
-    rank: int = 8
-    token_weight: float = 1.0
-    largest_cosine: float = 0.85
+    """Licence of its weights, such as Apache-2.0; it is kept with all that learns from them."""
+    rank: Count = 8
+    """Rank of the adapters."""
+    token_weight: NotNegative = 1.0
+    """Weight of the loss of tokens; that of disparity has 1."""
+    largest_cosine: Cosine = 0.85
+    """Cosine of a student's and a teacher's token above which it does not count; nor does it below
+    0."""
 
     @property
     def batches(self) -> BatchSpec:
@@ -193,13 +182,8 @@ class AlignConfig(StageConfig):
         name = f'Depth Anything weights {files.sha256()[:12]}, {files.folder.resolve().name}'
         return {name: files.licence}
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 1, 'rank')
-        yield from at_least(self, 0, 'token_weight')
-        if not 0 < self.largest_cosine <= 1:
-            yield f'largest_cosine is {self.largest_cosine:g}: expected above 0 and up to 1'
+    @across()
+    def _starts_as_the_teacher(self) -> Problems:
         if self.input != 'spikes':
             yield f'input is {self.input!r}: expected spikes, the teacher sees the colours'
         if self.init_from != 'scratch':

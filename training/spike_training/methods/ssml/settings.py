@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from spike_depth_ros.base.schema import Problems
+from spike_depth_ros.base.values import Count, NotNegative, Share
 from spike_training.settings.config import BatchSpec, ModelConfig, RunConfig, StageConfig
-from spike_training.settings.ranges import Problems, at_least, share
 
 Label = Literal['tfi', 'tfp7', 'tfp11', 'tfp15', 'tfp19']
 
@@ -95,18 +96,15 @@ class SupervisedConfig(ImageStageConfig):
 
 @dataclass
 class BlindSpotConfig(ImageStageConfig):
-    """Kind blind_spot: a blind-spot network alone (Eq. 8).
-
-    Attributes:
-        label: Noisy label: tfi, the inter-spike interval (Eq. 3), or tfpN, the mean of N planes
-            (Eq. 2), around the reference plane.
-    """
+    """Kind blind_spot: a blind-spot network alone (Eq. 8)."""
 
     implementation = 'spike_training.methods.ssml.stages:BlindSpot'
     summary = 'learns noisy labels by a network that does not see the pixel'
 
     kind: str = 'blind_spot'
     label: Label = 'tfp7'
+    """Noisy label: tfi, the inter-spike interval (Eq. 3), or tfpN, the mean of N planes (Eq. 2),
+    around the reference plane."""
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
@@ -121,27 +119,19 @@ class BlindSpotConfig(ImageStageConfig):
 
 @dataclass
 class HeldOutConfig(ImageStageConfig):
-    """Kind held_out: planes that the network does not see are the label, without a blind spot.
-
-    Attributes:
-        planes_out: Planes in the middle of the window that are cut out; their mean is the label.
-    """
+    """Kind held_out: planes that the network does not see are the label, without a blind spot."""
 
     implementation = 'spike_training.methods.ssml.stages:HeldOut'
     summary = 'learns the mean of planes that it does not see'
 
     kind: str = 'held_out'
-    planes_out: int = 7
+    planes_out: Count = 7
+    """Planes in the middle of the window that are cut out; their mean is the label."""
 
     @property
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
         return BatchSpec(image=True, raw_pixels=True, held_out=self.planes_out)
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 1, 'planes_out')
 
 
 @dataclass
@@ -150,12 +140,6 @@ class MutualConfig(ImageStageConfig):
 
     The exported network, model.architecture, sees all pixels. It learns from the blind-spot
     network alone; the blind-spot network learns from noisy labels and from the exported one.
-
-    Attributes:
-        label: See kind blind_spot.
-        weight: Weight of L_mutual (lambda in Eq. 10).
-        blind_fraction: Share of the steps, at the start, that train the blind-spot network alone.
-        blind_features: Channels of the first level of the blind-spot network.
     """
 
     implementation = 'spike_training.methods.ssml.stages:Mutual'
@@ -163,16 +147,13 @@ class MutualConfig(ImageStageConfig):
 
     kind: str = 'mutual'
     label: Label = 'tfp7'
-    weight: float = 0.01
-    blind_fraction: float = 0.15
-    blind_features: int = 48
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'weight')
-        yield from share(self, 'blind_fraction')
-        yield from at_least(self, 1, 'blind_features')
+    """See kind blind_spot."""
+    weight: NotNegative = 0.01
+    """Weight of L_mutual (lambda in Eq. 10)."""
+    blind_fraction: Share = 0.15
+    """Share of the steps, at the start, that train the blind-spot network alone."""
+    blind_features: Count = 48
+    """Channels of the first level of the blind-spot network."""
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""

@@ -6,32 +6,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import ASCENDING, Count, Fraction, NotNegative, Positive
 from spike_training.learning.settings import SupervisedConfig
 from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
-from spike_training.settings.ranges import Problems, at_least
+
+Factors = Annotated[tuple[Positive, Positive], ASCENDING]
 
 
 @dataclass
 class MatchConfig(StageConfig):
-    """Kind match: a network learns the disparity of generated pairs from both eyes.
-
-    Attributes:
-        baseline_factors: Least and largest factor on the distance of the eyes of each style,
-            drawn for each pair with a uniform logarithm: larger ones teach larger disparities.
-        volume_weight: Weight of the cross entropy of the volume; the loss of disparities has 1.
-        uncertainty_weight: Weight of the likelihood of the errors, which trains the uncertainty.
-    """
+    """Kind match: a network learns the disparity of generated pairs from both eyes."""
 
     implementation = 'spike_training.methods.stereo.match:Match'
     summary = 'learns the disparity of generated pairs'
     task = 'stereo'
 
     kind: str = 'match'
-    baseline_factors: tuple[float, float] = (0.7, 3.0)
-    volume_weight: float = 0.5
-    uncertainty_weight: float = 0.1
+    baseline_factors: Factors = (0.7, 3.0)
+    """Least and largest factor on the distance of the eyes of each style, drawn for each pair with
+    a uniform logarithm: larger ones teach larger disparities."""
+    volume_weight: NotNegative = 0.5
+    """Weight of the cross entropy of the volume; the loss of disparities has 1."""
+    uncertainty_weight: NotNegative = 0.1
+    """Weight of the likelihood of the errors, which trains the uncertainty."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -42,12 +42,6 @@ class MatchConfig(StageConfig):
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
         return BatchSpec(right=True, baseline_factors=self.baseline_factors)
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from _problems_of_factors(self.baseline_factors)
-        yield from at_least(self, 0, 'volume_weight', 'uncertainty_weight')
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
@@ -69,34 +63,25 @@ class PhotometricSettings:
 
     Eq. 2 of the paper has no weights. The defaults are those of Godard et al., "Unsupervised
     Monocular Depth Estimation with Left-Right Consistency".
-
-    Attributes:
-        alpha: Share of SSIM in Eq. 3, 0 to 1; the rest is L1.
-        smooth: Weight of Eq. 4 at the finest level.
-        smooth_halves: True: this weight halves from level to level; False: it is the same.
-        consistency: Weight of Eq. 5.
-        printed: True: Eq. 5 as it is printed, which compares a disparity with another one of the
-            same eye; False: with that of the other eye.
-        levels: Levels, each of half the size of the one before, 1 or more.
-        mask: Disagreement of the eyes from which a pixel is taken as occluded and does not count
-            in Eq. 3, pixels of the finest level; 0: all count. In Eq. 5 it counts, or it could
-            never come to agree.
     """
 
-    alpha: float = 0.85
-    smooth: float = 0.1
+    alpha: Fraction = 0.85
+    """Share of SSIM in Eq. 3, 0 to 1; the rest is L1."""
+    smooth: NotNegative = 0.1
+    """Weight of Eq. 4 at the finest level."""
     smooth_halves: bool = True
-    consistency: float = 1.0
+    """True: this weight halves from level to level; False: it is the same."""
+    consistency: NotNegative = 1.0
+    """Weight of Eq. 5."""
     printed: bool = False
-    levels: int = 4
-    mask: float = 1.5
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from at_least(self, 0, 'alpha', 'smooth', 'consistency', 'mask')
-        yield from at_least(self, 1, 'levels')
-        if self.alpha > 1:
-            yield f'alpha is {self.alpha:g}: expected 0 to 1'
+    """True: Eq. 5 as it is printed, which compares a disparity with another one of the same eye;
+    False: with that of the other eye."""
+    levels: Count = 4
+    """Levels, each of half the size of the one before, 1 or more."""
+    mask: NotNegative = 1.5
+    """Disagreement of the eyes from which a pixel is taken as occluded and does not count in Eq.
+    3, pixels of the finest level; 0: all count. In Eq. 5 it counts, or it could never come to
+    agree."""
 
 
 @dataclass
@@ -106,19 +91,6 @@ class PhotometricConfig(SupervisedConfig):
     Depth of the left eye makes its picture from the right one's, and the reverse; what differs is
     the loss. No depth of the pairs is read. A network that starts from weights keeps its
     batch-norm statistics.
-
-    Attributes:
-        right: Disparity of the right eye: siamese, of the same network for the right picture; or
-            predicted, the second disparity that dpn predicts from the left one.
-        picture: Compared pictures of spikes: rate, the firing rates of the window; or short, those
-            of its middle ninth, with more noise and less blur.
-        source_weight: Weight of the losses on labelled scenes of data, beside pairs of target: the
-            shape of depth is learnt from them, its metres from the pairs. 0: pairs of data alone.
-        baseline_factors: Least and largest factor on the distance of the eyes of generated pairs,
-            drawn for each with a uniform logarithm.
-        light: Share of the pairs whose light the network sees changed, in both eyes alike:
-            contrast and brightness of colours; the brightness of spikes.
-        photometric: Loss of pairs.
     """
 
     implementation = 'spike_training.methods.stereo.photometric:Photometric'
@@ -126,13 +98,24 @@ class PhotometricConfig(SupervisedConfig):
     may_take_rgb = True
 
     kind: str = 'photometric'
-    si_lambda: float = 1.0
+    si_lambda: Fraction = 1.0
     right: Literal['siamese', 'predicted'] = 'siamese'
+    """Disparity of the right eye: siamese, of the same network for the right picture; or
+    predicted, the second disparity that dpn predicts from the left one."""
     picture: Literal['rate', 'short'] = 'rate'
-    source_weight: float = 0.0
-    baseline_factors: tuple[float, float] = (1.0, 1.0)
-    light: float = 0.5
+    """Compared pictures of spikes: rate, the firing rates of the window; or short, those of its
+    middle ninth, with more noise and less blur."""
+    source_weight: NotNegative = 0.0
+    """Weight of the losses on labelled scenes of data, beside pairs of target: the shape of depth
+    is learnt from them, its metres from the pairs. 0: pairs of data alone."""
+    baseline_factors: Factors = (1.0, 1.0)
+    """Least and largest factor on the distance of the eyes of generated pairs, drawn for each with
+    a uniform logarithm."""
+    light: Fraction = 0.5
+    """Share of the pairs whose light the network sees changed, in both eyes alike: contrast and
+    brightness of colours; the brightness of spikes."""
     photometric: PhotometricSettings = field(default_factory=PhotometricSettings)
+    """Loss of pairs."""
 
     @property
     def keeps_statistics(self) -> bool:
@@ -156,14 +139,8 @@ class PhotometricConfig(SupervisedConfig):
         """Least rows and columns: SSIM takes 3x3 pixels of the coarsest level."""
         return 3 << max(0, self.photometric.levels - 1)
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'source_weight')
-        yield from _problems_of_factors(self.baseline_factors)
-        if not 0 <= self.light <= 1:
-            yield f'light is {self.light:g}: expected 0 to 1'
-        yield from (f'photometric.{problem}' for problem in self.photometric.problems())
+    @across()
+    def _labelled_spikes(self) -> Problems:
         if self.source_weight and self.input != 'spikes':
             yield f'source_weight is {self.source_weight:g}: expected 0 in a stage of rgb'
 
@@ -188,9 +165,3 @@ class PhotometricConfig(SupervisedConfig):
             )
         if config.data.mixed_recordings and not self.source_weight:
             yield 'data.mixed_recordings is given: expected none, its views have one eye'
-
-
-def _problems_of_factors(factors: tuple[float, float]) -> Problems:
-    least, most = factors
-    if not 0 < least <= most:
-        yield f'baseline_factors is {[least, most]}: expected two above 0, the larger one last'

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spike_depth_ros.architectures import TranslatorSettings
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import Count, NotNegative
 from spike_training.learning.settings import PictureConfig
 from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
-from spike_training.settings.ranges import Problems, at_least
 
 ARCHITECTURE = 'translator'
 
@@ -29,20 +30,13 @@ LEAST_MAP = 3
 
 @dataclass
 class GanConfig:
-    """Settings of discriminators of pictures.
+    """Settings of discriminators of pictures."""
 
-    Attributes:
-        width: Channels of a discriminator's first layer.
-        layers: Its layers of stride 2: with two it sees patches of 34x34 pixels, with three of
-            70x70, as in the paper.
-    """
-
-    width: int = 32
-    layers: int = 2
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from at_least(self, 1, 'width', 'layers')
+    width: Count = 32
+    """Channels of a discriminator's first layer."""
+    layers: Count = 2
+    """Its layers of stride 2: with two it sees patches of 34x34 pixels, with three of 70x70, as in
+    the paper."""
 
     def problems_of_size(self, size: tuple[int, int]) -> Problems:
         """Yield the problem of pictures that are too small, by the setting's name.
@@ -65,42 +59,34 @@ class TranslatedConfig(PictureConfig):
     Translator and network of depth learn together (after Zheng, Cham, Cai, T2Net; weights are
     those of the authors' code over 100). The network alone is exported; it sees the target as it
     is.
-
-    Attributes:
-        identity_weight: Weight of the mean absolute change of target pictures by the translator.
-        look_weight: Weight of the loss of the discriminator of pictures for the translator; 0: the
-            discriminator learns and changes nothing.
-        feature_weight: Factor on the reversed gradient of the discriminator of features.
-        smooth_weight: Weight of the slope of the target's log-depth, less at edges.
-        discriminator_every: Steps of which discriminators take one.
-        translator: Sizes of the translator, as of the architecture ``translator``.
-        gan: Discriminator of pictures.
     """
 
     implementation = 'spike_training.methods.translate.translated:Translated'
     summary = 'learns depth from source pictures in the look of the target'
 
     kind: str = 'translated'
-    identity_weight: float = 1.0
-    look_weight: float = 0.01
-    feature_weight: float = 0.01
-    smooth_weight: float = 0.001
-    discriminator_every: int = 5
+    identity_weight: NotNegative = 1.0
+    """Weight of the mean absolute change of target pictures by the translator."""
+    look_weight: NotNegative = 0.01
+    """Weight of the loss of the discriminator of pictures for the translator; 0: the discriminator
+    learns and changes nothing."""
+    feature_weight: NotNegative = 0.01
+    """Factor on the reversed gradient of the discriminator of features."""
+    smooth_weight: NotNegative = 0.001
+    """Weight of the slope of the target's log-depth, less at edges."""
+    discriminator_every: Count = 5
+    """Steps of which discriminators take one."""
     translator: dict[str, int] = field(default_factory=dict)
+    """Sizes of the translator, as of the architecture ``translator``."""
     gan: GanConfig = field(default_factory=GanConfig)
+    """Discriminator of pictures."""
 
     def resolve(self, run: RunConfig) -> ResolvedStage:
         """Resolve the settings; the betas are :data:`BETAS`."""
         return _with_betas(super().resolve(run))
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(
-            self, 0, 'identity_weight', 'look_weight', 'feature_weight', 'smooth_weight'
-        )
-        yield from at_least(self, 1, 'discriminator_every')
-        yield from (f'gan.{problem}' for problem in self.gan.problems())
+    @across()
+    def _sizes_of_translator(self) -> Problems:
         try:
             TranslatorSettings(**self.translator)
         except (TypeError, ValueError):
@@ -133,9 +119,8 @@ class TranslatorConfig(StageConfig):
         )
         return dataclasses.replace(own, model=model)
 
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
+    @across()
+    def _pictures(self) -> Problems:
         if self.input != 'rgb':
             yield f'input is {self.input!r}: expected rgb, spikes of the target enter as pictures'
 
@@ -147,37 +132,27 @@ class CycleConfig(TranslatorConfig):
     Two translators, of which one undoes the other, and two discriminators (Shen et al., section
     3.5, which is Zhu et al., CycleGAN, with its weights). A frozen network of the source's
     pictures then sees the target: ``translate`` in the row of a table.
-
-    Attributes:
-        cycle_weight: Weight of the mean absolute difference after both translations.
-        identity_weight: Weight of the mean absolute change of pictures that have the look already.
-        look_weight: Weight of the discriminators' loss for the translators; 0: they learn and
-            change nothing.
-        history: Translated pictures that are kept, and shown again to a discriminator.
-        gan: Both discriminators.
     """
 
     implementation = 'spike_training.methods.translate.cycle:Cycle'
     summary = 'learns to give pictures of the target the look of the source'
 
     kind: str = 'cycle'
-    cycle_weight: float = 10.0
-    identity_weight: float = 5.0
-    look_weight: float = 1.0
-    history: int = 50
+    cycle_weight: NotNegative = 10.0
+    """Weight of the mean absolute difference after both translations."""
+    identity_weight: NotNegative = 5.0
+    """Weight of the mean absolute change of pictures that have the look already."""
+    look_weight: NotNegative = 1.0
+    """Weight of the discriminators' loss for the translators; 0: they learn and change nothing."""
+    history: Count = 50
+    """Translated pictures that are kept, and shown again to a discriminator."""
     gan: GanConfig = field(default_factory=GanConfig)
+    """Both discriminators."""
 
     @property
     def batches(self) -> BatchSpec:
         """Colours of the source, spikes of the target; see :attr:`StageConfig.batches`."""
         return BatchSpec('both', rgb=True, spikes=False, mirrored=True)
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, by the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'cycle_weight', 'identity_weight', 'look_weight')
-        yield from at_least(self, 1, 'history')
-        yield from (f'gan.{problem}' for problem in self.gan.problems())
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""

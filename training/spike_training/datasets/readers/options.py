@@ -1,0 +1,54 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Options of readers: the parameters of their ``read``, whose annotations say what they may be."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from spike_depth_ros.base import cli, schema
+from spike_depth_ros.base.values import faults
+from spike_training.errors import DataSetError
+
+Given = ParamSpec('Given')
+Clips = TypeVar('Clips')
+
+
+def checked(read: Callable[Given, Clips]) -> Callable[Given, Clips]:
+    """Decorate a ``read``: values that its annotations do not allow are refused at each call."""
+
+    @functools.wraps(read)
+    def checking(*args: Given.args, **kwargs: Given.kwargs) -> Clips:
+        known = cli.parameters_of(read)
+        for name, value in inspect.signature(read).bind(*args, **kwargs).arguments.items():
+            for place, found, expected in faults(value, known[name].hint):
+                raise DataSetError(f'option {name}{place} is {found}, expected {expected}')
+        return read(*args, **kwargs)
+
+    return checking
+
+
+def parsed(read: Callable[..., Any], name: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """Convert options to the types of a reader's parameters.
+
+    Args:
+        read: Function of the reader.
+        name: Name of the data set, for messages.
+        given: Texts of the options by name.
+
+    Raises:
+        DataSetError: An option is unknown or invalid; the message has all problems.
+    """
+    known = {one: field for one, field in cli.parameters_of(read).items() if one != 'root'}
+    problems = [f'{one} is {schema.unknown(one, known)}' for one in given.keys() - known.keys()]
+    values = {
+        one: cli.value_of(known[one], text, problems)
+        for one, text in given.items()
+        if one in known
+    }
+    if problems:
+        raise DataSetError(f'data set {name}: option {"; option ".join(problems)}')
+    return values
