@@ -283,8 +283,7 @@ def _with_subcommands(commands: Mapping[str, list[str]]) -> dict[str, list[str]]
     found = dict(commands)
     for name in ('run.py', 'spike_inspect'):
         text = _run(*commands[name], '--help').stdout
-        in_braces = re.search(r'\{([\w,-]+)\}', text)
-        names = in_braces[1].split(',') if in_braces else re.findall(r'^    ([\w-]+)', text, re.M)
+        names = re.findall(r'^  ([a-z][\w-]*) +[A-Z]', text, re.MULTILINE)
         if not names:
             raise RuntimeError(f'{name} --help lists no subcommands')
         for subcommand in names:
