@@ -24,13 +24,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import functools
 import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -43,6 +44,8 @@ from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml, read_yaml
 HELP = ('-h', '--help')
 
 Options = TypeVar('Options')
+Given = ParamSpec('Given')
+Result = TypeVar('Result')
 Fields = Mapping[str, Field]
 
 
@@ -82,6 +85,35 @@ def parameters_of(target: Callable[..., Any]) -> dict[str, Field]:
 
 def _default(default: Any) -> Any:
     return dataclasses.MISSING if default is inspect.Parameter.empty else default
+
+
+def checked(
+    error: Callable[[str], Exception], start: str = ''
+) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """Return a decorator of functions that refuse values which their annotations do not allow.
+
+    Args:
+        error: Makes the exception of its message, one line.
+        start: Text before the name of a parameter.
+    """
+
+    def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:
+        @functools.wraps(function)
+        def checking(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+            known = parameters_of(function)
+            bound = inspect.signature(function).bind(*args, **kwargs).arguments
+            problems = [
+                f'{start}{name}{place} is {found}: expected {expected.removeprefix("null or ")}'
+                for name, value in bound.items()
+                for place, found, expected in faults(value, known[name].hint)
+            ]
+            if problems:
+                raise error('; '.join(problems))
+            return function(*args, **kwargs)
+
+        return checking
+
+    return decorate
 
 
 def split(

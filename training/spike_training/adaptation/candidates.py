@@ -11,18 +11,19 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
+from spike_depth_ros.base.values import within
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load, save
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.result_files import hash_file, write_atomically
 from spike_training.adaptation.correction import CorrectedSource, Corrections
 from spike_training.adaptation.evidence import AnyTested, choose
-from spike_training.adaptation.stored import mapping, number, read
+from spike_training.adaptation.stored import fitting, mapping, read
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.loop import fit, time_step
@@ -365,8 +366,9 @@ def parse_plan(found: Any) -> dict[str, Any]:
     Raises:
         ValueError: It has no number of steps.
     """
-    number(mapping(found)['steps'], 1, 1e7)
-    return mapping(found)
+    plan = mapping(found)
+    fitting(plan['steps'], Annotated[float, within(1, 1e7)])
+    return plan
 
 
 def _built(here: Context) -> Any:

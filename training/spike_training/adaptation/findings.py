@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from spike_depth_ros.base.values import Fraction
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_training.adaptation.candidates import SENSOR
 from spike_training.adaptation.correction import (
@@ -32,7 +33,7 @@ from spike_training.adaptation.matching import (
 )
 from spike_training.adaptation.places import look_upside_down, repeated_styles, style_shares
 from spike_training.adaptation.schedule import Advance, Schedule
-from spike_training.adaptation.stored import damaged, mapping, number, resume
+from spike_training.adaptation.stored import damaged, fitting, resume
 from spike_training.adaptation.windows import Recorded, spread_windows
 from spike_training.errors import DataSetError
 from spike_training.settings.config import RunConfig
@@ -109,9 +110,9 @@ def parse_shares(found: Any, styles: Sequence[str]) -> dict[str, float]:
     Raises:
         ValueError: They are not of these styles, or no shares.
     """
-    if set(mapping(found)) != set(styles):
+    shares: dict[str, float] = fitting(found, dict[str, Fraction])
+    if {*shares} != {*styles}:
         raise ValueError(f'styles are {", ".join(found)}, expected {", ".join(styles)}')
-    shares = {name: number(share, 0, 1) for name, share in found.items()}
     if abs(sum(shares.values()) - 1) > 1e-3:
         raise ValueError(f'shares add up to {sum(shares.values()):g}, expected 1')
     return shares

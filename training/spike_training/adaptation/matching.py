@@ -15,14 +15,15 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spike_training.adaptation.stored import number
+from spike_depth_ros.base.values import within
+from spike_training.adaptation.stored import fitting
 from spike_training.choices import Split
 from spike_training.matching.pattern import lasting_pattern
 from spike_training.matching.view import DARK_SPREAD
@@ -179,12 +180,18 @@ class Match:
         Raises:
             Exception: It is something else, or has numbers that no match has.
         """
-        optics = {name: number(fields['optics'][name], *limits) for name, limits in RANGES.items()}
+        optics = {
+            name: fitting(fields['optics'][name], Annotated[float, within(*limits)])
+            for name, limits in RANGES.items()
+        }
         sensor = dict(fields['optics']['sensor'])
         if sensor['electrons'] is None:
             sensor['electrons'] = math.inf
         camera = Optics(**optics, sensor=Sensor(**sensor))
-        distances = (number(fields[name], 0, 1e12) for name in ('distance', 'before'))
+        distances = (
+            fitting(fields[name], Annotated[float, within(0, 1e12)])
+            for name in ('distance', 'before')
+        )
         return cls(camera, *distances)
 
 

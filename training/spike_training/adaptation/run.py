@@ -11,11 +11,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import nn
 
+from spike_depth_ros.base.values import within
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     DepthInfo,
@@ -64,7 +65,7 @@ from spike_training.adaptation.recordings import (
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.schedule import EXPORT_S, LEAST_S, Schedule
 from spike_training.adaptation.second_eye import SecondEye
-from spike_training.adaptation.stored import mapping, number, read
+from spike_training.adaptation.stored import fitting, mapping, read
 from spike_training.adaptation.windows import (
     Recorded,
     Sizes,
@@ -249,7 +250,7 @@ def time_of_stages(
 
 def parse_budget(found: Any) -> float:
     """Check the seconds of a stage that were stored."""
-    return number(mapping(found)['rung_s'], 0, 1e7)
+    return float(fitting(mapping(found)['rung_s'], Annotated[float, within(0, 1e7)]))
 
 
 def least_seconds(

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spike_depth_ros.base.values import faults
 from spike_depth_ros.result_files import write_atomically
 from spike_training.errors import ConfigError, one_line
 
@@ -62,16 +62,14 @@ def damaged(path: Path, error: Exception) -> ConfigError:
     )
 
 
-def number(value: Any, least: float, most: float) -> float:
-    """Return a number of a range.
+def fitting(value: Any, hint: Any) -> Any:
+    """Return a value that fits a type and its checks.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It does not; the message names the place.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f'expected a number, found {type(value).__name__}')
-    if not least <= value <= most or not math.isfinite(value):
-        raise ValueError(f'{value:g}: expected {least:g} to {most:g}')
+    for place, found, expected in faults(value, hint):
+        raise ValueError(f'{place.lstrip(".")} {found}: expected {expected}'.strip())
     return value
 
 
@@ -81,6 +79,5 @@ def mapping(value: Any) -> dict[str, Any]:
     Raises:
         ValueError: It is something else.
     """
-    if not isinstance(value, dict):
-        raise ValueError(f'expected an object, found {type(value).__name__}')
-    return value
+    found: dict[str, Any] = fitting(value, dict[str, Any])
+    return found

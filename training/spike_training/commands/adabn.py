@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Count, at_least
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     DepthInfo,
@@ -20,6 +23,7 @@ from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
 
 
+@checked(ConfigError)
 def adabn(
     checkpoint: Path,
     out: Path,
@@ -27,9 +31,9 @@ def adabn(
     recordings: Path | None = None,
     size: str = '400x250',
     rate_hz: float = 20_000.0,
-    planes: int = 128,
-    batches: int = ADABN_BATCHES,
-    batch_size: int = ADABN_BATCH_SIZE,
+    planes: Count = 128,
+    batches: Count = ADABN_BATCHES,
+    batch_size: Annotated[int, at_least(2)] = ADABN_BATCH_SIZE,
     device: Device = 'auto',
     overwrite: bool = False,
 ) -> None:
@@ -58,12 +62,6 @@ def adabn(
     """
     if (config is None) == (recordings is None):
         raise ConfigError('config or recordings: expected one of the two')
-    if batches < 1 or batch_size < 2:
-        raise ConfigError(
-            f'batches is {batches} and batch_size {batch_size}: expected 1 and 2 or more'
-        )
-    if planes < 1:
-        raise ConfigError(f'planes is {planes}: expected 1 or more')
     before = find_checkpoint(checkpoint)
     if out.suffix != '.safetensors' or out.is_dir() or out.resolve() == before.resolve():
         raise ConfigError(f'out is {out}: expected a file .safetensors other than checkpoint')

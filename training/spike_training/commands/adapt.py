@@ -6,32 +6,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from spike_depth_ros.arguments import Amount, PlaneRate
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Check
 from spike_depth_ros.folder_lock import lock_folder
-from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from spike_training.adaptation import CONFIG, STEREO_CONFIG
 from spike_training.adaptation.second_eye import SecondEye
 from spike_training.choices import Device
 from spike_training.disk import check_new
 from spike_training.errors import ConfigError
 
+Minutes = Annotated[float, Check(lambda value: 0 < value < 1e5, 'above 0 and below 100000')]
 
+
+@checked(ConfigError)
 def adapt(
     out: Path,
     recordings: Path | Sequence[Path] | None = None,
     checkpoint: Path = Path('unet_lite'),
     size: str = '400x250',
-    rate_hz: float = 20_000.0,
+    rate_hz: PlaneRate = 20_000.0,
     topic: str = 'spikes',
-    minutes: float = 30.0,
+    minutes: Minutes = 30.0,
     config: Path | None = None,
     device: Device = 'auto',
     flat: Path | None = None,
     dark: Path | None = None,
     watch: str = '',
-    watch_seconds: float = 10.0,
-    watch_gb: float = 4.0,
+    watch_seconds: Amount = 10.0,
+    watch_gb: Amount = 4.0,
     swap: str = '',
     overwrite: bool = False,
     right: str | Sequence[str] = '',
@@ -81,18 +86,8 @@ def adapt(
     if out.suffix != '.safetensors':
         raise ConfigError(f'out is {out}: expected a .safetensors file')
     check_new(out, overwrite)
-    if not 0 < minutes < 1e5:
-        raise ConfigError(f'minutes is {minutes:g}: expected above 0 and below 100000')
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise ConfigError(
-            f'rate_hz is {rate_hz:g}: expected a finite rate above 0, {MIN_RATE_HZ:g} to '
-            f'{MAX_RATE_HZ:g}'
-        )
     if (recordings is None) == (not watch):
         raise ConfigError('expected either recordings or watch: files, or a running topic')
-    for name, value in (('watch_seconds', watch_seconds), ('watch_gb', watch_gb)):
-        if not 0 < value <= 1e6:
-            raise ConfigError(f'{name} is {value:g}: expected above 0, at most 1000000')
     paths = [recordings] if isinstance(recordings, Path) else [*(recordings or ())]
     if not (paths or watch):
         raise ConfigError('recordings is empty: expected one or more')

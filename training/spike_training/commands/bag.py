@@ -7,6 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Count
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_new, check_room, make_folder
 from spike_training.errors import ConfigError
@@ -14,6 +16,7 @@ from spike_training.sensor.parameters import IDEAL, Sensor
 from spike_training.simulation.settings import CameraSettings, parse_size
 
 
+@checked(ConfigError)
 def bag(
     data: dict[str, str],
     out: Path,
@@ -23,7 +26,7 @@ def bag(
     start: float = 0.0,
     seconds: float | None = None,
     storage: Literal['mcap', 'sqlite3'] = 'sqlite3',
-    planes_per_packet: int = 40,
+    planes_per_packet: Count = 40,
     transform: Transform = 'aspect',
     mean_rate: float = MEAN_RATE,
     interpolation: Interpolation = 'flow',
@@ -66,8 +69,6 @@ def bag(
     settings = CameraSettings(
         height, width, rate, transform, mean_rate, interpolation, sensor, seed
     )
-    if planes_per_packet < 1:
-        raise ConfigError(f'planes_per_packet is {planes_per_packet}: expected 1 or more')
     check_new(out, overwrite)
     if out.exists():
         from spike_depth_ros.bags.bag import BagError

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Positive, at_least
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
 from spike_depth_ros.result_files import write_atomically
 from spike_training.choices import Device
@@ -29,16 +30,17 @@ COLUMNS = {'abs_rel': 'AbsRel', 'delta1': 'delta1', 'abs_rel_raw': 'in metres'}
 """Metrics of a camera; tables that compare cameras omit the last one."""
 
 
+@checked(ConfigError)
 def curves(
     config: Path,
     out: Path,
     checkpoint: Path,
-    scenes: int = 100,
+    scenes: Annotated[int, at_least(2)] = 100,
     planes: Sequence[int] = (16, 32, 64, 128, 256, 512, 1280),
     mean_rate: Sequence[float] = (0.02, 0.05, 0.1, 0.2, 0.4),
     rate_hz: Sequence[float] = (5e3, 10e3, 20e3, 40e3),
     speed: Sequence[float] = (0, 0.5, 1, 2, 4, 8),
-    frame_spikes: float = 16.0,
+    frame_spikes: Positive = 16.0,
     device: Device = 'auto',
 ) -> None:
     """Measure how depth depends on window, light, plane rate and speed, beside a frame camera.
@@ -74,7 +76,7 @@ def curves(
         CheckpointError: The checkpoint cannot be used.
     """
     settings = load_config(config)
-    _check(settings, scenes, frame_spikes)
+    _check(settings)
     values = {'planes': planes, 'mean_rate': mean_rate, 'rate_hz': rate_hz, 'speed': speed}
     configure_cpu(settings.threads)
     from spike_depth_ros.evaluation.report.plots import style
@@ -143,19 +145,9 @@ def _measure(
     }
 
 
-def _check(settings: RunConfig, scenes: int, frame_spikes: float) -> None:
-    wrong = [
-        f'{name} is {value:g}: expected {expected}'
-        for name, value, good, expected in (
-            ('scenes', scenes, scenes >= 2, '2 or more'),
-            ('frame_spikes', frame_spikes, 0 < frame_spikes < math.inf, 'above 0'),
-        )
-        if not good
-    ]
+def _check(settings: RunConfig) -> None:
     if settings.data.recordings:
-        wrong.append('data.recordings is given: expected a config of generated scenes')
-    if wrong:
-        raise ConfigError('; '.join(wrong))
+        raise ConfigError('data.recordings is given: expected a config of generated scenes')
 
 
 def show(report: Mapping[str, Any]) -> None:

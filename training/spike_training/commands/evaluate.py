@@ -7,7 +7,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import INSIDE, Count
 from spike_training.choices import MEAN_RATE, Device
 from spike_training.cpu import configure_cpu
 from spike_training.errors import ConfigError
@@ -18,6 +21,7 @@ from spike_training.teacher import find_teacher
 ONE_OF_FOUR = 'checkpoint, predictions, teacher or inputs_only: expected one of the four'
 
 
+@checked(ConfigError)
 def evaluate(
     config: Path,
     out: Path,
@@ -27,9 +31,9 @@ def evaluate(
     inputs_only: bool = False,
     maps: Path | None = None,
     data: dict[str, str] | None = None,
-    samples: int | None = None,
+    samples: Count | None = None,
     planes: int | Sequence[int] = (),
-    mean_rate: float = MEAN_RATE,
+    mean_rate: Annotated[float, INSIDE] = MEAN_RATE,
     per_metre: float | None = None,
     device: Device = 'auto',
     threads: int = 0,
@@ -110,10 +114,6 @@ def evaluate(
     if per_metre is not None and predictions is None:
         raise ConfigError('per_metre is given: expected it with predictions alone')
     planes = [planes] if isinstance(planes, int) else [*planes]
-    if not 0 < mean_rate < 1:
-        raise ConfigError(f'mean_rate is {mean_rate:g}: expected above 0 to below 1')
-    if samples is not None and samples < 1:
-        raise ConfigError(f'samples is {samples}: expected 1 or more')
     settings = with_changes(config, planes, None if data else samples, threads)
     if maps is not None and settings.evaluate.stereo is not None:
         raise ConfigError('maps is given: expected a config without evaluate.stereo')

@@ -4,23 +4,26 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import Annotated
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import INSIDE, Count, Positive
 from spike_training.choices import MEAN_RATE
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, DataSetError
 
 
+@checked(ConfigError)
 def inspect_data(
     data: dict[str, str],
     out: Path,
     frames: int = 40,
-    height: int = 256,
-    width: int = 384,
-    planes: int = 128,
-    rate_hz: float = 20_000.0,
-    mean_rate: float = MEAN_RATE,
+    height: Count = 256,
+    width: Count = 384,
+    planes: Count = 128,
+    rate_hz: Positive = 20_000.0,
+    mean_rate: Annotated[float, INSIDE] = MEAN_RATE,
 ) -> None:
     """Inspect data sets: counts, a histogram of depth, firing rates, and a sheet of pictures.
 
@@ -46,14 +49,6 @@ def inspect_data(
         raise DataSetError(
             f'{len(data)} data sets and {frames} frames: expected at least one of each, '
             '--data.NAME PATH'
-        )
-    for name, value in (('height', height), ('width', width), ('planes', planes)):
-        if value < 1:
-            raise ConfigError(f'{name} is {value}: expected 1 or more')
-    if not (0 < mean_rate < 1 and 0 < rate_hz < math.inf):
-        raise ConfigError(
-            f'mean_rate is {mean_rate:g} and rate_hz {rate_hz:g}: expected above 0 to below 1, '
-            'and planes a second'
         )
     from spike_depth_ros import pictures
     from spike_depth_ros.result_files import write_atomically

@@ -7,12 +7,15 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Number
 from spike_training.choices import Device
 from spike_training.cpu import configure_cpu
 from spike_training.errors import ConfigError
 from spike_training.labelling.settings import LabelSettings, Picture, Video, name_source
 
 
+@checked(ConfigError)
 def label(
     out: Path,
     teacher: Path,
@@ -26,7 +29,7 @@ def label(
     planes: int = 128,
     agreement: float = 0.1,
     device: Device = 'auto',
-    threads: int = 0,
+    threads: Number = 0,
 ) -> None:
     """Label pictures with depth by a foundation model, Depth Anything, from a local folder.
 
@@ -70,8 +73,6 @@ def label(
             'fx and hfov: expected them with a video; data sets have a camera matrix'
         )
     source = None if video is None else Video(video.expanduser(), fx, hfov)
-    if threads < 0:
-        raise ConfigError(f'threads is {threads}: expected 1 or more, or 0 for one per core')
     from spike_training.teacher import Teacher, find_teacher
 
     files = find_teacher(teacher, licence)

@@ -7,6 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Count
 from spike_depth_ros.result_files import UnfinishedFolder, place_result
 from spike_training.choices import MEAN_RATE, Interpolation, Style
 from spike_training.disk import check_new, make_folder
@@ -17,6 +19,7 @@ PLANES = 400
 """Planes of a generated scene, unless told otherwise."""
 
 
+@checked(ConfigError)
 def sample(
     out: Path,
     data: dict[str, str] | None = None,
@@ -24,7 +27,7 @@ def sample(
     frame: int | None = None,
     style: Style | None = None,
     index: int = 0,
-    planes: int = PLANES,
+    planes: Count = PLANES,
     size: str = '400x250',
     rate: float = 20_000.0,
     mean_rate: float = MEAN_RATE,
@@ -120,8 +123,6 @@ def _generated(
 ) -> tuple[dict[str, Any], str]:
     """Return the stream of a generated scene, and its description."""
     height, width = size
-    if planes < 1:
-        raise ConfigError(f'planes is {planes}: expected a number above 0')
     from spike_training.scenes.generator import SceneGenerator
     from spike_training.scenes.second_eye import BASELINE_M, BASELINES_M
     from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream

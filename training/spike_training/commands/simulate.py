@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Count
 from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
@@ -15,12 +17,13 @@ from spike_training.sensor.parameters import IDEAL, Sensor
 from spike_training.simulation.settings import CameraSettings, parse_size
 
 
+@checked(ConfigError)
 def simulate(
     data: dict[str, str],
     out: Path,
     size: str = '400x250',
     rate: float = 20_000.0,
-    planes: int = 128,
+    planes: Count = 128,
     transform: Transform = 'aspect',
     mean_rate: float = MEAN_RATE,
     interpolation: Interpolation = 'flow',
@@ -57,8 +60,6 @@ def simulate(
     """
     width, height = parse_size(size)
     camera = CameraSettings(height, width, rate, transform, mean_rate, interpolation, sensor, seed)
-    if planes < 1:
-        raise ConfigError(f'planes is {planes}: expected 1 or more')
     if not data:
         raise ConfigError('no data sets: expected one or more, --data.NAME PATH')
     from spike_training.datasets.readers.files import check_share, note_skipped

@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Count, at_least, within
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors, find_checkpoint, load
 from spike_training.choices import LARGEST_SEED, Style
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
 
 
+@checked(ConfigError)
 def show_world(
     out: Path,
     style: Style | Literal['all'] = 'home',
-    scenes: int = 6,
-    height: int = 128,
-    width: int = 192,
-    planes: int = 128,
-    seed: int = 0,
+    scenes: Count = 6,
+    height: Annotated[int, at_least(16)] = 128,
+    width: Annotated[int, at_least(16)] = 192,
+    planes: Count = 128,
+    seed: Annotated[int, within(0, LARGEST_SEED)] = 0,
     checkpoint: Path | None = None,
 ) -> None:
     """Draw colour, depth and firing rate of some procedural scenes, as one picture.
@@ -42,22 +45,8 @@ def show_world(
         ConfigError: The settings are wrong.
         CheckpointError: The checkpoint cannot be used.
     """
-    wrong = [
-        f'{name} is {value}: expected {least} or more'
-        for name, value, least in (
-            ('scenes', scenes, 1),
-            ('height', height, 16),
-            ('width', width, 16),
-            ('planes', planes, 1),
-        )
-        if value < least
-    ]
-    if not 0 <= seed <= LARGEST_SEED:
-        wrong.append(f'seed is {seed}: expected 0 to {LARGEST_SEED}')
     if out.suffix != '.png' or out.is_dir():
-        wrong.append(f'out is {out}: expected a file .png')
-    if wrong:
-        raise ConfigError('; '.join(wrong))
+        raise ConfigError(f'out is {out}: expected a file .png')
     make_folder(out.parent)
     import torch
 

@@ -4,31 +4,14 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from spike_depth_ros.base import cli, schema
-from spike_depth_ros.base.values import faults
 from spike_training.errors import DataSetError
 
-Given = ParamSpec('Given')
-Clips = TypeVar('Clips')
-
-
-def checked(read: Callable[Given, Clips]) -> Callable[Given, Clips]:
-    """Decorate a ``read``: values that its annotations do not allow are refused at each call."""
-
-    @functools.wraps(read)
-    def checking(*args: Given.args, **kwargs: Given.kwargs) -> Clips:
-        known = cli.parameters_of(read)
-        for name, value in inspect.signature(read).bind(*args, **kwargs).arguments.items():
-            for place, found, expected in faults(value, known[name].hint):
-                raise DataSetError(f'option {name}{place} is {found}, expected {expected}')
-        return read(*args, **kwargs)
-
-    return checking
+checked = cli.checked(DataSetError, 'option ')
+"""Decorator of a ``read``: values that its annotations do not allow are refused at each call."""
 
 
 def parsed(read: Callable[..., Any], name: str, given: Mapping[str, str]) -> dict[str, Any]:
