@@ -277,7 +277,8 @@ def test_what_bag_refuses(refusals, recording, tmp_path, monkeypatch, command):
     row('another clip', 'clip', clip='x')
     row('no data set', '--data.NAME', data={})
     for start, seconds in ((-0.1, None), (9, None), (0.0, 0.0), (math.nan, None)):
-        row(f'from {start} s for {seconds} s', 'part', start=start, seconds=seconds)
+        named = 'start is nan' if math.isnan(start) else 'part'
+        row(f'from {start} s for {seconds} s', named, start=start, seconds=seconds)
         call = functools.partial(choose_span, FRAME_S * np.arange(6), 1000.0, start, seconds)
         rows[f'of a clip from {start} s for {seconds} s'] = 'part', call
     row('no frame in the part', 'frames', rate=RATE, start=0.01, seconds=0.01, frames=True)
