@@ -2,21 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command lines of functions and dataclasses: options, help and errors from their annotations.
 
-A function is a command, its parameters are options, and their meanings stand in its ``Args``::
-
-    def enlarge(map: Path, factor: Annotated[int, one_of(2, 4)] = 2) -> None:
-        '''Enlarge a map.
-
-Args:
-            map: The map to enlarge.
-            factor: Factor of height and width.
-        '''
+A function is a command: its parameters are options, and their meanings stand in the section
+``Args`` of its docstring. With ``def enlarge(map: Path, factor: Count = 2)``
+there are ``--map FILE`` and ``--factor 4`` or ``--factor=4``. Likewise ``--data.kitti PATH`` for a
+dictionary, ``--sensor.dark 0.1`` for a dataclass, or ``--sensor FILE``; a flag needs no value.
 
 The options of a console script are the fields of a dataclass, whose bases are groups of options.
-
-``--map FILE``, ``--factor 4`` or ``--factor=4``; ``--data.kitti PATH`` for a dictionary,
-``--sensor.dark 0.1`` for a dataclass, or ``--sensor FILE``; a flag needs no value. All problems
-are told at once.
+All problems are told at once.
 """
 
 from __future__ import annotations

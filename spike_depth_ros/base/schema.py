@@ -6,7 +6,7 @@ A field says what it may be in its annotation, and what it means in the text und
 
     @dataclass(frozen=True)
     class Lens:
-        vignette: Annotated[float, SHARE] = 0.0
+        vignette: Share = 0.0
         '''Share of the light that the corners lose.'''
         sizes: list[Count] = field(default_factory=list)
         '''Rows of each picture.'''
