@@ -19,6 +19,7 @@ import dataclasses
 import datetime
 import functools
 import inspect
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ import yaml
 
 from spike_depth_ros.base import schema
 from spike_depth_ros.base.schema import Field
-from spike_depth_ros.base.values import convert, describe, faults, options_of
+from spike_depth_ros.base.values import convert, dataclass_of, describe, faults, options_of
 from spike_depth_ros.errors import printable
 from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml, read_yaml
 
@@ -71,7 +72,7 @@ def parameters_of(target: Callable[..., Any]) -> dict[str, Field]:
         return schema.fields_of(target)
     hints, checked = get_type_hints(target), get_type_hints(target, include_extras=True)
     return {
-        name: Field(name, hints[name], checked[name], _default(one.default), {})
+        name: Field(name, hints[name], checked[name], _default(one.default))
         for name, one in inspect.signature(target).parameters.items()
     }
 
@@ -166,7 +167,7 @@ def parsed(text: str) -> Any:
         value = parse_yaml(text)
     except (YamlLimitError, yaml.YAMLError, UnicodeError):
         return text
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf:
         return _number(text)
     return text if isinstance(value, datetime.date) else value
 
@@ -207,7 +208,7 @@ def parse(target: Callable[..., Any], arguments: Sequence[str], start: str = '')
         elif key:
             tree = given[own] = {**tree} if isinstance(tree := given.get(own), dict) else {}
             tree[key] = text if _holds_text(known[own].type) else parsed(str(text))
-        elif text is not None and _dataclass_of(known[own].type):
+        elif text is not None and dataclass_of(known[own].type):
             given[own] = _read_file(text)
         elif text is not None and option_of(known[own]).repeated:
             given[own] = [*given.get(own, ()), text]
@@ -275,18 +276,14 @@ def _holds_text(hint: Any) -> bool:
     return any(get_args(one)[1:] == (str,) for one in options_of(hint))
 
 
-def _dataclass_of(hint: Any) -> Any:
-    return next((one for one in options_of(hint) if dataclasses.is_dataclass(one)), None)
-
-
 def _converted(one: Field, value: Any, problems: list[str], start: str = '') -> Any:
     """Return the value of a parameter; its problems are appended."""
-    kind, found = _dataclass_of(one.type), list[str]()
+    kind, found = dataclass_of(one.type), list[str]()
     if kind is not None and isinstance(value, dict):
         try:
             value = schema.read(kind, value, found, f'{one.name}.', schema.Reading(True))
         except ValueError as error:
-            found.append(f'{one.name}.{error}')
+            found += (f'{one.name}.{problem}' for problem in str(error).split('; '))
     else:
         for place, text, expected in faults(value, one.hint, numbers_as_text=True):
             meant = expected.removeprefix('null or ')
@@ -391,7 +388,7 @@ def _add(parser: Any, target: Any, prefix: str, dashes: bool) -> None:
     meanings = schema.meanings_of(target)
     groups: dict[type, Any] = {}
     for one in parameters_of(target).values():
-        inner, owner = _dataclass_of(one.type), _owner(target, one.name)
+        inner, owner = dataclass_of(one.type), _owner(target, one.name)
         if owner not in groups:
             groups[owner] = parser if owner is target else _group(parser, owner)
         words = ['a file of settings'] if inner else _words(one)

@@ -35,7 +35,14 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
-from spike_depth_ros.base.values import convert, describe, faults, options_of, shortened
+from spike_depth_ros.base.values import (
+    convert,
+    dataclass_of,
+    describe,
+    faults,
+    may_be_infinite,
+    shortened,
+)
 
 Problems = Iterator[str]
 """Problems, a phrase for each field: ``train.steps is 0: expected 1 or more``."""
@@ -62,17 +69,15 @@ class Field(NamedTuple):
 
     Attributes:
         name: Its name.
-        type: Its type, without checks.
+        type: Its type, without checks but that of numbers that may be infinite.
         hint: Its type, with checks.
         default: Its default; ``dataclasses.MISSING``: it has none.
-        metadata: What else is said of it.
     """
 
     name: str
     type: Any
     hint: Any
     default: Any
-    metadata: Mapping[str, Any]
 
 
 class Reading(NamedTuple):
@@ -115,7 +120,8 @@ def read(
         if key not in known:
             problems.append(f'{name} is {_instead(str(key), known, how)}')
             continue
-        hint = known[key].type if value is None else _dataclass_of(known[key].type)
+        hint = known[key].type
+        hint = hint if value is None else dataclass_of(hint) or hint
         element = (*get_args(hint), None)[0]
         if dataclasses.is_dataclass(hint) and isinstance(value, dict):
             good[key] = read(hint, value, problems, f'{name}.', how)
@@ -198,7 +204,9 @@ def fields_of(kind: Any) -> dict[str, Field]:
     for one in dataclasses.fields(kind):
         made = one.default_factory
         default = one.default if made is dataclasses.MISSING else made()
-        found[one.name] = Field(one.name, bare[one.name], hints[one.name], default, one.metadata)
+        hint = hints[one.name]
+        plain = hint if may_be_infinite(hint) else bare[one.name]
+        found[one.name] = Field(one.name, plain, hint, default)
     return found
 
 
@@ -262,8 +270,3 @@ def _one_of(names: Sequence[str]) -> str:
 
 def _instead(key: str, known: Mapping[str, Field], how: Reading) -> str:
     return f'now {new}' if (new := how.renamed.get(key)) in known else unknown(key, known)
-
-
-def _dataclass_of(hint: Any) -> Any:
-    """Return the dataclass of a type "dataclass or None"; other types are returned as they are."""
-    return next((one for one in options_of(hint) if dataclasses.is_dataclass(one)), hint)

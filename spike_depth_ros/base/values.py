@@ -121,8 +121,8 @@ def faults(value: Any, hint: Any, numbers_as_text: bool = False) -> Iterator[Fau
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        checks = [one for one in hint.__metadata__ if isinstance(one, Check)]
-        infinite = any(one.infinite for one in checks) and value in (math.inf, -math.inf)
+        checks = checks_of(hint)
+        infinite = may_be_infinite(hint) and value in (math.inf, -math.inf)
         found = [] if infinite else [*faults(value, arguments[0], numbers_as_text)]
         meant = value if found or infinite else convert(value, arguments[0], numbers_as_text)
         if not found and not all(one.fits(meant) for one in checks):
@@ -192,7 +192,7 @@ def _is_number(value: Any, as_text: bool) -> bool:
 
 
 def convert(value: Any, hint: Any, numbers_as_text: bool = False) -> Any:
-    """Return a value that fits, see :func:`mismatch`, as its type."""
+    """Return a value that fits, see :func:`faults`, as its type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is float or hint is Path:
         return hint(value)
@@ -210,9 +210,24 @@ def convert(value: Any, hint: Any, numbers_as_text: bool = False) -> Any:
     return value
 
 
+def checks_of(hint: Any) -> list[Check]:
+    """Return the checks of a type."""
+    return [one for one in getattr(hint, '__metadata__', ()) if isinstance(one, Check)]
+
+
+def may_be_infinite(hint: Any) -> bool:
+    """Check for a type of numbers that may be infinite."""
+    return any(one.infinite for one in checks_of(hint))
+
+
+def dataclass_of(hint: Any) -> Any:
+    """Return the dataclass of a type "dataclass" or "dataclass or None"; None: it is no such."""
+    return next((one for one in options_of(hint) if dataclasses.is_dataclass(one)), None)
+
+
 def limits_of(hint: Any) -> tuple[float, float] | tuple[()]:
     """Return the least and the largest number of a type; (): it has no such limits."""
-    checks = [one for one in getattr(hint, '__metadata__', ()) if isinstance(one, Check)]
+    checks = checks_of(hint)
     low = max((one.low for one in checks), default=-math.inf)
     high = min((one.high for one in checks), default=math.inf)
     return (low, high) if math.isfinite(low) and math.isfinite(high) else ()
@@ -222,8 +237,8 @@ def describe(hint: Any) -> str:
     """Return words for a type and its checks."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        checks = [one.expected for one in hint.__metadata__ if isinstance(one, Check)]
-        return ', '.join(dict.fromkeys([describe(arguments[0]), *checks]))
+        words = [describe(arguments[0]), *(one.expected for one in checks_of(hint))]
+        return ', '.join(dict.fromkeys(words))
     if origin is Literal:
         return ' or '.join(map(str, arguments))
     if is_union(hint):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command lines of functions: options become values, and all that is wrong is told at once."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given
 from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.base import cli
 from spike_depth_ros.base.schema import Problems, across, refuse
-from spike_depth_ros.base.values import Count, Positive, Share, one_of
+from spike_depth_ros.base.values import Check, Count, Positive, Share, one_of
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class Sensor:
 
     Attributes:
         dark: Dark current.
+        life_s: How long it lives.
     """
 
     dark: Share = 0.0
     mode: Literal['keep', 'reset'] = 'keep'
+    life_s: Annotated[float, Check(lambda value: value >= 1, '1 or more', infinite=True)] = 1.0
 
     def __post_init__(self):
         refuse(self)
@@ -84,6 +87,7 @@ TAKEN = {
     '--out a --data.kitti 12,fx=3': {'data': {'kitti': '12,fx=3'}},
     '--out a --data.a=b --data.c d': {'data': {'a': 'b', 'c': 'd'}},
     '--out a --sensor.dark 0.1 --sensor.mode reset': {'sensor': Sensor(0.1, 'reset')},
+    '--out a --sensor.life_s .inf': {'sensor': Sensor(life_s=math.inf)},
 }
 
 
@@ -108,7 +112,12 @@ REFUSED = {
         "factor is 'x': expected a whole number, 2 or 4; rate_hz is 'y': expected a number"
     ),
     '--out a --rate_hz nan': "rate_hz is 'nan': expected a number",
-    '--out a --rate_hz .inf': "rate_hz is '.inf': expected a number",
+    '--out a --rate_hz .inf': 'rate_hz is inf: expected a finite number',
+    '--out a --rate_hz .nan': 'rate_hz is nan: expected a finite number',
+    '--out a --sensor.life_s .nan': 'sensor.life_s is nan: expected a finite number',
+    '--out a --sensor.dark 1 --sensor.life_s 0': (
+        'sensor.life_s is 0: expected 1 or more; sensor.dark is 1: expected 0 to below 1'
+    ),
     '--out a --rate_hz 1:30': "rate_hz is '1:30': expected a number",
     '--out a --factor 0x2': "factor is '0x2': expected a whole number, 2 or 4",
     '--out a --overwrite maybe': "overwrite is 'maybe': expected true or false",
@@ -142,9 +151,9 @@ def test_a_file_of_options_is_overridden_by_those_after_it(tmp_path):
 
 def test_a_file_of_settings_is_a_dataclass(tmp_path):
     file = tmp_path / 'sensor.yaml'
-    file.write_text('dark: 0.25\n')
+    file.write_text('dark: 0.25\nlife_s: .inf\n')
     found = cli.parse(enlarge, ['--out', 'a', '--sensor', str(file), '--sensor.mode', 'reset'])
-    assert found['sensor'] == Sensor(0.25, 'reset')
+    assert found['sensor'] == Sensor(0.25, 'reset', math.inf)
     file.write_text('- 3\n')
     with pytest.raises(cli.OptionsError, match='expected options, "name: value"'):
         cli.parse(enlarge, ['--out', 'a', '--sensor', str(file)])

@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import functools
+import math
 import os
 import shutil
 import signal
@@ -15,12 +16,14 @@ import yaml
 
 from kit.clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 from kit.refusals import leaving
+from spike_depth_ros.base import cli
 from spike_depth_ros.folder_lock import LOCK, FolderLockError, lock_folder
 from spike_depth_ros.stream.packing import spike_counts
 from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.simulate import simulate
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.sensor.parameters import Sensor
 from spike_training.simulation.clip_camera import ClipCamera, frame_clips
 from spike_training.simulation.settings import CameraSettings
 
@@ -285,3 +288,12 @@ def test_what_simulate_refuses(refusals, recording, simulated, tmp_path, monkeyp
 
         rows[f'--{option} that grows'] = 'aliases expanded', leaving(tmp_path, told)
     refusals('simulate_options', rows, None)
+
+
+@pytest.mark.parametrize('as_file', [True, False])
+def test_a_sensor_without_shot_noise_may_be_given(tmp_path, as_file):
+    file = tmp_path / 'sensor.yaml'
+    file.write_text('electrons: .inf\n')
+    given = ['--sensor', str(file)] if as_file else ['--sensor.electrons', '.inf']
+    found = cli.parse(simulate, ['--data.a', 'b', '--out', 'c', *given])
+    assert found['sensor'] == Sensor(electrons=math.inf)
