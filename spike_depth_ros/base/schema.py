@@ -260,8 +260,22 @@ def _section(target: Any, title: str) -> dict[str, str]:
 def unknown(name: str, known: Iterable[str]) -> str:
     """Return words for a name that is unknown, with the nearest known one."""
     names = [*known]
-    near = difflib.get_close_matches(name, names, 1)
-    return f'unknown: did you mean {near[0]}?' if near else f'unknown: expected {_one_of(names)}'
+    return f'unknown{nearest(name, names, ": ") or f": expected {_one_of(names)}"}'
+
+
+def nearest(name: str, known: Iterable[str], before: str = '; ') -> str:
+    """Return a question for the known name that is nearest to an unknown one.
+
+    Args:
+        name: The unknown name.
+        known: The known ones.
+        before: Text before the question.
+
+    Returns:
+        The question; empty: none is near.
+    """
+    near = difflib.get_close_matches(name, [*known], 1)
+    return f'{before}did you mean {near[0]}?' if near else ''
 
 
 def _one_of(names: Sequence[str]) -> str:

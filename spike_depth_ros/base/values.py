@@ -240,7 +240,7 @@ def describe(hint: Any) -> str:
         words = [describe(arguments[0]), *(one.expected for one in checks_of(hint))]
         return ', '.join(dict.fromkeys(words))
     if origin is Literal:
-        return ' or '.join(map(str, arguments))
+        return ' or '.join(str(one) or "''" for one in arguments)
     if is_union(hint):
         none_first = sorted(arguments, key=lambda one: one is not type(None))
         return ' or '.join(map(describe, none_first))

@@ -7,17 +7,18 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from spike_depth_ros import preview
+from spike_depth_ros.base.values import within
 from spike_depth_ros.calibration import CalibrationError, LastGood
 from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.fusion.images import check_image, pixels_from_msg
 from spike_depth_ros.fusion.offset import OffsetCheck
 from spike_depth_ros.fusion.pairing import FrameStore
-from spike_depth_ros.fusion.registration import Registration
+from spike_depth_ros.fusion.registration import Flip, Registration
 from spike_depth_ros.stream.decode import ImageMessage, PacketError, stamp_ns
 from spike_depth_ros.stream.window import Window
 
@@ -34,20 +35,19 @@ OF_MESSAGES = ('encoding', 'stamp', 'camera_info')
 
 @dataclasses.dataclass(frozen=True)
 class FrameSettings:
-    """Settings of frames; see the node's parameters ``image.*``.
+    """Settings of frames: the parameters ``image.*`` of the node."""
 
-    Attributes:
-        max_age_s: Largest age of a frame, seconds; 0: that of the network's training.
-        delay_s: Delay of the stamps of frames, which is subtracted, seconds.
-        flip: Mirroring of arriving frames, one of ``registration.FLIPS``.
-        max_offset_px: Median offset of frames from the spikes from which they are refused,
-            pixels; 0: it is not measured.
-    """
-
-    max_age_s: float = 0.0
-    delay_s: float = 0.0
-    flip: str = 'none'
-    max_offset_px: float = 2.0
+    max_age_s: Annotated[float, within(0, 10)] = 0.0
+    """Largest age of a frame beside the spikes, s, of models that take frames; 0: as the model was
+    trained."""
+    delay_s: Annotated[float, within(-10, 10)] = 0.0
+    """Delay of the stamps of frames, which is subtracted, s."""
+    flip: Flip = 'none'
+    """Mirroring of arriving frames, before their calibration applies: none, horizontal, vertical
+    (a beam splitter mirrors one path)."""
+    max_offset_px: Annotated[float, within(0, 100)] = 2.0
+    """Frames are refused where their median offset from the spikes is above this, pixels; 0: it is
+    not measured."""
 
 
 class Frames:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,8 @@ from spike_depth_ros import opencv as cv2
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.rectification import Floats, Rectification
 
-FLIPS = ('none', 'horizontal', 'vertical')
+Flip = Literal['none', 'horizontal', 'vertical']
+FLIPS: tuple[Flip, ...] = get_args(Flip)
 """Ways that frames are flipped before their calibration applies."""
 
 MAX_BASELINE_M = 0.005
@@ -51,7 +52,7 @@ class Registration:
 
     spikes: Calibration
     frame: Calibration
-    flip: str = 'none'
+    flip: Flip = 'none'
 
     def __post_init__(self) -> None:
         if self.flip not in FLIPS:

@@ -8,19 +8,16 @@ Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wir
 ``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval),
 ``depth/colour`` (rgb8),
 ``spikes/image`` (mono8 preview), ``spikes/image_rect`` (the same, rectified), ``/diagnostics``.
-Parameters: ``parameters.DEPTH_PARAMETERS``.
+Parameters: ``depth_parameters.DepthParameters``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import queue
 import sys
 import threading
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
@@ -39,6 +36,7 @@ from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.source import FusedSource
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
+from spike_depth_ros.nodes.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.frame_inputs import FrameInputs
 from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
@@ -49,17 +47,12 @@ from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.temporal_filter import TemporalFilter
 
-SCALE_PARAMETERS = (
-    'scale_from', 'camera_height_m', 'camera_pitch_rad', 'camera_roll_rad', 'scale_timeout_s',
-)  # fmt: skip
-"""Parameters of the scale from the height of the camera."""
 
-
-class SpikeDepthNode(PerceptionNode):
+class SpikeDepthNode(PerceptionNode[DepthParameters]):
     """Node that connects ingest, inference and diagnostics to topics, parameters, transitions."""
 
     def __init__(self) -> None:
-        super().__init__('spike_depth', parameters.DEPTH_PARAMETERS)
+        super().__init__('spike_depth', DepthParameters)
         self._estimator: DepthEstimator | None = None
         self._scale: ScaleFromHeight | None = None
         self._ingest: Ingest | None = None
@@ -78,13 +71,12 @@ class SpikeDepthNode(PerceptionNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; return FAILURE with a logged reason if it cannot be used."""
         try:
-            self._settings = parameters.values(self, parameters.DEPTH_PARAMETERS)
-            if self._settings['preview'] == LEARNT:
-                _check_preview(self._settings['preview.checkpoint'])
-            parameters.check_ranges(self._settings)
+            self._settings = parameters.values(self, DepthParameters)
+            if self._settings.preview == LEARNT:
+                _check_preview(self._settings.preview_network.checkpoint)
             self._scale = _scale_from(self._settings)
-            self._temporal = TemporalFilter(self._settings['filter.temporal'])
-            self._estimator = self._load(self._settings['checkpoint'])
+            self._temporal = TemporalFilter(self._settings.filter.temporal)
+            self._estimator = self._load(self._settings.checkpoint)
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self.get_logger().error(f'cannot be configured: {one_line(error)}')
             return TransitionCallbackReturn.FAILURE
@@ -105,7 +97,7 @@ class SpikeDepthNode(PerceptionNode):
         self._ingest = Ingest(self._stream_settings(), self._warn)
         self._inputs = TopicInputs(self, {'': self._ingest}, self._settings, self._warn)
         self._inference_task = diagnostics.InferenceTask()
-        frames = FrameInputs(self, self._settings, self._frame_age_s, self._warn)
+        frames = FrameInputs(self, self._settings.image, self._frame_age_s, self._warn)
         self._frames = frames
         with self._model_lock:
             assert self._estimator is not None
@@ -156,9 +148,9 @@ class SpikeDepthNode(PerceptionNode):
         load = functools.partial(
             DepthEstimator.from_checkpoint,
             path,
-            device=self._settings['device'],
-            backend=self._settings['backend'],
-            threads=self._settings['threads'],
+            device=self._settings.device,
+            backend=self._settings.backend,
+            threads=self._settings.threads,
             size=self._sensor_size(),
         )
         # The backend's threads are started here and inherit the priority.
@@ -169,16 +161,17 @@ class SpikeDepthNode(PerceptionNode):
         ingest = self._ingest
         if ingest is not None and ingest.size is not None:
             return ingest.size
-        given = self._settings['sensor_height'], self._settings['sensor_width']
-        return given if all(given) else None
+        return self._settings.sensor_size
 
     def _stream_settings(self) -> StreamSettings:
         assert self._estimator is not None
         info = self._estimator.info
-        names = {field.name for field in dataclasses.fields(StreamSettings)} & set(self._settings)
-        given = {name: self._settings[name] for name in names}
-        given['window'] = given['window'] or info.planes
-        return StreamSettings(**given, reference=info.reference_plane)
+        return StreamSettings(
+            self._settings.window or info.planes,
+            info.reference_plane,
+            self._settings.rectify,
+            **self._settings.of_stream,
+        )
 
     # Parameters
 
@@ -186,58 +179,45 @@ class SpikeDepthNode(PerceptionNode):
     def _is_configured(self) -> bool:
         return self._estimator is not None
 
-    def _refuse_changes(self, changes: list[RosParameter]) -> str:
-        new_model = next((c.value for c in changes if c.name == 'checkpoint'), None)
-        if self._is_configured and new_model is not None:
-            reason = self._refuse_model(find_checkpoint(new_model))
-            if reason:
-                return reason
-        if any(c.name == 'preview' and c.value == LEARNT for c in changes):
-            path = self.get_parameter('preview.checkpoint').value
-            path = next((c.value for c in changes if c.name == 'preview.checkpoint'), path)
-            try:
-                _check_preview(path)
-            except (ValueError, OSError) as error:
-                return one_line(error)
-        if self._is_configured and _changes_scale(changes):
-            try:
-                _scale_from(self._scale_settings() | {c.name: c.value for c in changes})
-            except ValueError as error:
-                return one_line(error)
-        return super()._refuse_changes(changes)
+    def _check(self, settings: DepthParameters, changed: set[str]) -> None:
+        if 'preview' in changed and settings.preview == LEARNT:
+            _check_preview(settings.preview_network.checkpoint)
+        if 'checkpoint' in changed:
+            self._check_model(find_checkpoint(settings.checkpoint))
 
-    def _scale_settings(self) -> dict[str, Any]:
-        return {name: self.get_parameter(name).value for name in SCALE_PARAMETERS}
+    def _check_model(self, path: Path) -> None:
+        """Check by its metadata that a model can replace the running one.
 
-    def _refuse_model(self, path: Path) -> str:
-        """Return the reason why a model cannot replace the running one, from its metadata."""
+        Raises:
+            ValueError: It cannot.
+            OSError: It cannot be read.
+        """
         assert self._estimator is not None
-        try:
-            info = load_info(path)
-        except (ValueError, OSError) as error:
-            return str(error)
+        info = load_info(path)
         running = self._estimator.info.reference_plane
         if info.reference_plane != running:
-            return (
+            raise ValueError(
                 f'{path}: its depth belongs to the {info.reference_plane} plane of a window, the '
                 f"running model's to the {running}: clean the node up and configure it again"
             )
         seen = self._ingest.size if self._ingest is not None else None
         if info.sensor_size is not None and seen is not None and info.sensor_size != seen:
-            return (
+            raise ValueError(
                 f'{path}: field sensor_size is {info.sensor_size[1]}x{info.sensor_size[0]}, '
                 f'expected {seen[1]}x{seen[0]}, the size of the stream: choose a model of that '
                 'size'
             )
-        return ''
 
     def _apply_parameters(self, changes: list[RosParameter]) -> None:
         super()._apply_parameters(changes)
-        for change in changes:
-            if change.name == 'checkpoint' and self._estimator is not None:
-                self._load_beside(change.value)
-        if self._estimator is not None and _changes_scale(changes):
-            self._scale = _scale_from(self._scale_settings())
+        if self._is_configured and any(change.name == 'checkpoint' for change in changes):
+            self._load_beside(self._settings.checkpoint)
+
+    def _use(self, settings: DepthParameters) -> None:
+        before = self._settings
+        super()._use(settings)
+        if settings.of_scale != before.of_scale:
+            self._scale = _scale_from(settings)
             if self._inference is not None:
                 self._inference.scale = self._scale
 
@@ -312,27 +292,11 @@ class SpikeDepthNode(PerceptionNode):
         ]
 
 
-def _changes_scale(changes: list[RosParameter]) -> bool:
-    return any(change.name in SCALE_PARAMETERS for change in changes)
-
-
-def _scale_from(settings: Mapping[str, Any]) -> ScaleFromHeight | None:
-    """Return the scale from the height of the camera by parameters; None: that of the model.
-
-    Raises:
-        ValueError: The height is not above 0.
-    """
-    if settings['scale_from'] != 'height':
+def _scale_from(settings: DepthParameters) -> ScaleFromHeight | None:
+    """Return the scale from the height of the camera by parameters; None: that of the model."""
+    if settings.scale_from != 'height':
         return None
-    if not settings['camera_height_m'] > 0:
-        raise ValueError(
-            f'camera_height_m is {settings["camera_height_m"]:g}; expected above 0 with '
-            'scale_from height: set it to the height of the lens above the floor, in metres'
-        )
-    pose = CameraPose(
-        *(settings[f'camera_{name}'] for name in ('height_m', 'pitch_rad', 'roll_rad'))
-    )
-    return ScaleFromHeight(pose, settings['scale_timeout_s'])
+    return ScaleFromHeight(CameraPose(*settings.pose), settings.scale_timeout_s)
 
 
 def _check_preview(path: str) -> None:
@@ -353,7 +317,7 @@ def main(args: list[str] | None = None) -> int:
     given = parameters.parse_command_line(
         'spike_depth',
         'ROS 2 lifecycle node: spike topics in, depth and uncertainty images out.',
-        parameters.DEPTH_PARAMETERS,
+        DepthParameters,
         args,
     )
     return process.run(SpikeDepthNode, given)

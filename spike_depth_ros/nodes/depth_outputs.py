@@ -21,10 +21,8 @@ from spike_depth_ros.depth_colours import DepthColours
 from spike_depth_ros.estimator import Observation, Prediction
 from spike_depth_ros.flying_pixels import find_flying_pixels
 from spike_depth_ros.nodes import conversions
+from spike_depth_ros.nodes.depth_parameters import PerceptionParameters
 from spike_depth_ros.stream.window import Window
-
-_LIMITS = ('uncertainty.max_relative', 'filter.min_depth', 'filter.max_depth')
-"""Parameters of :meth:`.Prediction.published_depth`, in its order."""
 
 
 class DepthOutputs(abc.ABC):
@@ -39,14 +37,13 @@ class DepthOutputs(abc.ABC):
         settings: Its parameters.
     """
 
-    def __init__(self, node: LifecycleNode, settings: dict[str, Any]) -> None:
+    def __init__(self, node: LifecycleNode, settings: PerceptionParameters) -> None:
         self.matched: Callable[[], object] = lambda: None
         self.has_matched_events = True
         self._node = node
         self._publishers: list[Any] = []
-        self._limits = {name: settings[name] for name in _LIMITS}
-        self._without_flying: bool = settings['filter.flying']
-        self._colours = DepthColours(settings['colour.min_depth'], settings['colour.max_depth'])
+        self._settings = settings
+        self._colours = DepthColours(settings.colour.min_depth, settings.colour.max_depth)
         self._depth = self._publisher(Image, 'depth/image')
         self._camera_info = self._publisher(CameraInfo, 'depth/camera_info')
         self._uncertainty = self._publisher(Image, 'depth/uncertainty')
@@ -109,23 +106,21 @@ class DepthOutputs(abc.ABC):
     def publish_preview(self, observation: Observation, done: Callable[[float], object]) -> None:
         """Publish pictures of the spikes, maybe later; then call ``done`` with the time, ms."""
 
-    def change(self, name: str, value: Any) -> None:
-        """Use another value of a parameter that may change while the node runs."""
-        if name in self._limits:
-            self._limits[name] = value
-        elif name == 'filter.flying':
-            self._without_flying = value
-        elif name == 'colour.min_depth':
-            self._colours.near_m = value
-        elif name == 'colour.max_depth':
-            self._colours.far_m = value
+    def use(self, settings: PerceptionParameters) -> None:
+        """Use other values of the parameters that may change while the node runs."""
+        self._settings = settings
+        self._colours.near_m = settings.colour.min_depth
+        self._colours.far_m = settings.colour.max_depth
 
     def publish_depth(self, observation: Observation, prediction: Prediction) -> None:
         """Publish depth, its camera, its colours and uncertainty with one header."""
         window = observation.window
         header = self._header(window)
-        depth = prediction.published_depth(*self._limits.values())
-        if self._without_flying:
+        limits = self._settings.filter
+        depth = prediction.published_depth(
+            self._settings.uncertainty.max_relative, limits.min_depth, limits.max_depth
+        )
+        if limits.flying:
             depth[find_flying_pixels(prediction.depth)] = np.nan
         self._depth.publish(conversions.depth_msg(depth, header))
         self._camera_info.publish(

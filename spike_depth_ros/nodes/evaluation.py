@@ -7,7 +7,7 @@ Subscribes (relative names): ``depth/image``, ``depth/uncertainty``, ``depth/cam
 millimetres) and ``/diagnostics``, the source of the model and the plane accounting of the depth
 node in its namespace. Publishes the metrics so far as ``evaluation/abs_rel`` and so on
 (std_msgs/Float64), and ``/diagnostics``. At its end it writes the same files as ``evaluate_bag``.
-Parameters: ``EVALUATION_PARAMETERS``.
+Parameters: ``EvaluationParameters``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64
 
+from spike_depth_ros.base.values import within
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
 from spike_depth_ros.errors import check_link, one_line
@@ -45,13 +46,12 @@ from spike_depth_ros.evaluation.results import (
 )
 from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
-from spike_depth_ros.metrics import PUBLISHED, Alignment, EvalProtocol
+from spike_depth_ros.metrics import PUBLISHED, Alignment, Crop, EvalProtocol, Mean
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.diagnostic_values import Values
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
-from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.rectification import NewestLens, Rectification
 from spike_depth_ros.result_files import (
@@ -80,41 +80,29 @@ MAX_JOINING_BYTES = 1 << 28
 
 PUBLISHED_METRICS = ('abs_rel', 'rmse', 'delta1', 'ause', 'interval_coverage', 'flicker')
 
-EVALUATION_PARAMETERS = (
-    Parameter('out', '', 'Folder for metrics.json, windows.csv, report.html; empty: no files.'),
-    Parameter('checkpoint', '', 'Model file; empty: the one of the depth node.'),
-    Parameter(
-        'match_within_ms',
-        0.0,
-        'How far a truth may be from its depth image, ms; 0: half the shortest time between two '
-        'depth images.',
-        0.0,
-        60_000.0,
-    ),
-    Parameter(
-        'protocol',
-        '',
-        'bicross: Garg crop, cap 80 m, not aligned, mean over images; empty: by crop, cap_m, '
-        'alignment and mean.',
-        choices=('', 'bicross'),
-    ),
-    Parameter(
-        'crop', 'none', 'Part of the image that is scored: none, garg.', choices=('none', 'garg')
-    ),
-    Parameter('cap_m', 0.0, 'Farthest truth that is scored, m; 0: all.', 0.0, 100_000.0),
-    Parameter(
-        'alignment',
-        'none',
-        f'To the truth of each image: {", ".join(get_args(Alignment))}.',
-        choices=get_args(Alignment),
-    ),
-    Parameter(
-        'mean',
-        'pixels',
-        'What metrics are a mean over: pixels, images.',
-        choices=('pixels', 'images'),
-    ),
-)
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationParameters:
+    """Parameters of the node ``spike_evaluation``."""
+
+    out: str = ''
+    """Folder for metrics.json, windows.csv, report.html; empty: no files."""
+    checkpoint: str = ''
+    """Model file; empty: the one of the depth node."""
+    match_within_ms: Annotated[float, within(0, 60_000)] = 0.0
+    """How far a truth may be from its depth image, ms; 0: half the shortest time between two depth
+    images."""
+    protocol: Literal['', 'bicross'] = ''
+    """bicross: Garg crop, cap 80 m, not aligned, mean over images; empty: by crop, cap_m,
+    alignment and mean."""
+    crop: Crop = 'none'
+    """Part of the image that is scored: none, garg."""
+    cap_m: Annotated[float, within(0, 100_000)] = 0.0
+    """Farthest truth that is scored, m; 0: all."""
+    alignment: Alignment = 'none'
+    """To the truth of each image: none, median, scale_shift, disparity."""
+    mean: Mean = 'pixels'
+    """What metrics are a mean over: pixels, images."""
 
 
 @dataclasses.dataclass
@@ -149,12 +137,12 @@ class EvaluationNode(Node):
 
     def __init__(self) -> None:
         super().__init__('spike_evaluation')
-        parameters.declare(self, EVALUATION_PARAMETERS)
+        parameters.declare(self, EvaluationParameters)
         try:
-            read = parameters.values(self, EVALUATION_PARAMETERS)
-            self._out = Path(read['out']) if read['out'] else None
+            read = parameters.values(self, EvaluationParameters)
+            self._out = Path(read.out) if read.out else None
             self._partial: UnfinishedFolder | None = None
-            model = read['checkpoint']
+            model = read.checkpoint
             self._info = load_info(find_checkpoint(model)) if model else None
             self._is_told = bool(model)
             if self._out is not None:
@@ -163,13 +151,13 @@ class EvaluationNode(Node):
                 check_results(self._out, RESULTS, is_result)  # before the stream is played
                 # Holds windows.csv; earlier results stay until the new ones are complete.
                 self._partial = UnfinishedFolder(self._out)
-            cap = read['cap_m'] or None
-            protocol = EvalProtocol(read['crop'], cap, read['alignment'])
-            published = read['protocol'] == 'bicross'
+            cap = read.cap_m or None
+            protocol = EvalProtocol(read.crop, cap, read.alignment)
+            published = read.protocol == 'bicross'
             self._live = LiveScores(
                 PUBLISHED if published else protocol,
-                'images' if published else read['mean'],
-                round(1e6 * read['match_within_ms']),
+                'images' if published else read.mean,
+                round(1e6 * read.match_within_ms),
                 Path(self._partial.name) if self._partial is not None else None,
             )
         except (ValueError, OSError) as error:
@@ -482,7 +470,7 @@ def main(args: list[str] | None = None) -> int:
     given = parameters.parse_command_line(
         'spike_evaluation',
         'ROS 2 node: scores published depth against true depth while it runs.',
-        EVALUATION_PARAMETERS,
+        EvaluationParameters,
         args,
     )
     # Not interrupted in a callback: the thread that scores might wait for its lock for ever.

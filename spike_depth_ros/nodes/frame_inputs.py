@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +35,7 @@ class FrameInputs:
 
     Args:
         node: The node.
-        settings: Its parameters by name.
+        settings: Its parameters of frames.
         takes: Returns the largest age of frames in the training of the model in use, seconds;
             None: it takes none.
         warn: Called with kind and text of each warning.
@@ -48,14 +47,13 @@ class FrameInputs:
     def __init__(
         self,
         node: LifecycleNode,
-        settings: dict[str, Any],
+        settings: FrameSettings,
         takes: Callable[[], float | None],
         warn: Callable[[str, str], object],
     ) -> None:
         self.frames: Frames | None = None
         self._node, self._takes, self._warn = node, takes, warn
-        names = [field.name for field in dataclasses.fields(FrameSettings)]
-        self._settings = FrameSettings(**{name: settings[f'image.{name}'] for name in names})
+        self._settings = settings
         self._subscriptions: list[Subscription] = []
         self._told = False
         self._received, self._used, self._lost = Rate(), Rate(), Rate()

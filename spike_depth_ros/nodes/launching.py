@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +25,7 @@ from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
+from spike_depth_ros.base.schema import nearest
 from spike_depth_ros.nodes.process import dds_environment, shared_file
 from spike_depth_ros.stereo import EYES
 
@@ -86,8 +86,7 @@ def _warn_of_unknown(context: LaunchContext, description: LaunchDescription) -> 
     warnings: list[Action] = []
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f'; did you mean {near[0]}?' if near else ''
+            hint = nearest(name, known)
             if name in TOPICS:
                 hint = (
                     '; to rename this topic include this launch file in one of yours after '

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.stream.window import Window
 
-LEARNT = 'learnt'
+LEARNT: Final = 'learnt'
 """Value of the parameter ``preview`` for this method."""
 
 THREADS = 1

@@ -1,347 +1,184 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of node parameters: name, default, range, description, changes at run time."""
+"""Parameters of nodes: fields of dataclasses, declared, read, reviewed and told by ``--help``."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import inspect
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
-from rcl_interfaces.msg import (
-    FloatingPointRange,
-    IntegerRange,
-    ParameterDescriptor,
-    SetParametersResult,
-)
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-from spike_depth_ros.backends import MAX_THREADS
 from spike_depth_ros.base.cli import HELP
-from spike_depth_ros.base.schema import fields_of, meanings_of
-from spike_depth_ros.base.values import limits_of
+from spike_depth_ros.base.schema import fields_of, meanings_of, nearest, problems_of
+from spike_depth_ros.base.values import describe, faults, limits_of
 from spike_depth_ros.errors import printable
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.learnt_preview import LEARNT
-from spike_depth_ros.nodes.process import QUEUE_PACKETS, UserError
-from spike_depth_ros.preview import METHODS, SHORT_PLANES
-from spike_depth_ros.scale_from_height import TIMEOUT_S
+from spike_depth_ros.nodes.process import UserError
+
+SettingsT = TypeVar('SettingsT')
 
 
-@dataclasses.dataclass(frozen=True)
-class Parameter:
+class Mark(NamedTuple):
+    """What an annotation says of a parameter beside its type and checks.
+
+    Attributes:
+        live: True: it may change while the node runs; False: it is read at the start.
+        group: Text before the dot in the names of a dataclass of parameters; None: its field's.
+    """
+
+    live: bool = False
+    group: str | None = None
+
+
+LIVE = Mark(live=True)
+
+
+class Parameter(NamedTuple):
     """One parameter of a node.
 
     Attributes:
-        name: Its name.
-        default: Its default; its type is the parameter's type.
-        description: Its meaning, with its unit.
-        low: Smallest value, for numbers.
-        high: Largest value, for numbers.
-        choices: Allowed values, for text; empty allows any.
-        live: True: it may change while the node runs; False: it is read at configuration.
+        name: Its name, with dots.
+        hint: Its type, with checks.
+        default: Its default.
+        meaning: Its meaning, with its unit.
+        live: True: it may change while the node runs.
     """
 
     name: str
-    default: bool | int | float | str
-    description: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    live: bool = False
+    hint: Any
+    default: Any
+    meaning: str
+    live: bool
+
+    @property
+    def limits(self) -> tuple[float, float] | tuple[()]:
+        """Its least and largest value; (): it has no range."""
+        return limits_of(self.hint)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Its values, if they are named; (): it may have others."""
+        return next((get_args(one) for one in _types(self.hint) if get_origin(one) is Literal), ())
 
     def descriptor(self) -> ParameterDescriptor:
         """Return the descriptor for ``ros2 param describe``."""
-        descriptor = ParameterDescriptor(description=self.description)
+        descriptor = ParameterDescriptor(description=self.meaning)
         if self.choices:
-            descriptor.additional_constraints = self._expected()
-        if self.low is not None and self.high is not None:
+            descriptor.additional_constraints = describe(self.hint)
+        if self.limits:
+            low, high = self.limits
             if isinstance(self.default, int):
-                span = IntegerRange(from_value=int(self.low), to_value=int(self.high), step=0)
+                span = IntegerRange(from_value=int(low), to_value=int(high), step=0)
                 descriptor.integer_range = [span]
             else:
-                span = FloatingPointRange(from_value=self.low, to_value=self.high, step=0.0)
+                span = FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
                 descriptor.floating_point_range = [span]
         return descriptor
 
-    def _expected(self) -> str:
-        names = [name for name in self.choices if name]
-        named = f'one of {", ".join(names)}' if len(names) > 1 else names[0]
-        return f'{named}, or none' if '' in self.choices else named
-
-    def refusal(self, value: Any, configured: bool) -> str | None:
-        """Return the reason to refuse a value, or None; rclpy checks types and ranges."""
-        if self.choices and value not in self.choices:
-            return printable(f'{self.name} is {value!r}; expected {self._expected()}')
-        if configured and not self.live:
-            return (
-                f'{self.name} is read when the node is configured and cannot change while it '
-                'runs: clean it up, set the parameter, and configure it again'
-            )
-        return None
+    def problem(self, value: Any) -> str:
+        """Return the reason to refuse a value, one line; empty: it is good."""
+        found = (
+            f'{self.name} is {what}: expected {it}' for _, what, it in faults(value, self.hint)
+        )
+        return printable(next(found, ''))
 
 
-RANGES = ('filter.min_depth', 'filter.max_depth', 'colour.min_depth', 'colour.max_depth')
-"""Parameters of ranges of depth, of which the largest is above the smallest."""
-
-DEPTH_PARAMETERS = (
-    Parameter(
-        'checkpoint',
-        '',
-        'Model file (.safetensors), or the name of a shipped model; empty: the default one.',
-        live=True,
-    ),
-    Parameter(
-        'device',
-        'auto',
-        'Where the model runs: auto (a GPU if torch sees one, else the CPU), cpu, cuda.',
-        choices=('auto', 'cpu', 'cuda'),
-    ),
-    Parameter(
-        'backend',
-        'auto',
-        'What runs the model: auto (onnx on a CPU, torch on a GPU), onnx, torch.',
-        choices=('auto', 'onnx', 'torch'),
-    ),
-    Parameter('threads', 0, 'CPU threads of the model; 0: all cores.', 0, MAX_THREADS),
-    Parameter('window', 0, 'Planes in a window; 0: as the model was trained.', 0, 100_000),
-    Parameter(
-        'hop',
-        0,
-        'Planes between the starts of windows (policy latest: at least); 0: the window length.',
-        0,
-        1_000_000,
-    ),
-    Parameter(
-        'policy',
-        'latest',
-        'Which windows are used: latest (newest full window) or every (each hop, for replay).',
-        choices=('latest', 'every'),
-    ),
-    Parameter(
-        'ring_planes',
-        0,
-        'Planes that wait at most for inference; 0: 1024 with policy latest, 8192 with every, and '
-        'at least two windows.',
-        0,
-        10_000_000,
-    ),
-    Parameter('sensor_width', 0, 'Sensor width in pixels; 0: from camera_info.', 0, 16_384),
-    Parameter('sensor_height', 0, 'Sensor height in pixels; 0: from camera_info.', 0, 16_384),
-    Parameter(
-        'rectify',
-        True,
-        'Rectify counts and preview where camera_info has lens distortion (D not 0), so that '
-        'depth is that of a pinhole camera.',
-    ),
-    Parameter('spike_rate_hz', 0.0, 'Planes a second; 0: inferred from stamps.', 0.0, 1e6),
-    Parameter(
-        'stamp_tolerance_planes',
-        0.5,
-        'How far a packet stamp may be off before it is a gap, in planes; raise it for a driver '
-        'that stamps by its clock.',
-        0.0,
-        10_000.0,
-    ),
-    Parameter(
-        'spikes.reliability',
-        'auto',
-        'Reliability asked of the spike publisher: auto (reliable if all publishers offer it, '
-        'else best_effort), best_effort (accepts any), reliable (needs a reliable publisher).',
-        choices=('auto', 'best_effort', 'reliable'),
-    ),
-    Parameter(
-        'spikes.queue_packets',
-        QUEUE_PACKETS,
-        'Packets that wait at most for the node to take them: 512 of 40 planes are a second at '
-        '20 kHz and, when full, 256 MB of 400x250; fewer where memory is short.',
-        16,
-        65_536,
-    ),
-    Parameter(
-        'uncertainty.max_relative',
-        0.0,
-        'Depth is NaN where uncertainty / depth is above this; 0: nothing is masked.',
-        0.0,
-        1e6,
-        live=True,
-    ),
-    Parameter(
-        'filter.temporal',
-        0.0,
-        'Time constant of the mean of depth over windows, s, where it changes by less than its '
-        'uncertainty; 0: none.',
-        0.0,
-        60.0,
-        live=True,
-    ),
-    Parameter(
-        'filter.flying',
-        False,
-        'Depth is NaN at pixels that hang between foreground and background; planes stay.',
-        live=True,
-    ),
-    Parameter(
-        'filter.min_depth', 0.0, 'Depth below this is -Inf, m (REP 117).', 0.0, 1000.0, live=True
-    ),
-    Parameter(
-        'filter.max_depth',
-        0.0,
-        'Depth above this is +Inf, m (REP 117); 0: all is kept.',
-        0.0,
-        1000.0,
-        live=True,
-    ),
-    Parameter(
-        'colour.min_depth',
-        0.0,
-        'Depth of the brightest colour of depth/colour, m; 0: by the newest windows.',
-        0.0,
-        1000.0,
-        live=True,
-    ),
-    Parameter(
-        'colour.max_depth',
-        0.0,
-        'Depth of the darkest colour, m; 0: by the newest windows.',
-        0.0,
-        1000.0,
-        live=True,
-    ),
-    Parameter(
-        'scale_from',
-        'model',
-        'Where metres come from: model, or height (from the floor in the depth and the height of '
-        'the camera above it).',
-        choices=('model', 'height'),
-        live=True,
-    ),
-    Parameter(
-        'camera_height_m',
-        0.0,
-        'Height of the lens above the floor, m; above 0 with scale_from height.',
-        0.0,
-        1000.0,
-        live=True,
-    ),
-    Parameter(
-        'camera_pitch_rad',
-        0.0,
-        'Rotation of the camera about its y axis (left, REP 103), rad: positive looks down.',
-        -1.571,
-        1.571,
-        live=True,
-    ),
-    Parameter(
-        'camera_roll_rad',
-        0.0,
-        'Rotation of the camera about its x axis (forward, REP 103), rad: positive raises its '
-        'left side.',
-        -3.142,
-        3.142,
-        live=True,
-    ),
-    Parameter(
-        'scale_timeout_s',
-        TIMEOUT_S,
-        'Without a floor for this long: a warning, s; a jump of its height that lasts as long is '
-        'taken for a new scale.',
-        0.1,
-        3600.0,
-        live=True,
-    ),
-    Parameter(
-        'preview',
-        'interval',
-        'Estimate of the firing rate on spikes/image: rate (mean of the window), short (mean of '
-        f'the {SHORT_PLANES} planes around the one that the depth belongs to), interval (by '
-        'the intervals between the spikes around that plane), learnt (by a network).',
-        choices=(*METHODS, LEARNT),
-        live=True,
-    ),
-    Parameter(
-        'preview.checkpoint',
-        '',
-        'Network of the preview learnt (.safetensors); empty: the shipped one.',
-    ),
-    Parameter('preview.max_hz', 10.0, 'Pictures a second of the preview learnt.', 0.1, 1000.0),
-    Parameter(
-        'image.max_age_s',
-        0.0,
-        'Largest age of a frame beside the spikes, s, of models that take frames; 0: as the model '
-        'was trained.',
-        0.0,
-        10.0,
-    ),
-    Parameter(
-        'image.delay_s',
-        0.0,
-        'Delay of the stamps of frames, which is subtracted, s.',
-        -10.0,
-        10.0,
-    ),
-    Parameter(
-        'image.flip',
-        'none',
-        'Mirroring of arriving frames, before their calibration applies: none, horizontal, '
-        'vertical (a beam splitter mirrors one path).',
-        choices=('none', 'horizontal', 'vertical'),
-    ),
-    Parameter(
-        'image.max_offset_px',
-        2.0,
-        'Frames are refused where their median offset from the spikes is above this, pixels; 0: '
-        'it is not measured.',
-        0.0,
-        100.0,
-    ),
-    Parameter('input_timeout_s', 2.0, 'Without spikes for this long: an error, s.', 0.1, 3600.0),
-    Parameter('autostart', True, 'Configure and activate at start.'),
-)
+def _types(hint: Any) -> tuple[Any, ...]:
+    """Return a type, and the one that it annotates."""
+    return hint, *get_args(hint)[:1]
 
 
-def of_fields(kind: type, prefix: str) -> tuple[Parameter, ...]:
-    """Return the parameters that are the fields of a dataclass of settings.
+def parameters_of(kind: Any, group: str = '') -> tuple[Parameter, ...]:
+    """Return the parameters that are the fields of a dataclass, and of the dataclasses in it.
+
+    Its own ones come before those of its bases.
 
     Args:
-        kind: The dataclass; its annotations say ranges and choices.
-        prefix: Text before their names.
+        kind: The dataclass.
+        group: Text before their names.
     """
-    meanings, found = meanings_of(kind), []
-    for one in fields_of(kind).values():
-        low, high = limits_of(one.hint) or (None, None)
-        choices = get_args(one.hint) if get_origin(one.hint) is Literal else ()
-        text = meanings[one.name]
-        found.append(Parameter(f'{prefix}{one.name}', one.default, text, low, high, choices))
+    meanings, found = meanings_of(kind), list[Parameter]()
+    fields = fields_of(kind)
+    for name in dict.fromkeys(
+        name for base in kind.__mro__ for name in inspect.get_annotations(base)
+    ):
+        one = fields[name]
+        if dataclasses.is_dataclass(one.type):
+            found += parameters_of(one.type, group + _group_of(one))
+        else:
+            mark = _mark(one.hint)
+            found.append(Parameter(group + name, one.hint, one.default, meanings[name], mark.live))
     return tuple(found)
 
 
-def help_text(table: Sequence[Parameter]) -> str:
-    """Return the table for ``--help``, two lines for each parameter."""
+def _mark(hint: Any) -> Mark:
+    found = (one for one in getattr(hint, '__metadata__', ()) if isinstance(one, Mark))
+    return next(found, Mark())
+
+
+def _group_of(field: Any) -> str:
+    """Return the text before the names of the parameters of a dataclass in another one."""
+    group = _mark(field.hint).group
+    return f'{field.name if group is None else group}.'
+
+
+def build(kind: type[SettingsT], given: Mapping[str, Any]) -> SettingsT:
+    """Return the dataclass of values by name; what is not given has its default.
+
+    Raises:
+        ValueError: A value does not fit, or values do not go together; the message is one line.
+    """
+    for row in parameters_of(kind):
+        if row.name in given and (problem := row.problem(given[row.name])):
+            raise ValueError(problem)
+    built = _build(kind, given, '')
+    if problems := [*problems_of(built)]:
+        raise ValueError('; '.join(problems))
+    return built
+
+
+def _build(kind: Any, given: Mapping[str, Any], group: str) -> Any:
+    found: dict[str, Any] = {}
+    for name, one in fields_of(kind).items():
+        if dataclasses.is_dataclass(one.type):
+            found[name] = _build(one.type, given, group + _group_of(one))
+        elif group + name in given:
+            found[name] = given[group + name]
+    try:
+        return kind(**found)
+    except ValueError as error:
+        raise ValueError(f'{group}{error}') from None
+
+
+def help_text(kind: type) -> str:
+    """Return the parameters for ``--help``, two lines for each."""
     lines = ['parameters (set with --ros-args -p NAME:=VALUE, or a YAML file):']
-    for row in table:
-        limits = f', {row.low:g} to {row.high:g}' if row.low is not None else ''
+    for row in parameters_of(kind):
+        limits = f', {row.limits[0]:g} to {row.limits[1]:g}' if row.limits else ''
         live = ', may change while the node runs' if row.live else ''
         default = repr(row.default) if isinstance(row.default, str) else row.default
         lines.append(f'  {row.name} (default {default}{limits}{live})')
-        lines.append(f'      {row.description}')
+        lines.append(f'      {row.meaning}')
     return '\n'.join(lines)
 
 
 def parse_command_line(
-    prog: str, description: str, table: Sequence[Parameter], args: list[str] | None
+    prog: str, description: str, kind: type, args: list[str] | None
 ) -> list[str]:
     """Parse the command line of a node whose settings are parameters; its help lists them.
 
     Args:
         prog: Name of the console script.
         description: Summary of the node.
-        table: Its parameters.
+        kind: Dataclass of its parameters.
         args: Command line; None: that of the process.
 
     Returns:
@@ -350,7 +187,7 @@ def parse_command_line(
     given = sys.argv if args is None else args
     own = process.own_arguments(given)
     if {*HELP} & {*own}:
-        print(f'usage: {prog} [--ros-args ...]\n\n{description}\n\n{help_text(table)}')
+        print(f'usage: {prog} [--ros-args ...]\n\n{description}\n\n{help_text(kind)}')
         sys.exit(0)
     if own:
         wrong = printable(f'{own[0]}: expected parameters alone, --ros-args -p NAME:=VALUE')
@@ -359,19 +196,18 @@ def parse_command_line(
     return given
 
 
-def declare(node: LifecycleNode, table: Sequence[Parameter]) -> None:
-    """Declare a table's parameters on a node and warn of unknown ones.
+def declare(node: Node, kind: type) -> None:
+    """Declare the parameters of a dataclass on a node and warn of unknown ones.
 
     Raises:
         UserError: A value given at start has the wrong type or range.
     """
-    for row in table:
+    for row in parameters_of(kind):
         try:
             node.declare_parameter(row.name, row.default, row.descriptor())
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            kind = {float: 'a number with a decimal point, such as 1.0', int: 'a whole number'}
-            limits = f' from {row.low:g} to {row.high:g}' if row.low is not None else ''
-            expected = kind.get(type(row.default), type(row.default).__name__) + limits
+            decimal = 'a number with a decimal point such as 1.0'
+            expected = re.sub('^a number', decimal, describe(row.hint))
             raise UserError(f'parameter {row.name}: expected {expected}: {error}') from None
     warn_of_unknown(node)
 
@@ -383,13 +219,10 @@ def warn_of_unknown(node: Node) -> None:
     """
     known = list(node.get_parameters_by_prefix(''))
     for name in sorted(given_at_start(node) - set(known)):
-        if name.startswith('qos_overrides.'):
-            continue
-        near = difflib.get_close_matches(name, known, 1)
-        node.get_logger().warning(
-            f'parameter {name} is unknown and ignored'
-            + (f': did you mean {near[0]}?' if near else '')
-        )
+        if not name.startswith('qos_overrides.'):
+            node.get_logger().warning(
+                f'parameter {name} is unknown and ignored{nearest(name, known, ": ")}'
+            )
 
 
 def given_at_start(node: Node) -> set[str]:
@@ -398,44 +231,45 @@ def given_at_start(node: Node) -> set[str]:
     return set(getattr(node, '_parameter_overrides', {}))
 
 
-def values(node: LifecycleNode, table: Sequence[Parameter]) -> dict[str, Any]:
-    """Return the current values of a table's parameters by name.
-
-    Raises:
-        ValueError: A text is not one of the choices.
-    """
-    read = {row.name: node.get_parameter(row.name).value for row in table}
-    for row in table:
-        if reason := row.refusal(read[row.name], configured=False):
-            raise ValueError(reason)
-    return read
-
-
-def check_ranges(settings: Mapping[str, Any]) -> None:
-    """Refuse a range of depths without depth in it.
+def values(node: Node, kind: type[SettingsT], changes: Sequence[RosParameter] = ()) -> SettingsT:
+    """Return the current values of a node's parameters.
 
     Args:
-        settings: Values of :data:`RANGES`, by name.
+        node: The node.
+        kind: Dataclass of its parameters.
+        changes: Values that are to replace current ones.
 
     Raises:
-        ValueError: A largest depth is not above the smallest one.
+        ValueError: A value does not fit, or values do not go together; the message is one line.
     """
-    for group in ('filter', 'colour'):
-        low, high = (settings[f'{group}.{end}_depth'] for end in ('min', 'max'))
-        if 0 < high <= low:
-            raise ValueError(
-                f'{group}.max_depth is {high:g}; expected above {group}.min_depth, {low:g}, or 0'
-            )
+    now = {row.name: node.get_parameter(row.name).value for row in parameters_of(kind)}
+    return build(kind, now | {one.name: one.value for one in changes})
+
+
+AT_CONFIGURATION = (
+    'is read when the node is configured and cannot change while it runs: clean it up, set the '
+    'parameter, and configure it again'
+)
 
 
 def review(
-    table: Sequence[Parameter], changes: Sequence[RosParameter], configured: bool
-) -> SetParametersResult:
-    """Check a change of parameters; a refusal has its reason."""
-    rows = {row.name: row for row in table}
-    for change in changes:
-        if change.name in rows:
-            reason = rows[change.name].refusal(change.value, configured)
-            if reason:
-                return SetParametersResult(successful=False, reason=reason)
-    return SetParametersResult(successful=True)
+    kind: type, changes: Sequence[RosParameter], running: bool, fixed: str = AT_CONFIGURATION
+) -> str:
+    """Check each value of a change of parameters by itself; other parameters are good.
+
+    Args:
+        kind: Dataclass of the node's parameters.
+        changes: The change.
+        running: True: those that are not live are fixed.
+        fixed: What is said of those.
+
+    Returns:
+        The reason to refuse it, one line; empty: there is none.
+    """
+    rows = {row.name: row for row in parameters_of(kind)}
+    for row, value in ((rows[one.name], one.value) for one in changes if one.name in rows):
+        if problem := row.problem(value):
+            return problem
+        if running and not row.live:
+            return f'{row.name} {fixed}'
+    return ''

@@ -8,8 +8,8 @@ import abc
 import functools
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter as RosParameter
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.depth_outputs import DepthOutputs
+from spike_depth_ros.nodes.depth_parameters import PerceptionParameters
 from spike_depth_ros.nodes.inference import (
     IDLE_S,
     LONG_IDLE_S,
@@ -28,7 +29,6 @@ from spike_depth_ros.nodes.inference import (
     Inference,
     Observations,
 )
-from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.private_rclpy import RCLError
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.scale_from_height import ScaleFromHeight
@@ -37,7 +37,8 @@ from spike_depth_ros.temporal_filter import TemporalFilter
 WARN_EVERY_S = 5.0
 """Shortest time between logged warnings of one kind, seconds; all are counted."""
 
-NodeT = TypeVar('NodeT', bound='PerceptionNode')
+NodeT = TypeVar('NodeT', bound='PerceptionNode[Any]')
+SettingsT = TypeVar('SettingsT', bound=PerceptionParameters)
 
 
 def log_exceptions(
@@ -58,20 +59,20 @@ def log_exceptions(
     return reporting
 
 
-class PerceptionNode(LifecycleNode):
+class PerceptionNode(LifecycleNode, Generic[SettingsT]):
     """Lifecycle node from spike topics to depth.
 
     Args:
         name: Its name.
-        table: Its parameters, ``autostart`` among them.
+        kind: Dataclass of its parameters.
     """
 
-    def __init__(self, name: str, table: Sequence[Parameter]) -> None:
+    def __init__(self, name: str, kind: type[SettingsT]) -> None:
         super().__init__(name)
         self._refuse_illegal_transitions()
-        parameters.declare(self, table)
-        self._table = table
-        self._settings: dict[str, Any] = {}
+        parameters.declare(self, kind)
+        self._kind = kind
+        self._settings = kind()
         self._outputs: DepthOutputs | None = None
         self._inputs: TopicInputs | None = None
         self._inference: Inference | None = None
@@ -203,29 +204,43 @@ class PerceptionNode(LifecycleNode):
         """True if parameters that are read at configuration are in force."""
 
     def _review_parameters(self, changes: list[RosParameter]) -> SetParametersResult:
-        result = parameters.review(self._table, changes, self._is_configured)
-        if result.successful and (reason := self._refuse_changes(changes)):
-            return SetParametersResult(successful=False, reason=reason)
-        return result
+        reason = parameters.review(self._kind, changes, self._is_configured)
+        if not reason and self._is_configured:  # else all are read together
+            reason = self._refuse_changes(changes)
+        return SetParametersResult(successful=not reason, reason=reason)
 
     def _refuse_changes(self, changes: list[RosParameter]) -> str:
         """Return the reason to refuse values, each of which may be set; empty: none."""
-        if not self._is_configured:
-            return ''  # all are read together
-        ranges = {name: self.get_parameter(name).value for name in parameters.RANGES}
         try:
-            parameters.check_ranges(ranges | {c.name: c.value for c in changes})
-        except ValueError as error:
+            settings = parameters.values(self, self._kind, changes)
+            self._check(settings, {one.name for one in changes})
+        except (ValueError, OSError) as error:
             return one_line(error)
         return ''
 
+    def _check(self, settings: SettingsT, changed: set[str]) -> None:
+        """Check values against what runs.
+
+        Args:
+            settings: Parameters.
+            changed: Names of those with other values.
+
+        Raises:
+            ValueError: A file that they name cannot be used.
+            OSError: It cannot be read.
+        """
+
     def _apply_parameters(self, changes: list[RosParameter]) -> None:
         """Use new values from the next window on."""
-        for change in changes:
-            if self._outputs is not None:
-                self._outputs.change(change.name, change.value)
-            if change.name == 'filter.temporal':
-                self._temporal.time_constant_s = change.value
+        if self._is_configured:
+            self._use(parameters.values(self, self._kind))
+
+    def _use(self, settings: SettingsT) -> None:
+        """Use other values of the parameters that may change while the node runs."""
+        self._settings = settings
+        self._temporal.time_constant_s = settings.filter.temporal
+        if self._outputs is not None:
+            self._outputs.use(settings)
 
     # Warnings
 

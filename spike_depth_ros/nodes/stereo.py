@@ -7,7 +7,7 @@ Subscribes (relative names, remap them): ``left/spikes``, ``left/camera_info``, 
 ``depth/image``, ``depth/camera_info``, ``depth/uncertainty``, ``depth/colour`` as ``spike_depth``,
 ``disparity`` (stereo_msgs/DisparityImage), ``left/image_rect``, ``right/image_rect`` (mono8) and
 the ``camera_info`` of each; as the cameras see it ``left/spikes/image``, ``right/spikes/image``;
-``/diagnostics``. Parameters: ``stereo_parameters.STEREO_PARAMETERS``.
+``/diagnostics``. Parameters: ``stereo_parameters.StereoParameters``.
 """
 
 from __future__ import annotations
@@ -30,17 +30,15 @@ from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.nodes.stereo_diagnostics import StereoTask, only_pictures
 from spike_depth_ros.nodes.stereo_outputs import StereoOutputs
 from spike_depth_ros.nodes.stereo_parameters import (
-    SGBM,
-    STEREO_PARAMETERS,
     STEREO_PLANES,
     STEREO_RING,
+    StereoParameters,
 )
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoEstimator
 from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
 from spike_depth_ros.stereo.rig import StereoRig
-from spike_depth_ros.stereo.sgbm import SgbmSettings
 from spike_depth_ros.stereo.source import PairSource
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.temporal_filter import TemporalFilter
@@ -49,11 +47,11 @@ SHOWN_DEPTHS_M = (1.0, 5.0, 10.0)
 """Depths at which the meaning of a pixel is logged, metres."""
 
 
-class SpikeStereoNode(PerceptionNode):
+class SpikeStereoNode(PerceptionNode[StereoParameters]):
     """Node that connects the ingest of both cameras, inference and diagnostics to topics."""
 
     def __init__(self) -> None:
-        super().__init__('spike_stereo', STEREO_PARAMETERS)
+        super().__init__('spike_stereo', StereoParameters)
         self._estimator: StereoEstimator | None = None
         self._source: PairSource | None = None
         self._told: StereoRig | str | None = None
@@ -66,9 +64,8 @@ class SpikeStereoNode(PerceptionNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; return FAILURE with a logged reason if it cannot be used."""
         try:
-            self._settings = parameters.values(self, STEREO_PARAMETERS)
-            parameters.check_ranges(self._settings)
-            self._temporal = TemporalFilter(self._settings['filter.temporal'])
+            self._settings = parameters.values(self, StereoParameters)
+            self._temporal = TemporalFilter(self._settings.filter.temporal)
             self._estimator = self._make_estimator()
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self.get_logger().error(f'cannot be configured: {one_line(error)}')
@@ -93,8 +90,8 @@ class SpikeStereoNode(PerceptionNode):
             left,
             right,
             self._estimator.fill is not None,
-            self._settings['right.offset_s'],
-            self._settings['pair_wait_s'],
+            self._settings.right.offset_s,
+            self._settings.pair_wait_s,
             self._estimator.search_range,
         )
         self._inputs = TopicInputs(
@@ -122,63 +119,48 @@ class SpikeStereoNode(PerceptionNode):
 
     def _make_estimator(self) -> StereoEstimator:
         settings = self._settings
-        sgbm = {
-            name.removeprefix(SGBM): value
-            for name, value in settings.items()
-            if name.startswith(SGBM)
-        }
-        checked = SgbmSettings(**sgbm)
         self._infos = []
         # The threads of the runtimes are started here and inherit the priority.
         matcher = process.at_lower_priority(self._load_matcher, self._warn_of_priority)
         fill = process.at_lower_priority(self._load_fill, self._warn_of_priority)
-        nearest_m, picture = settings['min_depth_m'], settings['picture']
-        return StereoEstimator(fill, nearest_m, checked, picture, matcher)
+        return StereoEstimator(
+            fill, settings.min_depth_m, settings.sgbm, settings.picture, matcher
+        )
 
     @property
     def _runtime(self) -> tuple[str, str, int]:
         """Device, backend and threads of the models."""
-        settings = self._settings
-        return settings['device'], settings['backend'], settings['threads']
+        return self._settings.device, self._settings.backend, self._settings.threads
 
     def _load_matcher(self) -> NetworkMatcher | None:
         settings = self._settings
-        if settings['matcher'] == 'sgbm':
+        if settings.matcher == 'sgbm':
             return None
-        if not settings['matcher.checkpoint']:
-            raise ValueError(
-                'matcher is network, matcher.checkpoint is empty; expected a model file of the '
-                'task stereo: set it, or matcher to sgbm'
-            )
-        network = StereoNetwork.from_checkpoint(settings['matcher.checkpoint'], *self._runtime)
+        path = settings.matching_network.checkpoint
+        network = StereoNetwork.from_checkpoint(path, *self._runtime)
         self._infos.append(network.info)
-        return NetworkMatcher(network, settings['min_depth_m'])
+        return NetworkMatcher(network, settings.min_depth_m)
 
     def _load_fill(self) -> DepthEstimator | None:
         settings = self._settings
-        if settings['fill'] == 'none':
+        if settings.fill == 'none':
             return None
-        size = settings['sensor_height'], settings['sensor_width']
         fill = DepthEstimator.from_checkpoint(
-            settings['checkpoint'], *self._runtime, size=size if all(size) else None
+            settings.checkpoint, *self._runtime, size=settings.sensor_size
         )
         self._infos.append(fill.info)
         return fill
 
     def _stream_settings(self) -> StreamSettings:
-        names = {field.name for field in dataclasses.fields(StreamSettings)}
-        given: dict[str, Any] = {
-            name: value for name, value in self._settings.items() if name in names
-        }
-        first = next(iter(self._infos), None)
-        given['window'] = given['window'] or (first.planes if first else STEREO_PLANES)
-        if given['policy'] == 'latest' and not given['ring_planes']:
-            given['ring_planes'] = STEREO_RING
-        if given['ring_planes']:
-            given['ring_planes'] = max(given['ring_planes'], 2 * given['window'])
-        if first is not None:
-            given['reference'] = first.reference_plane
-        return StreamSettings(**given, rectify=False)  # the rig does, by both cameras
+        settings, first = self._settings, next(iter(self._infos), None)
+        window = settings.window or (first.planes if first else STEREO_PLANES)
+        ring = settings.ring_planes or (STEREO_RING if settings.policy == 'latest' else 0)
+        return StreamSettings(
+            window,
+            first.reference_plane if first else 'middle',
+            rectify=False,  # the rig does, by both cameras
+            **settings.of_stream | {'ring_planes': max(ring, 2 * window) if ring else 0},
+        )
 
     def _warner(self, eye: str) -> Any:
         return lambda kind, text: self._warn(f'{eye} {kind}', f'{eye}/{text}')
@@ -245,7 +227,7 @@ def main(args: list[str] | None = None) -> int:
     given = parameters.parse_command_line(
         'spike_stereo',
         'ROS 2 lifecycle node: spikes of two cameras in, depth in metres and disparity out.',
-        STEREO_PARAMETERS,
+        StereoParameters,
         args,
     )
     return process.run(SpikeStereoNode, given)

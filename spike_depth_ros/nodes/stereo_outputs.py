@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
@@ -20,6 +19,7 @@ from spike_depth_ros.estimator import Observation, Prediction
 from spike_depth_ros.nodes import conversions
 from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.nodes.depth_outputs import DepthOutputs, subscribed
+from spike_depth_ros.nodes.stereo_parameters import StereoParameters
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoPrediction
 from spike_depth_ros.stereo.rig import StereoRig
@@ -34,9 +34,9 @@ class StereoOutputs(DepthOutputs):
         settings: Its parameters.
     """
 
-    def __init__(self, node: LifecycleNode, settings: dict[str, Any]) -> None:
+    def __init__(self, node: LifecycleNode, settings: StereoParameters) -> None:
         super().__init__(node, settings)
-        self._method: preview.Method = settings['picture']
+        self._method = settings.picture
         self._disparity = self._publisher(DisparityImage, 'disparity')
         self._pictures = [self._publisher(Image, f'{eye}/spikes/image') for eye in EYES]
         self._rectified = [self._publisher(Image, f'{eye}/image_rect') for eye in EYES]

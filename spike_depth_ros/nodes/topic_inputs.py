@@ -24,6 +24,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import parameters, process
+from spike_depth_ros.nodes.depth_parameters import PerceptionParameters
 from spike_depth_ros.nodes.diagnostics import StreamTask
 from spike_depth_ros.nodes.executor_reader import (
     ExecutorReader,
@@ -87,7 +88,7 @@ class CameraInput:
         node: The node.
         prefix: Text before the names of the topics.
         ingest: Handler of the messages.
-        settings: The node's parameters by name.
+        settings: The node's parameters.
         depth: Packets in the queue of spikes.
         group: Callback group of the reader.
         warn: Called with kind and text of each warning.
@@ -103,7 +104,7 @@ class CameraInput:
         node: LifecycleNode,
         prefix: str,
         ingest: Ingest,
-        settings: dict[str, Any],
+        settings: PerceptionParameters,
         depth: int,
         group: CallbackGroup,
         warn: Callable[[str, str], object],
@@ -115,7 +116,7 @@ class CameraInput:
         self._topic = f'{prefix}spikes'
         self._info_topic = f'{prefix}camera_info'
         self._overridden = self._overridden_policies()
-        asked = settings['spikes.reliability']
+        asked = settings.spikes.reliability
         self._auto = asked == 'auto' and QoSPolicyKind.RELIABILITY not in self._overridden
         reliable = best_reliability(self._publishers(), False) if self._auto else False
         # Both are created and handled in this order: the sensor size first.
@@ -130,7 +131,7 @@ class CameraInput:
         self._next: _Spikes | None = None
         self._retired: list[Subscription] = []
         self._reader: TopicReader | ExecutorReader | None = None
-        self._task = StreamTask(settings['input_timeout_s'], ActiveRemedies.here(self.reliable))
+        self._task = StreamTask(settings.input_timeout_s, ActiveRemedies.here(self.reliable))
 
     def inputs(self) -> list[Input]:
         """Return the subscriptions and their handlers, for a reader."""
@@ -303,7 +304,7 @@ class TopicInputs:
     Args:
         node: The node.
         streams: Handler of the messages of each camera, by the text before its topics' names.
-        settings: The node's parameters by name.
+        settings: The node's parameters.
         warn: Called with kind and text of each warning.
 
     Attributes:
@@ -315,12 +316,12 @@ class TopicInputs:
         self,
         node: LifecycleNode,
         streams: Mapping[str, Ingest],
-        settings: dict[str, Any],
+        settings: PerceptionParameters,
         warn: Callable[[str, str], object],
     ) -> None:
         self._node = node
         self.problem_of_reader = problem(node)
-        depth, warning = process.queue_depth(settings['spikes.queue_packets'])
+        depth, warning = process.queue_depth(settings.spikes.queue_packets)
         if warning:
             node.get_logger().warning(warning)
         group = reader_group(self.problem_of_reader)

@@ -19,15 +19,13 @@ from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, onnx_path
 from spike_depth_ros.estimator import ImageEstimator, Observation
 from spike_depth_ros.nodes import conversions
 from spike_depth_ros.nodes.depth_outputs import DepthOutputs, subscribed
+from spike_depth_ros.nodes.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.learnt_preview import LEARNT, THREADS, Done, LearntPreview
 from spike_depth_ros.stream.window import Window
 
 
 class TopicOutputs(DepthOutputs):
     """Publishers of depth and previews.
-
-    Attributes:
-        preview: Method of the preview; ``learnt``: by a network.
 
     Args:
         node: Node of the publishers.
@@ -38,25 +36,18 @@ class TopicOutputs(DepthOutputs):
     def __init__(
         self,
         node: LifecycleNode,
-        settings: dict[str, Any],
+        settings: DepthParameters,
         warn: Callable[[str, str], object],
     ) -> None:
         super().__init__(node, settings)
-        self.preview: str = settings['preview']
-        self._settings = settings
+        self._settings: DepthParameters = settings
         self._warn = warn
         self._learnt: LearntPreview | None = None
         self._ending: list[LearntPreview] = []
         self._preview = self._publisher(Image, 'spikes/image')
         self._rectified: Any = None
-        if settings['rectify']:
+        if settings.rectify:
             self._rectified = self._publisher(Image, 'spikes/image_rect')
-
-    def change(self, name: str, value: Any) -> None:
-        """Use another value of a parameter that may change while the node runs."""
-        super().change(name, value)
-        if name == 'preview':
-            self.preview = value
 
     def preview_wanted(self) -> bool:
         """Return True if the preview has a subscriber."""
@@ -68,12 +59,13 @@ class TopicOutputs(DepthOutputs):
     def publish_preview(self, observation: Observation, done: Done) -> None:
         """Publish the firing rate as grey images; a network does so in its own thread."""
         window = observation.window
-        if self.preview == LEARNT:
+        method = self._settings.preview
+        if method == LEARNT:
             self._started().offer(window, done)
             return
         self._end_learnt()
         started = time.perf_counter()
-        self._publish_grey(preview.render(window, self.preview), window)  # type: ignore[arg-type]
+        self._publish_grey(preview.render(window, method), window)
         done(1e3 * (time.perf_counter() - started))
 
     def stop(self) -> None:
@@ -95,7 +87,7 @@ class TopicOutputs(DepthOutputs):
         if self._learnt is None:
             self._learnt = LearntPreview(
                 self._load,
-                self._settings['preview.max_hz'],
+                self._settings.preview_network.max_hz,
                 self._publish_grey,
                 self._warn,
                 self.alive,
@@ -104,8 +96,8 @@ class TopicOutputs(DepthOutputs):
         return self._learnt
 
     def _load(self) -> ImageEstimator:
-        path = find_checkpoint(self._settings['preview.checkpoint'] or IMAGE_MODEL)
-        device, backend = self._settings['device'], self._settings['backend']
+        path = find_checkpoint(self._settings.preview_network.checkpoint or IMAGE_MODEL)
+        device, backend = self._settings.device, self._settings.backend
         name, _ = choose(backend, device, onnx_path(path).is_file())
         # torch has one number of threads for the whole process, also for a depth network.
         threads = THREADS if name == 'onnx' else 0

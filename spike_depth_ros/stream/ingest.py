@@ -9,8 +9,9 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from spike_depth_ros.base.values import within
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.rectification import NewestLens, Rectification, check_camera
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
@@ -54,19 +55,45 @@ ARRIVAL_WARNINGS = {
 }
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StreamOptions:
+    """How a stream is read: parameters of the nodes and settings of the ring."""
+
+    hop: Annotated[int, within(0, 1_000_000)] = 0
+    """Planes between the starts of windows (policy latest: at least); 0: the window length."""
+    policy: Policy = 'latest'
+    """Which windows are used: latest (newest full window) or every (each hop, for replay)."""
+    ring_planes: Annotated[int, within(0, 10_000_000)] = 0
+    """Planes that wait at most for inference; 0: 1024 with policy latest, 8192 with every, and at
+    least two windows."""
+    sensor_width: Annotated[int, within(0, 16_384)] = 0
+    """Sensor width in pixels; 0: from camera_info."""
+    sensor_height: Annotated[int, within(0, 16_384)] = 0
+    """Sensor height in pixels; 0: from camera_info."""
+    spike_rate_hz: Annotated[float, within(0, 1_000_000)] = 0.0
+    """Planes a second; 0: inferred from stamps."""
+    stamp_tolerance_planes: Annotated[float, within(0, 10_000)] = 0.5
+    """How far a packet stamp may be off before it is a gap, in planes; raise it for a driver that
+    stamps by its clock."""
+
+    @property
+    def of_stream(self) -> dict[str, Any]:
+        """These options by name."""
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(StreamOptions)}
+
+
 @dataclasses.dataclass(frozen=True)
-class StreamSettings:
-    """Settings of the ring; see the node's parameters of the same names."""
+class StreamSettings(StreamOptions):
+    """Settings of the ring.
+
+    Attributes:
+        window: Planes in a window.
+        reference: Plane of a window that its depth belongs to.
+        rectify: True: lens distortion of camera_info is taken out of counts and preview.
+    """
 
     window: int
-    hop: int = 0
-    policy: Policy = 'latest'
     reference: ReferencePlane = 'middle'
-    ring_planes: int = 0
-    spike_rate_hz: float = 0.0
-    stamp_tolerance_planes: float = 0.5
-    sensor_width: int = 0
-    sensor_height: int = 0
     rectify: bool = True
 
     @property

@@ -175,7 +175,7 @@ def check_depth_is_shown_in_colours_of_a_range_that_changes(ros_node, listener, 
     refused = set_parameter(ros_node, spin, 'colour.min_depth', 5.0)
     assert refused.successful  # there is no largest depth
     refused = set_parameter(ros_node, spin, 'colour.max_depth', 4.0)
-    assert refused.reason == 'colour.max_depth is 4; expected above colour.min_depth, 5, or 0'
+    assert refused.reason == 'colour.max_depth is 4: expected above colour.min_depth, 5, or 0'
     assert set_parameter(ros_node, spin, 'colour.max_depth', 20.0).successful
     spin(lambda: metres() == (5.0, 20.0), what='the given metres')
     assert set_parameter(ros_node, spin, 'filter.temporal', 0.5).successful

@@ -11,11 +11,11 @@ from sensor_msgs.msg import Image
 
 from spike_depth_ros.fusion.source import FusedSource
 from spike_depth_ros.nodes import depth_outputs
+from spike_depth_ros.nodes.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 
-SETTINGS = {row.name: row.default for row in DEPTH_PARAMETERS} | {'preview': 'off'}
+SETTINGS = DepthParameters()
 
 
 class Unwanted:

@@ -263,7 +263,7 @@ def test_parameters_are_read_and_set(inspect, errors_of, depth_node):
     assert inspect('set', 'spike_depth', name, '0.5') == f'{name}: 0.5\n'
     assert inspect('get', '/spike_depth', name) == f'{name}: 0.5\n'
     errors = errors_of(['get', 'spike_depth', 'absent'], ['set', 'spike_depth', 'device', 'tpu'])
-    refused = "refused device: device is 'tpu'; expected one of auto, cpu, cuda"
+    refused = "refused device: device is 'tpu': expected auto or cpu or cuda"
     assert_one_line_each(errors, ('has no parameter absent', refused))
 
 

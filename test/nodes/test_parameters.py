@@ -2,106 +2,141 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 import re
-from pathlib import Path
 
 import pytest
 import rclpy
 import yaml
 from rclpy.parameter import Parameter as RosParameter
 
+from scripts import parameter_files
 from spike_depth_ros.nodes import parameters
-from spike_depth_ros.nodes.evaluation import EVALUATION_PARAMETERS
-from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS, Parameter
+from spike_depth_ros.nodes.depth_parameters import DepthParameters
+from spike_depth_ros.nodes.evaluation import EvaluationParameters
+from spike_depth_ros.nodes.parameters import build, parameters_of
 from spike_depth_ros.nodes.process import UserError
-from spike_depth_ros.nodes.stereo_parameters import STEREO_PARAMETERS
-from spike_depth_ros.nodes.video_source import VIDEO_PARAMETERS
+from spike_depth_ros.nodes.stereo_parameters import StereoParameters
+from spike_depth_ros.nodes.video_source import VideoParameters
+from spike_depth_ros.stream.ingest import StreamSettings
 
-TABLES = {'spike_depth': DEPTH_PARAMETERS, 'spike_stereo': STEREO_PARAMETERS}
-ALL = {**TABLES, 'evaluation': EVALUATION_PARAMETERS, 'video': VIDEO_PARAMETERS}
-CONFIG = Path(__file__).parents[2] / 'config'
-
-
-def review(name, value, configured=True):
-    return parameters.review(DEPTH_PARAMETERS, [RosParameter(name, value=value)], configured)
+KINDS = [DepthParameters, StereoParameters, EvaluationParameters, VideoParameters]
 
 
-@pytest.mark.parametrize('table', TABLES.values(), ids=TABLES)
-def test_defaults_lie_within_their_ranges_and_choices(table):
-    for row in table:
-        assert row.description
-        assert row.refusal(row.default, configured=False) is None
-        if row.low is not None:
-            assert row.low <= row.default <= row.high
-            descriptor = row.descriptor()
-            assert descriptor.integer_range or descriptor.floating_point_range
+def review(name, value, running=True):
+    return parameters.review(DepthParameters, [RosParameter(name, value=value)], running)
 
 
-@pytest.mark.parametrize(('node', 'table'), TABLES.items())
-def test_the_shipped_configuration_holds_known_parameters_with_their_defaults(node, table):
-    rows = {row.name: row for row in table}
-    shipped = yaml.safe_load((CONFIG / f'{node}.yaml').read_text())['/**']['ros__parameters']
-    for name, value in shipped.items():
-        assert type(value) is type(rows[name].default), name
-        assert value == rows[name].default, name
-    left_out = {'checkpoint', 'device', 'autostart', 'spikes.reliability'}
-    assert set(rows) - set(shipped) == left_out
+@pytest.mark.parametrize('kind', KINDS)
+def test_each_parameter_has_a_meaning_a_good_default_and_its_range_in_the_descriptor(kind):
+    rows = parameters_of(kind)
+    assert len({row.name for row in rows}) == len(rows)
+    for row in rows:
+        assert row.meaning
+        assert row.problem(row.default) == ''
+        descriptor = row.descriptor()
+        spans = [*descriptor.integer_range, *descriptor.floating_point_range]
+        assert [(span.from_value, span.to_value) for span in spans] == [row.limits] * len(spans)
+        assert len(spans) == bool(row.limits)
+        assert bool(descriptor.additional_constraints) == bool(row.choices)
+
+
+def test_values_arrive_in_the_fields_of_their_parameters():
+    assert build(DepthParameters, {}) == DepthParameters()
+    given = {'hop': 7, 'filter.flying': True, 'preview': 'learnt', 'preview.max_hz': 5.0}
+    built = build(DepthParameters, {**given, 'image.flip': 'vertical'})
+    assert (built.hop, built.filter.flying, built.preview) == (7, True, 'learnt')
+    assert (built.preview_network.max_hz, built.image.flip) == (5.0, 'vertical')
+    assert StreamSettings(64, **built.of_stream).hop == 7
+    two = build(StereoParameters, {'matcher.checkpoint': 'a', 'sgbm.P1': 3, 'right.offset_s': 1.0})
+    assert (two.matching_network.checkpoint, two.sgbm.P1, two.right.offset_s) == ('a', 3, 1.0)
+
+
+TOGETHER = {
+    'filter.max_depth is 1: expected above filter.min_depth, 2, or 0': (
+        DepthParameters, {'filter.min_depth': 2.0, 'filter.max_depth': 1.0},
+    ),
+    'colour.max_depth is 2: expected above colour.min_depth, 2, or 0': (
+        StereoParameters, {'colour.min_depth': 2.0, 'colour.max_depth': 2.0},
+    ),
+    'sgbm.P1 is 9, P2 8: expected P2 above P1': (StereoParameters, {'sgbm.P1': 9, 'sgbm.P2': 8}),
+    'camera_height_m is 0: expected above 0 with scale_from height: set it to the height of the '
+    'lens above the floor, in metres': (DepthParameters, {'scale_from': 'height'}),
+    'matcher is network, matcher.checkpoint is empty: expected a model file of the task stereo: '
+    'set it, or matcher to sgbm': (StereoParameters, {'matcher': 'network'}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('expected', TOGETHER)
+def test_values_that_do_not_go_together_are_refused_by_their_names(expected):
+    with pytest.raises(ValueError, match=f'^{re.escape(expected)}$'):
+        build(*TOGETHER[expected])
+
+
+@pytest.mark.parametrize('node', parameter_files.NODES)
+def test_the_shipped_configuration_is_written_from_the_parameters(node):
+    shipped = (parameter_files.CONFIG / f'{node}.yaml').read_text()
+    assert shipped == parameter_files.text(node), 'python -m scripts.parameter_files'
+    read = yaml.safe_load(shipped)['/**']['ros__parameters']
+    rows = {row.name: row.default for row in parameters_of(parameter_files.NODES[node])}
+    assert read.items() <= rows.items()
+    assert {name: type(value) for name, value in read.items()}.items() <= {
+        name: type(value) for name, value in rows.items()
+    }.items()
+    assert rows.keys() - read == {'checkpoint', 'device', 'autostart', 'spikes.reliability'}
 
 
 def test_only_live_parameters_change_while_the_node_runs():
-    assert review('uncertainty.max_relative', 0.5).successful
-    refused = review('window', 64)
-    assert not refused.successful
-    assert 'window is read when the node is configured' in refused.reason
-    assert review('window', 64, configured=False).successful
-    assert review('qos_overrides./spikes.subscription.depth', 5).successful
+    assert not review('uncertainty.max_relative', 0.5)
+    assert 'window is read when the node is configured' in review('window', 64)
+    assert not review('window', 64, running=False)
+    assert not review('qos_overrides./spikes.subscription.depth', 5)
 
 
 def test_a_text_that_is_no_choice_is_refused_by_name():
-    refused = review('policy', 'newest', configured=False)
-    assert refused.reason == "policy is 'newest'; expected one of latest, every"
+    assert review('policy', 'newest', False) == "policy is 'newest': expected latest or every"
 
 
 def test_an_empty_choice_is_named():
-    protocol = Parameter('protocol', '', 'Which.', choices=('', 'bicross'))
-    assert protocol.refusal('foo', False) == "protocol is 'foo'; expected bicross, or none"
+    with pytest.raises(ValueError, match=r"^protocol is 'foo': expected '' or bicross$"):
+        build(EvaluationParameters, {'protocol': 'foo'})
 
 
-def test_help_names_every_parameter():
-    text = parameters.help_text(DEPTH_PARAMETERS)
-    for row in DEPTH_PARAMETERS:
+@pytest.mark.parametrize('kind', KINDS)
+def test_help_names_every_parameter(kind):
+    text = parameters.help_text(kind)
+    for row in parameters_of(kind):
         assert f'  {row.name} (default ' in text
-        assert row.description in text
+        assert row.meaning in text
 
 
 def test_a_refusal_is_one_bounded_line():
-    refused = review('policy', 'new\x07est' * 1000, configured=False)
-    assert len(refused.reason) < 1000
-    assert refused.reason.isprintable()
+    refused = review('policy', 'new\x07est' * 1000)
+    assert len(refused) < 1000
+    assert refused.isprintable()
 
 
 def wrong_values(row):
     """Values of another type, beyond the ends of the range, or that are no choice."""
     kind = type(row.default)
     yield 7 if kind is str else 'text'
-    if row.low is not None:
-        # By more than the rounding that rclpy allows for.
-        yield kind(row.low - 1 - abs(row.low) / 10)
-        yield kind(row.high + 1 + abs(row.high) / 10)
+    if row.limits:
+        # By more, and by less, than the rounding that rclpy allows for.
+        low, high = row.limits
+        yield from (kind(low - 1), kind(high + 1))
         yield from (math.nan, math.inf) if kind is float else ()
     if row.choices:
         yield 'neither of them'
 
 
-def read(node, row):
-    parameters.declare(node, [row])
-    return parameters.values(node, [row])
+def read(node, kind):
+    parameters.declare(node, kind)
+    parameters.values(node, kind)
 
 
 @pytest.mark.dds
-@pytest.mark.parametrize('table', ALL.values(), ids=ALL)
-def test_each_parameter_of_another_type_or_out_of_range_is_refused_by_name(ros, table):
+@pytest.mark.parametrize('kind', KINDS)
+def test_each_parameter_of_another_type_or_out_of_range_is_refused_by_name(ros, kind):
     ros.start()
-    for row in table:
+    for row in parameters_of(kind):
         for value in wrong_values(row):
             node = rclpy.create_node(
                 'in_this_process', enable_rosout=False, start_parameter_services=False,
@@ -109,6 +144,6 @@ def test_each_parameter_of_another_type_or_out_of_range_is_refused_by_name(ros, 
             )  # fmt: skip
             try:
                 with pytest.raises((UserError, ValueError), match=re.escape(row.name)):
-                    read(node, row)
+                    read(node, kind)
             finally:
                 node.destroy_node()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.dds
 STREET = Path(__file__).parents[2] / 'spike_depth_ros/assets/street.npz'
 POSE = {'camera_height_m': 1.41, 'camera_pitch_rad': 0.025, 'camera_roll_rad': 0.012}
 OUT_OF_RANGE = (
-    'parameter camera_height_m: expected a number with a decimal point, such as 1.0 from 0'
+    'parameter camera_height_m: expected a number with a decimal point such as 1.0, 0 to 1000'
 )
 
 
@@ -47,7 +47,7 @@ def test_a_node_publishes_scaled_depth_and_takes_other_heights(
     assert values['scale'] == 'height'
     assert ratio == pytest.approx(float(values['scale_factor']), rel=0.1)
     assert float(values['scale_inliers']) > 0.5
-    for height, reason in ((0.0, 'is 0; expected above 0'), (math.nan, 'out of range')):
+    for height, reason in ((0.0, 'is 0: expected above 0'), (math.nan, 'out of range')):
         refused = set_parameter(ros_node, spin, 'camera_height_m', height)
         assert not refused.successful
         assert f'camera_height_m {reason}' in refused.reason
@@ -64,7 +64,7 @@ def test_a_node_publishes_scaled_depth_and_takes_other_heights(
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        ([], 'camera_height_m is 0; expected above 0'),
+        ([], 'camera_height_m is 0: expected above 0'),
         (['-p', 'camera_height_m:=-1.0'], OUT_OF_RANGE),
         (['-p', 'camera_height_m:=.nan'], OUT_OF_RANGE),
     ],

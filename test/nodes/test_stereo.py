@@ -24,8 +24,9 @@ from kit.nodes import (
     assert_balanced,
 )
 from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.parameters import parameters_of
 from spike_depth_ros.nodes.stereo_outputs import disparity_msg
-from spike_depth_ros.nodes.stereo_parameters import STEREO_PARAMETERS
+from spike_depth_ros.nodes.stereo_parameters import StereoParameters
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoPrediction
 from spike_depth_ros.stream import decode
@@ -263,7 +264,7 @@ def test_a_wrong_parameter_is_refused(refused_here):
 def test_the_help_lists_every_parameter(run_here):
     status, output = run_here('stereo', '--help')
     assert status == 0
-    for row in STEREO_PARAMETERS:
+    for row in parameters_of(StereoParameters):
         assert f'  {row.name} (default' in output
 
 

@@ -16,8 +16,8 @@ from spike_depth_ros.stream.stamps import RESTART_AFTER_NS
 
 PERIOD = 50_000
 FAR = 198_000  # planes in 9.9 s
-LATEST = (8, 0, 'latest', 'middle', 64, 1e9 / PERIOD)
-EVERY = (4, 0, 'every', 'middle', 200, 1e9 / PERIOD)
+LATEST = {'window': 8, 'ring_planes': 64, 'spike_rate_hz': 1e9 / PERIOD}
+EVERY = {'window': 4, 'policy': 'every', 'ring_planes': 200, 'spike_rate_hz': 1e9 / PERIOD}
 
 
 def counters(accounting):
@@ -31,8 +31,8 @@ def counters(accounting):
 class Watch:
     """An ingest, and its account before; the arguments are those of the settings."""
 
-    def __init__(self, *given):
-        stream = StreamSettings(*given, sensor_width=13, sensor_height=5)
+    def __init__(self, **given):
+        stream = StreamSettings(**given, sensor_width=13, sensor_height=5)
         self.ingest = Ingest(stream, {}.setdefault, settle_after_s=math.inf)
         self._before = {}
 
@@ -138,7 +138,10 @@ def test_counters_never_decrease_and_every_plane_is_accounted_for(
     steps, window, hop, policy, spare, rate_hz, tolerance
 ):
     capacity = window + spare
-    watch = Watch(window, hop, policy, 'middle', capacity, rate_hz, tolerance)
+    watch = Watch(
+        window=window, hop=hop, policy=policy, ring_planes=capacity, spike_rate_hz=rate_hz,
+        stamp_tolerance_planes=tolerance,
+    )  # fmt: skip
     sender, sent = Sender(), 0
     for kind, *values in steps:
         if kind in ('take', 'discard', 'settle'):
@@ -158,7 +161,7 @@ LOSSES = st.lists(st.tuples(PLANES, st.sampled_from([0, 0, 0, 1, 7, 300]), CAUSE
 
 @given(LOSSES)
 def test_what_is_missing_is_lost_once_and_by_its_cause(packets):
-    watch = Watch(*LATEST)
+    watch = Watch(**LATEST)
     number, lost = 0, {'transport': 0, 'queue': 0}
     for index, (planes, missing, lost_by) in enumerate(packets):
         if index:
@@ -182,7 +185,7 @@ def test_what_is_missing_is_lost_once_and_by_its_cause(packets):
     st.integers(1, 3),
 )
 def test_wrong_stamps_ahead_lose_nothing(lengths, wrong, ahead, several):
-    watch = Watch(*LATEST)
+    watch = Watch(**LATEST)
     number = 0
     for index, planes in enumerate(lengths):
         off = ahead * (index - wrong + 1) if wrong <= index < wrong + several else 0
@@ -195,7 +198,7 @@ def test_wrong_stamps_ahead_lose_nothing(lengths, wrong, ahead, several):
 
 
 def test_a_stamp_ahead_by_less_than_a_restart_loses_nothing():
-    watch = Watch(*EVERY)
+    watch = Watch(**EVERY)
     first = [0, 4, FAR, *range(12, 36, 4)]
     second = [36, FAR, *range(44, 68, 4)]
     for restarts, starts, end in ((1, first, 36), (2, second, 68)):
@@ -208,7 +211,7 @@ def test_a_stamp_ahead_by_less_than_a_restart_loses_nothing():
 
 def test_late_packets_longer_than_their_gap_leave_no_loss():
     for length, planes in ((2.4, 3), (10.4, 50), (0.6, 2)):
-        watch = Watch(*EVERY)
+        watch = Watch(**EVERY)
         for first, count in ((0, 50), (50 + length, 50), (50, planes), (100 + length, 50)):
             watch.send(first, count)
         accounting = watch.settled()
@@ -217,7 +220,7 @@ def test_late_packets_longer_than_their_gap_leave_no_loss():
 
 
 def test_a_late_packet_after_its_gap_was_confirmed_adds_to_expected():
-    watch = Watch(*EVERY)
+    watch = Watch(**EVERY)
     for first in (0, 8, 12, 16, 20, 24):
         watch.send(first)
     assert watch.look().lost_in_transport == 4

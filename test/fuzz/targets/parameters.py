@@ -4,7 +4,6 @@
 
 import array
 import functools
-import math
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,11 +14,11 @@ from judging import ContractError, Target, check_text
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 
-from spike_depth_ros.nodes import parameters
 from spike_depth_ros.nodes.depth import SpikeDepthNode
-from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS
+from spike_depth_ros.nodes.depth_parameters import DepthParameters
+from spike_depth_ros.nodes.parameters import parameters_of
 
-ROWS = {row.name: row for row in DEPTH_PARAMETERS}
+ROWS = {row.name: row for row in parameters_of(DepthParameters)}
 NAMES = (*ROWS, 'use_sim_time', 'unknown', '', 'spikes', 'qos_overrides./spikes.depth')
 FIELDS = ('bool_value', 'integer_value', 'double_value', 'string_value', 'byte_array_value',
           'bool_array_value', 'integer_array_value', 'double_array_value',
@@ -51,7 +50,7 @@ def _parameter(random: Random) -> tuple[str, int, Any]:
         kind = random.randint(0, 9)
     else:
         kind = {bool: 1, int: 2, float: 3, str: 4}[type(row.default)]
-    span = () if row is None or row.low is None else (row.low, row.high)
+    span = () if row is None else row.limits
     near = [value + change for value in span for change in (-1, 0, 1, 1e-9)]
     return name, kind, _value(random, kind, near, () if row is None else row.choices)
 
@@ -89,18 +88,12 @@ def use(case: list[dict[str, Any]], folder: Path) -> None:
         for result in results:
             if not result.successful:
                 check_text(result.reason)
-        for name, value in parameters.values(node, DEPTH_PARAMETERS).items():
-            row = ROWS[name]
+        for name, row in ROWS.items():
+            value = node.get_parameter(name).value
             if type(value) is not type(row.default):
                 raise ContractError(f'{name} is {value!r}')
-            if row.low is not None and not _within(value, row.low, row.high):
-                raise ContractError(f'{name} is {value!r}, out of {row.low} to {row.high}')
-
-
-def _within(value: float, low: float, high: float) -> bool:
-    # rclpy compares ends of ranges of numbers up to a millionth.
-    spare = 2e-6 * max(abs(low), abs(high)) if isinstance(value, float) else 0
-    return math.isfinite(value) and low - spare <= value <= high + spare
+            if row.limits and not row.limits[0] <= value <= row.limits[1]:
+                raise ContractError(f'{name} is {value!r}, out of {row.limits}')
 
 
 def _message(name: str, kind: int, value: Any) -> Parameter:

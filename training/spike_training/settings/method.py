@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spike_depth_ros.base.schema import nearest
 from spike_training.errors import ConfigError, one_line
 
 if TYPE_CHECKING:
@@ -132,12 +132,6 @@ def find_method(name: str) -> Method:
         f'method is {name!r} ({reason}): expected {", ".join(BUILT_IN)}, or an import path such '
         f'as my_package.my_method:METHOD{nearest(name, BUILT_IN)}'
     )
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the nearest known one, if any is near."""
-    near = difflib.get_close_matches(name, [*known], 1)
-    return f'; did you mean {near[0]}?' if near else ''
 
 
 def find_kind(kind: str, method: Method) -> Kind:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.schema import Problems, across, nearest
 from spike_depth_ros.base.values import (
     DISTINCT,
     NAME,
@@ -19,7 +19,6 @@ from spike_depth_ros.base.values import (
     within,
 )
 from spike_training.choices import LARGEST_SEED
-from spike_training.settings.method import nearest
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 
 if TYPE_CHECKING:  # it imports torch
