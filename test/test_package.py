@@ -111,6 +111,43 @@ def test_ros_dependencies_are_declared() -> None:
         assert started - {NAME} <= declared, path.name
 
 
+WITHOUT_WHEELS = """
+import importlib, sys
+from importlib.metadata import packages_distributions
+
+wheels, modules = (text.split(',') for text in sys.argv[1:])
+refused = {name for name, of in packages_distributions().items() if {*of} & {*wheels}}
+
+class Refusing:
+    def find_spec(self, name, *_):
+        if name.split('.')[0] in refused:
+            raise ImportError(f'{name} comes with a wheel')
+
+sys.meta_path.insert(0, Refusing())
+for module in modules:
+    importlib.import_module(module)
+"""
+
+
+def test_launch_files_need_no_wheel() -> None:
+    """``ros2 launch`` runs in the system's Python: what launch files import of the package."""
+    pytest.importorskip('rclpy')
+    nodes = ROOT / NAME / 'nodes'
+    files = [nodes / 'launching.py', nodes / 'perception_launch.py']
+    modules = set()
+    for path in [*files, *(ROOT / 'launch').glob('*.py')]:
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(NAME):
+                modules.add(node.module)
+    modules -= {f'{NAME}.nodes', *(f'{NAME}.nodes.{path.stem}' for path in files)}
+    assert f'{NAME}.nodes.params_file' in modules
+    wheels = {*re.findall(r'^([a-z0-9._-]+)==', lock('ros'), re.MULTILINE), 'torch', 'timm'}
+    given = ','.join(sorted(wheels)), ','.join(sorted(map(str, modules)))
+    run = [sys.executable, '-c', WITHOUT_WHEELS, *given]
+    ended = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_training_stays_out_of_the_demo() -> None:
     names = set(re.findall(r'^([a-z0-9._-]+)==', lock('runtime'), re.MULTILINE))
     assert 'onnxruntime' in names
