@@ -94,11 +94,11 @@ class PerceptionParameters(StreamOptions):
     """Parameters of the nodes from spikes to depth."""
 
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'
-    """Where a model runs: auto (a GPU if torch sees one, else the CPU), cpu, cuda."""
+    """Where the model runs: auto (a GPU if torch sees one, else the CPU), cpu, cuda."""
     backend: Literal['auto', 'onnx', 'torch'] = 'auto'
-    """What runs a model: auto (onnx on a CPU, torch on a GPU), onnx, torch."""
+    """What runs the model: auto (onnx on a CPU, torch on a GPU), onnx, torch."""
     threads: Annotated[int, within(0, MAX_THREADS)] = 0
-    """CPU threads of a model; 0: all cores."""
+    """CPU threads of the model; 0: all cores."""
     spikes: SpikeQos = SpikeQos()
     uncertainty: Masking = Masking()
     filter: Filters = Filters()
