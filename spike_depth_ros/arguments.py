@@ -12,7 +12,7 @@ from spike_depth_ros.backends import MAX_THREADS
 from spike_depth_ros.base.cli import Option
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Check, within
-from spike_depth_ros.calibration import FX_RANGE, is_focal_length
+from spike_depth_ros.calibration import FX_RANGE, MAX_BASELINE_M, MIN_BASELINE_M, is_focal_length
 from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from spike_depth_ros.stream.vidar import MAX_SKIPPED
 
@@ -38,8 +38,15 @@ def parse_size(text: str) -> tuple[int, int]:
 Size = Annotated[tuple[int, int], Option(parse=parse_size)]
 """Width and height of a sensor, WIDTHxHEIGHT, pixels."""
 
-PlaneRate = Annotated[float, within(MIN_RATE_HZ, MAX_RATE_HZ)]
+PlaneRate = Annotated[float, within(MIN_RATE_HZ, MAX_RATE_HZ, 'planes a second')]
 FocalLength = Annotated[float, Check(is_focal_length, FX_RANGE)]
+OptionalFocalLength = Annotated[
+    float, Check(lambda fx: fx == 0 or is_focal_length(fx), f'0, or {FX_RANGE}')
+]
+"""Focal length, pixels; 0: it comes from elsewhere."""
+Baseline = Annotated[float, within(MIN_BASELINE_M, MAX_BASELINE_M, 'metres')]
+"""Distance from the left to the right camera, metres."""
+
 Amount = Annotated[float, Check(lambda value: 0 < value <= 1e6, 'above 0 and at most 1e6')]
 Threads = Annotated[int, within(0, MAX_THREADS)]
 Port = Annotated[int, within(1024, 65534)]
@@ -98,7 +105,7 @@ class PairOptions:
 
     right: Path | None = None
     """Recording of the right camera; the source is the left."""
-    baseline: float | None = None
+    baseline: Baseline | None = None
     """From the left to the right camera, metres: parallel ones, with the focal length of --fx or
     of the recording."""
     right_camera_info: Path | None = None

@@ -56,11 +56,10 @@ def above(low: float) -> Check:
     return Check(lambda value: bool(low < value), f'above {_shown(low)}', low)
 
 
-def within(low: float, high: float) -> Check:
-    """Return the check of numbers from one limit to another, both included."""
-    return Check(
-        lambda value: bool(low <= value <= high), f'{_shown(low)} to {_shown(high)}', low, high
-    )
+def within(low: float, high: float, unit: str = '') -> Check:
+    """Return the check of numbers from one limit to another, both included; in a unit."""
+    words = f'{_shown(low)} to {_shown(high)} {unit}'.rstrip()
+    return Check(lambda value: bool(low <= value <= high), words, low, high)
 
 
 def multiple_of(step: int, low: int = 0) -> Check:
@@ -72,6 +71,11 @@ def multiple_of(step: int, low: int = 0) -> Check:
 def one_of(*choices: Any) -> Check:
     """Return the check of a value that is one of some; a type Literal says it for fixed ones."""
     return Check(lambda value: value in choices, ' or '.join(map(_words, choices)))
+
+
+def file_of(suffix: str) -> Check:
+    """Return the check of paths of files of a kind, which need not exist."""
+    return Check(lambda path: path.suffix == suffix and not path.is_dir(), f'a file {suffix}')
 
 
 INSIDE = Check(lambda value: bool(0 < value < 1), 'above 0 and below 1', 0, 1)
@@ -104,7 +108,9 @@ class Fault(NamedTuple):
 
 
 def shortened(value: object) -> str:
-    """Return the text of a value for a message, at most about 80 characters of it."""
+    """Return the text of a value for a message: of a path all, else about 80 characters."""
+    if isinstance(value, Path):
+        return str(value)
     text = f'{value:g}' if isinstance(value, float) else repr(value)
     return text if len(text) <= MOST_SHOWN else f'{text[:MOST_SHOWN]}...'
 

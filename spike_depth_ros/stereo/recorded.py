@@ -10,8 +10,6 @@ from typing import Any
 
 from spike_depth_ros.calibration import (
     FX_RANGE,
-    MAX_BASELINE_M,
-    MIN_BASELINE_M,
     Calibration,
     CalibrationError,
     is_focal_length,
@@ -70,11 +68,6 @@ def given_rig(
         return StereoRig.from_files(*files, width, height)
     if given not in (['--baseline'], ['--baseline', '--fx']):
         raise not_calibrated(' and '.join(given))
-    if not MIN_BASELINE_M <= options.baseline <= MAX_BASELINE_M:
-        raise CalibrationError(
-            f'--baseline {options.baseline:g}: expected {MIN_BASELINE_M:g} to {MAX_BASELINE_M:g} '
-            'metres from the left to the right camera'
-        )
     fx_px = options.fx or _one_focal_length(known_fx_px)
     return StereoRig.from_baseline(options.baseline, fx_px, width, height)
 

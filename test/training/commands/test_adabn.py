@@ -208,7 +208,7 @@ def test_what_adabn_refuses(refusals, checkpoint, config, tmp_path, command):
     (tmp_path / 'file').touch()
     row('below a file', 'file', out=tmp_path / 'file' / 'x.safetensors', of=indoor)
     for name in ('model', 'model.json', 'model.safetensors'):
-        row(f'to {name}', '.safetensors other than', out=tmp_path / name, of=indoor)
+        row(f'to {name}', 'out', out=tmp_path / name, of=indoor)
     row('over a file', 'replaced.safetensors', out=replaced, of=indoor)
     refusals('adabn', rows, (CheckpointError, ConfigError, DataSetError))
 

@@ -362,7 +362,7 @@ def both_bags(pair, tmp_path_factory):
 
 def windows_of_bag(bag, checkpoint, **changes):
     few = dataclasses.replace(FEW, tested=5, paired=5)
-    eye = eye_of('/right/spikes', **{'baseline': None, 'fx': None})._replace(**changes)
+    eye = dataclasses.replace(eye_of('/right/spikes', baseline=None, fx=None), **changes)
     info = load(checkpoint)[0]
     device = torch.device('cpu')
     return open_windows([bag], '400x250', 20e3, 'left/spikes', info, device, few, eye)
@@ -449,8 +449,8 @@ def test_what_adapt_refuses_of_two_eyes(refusals, resume, pair, both_bags, check
     files = {'baseline': None, 'fx': None, 'camera_info': left_file,
              'right_camera_info': right_file}  # fmt: skip
     for name, (named, changes) in {
-        'baseline 0': ('--baseline', {'baseline': 0.0}),
-        'baseline nan': ('--baseline', {'baseline': math.nan}),
+        'baseline 0': ('baseline', {'baseline': 0.0}),
+        'baseline nan': ('baseline', {'baseline': math.nan}),
         'fx alone': ('--fx', {'baseline': None}),
         'no calibration': ('calibration', {'baseline': None, 'fx': None}),
         'baseline alone': ('--baseline', {'fx': None}),

@@ -378,8 +378,10 @@ def test_predictions_that_cannot_be_scored_are_refused(refusals, folder, tmp_pat
     for suffix in ('npy', 'png'):
         (both / f'a.{suffix}').touch()
     row('two of one name', 'a.npy', functools.partial(Predictions, both))
-    row('per_metre 0', 'per_metre', functools.partial(Predictions, tmp_path / 'none', 0.0))
     both = {'checkpoint': tmp_path, 'predictions': tmp_path}
+    row('per_metre 0', 'per_metre', functools.partial(
+        run_evaluate, folder / 'c.yaml', tmp_path / 'r.json', predictions=tmp_path, per_metre=0.0
+    ))  # fmt: skip
     for name, given in (('nothing to score', {}), ('two to score', both)):
         call = functools.partial(run_evaluate, folder / 'c.yaml', tmp_path / 'r.json', **given)
         row(name, 'one of the four', call)

@@ -8,11 +8,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.calibration import FX_RANGE, CalibrationError, is_focal_length
+from spike_depth_ros.arguments import Baseline, FocalLength
+from spike_depth_ros.base.schema import refuse
+from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
@@ -23,23 +24,24 @@ from spike_training.errors import ConfigError, DataSetError
 CALIBRATION_OPTIONS = ('baseline', 'fx', 'camera_info', 'right_camera_info')
 
 
-class SecondEye(NamedTuple):
-    """Second eye of recordings as the command line has it, to the right of the first one.
-
-    Attributes:
-        right: Topic of the right eye in bags, a single one; else the right .dat file, or folder
-            of these under the names of the left ones, of each recording.
-        baseline: Distance from the left to the right camera, metres; None: not given.
-        fx: Focal length of both cameras, pixels; None: not given.
-        camera_info: Calibration of the left camera; None: not given.
-        right_camera_info: Calibration of the right camera; None: not given.
-    """
+@dataclasses.dataclass(frozen=True)
+class SecondEye:
+    """Second eye of recordings as the command line has it, to the right of the first one."""
 
     right: tuple[str, ...]
-    baseline: float | None = None
-    fx: float | None = None
+    """Topic of the right eye in bags, a single one; else the right .dat file, or folder of these
+    under the names of the left ones, of each recording."""
+    baseline: Baseline | None = None
+    """Distance from the left to the right camera, metres; None: not given."""
+    fx: FocalLength | None = None
+    """Focal length of both cameras, pixels; None: not given."""
     camera_info: Path | None = None
+    """Calibration of the left camera; None: not given."""
     right_camera_info: Path | None = None
+    """Calibration of the right camera; None: not given."""
+
+    def __post_init__(self) -> None:
+        refuse(self, ConfigError)
 
     @property
     def topic(self) -> str:
@@ -70,8 +72,6 @@ class SecondEye(NamedTuple):
         Raises:
             ConfigError: The options make none.
         """
-        if self.fx is not None and not is_focal_length(self.fx):
-            raise ConfigError(f'fx is {self.fx:g}: expected {FX_RANGE}')
         options = SimpleNamespace(**{k: getattr(self, k) for k in CALIBRATION_OPTIONS})
         try:
             rig = given_rig(options, known_fx_px, geometry.width, geometry.height)

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+from spike_depth_ros.arguments import PlaneRate
 from spike_depth_ros.base.cli import checked
-from spike_depth_ros.base.values import Count, at_least
+from spike_depth_ros.base.values import Count, at_least, file_of
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     DepthInfo,
@@ -26,11 +27,11 @@ from spike_training.errors import ConfigError
 @checked(ConfigError)
 def adabn(
     checkpoint: Path,
-    out: Path,
+    out: Annotated[Path, file_of('.safetensors')],
     config: Path | None = None,
     recordings: Path | None = None,
     size: str = '400x250',
-    rate_hz: float = 20_000.0,
+    rate_hz: PlaneRate = 20_000.0,
     planes: Count = 128,
     batches: Count = ADABN_BATCHES,
     batch_size: Annotated[int, at_least(2)] = ADABN_BATCH_SIZE,
@@ -63,8 +64,8 @@ def adabn(
     if (config is None) == (recordings is None):
         raise ConfigError('config or recordings: expected one of the two')
     before = find_checkpoint(checkpoint)
-    if out.suffix != '.safetensors' or out.is_dir() or out.resolve() == before.resolve():
-        raise ConfigError(f'out is {out}: expected a file .safetensors other than checkpoint')
+    if out.resolve() == before.resolve():
+        raise ConfigError(f'out is {out}: expected another file than checkpoint')
     check_new(out, overwrite)
     make_folder(out.parent)
     info, weights = _load(before)

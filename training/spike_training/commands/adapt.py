@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from spike_depth_ros.arguments import Amount, PlaneRate
+from spike_depth_ros.arguments import Amount, Baseline, FocalLength, PlaneRate
 from spike_depth_ros.base.cli import checked
-from spike_depth_ros.base.values import Check
+from spike_depth_ros.base.values import Check, file_of
 from spike_depth_ros.folder_lock import lock_folder
 from spike_training.adaptation import CONFIG, STEREO_CONFIG
 from spike_training.adaptation.second_eye import SecondEye
@@ -23,7 +23,7 @@ Minutes = Annotated[float, Check(lambda value: 0 < value < 1e5, 'above 0 and bel
 
 @checked(ConfigError)
 def adapt(
-    out: Path,
+    out: Annotated[Path, file_of('.safetensors')],
     recordings: Path | Sequence[Path] | None = None,
     checkpoint: Path = Path('unet_lite'),
     size: str = '400x250',
@@ -40,8 +40,8 @@ def adapt(
     swap: str = '',
     overwrite: bool = False,
     right: str | Sequence[str] = '',
-    baseline: float | None = None,
-    fx: float | None = None,
+    baseline: Baseline | None = None,
+    fx: FocalLength | None = None,
     camera_info: Path | None = None,
     right_camera_info: Path | None = None,
 ) -> None:
@@ -83,8 +83,6 @@ def adapt(
             of both cameras, which are used unless others are given.
         right_camera_info: Calibration of the right camera.
     """
-    if out.suffix != '.safetensors':
-        raise ConfigError(f'out is {out}: expected a .safetensors file')
     check_new(out, overwrite)
     if (recordings is None) == (not watch):
         raise ConfigError('expected either recordings or watch: files, or a running topic')

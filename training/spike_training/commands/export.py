@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import file_of
 from spike_training.errors import ConfigError
 
 
+@checked(ConfigError)
 def export(
-    out: Path,
+    out: Annotated[Path, file_of('.safetensors')],
     architecture: str = 'dpt_tiny',
     seed: int = 0,
     checkpoint: Path | None = None,
@@ -33,8 +37,6 @@ def export(
         CheckpointError: The architecture is unknown, the checkpoint cannot be used, or the export
             differs from the network.
     """
-    if out.suffix != '.safetensors' or out.is_dir():
-        raise ConfigError(f'out is {out}: expected a file .safetensors')
     if checkpoint is None and out.exists():
         raise ConfigError(
             f'{out} exists: expected another out for random weights, or --checkpoint {out} to '

@@ -7,12 +7,19 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from spike_depth_ros.arguments import OptionalFocalLength
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Number
 from spike_training.choices import Device
 from spike_training.cpu import configure_cpu
 from spike_training.errors import ConfigError
-from spike_training.labelling.settings import LabelSettings, Picture, Video, name_source
+from spike_training.labelling.settings import (
+    FieldOfView,
+    LabelSettings,
+    Picture,
+    Video,
+    name_source,
+)
 
 
 @checked(ConfigError)
@@ -22,8 +29,8 @@ def label(
     licence: str,
     data: dict[str, str] | None = None,
     video: Path | None = None,
-    fx: float = 0.0,
-    hfov: float = 0.0,
+    fx: OptionalFocalLength = 0.0,
+    hfov: FieldOfView = 0.0,
     picture: Picture = 'interval',
     every: int = 0,
     planes: int = 128,

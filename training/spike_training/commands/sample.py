@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from spike_depth_ros.base.cli import checked
-from spike_depth_ros.base.values import Count
+from spike_depth_ros.base.values import Count, file_of
 from spike_depth_ros.result_files import UnfinishedFolder, place_result
 from spike_training.choices import MEAN_RATE, Interpolation, Style
 from spike_training.disk import check_new, make_folder
@@ -21,7 +21,7 @@ PLANES = 400
 
 @checked(ConfigError)
 def sample(
-    out: Path,
+    out: Annotated[Path, file_of('.npz')],
     data: dict[str, str] | None = None,
     clip: str = '',
     frame: int | None = None,
@@ -67,8 +67,6 @@ def sample(
         ConfigError: A setting cannot be used.
         DataSetError: The data set cannot be used.
     """
-    if out.suffix != '.npz':
-        raise ConfigError(f'{out}: expected a file that ends with .npz')
     check_new(out, overwrite)
     sources = list((data or {}).items())
     if len(sources) + (style is not None) != 1:

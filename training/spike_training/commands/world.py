@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from spike_depth_ros.base.cli import checked
-from spike_depth_ros.base.values import Count, at_least, within
+from spike_depth_ros.base.values import Count, at_least, file_of, within
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors, find_checkpoint, load
 from spike_training.choices import LARGEST_SEED, Style
 from spike_training.disk import make_folder
@@ -18,7 +18,7 @@ from spike_training.errors import ConfigError
 
 @checked(ConfigError)
 def show_world(
-    out: Path,
+    out: Annotated[Path, file_of('.png')],
     style: Style | Literal['all'] = 'home',
     scenes: Count = 6,
     height: Annotated[int, at_least(16)] = 128,
@@ -45,8 +45,6 @@ def show_world(
         ConfigError: The settings are wrong.
         CheckpointError: The checkpoint cannot be used.
     """
-    if out.suffix != '.png' or out.is_dir():
-        raise ConfigError(f'out is {out}: expected a file .png')
     make_folder(out.parent)
     import torch
 

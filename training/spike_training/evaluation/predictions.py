@@ -80,16 +80,12 @@ class Predictions:
         far: Names of the maps of which more than ``FAR_SHARE`` is above ``FAR_M``, likewise.
 
     Raises:
-        ConfigError: No folder, two files for one name, or a factor that is not positive.
+        ConfigError: No folder, or two files for one name.
     """
 
     def __init__(self, folder: Path, per_metre: float | None = None) -> None:
         if not folder.is_dir():
             raise ConfigError(f'predictions is {folder}: expected a folder of depth maps')
-        if per_metre is not None and not per_metre > 0:
-            raise ConfigError(
-                f'per_metre is {per_metre:g}: expected above 0, 1000 for millimetres'
-            )
         self.folder, self._per_metre = folder, per_metre
         self._files: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):

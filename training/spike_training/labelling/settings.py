@@ -12,13 +12,17 @@ from typing import Annotated, Literal
 
 from spike_depth_ros.base.schema import refuse
 from spike_depth_ros.base.values import Check, Number, within
-from spike_depth_ros.calibration import FX_RANGE, is_focal_length
 from spike_training.datasets import readers
 from spike_training.errors import ConfigError
 
 Picture = Literal['interval', 'learnt', 'frame']
 """What the model sees of a recording of spikes: ``interval``, inter-spike intervals; ``learnt``,
 the shipped network of pictures; ``frame``, the recording's own registered pictures."""
+
+FieldOfView = Annotated[
+    float, Check(lambda degrees: degrees == 0 or 1 <= degrees <= 175, '0, or 1 to 175 degrees')
+]
+"""Horizontal field of view, degrees; 0: it comes from elsewhere."""
 
 WINDOW_STEP = 1000
 """Planes between two labelled windows of a recording, if not given: 50 ms at 20 kHz."""
@@ -55,7 +59,7 @@ class Video:
     """Video to label, and its lens.
 
     Raises:
-        ConfigError: Neither or both are given, or they are out of range.
+        ConfigError: Neither or both of them are given.
     """
 
     path: Path
@@ -71,10 +75,6 @@ class Video:
                 'a video has no camera matrix: expected its focal length, --fx PIXELS, or its '
                 'horizontal field of view, --hfov DEGREES'
             )
-        if self.fx_px and not is_focal_length(self.fx_px):
-            raise ConfigError(f'fx is {self.fx_px:g}: expected {FX_RANGE}')
-        if self.hfov_deg and not 1 <= self.hfov_deg <= 175:
-            raise ConfigError(f'hfov is {self.hfov_deg:g}: expected 1 to 175 degrees')
 
     def focal_length(self, width: int) -> float:
         """Return the focal length in pixels for frames of a width."""

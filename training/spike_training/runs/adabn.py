@@ -16,7 +16,6 @@ from spike_depth_ros.stream.chunk import Geometry
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers.recordings import (
-    check_rate,
     dat_planes,
     padded_layout,
     parse_size,
@@ -102,7 +101,6 @@ def open_recordings(
     """
     width, height = parse_size(size)
     geometry = Geometry(height, width)
-    check_rate(rate_hz)
     files = sorted(path.rglob('*.dat')) if path.is_dir() else [path]
     if not all(file.is_file() for file in files) or not files:
         raise DataSetError(f'{path}: expected a .dat file, or a folder with some')

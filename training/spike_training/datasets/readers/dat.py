@@ -17,7 +17,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
-from spike_depth_ros.base.values import Positive
+from spike_depth_ros.arguments import OptionalFocalLength, PlaneRate
+from spike_depth_ros.base.values import NotNegative, Positive
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.vidar import Axes, Packing, RawLayout
@@ -41,9 +42,9 @@ TREE = """\
 def read(
     root: Path,
     size: str = '400x250',
-    rate_hz: float = 20_000.0,
-    per_metre: float = 0.0,
-    fx: float = 0.0,
+    rate_hz: PlaneRate = 20_000.0,
+    per_metre: NotNegative = 0.0,
+    fx: OptionalFocalLength = 0.0,
     white_rate: Positive = 1.0,
     row_bytes: int = 0,
     packing: Literal['', Packing] = '',
@@ -75,7 +76,6 @@ def read(
         DataSetError: Files are missing, damaged or clearly of another size, too many depth maps
             belong to no plane, the unit is wrong, or two eyes are no calibrated pair.
     """
-    recordings.check_rate(rate_hz)
     alone = root if root.is_file() else None
     if alone is not None:
         if alone.suffix != '.dat':

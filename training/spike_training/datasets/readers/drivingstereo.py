@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 
+from spike_depth_ros.arguments import OptionalFocalLength
 from spike_training.datasets.clip import Clip, Matrix
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked
@@ -40,7 +41,10 @@ ENCODING = files.DepthEncoding(256.0, plausible_m=files.OUTDOOR_M)
 
 @checked
 def read(
-    root: Path, size: Literal['half', 'full'] = 'half', weather: str = '', fx: float = 0.0
+    root: Path,
+    size: Literal['half', 'full'] = 'half',
+    weather: str = '',
+    fx: OptionalFocalLength = 0.0,
 ) -> list[Clip]:
     """Read the sequences below a folder, cut where frames are missing.
 
@@ -54,7 +58,6 @@ def read(
         DataSetError: Files are missing, or too many images and depth maps do not pair.
     """
     files.folders(root, TREE)
-    files.check_fx(fx, 'the calibration')
     clips: list[Clip] = []
     for where, images, depths in _folders(root, size):
         if weather not in ('', where):

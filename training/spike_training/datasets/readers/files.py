@@ -21,11 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.calibration import (
-    FX_RANGE,
     Calibration,
     CalibrationError,
     check_focal_lengths,
-    is_focal_length,
 )
 from spike_depth_ros.depth_files import decode_png, read_pfm
 from spike_depth_ros.depth_values import resolve, unit_problem
@@ -77,21 +75,11 @@ class DepthEncoding:
         sky: Stored value of sky; None: the data set has no such value.
         plausible_m: Plausible range of the median of a map, metres, to detect a wrong unit; from 0
             to infinity: there is no unit.
-
-    Raises:
-        DataSetError: ``per_metre`` is no size.
     """
 
     per_metre: float | None = 1.0
     sky: int | None = None
     plausible_m: tuple[float, float] = (INDOOR_M[0], OUTDOOR_M[1])
-
-    def __post_init__(self) -> None:
-        if self.per_metre is not None and not 0 < self.per_metre < np.inf:
-            raise DataSetError(
-                f'option per_metre is {self.per_metre:g}, expected the stored value of one metre, '
-                'such as 1000 for millimetres'
-            )
 
     def metres(self, stored: npt.NDArray[Any], sky: int | None = None) -> Depth:
         """Convert stored values to ``[H, W]`` float32 metres, NaN unknown, +Inf beyond.
@@ -391,22 +379,6 @@ def reproject(
     np.minimum.at(nearest, (y[inside], x[inside]), points[2, inside].astype(np.float32))
     nearest[np.isinf(nearest)] = np.nan
     return nearest
-
-
-def check_fx(fx: float, zero: str = '') -> None:
-    """Check the option for a focal length, pixels.
-
-    Args:
-        fx: Its value.
-        zero: What 0 means; empty: it is refused.
-
-    Raises:
-        DataSetError: It is no focal length in pixels.
-    """
-    if not is_focal_length(fx) and (fx or not zero):
-        raise DataSetError(
-            f'option fx is {fx:g}, expected {FX_RANGE}{f"; 0: {zero}" if zero else ""}'
-        )
 
 
 def centred_camera(fx: float, size: Sequence[int]) -> Matrix:

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from spike_depth_ros.arguments import OptionalFocalLength
 from spike_depth_ros.base.values import NotNegative
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.orientation import QUARTER, turn
@@ -52,9 +53,9 @@ IMAGE_FOLDERS = ('images', 'rgb', 'color', 'image')
 @checked
 def read(
     root: Path,
-    per_metre: float = 0.0,
+    per_metre: NotNegative = 0.0,
     frame_hz: NotNegative = FRAME_HZ,
-    fx: float = 0.0,
+    fx: OptionalFocalLength = 0.0,
     depth: Literal['', 'none'] = '',
     depth_along: Literal['axis', 'ray'] = 'axis',
     times: str = '',
@@ -81,7 +82,6 @@ def read(
     files.folders(root, TREE)
     if depth and depth_along == 'ray':
         raise DataSetError('option depth_along is ray, expected axis, or ray with depth')
-    files.check_fx(fx, 'K.txt')
     found = [root] if _images(root) else _recordings(root)
     register = _along_axis if depth_along == 'ray' else None
     return [

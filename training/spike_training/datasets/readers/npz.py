@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from spike_depth_ros.arguments import OptionalFocalLength, PlaneRate
 from spike_depth_ros.base.values import Number
 from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.stereo.rig import StereoRig
@@ -38,8 +39,8 @@ SUFFIXES = ('.npz', '.npy')
 @checked
 def read(
     root: Path,
-    rate_hz: float = 20_000.0,
-    fx: float = 0.0,
+    rate_hz: PlaneRate = 20_000.0,
+    fx: OptionalFocalLength = 0.0,
     axes: Literal['', Axes] = '',
     skip_columns: Number = 0,
 ) -> list[SpikeClip]:
@@ -59,7 +60,6 @@ def read(
     Raises:
         DataSetError: There is no file, too many are damaged, or the unit of depth is wrong.
     """
-    recordings.check_rate(rate_hz)
     given = Given(axes or None, skip_columns)
     if root.is_file():
         if root.suffix not in SUFFIXES:

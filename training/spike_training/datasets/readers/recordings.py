@@ -14,7 +14,7 @@ from spike_depth_ros import arguments
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.raw_check import head_problem
-from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ, NpyFile
+from spike_depth_ros.stream.recording import NpyFile
 from spike_depth_ros.stream.vidar import Axes, RawLayout, read_part, read_series
 from spike_training.datasets.clip import Depth, Grey, Matrix
 from spike_training.datasets.readers import files
@@ -146,27 +146,10 @@ def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
     """Return the matrix of a camera with the principal point in the middle of the sensor.
 
     Return None for a focal length of 0, which means unknown.
-
-    Raises:
-        DataSetError: The focal length is none in pixels.
     """
-    files.check_fx(fx, 'unknown')
     if fx == 0:
         return None
     return files.centred_camera(fx, (geometry.height, geometry.width))
-
-
-def check_rate(rate_hz: float) -> None:
-    """Check the option for the plane rate of a recording without one.
-
-    Raises:
-        DataSetError: It is out of range.
-    """
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise DataSetError(
-            f'option rate_hz is {rate_hz:g}, expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} planes '
-            'a second'
-        )
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spike_depth_ros.arguments import OptionalFocalLength, PlaneRate
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.vidar import RawLayout
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import files, recordings
+from spike_training.datasets.readers.options import checked
 
 TREE = """\
   ROOT/indoor/spike/train/SCENE/left/NAME.npy    ([planes, 250, 400], or .dat; outdoor, val)
@@ -30,8 +32,13 @@ PAIRED_PLANES = 128
 ENCODING = files.DepthEncoding()
 
 
+@checked
 def read(
-    root: Path, scene: str = 'indoor', split: str = '', rate_hz: float = 20_000.0, fx: float = 0.0
+    root: Path,
+    scene: str = 'indoor',
+    split: str = '',
+    rate_hz: PlaneRate = 20_000.0,
+    fx: OptionalFocalLength = 0.0,
 ) -> list[SpikeClip]:
     """Read the recordings below a folder, a clip each.
 
@@ -46,7 +53,6 @@ def read(
         DataSetError: Files are missing, damaged or of another size, or too many recordings lack
             their depth.
     """
-    recordings.check_rate(rate_hz)
     base = root / scene / 'spike'
     files.folders(base, TREE)
     found = sorted(

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rosbags.highlevel import AnyReader
 
+from spike_depth_ros.arguments import OptionalFocalLength
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
 from spike_depth_ros.bags.ordering import SORT_NS
 from spike_depth_ros.calibration import Calibration, CalibrationError
@@ -32,6 +33,7 @@ from spike_depth_ros.stream.stamps import differs
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Depth, Matrix, RightSpikes, SpikeClip
 from spike_training.datasets.readers import files, pairs, recordings
+from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError, one_line
 
 TREE = """\
@@ -82,13 +84,14 @@ class _Eye(NamedTuple):
         return [_Part(self.geometry, part, self.period_ns) for part in parts]
 
 
+@checked
 def read(
     root: Path,
     spikes: str = 'spikes',
     camera_info: str = 'camera_info',
     depth: str = 'depth/truth',
     size: str = '',
-    fx: float = 0.0,
+    fx: OptionalFocalLength = 0.0,
     right: str = '',
     right_camera_info: str = 'camera_info',
 ) -> list[SpikeClip]:

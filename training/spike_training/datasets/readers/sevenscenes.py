@@ -19,8 +19,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from spike_depth_ros.arguments import FocalLength
 from spike_training.datasets.clip import Clip, Depth
 from spike_training.datasets.readers import files
+from spike_training.datasets.readers.options import checked
 
 TREE = """\
   ROOT/SCENE/seq-01/frame-000000.color.png   (or .jpg; ROOT may also be SCENE or seq-01)
@@ -39,7 +41,8 @@ EDGE_MARGIN = 3
 ENCODING = files.DepthEncoding(1000.0, plausible_m=files.INDOOR_M)
 
 
-def read(root: Path, fx: float = COLOUR_FOCAL) -> list[Clip]:
+@checked
+def read(root: Path, fx: FocalLength = COLOUR_FOCAL) -> list[Clip]:
     """Read the sequences below a folder.
 
     Args:
@@ -50,7 +53,6 @@ def read(root: Path, fx: float = COLOUR_FOCAL) -> list[Clip]:
         DataSetError: There are no such frames, or too many lack their depth.
     """
     files.folders(root, TREE)
-    files.check_fx(fx)
     sequences = sorted({path.parent for path in root.rglob('frame-*.color.*')})
     if not sequences:
         raise files.missing(root / 'frame-000000.color.png', TREE)

@@ -16,9 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from spike_depth_ros.arguments import OptionalFocalLength
+from spike_depth_ros.base.values import Positive
 from spike_training.datasets.clip import Clip, Matrix, Times
 from spike_training.datasets.name_times import check_gap
 from spike_training.datasets.readers import files
+from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError
 
 TREE = """\
@@ -40,7 +43,8 @@ CAMERAS = {
 ANY_CAMERA = (525.0, 525.0, 319.5, 239.5)
 
 
-def read(root: Path, per_metre: float = 5000.0, fx: float = 0.0) -> list[Clip]:
+@checked
+def read(root: Path, per_metre: Positive = 5000.0, fx: OptionalFocalLength = 0.0) -> list[Clip]:
     """Read the sequences below a folder.
 
     Args:
@@ -53,7 +57,6 @@ def read(root: Path, per_metre: float = 5000.0, fx: float = 0.0) -> list[Clip]:
             kept and named, as there may be more of them.
     """
     files.folders(root, TREE)
-    files.check_fx(fx, 'as published')
     root = Path(os.path.abspath(root))  # its name tells the camera
     sequences = sorted(path.parent for path in [*root.glob('rgb.txt'), *root.glob('*/rgb.txt')])
     if not sequences:
