@@ -63,17 +63,19 @@ class Dialect(NamedTuple):
 
 
 DIALECTS = {
-    'problems() of settings': Dialect(r'^training/.*', r'def problems\w*\('),
-    'coercion of settings': Dialect(r'settings/reading\.py$', r'def _\w+\('),
-    'architectures': Dialect(r'architectures\.py$', r'def __post_init__|def _?check\w*'),
+    'problems() of settings': Dialect(r'^training/.*', r'def problems\('),
+    'coercion of settings': Dialect(
+        r'settings/reading\.py$', r'def _(hints|plain|convert|fits|is_number|describe)\('
+    ),
+    'architectures': Dialect(r'architectures\.py$', r'def _?check\w*'),
     'checkpoint checks': Dialect(r'spike_depth_ros/checkpoint\.py$', r'_Check\b'),
-    'node parameters': Dialect(r'^spike_depth_ros/nodes/\w*parameters\.py$', r'\bParameter\('),
-    'argparse types': Dialect(r'.*', r'\badd_argument\(|\badd\(\s*\''),
+    'node parameters': Dialect(r'^spike_depth_ros/nodes/', r'\bParameter\(\s*\''),
+    'argparse types': Dialect(r'^(?!spike_depth_ros/base/cli)', r'\badd_argument\(|\badd\(\s*\'-'),
     'ifs of commands': Dialect(
         r'(commands/\w+|command)\.py$', r'parser\.error\(|raise ConfigError\('
     ),
     'options of readers': Dialect(r'datasets/readers/', r'\boption \w+'),
-    'stored files of adapt': Dialect(r'spike_training/adaptation/', r'\bnumber\(|def parse_\w+'),
+    'stored files of adapt': Dialect(r'spike_training/adaptation/', r'def number\('),
     'settings of tables': Dialect(r'tables/(settings|paper|plan)\.py$', r'\byield (\(?$|f?[\'"])'),
     'labels': Dialect(r'spike_training/labelling/', r'raise \w+Error\('),
     'calibrations': Dialect(r'(calibration|stereo/rig|safe_yaml)\.py$', r'raise \w+Error\('),
