@@ -8,7 +8,7 @@ import rclpy
 import yaml
 from rclpy.parameter import Parameter as RosParameter
 
-from scripts import parameter_files
+from scripts import from_fields
 from spike_depth_ros.nodes import parameters
 from spike_depth_ros.nodes.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.evaluation import EvaluationParameters
@@ -71,17 +71,25 @@ def test_values_that_do_not_go_together_are_refused_by_their_names(expected):
         build(*TOGETHER[expected])
 
 
-@pytest.mark.parametrize('node', parameter_files.NODES)
+@pytest.mark.parametrize('node', from_fields.NODES)
 def test_the_shipped_configuration_is_written_from_the_parameters(node):
-    shipped = (parameter_files.CONFIG / f'{node}.yaml').read_text()
-    assert shipped == parameter_files.text(node), 'python -m scripts.parameter_files'
+    shipped = (from_fields.CONFIG / f'{node}.yaml').read_text()
+    assert shipped == from_fields.parameter_file(node), 'python -m scripts.from_fields'
     read = yaml.safe_load(shipped)['/**']['ros__parameters']
-    rows = {row.name: row.default for row in parameters_of(parameter_files.NODES[node])}
+    rows = {row.name: row.default for row in parameters_of(from_fields.NODES[node])}
     assert read.items() <= rows.items()
     assert {name: type(value) for name, value in read.items()}.items() <= {
         name: type(value) for name, value in rows.items()
     }.items()
     assert rows.keys() - read == {'checkpoint', 'device', 'autostart', 'spikes.reliability'}
+
+
+def test_the_tables_of_the_pages_are_written_from_the_fields():
+    pages = {path: path.read_text() for path in from_fields.DOCS.rglob('*.md')}
+    tables = sum(len(from_fields.TABLE.findall(text)) for text in pages.values())
+    assert tables == sum(text.count('<!-- fields of ') for text in pages.values()) > 4
+    for path, text in pages.items():
+        assert from_fields.page(text) == text, f'{path.name}: python -m scripts.from_fields'
 
 
 def test_only_live_parameters_change_while_the_node_runs():
