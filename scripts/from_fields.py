@@ -76,20 +76,13 @@ def page(text: str) -> str:
 
 
 def _table(module: str, kind: str, names: str) -> str:
-    wanted = tuple(names.split())
-    rows = [
-        row
+    of = tuple(names.split()) or ('',)
+    lines = [
+        f'| `{row.name}` | {_shown(row.default)} | {_cell(row)} |\n'
         for row in parameters_of(getattr(importlib.import_module(module), kind))
-        if not wanted
-        or row.name in wanted
-        or row.name.startswith(tuple(filter(_is_group, wanted)))
+        if row.name.startswith(of)
     ]
-    lines = [f'| `{row.name}` | {_shown(row.default)} | {_cell(row)} |\n' for row in rows]
     return f'| name | default | meaning |\n|---|---|---|\n{"".join(lines)}'
-
-
-def _is_group(name: str) -> bool:
-    return name.endswith('.')
 
 
 def _shown(default: Any) -> str:
