@@ -644,11 +644,7 @@ def _read(
 def _check_correction(
     path: str | os.PathLike[str], info: CheckpointInfo, correction: SensorCorrection
 ) -> None:
-    """Refuse the correction of a sensor that is none of the network's.
-
-    Raises:
-        CheckpointError: The network is not of depth, or requires another size of sensor.
-    """
+    """Refuse the correction of a sensor that is none of the network's."""
     if not isinstance(info, DepthInfo):
         raise CheckpointError(
             f'{path}: sensor correction in a checkpoint of task {info.task!r}, expected depth'
@@ -690,12 +686,7 @@ _OF_NUMPY = {
 
 
 def _parse(given: bytes | Path, whole: bool) -> tuple[Mapping[str, str], Tensors]:
-    """Return the metadata of a file, and its tensors unless they are not wanted.
-
-    Raises:
-        SafetensorError: It is damaged.
-        CheckpointError: A tensor has another type.
-    """
+    """Return the metadata of a file, and its tensors unless they are not wanted."""
     import safetensors
     from safetensors import safe_open
 

@@ -126,11 +126,7 @@ class Observation:
         return self.window.camera.rectification
 
     def _check_pair(self) -> None:
-        """Refuse windows of another size than the rig's, or than each other.
-
-        Raises:
-            ValueError: They are refused.
-        """
+        """Refuse windows of another size than the rig's, or than each other."""
         sizes = [(one.geometry.width, one.geometry.height) for one in self._windows]
         if self.rig is not None:
             expected, whose = (self.rig.left.width, self.rig.left.height), 'the rig'
@@ -556,12 +552,7 @@ class ImageEstimator:
 def _open(
     path: Path, kind: type[SpikeKind], device: str, backend: str, threads: int
 ) -> tuple[SpikeKind, Backend, SensorCorrection | None]:
-    """Load a checkpoint of a task and start its network.
-
-    Raises:
-        CheckpointError: The checkpoint or its export cannot be used.
-        ValueError: The device or backend is not available on this machine.
-    """
+    """Load a checkpoint of a task and start its network."""
     info, tensors, correction = load_with_correction(path, kind)
     if info.inputs != ('spikes',) and not isinstance(info, FusedInfo):
         raise CheckpointError(
@@ -621,11 +612,7 @@ def _problem_of(prediction: Prediction) -> str:
 
 
 def _check_weights(path: Path, tensors: Tensors) -> None:
-    """Refuse weights that are not finite: a network may hide them, in a limit of its output.
-
-    Raises:
-        CheckpointError: One is not finite.
-    """
+    """Refuse weights that are not finite: a network may hide them, in a limit of its output."""
     for name, value in tensors.items():
         if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
             raise CheckpointError(
@@ -678,11 +665,7 @@ def check_sensor(info: SpikeInfo, size: tuple[int, int], binning: int = 1) -> No
 
 
 def _check_correction(correction: SensorCorrection, size: tuple[int, int]) -> None:
-    """Refuse windows of another sensor size than that of the correction.
-
-    Raises:
-        ValueError: The sizes differ.
-    """
+    """Refuse windows of another sensor size than that of the correction."""
     if size != correction.size:
         height, width = correction.size
         raise ValueError(

@@ -238,11 +238,7 @@ class Rectification:
         return np.asarray(radii)
 
     def _check_folds(self) -> None:
-        """Refuse a distortion that shows a corner of the sensor at no angle.
-
-        Raises:
-            CalibrationError: The distortion folds the image.
-        """
+        """Refuse a distortion that shows a corner of the sensor at no angle."""
         given = self.calibration
         fx, fy, cx, cy = (given.k[n] for n in (0, 4, 2, 5))
         x = max(cx + 0.5, given.width - 0.5 - cx) / fx
@@ -259,11 +255,7 @@ class Rectification:
             )
 
     def _check_picture(self) -> None:
-        """Refuse a distortion that folds the image elsewhere: tangential coefficients do so.
-
-        Raises:
-            CalibrationError: It folds it.
-        """
+        """Refuse a distortion that folds the image elsewhere: tangential coefficients do so."""
         given = self.calibration
         x, y = self.sources(-(-given.height // _COARSE), -(-given.width // _COARSE), _COARSE)
         right, low = given.width / _COARSE - 0.5, given.height / _COARSE - 0.5
@@ -279,11 +271,7 @@ class Rectification:
             )
 
     def _choose_projection(self) -> npt.NDArray[np.float64]:
-        """Choose P where it is zeros: the largest image without pixels beyond the sensor.
-
-        Raises:
-            CalibrationError: There is none.
-        """
+        """Choose P where it is zeros: the largest image without pixels beyond the sensor."""
         given = self.calibration
         size, d = (given.width, given.height), self._d
         k = np.array(given.k).reshape(3, 3)
@@ -400,11 +388,7 @@ class CountRemap:
 
 
 def _check_values(given: Calibration, off_centre: float) -> None:
-    """Check the numbers of a calibration with distortion.
-
-    Raises:
-        CalibrationError: One of them cannot be.
-    """
+    """Check the numbers of a calibration with distortion."""
     expected = COEFFICIENTS.get(given.distortion_model)
     if expected is None:
         raise CalibrationError(

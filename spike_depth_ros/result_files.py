@@ -380,11 +380,7 @@ def _keep_earlier(made: Path, target: Path) -> None:
 
 
 def _claim(path: Path, folder: bool) -> None:
-    """Make an empty file or folder, which one process alone can, to move another one there.
-
-    Raises:
-        FileExistsError: There is one.
-    """
+    """Make an empty file or folder, which one process alone can, to move another one there."""
     if folder:
         path.mkdir()
     else:

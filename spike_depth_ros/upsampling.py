@@ -147,12 +147,7 @@ class Upsampler:
             yield slice(first, min(size, first + side))
 
     def _trial_run(self) -> None:
-        """Enlarge a small map by each factor.
-
-        Raises:
-            CheckpointError: The result is not as it should be.
-            Exception: The network does not run.
-        """
+        """Enlarge a small map by each factor."""
         for factor in self.info.factors:
             found = self.upsample(np.ones((LEAST_PIXELS, LEAST_PIXELS)), factor)
             if not (found == 1).all():
@@ -187,11 +182,7 @@ def output_name(factor: int) -> str:
 
 
 def _settings(info: UpsampleInfo) -> UpsampleLiteSettings:
-    """Return the settings of a network.
-
-    Raises:
-        CheckpointError: They are invalid, or of another architecture.
-    """
+    """Return the settings of a network."""
     if SETTINGS.get(info.architecture) is not UpsampleLiteSettings:
         raise CheckpointError(
             f'field architecture is {info.architecture!r}, expected upsample_lite'

@@ -73,12 +73,7 @@ class OnnxBackend:
             ) from None
 
     def _check(self, info: SpikeInfo) -> None:
-        """Compare the export's declared inputs and outputs with the metadata.
-
-        Raises:
-            CheckpointError: They differ.
-            Exception: The export's own metadata cannot be read.
-        """
+        """Compare the export's declared inputs and outputs with the metadata."""
         check_weights(self._session, info)
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         kinds = {value.name: value.type for value in self._session.get_inputs()}
@@ -97,12 +92,7 @@ class OnnxBackend:
             raise CheckpointError(f'field bins is {info.bins}, expected {bins} as in the export')
 
     def _trial_run(self, info: SpikeInfo) -> None:
-        """Predict once and compare the output with the metadata.
-
-        Raises:
-            CheckpointError: They differ.
-            Exception: The network does not run.
-        """
+        """Predict once and compare the output with the metadata."""
         layout = smallest_layout(info)
         counts = layout.new_counts()
         counts[:] = 0
@@ -187,11 +177,7 @@ def _open(path: Path, given: bytes | Path, options: Any, remedy: str) -> Any:
 
 
 def _check_export(path: Path, given: bytes | Path, info: CheckpointInfo, remedy: str) -> None:
-    """Compare an export with the hash in its checkpoint.
-
-    Raises:
-        CheckpointError: They differ.
-    """
+    """Compare an export with the hash in its checkpoint."""
     found = hashlib.sha256(given).hexdigest() if isinstance(given, bytes) else hash_file(given)
     if found != info.onnx_sha256:
         raise CheckpointError(f'{path}: not the export of its checkpoint: {remedy}')

@@ -456,11 +456,7 @@ class _Scanned:
 
 
 def _scan_mcap(path: Path, end: int) -> Iterator[tuple[str, BagMessage]]:
-    """Types and messages of an MCAP file without its index, up to the end of its whole records.
-
-    Raises:
-        Exception: A record or chunk before that is damaged.
-    """
+    """Types and messages of an MCAP file without its index, up to the end of its whole records."""
     reader = McapReader(path)
     with path.open('rb') as reader.bio:
         reader.data_start, reader.data_end = len(MCAP_MAGIC), end
@@ -471,11 +467,7 @@ def _scan_mcap(path: Path, end: int) -> Iterator[tuple[str, BagMessage]]:
 
 
 def _scan_sqlite(path: Path, journal: bool) -> Iterator[tuple[str, BagMessage]]:
-    """Types and messages of an SQLite file in the order of their rows.
-
-    Raises:
-        sqlite3.Error: A page is missing or damaged.
-    """
+    """Types and messages of an SQLite file in the order of their rows."""
     with contextlib.closing(open_database(path, journal)) as database:
         known = database.execute('SELECT id, name, type FROM topics')
         topics = {number: (name, kind) for number, name, kind in known}
@@ -538,11 +530,7 @@ def _has_journal(file: Path) -> bool:
 
 
 def _topic(one: Connection) -> Topic:
-    """Return a topic as the library lists it, from metadata.yaml where there is one.
-
-    Raises:
-        TypeError: Its values are of other types.
-    """
+    """Return a topic as the library lists it, from metadata.yaml where there is one."""
     digest, count = one.digest or '', one.msgcount
     texts = all(isinstance(text, str) for text in (one.topic, one.msgtype, digest))
     if not texts or not isinstance(count, int):

@@ -121,11 +121,7 @@ def _cameras(
 def _depth(
     options: ConvertOptions, recording: Recording, calibration: Calibration
 ) -> DepthFolder | TrueDepth | None:
-    """Return the depth of the first camera.
-
-    Raises:
-        ValueError: It or its options cannot be used.
-    """
+    """Return the depth of the first camera."""
     if options.depth is None:
         if options.depth_along is not None:
             raise RecordingError('--depth-along is of --depth: leave it out, or give --depth')
@@ -142,11 +138,7 @@ def _depth(
 
 
 def _recordings(options: ConvertOptions) -> list[Recording]:
-    """Return the recording of the only camera, or those of the left and the right one.
-
-    Raises:
-        RecordingError: They cannot be read, or are no pair.
-    """
+    """Return the recording of the only camera, or those of the left and the right one."""
 
     def opened(path: Path, eye: Eye = 'left') -> Recording:
         recording = open_recording(path, eye=eye, **recording_layout(options))
@@ -181,11 +173,7 @@ def _recordings(options: ConvertOptions) -> list[Recording]:
 
 
 def _rate(options: ConvertOptions, recordings: Sequence[Recording]) -> float:
-    """Return the plane rate, planes a second.
-
-    Raises:
-        RecordingError: It is not known, or that of both cameras differs.
-    """
+    """Return the plane rate, planes a second."""
     if options.rate:
         return float(options.rate)
     rates: list[float] = []
@@ -205,11 +193,7 @@ def _rate(options: ConvertOptions, recordings: Sequence[Recording]) -> float:
 
 
 def _rig(options: ConvertOptions, left: Recording, right: Recording) -> StereoRig:
-    """Return the calibrations of both cameras.
-
-    Raises:
-        ValueError: They are missing or cannot be used.
-    """
+    """Return the calibrations of both cameras."""
     matrices = [one.camera_matrix for one in (left, right)]
     known = [float(one[0, 0]) for one in matrices if one is not None]
     rig = given_rig(options, known, left.geometry.width, left.geometry.height)
@@ -266,11 +250,7 @@ def _gaps_file(out: Path) -> Path:
 
 @contextlib.contextmanager
 def _room(out: Path, nbytes: float) -> Iterator[Path]:
-    """Yield the path of the unfinished result in a temporary folder beside the place.
-
-    Raises:
-        OSError: There is or becomes too little space.
-    """
+    """Yield the path of the unfinished result in a temporary folder beside the place."""
     free = shutil.disk_usage(out.parent).free
     if free < nbytes + SPARE_BYTES:
         raise OSError(

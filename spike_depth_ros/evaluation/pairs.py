@@ -182,11 +182,7 @@ class PairReplay(Replay):
         return WindowSample(dataclasses.replace(left, camera=camera), recorded_ns, right, rig)
 
     def _rig_of(self, left: Window, right: Window) -> StereoRig:
-        """Return the rig of a pair, that of all pairs before.
-
-        Raises:
-            BagError: There is none, or it has changed.
-        """
+        """Return the rig of a pair, that of all pairs before."""
         infos = left.camera.info, right.camera.info
         for one, info in zip((self, self.right), infos, strict=True):
             if info is None:

@@ -243,11 +243,7 @@ def _settings(options: EvaluateOptions, bag: Bag) -> Options:
 
 
 def _check_pair_options(options: EvaluateOptions) -> None:
-    """Refuse options of one camera for two, and the other way round.
-
-    Raises:
-        BagError: They do not go together.
-    """
+    """Refuse options of one camera for two, and the other way round."""
     wrong = _OF_ONE if options.stereo else _OF_PAIRS
     given = [name for name in wrong if vars(options)[name] not in (None, False)]
     if given:

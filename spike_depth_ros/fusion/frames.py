@@ -172,11 +172,7 @@ class Frames:
         self._warn(f'image {cause}', f'image: {text}')
 
     def _register(self, window: Window) -> Registration:
-        """Return the mapping of the newest calibrations.
-
-        Raises:
-            CalibrationError: There is none.
-        """
+        """Return the mapping of the newest calibrations."""
         camera = window.camera
         missing = [
             name

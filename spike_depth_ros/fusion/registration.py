@@ -233,11 +233,7 @@ class _Remap:
 
 
 def _lens(name: str, camera: Calibration, projects: bool) -> Rectification:
-    """Return the lens of a camera, with K for P unless it ``projects``.
-
-    Raises:
-        CalibrationError: The calibration cannot be used.
-    """
+    """Return the lens of a camera, with K for P unless it ``projects``."""
     if not any(camera.d):
         camera = dataclasses.replace(camera, distortion_model='plumb_bob', d=(0.0,) * 5)
     if not projects:

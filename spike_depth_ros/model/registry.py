@@ -195,11 +195,7 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> nn.Module:
 
 
 def _check_depths(info: CheckpointInfo, tensors: Tensors) -> None:
-    """Refuse more blocks than these weights can have, before a network is built.
-
-    Raises:
-        CheckpointError: A network has more blocks than weights.
-    """
+    """Refuse more blocks than these weights can have, before a network is built."""
     for name in DEPTHS:
         value = info.settings.get(name, 0)
         for number in value if isinstance(value, (list, tuple)) else (value,):

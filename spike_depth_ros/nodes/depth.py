@@ -186,12 +186,7 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
             self._check_model(find_checkpoint(settings.checkpoint))
 
     def _check_model(self, path: Path) -> None:
-        """Check by its metadata that a model can replace the running one.
-
-        Raises:
-            ValueError: It cannot.
-            OSError: It cannot be read.
-        """
+        """Check by its metadata that a model can replace the running one."""
         assert self._estimator is not None
         info = load_info(path)
         running = self._estimator.info.reference_plane

@@ -276,11 +276,7 @@ class EvaluationNode(Node):
             self._unjoined += 'depth' in oldest
 
     def _refuse_several_publishers(self) -> None:
-        """End if more than one node publishes a scored topic, as scores would be meaningless.
-
-        Raises:
-            UserError: More than one node publishes a topic.
-        """
+        """End if more than one node publishes a scored topic, as scores would be meaningless."""
         for topic in ('spikes', 'depth/image', 'depth/truth'):
             if text := several_publishers(self, topic):
                 self._refused_run = f'not evaluated: {text}'
@@ -350,11 +346,7 @@ class EvaluationNode(Node):
             self._finish()  # before the node closes, whose time is bounded
 
     def _finish(self) -> None:
-        """Score the waiting windows and write the files.
-
-        Raises:
-            LossError: There are none, or they cannot be written.
-        """
+        """Score the waiting windows and write the files."""
         self._live.finish()
         if self._out is None or self._partial is None:
             return
@@ -373,11 +365,7 @@ class EvaluationNode(Node):
         return f'{why}: no report' + (f', the earlier results in {out} are kept' if kept else '')
 
     def _write(self, out: Path, partial: Path, scores: Scores, info: DepthInfo) -> None:
-        """Replace the earlier results, and print the main metrics.
-
-        Raises:
-            OSError: A file cannot be written.
-        """
+        """Replace the earlier results, and print the main metrics."""
         stream, run = self._stream(), self._run(scores, info)
         seconds = (self.get_clock().now().nanoseconds - self._started_ns) / 1e9
         with replace_results(out, RESULTS, is_result) as folder:

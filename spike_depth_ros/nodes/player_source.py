@@ -108,11 +108,7 @@ def _is_pipe(source: str | Path) -> bool:
 
 
 def _check_pair(options: Any) -> None:
-    """Refuse what does not play beside another camera.
-
-    Raises:
-        process.UserError: A source is a pipe or a bag, or the option of a bag is given.
-    """
+    """Refuse what does not play beside another camera."""
     if options.topic is not None:
         raise process.UserError(
             '--topic is a stream of a bag, --right a second file: leave one of them out'
@@ -206,11 +202,7 @@ def _open_files(paths: Sequence[Path], options: Any) -> Source:
 
 
 def _same_rate(paths: Sequence[Path], recordings: Sequence[Recording]) -> float:
-    """Return the plane rate that all files hold.
-
-    Raises:
-        process.UserError: One does not hold it, or they differ.
-    """
+    """Return the plane rate that all files hold."""
     rates = []
     for path, recording in zip(paths, recordings, strict=True):
         if recording.rate_hz is None:

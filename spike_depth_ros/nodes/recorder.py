@@ -249,11 +249,7 @@ def _asked(options: RecordOptions) -> list[tuple[str, str]]:
 
 
 def _find_topics(graph: Graph, name: str, camera_name: str, timeout_s: float) -> tuple[str, str]:
-    """Wait for a topic of spikes; return its full name and that of its camera_info.
-
-    Raises:
-        UserError: There is none in that time, or it is of another type.
-    """
+    """Wait for a topic of spikes; return its full name and that of its camera_info."""
     topic, kind = graph.find_topic(name, timeout_s)
     if kind != IMAGE:
         raise UserError(f'{topic} is {kind}, expected {IMAGE} (docs/wire_format.md)')
@@ -287,11 +283,7 @@ def _find_frames(
 
 
 def _check_distinct(names: Sequence[tuple[str, str]]) -> None:
-    """Refuse two cameras with one topic.
-
-    Raises:
-        UserError: They have one.
-    """
+    """Refuse two cameras with one topic."""
     for topics in zip(*names, strict=True):
         if len(set(topics)) < len(topics):
             raise UserError(
@@ -301,11 +293,7 @@ def _check_distinct(names: Sequence[tuple[str, str]]) -> None:
 
 
 def _next_bag(out: Path) -> Path:
-    """Return the name of the next of several bags: OUT_000, or one above the largest number.
-
-    Raises:
-        OSError: Their folder cannot be made or read.
-    """
+    """Return the name of the next of several bags: OUT_000, or one above the largest number."""
     out.parent.mkdir(parents=True, exist_ok=True)
     pattern = re.compile(rf'{re.escape(out.name)}_([0-9]+)')
     numbered = (pattern.fullmatch(one.name) for one in out.parent.iterdir())
@@ -317,9 +305,6 @@ def _place(out: Path, overwrite: bool) -> tuple[Path, int | None]:
     """Return where to record: beside an earlier bag, which stays until the new one is complete.
 
     With it comes the lock of that temporary folder, held until the process ends.
-
-    Raises:
-        UserError: What is to be replaced is no bag.
     """
     if not overwrite or not out.exists():
         return out, None
@@ -344,11 +329,7 @@ def _keep_abandoned(parent: Path) -> None:
 
 
 def _put(place: Path, out: Path, recorded: bool, disk_failed: bool) -> Path:
-    """Put a recording in its place, and return that; remove one without packets.
-
-    Raises:
-        OSError: It cannot be put there, and stays where it is.
-    """
+    """Put a recording in its place, and return that; remove one without packets."""
     kept = out
     if not recorded:
         shutil.rmtree(place)

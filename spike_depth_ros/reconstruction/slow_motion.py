@@ -330,11 +330,7 @@ def _kind(options: ReconstructOptions) -> type[FileWriter]:
 
 
 def _method(options: ReconstructOptions) -> tuple[int, Callable[[Window], Grey]]:
-    """Return the planes of a window and the function from it to a picture.
-
-    Raises:
-        ValueError: The network cannot be used.
-    """
+    """Return the planes of a window and the function from it to a picture."""
     if options.method != 'learnt':
         if options.checkpoint is not None:
             raise RecordingError('--checkpoint: expected it with --method learnt')

@@ -85,11 +85,7 @@ def not_calibrated(given: str = 'no calibration') -> CalibrationError:
 
 
 def _one_focal_length(known_px: Sequence[float]) -> float:
-    """Return the focal length of both cameras, pixels.
-
-    Raises:
-        CalibrationError: There is none, or none that both cameras can have.
-    """
+    """Return the focal length of both cameras, pixels."""
     if not known_px:
         raise CalibrationError(
             '--baseline needs a focal length, which is not in the recording; give it, for example '

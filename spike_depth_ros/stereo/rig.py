@@ -218,11 +218,7 @@ class StereoRig:
         return lowest, max(number, min(LEAST_RANGE, most))
 
     def _check_eyes(self) -> None:
-        """Refuse the calibration of one eye at both, as of a driver or remapping that is wrong.
-
-        Raises:
-            CalibrationError: It is refused.
-        """
+        """Refuse the calibration of one eye at both, as of a driver or remapping that is wrong."""
         of_left, of_right = self.left.p[3], self.right.p[3]
         if of_left and of_right and math.isclose(of_left, of_right, rel_tol=SAME_FOCAL):
             raise CalibrationError(
@@ -238,11 +234,7 @@ class StereoRig:
             )
 
     def _check_projections(self) -> None:
-        """Refuse projections whose rows do not correspond, or without a baseline.
-
-        Raises:
-            CalibrationError: They are refused.
-        """
+        """Refuse projections whose rows do not correspond, or without a baseline."""
         left, right = self.left.p, self.right.p
         self._check_eyes()
         if right[3] > 0 or left[3] != 0:
@@ -277,11 +269,7 @@ class StereoRig:
 def _rectification(
     name: str, camera: Calibration, off_centre: float = OFF_CENTRE
 ) -> Rectification | None:
-    """Return the rectification of a camera; None: it shows what P says.
-
-    Raises:
-        CalibrationError: It cannot be used.
-    """
+    """Return the rectification of a camera; None: it shows what P says."""
     k, p = np.array(camera.k).reshape(3, 3), np.array(camera.p).reshape(3, 4)
     r = np.array(camera.r).reshape(3, 3)
     turned = r.any() and not np.array_equal(r, np.eye(3))

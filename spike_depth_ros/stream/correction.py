@@ -245,11 +245,7 @@ def _moves(
 
 
 def _nearest_good(faulty: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Return the number of the nearest good pixel of each pixel, ``[H, W]``.
-
-    Raises:
-        ValueError: A faulty pixel has none near it.
-    """
+    """Return the number of the nearest good pixel of each pixel, ``[H, W]``."""
     height, width = faulty.shape
     sources = np.arange(faulty.size).reshape(faulty.shape)
     rows, columns = np.nonzero(faulty)

@@ -508,11 +508,7 @@ def _sample(stored: Mapping[Path, int], layout: RawLayout) -> list[Bytes]:
 
 
 def _read(file: Path, starts: Sequence[int], size: int) -> Bytes:
-    """Read parts of a file, ``[starts, size]``; a mapped one that is cut would end the process.
-
-    Raises:
-        TruncatedError: It has become shorter.
-    """
+    """Read parts of a file, ``[starts, size]``; a mapped one that is cut would end the process."""
     with file.open('rb') as stream:
         parts = [(stream.seek(start), stream.read(size))[1] for start in starts]
     if any(len(part) < size for part in parts):

@@ -252,11 +252,7 @@ def _refuse_options(
     allow_partial: bool,
     packing: Packing | None,
 ) -> None:
-    """Refuse options of raw files for one with a layout of its own.
-
-    Raises:
-        RecordingError: One is given.
-    """
+    """Refuse options of raw files for one with a layout of its own."""
     layout = {
         'bit-order': bit_order,
         'row-order': row_order,

@@ -173,11 +173,7 @@ class Teacher:
             ) from error
 
     def _try(self) -> None:
-        """Predict a picture of noise.
-
-        Raises:
-            Exception: The model cannot; of many kinds.
-        """
+        """Predict a picture of noise."""
         finite = all(map(math.isfinite, (*self.mean, *self.deviation)))
         if {len(self.mean), len(self.deviation)} != {3} or not finite or min(self.deviation) <= 0:
             raise ValueError(
@@ -224,11 +220,7 @@ class Teacher:
 
 
 def _read_weights(files: TeacherFiles) -> dict[str, torch.Tensor]:
-    """Read the weights, by name; refuse more layers than they can be of.
-
-    Raises:
-        ValueError: The config has more layers.
-    """
+    """Read the weights, by name; refuse more layers than they can be of."""
     from spike_depth_ros.model.imagenet import read_safetensors
 
     whole = [path for path in files.weights if path.name == WEIGHTS]

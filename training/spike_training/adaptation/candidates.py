@@ -333,11 +333,7 @@ def _plan_steps(
     seconds: float,
     fabric: Fabric,
 ) -> int:
-    """Plan the number of steps of a stage, or read that of one which is resumed.
-
-    Raises:
-        TrainingError: It was begun from something else.
-    """
+    """Plan the number of steps of a stage, or read that of one which is resumed."""
     plan = here.config.folder / PLAN
     if not plan.exists() and not plan.is_symlink():
         steps = here.config.stage.steps

@@ -136,12 +136,7 @@ class PairMatcher:
         return self._info.min_depth * ratio, self._info.max_depth * ratio
 
     def _check(self, name: str, parts: Sequence[_Part]) -> None:
-        """Refuse recordings whose matched depth is none.
-
-        Raises:
-            DataSetError: Less matches than of noise, places are too far, or beyond what the
-                network predicts.
-        """
+        """Refuse recordings whose matched depth is none."""
         rig, strength = self.rig, self.rig.fx_px * self.rig.baseline_m
         if min(part.counts.sum() for part in parts) < LEAST_MEASURED:
             best = min(np.sort(part.matched)[-LEAST_MEASURED:].min(initial=1) for part in parts)

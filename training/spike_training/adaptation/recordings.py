@@ -167,12 +167,7 @@ def sensor_size(paths: Sequence[Path], size: str, topic: str = 'spikes') -> Geom
 def _right_files(
     found: Mapping[Path, Sequence[Path]], raw: Sequence[Path], eye: SecondEye
 ) -> dict[Path, Path]:
-    """Return the right file of each left .dat file, by its resolved path; none of bags.
-
-    Raises:
-        ConfigError: There are bags and .dat files, or more or fewer right ones.
-        DataSetError: One is missing, or is the left one.
-    """
+    """Return the right file of each left .dat file, by its resolved path; none of bags."""
     if not raw:
         return {}
     if len(raw) < len({file.resolve() for own in found.values() for file in own}):
@@ -181,11 +176,7 @@ def _right_files(
 
 
 def _check_right(clips: Sequence[SpikeClip], order_fits: bool | None) -> None:
-    """Check planes of the right eye as those of the left one.
-
-    Raises:
-        DataSetError: They are too dark, saturated or still, or of another bit order.
-    """
+    """Check planes of the right eye as those of the left one."""
     right = [right_of(clip) for clip in clips]
     check_suitable(right)
     fits = _bit_order_fits(right)

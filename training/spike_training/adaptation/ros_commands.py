@@ -103,11 +103,7 @@ def _both_eyes(left: str, right: str) -> list[str]:
 
 
 def _topics(bag: Path) -> list[str]:
-    """Return the topics of a recorded bag.
-
-    Raises:
-        TrainingError: Its metadata are damaged.
-    """
+    """Return the topics of a recorded bag."""
     path = bag / 'metadata.yaml'
     try:
         if not path.is_file():

@@ -299,12 +299,7 @@ def least_seconds(
 def _open(
     arguments: Arguments, folder: Path, info: DepthInfo, device: torch.device, sizes: Sizes
 ) -> tuple[Recorded, list[SpikeClip], list[SpikeClip]]:
-    """Open the recordings as windows, and those in uniform light and in the dark, if given.
-
-    Raises:
-        ConfigError: The options of the second eye do not fit the recordings.
-        DataSetError: They cannot be used.
-    """
+    """Open the recordings as windows, and those in uniform light and in the dark, if given."""
     source = arguments.size, arguments.rate_hz, arguments.topic
     try:
         recorded = open_windows(arguments.recordings, *source, info, device, sizes, arguments.eye)
@@ -337,11 +332,7 @@ def prepare(
 
 
 def _load_old(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
-    """Load the network to adapt.
-
-    Raises:
-        CheckpointError: It cannot be adapted.
-    """
+    """Load the network to adapt."""
     info, old = load_network(checkpoint)
     if load_with_correction(find_checkpoint(checkpoint))[2] is not None:
         raise CheckpointError(
@@ -394,11 +385,7 @@ def _contents(clips: Sequence[SpikeClip]) -> list[str]:
 
 
 def _check_folder(out: Path) -> None:
-    """Refuse files beside an output that are not of an adaptation.
-
-    Raises:
-        ConfigError: There are some.
-    """
+    """Refuse files beside an output that are not of an adaptation."""
     folder = out.with_suffix('')
     if (folder / SETTINGS).is_file():
         return
@@ -417,11 +404,7 @@ def _is_before_start(path: Path) -> bool:
 
 
 def _describe_inputs(arguments: Arguments) -> dict[str, Any]:
-    """Return the settings of an adaptation that are known before its recordings are read.
-
-    Raises:
-        DataSetError: A recording is missing.
-    """
+    """Return the settings of an adaptation that are known before its recordings are read."""
     flat_path, dark_path = (
         None if one is None else str(one.resolve()) for one in (arguments.flat, arguments.dark)
     )
@@ -450,11 +433,7 @@ def _describe_inputs(arguments: Arguments) -> dict[str, Any]:
 
 
 def _check_begun(folder: Path, settings: dict[str, Any]) -> None:
-    """Refuse to continue an adaptation of other arguments; nothing where none was begun.
-
-    Raises:
-        ConfigError: The folder holds one.
-    """
+    """Refuse to continue an adaptation of other arguments; nothing where none was begun."""
     path = folder / SETTINGS
     if path.is_file():
         _check_same(folder, read(path, mapping), settings)
@@ -538,11 +517,7 @@ _FINGERPRINTS = {
 
 
 def _check_same(folder: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Refuse to go on with other settings than those of the folder.
-
-    Raises:
-        ConfigError: Some differ; the message has what was stored, and what is given.
-    """
+    """Refuse to go on with other settings than those of the folder."""
     names = before.get('names')
     names = names if isinstance(names, dict) else {}
     different = []

@@ -103,11 +103,7 @@ def adabn(
 
 
 def _load(path: Path) -> tuple[DepthInfo, Tensors]:
-    """Load a network of spikes that sees windows as they are.
-
-    Raises:
-        CheckpointError: It is another one.
-    """
+    """Load a network of spikes that sees windows as they are."""
     info, weights, correction = load_with_correction(path)
     if info.inputs != ('spikes',):
         raise CheckpointError(f'{path}: it sees {", ".join(info.inputs)}, expected spikes')

@@ -133,11 +133,7 @@ def evaluate(
 
 
 def _check_maps(checkpoint: Path | None, **others: object) -> None:
-    """Refuse options that do not fit the evaluation on a folder of maps.
-
-    Raises:
-        ConfigError: They are refused.
-    """
+    """Refuse options that do not fit the evaluation on a folder of maps."""
     if given := [name for name, value in others.items() if value is not None]:
         raise ConfigError(f'maps is given with {", ".join(given)}: expected checkpoint alone')
     if checkpoint is None:
@@ -145,11 +141,7 @@ def _check_maps(checkpoint: Path | None, **others: object) -> None:
 
 
 def _check_stereo(data: Mapping[str, str], of_others: bool, mean_rate: float) -> None:
-    """Refuse options that do not fit the evaluation of two cameras.
-
-    Raises:
-        ConfigError: They are refused.
-    """
+    """Refuse options that do not fit the evaluation of two cameras."""
     if of_others:
         raise ConfigError(
             'predictions, teacher or inputs_only given: expected none with evaluate.stereo, which '

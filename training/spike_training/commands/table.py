@@ -92,11 +92,7 @@ def table(
 def _chosen(
     settings: TableConfig, rows: str, seeds: str, jobs: int, scheduler: str
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Return the rows and seeds to train.
-
-    Raises:
-        ConfigError: An option is invalid; the message lists all problems.
-    """
+    """Return the rows and seeds to train."""
     names = [row.name for row in settings.rows]
     known = [str(seed) for seed in settings.seeds]
     chosen, numbers = _list(rows) or names, _list(seeds) or known

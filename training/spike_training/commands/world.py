@@ -71,12 +71,7 @@ def show_world(
 
 
 def _load(checkpoint: Path, height: int, width: int) -> tuple[DepthInfo, Tensors]:
-    """Load a network of spikes for images of a size.
-
-    Raises:
-        ConfigError: It works on other sizes.
-        CheckpointError: It cannot be used.
-    """
+    """Load a network of spikes for images of a size."""
     info, weights = load(find_checkpoint(checkpoint))
     if info.inputs != ('spikes',):
         raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')

@@ -136,11 +136,7 @@ def read_maps(root: Path, factors: Sequence[int]) -> list[DepthMap]:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Return the maps of a folder by their names without suffix.
-
-    Raises:
-        DataSetError: There are none.
-    """
+    """Return the maps of a folder by their names without suffix."""
     if not folder.is_dir():
         raise DataSetError(f'{folder} is no folder: expected {LAYOUT}')
     paths = natural(

@@ -80,11 +80,7 @@ def measure_row_bytes(files: Sequence[Path], geometry: Geometry) -> int:
 
 
 def _checked(files: Sequence[Path], layout: RawLayout) -> Suggestion | None:
-    """Return what files clearly have in place of a stated layout.
-
-    Raises:
-        DataSetError: One has become shorter meanwhile.
-    """
+    """Return what files clearly have in place of a stated layout."""
     try:
         return check_files(files, layout)
     except TruncatedError as error:

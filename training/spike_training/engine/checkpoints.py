@@ -125,12 +125,7 @@ def _pointer_to(step: int) -> dict[str, Any]:
 
 
 def _pointer(folder: Path) -> dict[str, Any]:
-    """Read ``latest.json``.
-
-    Raises:
-        FileNotFoundError: There is none.
-        TrainingError: It is damaged, or does not name the pair of its step.
-    """
+    """Read ``latest.json``."""
     try:
         path = folder / POINTER
         if path.exists() and (not path.is_file() or path.stat().st_size > _MAX_POINTER_BYTES):

@@ -86,11 +86,7 @@ def write_inputs(out: Path, sets: Sequence[EvaluationSet], config: str) -> None:
 def _write_all(
     folder: Path, sets: Sequence[EvaluationSet], number: int
 ) -> list[dict[str, object]]:
-    """Write the samples, and return the lines of the index.
-
-    Raises:
-        DataSetError: No sample can be used.
-    """
+    """Write the samples, and return the lines of the index."""
     rows = []
     with progress_bar() as bar:
         task = bar.add_task('samples', total=number)

@@ -188,11 +188,7 @@ class Predictions:
     def _read(
         self, suffix: str, content: bytes, size: tuple[int, int]
     ) -> tuple[FloatArray, FloatArray | None]:
-        """Read depth and, if there is one, uncertainty from a file, metres.
-
-        Raises:
-            ValueError: The contents cannot be used; the message does not name the file.
-        """
+        """Read depth and, if there is one, uncertainty from a file, metres."""
         file = io.BytesIO(content)
         try:
             arrays = READERS[suffix.lower()](file, size)
@@ -208,9 +204,6 @@ class Predictions:
         """Refuse millimetres as metres; note a map whose unit may be another one.
 
         A bad network may predict anything within its range, and 0 everywhere.
-
-        Raises:
-            MapError: The median is beyond what is plausible, and beyond the range.
         """
         known = depth[np.isfinite(depth) & (depth > 0) & (depth != LARGEST_HALF)]
         if not known.size:

@@ -329,11 +329,7 @@ def _lasting(goal: _Windows) -> tuple[float, float]:
 
 
 def _check(windows: _Windows, name: str, fewest: int) -> None:
-    """Refuse windows that no view can be fitted to.
-
-    Raises:
-        DataSetError: See :func:`fit_view`.
-    """
+    """Refuse windows that no view can be fitted to."""
     rows, columns = windows.total.shape[1:]
     if (number := len(set(windows.sample.tolist()))) < fewest:
         raise DataSetError(f'{name} has {number} windows: expected {fewest} or more to fit a view')

@@ -104,11 +104,7 @@ def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[Ima
 
 
 def _images(clips: list[SpikeClip], planes: int) -> Iterator[ImageSample]:
-    """Yield the reference images of recordings with one odd length of planes around each.
-
-    Raises:
-        DataSetError: An image is too near to an end of its recording.
-    """
+    """Yield the reference images of recordings with one odd length of planes around each."""
     # All have the rows of the shortest: means over other images would not compare.
     beside, name, nearest = min(
         (min(plane, clip.planes - 1 - plane, max(WINDOWS) // 2), clip.name, plane)
@@ -127,11 +123,7 @@ def _images(clips: list[SpikeClip], planes: int) -> Iterator[ImageSample]:
 
 
 def _windows(clips: list[SpikeClip], planes: int) -> Iterator[Tensor]:
-    """Yield windows of recordings, evenly spread.
-
-    Raises:
-        DataSetError: A recording is shorter than a window.
-    """
+    """Yield windows of recordings, evenly spread."""
     for clip in clips:
         if clip.planes < planes:
             raise DataSetError(

@@ -146,11 +146,7 @@ def _score_checkpoint(
 
 
 def _check_rate(sets: DataSets) -> None:
-    """Refuse a firing rate of data sets where generated scenes are scored, which have their own.
-
-    Raises:
-        ConfigError: It is given without data.
-    """
+    """Refuse a firing rate of data sets where generated scenes are scored with their own."""
     if sets.mean_rate != MEAN_RATE and not sets.places:
         raise ConfigError(
             f'mean_rate is {sets.mean_rate:g} without data: expected --data.NAME PATH; generated '
@@ -159,12 +155,7 @@ def _check_rate(sets: DataSets) -> None:
 
 
 def _make_place(report: Path) -> None:
-    """Make the folder of a report.
-
-    Raises:
-        ConfigError: The report's path is a folder, or that of another file, which it would
-            replace.
-    """
+    """Make the folder of a report."""
     if report.suffix != '.json' and not report.is_dir():
         raise ConfigError(f'out is {report}: expected a file .json, the report')
     if report.is_dir():
@@ -218,11 +209,7 @@ def _score_enlarged(settings: RunConfig, path: Path, out: Path, device: torch.de
 
 
 def _score_fused(settings: RunConfig, path: Path, out: Path, device: torch.device) -> None:
-    """Score a checkpoint of spikes and a frame on the test scenes of the config, by condition.
-
-    Raises:
-        ConfigError: The config has recordings, or images of a size that the network cannot take.
-    """
+    """Score a checkpoint of spikes and a frame on the test scenes of the config, by condition."""
     info, weights = load(path, FusedInfo)
     settings.model.bins = info.bins
     check_size(settings, info)
@@ -233,11 +220,7 @@ def _score_fused(settings: RunConfig, path: Path, out: Path, device: torch.devic
 
 
 def _score_translation(settings: RunConfig, path: Path, out: Path, device: torch.device) -> None:
-    """Score a translator on the generated test scenes of the config's target.
-
-    Raises:
-        ConfigError: The config has recordings, or no target.
-    """
+    """Score a translator on the generated test scenes of the config's target."""
     target = settings.target
     if target is None or target.recordings or settings.data.recordings:
         raise ConfigError(
@@ -250,11 +233,7 @@ def _score_translation(settings: RunConfig, path: Path, out: Path, device: torch
 
 
 def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:
-    """Write the samples of data sets, or of the config if there are none, to a folder.
-
-    Raises:
-        DataSetError: There are none.
-    """
+    """Write the samples of data sets, or of the config if there are none, to a folder."""
     config = sets.config
     fx = output_limits(config).canonical_fx
     chosen = [*(sets.sets(device) if sets.places else config_sets(config, device, fx))]

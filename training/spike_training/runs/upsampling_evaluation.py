@@ -101,11 +101,7 @@ def _origin(info: UpsampleInfo) -> dict[str, Any]:
 
 
 def _methods(info: UpsampleInfo, weights: Tensors, device: torch.device) -> Mapping[str, Enlarge]:
-    """Return the network and the enlargements without learning, by name.
-
-    Raises:
-        ConfigError: The network does not take depth alone.
-    """
+    """Return the network and the enlargements without learning, by name."""
     if info.inputs != ('depth',):
         raise ConfigError(
             f'the network takes {" and ".join(info.inputs)}: expected depth alone, of which maps '
@@ -118,11 +114,7 @@ def _methods(info: UpsampleInfo, weights: Tensors, device: torch.device) -> Mapp
 def _row(
     maps: list[DepthMap], factor: int, name: str, enlarge: Enlarge, device: torch.device
 ) -> dict[str, Any]:
-    """Return the scores of a method on all maps, enlarged one at a time.
-
-    Raises:
-        DataSetError: A map has no pixel that is known in both sizes.
-    """
+    """Return the scores of a method on all maps, enlarged one at a time."""
     found = {}
     for one in maps:
         with torch.inference_mode():

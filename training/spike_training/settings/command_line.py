@@ -48,9 +48,6 @@ def _check_data(function: Callable[..., Any], options: Mapping[str, Any]) -> Non
     """Refuse a setting of a config, ``--data.height 128``, among the data sets of a function.
 
     A set may have that name where its reader is given: ``--data.height folder:PATH``.
-
-    Raises:
-        OptionsError: There is one.
     """
     settings = {field.name for field in dataclasses.fields(DataConfig)}
     sets = options.get('data')

@@ -192,21 +192,13 @@ def _task_of(rows: Sequence[Row], problems: list[str]) -> str:
 
 
 def _with_counted_steps(row: Row, maps: MapFolder | None) -> Row:
-    """Turn epochs of a row into steps, for which its recordings are opened.
-
-    Raises:
-        DataSetError: They cannot be used.
-    """
+    """Turn epochs of a row into steps, for which its recordings are opened."""
     second = None if row.second is None else with_steps(row.second, 1)
     return dataclasses.replace(row, config=with_steps(row.config, 1), maps=maps, second=second)
 
 
 def _open_maps(root: Path, rows: Sequence[Row]) -> MapFolder:
-    """Check the maps for the factors of all rows, before any of them is trained.
-
-    Raises:
-        DataSetError: They cannot be used.
-    """
+    """Check the maps for the factors of all rows, before any of them is trained."""
     for factors in dict.fromkeys(factors_of(row.config) for row in rows):
         read_maps(root, factors)
     return open_maps(root)

@@ -177,12 +177,7 @@ def _stop(client: Any, futures: Sequence[Any]) -> None:
 
 
 def _task(unit: Unit, *needs: None) -> None:
-    """Run a unit on a worker of dask, after its needs.
-
-    Raises:
-        ConfigError: The worker cannot run units.
-        UnitError: The unit failed.
-    """
+    """Run a unit on a worker of dask, after its needs."""
     worker = import_distributed().get_worker()
     cache = unit.folder.parent
     if worker.state.nthreads != 1 or multiprocessing.current_process().daemon:

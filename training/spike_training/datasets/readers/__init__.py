@@ -97,11 +97,7 @@ def whole_place(name: str, where: str) -> str:
 
 
 def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
-    """Parse a data set's location: its reader, its folder or file, and its options.
-
-    Raises:
-        DataSetError: There is no such reader or option.
-    """
+    """Parse a data set's location: its reader, its folder or file, and its options."""
     named, _, rest = where.partition(':')
     if named in READERS:
         name, where = named, rest

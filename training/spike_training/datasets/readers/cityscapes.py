@@ -101,11 +101,7 @@ def _pictures(city: Path) -> Iterator[Path]:
 
 
 def _camera(path: Path) -> Camera:
-    """Read a calibration.
-
-    Raises:
-        FrameError: It is missing, or none.
-    """
+    """Read a calibration."""
     if not path.is_file():
         raise FrameError('no calibration beside the picture')
     try:

@@ -150,11 +150,7 @@ def read(
 def _layout(
     geometry: Geometry, row_bytes: int, packing: Literal['', Packing], skip_columns: int
 ) -> RawLayout:
-    """Return the layout of the options.
-
-    Raises:
-        DataSetError: They are out of range, or do not fit together.
-    """
+    """Return the layout of the options."""
     kind = packing or 'rows'
     if row_bytes and (skip_columns or kind != 'rows'):
         raise DataSetError(
@@ -170,11 +166,7 @@ def _layout(
 def _rig(
     right: Path | None, baseline_m: float, camera: Matrix | None, geometry: Geometry
 ) -> StereoRig | None:
-    """Return the rig of the options for two eyes, whose cameras are alike; None: one eye.
-
-    Raises:
-        DataSetError: One of them is missing, or cannot be.
-    """
+    """Return the rig of the options for two eyes, whose cameras are alike; None: one eye."""
     if right is None:
         if baseline_m:
             raise DataSetError(
@@ -188,11 +180,7 @@ def _rig(
 
 
 def _beside(right: Path, path: Path, number: int) -> Path:
-    """Return the right recording of a left one.
-
-    Raises:
-        DataSetError: There is none, or it is the left one.
-    """
+    """Return the right recording of a left one."""
     if right.is_file() and number > 1:
         raise DataSetError(
             f'{right}: is one file for {number} recordings, expected the folder of the right ones'

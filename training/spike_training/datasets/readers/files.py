@@ -444,11 +444,7 @@ def read_matrix(path: Path, tree: str) -> Matrix:
 
 
 def _check_matrix(path: Path, name: str, matrix: npt.NDArray[np.float64]) -> None:
-    """Refuse a camera matrix that is none, ``[3, 3]``, or the first three columns of ``[3, 4]``.
-
-    Raises:
-        DataSetError: It is none.
-    """
+    """Refuse what is no camera matrix, ``[3, 3]`` or the first three columns of ``[3, 4]``."""
     if not np.isfinite(matrix).all():
         raise DataSetError(f'{path}: expected a camera matrix of finite numbers')
     try:
@@ -609,11 +605,7 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
 
 
 def _exr_pixels(content: bytes) -> int:
-    """Return the number of pixels that an OpenEXR file declares.
-
-    Raises:
-        ValueError: There are too many, also of a tile, or it is no such file.
-    """
+    """Return the number of pixels that an OpenEXR file declares."""
     # Wherever they lie: readers of the format do not agree on how attributes follow each other.
     windows = [struct.unpack('<4i', found[1]) for found in _EXR_WINDOW.finditer(content)]
     sizes: list[tuple[int, int]] = [

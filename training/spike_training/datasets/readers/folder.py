@@ -106,11 +106,7 @@ def _recordings(root: Path) -> list[Path]:
 
 
 def _labels(folder: Path, root: Path) -> tuple[Labels | None, str]:
-    """Return the origin of a recording's depth, None if it is true, and the name of its folder.
-
-    Raises:
-        DataSetError: Relative depth is of unknown origin.
-    """
+    """Return the origin of a recording's depth, None if it is true, and the name of its folder."""
     labels = find_labels(folder, root)
     if (folder / 'depth').is_dir() or not (folder / RELATIVE).is_dir():
         return (None if labels is None or labels.relative else labels), 'depth'
@@ -123,11 +119,7 @@ def _labels(folder: Path, root: Path) -> tuple[Labels | None, str]:
 
 
 def _along_axis(camera: Matrix, depth: Depth) -> Depth:
-    """Return depth along the optical axis of depth along the ray of each pixel.
-
-    Raises:
-        FrameError: The camera matrix is none of an image of this size.
-    """
+    """Return depth along the optical axis of depth along the ray of each pixel."""
     try:
         rays = ray_lengths(Calibration.from_matrix(camera, depth.shape[1], depth.shape[0]))
     except CalibrationError as error:
@@ -261,11 +253,7 @@ def _ambiguous(name: str, path: Path, orientation: int, what: str) -> DataSetErr
 
 
 def _timed(frames: Frames, frame_hz: float, chosen: str, name: str) -> tuple[Times, Frames]:
-    """Return the times of frames, and the frames in their order.
-
-    Raises:
-        DataSetError: Their names do not tell which times they are, or contradict the options.
-    """
+    """Return the times of frames, and the frames in their order."""
     images = [image for image, _ in frames]
     told = None
     if frame_hz or chosen:

@@ -259,11 +259,7 @@ def read(root: Path) -> list[Clip]:
 
 
 def _layout(folder: Path) -> Layout | None:
-    """Return the layout of a pair's folder; None: it holds none of its files.
-
-    Raises:
-        FrameError: It holds some of them.
-    """
+    """Return the layout of a pair's folder; None: it holds none of its files."""
     lacking = {
         layout: [name for name in layout.names if not (folder / name).is_file()]
         for layout in LAYOUTS
@@ -278,11 +274,7 @@ def _layout(folder: Path) -> Layout | None:
 
 
 def _size(path: Path, most: float) -> tuple[int, int]:
-    """Return width and height of a picture.
-
-    Raises:
-        FrameError: It cannot be read, or is too wide.
-    """
+    """Return width and height of a picture."""
     try:
         check_regular(path)
         with open_picture(path) as image:
@@ -298,11 +290,7 @@ def _size(path: Path, most: float) -> tuple[int, int]:
 
 
 def _calib(path: Path, width: int, height: int) -> Calib:
-    """Read a ``calib.txt`` of a picture of a size.
-
-    Raises:
-        FrameError: It is none, or of another size, or the cameras are no rectified pair.
-    """
+    """Read a ``calib.txt`` of a picture of a size."""
     found = _values(path)
     size = [float(found[name][0]) if name in found else 0.0 for name in ('width', 'height')]
     if size != [width, height]:
@@ -335,11 +323,7 @@ NUMBERS = {'doffs': 1, 'baseline': 1, 'width': 1, 'height': 1, 'ndisp': 1} | dic
 
 
 def _values(path: Path) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the numbers of the lines ``name=...`` of a ``calib.txt``, those of NUMBERS alone.
-
-    Raises:
-        FrameError: It cannot be read, a line is there twice, or has other numbers.
-    """
+    """Return the numbers of the lines ``name=...`` of a ``calib.txt``, those of NUMBERS alone."""
     found: dict[str, npt.NDArray[np.float64]] = {}
     try:
         lines = files.read_lines(path)
@@ -367,11 +351,7 @@ _BRACKETS = str.maketrans('[];,', '    ')
 
 
 def _right_matrix(matrices: Mapping[str, Matrix], found: Mapping[str, Matrix]) -> Matrix:
-    """Return the matrix of the right camera, whose principal point ``doffs`` gives.
-
-    Raises:
-        FrameError: It is not told, or told in two ways that differ.
-    """
+    """Return the matrix of the right camera, whose principal point ``doffs`` gives."""
     if 'cam1' not in matrices:
         raise FrameError(f'{CALIB}: baseline= without cam1=, expected the right camera, too')
     left, right = matrices['cam0'], matrices['cam1'].copy()
@@ -387,11 +367,7 @@ def _right_matrix(matrices: Mapping[str, Matrix], found: Mapping[str, Matrix]) -
 
 
 def _metres(baseline_mm: npt.NDArray[np.float64]) -> float:
-    """Convert the baseline to metres.
-
-    Raises:
-        FrameError: It is none in millimetres.
-    """
+    """Convert the baseline to metres."""
     metres = float(baseline_mm[0]) / 1000
     if not MIN_BASELINE_M <= metres <= MAX_BASELINE_M:
         raise FrameError(
@@ -402,11 +378,7 @@ def _metres(baseline_mm: npt.NDArray[np.float64]) -> float:
 
 
 def _dmin(path: Path) -> float:
-    """Read the disparity that cropping removed, pixels of the full size.
-
-    Raises:
-        FrameError: It is not such a number.
-    """
+    """Read the disparity that cropping removed, pixels of the full size."""
     try:
         check_regular(path)
         value = float(path.read_text(encoding='utf-8'))

@@ -116,12 +116,7 @@ class Given(NamedTuple):
 def _clip(
     path: Path, name: str, rate_hz: float, fx: float, labels: Labels | None, given: Given
 ) -> SpikeClip:
-    """Return the clip of one file, whose planes are not kept in memory.
-
-    Raises:
-        CalibrationError: The eyes are no rectified pair.
-        RecordingError: It cannot be read.
-    """
+    """Return the clip of one file, whose planes are not kept in memory."""
     opened = given.open(path)
     if doubt := axes_problem(opened):
         raise DataSetError(f'{doubt}: try the option axes=hwt')
@@ -160,12 +155,7 @@ def _clip(
 
 
 def _rig(path: Path, left: Recording) -> StereoRig:
-    """Return the rig of an archive of two eyes.
-
-    Raises:
-        CalibrationError: They are no rectified pair.
-        RecordingError: The right eye cannot be read.
-    """
+    """Return the rig of an archive of two eyes."""
     right = open_recording(path, eye='right')
     assert left.camera_matrix is not None
     assert right.camera_matrix is not None
@@ -194,11 +184,7 @@ def _depth(path: Path, number: int, given: Given) -> Callable[[], Depth]:
 
 
 def _again(path: Path, given: Given, eye: Eye = 'left') -> Recording:
-    """Open an eye of a file that was readable before.
-
-    Raises:
-        FrameError: It cannot be read any more.
-    """
+    """Open an eye of a file that was readable before."""
     try:
         return given.open(path, eye)
     except RecordingError as error:

@@ -132,11 +132,7 @@ def _texts(file: Any, name: str, number: int) -> list[str]:
 
 
 def _check_sizes(data: Any) -> None:
-    """Refuse a field whose pictures, or compressed parts, expand to more than is read.
-
-    Raises:
-        ValueError: They do, or are no numbers.
-    """
+    """Refuse a field whose pictures, or compressed parts, expand to more than is read."""
     if data.dtype.kind not in 'uif' or len(data.shape) < 3:
         raise ValueError(f'{data.name} is {data.dtype} {list(data.shape)}, expected pictures')
     check_pixels(*data.shape[-2:])

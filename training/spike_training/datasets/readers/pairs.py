@@ -152,11 +152,7 @@ def check_alignment(clips: Iterable[SpikeClip]) -> None:
 
 
 def _windows(clip: SpikeClip, place: float) -> tuple[Window, Window]:
-    """Return windows of both eyes at a place from 0 to 1 of a recording.
-
-    Raises:
-        FrameError: Planes cannot be read.
-    """
+    """Return windows of both eyes at a place from 0 to 1 of a recording."""
     assert clip.right is not None
     planes = min(WINDOW_PLANES, clip.planes)
     first = round(place * (clip.planes - planes))
@@ -172,11 +168,7 @@ def _windows(clip: SpikeClip, place: float) -> tuple[Window, Window]:
 
 
 def _common_size(name: str, pictures: Sequence[tuple[Path, Path]]) -> tuple[int, int]:
-    """Return rows and columns of the first pair that can be read.
-
-    Raises:
-        DataSetError: Its sizes differ, or none can be read.
-    """
+    """Return rows and columns of the first pair that can be read."""
     problem = ''
     for pair in pictures:
         try:
@@ -194,11 +186,7 @@ def _common_size(name: str, pictures: Sequence[tuple[Path, Path]]) -> tuple[int,
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """Return rows and columns of a picture.
-
-    Raises:
-        FrameError: It cannot be read.
-    """
+    """Return rows and columns of a picture."""
     try:
         check_regular(path)
         with open_picture(path) as image:

@@ -95,11 +95,7 @@ def _check_version(path: Path) -> None:
 
 
 def _view(folder: Path) -> Clip:
-    """Return the clip of a view.
-
-    Raises:
-        FrameError: A file is missing or damaged.
-    """
+    """Return the clip of a view."""
     path = folder / rendered_set.VIEW
     if not path.is_file():
         raise FrameError(f'{rendered_set.VIEW} is missing')

@@ -214,11 +214,7 @@ def _checked_bag(root: Path) -> Path:
 
 
 def _eye(reader: AnyReader, root: Path, spikes: str, camera_info: str, size: str) -> _Eye:
-    """Return the stream of a camera, of its topic and that of its calibration.
-
-    Raises:
-        DataSetError: There is no such stream, or it cannot be used.
-    """
+    """Return the stream of a camera, of its topic and that of its calibration."""
     topics = _streams(reader, root, spikes)
     infos = _topics(reader, camera_info, CAMERA_INFO, topics)
     geometry, calibration = _calibration(reader, infos, size)
@@ -236,9 +232,6 @@ def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectificat
 
     The matrix is None if K[0] = 0, which means uncalibrated; that of rectified pictures where
     there is a rectification.
-
-    Raises:
-        DataSetError: The calibration cannot be used.
     """
     if fx or eye.calibration is None:
         return recordings.centred_camera(fx, eye.geometry), None
@@ -253,11 +246,7 @@ def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectificat
 
 
 def _rig(root: Path, left: _Eye, right: _Eye, given: StereoRig | None) -> StereoRig:
-    """Return the rig of two eyes: the given one, or that of their calibrations.
-
-    Raises:
-        DataSetError: They are no calibrated pair of one size and rate.
-    """
+    """Return the rig of two eyes: the given one, or that of their calibrations."""
     names = left.topics[0], right.topics[0]
     if names[0] == names[1]:
         raise DataSetError(f'{root}: spikes and right are both {names[0]}; expected two streams')
@@ -281,11 +270,7 @@ def _rig(root: Path, left: _Eye, right: _Eye, given: StereoRig | None) -> Stereo
 
 
 def _recorded_rig(root: Path, left: _Eye, right: _Eye) -> StereoRig:
-    """Return the rig of the calibrations of a bag.
-
-    Raises:
-        DataSetError: They are none of a pair.
-    """
+    """Return the rig of the calibrations of a bag."""
     names, found = (left.topics[0], right.topics[0]), []
     for eye, name in zip((left, right), names, strict=True):
         if eye.calibration is None:
@@ -307,11 +292,7 @@ def _paired(
     rig: StereoRig,
     maps: dict[int, _DepthAt],
 ) -> list[SpikeClip]:
-    """Return the clips of the times in which both streams have no gap.
-
-    Raises:
-        DataSetError: There is none.
-    """
+    """Return the clips of the times in which both streams have no gap."""
     left, right = eyes
     clips = []
     for part, other in itertools.product(left.parts, right.parts):
@@ -553,11 +534,7 @@ def _messages(
 def _calibration(
     reader: AnyReader, topics: list[str], size: str
 ) -> tuple[Geometry, Calibration | None]:
-    """Return sensor size and calibration; None: the bag has none, the option tells the size.
-
-    Raises:
-        DataSetError: Neither tells the size.
-    """
+    """Return sensor size and calibration; None: the bag has none, the option tells the size."""
     for _, message in _messages(reader, topics[:1]):
         try:
             given = Calibration.from_message(message)

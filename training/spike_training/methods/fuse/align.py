@@ -223,11 +223,7 @@ def _leave_out(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -
 
 
 def _put_back(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Complete a state of :func:`_leave_out` before it is loaded.
-
-    Raises:
-        ConfigError: The training has begun with another teacher.
-    """
+    """Complete a state of :func:`_leave_out` before it is loaded."""
     assert isinstance(module, Align)
     hashes = [bytes(one.tolist()).hex() for one in (module.sha256, state[f'{prefix}sha256'])]
     if hashes[0] != hashes[1]:
