@@ -17,7 +17,7 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagMessage, typestore
 from spike_depth_ros.bags.mcap_writer import MAX_MESSAGE_BYTES
 from spike_depth_ros.bags.writing import Metadata, bag_writer, merge_metadata
 from spike_depth_ros.errors import OneLineError, check_link, one_line
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.result_files import PART_SUFFIX, write_atomically
 from spike_depth_ros.safe_yaml import read_yaml
 
 SPARE_BYTES = 500_000_000
@@ -167,7 +167,8 @@ class BagRecorder:
             (folder / f'{folder.name}.mcap').rename(self._path / f'{folder.name}.mcap')
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        writer.metapath = self._path / 'metadata.yaml'
+        # Not metadata.yaml, from which others would take this file for the whole bag.
+        writer.metapath = self._path / f'.metadata{PART_SUFFIX}'
         self._writer, self._connections = writer, dict[str, Connection]()
         self._split_bytes = self._split_ns = 0
         self.files += 1

@@ -127,6 +127,22 @@ def write_all(bag, data, infos=()):
     bag.close()
 
 
+def test_metadata_is_that_of_the_whole_bag_from_the_first_moment_on(tmp_path, monkeypatch):
+    """Else a reader of a bag that ends would take its last file for all of it."""
+    seen, read_yaml = [], recorder.read_yaml
+
+    def reading(path):
+        seen.append((tmp_path / 'bag' / 'metadata.yaml').exists())
+        return read_yaml(path)
+
+    monkeypatch.setattr(recorder, 'read_yaml', reading)
+    write_all(BagRecorder(tmp_path / 'bag', 1e9, file_ns=1e9), [packet(0), packet(1)])
+    assert seen == [False, False]
+    assert {one.name for one in (tmp_path / 'bag').iterdir()} == {
+        'bag_0.mcap', 'bag_1.mcap', 'metadata.yaml',
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize('limit', [{'file_bytes': 900_000}, {'file_ns': 2e9}])
 def test_a_bag_of_several_files_has_each_message_once(tmp_path, limit):
     data = [packet(number) for number in range(25)]
