@@ -39,8 +39,8 @@ LEFT_OUT = ('autostart',)
 COLUMNS = 99
 
 HEAD = """\
-# Parameters of the node {node} with their defaults; live ones may change while it runs. Launch
-# arguments that are given override them. Written by scripts/from_fields.py.
+# Parameters of the node {node} with their defaults; live ones may change while it runs.
+# Launch arguments that are given override them. Written by scripts/from_fields.py.
 /**:
   ros__parameters:
 """

@@ -7,7 +7,8 @@
 Counts are over syntax trees, of files that git tracks. A change of form is to lower them:
 
 - statements: ``ast.stmt`` without docstrings; of them lines that only refuse
-- dialects: ways to say type, range, choices or text of a value, and sites of each
+- dialects: ways to say type, range, choices or text of a value, and sites of each, by the words
+  that they had before one schema; scripts/check_files.py refuses new ones
 - tasks: sites that ask for the task of a network or its metadata
 - floors: rooms are the modules and folders at the top of a package; a room stands one floor above
   the highest that it imports. Circles are pairs of rooms that import each other.

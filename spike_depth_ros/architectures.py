@@ -116,10 +116,9 @@ class LiteSettings(_Settings):
     features2: Number = 0
     """Channels of the decoder at stride 2; 0: the decoder ends at stride 4."""
     picture: Picture = 'mean_and_bins'
-    """Mapping from rates to RGB, a key of ``PICTURES``: ``mean_and_bins``, the rate of the window
-    in three equal colours and a learned convolution of the bins; ``mean``, without the
-    convolution; or ``three_rates``, the rates of a ninth, a third and the whole of the window as
-    three colours."""
+    """Mapping from rates to RGB: ``mean_and_bins``, the rate of the window in three equal colours
+    and a learned convolution of the bins; ``mean``, without the convolution; or ``three_rates``,
+    the rates of a ninth, a third and the whole of the window as three colours."""
     upsampling: Literal['bilinear', 'convex', 'nearest', 'convex_full', 'selected'] = 'bilinear'
     """Upsampling of depth from half of the network's internal size: ``bilinear``; ``convex`` up to
     the internal size, which is learned and keeps outlines, then bilinear; ``nearest``, the same,

@@ -44,8 +44,11 @@ OptionalFocalLength = Annotated[
     float, Check(lambda fx: fx == 0 or is_focal_length(fx), f'0, or {FX_RANGE}')
 ]
 """Focal length, pixels; 0: it comes from elsewhere."""
-Baseline = Annotated[float, within(MIN_BASELINE_M, MAX_BASELINE_M, 'metres')]
+Baseline = Annotated[float, within(MIN_BASELINE_M, MAX_BASELINE_M, 'metres, left to right')]
 """Distance from the left to the right camera, metres."""
+
+PerMetre = Annotated[float, Check(lambda value: value > 0, 'above 0, 1000 for millimetres')]
+"""Stored value of one metre."""
 
 Amount = Annotated[float, Check(lambda value: 0 < value <= 1e6, 'above 0 and at most 1e6')]
 Threads = Annotated[int, within(0, MAX_THREADS)]

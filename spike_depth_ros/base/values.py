@@ -12,11 +12,14 @@ import math
 import numbers
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from os.path import isdir
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 MOST_SHOWN = 80
 """Characters of a value in a message."""
+
+FINITE = 'a finite number'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +78,7 @@ def one_of(*choices: Any) -> Check:
 
 def file_of(suffix: str) -> Check:
     """Return the check of paths of files of a kind, which need not exist."""
-    return Check(lambda path: path.suffix == suffix and not path.is_dir(), f'a file {suffix}')
+    return Check(lambda path: path.suffix == suffix and not isdir(path), f'a file {suffix}')
 
 
 INSIDE = Check(lambda value: bool(0 < value < 1), 'above 0 and below 1', 0, 1)
@@ -110,8 +113,10 @@ class Fault(NamedTuple):
 def shortened(value: object) -> str:
     """Return the text of a value for a message: of a path all, else about 80 characters."""
     if isinstance(value, Path):
-        return str(value)
-    text = f'{value:g}' if isinstance(value, float) else repr(value)
+        return str(value) if str(value).isprintable() else repr(str(value))
+    text = repr(value)
+    if isinstance(value, float) and value in (math.inf, -math.inf, float(f'{value:g}')):
+        text = f'{value:g}'
     return text if len(text) <= MOST_SHOWN else f'{text[:MOST_SHOWN]}...'
 
 
@@ -132,9 +137,11 @@ def faults(value: Any, hint: Any, numbers_as_text: bool = False) -> Iterator[Fau
         found = [] if infinite else [*faults(value, arguments[0], numbers_as_text)]
         meant = value if found or infinite else convert(value, arguments[0], numbers_as_text)
         if not found and not all(one.fits(meant) for one in checks):
-            found = [Fault('', shortened(value), ', '.join(one.expected for one in checks))]
-        elif found and found[0].expected == describe(arguments[0]) and not found[0].place:
-            found = [found[0]._replace(expected=describe(hint))]
+            shown = shortened(meant if isinstance(meant, Path) else value)
+            found = [Fault('', shown, ', '.join(one.expected for one in checks))]
+        elif found and found[0][0] == '' and found[0][2] in (describe(arguments[0]), FINITE):
+            words = dict.fromkeys([found[0].expected, *(one.expected for one in checks)])
+            found[0] = found[0]._replace(expected=', '.join(words))
         yield from found
     elif is_union(hint):
         each_of = {one: [*faults(value, one, numbers_as_text)] for one in arguments}
@@ -162,7 +169,7 @@ def _within(place: str, value: Any, hint: Any, numbers_as_text: bool) -> Iterato
 def _fault(value: Any, hint: Any) -> Fault:
     if hint is float:
         odd = isinstance(value, float)
-        return Fault('', shortened(value), 'a finite number' if odd else describe(hint))
+        return Fault('', shortened(value), FINITE if odd else describe(hint))
     # A number such as 2.0 is shown as it is where a whole one is expected.
     found = repr(float(value)) if isinstance(value, float) else shortened(value)
     return Fault('', found, describe(hint))

@@ -47,6 +47,9 @@ from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.temporal_filter import TemporalFilter
 
+OF_SCALE = ('scale_', 'camera_')
+"""What names of parameters of the scale from the height of the camera begin with."""
+
 
 class SpikeDepthNode(PerceptionNode[DepthParameters]):
     """Node that connects ingest, inference and diagnostics to topics, parameters, transitions."""
@@ -179,9 +182,17 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
     def _is_configured(self) -> bool:
         return self._estimator is not None
 
+    def _refuse_changes(self, changes: list[RosParameter]) -> str:
+        new = {one.name: one.value for one in changes}
+        if new.get('preview') == LEARNT:
+            path = self.get_parameter('preview.checkpoint').value
+            try:
+                _check_preview(new.get('preview.checkpoint', path))
+            except (ValueError, OSError) as error:
+                return one_line(error)
+        return super()._refuse_changes(changes)
+
     def _check(self, settings: DepthParameters, changed: set[str]) -> None:
-        if 'preview' in changed and settings.preview == LEARNT:
-            _check_preview(settings.preview_network.checkpoint)
         if 'checkpoint' in changed:
             self._check_model(find_checkpoint(settings.checkpoint))
 
@@ -205,14 +216,13 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
 
     def _apply_parameters(self, changes: list[RosParameter]) -> None:
         super()._apply_parameters(changes)
-        if self._is_configured and any(change.name == 'checkpoint' for change in changes):
+        if not self._is_configured:
+            return
+        changed = {change.name for change in changes}
+        if 'checkpoint' in changed:
             self._load_beside(self._settings.checkpoint)
-
-    def _use(self, settings: DepthParameters) -> None:
-        before = self._settings
-        super()._use(settings)
-        if settings.of_scale != before.of_scale:
-            self._scale = _scale_from(settings)
+        if any(name.startswith(OF_SCALE) for name in changed):
+            self._scale = _scale_from(self._settings)
             if self._inference is not None:
                 self._inference.scale = self._scale
 

@@ -153,11 +153,6 @@ class DepthParameters(PerceptionParameters):
         """Height of the camera, m, its pitch and its roll, rad."""
         return self.camera_height_m, self.camera_pitch_rad, self.camera_roll_rad
 
-    @property
-    def of_scale(self) -> tuple[object, ...]:
-        """What the scale of depth is made of."""
-        return self.scale_from, self.pose, self.scale_timeout_s
-
     @across('scale_from', 'camera_height_m')
     def _height(self) -> Problems:
         if self.scale_from == 'height' and not self.camera_height_m > 0:

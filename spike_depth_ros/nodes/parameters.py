@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.base.cli import HELP
 from spike_depth_ros.base.schema import fields_of, meanings_of, nearest, problems_of
-from spike_depth_ros.base.values import describe, faults, limits_of
+from spike_depth_ros.base.values import Check, checks_of, describe, faults, limits_of
 from spike_depth_ros.errors import printable
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.process import UserError
@@ -71,7 +72,7 @@ class Parameter(NamedTuple):
     def descriptor(self) -> ParameterDescriptor:
         """Return the descriptor for ``ros2 param describe``."""
         descriptor = ParameterDescriptor(description=self.meaning)
-        if self.choices:
+        if self.choices or any(map(_is_no_range, checks_of(self.hint))):
             descriptor.additional_constraints = describe(self.hint)
         if self.limits:
             low, high = self.limits
@@ -89,6 +90,10 @@ class Parameter(NamedTuple):
             f'{self.name} is {what}: expected {it}' for _, what, it in faults(value, self.hint)
         )
         return printable(next(found, ''))
+
+
+def _is_no_range(check: Check) -> bool:
+    return not math.isfinite(check.high - check.low)
 
 
 def _types(hint: Any) -> tuple[Any, ...]:
@@ -140,9 +145,17 @@ def build(kind: type[SettingsT], given: Mapping[str, Any]) -> SettingsT:
         if row.name in given and (problem := row.problem(given[row.name])):
             raise ValueError(problem)
     built = _build(kind, given, '')
-    if problems := [*problems_of(built)]:
+    if problems := [_by_group(kind, problem) for problem in problems_of(built)]:
         raise ValueError('; '.join(problems))
     return built
+
+
+def _by_group(kind: type, problem: str) -> str:
+    """Return a problem that names a field of a dataclass by its group."""
+    for name, one in fields_of(kind).items():
+        if dataclasses.is_dataclass(one.type) and problem.startswith(f'{name}.'):
+            return _group_of(one) + problem.removeprefix(f'{name}.')
+    return problem
 
 
 def _build(kind: Any, given: Mapping[str, Any], group: str) -> Any:
@@ -155,7 +168,7 @@ def _build(kind: Any, given: Mapping[str, Any], group: str) -> Any:
     try:
         return kind(**found)
     except ValueError as error:
-        raise ValueError(f'{group}{error}') from None
+        raise ValueError('; '.join(f'{group}{one}' for one in str(error).split('; '))) from None
 
 
 def help_text(kind: type) -> str:

@@ -205,12 +205,13 @@ class PerceptionNode(LifecycleNode, Generic[SettingsT]):
 
     def _review_parameters(self, changes: list[RosParameter]) -> SetParametersResult:
         reason = parameters.review(self._kind, changes, self._is_configured)
-        if not reason and self._is_configured:  # else all are read together
-            reason = self._refuse_changes(changes)
+        reason = reason or self._refuse_changes(changes)
         return SetParametersResult(successful=not reason, reason=reason)
 
     def _refuse_changes(self, changes: list[RosParameter]) -> str:
         """Return the reason to refuse values, each of which may be set; empty: none."""
+        if not self._is_configured:
+            return ''  # all are read together
         try:
             settings = parameters.values(self, self._kind, changes)
             self._check(settings, {one.name for one in changes})

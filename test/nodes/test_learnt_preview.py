@@ -86,6 +86,7 @@ def test_a_network_that_cannot_be_used_is_refused_before_it_is_chosen(
     assert 'none.safetensors: no such checkpoint' in refusal()
     for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
         assert change_state(ros_node, spin, transition)
+    assert 'none.safetensors: no such checkpoint' in refusal()
     assert set_parameter(ros_node, spin, 'preview.checkpoint', 'x' * 5000).successful
     assert change_state(ros_node, spin, Transition.TRANSITION_CONFIGURE)
     reason = refusal()

@@ -1,7 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import math
 import re
+from typing import Annotated, get_args
 
 import pytest
 import rclpy
@@ -9,14 +11,17 @@ import yaml
 from rclpy.parameter import Parameter as RosParameter
 
 from scripts import from_fields
+from spike_depth_ros.base.schema import across
+from spike_depth_ros.metrics import Alignment
 from spike_depth_ros.nodes import parameters
 from spike_depth_ros.nodes.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.evaluation import EvaluationParameters
-from spike_depth_ros.nodes.parameters import build, parameters_of
+from spike_depth_ros.nodes.parameters import Mark, build, parameters_of
 from spike_depth_ros.nodes.process import UserError
-from spike_depth_ros.nodes.stereo_parameters import StereoParameters
+from spike_depth_ros.nodes.stereo_parameters import STEREO_PLANES, STEREO_RING, StereoParameters
 from spike_depth_ros.nodes.video_source import VideoParameters
-from spike_depth_ros.stream.ingest import StreamSettings
+from spike_depth_ros.preview import SHORT_PLANES
+from spike_depth_ros.stream.ingest import DEFAULT_RING, StreamSettings
 
 KINDS = [DepthParameters, StereoParameters, EvaluationParameters, VideoParameters]
 
@@ -36,7 +41,7 @@ def test_each_parameter_has_a_meaning_a_good_default_and_its_range_in_the_descri
         spans = [*descriptor.integer_range, *descriptor.floating_point_range]
         assert [(span.from_value, span.to_value) for span in spans] == [row.limits] * len(spans)
         assert len(spans) == bool(row.limits)
-        assert bool(descriptor.additional_constraints) == bool(row.choices)
+        assert not row.choices or descriptor.additional_constraints
 
 
 def test_values_arrive_in_the_fields_of_their_parameters():
@@ -48,6 +53,51 @@ def test_values_arrive_in_the_fields_of_their_parameters():
     assert StreamSettings(64, **built.of_stream).hop == 7
     two = build(StereoParameters, {'matcher.checkpoint': 'a', 'sgbm.P1': 3, 'right.offset_s': 1.0})
     assert (two.matching_network.checkpoint, two.sgbm.P1, two.right.offset_s) == ('a', 3, 1.0)
+
+
+def test_what_a_range_does_not_say_is_in_the_descriptor():
+    (odd,) = (one for one in parameters_of(StereoParameters) if one.name.endswith('window_size'))
+    assert odd.descriptor().additional_constraints == 'a whole number, 1 to 31, an odd number'
+
+
+def test_meanings_have_the_numbers_of_the_code():
+    meaning = {row.name: row.meaning for row in parameters_of(DepthParameters)}
+    two = {row.name: row.meaning for row in parameters_of(StereoParameters)}
+    scores = {row.name: row.meaning for row in parameters_of(EvaluationParameters)}
+    assert f'{SHORT_PLANES} planes' in meaning['preview']
+    assert f'{SHORT_PLANES} planes' in two['picture']
+    assert f'both {STEREO_PLANES}' in two['window']
+    assert f'0: {STEREO_RING} with policy latest' in two['ring_planes']
+    for ring in (meaning, two):
+        assert f'{DEFAULT_RING["every"]} with every' in ring['ring_planes']
+    assert f'{DEFAULT_RING["latest"]} with policy latest' in meaning['ring_planes']
+    assert ', '.join(get_args(Alignment)) in scores['alignment']
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    """A group under another name than its field's."""
+
+    a: int = 1
+    """One."""
+
+    @across('a')
+    def _even(self):
+        if self.a % 2:
+            yield f'a is {self.a}: expected an even number'
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    """Parameters."""
+
+    field: Annotated[Inner, Mark(group='group')] = Inner()
+
+
+def test_a_group_with_a_name_of_its_own_is_named_by_it():
+    with pytest.raises(ValueError, match=r'^group\.a is 3: expected an even number$'):
+        build(Outer, {'group.a': 3})
+    assert build(Outer, {'group.a': 4}).field.a == 4
 
 
 TOGETHER = {
@@ -127,7 +177,6 @@ def wrong_values(row):
     kind = type(row.default)
     yield 7 if kind is str else 'text'
     if row.limits:
-        # By more, and by less, than the rounding that rclpy allows for.
         low, high = row.limits
         yield from (kind(low - 1), kind(high + 1))
         yield from (math.nan, math.inf) if kind is float else ()

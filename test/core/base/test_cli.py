@@ -114,7 +114,7 @@ REFUSED = {
     '--out a --rate_hz nan': "rate_hz is 'nan': expected a number",
     '--out a --rate_hz .inf': 'rate_hz is inf: expected a finite number',
     '--out a --rate_hz .nan': 'rate_hz is nan: expected a finite number',
-    '--out a --sensor.life_s .nan': 'sensor.life_s is nan: expected a finite number',
+    '--out a --sensor.life_s .nan': 'sensor.life_s is nan: expected a finite number, 1 or more',
     '--out a --sensor.dark 1 --sensor.life_s 0': (
         'sensor.life_s is 0: expected 1 or more; sensor.dark is 1: expected 0 to below 1'
     ),

@@ -98,10 +98,11 @@ def test_the_world_can_be_looked_at(tmp_path, command) -> None:
     source = ProceduralSource(('road',), 5, 32, 48, (128,), with_rgb=True)
     expected = contact_sheet(source.samples(range(2)), samples_per_row=2)
     np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], expected)
-    done = command(*world, '--out', tmp_path / 'world.jpg', '--scenes', '0')
+    out = tmp_path / 'world.jpg'
+    done = command(*world, '--out', out, '--scenes', '0')
     assert done.returncode == 2
-    told = 'run.py: scenes is 0: expected 1 or more\nSee run.py world --help\n'
-    assert done.stderr == told
+    both = f'out is {out}: expected a file .png; scenes is 0: expected 1 or more'
+    assert done.stderr == f'run.py: {both}\nSee run.py world --help\n'
 
 
 def test_the_depth_of_a_checkpoint_is_shown_beside_the_true_one(tmp_path, command) -> None:

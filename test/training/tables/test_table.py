@@ -306,14 +306,15 @@ def test_missing_recordings_are_told_before_anything_is_trained(tmp_path):
 def test_rows_and_seeds_that_are_none(smoke, tmp_path):
     path, _ = smoke
     with pytest.raises(ConfigError) as caught:
-        table(path, tmp_path / 'out', rows='bicros,pre_src,pre_src', seeds='7', jobs=0)
+        table(path, tmp_path / 'out', rows='bicros,pre_src,pre_src', seeds='7')
     for expected in (
         "rows has 'bicros': expected names of rows; did you mean bicross?",
         'rows is bicros,pre_src,pre_src: expected each once',
         "seeds has '7': expected some of 0",
-        'jobs is 0',
     ):
         assert expected in str(caught.value)
+    with pytest.raises(ConfigError, match='jobs is 0: expected 1 or more'):
+        table(path, tmp_path / 'out', jobs=0)
     with pytest.raises(ConfigError, match='jobs is 2: expected none with scheduler'):
         table(path, tmp_path / 'out', jobs=2, scheduler='tcp://node7:8786')
     assert not (tmp_path / 'out').exists()

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
+from spike_depth_ros.arguments import PerMetre
 from spike_depth_ros.base.cli import checked
-from spike_depth_ros.base.values import INSIDE, Count, Positive
+from spike_depth_ros.base.values import INSIDE, Count
 from spike_training.choices import MEAN_RATE, Device
 from spike_training.cpu import configure_cpu
 from spike_training.errors import ConfigError
@@ -34,7 +35,7 @@ def evaluate(
     samples: Count | None = None,
     planes: int | Sequence[int] = (),
     mean_rate: Annotated[float, INSIDE] = MEAN_RATE,
-    per_metre: Positive | None = None,
+    per_metre: PerMetre | None = None,
     device: Device = 'auto',
     threads: int = 0,
 ) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.values import Count
 from spike_depth_ros.result_files import write_atomically
 from spike_training.dask_client import connect
 from spike_training.disk import make_folder
@@ -16,12 +18,13 @@ from spike_training.tables.settings import TableConfig, unknown
 CACHE = 'stages'
 
 
+@checked(ConfigError)
 def table(
     config: Path,
     out: Path,
     rows: str = '',
     seeds: str = '',
-    jobs: int = 1,
+    jobs: Count = 1,
     scheduler: str = '',
     cache: Path | None = None,
     train: bool = True,
@@ -104,8 +107,6 @@ def _chosen(
     for name, values in (('rows', chosen), ('seeds', numbers)):
         if len({*values}) < len(values):
             problems.append(f'{name} is {",".join(values)}: expected each once')
-    if jobs < 1:
-        problems.append(f'jobs is {jobs}: expected 1 or more')
     if jobs > 1 and scheduler:
         problems.append(f'jobs is {jobs}: expected none with scheduler, whose workers train')
     if problems:

@@ -15,7 +15,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -26,7 +26,8 @@ from spike_training.errors import DataSetError
 UNITS = {'s': 1, 'ms': 10**3, 'us': 10**6, 'ns': 10**9}
 """Parts of a second by the unit of a clock."""
 
-CHOICES = (*UNITS, 'date', 'frames')
+Given = Literal['', 's', 'ms', 'us', 'ns', 'date', 'frames']
+CHOICES: tuple[Given, ...] = get_args(Given)[1:]
 """Values of the option ``times``."""
 
 MIN_HZ, MAX_HZ = 0.1, 100_000.0
@@ -70,7 +71,7 @@ class _Token(NamedTuple):
     counts: bool = False
 
 
-def read_times(stems: Sequence[str], chosen: str, where: str) -> Times | None:
+def read_times(stems: Sequence[str], chosen: Given, where: str) -> Times | None:
     """Return the times that names tell.
 
     Args:
@@ -83,11 +84,9 @@ def read_times(stems: Sequence[str], chosen: str, where: str) -> Times | None:
         none.
 
     Raises:
-        DataSetError: The option is none, names could be read in two ways or differ in what they
-            tell, or two have one time.
+        DataSetError: Names could be read in two ways or differ in what they tell, or two have one
+            time.
     """
-    if chosen not in ('', *CHOICES):
-        raise DataSetError(f'option times is {chosen!r}, expected one of {", ".join(CHOICES)}')
     if chosen == 'frames' or len(stems) < 2:
         return None
     column = _time_column(stems, chosen, where)

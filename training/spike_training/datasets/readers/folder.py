@@ -26,7 +26,7 @@ from spike_depth_ros.orientation import QUARTER, turn
 from spike_depth_ros.ray_depth import ray_lengths
 from spike_training.datasets.clip import Clip, Depth, Matrix, Times
 from spike_training.datasets.labels import RELATIVE, Labels, find_labels
-from spike_training.datasets.name_times import read_times
+from spike_training.datasets.name_times import Given, read_times
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError
@@ -58,7 +58,7 @@ def read(
     fx: OptionalFocalLength = 0.0,
     depth: Literal['', 'none'] = '',
     depth_along: Literal['axis', 'ray'] = 'axis',
-    times: str = '',
+    times: Given = '',
 ) -> list[Clip]:
     """Read the recording in a folder, or those in the folders below it.
 
@@ -136,7 +136,7 @@ def _read(
     fx: float,
     without_depth: bool,
     register: Callable[[Matrix, Depth], Depth] | None,
-    times: str,
+    times: Given,
 ) -> Clip:
     """Read one recording; see :func:`read`."""
     images = files.list_files(
@@ -252,7 +252,7 @@ def _ambiguous(name: str, path: Path, orientation: int, what: str) -> DataSetErr
     )
 
 
-def _timed(frames: Frames, frame_hz: float, chosen: str, name: str) -> tuple[Times, Frames]:
+def _timed(frames: Frames, frame_hz: float, chosen: Given, name: str) -> tuple[Times, Frames]:
     """Return the times of frames, and the frames in their order."""
     images = [image for image, _ in frames]
     told = None

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spike_depth_ros.arguments import OptionalFocalLength
-from spike_depth_ros.base.values import Positive
+from spike_depth_ros.arguments import OptionalFocalLength, PerMetre
 from spike_training.datasets.clip import Clip, Matrix, Times
 from spike_training.datasets.name_times import check_gap
 from spike_training.datasets.readers import files
@@ -44,7 +43,7 @@ ANY_CAMERA = (525.0, 525.0, 319.5, 239.5)
 
 
 @checked
-def read(root: Path, per_metre: Positive = 5000.0, fx: OptionalFocalLength = 0.0) -> list[Clip]:
+def read(root: Path, per_metre: PerMetre = 5000.0, fx: OptionalFocalLength = 0.0) -> list[Clip]:
     """Read the sequences below a folder.
 
     Args:
