@@ -123,6 +123,11 @@ class LiveScores(threading.Thread):
                 self.left_out += 1
             self._changed.notify()
 
+    @property
+    def waiting(self) -> int:
+        """Windows that wait for their truth, or to be scored."""
+        return len(self._waiting)
+
     def add_truth(self, truth: Truth) -> None:
         """Add a truth."""
         with self._changed:

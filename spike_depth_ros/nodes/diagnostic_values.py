@@ -61,6 +61,7 @@ MATCHED_SHARE, FILL_FACTOR = 'matched_share', 'fill_factor'
 # Evaluation, beside its metrics.
 WINDOWS, WINDOWS_WITH_TRUTH = 'windows', 'windows_with_truth'
 WINDOWS_INCOMPLETE, WINDOWS_LEFT_OUT = 'windows_incomplete', 'windows_left_out'
+WINDOWS_WAITING = 'windows_waiting'
 IMAGES_REFUSED, TRUTH_RECEIVED = 'images_refused', 'truth_received'
 TRUTH_UNMATCHED, TRUTH_WITHIN_MS = 'truth_unmatched', 'truth_within_ms'
 TRUTH_UNUSABLE = 'truth_unusable'

@@ -325,6 +325,7 @@ class EvaluationNode(Node):
             keys.WINDOWS_INCOMPLETE: self._unjoined,
             keys.IMAGES_REFUSED: self._refused,
             keys.WINDOWS_LEFT_OUT: live.left_out,
+            keys.WINDOWS_WAITING: live.waiting,
             keys.TRUTH_RECEIVED: accounting.received,
             keys.TRUTH_UNMATCHED: accounting.unmatched,
             keys.TRUTH_UNUSABLE: accounting.unusable,
