@@ -52,6 +52,8 @@ _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), 'free space
     errno.ENOMEM: 'end other programs, or give a smaller input',
     errno.EISDIR: 'give a file, not a folder',
     errno.ENOTDIR: 'give a folder, not a file',
+    errno.ENAMETOOLONG: 'give a shorter one',
+    errno.ELOOP: 'give one that links to something else than itself',
 }
 """What the user can do about errors of files."""
 

@@ -200,6 +200,25 @@ def test_an_argument_that_is_not_utf_8_is_one_line(capsys):
     assert error.count('\n') == 1
 
 
+@pytest.mark.parametrize(
+    'command',
+    [
+        ['export', '--out', f'{300 * "a"}.safetensors'],
+        ['sample', '--style', 'road', '--size', '64x32', '--out', f'{300 * "a"}.npz'],
+        ['train', '--config', str(ROOT / 'training/configs/smoke.yaml'), '--out', 300 * 'a'],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_name_that_is_too_long_is_one_line(capsys, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match='1'):
+        main(command)
+    error = capsys.readouterr().err
+    assert re.search(r'File name too long: .*: give a shorter one', error)
+    assert error.count('\n') == 1
+    assert not any(tmp_path.iterdir())
+
+
 def test_lack_of_memory_is_one_line(tmp_path):
     path = large_files.long_npy(tmp_path)
     done = large_files.run_limited(
