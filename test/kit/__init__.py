@@ -21,5 +21,6 @@ stages          ``RampSource``, ``train``: one stage, trained in milliseconds
 streams         packets without ROS, a naive sensor, files of other writers
 toy_method      a method that the package does not know; former_method, one of version 0.1.0
 videos          mp4 files
+views           a source of roads, and targets that see it through a known view
 ==============  ==================================================================================
 """
