@@ -98,9 +98,9 @@ def _cell(row: Parameter) -> str:
 def main() -> int:
     """Write the files; return the exit status."""
     for node in NODES:
-        (CONFIG / f'{node}.yaml').write_text(parameter_file(node))
+        (CONFIG / f'{node}.yaml').write_text(parameter_file(node), encoding='utf-8')
     for path in DOCS.rglob('*.md'):
-        path.write_text(page(path.read_text()))
+        path.write_text(page(path.read_text(encoding='utf-8')), encoding='utf-8')
     return 0
 
 

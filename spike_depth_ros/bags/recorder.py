@@ -177,9 +177,12 @@ class BagRecorder:
         """Complete the open file; the bag has no metadata until its end, as that of rosbag2."""
         if self._writer is None:  # the next one could not be opened
             return
-        self._writer.close()
-        self._closed.append(read_yaml(self._writer.metapath))
-        self._writer.metapath.unlink()
+        metadata = self._writer.metapath
+        try:
+            self._writer.close()
+            self._closed.append(read_yaml(metadata))
+        finally:
+            metadata.unlink(missing_ok=True)  # as on a full disk: a bag holds nothing else
         self._writer = None
 
     def _put(self, topic: str, kind: str, time_ns: int, data: bytes) -> None:

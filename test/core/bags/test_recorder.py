@@ -143,6 +143,20 @@ def test_metadata_is_that_of_the_whole_bag_from_the_first_moment_on(tmp_path, mo
     }  # fmt: skip
 
 
+def test_a_disk_that_fills_up_at_the_end_leaves_nothing_but_the_bag(tmp_path, monkeypatch):
+    """Else the bag could not be replaced by --overwrite."""
+    bag = BagRecorder(tmp_path / 'bag', 1e9)
+    bag.write('/spikes', IMAGE, 0, packet(0))
+
+    def full(path):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(recorder, 'read_yaml', full)
+    bag.close()
+    assert bag.disk_failed
+    assert [one.name for one in (tmp_path / 'bag').iterdir()] == ['bag_0.mcap']
+
+
 @pytest.mark.parametrize('limit', [{'file_bytes': 900_000}, {'file_ns': 2e9}])
 def test_a_bag_of_several_files_has_each_message_once(tmp_path, limit):
     data = [packet(number) for number in range(25)]

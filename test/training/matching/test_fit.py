@@ -8,23 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from kit import views
 from kit.views import FEW, QUICK, ROADS, target_of
 from spike_training.errors import DataSetError
 from spike_training.matching.fit import Fit, fit_view
 from spike_training.matching.search import search, search_near
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.shifted import Optics, ShiftedSource
-
-
-@pytest.fixture(scope='module')
-def source():
-    return views.labelled()
-
-
-@pytest.fixture(scope='module')
-def flat():
-    return views.seen_flat()
 
 
 @pytest.fixture(scope='module')

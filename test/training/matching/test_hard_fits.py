@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from kit import views
 from kit.views import QUICK, ROADS, SIZE, target_of
 from spike_training.matching import fit
 from spike_training.matching.fit import fit_view
@@ -12,16 +11,6 @@ from spike_training.matching.statistics import compute_statistics, distance, dis
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.shifted import Optics
 from spike_training.sensor.parameters import Sensor
-
-
-@pytest.fixture(scope='module')
-def source():
-    return views.labelled()
-
-
-@pytest.fixture(scope='module')
-def flat():
-    return views.seen_flat()
 
 
 def test_large_windows_are_fitted_at_a_smaller_size(monkeypatch, source, flat):
