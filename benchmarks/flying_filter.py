@@ -40,7 +40,7 @@ import torch
 
 from benchmarks import report
 from benchmarks.options import count
-from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load
+from spike_depth_ros.checkpoint import find_checkpoint, load
 from spike_depth_ros.flying_pixels import find_flying_pixels
 from spike_depth_ros.metrics import (
     EDGE_RADIUS,
@@ -51,6 +51,7 @@ from spike_depth_ros.metrics import (
     has_truth,
     log_limits,
 )
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.evaluation.predictors import (
     Predictor,
     build_for_evaluation,

@@ -29,9 +29,10 @@ from benchmarks import report
 from benchmarks.frame_camera import FrameCamera
 from benchmarks.options import count
 from benchmarks.packing import sample_window
-from spike_depth_ros.checkpoint import CheckpointError, FusedInfo, default_checkpoint
+from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.tasks.fused import FusedInfo
 
 PLANES = 128
 CELLS = {'': '{name}', 'ms': '{ms:.2f}', 'times shipped': '{over_shipped:.2f}'}

@@ -24,9 +24,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from spike_depth_ros.checkpoint import TranslationInfo, load
+from spike_depth_ros.checkpoint import load
 from spike_depth_ros.depth_colours import Rgb
 from spike_depth_ros.pictures import strip
+from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_training.errors import ConfigError, one_line
 from spike_training.evaluation.looks import LOOKS, score_pictures
 from spike_training.evaluation.predictors import build_for_evaluation

@@ -29,7 +29,8 @@ import torch
 
 from benchmarks import report
 from benchmarks.options import count
-from spike_depth_ros.checkpoint import DepthInfo, load
+from spike_depth_ros.checkpoint import load
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.labels import RELATIVE, Labels, write_labels
 from spike_training.evaluation.predictors import build_for_evaluation, canonical_depth

@@ -51,8 +51,9 @@ class Section(NamedTuple):
 
 def files() -> dict[str, Any]:
     """SHA-256 of each shipped file, and the metadata of each model."""
-    from spike_depth_ros.checkpoint import ALL_SHIPPED, CheckpointInfo, find_checkpoint, load_info
+    from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint, load_info
     from spike_depth_ros.result_files import hash_file
+    from spike_depth_ros.tasks.base import CheckpointInfo
 
     shipped = {path.name: hash_file(path) for path in sorted(ASSETS.iterdir()) if path.is_file()}
     metadata = {
@@ -140,8 +141,10 @@ def checkpoints() -> dict[str, Any]:
     """Bytes of a small checkpoint of each task, figures of its outputs, hash of its export."""
     import torch
 
-    from spike_depth_ros.checkpoint import CheckpointInfo, UpsampleInfo, hash_weights, load, save
+    from spike_depth_ros.checkpoint import hash_weights, load, save
     from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+    from spike_depth_ros.tasks.base import CheckpointInfo
+    from spike_depth_ros.tasks.upsample import UpsampleInfo
     from spike_training.runs import export_upsampling
     from spike_training.runs.export import to_onnx
 
@@ -177,10 +180,10 @@ def checkpoints() -> dict[str, Any]:
 
 def small_info(task: str) -> Any:
     """Return the metadata of a small network of a task."""
-    from spike_depth_ros.checkpoint import TASKS
+    from spike_depth_ros.tasks.base import TASKS
 
     architecture, settings = SMALL[task]
-    kind = TASKS[task]
+    kind = TASKS[task].info
     given: dict[str, Any] = {
         'planes': 32,
         'planes_range': (16, 64),
@@ -230,7 +233,9 @@ def exact_weights(name: str, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def inputs_of(info: Any) -> list[npt.NDArray[Any]]:
     """Return fixed inputs of a network."""
-    from spike_depth_ros.checkpoint import FusedInfo, TranslationInfo, UpsampleInfo
+    from spike_depth_ros.tasks.fused import FusedInfo
+    from spike_depth_ros.tasks.translation import TranslationInfo
+    from spike_depth_ros.tasks.upsample import UpsampleInfo
 
     draws = np.random.default_rng(5)
     if isinstance(info, UpsampleInfo):

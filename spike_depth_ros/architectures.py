@@ -21,7 +21,7 @@ from spike_depth_ros.base.values import (
     multiple_of,
     one_of,
 )
-from spike_depth_ros.checkpoint import FACTORS
+from spike_depth_ros.tasks.upsample import FACTORS
 
 
 class _Settings:
@@ -505,16 +505,6 @@ def _divided(settings: Any, name: str, by: str) -> Problems:
     if number % parts:
         yield f'{name} is {number}: expected a multiple of {by}, {parts}'
 
-
-ARCHITECTURES: dict[str, tuple[str, ...]] = {
-    'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid', 'dpn', 'depth_anything'),
-    'image': ('recon_lite', 'ssml', 'blind_spot'),
-    'stereo': ('stereo_lite',),
-    'upsample': ('upsample_lite', 'dsr_net'),
-    'fused': ('fuse_lite',),
-    'translation': ('translator',),
-}
-"""Architectures by the task of a checkpoint."""
 
 SETTINGS: dict[str, type[Any]] = {
     'dpt_tiny': TinySettings,

@@ -25,10 +25,6 @@ from spike_depth_ros.backends import (
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,
     CheckpointError,
-    DepthInfo,
-    FusedInfo,
-    ImageInfo,
-    SpikeInfo,
     Tensors,
     find_checkpoint,
     load_with_correction,
@@ -43,6 +39,9 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tasks.base import SpikeInfo
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.image import ImageInfo
 
 MIN_PIXELS = 16
 """Smallest height and width of a depth image, pixels."""
@@ -333,7 +332,7 @@ class DepthEstimator:
         for rate in TRIAL_RATES:
             window = trial_window(info, (height, width), rate, rng)
             pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
-            images = (None, Frame(pixels)) if isinstance(info, FusedInfo) else (None,)
+            images = (None, Frame(pixels)) if info.largest_frame_age_s is not None else (None,)
             for image in images:
                 problem = _problem_of(self.predict(Observation(window, image=image)))
                 if problem:
@@ -418,14 +417,14 @@ class DepthEstimator:
         """Return the frame as the network takes it, and add notes on it."""
         if image is None:
             return None
-        if not isinstance(self.info, FusedInfo):
+        oldest_s = self.info.largest_frame_age_s
+        if oldest_s is None:
             notes.append('the frame is not used: the network takes spikes alone')
             return None
-        if outside('', image.age_s, (0, self.info.max_age_s), 's'):
+        if outside('', image.age_s, (0, oldest_s), 's'):
             # Without the age, which differs in each window.
             notes.append(
-                f'the frame is not 0 to {self.info.max_age_s:g} s older than the window, as in '
-                'training'
+                f'the frame is not 0 to {oldest_s:g} s older than the window, as in training'
             )
         return image.image(layout)
 
@@ -554,7 +553,7 @@ def _open(
 ) -> tuple[SpikeKind, Backend, SensorCorrection | None]:
     """Load a checkpoint of a task and start its network."""
     info, tensors, correction = load_with_correction(path, kind)
-    if info.inputs != ('spikes',) and not isinstance(info, FusedInfo):
+    if info.inputs != ('spikes',) and info.largest_frame_age_s is None:
         raise CheckpointError(
             f'{path}: field inputs is {list(info.inputs)}, expected spikes: choose a network '
             'of spikes, others are for training only'

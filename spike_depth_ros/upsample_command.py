@@ -15,7 +15,7 @@ from spike_depth_ros.arguments import Amount, Threads
 from spike_depth_ros.base import cli
 from spike_depth_ros.base.cli import POSITIONAL
 from spike_depth_ros.base.values import one_of
-from spike_depth_ros.checkpoint import FACTORS, UPSAMPLE_MODEL
+from spike_depth_ros.checkpoint import UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.depth_files import SUFFIXES, DepthFileError, read_depth, write_depth
 from spike_depth_ros.errors import check_link, check_utf8, naming
@@ -26,6 +26,7 @@ from spike_depth_ros.result_files import (
     place_result,
     place_results,
 )
+from spike_depth_ros.tasks.upsample import FACTORS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

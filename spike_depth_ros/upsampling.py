@@ -14,16 +14,15 @@ import numpy.typing as npt
 
 from spike_depth_ros.architectures import SETTINGS, UpsampleLiteSettings
 from spike_depth_ros.checkpoint import (
-    FACTORS,
     UPSAMPLE_MODEL,
     CheckpointError,
-    FloatImage,
-    UpsampleInfo,
     find_checkpoint,
     load_info,
     onnx_path,
 )
 from spike_depth_ros.errors import one_line
+from spike_depth_ros.tasks.base import FloatImage
+from spike_depth_ros.tasks.upsample import FACTORS, UpsampleInfo
 
 LEAST_PIXELS = 3
 """Smallest height and width of a map, pixels."""

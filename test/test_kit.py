@@ -5,12 +5,13 @@
 import pytest
 
 from kit import checkpoints
-from spike_depth_ros.checkpoint import TASKS, load
+from spike_depth_ros.checkpoint import load
+from spike_depth_ros.tasks.base import TASKS
 
 
 @pytest.mark.parametrize('task', TASKS)
 def test_each_task_has_a_small_checkpoint(task, tmp_path):
     path = checkpoints.checkpoint(tmp_path / 'small.safetensors', task, stage='other')
-    info, weights = load(path, TASKS[task])
+    info, weights = load(path, TASKS[task].info)
     assert (info.stage, info.task) == ('other', task)
     assert weights

@@ -15,11 +15,12 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.checkpoint import CheckpointError, SpikeInfo
+from spike_depth_ros.checkpoint import CheckpointError
 from spike_depth_ros.rectification import CountRemap, Rectification
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.correction import SensorCorrection, count_factors
 from spike_depth_ros.stream.packing import bin_counts, bin_edges, cell_counts, pixels_of_cells
+from spike_depth_ros.tasks.base import SpikeInfo
 
 BackendName = Literal['onnx', 'torch']
 DeviceName = Literal['cpu', 'cuda']

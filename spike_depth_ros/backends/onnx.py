@@ -25,9 +25,10 @@ from spike_depth_ros.backends import (
     count,
     smallest_layout,
 )
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, SpikeInfo
+from spike_depth_ros.checkpoint import CheckpointError
 from spike_depth_ros.errors import check_utf8, one_line
 from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.tasks.base import CheckpointInfo, SpikeInfo
 from spike_depth_ros.unshared_files import unshared
 
 _COUNTS = 'tensor(uint16)'

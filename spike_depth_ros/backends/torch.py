@@ -25,7 +25,7 @@ from spike_depth_ros.backends import (
     count,
     smallest_layout,
 )
-from spike_depth_ros.checkpoint import CheckpointError, SpikeInfo, Tensors
+from spike_depth_ros.checkpoint import CheckpointError, Tensors
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.model import to_channels_last
 from spike_depth_ros.model.fuse_lite import FuseLite
@@ -33,6 +33,7 @@ from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
 from spike_depth_ros.rectification import CountRemap
 from spike_depth_ros.stream.correction import count_factors
+from spike_depth_ros.tasks.base import SpikeInfo
 
 MAX_GRAPHS = 4
 """Captured layouts that are kept at most; each has device memory of its own."""

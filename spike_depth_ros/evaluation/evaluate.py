@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.checkpoint import DepthInfo, FusedInfo, find_checkpoint
+from spike_depth_ros.checkpoint import find_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.frames import FrameTopic, FrameTopics
@@ -34,6 +34,7 @@ from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator, Stere
 from spike_depth_ros.stream.decode import FloatImage
 from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_depth_ros.temporal_filter import TemporalFilter
 
 TIMED = 100_000
@@ -222,9 +223,7 @@ def info_of(estimator: Estimator) -> DepthInfo | MatcherInfo:
 def _largest_age(estimator: Estimator) -> float | None:
     """Return the largest age of frames of a network, seconds; None: it takes none."""
     network = network_of(estimator)
-    if network is None or not isinstance(network.info, FusedInfo):
-        return None
-    return network.info.max_age_s
+    return None if network is None else network.info.largest_frame_age_s
 
 
 def _replay(bag: Bag, options: Options, info: DepthInfo | MatcherInfo) -> Replay:

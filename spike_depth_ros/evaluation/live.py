@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.evaluation.results import WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
@@ -21,6 +20,7 @@ from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
 from spike_depth_ros.metrics import EvalProtocol, Mean
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import FloatImage
+from spike_depth_ros.tasks.depth import DepthInfo
 
 MAX_WAITING = 64
 """Windows, and truths, that wait for each other at most; twice as many wait to be scored."""

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.estimator import HeightScale
 from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
@@ -26,6 +25,7 @@ from spike_depth_ros.evaluation.truth import TruthAccounting
 from spike_depth_ros.metrics import without_nan
 from spike_depth_ros.result_files import has_keys
 from spike_depth_ros.stream.accounting import PlaneAccounting
+from spike_depth_ros.tasks.depth import DepthInfo
 
 INTERVAL = 0.68
 """Share of the truth that the uncertainty's interval is meant to hold."""

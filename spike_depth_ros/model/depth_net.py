@@ -16,9 +16,6 @@ from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, con
 from spike_depth_ros.model.heads import DepthHead, Head, SelectingDepthHead, UncertaintyHead
 from spike_depth_ros.model.temporal import RateStem, RgbStem
 
-IMAGES = ('depth', 'uncertainty')
-"""Fields of :class:`DepthOutput` that a checkpoint's ``outputs`` may name."""
-
 
 class DepthOutput(NamedTuple):
     """Output of the network.

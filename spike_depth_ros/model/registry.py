@@ -13,27 +13,15 @@ import torch
 from torch import nn
 
 from spike_depth_ros.architectures import (
-    ARCHITECTURES,
     SETTINGS,
     DsrSettings,
     UpsampleLiteSettings,
 )
-from spike_depth_ros.checkpoint import (
-    CheckpointError,
-    CheckpointInfo,
-    DepthInfo,
-    SpikeInfo,
-    Tensors,
-    UpsampleInfo,
-)
+from spike_depth_ros.checkpoint import CheckpointError, Tensors
 from spike_depth_ros.errors import one_line, shorten
 from spike_depth_ros.model import (
     SpikeNet,
-    depth_net,
     lite_encoder,
-    stereo_lite,
-    translator,
-    upsampling,
     vit_hybrid,
 )
 from spike_depth_ros.model.depth_anything import depth_anything
@@ -42,7 +30,6 @@ from spike_depth_ros.model.dpn import dpn
 from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
 from spike_depth_ros.model.dsr_net import DeNet, DsrNet
 from spike_depth_ros.model.fuse_lite import FuseLite
-from spike_depth_ros.model.reconstruction import recon_lite
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite
 from spike_depth_ros.model.reconstruction.ssml_net import SsmlNet
@@ -51,6 +38,9 @@ from spike_depth_ros.model.translator import Translator
 from spike_depth_ros.model.unet_lite import unet_lite
 from spike_depth_ros.model.upsampling import UpsampleLite
 from spike_depth_ros.model.weights import misfit
+from spike_depth_ros.tasks.base import TASKS, CheckpointInfo, SpikeInfo
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 
 
 def _depth(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], SpikeNet]:
@@ -112,16 +102,6 @@ BUILDERS: dict[str, Callable[[Any, Any], nn.Module]] = {
 }
 """Builder of each architecture from a checkpoint's metadata and its settings."""
 
-IMAGES: dict[str, tuple[str, ...]] = {
-    'depth': depth_net.IMAGES,
-    'image': recon_lite.IMAGES,
-    'stereo': stereo_lite.IMAGES,
-    'upsample': upsampling.IMAGES,
-    'fused': depth_net.IMAGES,
-    'translation': translator.IMAGES,
-}
-"""Names that the ``outputs`` of a checkpoint may have, by its task."""
-
 DEPTHS = ('blocks', 'layers', 'temporal_blocks')
 """Settings of any architecture that are a number of blocks."""
 
@@ -143,13 +123,13 @@ def build(info: CheckpointInfo) -> nn.Module:
     Raises:
         CheckpointError: Architecture, outputs or settings are unknown.
     """
-    names = ARCHITECTURES[info.task]
+    names = TASKS[info.task].architectures
     if info.architecture not in names:
         raise CheckpointError(
             f'field architecture is {info.architecture!r}, expected one of {", ".join(names)} for '
             f'task {info.task!r}'
         )
-    known = IMAGES[info.task]
+    known = TASKS[info.task].images
     if not set(info.outputs) <= set(known):
         raise CheckpointError(
             f'field outputs is {list(info.outputs)}, expected names of {", ".join(known)}'

@@ -23,9 +23,6 @@ from spike_depth_ros.model.heads import combine, convolution_to_weights, enlarge
 from spike_depth_ros.model.lite_encoder import resize_like
 from spike_depth_ros.model.temporal import RateStem
 
-IMAGES = ('disparity', 'uncertainty')
-"""Fields of :class:`StereoOutput` that a checkpoint's ``outputs`` may name."""
-
 STRIDE = 4
 """Pixels of the internal size between two places, and two disparities, of the volume."""
 

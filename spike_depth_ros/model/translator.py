@@ -16,9 +16,6 @@ from torch import Tensor, nn
 from spike_depth_ros.architectures import TranslatorSettings
 from spike_depth_ros.model.heads import to_float32
 
-IMAGES = ('picture',)
-"""Names that the ``outputs`` of a checkpoint may have."""
-
 MULTIPLE = 4
 """Factor of the rows and columns of pictures."""
 

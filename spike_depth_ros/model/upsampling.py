@@ -17,9 +17,6 @@ from torch import Tensor, nn
 from spike_depth_ros.architectures import PATCH, UpsampleLiteSettings
 from spike_depth_ros.model.heads import to_float32
 
-IMAGES = ('depth',)
-"""Names that the ``outputs`` of a checkpoint may have."""
-
 LARGEST_LOGIT = 30.0
 """Bound of the logarithms of weights, so that float32 holds their exponentials and their sums."""
 

@@ -20,13 +20,13 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from spike_depth_ros import metrics
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.diagnostic_values import Values
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.recording import Recording
 from spike_depth_ros.stream.window import reference_index
+from spike_depth_ros.tasks.depth import DepthInfo
 
 MAX_SNAPSHOTS = 24
 """Windows that are kept for pictures, evenly spread over the recording."""

@@ -23,13 +23,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 
-from spike_depth_ros.checkpoint import (
-    IMAGE_MODEL,
-    FusedInfo,
-    ImageInfo,
-    find_checkpoint,
-    load_info,
-)
+from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, load_info
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.floor import CameraPose
@@ -45,6 +39,7 @@ from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+from spike_depth_ros.tasks.image import ImageInfo
 from spike_depth_ros.temporal_filter import TemporalFilter
 
 OF_SCALE = ('scale_', 'camera_')
@@ -127,8 +122,7 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
     def _frame_age_s(self) -> float | None:
         """Return the largest age of frames of the model in use; None: it takes none."""
         estimator = self._estimator
-        info = None if estimator is None else estimator.info
-        return info.max_age_s if isinstance(info, FusedInfo) else None
+        return None if estimator is None else estimator.info.largest_frame_age_s
 
     def _forget_streams(self) -> None:
         if self._frames is not None:

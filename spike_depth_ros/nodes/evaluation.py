@@ -30,7 +30,7 @@ from std_msgs.msg import Float64
 
 from spike_depth_ros.base.values import within
 from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
+from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load_info
 from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
@@ -69,6 +69,7 @@ from spike_depth_ros.stream.decode import (
     stamp_ns,
 )
 from spike_depth_ros.stream.ingest import problem_of_matrix
+from spike_depth_ros.tasks.depth import DepthInfo
 
 QUEUE = 50
 

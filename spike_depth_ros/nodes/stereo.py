@@ -20,7 +20,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from spike_depth_ros.checkpoint import SpikeInfo
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostic_values as keys
@@ -41,6 +40,7 @@ from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.source import PairSource
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+from spike_depth_ros.tasks.base import SpikeInfo
 from spike_depth_ros.temporal_filter import TemporalFilter
 
 SHOWN_DEPTHS_M = (1.0, 5.0, 10.0)

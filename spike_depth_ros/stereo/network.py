@@ -9,17 +9,13 @@ import os
 import numpy as np
 
 from spike_depth_ros.backends import Backend, Layout, PairLayout
-from spike_depth_ros.checkpoint import (
-    CheckpointError,
-    StereoInfo,
-    find_checkpoint,
-    load,
-)
+from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
 from spike_depth_ros.estimator import check_sensor, outside, start_backend, trial_window
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stereo.matcher import Match
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tasks.stereo import StereoInfo
 
 LARGEST_ERROR_PX = 1.5
 """Half-width of the 68 % interval above which a disparity is no match, pixels.

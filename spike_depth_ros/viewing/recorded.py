@@ -8,11 +8,11 @@ import sys
 import time
 
 from spike_depth_ros import preview
-from spike_depth_ros.checkpoint import DepthInfo, FusedInfo
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import RecordedWindows
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_depth_ros.viewing.command import ViewOptions
 from spike_depth_ros.viewing.frame import ViewFrame
 from spike_depth_ros.viewing.outputs import open_view
@@ -41,7 +41,7 @@ def run(options: ViewOptions) -> None:
         shorten=SHORTEN,
         reference=estimator.info.reference_plane,
     )
-    if isinstance(estimator.info, FusedInfo):
+    if estimator.info.largest_frame_age_s is not None:
         windows.problems.append('no frames are read: depth is of the spikes alone')
     with open_view(options) as view:
         with progress('windows', windows.total) as advance:

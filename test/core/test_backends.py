@@ -19,7 +19,6 @@ from spike_depth_ros.backends import Layout, choose
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import (
     CheckpointError,
-    SpikeInfo,
     default_checkpoint,
     find_checkpoint,
     load,
@@ -34,6 +33,7 @@ from spike_depth_ros.result_files import hash_file
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection
+from spike_depth_ros.tasks.base import SpikeInfo
 from spike_depth_ros.upsample_command import main as upsample
 from spike_depth_ros.upsampling import Upsampler
 

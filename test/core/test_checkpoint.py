@@ -28,17 +28,10 @@ from spike_depth_ros.backends import onnx
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import (
     ALL_SHIPPED,
-    FORMAT_VERSION,
     MAX_METADATA_BYTES,
     METADATA_KEY,
-    OPTIONAL,
     SHIPPED,
-    TASKS,
     CheckpointError,
-    CheckpointInfo,
-    DepthInfo,
-    SpikeInfo,
-    UpsampleInfo,
     default_checkpoint,
     find_checkpoint,
     hash_weights,
@@ -52,6 +45,16 @@ from spike_depth_ros.estimator import DepthEstimator, ImageEstimator
 from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.stream.correction import SensorCorrection
+from spike_depth_ros.tasks.base import (
+    FORMAT_VERSION,
+    OPTIONAL,
+    TASKS,
+    CheckpointInfo,
+    SpikeInfo,
+    TaskKind,
+)
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 
 INFO = DepthInfo(
     architecture='dpt_tiny',
@@ -356,7 +359,7 @@ def test_bad_metadata_are_refused(tmp_path, saved, refusals):
 @pytest.mark.parametrize('task', TASKS)
 def test_each_field_that_is_missing_or_of_another_type_is_named(task):
     good = json.loads(checkpoints.info(task).to_json())
-    for field in dataclasses.fields(TASKS[task]):
+    for field in dataclasses.fields(TASKS[task].info):
         others = [{**good, field.name: value} for value in ([[1]], -1.5)]
         if not field.metadata.get(OPTIONAL):
             others.append({name: one for name, one in good.items() if name != field.name})
@@ -382,7 +385,7 @@ class FlowInfo(SpikeInfo):
 @pytest.fixture
 def saved_flow(monkeypatch, tmp_path):
     """A checkpoint of another task, which this version knows."""
-    monkeypatch.setitem(TASKS, 'flow', FlowInfo)
+    monkeypatch.setitem(TASKS, 'flow', TaskKind('flow', FlowInfo, ('dpt_tiny',), ('flow',)))
     common = {
         field.name: getattr(INFO, field.name)
         for field in dataclasses.fields(SpikeInfo)
@@ -488,7 +491,7 @@ def test_the_shipped_metadata_are_written_as_they_were_read(name):
     for file in (path, onnx_path(path)):
         text = metadata_of(file)
         info = CheckpointInfo.from_json(text)
-        assert (type(info), info.to_json()) == (TASKS[info.task], text)
+        assert (type(info), info.to_json()) == (TASKS[info.task].info, text)
 
 
 @pytest.mark.parametrize('name', ALL_SHIPPED)

@@ -24,7 +24,6 @@ from kit.refusals import refused
 from spike_depth_ros import upsampling
 from spike_depth_ros.checkpoint import (
     CheckpointError,
-    UpsampleInfo,
     find_checkpoint,
     load,
     load_info,
@@ -33,6 +32,7 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.depth_files import read_depth, write_depth
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_depth_ros.upsample_command import main
 from spike_depth_ros.upsampling import Upsampler, camera_matrix
 from spike_training.runs.export import export

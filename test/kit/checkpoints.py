@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spike_depth_ros.checkpoint import TASKS, default_checkpoint, load, onnx_path, save
+from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
 from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.tasks.base import TASKS
 
 SETTINGS = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1,
             'features': 8, 'head': 4}  # fmt: skip
@@ -49,8 +50,8 @@ def info(task='depth', **changes):
     """
     architecture, settings = SIZES[task]
     given = {'architecture': architecture, 'settings': settings, **FIELDS, **OWN.get(task, {})}
-    known = {field.name for field in dataclasses.fields(TASKS[task])}
-    return TASKS[task](**{name: given[name] for name in given if name in known} | changes)
+    known = {field.name for field in dataclasses.fields(TASKS[task].info)}
+    return TASKS[task].info(**{name: given[name] for name in given if name in known} | changes)
 
 
 def network(info):

@@ -23,10 +23,10 @@ import pytest
 from kit import cameras
 from spike_depth_ros import DepthEstimator, Observation
 from spike_depth_ros.base import cli
-from spike_depth_ros.checkpoint import FusedInfo
 from spike_depth_ros.depth_colours import DEPTH_COLOURS
 from spike_depth_ros.recorded_windows import RecordedWindows
 from spike_depth_ros.stream.decode import PacketError
+from spike_depth_ros.tasks.fused import FusedInfo
 from spike_depth_ros.viewing import command
 
 pytest.importorskip('rclpy')

@@ -14,9 +14,6 @@ from spike_depth_ros.architectures import ReconSettings
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
 
-IMAGES = ('rate',)
-"""Fields of :class:`ImageOutput` that a checkpoint's ``outputs`` may name."""
-
 MOST_GAIN = 1.0
 """Largest logarithm of the factor between the mixed estimates and the result."""
 

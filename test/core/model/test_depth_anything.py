@@ -11,7 +11,7 @@ import torch
 
 from kit.datasets import make_teacher
 from spike_depth_ros.architectures import DepthAnythingSettings, settings_of
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo
+from spike_depth_ros.checkpoint import CheckpointError
 from spike_depth_ros.model.depth_anything import (
     DEVIATION,
     MEAN,
@@ -19,6 +19,7 @@ from spike_depth_ros.model.depth_anything import (
     load_transformers,
 )
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.tasks.depth import DepthInfo
 
 TINY = DepthAnythingSettings(
     hidden=48, layers=4, heads=4, mlp_ratio=2, grid=5, taps=(1, 2, 3, 4), neck=(8, 16, 32, 32),

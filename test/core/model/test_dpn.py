@@ -7,10 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from spike_depth_ros.architectures import DpnSettings
-from spike_depth_ros.checkpoint import (
-    default_checkpoint,
-    load_info,
-)
+from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.model.dpn import (
     ChannelAttention,
     DepthOfDisparity,

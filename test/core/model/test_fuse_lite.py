@@ -9,7 +9,6 @@ from torch.overrides import TorchFunctionMode
 
 from kit import checkpoints
 from spike_depth_ros.architectures import FuseLiteSettings
-from spike_depth_ros.checkpoint import DepthInfo, FusedInfo
 from spike_depth_ros.model.fuse_lite import (
     FuseLite,
     Join,
@@ -17,6 +16,8 @@ from spike_depth_ros.model.fuse_lite import (
     laplacian_pyramid,
 )
 from spike_depth_ros.model.registry import build
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.fused import FusedInfo
 
 SMALL = checkpoints.SIZES['fused'][1]
 PLANES = torch.full((8,), 16, dtype=torch.int32)

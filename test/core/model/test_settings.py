@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from kit import checkpoints
-from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS, StereoLiteSettings, settings_of
+from spike_depth_ros.architectures import SETTINGS, StereoLiteSettings, settings_of
 from spike_depth_ros.checkpoint import CheckpointError
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.tasks.base import TASKS
 
-TASKS = {name: task for task, names in ARCHITECTURES.items() for name in names}
+TASK_OF = {name: task.name for task in TASKS.values() for name in task.architectures}
 BASE = {
     'dsr_net': {'factors': (8,)},
     'upsample_lite': {'factors': (2, 4, 8, 16)},
@@ -29,7 +30,7 @@ SMALL = {'stereo_lite': {'disparities': 32}}
 
 def info(architecture, settings=None, **changes):
     """Metadata of an architecture with its defaults and some settings."""
-    task = TASKS.get(architecture, 'depth')
+    task = TASK_OF.get(architecture, 'depth')
     given = {'architecture': architecture, **BASE.get(architecture, {}), **changes}
     settings = {**SMALL.get(architecture, {}), **(settings or {})}
     return checkpoints.info(task, settings=settings, **given)

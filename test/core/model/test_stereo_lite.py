@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from spike_depth_ros.architectures import StereoLiteSettings
-from spike_depth_ros.checkpoint import StereoInfo
 from spike_depth_ros.model.registry import (
     build,
     build_with_weights,
@@ -19,6 +18,7 @@ from spike_depth_ros.model.stereo_lite import (
     correlations,
     likeliest,
 )
+from spike_depth_ros.tasks.stereo import StereoInfo
 
 SMALL = StereoLiteSettings(disparities=32, stem=8, features=8, groups=4, volume=4, head=8)
 INFO = StereoInfo(

@@ -12,12 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from spike_depth_ros.checkpoint import (
-    CheckpointError,
-    DepthInfo,
-    default_checkpoint,
-    load_info,
-)
+from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info
 from spike_depth_ros.model import lite_encoder
 from spike_depth_ros.model.heads import (
     ConvexDepthHead,
@@ -39,6 +34,7 @@ from spike_depth_ros.model.unet_lite import (
     unet_lite,
 )
 from spike_depth_ros.stream.packing import bin_counts, pack
+from spike_depth_ros.tasks.depth import DepthInfo
 
 DEPTHS = (0.3, 80.0)
 PLANES = torch.full((4,), 8, dtype=torch.int32)

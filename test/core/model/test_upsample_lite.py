@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from spike_depth_ros.architectures import UpsampleLiteSettings
-from spike_depth_ros.checkpoint import UpsampleInfo
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_depth_ros.model.upsampling import UpsampleLite, describe
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 
 SMALL = UpsampleLiteSettings(width=8, blocks=1)
 INFO = UpsampleInfo(

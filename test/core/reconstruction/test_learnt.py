@@ -7,8 +7,9 @@ import pytest
 
 from kit import sreds, streams
 from spike_depth_ros import Window, preview
-from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load, onnx_path
+from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, load, onnx_path
 from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.tasks.image import ImageInfo
 
 
 @pytest.fixture(scope='module')

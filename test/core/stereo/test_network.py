@@ -15,14 +15,7 @@ import run
 from kit import cameras
 from spike_depth_ros.backends import Layout, PairLayout
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.checkpoint import (
-    CheckpointError,
-    StereoInfo,
-    default_checkpoint,
-    load,
-    onnx_path,
-    save,
-)
+from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load, onnx_path, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.stereo import network as module
 from spike_depth_ros.stereo.estimator import (
@@ -37,6 +30,7 @@ from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.runs.export import RANDOM_INFO, random_checkpoint
 
 HEIGHT, WIDTH, PLANES = 48, 80, 64

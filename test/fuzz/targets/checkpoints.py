@@ -17,7 +17,6 @@ from safetensors.numpy import save as serialise
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
     CheckpointError,
-    DepthInfo,
     Tensors,
     hash_weights,
     load,
@@ -25,6 +24,7 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tasks.depth import DepthInfo
 
 SIZES = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1, 'features': 8,
          'head': 4}  # fmt: skip

@@ -15,7 +15,8 @@ from kit.checkpoints import checkpoint
 from kit.clips import Sliding, write_folder
 from kit.refusals import leaving
 from kit.runs import CONFIGS
-from spike_depth_ros.checkpoint import CheckpointError, StereoInfo, load_info, save
+from spike_depth_ros.checkpoint import CheckpointError, load_info, save
+from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.commands.evaluate import evaluate
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import PretrainConfig

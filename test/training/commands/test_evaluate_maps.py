@@ -15,7 +15,8 @@ from kit.checkpoints import checkpoint as write
 from kit.pictures import write_maps
 from kit.refusals import leaving
 from kit.runs import CONFIGS
-from spike_depth_ros.checkpoint import CheckpointError, UpsampleInfo, load, save
+from spike_depth_ros.checkpoint import CheckpointError, load, save
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.commands.evaluate import evaluate
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.upsampling import BASELINES

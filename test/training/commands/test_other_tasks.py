@@ -11,7 +11,8 @@ import yaml
 from kit.checkpoints import checkpoint
 from kit.refusals import leaving
 from kit.runs import CONFIGS
-from spike_depth_ros.checkpoint import CheckpointError, UpsampleInfo, save
+from spike_depth_ros.checkpoint import CheckpointError, save
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.adaptation.run import prepare
 from spike_training.commands import adabn, curves, evaluate, export, world
 from spike_training.errors import ConfigError

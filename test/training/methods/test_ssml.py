@@ -15,7 +15,6 @@ from spike_depth_ros import DepthEstimator, Window
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,
     CheckpointError,
-    ImageInfo,
     find_checkpoint,
     load,
     load_info,
@@ -26,6 +25,7 @@ from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindS
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.tasks.image import ImageInfo
 from spike_training.commands.evaluate import evaluate
 from spike_training.commands.table import table
 from spike_training.datasets.clip import SpikeClip

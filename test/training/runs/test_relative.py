@@ -14,7 +14,8 @@ from kit.clips import Sliding, write_folder
 from kit.datasets import make_teacher
 from kit.runs import tiny_run
 from kit.stages import INFO, Brightness, RampSource
-from spike_depth_ros.checkpoint import DepthInfo, load
+from spike_depth_ros.checkpoint import load
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.commands.evaluate import evaluate
 from spike_training.datasets.labels import FILE, RELATIVE, Labels, read_labels, write_labels
 from spike_training.errors import DataSetError

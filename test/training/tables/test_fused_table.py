@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from spike_depth_ros.checkpoint import FusedInfo, load
+from spike_depth_ros.checkpoint import load
+from spike_depth_ros.tasks.fused import FusedInfo
 from spike_training.commands.table import table
 from spike_training.evaluation.mean_depth import MeanDepth
 from spike_training.evaluation.predictors import build_for_evaluation, predict

@@ -14,7 +14,7 @@ from statistics import fmean
 import pytest
 import yaml
 
-from spike_depth_ros.checkpoint import FACTORS
+from spike_depth_ros.tasks.upsample import FACTORS
 from spike_training.tables.paper import FOLDER, METRICS, papers, read_paper
 from spike_training.tables.settings import PaperConfig
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo, load, save
+from spike_depth_ros.checkpoint import load, save
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.candidates import load_network
 from spike_training.adaptation.correction import AnyBatch, Corrections
 from spike_training.adaptation.evidence import (

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from spike_depth_ros.base.values import Fraction
-from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.candidates import SENSOR
 from spike_training.adaptation.correction import (
     Corrections,

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.correction import CountCorrector
 from spike_training.datasets.clip import SpikeClip
 from spike_training.sampling.sample import Batch

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.stereo.estimator import LEAST_MATCHED, MIN_DEPTH_M
 from spike_depth_ros.stereo.rig import LEAST_RANGE, StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.errors import DataSetError
 from spike_training.evaluation.matched_depth import (
     LEAST_DISPARITY_PX,

@@ -19,7 +19,6 @@ from torch import nn
 from spike_depth_ros.base.values import within
 from spike_depth_ros.checkpoint import (
     CheckpointError,
-    DepthInfo,
     find_checkpoint,
     load_with_correction,
     onnx_path,
@@ -27,6 +26,7 @@ from spike_depth_ros.checkpoint import (
 from spike_depth_ros.errors import printable
 from spike_depth_ros.folder_lock import LOCK
 from spike_depth_ros.result_files import hash_file, remove_unfinished, write_atomically
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation import ros_commands
 from spike_training.adaptation.acceptance import (
     OLD,

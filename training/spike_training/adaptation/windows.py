@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import torch
 
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.matching import BATCH_SIZE, Windows
 from spike_training.adaptation.pairs import LEAST_MEASURED as LEAST_MEASURED
 from spike_training.adaptation.pairs import PairMatcher, Pairs

@@ -13,12 +13,12 @@ from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Count, at_least, file_of
 from spike_depth_ros.checkpoint import (
     CheckpointError,
-    DepthInfo,
     Tensors,
     find_checkpoint,
     load_with_correction,
     save,
 )
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES, Device
 from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Count, at_least, file_of, within
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors, find_checkpoint, load
+from spike_depth_ros.checkpoint import CheckpointError, Tensors, find_checkpoint, load
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.choices import LARGEST_SEED, Style
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.evaluation.results import INTERVAL
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.errors import TrainingError
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.sampling.sample import Batch

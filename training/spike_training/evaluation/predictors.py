@@ -18,10 +18,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, Tensors
+from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_depth_ros.model.fuse_lite import FuseLite
 from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.tasks.base import CheckpointInfo
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.evaluation.mean_depth import MeanDepth
 from spike_training.progress import tracked
 from spike_training.sampling.sample import Batch, Source, Unlabelled

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import predict
 from spike_training.sampling.sample import Unlabelled

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
+from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Fraction, NotNegative, Positive
+from spike_depth_ros.tasks.base import TASKS
 from spike_training.settings.config import ADDED, BatchSpec, RunConfig, StageConfig
 
 
@@ -65,7 +66,9 @@ class SupervisedConfig(StageConfig):
         yield from super().problems_in_run(config, before)
         own = self.resolve(config).model.architecture
         if self.sees_tokens and own in SETTINGS and not hasattr(SETTINGS[own], 'dim'):
-            known = [name for name in ARCHITECTURES['depth'] if hasattr(SETTINGS[name], 'dim')]
+            known = [
+                name for name in TASKS['depth'].architectures if hasattr(SETTINGS[name], 'dim')
+            ]
             yield (
                 f'kind is {self.kind!r}, which aligns tokens: expected model.architecture '
                 f'{" or ".join(known)}, it is {own}'

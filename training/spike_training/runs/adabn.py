@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers.recordings import (

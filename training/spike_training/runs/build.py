@@ -14,17 +14,15 @@ import torch
 
 import spike_depth_ros
 from spike_depth_ros.architectures import SETTINGS
-from spike_depth_ros.checkpoint import (
-    CheckpointInfo,
-    DepthInfo,
-    FusedInfo,
-    ImageInfo,
-    StereoInfo,
-    TranslationInfo,
-    UpsampleInfo,
-    load_info,
-)
+from spike_depth_ros.checkpoint import load_info
 from spike_depth_ros.model.weights import misfit
+from spike_depth_ros.tasks.base import CheckpointInfo
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.fused import FusedInfo
+from spike_depth_ros.tasks.image import ImageInfo
+from spike_depth_ros.tasks.stereo import StereoInfo
+from spike_depth_ros.tasks.translation import TranslationInfo
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.choices import Split
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.stage import Context, Stage

@@ -18,10 +18,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
+from spike_depth_ros.checkpoint import CheckpointError, Tensors
 from spike_depth_ros.model.imagenet import HUB, check_weights, import_timm
 from spike_depth_ros.model.lite_encoder import PACKAGE, package_file
 from spike_depth_ros.model.registry import IMAGENET, weights_of
+from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.choices import Split
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.readers import missing_paths

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo, FusedInfo, Tensors
+from spike_depth_ros.checkpoint import Tensors
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.fused import FusedInfo
 from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip

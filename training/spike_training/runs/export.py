@@ -20,13 +20,7 @@ from spike_depth_ros.architectures import FuseLiteSettings, StereoLiteSettings, 
 from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     CheckpointError,
-    CheckpointInfo,
-    DepthInfo,
-    FusedInfo,
-    SpikeInfo,
-    StereoInfo,
     Tensors,
-    UpsampleInfo,
     hash_weights,
     load_with_correction,
     onnx_path,
@@ -37,6 +31,11 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_depth_ros.result_files import hash_file, write_atomically
+from spike_depth_ros.tasks.base import CheckpointInfo, SpikeInfo
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.fused import FusedInfo
+from spike_depth_ros.tasks.stereo import StereoInfo
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
 from spike_training.evaluation.statistics import fresh_statistics

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 import spike_depth_ros
 from spike_depth_ros.architectures import UpsampleLiteSettings
-from spike_depth_ros.checkpoint import CheckpointError, Tensors, UpsampleInfo
+from spike_depth_ros.checkpoint import CheckpointError, Tensors
 from spike_depth_ros.model.registry import build, weights_of
 from spike_depth_ros.model.upsampling import UpsampleLite, neighbours
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_depth_ros.upsampling import FACTOR, LEAST_PIXELS, output_name
 from spike_training.runs.onnx_file import onnx_content
 

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spike_depth_ros.checkpoint import ImageInfo, Tensors
+from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.stream import packing
+from spike_depth_ros.tasks.image import ImageInfo
 from spike_training.datasets import readers
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError

@@ -15,7 +15,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from spike_depth_ros.checkpoint import FACTORS, SpikeInfo
+from spike_depth_ros.tasks.base import SpikeInfo
+from spike_depth_ros.tasks.upsample import FACTORS
 from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.fabric import PrecisionName
 from spike_training.engine.stage import Context, Stage

@@ -18,7 +18,8 @@ from onnx_ir.passes import common as passes
 from onnxscript.optimizer import fold_constants_ir
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import METADATA_KEY, CheckpointInfo
+from spike_depth_ros.checkpoint import METADATA_KEY
+from spike_depth_ros.tasks.base import CheckpointInfo
 
 OPSET = 20
 """First opset with Gelu as one operator, which ONNX Runtime fuses with its bias."""

@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from spike_depth_ros.checkpoint import (
-    CheckpointInfo,
-    DepthInfo,
-    FusedInfo,
-    ImageInfo,
-    StereoInfo,
-    Tensors,
-    TranslationInfo,
-    UpsampleInfo,
-    load,
-    save,
-)
+from spike_depth_ros.checkpoint import Tensors, load, save
 from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.model.registry import weights_of
 from spike_depth_ros.result_files import remove_unfinished, write_atomically
+from spike_depth_ros.tasks.base import CheckpointInfo
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.fused import FusedInfo
+from spike_depth_ros.tasks.image import ImageInfo
+from spike_depth_ros.tasks.stereo import StereoInfo
+from spike_depth_ros.tasks.translation import TranslationInfo
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import POINTER, newest_model

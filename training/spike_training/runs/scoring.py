@@ -12,18 +12,13 @@ from pathlib import Path
 
 import torch
 
-from spike_depth_ros.checkpoint import (
-    CheckpointInfo,
-    FusedInfo,
-    ImageInfo,
-    TranslationInfo,
-    UpsampleInfo,
-    find_checkpoint,
-    load,
-    load_info,
-    load_with_correction,
-)
+from spike_depth_ros.checkpoint import find_checkpoint, load, load_info, load_with_correction
 from spike_depth_ros.result_files import has_keys, write_atomically
+from spike_depth_ros.tasks.base import CheckpointInfo
+from spike_depth_ros.tasks.fused import FusedInfo
+from spike_depth_ros.tasks.image import ImageInfo
+from spike_depth_ros.tasks.translation import TranslationInfo
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.choices import MEAN_RATE, Device
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device

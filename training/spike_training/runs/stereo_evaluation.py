@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 
-from spike_depth_ros.checkpoint import CheckpointInfo, StereoInfo, find_checkpoint, load_info
+from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_depth_ros.tasks.base import CheckpointInfo
+from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError
 from spike_training.evaluation.report import FORMAT, print_rows

@@ -13,12 +13,13 @@ import numpy.typing as npt
 import torch
 
 from spike_depth_ros import preview
-from spike_depth_ros.checkpoint import StereoInfo, Tensors
+from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.model import SpikeNet, to_channels_last
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.stereo_lite import STRIDE, StereoOutput
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.choices import Split
 from spike_training.errors import ConfigError
 from spike_training.evaluation.calibration import conformal_factor

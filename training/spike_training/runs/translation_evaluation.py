@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import Tensors, TranslationInfo
+from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
+from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_training.evaluation.looks import LOOKS, score_pictures
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import picture

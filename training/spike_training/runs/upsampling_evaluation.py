@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from spike_depth_ros.checkpoint import Tensors, UpsampleInfo
+from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.datasets.depth_maps import DepthMap, Levels, factors_of, read_maps
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.report import FORMAT

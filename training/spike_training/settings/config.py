@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
-from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
+from spike_depth_ros.architectures import IMAGENET, SETTINGS
 from spike_depth_ros.base import schema
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import (
@@ -34,6 +34,7 @@ from spike_depth_ros.base.values import (
 )
 from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
+from spike_depth_ros.tasks.base import TASKS
 from spike_training.choices import (
     LARGEST_SEED,
     LONGEST_BIN,
@@ -368,11 +369,11 @@ class StageConfig:
     summary: ClassVar[str] = 'stage of training'
     """Short description of the stage, for the page of a run."""
     task: ClassVar[str] = 'depth'
-    """Task of the stage's network, a key of :data:`spike_depth_ros.checkpoint.TASKS`."""
+    """Task of the stage's network, a key of :data:`spike_depth_ros.tasks.base.TASKS`."""
     validates_loss: ClassVar[bool] = True
     """True if the validation loss is the quantity that training minimises."""
     scale: ClassVar[str] = 'metric'
-    """Scale of the resulting depth, as in :class:`spike_depth_ros.checkpoint.DepthInfo`."""
+    """Scale of the resulting depth, as in :class:`spike_depth_ros.tasks.depth.DepthInfo`."""
 
     name: Annotated[str, NAME] = 'pre_src'
     """Name of the stage, of its folder and in the metadata of its checkpoints."""
@@ -514,10 +515,10 @@ class StageConfig:
         return is_file_of_weights(self.init_from)
 
     def _file_problems(self, name: str, path: str, config: RunConfig) -> Problems:
-        from spike_depth_ros.checkpoint import TASKS, CheckpointError, load_info
+        from spike_depth_ros.checkpoint import CheckpointError, load_info
 
         try:
-            info = load_info(find_checkpoint(path), TASKS[self.task])
+            info = load_info(find_checkpoint(path), TASKS[self.task].info)
         except (CheckpointError, OSError) as error:
             yield f'{name} is {path!r}: {error}'
             return
@@ -532,7 +533,7 @@ class StageConfig:
         """Yield conflicts of the stage with the run and with the stages before it."""
         inputs = {earlier.name: earlier.input for earlier in before}
         tasks = {earlier.name: earlier.task for earlier in before}
-        known, own = ARCHITECTURES[self.task], self.resolve(config).model.architecture
+        known, own = TASKS[self.task].architectures, self.resolve(config).model.architecture
         if own not in known:
             yield (
                 f'kind is {self.kind!r}, of the task {self.task}: expected model.architecture '

@@ -21,8 +21,8 @@ import torch
 from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.base import schema
 from spike_depth_ros.base.schema import Problems
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.registry import build
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.datasets.depth_maps import MapFolder, open_maps, read_maps
 from spike_training.errors import ConfigError
 from spike_training.runs.adabn import adabn_problem
@@ -98,7 +98,7 @@ class Table:
 
     @property
     def task(self) -> str:
-        """Task of the networks, a key of :data:`spike_depth_ros.checkpoint.TASKS`."""
+        """Task of the networks, a key of :data:`spike_depth_ros.tasks.base.TASKS`."""
         return next(row.task for row in self.rows if row.config.stages)
 
 

@@ -23,17 +23,14 @@ import torch
 from torch import nn
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import (
-    CheckpointInfo,
-    DepthInfo,
-    FusedInfo,
-    ImageInfo,
-    TranslationInfo,
-    UpsampleInfo,
-    load,
-    load_info,
-)
+from spike_depth_ros.checkpoint import load, load_info
 from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.tasks.base import CheckpointInfo
+from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.fused import FusedInfo
+from spike_depth_ros.tasks.image import ImageInfo
+from spike_depth_ros.tasks.translation import TranslationInfo
+from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.depth_maps import MapFolder

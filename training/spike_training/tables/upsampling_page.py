@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from spike_depth_ros.checkpoint import FACTORS
+from spike_depth_ros.tasks.upsample import FACTORS
 from spike_training.evaluation.upsampling import BASELINES, COLUMNS, CONDITIONS, MAPS
 from spike_training.tables.metrics import RowMetrics, Summary
 from spike_training.tables.page import NOTHING, TablePage, cell, printed_cell, trainings_of

@@ -16,8 +16,9 @@ import torch
 from kit.datasets import make_teacher
 from kit.runs import equal, tiny_run
 from kit.stages import copied, learn
-from spike_depth_ros.checkpoint import DepthInfo, load
+from spike_depth_ros.checkpoint import load
 from spike_depth_ros.model.depth_anything import depth_anything
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.optim import check_groups
 from spike_training.errors import ConfigError, DataSetError, TrainingError

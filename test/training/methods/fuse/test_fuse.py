@@ -14,7 +14,8 @@ import torch
 import yaml
 
 from kit.runs import tiny_run
-from spike_depth_ros.checkpoint import FusedInfo, load, save
+from spike_depth_ros.checkpoint import load, save
+from spike_depth_ros.tasks.fused import FusedInfo
 from spike_training.commands.evaluate import evaluate
 from spike_training.errors import ConfigError
 from spike_training.evaluation.calibration import calibrate

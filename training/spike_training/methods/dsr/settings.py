@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
+from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.base.schema import Problems, across, problems_of
 from spike_depth_ros.base.values import (
     DISTINCT,
@@ -20,7 +20,8 @@ from spike_depth_ros.base.values import (
     faults,
     one_of,
 )
-from spike_depth_ros.checkpoint import FACTORS
+from spike_depth_ros.tasks.base import TASKS
+from spike_depth_ros.tasks.upsample import FACTORS
 from spike_training.settings.config import BatchSpec, DataConfig, RunConfig, StageConfig
 
 LEAST_SMALL = 3
@@ -119,7 +120,7 @@ class EnlargeConfig(CropsConfig):
         """Yield conflicts of the stage with the run and with the stages before it."""
         yield from super().problems_in_run(config, before)
         model = self.resolve(config).model
-        fits = model.architecture in ARCHITECTURES[self.task] and not [*problems_of(model)]
+        fits = model.architecture in TASKS[self.task].architectures and not [*problems_of(model)]
         if fits and not any(faults(self.factors, Factors)):
             built = [*SETTINGS[model.architecture](**model.settings).factors]
             if built != sorted(self.factors):

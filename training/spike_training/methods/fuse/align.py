@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.depth_anything import (
     DepthAnything,
     Features,
@@ -24,6 +23,7 @@ from spike_depth_ros.model.depth_anything import (
     weights_of_transformers,
 )
 from spike_depth_ros.model.registry import build
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.engine.fabric import is_first
 from spike_training.engine.optim import Groups, ParameterGroup
 from spike_training.engine.stage import Context, Phase, Stage

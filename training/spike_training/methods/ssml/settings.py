@@ -56,8 +56,9 @@ def _problems_of_network(model: ModelConfig) -> Problems:
     # Imported here: torch is needed to build it alone.
     import torch
 
-    from spike_depth_ros.checkpoint import CheckpointError, ImageInfo
+    from spike_depth_ros.checkpoint import CheckpointError
     from spike_depth_ros.model.registry import build
+    from spike_depth_ros.tasks.image import ImageInfo
 
     try:
         info = ImageInfo(

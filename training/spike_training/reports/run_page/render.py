@@ -12,11 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info, onnx_path
+from spike_depth_ros.checkpoint import CheckpointError, load_info, onnx_path
 from spike_depth_ros.evaluation.controls import control_name
 from spike_depth_ros.evaluation.report.page import render_page
 from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.evaluation.report import ALIGNMENTS, domain_sets
 from spike_training.reports.run_page import Kept
