@@ -42,7 +42,7 @@ from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.fuse.settings import AlignConfig
 from spike_training.runs import pipeline
-from spike_training.runs.evaluation import evaluate_network, evaluate_teacher
+from spike_training.runs.third_party import evaluate_teacher
 from spike_training.scenes.generator import STYLES
 from spike_training.settings.config import (
     DataConfig,
@@ -51,6 +51,7 @@ from spike_training.settings.config import (
     StageConfig,
     TrainConfig,
 )
+from spike_training.tasks.depth import evaluate_network
 from spike_training.teacher import Teacher, find_teacher
 
 ROWS = ('colours', 'frozen', 'aligned')

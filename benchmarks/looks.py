@@ -31,9 +31,9 @@ from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_training.errors import ConfigError, one_line
 from spike_training.evaluation.looks import LOOKS, score_pictures
 from spike_training.evaluation.predictors import build_for_evaluation
-from spike_training.runs.translation_evaluation import both_looks, has_both_looks, match_look
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import Scoring, units_of
+from spike_training.tasks.translation import both_looks, has_both_looks, match_look
 
 SHIFT_PX = 4
 """Shift of pictures whose edges are compared, pixels."""

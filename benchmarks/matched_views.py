@@ -31,7 +31,7 @@ from spike_training.evaluation.predictors import build_for_evaluation, predict
 from spike_training.learning.panels import Panel, Panels
 from spike_training.matching.fit import Fit
 from spike_training.matching.view import SPREAD, Spread, matched_view
-from spike_training.runs.sources import make_source, make_target
+from spike_training.run_data.sources import make_source, make_target
 from spike_training.sampling.sample import Batch
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import Training, units_of

@@ -86,7 +86,6 @@ def _run_table(
 ) -> None:
     from spike_training.commands.table import table as train
     from spike_training.tables.plan import load_table
-    from spike_training.tables.tasks import TASKS
     from spike_training.tables.units import units_of
 
     config = CONFIGS / facts['config']
@@ -94,8 +93,8 @@ def _run_table(
     rows = {one.settings.name: one for one in table.rows}
     if only and only not in rows:
         raise ConfigError(f'--only {name}.{only}: expected a row of {name}: {", ".join(rows)}')
-    maps = options.maps if TASKS[table.task].maps else None
-    if TASKS[table.task].maps and maps is None:
+    maps = options.maps if table.rows[0].tabled.maps else None
+    if table.rows[0].tabled.maps and maps is None:
         print(f'{name} is left out: it needs --maps')
         return
     if maps is not None:

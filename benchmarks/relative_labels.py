@@ -37,7 +37,6 @@ from spike_training.evaluation.predictors import build_for_evaluation, canonical
 from spike_training.labelling.agreement import relative_depth
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.runs import pipeline
-from spike_training.runs.evaluation import evaluate_network
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Batch
 from spike_training.scenes.generator import STYLES
@@ -49,6 +48,7 @@ from spike_training.settings.config import (
     StageConfig,
     TrainConfig,
 )
+from spike_training.tasks.depth import evaluate_network
 
 DEPTH = {'metres': 'depth', 'relative': RELATIVE}
 KINDS = (*DEPTH,)

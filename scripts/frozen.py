@@ -144,9 +144,7 @@ def checkpoints() -> dict[str, Any]:
     from spike_depth_ros.checkpoint import hash_weights, load, save
     from spike_depth_ros.model.registry import build, build_with_weights, weights_of
     from spike_depth_ros.tasks.base import CheckpointInfo
-    from spike_depth_ros.tasks.upsample import UpsampleInfo
-    from spike_training.runs import export_upsampling
-    from spike_training.runs.export import to_onnx
+    from spike_training.tasks.base import task_of
 
     found: dict[str, Any] = {}
     for task in SMALL:
@@ -172,9 +170,10 @@ def checkpoints() -> dict[str, Any]:
             'initial': _figures(np.concatenate([v.ravel() for _, v in sorted(initial.items())])),
             'outputs': {name: _figures(value) for name, value in _images_of(output)},
         }
-        if task != 'translation':  # is for training alone
-            make: Any = export_upsampling.to_onnx if isinstance(info, UpsampleInfo) else to_onnx
-            found[task]['onnx_sha256'] = hashlib.sha256(make(network, info)).hexdigest()
+        exported = task_of(task).export
+        if exported is not None:  # else it is for training alone
+            content = exported.load().to_onnx(network, info)
+            found[task]['onnx_sha256'] = hashlib.sha256(content).hexdigest()
     return found
 
 

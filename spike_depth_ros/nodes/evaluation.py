@@ -116,11 +116,11 @@ class DepthNodeStatus:
 
     def update(self, status: DiagnosticStatus, namespace: str) -> None:
         """Store a status, if it is of the depth node in this namespace."""
-        name, _, task = status.name.rpartition(': ')
-        tasks = (keys.STREAM, keys.INFERENCE, keys.MODEL)
+        name, _, part = status.name.rpartition(': ')
+        parts = (keys.STREAM, keys.INFERENCE, keys.MODEL)
         values = Values.of(status)
-        if task in tasks and name.rpartition('/')[0] == namespace and not values.of_source:
-            setattr(self, task, values)
+        if part in parts and name.rpartition('/')[0] == namespace and not values.of_source:
+            setattr(self, part, values)
 
     def hop(self) -> int:
         """Return the planes between the starts of windows; 0 with policy ``latest``."""

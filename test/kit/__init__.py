@@ -19,6 +19,7 @@ rooms           rooms as the renderer leaves them
 runs            ``tiny_run``, ``three_stages``, ``small_table``: trainings of seconds
 stages          ``RampSource``, ``train``: one stage, trained in milliseconds
 streams         packets without ROS, a naive sensor, files of other writers
+seventh_task    a task that the package does not know, in one file
 toy_method      a method that the package does not know; former_method, one of version 0.1.0
 videos          mp4 files
 views           a source of roads, and targets that see it through a known view

@@ -226,7 +226,8 @@ class TestCheckpoint:
     @pytest.mark.long  # twenty seconds of torch.export
     def test_it_exports_with_free_sizes(self):
         pytest.importorskip('onnxruntime')
-        from spike_training.runs.export import MAX_DIFFERENCE, relative_difference, to_onnx
+        from spike_training.exports.spikes import relative_difference, to_onnx
+        from spike_training.runs.export import MAX_DIFFERENCE
 
         network = build(INFO)
         network = build_with_weights(INFO, weights_of(network)).eval()

@@ -31,12 +31,14 @@ from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.tasks.stereo import StereoInfo
-from spike_training.runs.export import RANDOM_INFO, random_checkpoint
+from spike_training.runs.export import random_checkpoint
+from spike_training.tasks.base import task_of
 
 HEIGHT, WIDTH, PLANES = 48, 80, 64
 RIG = StereoRig.from_baseline(0.1, 150.0, WIDTH, HEIGHT)
 SMALL = {'disparities': 32, 'stem': 8, 'features': 8, 'groups': 4, 'volume': 4, 'head': 8}
-INFO = dataclasses.replace(RANDOM_INFO['stereo_lite'], settings=SMALL, planes=PLANES)
+RANDOM = task_of('stereo').export.random
+INFO = dataclasses.replace(RANDOM['stereo_lite'], settings=SMALL, planes=PLANES)
 
 pytestmark = pytest.mark.timeout(300)  # an export takes seconds, beside other work more
 
@@ -46,7 +48,7 @@ def checkpoint(tmp_path_factory):
     """An untrained network."""
     path = tmp_path_factory.mktemp('stereo') / 'model.safetensors'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RANDOM_INFO, 'stereo_lite', INFO)
+        patch.setitem(RANDOM, 'stereo_lite', INFO)
         info, weights = random_checkpoint('stereo_lite', 3)
     save(path, weights, info)
     return path
@@ -58,7 +60,7 @@ def exported(tmp_path_factory):
     path = tmp_path_factory.mktemp('stereo') / 'model.safetensors'
     arguments = ['run.py', 'export', '--architecture', 'stereo_lite', '--seed', '3', '--out']
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
-        patch.setitem(RANDOM_INFO, 'stereo_lite', INFO)
+        patch.setitem(RANDOM, 'stereo_lite', INFO)
         patch.setattr('sys.argv', [*arguments, str(path)])
         run.main()
     return path

@@ -209,7 +209,7 @@ def test_what_evaluate_refuses(refusals, files, middlebury, tmp_path):
     save(files / 'pool.safetensors', weights, info)
     row('images of another size', 'data.width', checkpoint=files / 'pool.safetensors')
     matching = checkpoint(files / 'stereo.safetensors', 'stereo')
-    row('a network of two eyes', 'stereo.safetensors', CONFIGS / 'smoke.yaml', checkpoint=matching)
+    row('a network of two eyes', 'stage bicross', CONFIGS / 'smoke.yaml', checkpoint=matching)
     np.save(files / 'planes.npy', np.zeros((300, 32, 48), bool))
     config = load_config(files / 'c.yaml')
     config.data.recordings = {'npz': f'{files / "planes.npy"},fx=60'}

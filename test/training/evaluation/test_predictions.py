@@ -31,7 +31,7 @@ from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictions import Predictions
 from spike_training.evaluation.predictors import Scenes, build_for_evaluation, network_predictor
-from spike_training.runs.sources import make_source, make_target
+from spike_training.run_data.sources import make_source, make_target
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.config import TargetConfig, to_yaml

@@ -22,7 +22,7 @@ from spike_training.evaluation.predictors import (
 )
 from spike_training.evaluation.report import BASELINE
 from spike_training.evaluation.scores import EvaluationSet, evaluate_set, recording_scales
-from spike_training.runs.sources import sample_frames
+from spike_training.run_data.sources import sample_frames
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.sample import Batch
 

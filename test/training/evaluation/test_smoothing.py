@@ -17,7 +17,7 @@ from spike_training.evaluation.predictors import (
     canonical_depth,
     network_predictor,
 )
-from spike_training.runs.sources import sample_frames
+from spike_training.run_data.sources import sample_frames
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.procedural import ProceduralSource
 

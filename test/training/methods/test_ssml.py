@@ -31,6 +31,7 @@ from spike_training.commands.table import table
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.suitability import MIN_CHANGING, measure
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.preparation import Preparation
 from spike_training.methods.ssml.losses import (
     mutual_loss,
     pseudo_label,
@@ -46,16 +47,16 @@ from spike_training.methods.ssml.settings import (
 )
 from spike_training.methods.ssml.stages import BlindSpot, HeldOut, Mutual
 from spike_training.reports.run_page import PageWriter
+from spike_training.run_data.sources import samples_of
 from spike_training.runs import build, pipeline
-from spike_training.runs.image_evaluation import evaluate_images
-from spike_training.runs.sources import samples_of
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig, TargetConfig, check, to_yaml
 from spike_training.settings.reading import load_config, read_arguments
 from spike_training.tables.metrics import RowMetrics
 from spike_training.tables.plan import Row
-from spike_training.tables.settings import Preparation, RowConfig
-from spike_training.tables.tasks import IMAGE, RECORDED, image_metrics
+from spike_training.tables.settings import RowConfig
+from spike_training.tasks import image
+from spike_training.tasks.base import Given
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = {'widths': (4, 4, 4)}
@@ -181,7 +182,7 @@ def test_a_run_of_pictures_ends_in_a_checkpoint_of_its_task(supervised):
 @pytest.mark.long
 def test_exporting_a_checkpoint_keeps_its_weights_and_metadata(supervised, tmp_path):
     """And the same network gives the same bytes, and the same picture in both runtimes."""
-    from spike_training.runs.export import export  # needs onnx, which the losses do not
+    from spike_training.runs.export import export
 
     before, again = tmp_path / 'model.safetensors', tmp_path / 'again.safetensors'
     export(before, checkpoint=supervised / 'model.safetensors')
@@ -274,8 +275,8 @@ def test_recordings_of_a_target_are_scored_beside_the_scenes(supervised, tmp_pat
     plain = load_config(supervised / 'config.yaml')
     config = dataclasses.replace(plain, target=target)
     trained = load(supervised / 'model.safetensors', ImageInfo)
-    report = evaluate_images(config, *trained, torch.device('cpu'))
-    scenes = evaluate_images(plain, *trained, torch.device('cpu'))['sets']
+    report = image.evaluate(config, *trained, torch.device('cpu'), Given())
+    scenes = image.evaluate(plain, *trained, torch.device('cpu'), Given())['sets']
     assert report['sets'].keys() - scenes.keys() == {'dat'}
     assert [*report['held_out']] == ['dat']
     # Nothing fires where a fifth of the brightest is true.
@@ -286,9 +287,9 @@ def test_recordings_of_a_target_are_scored_beside_the_scenes(supervised, tmp_pat
     assert row.metric('psnr_recorded', estimate='mean of 7').values == {0: black}
     found = [one['rows']['mean of 7']['psnr'] for one in scenes.values()]
     assert row.metric('psnr', estimate='mean of 7').values[0] == pytest.approx(np.mean(found))
-    recorded = [f'{name}{RECORDED}' for name in IMAGE]
-    assert [*image_metrics(config, Preparation())] == [*IMAGE, *recorded]
-    assert image_metrics(plain, Preparation()) == IMAGE
+    recorded = [f'{name}{image.RECORDED}' for name in image.METRICS]
+    assert [*image.table_metrics(config, Preparation())] == [*image.METRICS, *recorded]
+    assert image.table_metrics(plain, Preparation()) == image.METRICS
 
 
 def test_a_picture_near_an_end_is_refused_by_the_name_of_its_recording(supervised, tmp_path):

@@ -25,12 +25,12 @@ from spike_training.methods.bicross.settings import (
     CrossModalityConfig,
     PretrainConfig,
 )
+from spike_training.run_data.recordings import focal_lengths
+from spike_training.run_data.sources import make_source, make_target, scored_parts
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.memory import estimate_memory, noise, saved_bytes
-from spike_training.runs.recordings import focal_lengths
-from spike_training.runs.sources import make_source, make_target, scored_parts
 from spike_training.settings.config import DataConfig, TargetConfig
 from spike_training.settings.reading import load_config
 

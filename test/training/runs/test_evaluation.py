@@ -8,8 +8,8 @@ from kit.clips import Sliding, write_folder
 from kit.runs import tiny_run
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import Scenes, median_depth_map
-from spike_training.runs.evaluation import Baselines, DataSets, config_sets
-from spike_training.runs.sources import make_source
+from spike_training.run_data.evaluation_sets import Baselines, DataSets, config_sets
+from spike_training.run_data.sources import make_source
 from spike_training.settings.config import TargetConfig
 
 CPU = torch.device('cpu')

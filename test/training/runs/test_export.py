@@ -25,15 +25,12 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
 )
 from spike_depth_ros.model.registry import build_with_weights
-from spike_training.runs import export as module
-from spike_training.runs.export import (
-    RANDOM_INFO,
-    export,
-    random_checkpoint,
-    reestimate_batch_norm,
-    relative_difference,
-)
+from spike_training.exports import spikes
+from spike_training.exports.spikes import reestimate_batch_norm, relative_difference
+from spike_training.runs.export import export, random_checkpoint
+from spike_training.tasks.base import task_of
 
+RANDOM_INFO = task_of('depth').export.random
 SMALL = dataclasses.replace(
     RANDOM_INFO['dpt_tiny'],
     planes=64,
@@ -130,8 +127,8 @@ def test_export_takes_only_a_seed_from_the_outside():
 
 
 def test_an_export_that_differs_is_refused_and_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, 'to_onnx', lambda *_: b'')
-    monkeypatch.setattr(module, 'relative_difference', lambda *_: 2e-3)
+    monkeypatch.setattr(spikes, 'to_onnx', lambda *_: b'')
+    monkeypatch.setattr(spikes, 'relative_difference', lambda *_: 2e-3)
     with pytest.raises(CheckpointError, match=r'differs from the network by 2\.0e-03'):
         export(tmp_path / 'model.safetensors')
     assert list(tmp_path.iterdir()) == []
@@ -140,7 +137,7 @@ def test_an_export_that_differs_is_refused_and_not_written(tmp_path, monkeypatch
 @pytest.mark.long
 def test_the_comparison_sees_another_network(exported):
     info, weights = load(exported)
-    network = module.build_with_weights(info, weights).eval()
+    network = build_with_weights(info, weights).eval()
     content = onnx_path(exported).read_bytes()
     assert relative_difference(content, network, info) < 1e-4
     with torch.no_grad():

@@ -23,12 +23,14 @@ from spike_training.commands.evaluate import evaluate, with_changes
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.bicross.stages.pretrain import Pretrain
+from spike_training.run_data.sources import make_source
 from spike_training.runs import build, pipeline
 from spike_training.runs.build import make_work
 from spike_training.runs.export import export
-from spike_training.runs.sources import make_source
 from spike_training.settings.config import ModelConfig, TargetConfig, check, to_yaml
 from spike_training.settings.reading import load_config
+from spike_training.tasks import depth
+from spike_training.tasks.base import REGISTERED, task_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -283,7 +285,7 @@ def test_the_weights_are_kept_where_the_evaluation_fails(tmp_path, monkeypatch):
         raise DataSetError('1 labelled samples, expected 2 or more')
 
     config = tiny_run(tmp_path / 'run')
-    monkeypatch.setattr(pipeline, 'evaluate_network', fail)
+    monkeypatch.setattr(depth, 'evaluate_network', fail)
     with pytest.raises(DataSetError, match='1 labelled samples'):
         pipeline.run(config)
     info = load_info(tmp_path / 'run' / 'model.safetensors')
@@ -292,7 +294,9 @@ def test_the_weights_are_kept_where_the_evaluation_fails(tmp_path, monkeypatch):
 
 
 def test_a_metric_that_is_not_finite_costs_no_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, 'checkpoint_metrics', lambda _: {'psnr': math.inf, 'rmse': 1.0})
+    task = task_of('depth')
+    found = dataclasses.replace(task, metrics=lambda _: {'psnr': math.inf, 'rmse': 1.0})
+    monkeypatch.setitem(REGISTERED, 'depth', found)
     pipeline.run(tiny_run(tmp_path / 'run'))
     assert load_info(tmp_path / 'run' / 'model.safetensors').metrics == {'rmse': 1.0}
 

@@ -23,17 +23,17 @@ from spike_training.methods.bicross.settings import (
     CrossModalityConfig,
     PretrainConfig,
 )
-from spike_training.runs import pipeline
-from spike_training.runs.build import describe
-from spike_training.runs.evaluation import Baselines, config_sets, evaluate_sets
-from spike_training.runs.recordings import check_recordings, look_up, recorded_source
-from spike_training.runs.sources import (
+from spike_training.run_data.evaluation_sets import Baselines, config_sets, evaluate_sets
+from spike_training.run_data.recordings import check_recordings, look_up, recorded_source
+from spike_training.run_data.sources import (
     make_source,
     make_target,
     sample_frames,
     scored_parts,
     with_steps,
 )
+from spike_training.runs import pipeline
+from spike_training.runs.build import describe
 from spike_training.sampling.clip_source import ClipSource, shift_placement
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.config import BatchSpec, DataConfig, TargetConfig

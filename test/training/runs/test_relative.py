@@ -24,9 +24,9 @@ from spike_training.evaluation.report import show
 from spike_training.evaluation.scores import EvaluationSet, evaluate_set
 from spike_training.learning.supervision import Supervision
 from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.run_data.recordings import _read_once
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, describe
-from spike_training.runs.recordings import _read_once
 from spike_training.sampling.sample import collate
 from spike_training.settings.config import ModelConfig, to_yaml
 from spike_training.simulation.clip_camera import frame_clips

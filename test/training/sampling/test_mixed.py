@@ -14,7 +14,7 @@ from kit.rooms import HEIGHT, WIDTH, write_rooms
 from spike_depth_ros.base.schema import problems_of
 from spike_training.datasets.readers import read
 from spike_training.errors import DataSetError
-from spike_training.runs.sources import datasets_of, fx_range, make_source
+from spike_training.run_data.sources import datasets_of, fx_range, make_source
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.mixed import MixedSource

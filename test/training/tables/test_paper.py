@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from spike_depth_ros.tasks.upsample import FACTORS
-from spike_training.tables.paper import FOLDER, METRICS, papers, read_paper
+from spike_training.evaluation.published import METRICS
+from spike_training.tables.paper import FOLDER, papers, read_paper
 from spike_training.tables.settings import PaperConfig
 
 GOOD = {

@@ -26,11 +26,10 @@ from spike_training.commands.table import table
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.errors import ConfigError, DataSetError, NonFiniteError, TrainingError
 from spike_training.evaluation.images import estimates
+from spike_training.evaluation.published import METRICS
 from spike_training.evaluation.report import domain_sets
 from spike_training.runs import pipeline
-from spike_training.tables.paper import METRICS
 from spike_training.tables.plan import load_table
-from spike_training.tables.tasks import FUSED, IMAGE, OF_NETWORKS, PICTURES
 from spike_training.tables.units import DONE, Training, units_of
 from spike_training.tables.work import (
     LOG,
@@ -40,6 +39,8 @@ from spike_training.tables.work import (
     work,
     work_on_cluster,
 )
+from spike_training.tasks import fused, image
+from spike_training.tasks.depth_table import OF_NETWORKS, PICTURES
 
 pytestmark = pytest.mark.usefixtures('few_adabn_batches')
 
@@ -120,8 +121,8 @@ def read_results(path, config):
             metrics = result['metrics']
             of_depth = {*metrics} - {*OF_NETWORKS, *PICTURES}
             assert (
-                {*metrics} == {*IMAGE}
-                or of_depth in (scores, {*FUSED})
+                {*metrics} == {*image.METRICS}
+                or of_depth in (scores, {*fused.METRICS})
                 or all(re.fullmatch(r'mad_.+_x(2|4|8|16)', name) for name in metrics)
             )
             assert all(value is None or math.isfinite(value) for value in metrics.values())

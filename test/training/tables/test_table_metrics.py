@@ -13,12 +13,12 @@ import yaml
 
 from kit.runs import CONFIGS
 from kit.runs import small_table as small
+from spike_training.evaluation.published import METRICS
 from spike_training.evaluation.rates import LEVEL, picture
 from spike_training.runs.sessions import SESSIONS
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.tables.metrics import RowMetrics, Summary, claims_of
 from spike_training.tables.page import Page, cell
-from spike_training.tables.paper import METRICS
 from spike_training.tables.plan import load_table
 from spike_training.tables.results import encode, results_of
 from spike_training.tables.units import DONE, units_of

@@ -471,7 +471,7 @@ def test_rows_of_another_task_are_not_scored(file, monkeypatch, table_problems):
     monkeypatch.setattr(ToyConfig, 'task', 'stereo')
     rows = [{'name': 'a', 'stage': 'toy'}]
     told = table_problems(file(stages={'toy': {'kind': TOY}}, rows=rows, reference='a'))
-    assert 'rows are of the tasks stereo: expected depth or image or' in told
+    assert 'rows are of the tasks stereo: expected depth or fused or' in told
 
 
 @pytest.mark.parametrize(

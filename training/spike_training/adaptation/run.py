@@ -80,7 +80,7 @@ from spike_training.disk import make_folder
 from spike_training.engine.fabric import make_fabric
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.matched_depth import fit_scale
-from spike_training.runs.adabn import adabn_problem
+from spike_training.evaluation.statistics import adabn_problem
 from spike_training.runs.export import export
 from spike_training.sampling.shifted import Optics
 from spike_training.settings.config import RunConfig, listed

@@ -74,13 +74,8 @@ def adabn(
     from spike_depth_ros.model.registry import build_with_weights, weights_of
     from spike_training.engine.fabric import choose_device
     from spike_training.evaluation.range_ends import check_own_depth
-    from spike_training.runs.adabn import (
-        adabn_problem,
-        adapt_statistics,
-        open_recordings,
-        spread_windows,
-        target_windows,
-    )
+    from spike_training.evaluation.statistics import adabn_problem, adapt_statistics
+    from spike_training.runs.adabn import open_recordings, spread_windows, target_windows
 
     network = build_with_weights(info, weights)
     if (reason := adabn_problem(network, info.architecture)) is not None:

@@ -105,8 +105,8 @@ def _measure(
     from spike_training.engine.fabric import choose_device
     from spike_training.evaluation.curves import make_sweeps, measure
     from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
-    from spike_training.runs.evaluation import check_size
     from spike_training.sampling.conditions import Condition, ConditionSource
+    from spike_training.tasks.depth import check_size
 
     data = settings.data
     lengths = sorted(data.planes)

@@ -20,7 +20,6 @@ from spike_depth_ros.image_metrics import psnr, ssim
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates, ShortTermPlasticity
 from spike_depth_ros.preview import COVERED_PLANES
-from spike_training.evaluation.report import print_rows
 
 WINDOWS = (7, 11, 21, 41, 127)
 """Planes of the means that a network is compared with."""
@@ -189,29 +188,4 @@ def score_held_out(
     return {
         'windows': number,
         'rows': {name: {'mse': statistics.fmean(each)} for name, each in errors.items()},
-    }
-
-
-def show_images(report: Mapping[str, Any]) -> None:
-    """Print the tables of a report of images."""
-    for scores in report['sets'].values():
-        recordings = next(iter(scores['rows'].values()))['recordings']
-        rows = []
-        for name, row in scores['rows'].items():
-            each = (f'{one["psnr"]:.2f} / {one["ssim"]:.3f}' for one in row['recordings'].values())
-            rows.append([name, f'{row["psnr"]:.2f}', f'{row["ssim"]:.3f}', *each])
-        title = f'{scores["title"]}: {scores["pictures"]} pictures'
-        print_rows(title, ['', 'PSNR, dB', 'SSIM', *recordings], rows)
-    for name, scores in report['held_out'].items():
-        rows = [[row, f'{values["mse"]:.5f}'] for row, values in scores['rows'].items()]
-        title = f'{name}: {scores["windows"]} windows, {HELD_OUT} planes held out'
-        print_rows(title, ['', 'mean squared error'], rows)
-
-
-def image_metrics(report: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics that are stored in a checkpoint, by set and name."""
-    return {
-        f'{name}_{metric}': round(scores['rows'][NETWORK][metric], 4)
-        for name, scores in report['sets'].items()
-        for metric in ('psnr', 'ssim')
     }

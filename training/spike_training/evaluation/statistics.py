@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.evaluation.predictors import predict
 from spike_training.sampling.sample import Unlabelled
 
@@ -76,3 +78,33 @@ def estimate_statistics(network: nn.Module, batches: Iterable[Unlabelled]) -> No
     with fresh_statistics(network):
         for batch in batches:
             predict(network, batch, 'spikes')
+
+
+def adabn_problem(network: nn.Module, architecture: str) -> str | None:
+    """Return the reason why AdaBN cannot adapt a network; None if it can."""
+    if batch_norms(network):
+        return None
+    return f'{architecture} has no batch norm, so there are no statistics to estimate'
+
+
+def adapt_statistics(
+    network: nn.Module, info: DepthInfo, windows: Iterable[Unlabelled]
+) -> DepthInfo:
+    """Estimate the statistics of a network on windows of a target.
+
+    Args:
+        network: Network of spikes; left in eval mode.
+        info: Metadata of the network.
+        windows: Batches of the target, one or more.
+
+    Returns:
+        The metadata of the adapted network.
+    """
+    estimate_statistics(network, windows)
+    return dataclasses.replace(
+        info,
+        stage=f'{info.stage}_adabn',
+        uncertainty_calibrated=False,
+        metrics={},
+        onnx_sha256=None,
+    )

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spike_depth_ros.evaluation.controls import NETWORK
 from spike_depth_ros.metrics import StructureErrors, abs_rel
-from spike_training.evaluation.report import cell, print_rows
 from spike_training.evaluation.small_maps import MOST_LEVEL, Low, metres
 
 Enlarge = Callable[[Tensor, int], Tensor]
@@ -146,109 +144,3 @@ class Scores:
         }
         structure = self._structure.report()
         return values | {name: structure[name] for name in ('flying_pixels', 'edges_seen')}
-
-
-def show_upsampling(report: Mapping[str, Any]) -> None:
-    """Print a table for each set of a report, and the meaning of its columns."""
-    for scores in report['sets'].values():
-        print_rows(
-            scores['title'],
-            ['small maps', 'factor', 'method', *COLUMNS.values()],
-            _rows(scores['rows']),
-        )
-    print(
-        'MAD: mean absolute difference of 8-bit inverse depth, mean of maps. flying: share of the '
-        'seen edge pixels that are on neither side of the edge. sensor: means of areas with '
-        'noise and holes.'
-    )
-
-
-COLUMNS = {
-    'mad': 'MAD',
-    'abs_rel': 'AbsRel',
-    'flying_pixels': 'flying',
-    'edges_seen': 'edges seen',
-}
-"""Scores that are printed, with their column titles."""
-
-
-def _rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    return [
-        [row['condition'], str(row['factor']), row['method'], *(cell(row[key]) for key in COLUMNS)]
-        for row in rows
-    ]
-
-
-def upsampling_metrics(report: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics that are stored in a checkpoint, by set, condition and factor."""
-    return {
-        f'{name}_{row["condition"]}_x{row["factor"]}_mad': round(row['mad'], 4)
-        for name, scores in report['sets'].items()
-        for row in scores['rows']
-        if row['method'] == NETWORK and row['mad'] is not None
-    }
-
-
-def show_maps(report: Mapping[str, Any]) -> None:
-    """Print a table of the maps of a folder; the lowest MAD of a factor is marked."""
-    scores = report['sets'][MAPS]
-    rows = scores['rows']
-    names = [*rows[0]['by_map']]
-    lowest: dict[int, list[float]] = {}
-    for row in rows:
-        values = _mads(row)
-        before = lowest.get(row['factor'], values)
-        lowest[row['factor']] = [min(pair) for pair in zip(before, values, strict=True)]
-    cells = [
-        [
-            f'x{row["factor"]}',
-            row['method'],
-            *(
-                f'{"*" if value == least else ""}{value:.3f}'
-                for value, least in zip(_mads(row), lowest[row['factor']], strict=True)
-            ),
-        ]
-        for row in rows
-    ]
-    print_rows(scores['title'], ['factor', 'method', 'mean', *names], cells)
-    print(
-        'MAD: mean absolute difference in levels of 8 bits, mean of maps and of each. *: the '
-        'lowest of a factor.'
-    )
-    if left_out := scores['factors_left_out']:
-        print(f'not scored: {", ".join(f"x{one}" for one in left_out)}, not of the network')
-
-
-def _mads(row: Mapping[str, Any]) -> list[float]:
-    """Return the mean MAD of a row, and that of each map."""
-    return [row['mad'], *row['by_map'].values()]
-
-
-def metrics_by_name(report: Mapping[str, Any], method: str = NETWORK) -> dict[str, float]:
-    """Return the metrics of a method, of tables: ``METRIC_CONDITION_xFACTOR``.
-
-    Args:
-        report: Report of generated scenes, of maps of a folder, or of both.
-        method: ``network`` or one of ``BASELINES``.
-
-    Returns:
-        Means over all maps of a condition, such as ``mad_cubic_x8``; left out where a set has no
-        score. Of maps of a folder also each map's, such as ``mad_Art_x8``.
-    """
-    parts: dict[str, list[tuple[float | None, int]]] = {}
-    for scores in report['sets'].values():
-        for row in scores['rows']:
-            if row['method'] == method:
-                for metric in COLUMNS:
-                    if metric in row:  # of maps of a folder there is mad alone
-                        name = f'{metric}_{row["condition"]}_x{row["factor"]}'
-                        parts.setdefault(name, []).append((row[metric], row['maps']))
-                for one, value in row.get('by_map', {}).items():
-                    parts[f'mad_{one}_x{row["factor"]}'] = [(value, 1)]
-    found = {}
-    for name, values in parts.items():
-        known = [(value, number) for value, number in values if value is not None]
-        if len(known) == len(values):
-            total = sum(number for _, number in known)
-            found[name] = sum(value * number for value, number in known) / total
-    return found

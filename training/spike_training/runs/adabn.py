@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.tasks.depth import DepthInfo
@@ -23,41 +21,10 @@ from spike_training.datasets.readers.recordings import (
 from spike_training.datasets.row_length import measure_row_bytes
 from spike_training.datasets.suitability import check_camera, check_suitable
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.evaluation.statistics import batch_norms, estimate_statistics
-from spike_training.runs.build import target_batches
+from spike_training.run_data.sources import target_batches
 from spike_training.sampling.sample import Unlabelled
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.reading import load_config
-
-
-def adabn_problem(network: nn.Module, architecture: str) -> str | None:
-    """Return the reason why AdaBN cannot adapt a network; None if it can."""
-    if batch_norms(network):
-        return None
-    return f'{architecture} has no batch norm, so there are no statistics to estimate'
-
-
-def adapt_statistics(
-    network: nn.Module, info: DepthInfo, windows: Iterable[Unlabelled]
-) -> DepthInfo:
-    """Estimate the statistics of a network on windows of a target.
-
-    Args:
-        network: Network of spikes; left in eval mode.
-        info: Metadata of the network.
-        windows: Batches of the target, one or more.
-
-    Returns:
-        The metadata of the adapted network.
-    """
-    estimate_statistics(network, windows)
-    return dataclasses.replace(
-        info,
-        stage=f'{info.stage}_adabn',
-        uncertainty_calibrated=False,
-        metrics={},
-        onnx_sha256=None,
-    )
 
 
 def target_windows(

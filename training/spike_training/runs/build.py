@@ -17,29 +17,21 @@ from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import load_info
 from spike_depth_ros.model.weights import misfit
 from spike_depth_ros.tasks.base import CheckpointInfo
-from spike_depth_ros.tasks.depth import DepthInfo
-from spike_depth_ros.tasks.fused import FusedInfo
-from spike_depth_ros.tasks.image import ImageInfo
-from spike_depth_ros.tasks.stereo import StereoInfo
-from spike_depth_ros.tasks.translation import TranslationInfo
-from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.choices import Split
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.stage import Context, Stage
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.runs.sessions import source_commit
-from spike_training.runs.sources import (
+from spike_training.run_data.sources import (
     datasets_of,
-    fx_range,
-    is_relative,
     make_source,
     make_target,
     with_held_out,
 )
-from spike_training.sampling.frames import MAX_AGE_S
-from spike_training.sampling.sample import AnyBatch, DomainPair, Source, Unlabelled
-from spike_training.settings.config import ResolvedStage, RunConfig
+from spike_training.runs.sessions import source_commit
+from spike_training.sampling.sample import AnyBatch, DomainPair, Source
+from spike_training.settings.config import ResolvedStage
 from spike_training.settings.method import import_object
+from spike_training.tasks.base import task_of
 
 IMAGENET_WEIGHTS = {'weights learnt on ImageNet-1k': 'Apache-2.0'}
 """Description and licence of timm's weights, for the metadata of checkpoints."""
@@ -155,22 +147,12 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
     return DomainPair(source, target)
 
 
-def target_batches(
-    config: RunConfig, number: int, batch_size: int, device: torch.device
-) -> Iterator[Unlabelled]:
-    """Yield the first batches of the target's training scenes, without labels or augmentation."""
-    source = make_target(config, 'train', device, labels=False)
-    for step in range(number):
-        yield source.batch(step, batch_size).unlabelled()
-
-
 def describe(config: ResolvedStage) -> CheckpointInfo:
     """Return the metadata of the checkpoints of a stage."""
     stage, model, domains = config.stage, config.model, config.domains
-    settings = SETTINGS[model.architecture](**model.settings)
     common: dict[str, Any] = {
         'architecture': model.architecture,
-        'settings': dataclasses.asdict(settings),
+        'settings': dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
         'inputs': stage.inputs,
         'stage': stage.name,
         'datasets': datasets_of(domains)
@@ -178,30 +160,4 @@ def describe(config: ResolvedStage) -> CheckpointInfo:
         'package_version': spike_depth_ros.__version__,
         'commit': source_commit(),
     }
-    if stage.task == 'upsample':
-        return UpsampleInfo(**common, factors=tuple(settings.factors))
-    if stage.task == 'translation':
-        return TranslationInfo(**common)
-    planes = sorted(length for data in domains for length in data.planes)
-    rates = [rate for data in domains for rate in (data.rate_hz, *data.rates_hz)]
-    common |= {
-        'planes': planes[len(planes) // 2],
-        'planes_range': (planes[0], planes[-1]),
-        'bins': model.bins if stage.input == 'spikes' else 3,
-        'rate_hz_range': (min(rates), max(rates)),
-    }
-    if stage.task == 'image':
-        return ImageInfo(**common)
-    if stage.task == 'stereo':
-        return StereoInfo(**common)
-    common |= {
-        'min_depth': model.min_depth,
-        'max_depth': model.max_depth,
-        'canonical_fx': model.canonical_fx,
-        'fx_range': fx_range(config),
-        # A target beside the source has no labels.
-        'scale': 'none' if is_relative(domains[0]) else stage.scale,
-    }
-    if stage.task == 'fused':
-        return FusedInfo(**common, max_age_s=MAX_AGE_S)
-    return DepthInfo(**common)
+    return task_of(stage.task).metadata(config, common)

@@ -29,15 +29,15 @@ from spike_training.datasets.readers import missing_paths
 from spike_training.engine.optim import build_optimizers
 from spike_training.engine.stage import Context, Stage, load_any
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.runs.build import context, make_batches, make_stage
-from spike_training.runs.memory import estimate_memory
-from spike_training.runs.recordings import (
+from spike_training.run_data.recordings import (
     check_recordings,
     look_up,
     mixed_alone,
     recorded_source,
 )
-from spike_training.runs.sources import samples_of, with_steps
+from spike_training.run_data.sources import samples_of, with_steps
+from spike_training.runs.build import context, make_batches, make_stage
+from spike_training.runs.memory import estimate_memory
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
     BatchSpec,

@@ -15,8 +15,6 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from spike_depth_ros.tasks.base import SpikeInfo
-from spike_depth_ros.tasks.upsample import FACTORS
 from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.fabric import PrecisionName
 from spike_training.engine.stage import Context, Stage
@@ -140,7 +138,7 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
     """Return bytes of a whole batch, extrapolated from small batches of two and three images."""
     train, size = here.config.train, here.config.stage.image_size(here.config.data)
     # Networks without spikes enlarge small maps, whose size is a fraction of the image's.
-    multiple = here.info.multiple if isinstance(here.info, SpikeInfo) else max(FACTORS)
+    multiple = here.info.multiple
     least = max(2 * multiple, -(-here.config.stage.smallest_side // multiple) * multiple)
     height, width = (max(least, min(side, SMALL) // multiple * multiple) for side in size)
     if train.checkpoint_activations:

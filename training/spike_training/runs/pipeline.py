@@ -19,12 +19,6 @@ from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.model.registry import weights_of
 from spike_depth_ros.result_files import remove_unfinished, write_atomically
 from spike_depth_ros.tasks.base import CheckpointInfo
-from spike_depth_ros.tasks.depth import DepthInfo
-from spike_depth_ros.tasks.fused import FusedInfo
-from spike_depth_ros.tasks.image import ImageInfo
-from spike_depth_ros.tasks.stereo import StereoInfo
-from spike_depth_ros.tasks.translation import TranslationInfo
-from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import POINTER, newest_model
@@ -32,17 +26,11 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.stage import Context
 from spike_training.errors import ConfigError
-from spike_training.evaluation.fused import fused_metrics, show_fused
-from spike_training.evaluation.images import image_metrics, show_images
-from spike_training.evaluation.predictors import build_for_evaluation
-from spike_training.evaluation.report import checkpoint_metrics, finite, show, to_json
-from spike_training.evaluation.translation import show_translation, translation_metrics
-from spike_training.evaluation.upsampling import show_upsampling, upsampling_metrics
+from spike_training.evaluation.report import finite, to_json
+from spike_training.run_data.recordings import check_recordings
+from spike_training.run_data.sources import with_steps
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
-from spike_training.runs.evaluation import calibrated, evaluate_fused, evaluate_network
-from spike_training.runs.image_evaluation import evaluate_images
-from spike_training.runs.recordings import check_recordings
 from spike_training.runs.sessions import (
     CONFIG,
     MODEL,
@@ -52,11 +40,6 @@ from spike_training.runs.sessions import (
     SESSIONS,
     Session,
 )
-from spike_training.runs.sources import with_steps
-from spike_training.runs.stereo_evaluation import show_stereo
-from spike_training.runs.stereo_scenes import calibrated_pairs, evaluate_scenes, stereo_metrics
-from spike_training.runs.translation_evaluation import evaluate_translation
-from spike_training.runs.upsampling_evaluation import evaluate_upsampling
 from spike_training.sampling.sample import Source
 from spike_training.settings.config import (
     NOT_THE_RUN,
@@ -69,6 +52,7 @@ from spike_training.settings.config import (
     to_yaml,
 )
 from spike_training.settings.reading import NO_OUT, load_config
+from spike_training.tasks.base import Given, task_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -245,38 +229,17 @@ def _init_run_dir(config: RunConfig) -> None:
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     """Evaluate the resulting weights and write them with their metrics, and the export."""
     info, weights = load(checkpoint, CheckpointInfo)
-    if isinstance(info, StereoInfo):
-        info = calibrated_pairs(config, info, weights, device)
-    elif isinstance(info, DepthInfo):
-        info = calibrated(config, info, weights, device)
+    task = task_of(info.task)
+    if task.calibrate is not None:
+        info = task.calibrate(config, info, weights, device)
     model = config.out / MODEL
     save(model, weights, info)  # the evaluation may fail, as with too few labels
-    if isinstance(info, ImageInfo):
-        report = evaluate_images(config, info, weights, device)
-        metrics, show_report = image_metrics(report), show_images
-    elif isinstance(info, StereoInfo):
-        report = evaluate_scenes(config, info, weights, device)
-        metrics, show_report = stereo_metrics(report), show_stereo
-    elif isinstance(info, UpsampleInfo):
-        report = evaluate_upsampling(config, info, weights, device)
-        metrics, show_report = upsampling_metrics(report), show_upsampling
-    elif isinstance(info, TranslationInfo):
-        report = evaluate_translation(config, info, weights, device)
-        metrics, show_report = translation_metrics(report), show_translation
-    else:
-        assert isinstance(info, DepthInfo)
-        network = build_for_evaluation(info, weights, device)
-        if isinstance(info, FusedInfo):
-            report = evaluate_fused(config, info, network, device)
-            metrics, show_report = fused_metrics(report), show_fused
-        else:
-            report = evaluate_network(config, info, network, device)
-            metrics, show_report = checkpoint_metrics(report), show
-    save(model, weights, dataclasses.replace(info, metrics=finite(metrics)))
+    report = task.evaluate(config, info, weights, device, Given())
+    save(model, weights, dataclasses.replace(info, metrics=finite(task.metrics(report))))
     write_atomically(config.out / REPORT, to_json(report))
-    if config.evaluate.export and info.inputs[0] in ('spikes', 'depth'):
+    if config.evaluate.export and task.exports(info):
         from spike_training.runs.export import export
 
         export(model, checkpoint=model)
-    show_report(report)
+    task.show(report)
     print(f'{model}: the checkpoint; {config.out / REPORT}: its metrics')

@@ -12,41 +12,27 @@ from pathlib import Path
 
 import torch
 
-from spike_depth_ros.checkpoint import find_checkpoint, load, load_info, load_with_correction
+from spike_depth_ros.checkpoint import find_checkpoint, load, load_with_correction
 from spike_depth_ros.result_files import has_keys, write_atomically
 from spike_depth_ros.tasks.base import CheckpointInfo
-from spike_depth_ros.tasks.fused import FusedInfo
-from spike_depth_ros.tasks.image import ImageInfo
-from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.choices import MEAN_RATE, Device
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.evaluation.fused import show_fused
-from spike_training.evaluation.images import show_images
 from spike_training.evaluation.inputs import write_inputs
 from spike_training.evaluation.predictions import Predictions, warn
-from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import show, to_json
-from spike_training.evaluation.translation import show_translation
-from spike_training.evaluation.upsampling import show_maps, show_upsampling
-from spike_training.runs.evaluation import (
-    DataSets,
-    check_size,
-    config_sets,
-    evaluate_fused,
-    evaluate_network,
-    evaluate_predictions,
-    evaluate_teacher,
-    output_limits,
-)
-from spike_training.runs.image_evaluation import evaluate_images
-from spike_training.runs.stereo_evaluation import evaluate_stereo, show_stereo
-from spike_training.runs.translation_evaluation import evaluate_translation
-from spike_training.runs.upsampling_evaluation import evaluate_maps, evaluate_upsampling
+from spike_training.run_data.evaluation_sets import DataSets, config_sets, output_limits
+from spike_training.runs.stereo_evaluation import evaluate_stereo
+from spike_training.runs.third_party import evaluate_predictions, evaluate_teacher
 from spike_training.settings.config import RunConfig, to_yaml
+from spike_training.tasks import stereo, upsample
+from spike_training.tasks.base import Given, task_of
 from spike_training.teacher import Teacher, TeacherFiles
+
+OPTIONS = ('planes', 'mean_rate', 'data', 'samples')
+"""Options that not all tasks use."""
 
 
 def score(
@@ -71,15 +57,20 @@ def score(
     place = choose_device(device)
     if maps is not None:
         assert checkpoint is not None  # commands/evaluate.py checks it
-        _score_maps(maps, checkpoint, out, place)
+        _make_place(out)
+        report = upsample.evaluate_maps(
+            maps, *load(find_checkpoint(checkpoint), UpsampleInfo), place
+        )
+        write_atomically(out, to_json(report))
+        upsample.show(report)
         return
     lengths = planes or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
     number = settings.evaluate.scenes if samples is None else samples
     if settings.evaluate.stereo is not None:
         _make_place(out)
-        stereo = evaluate_stereo(settings, data, checkpoint, number, lengths[0], place)
-        write_atomically(out, to_json(stereo))
-        show_stereo(stereo)
+        of_pairs = evaluate_stereo(settings, data, checkpoint, number, lengths[0], place)
+        write_atomically(out, to_json(of_pairs))
+        stereo.show(of_pairs)
         return
     sets = DataSets(settings, data, number, lengths[0], mean_rate)
     if checkpoint is None:
@@ -100,8 +91,9 @@ def score(
         _write_samples(sets, out, place)
         return
     _make_place(out)
-    unused = {'planes': bool(planes), 'samples': bool(data) and samples is not None}
-    _score_checkpoint(sets, find_checkpoint(checkpoint), out, place, unused)
+    used = {'planes': bool(planes), 'samples': bool(data) and samples is not None}
+    sets = sets if planes else dataclasses.replace(sets, planes=0)  # those of the network
+    _score_checkpoint(sets, find_checkpoint(checkpoint), out, place, used)
 
 
 def _score_checkpoint(
@@ -119,25 +111,26 @@ def _score_checkpoint(
     Raises:
         ConfigError: An option is given that its task does not use.
     """
-    settings, info = sets.config, load_info(path, CheckpointInfo)
-    data = bool(sets.places)
-    unused = {'planes': given['planes'], 'mean_rate': sets.mean_rate != MEAN_RATE, 'data': data}
-    if isinstance(info, ImageInfo):
-        whose = f'a network of pictures{" and recordings" if data else ""}'
-        _refuse({**unused, 'data': False, 'samples': given['samples']}, whose)
-        _score_images(settings, sets.places, path, out, device)
-    elif isinstance(info, UpsampleInfo):
-        _refuse(unused, 'a network that enlarges depth maps')
-        _score_enlarged(settings, path, out, device)
-    elif isinstance(info, FusedInfo):
-        _refuse(unused, 'a network of spikes and a frame')
-        _score_fused(settings, path, out, device)
-    elif isinstance(info, TranslationInfo):
-        _refuse(unused, 'a translator of pictures')
-        _score_translation(settings, path, out, device)
-    else:
-        _check_rate(sets)
-        _score_depth(sets, path, given['planes'], out, device)
+    info, weights, correction = load_with_correction(path, CheckpointInfo)
+    task, data = task_of(info.task), bool(sets.places)
+    unused = {**given, 'mean_rate': sets.mean_rate != MEAN_RATE, 'data': data}
+    recorded = ' and recordings' if data and 'data' in task.options else ''
+    _refuse(
+        {name: unused[name] for name in OPTIONS if name not in task.options},
+        f'{task.whose}{recorded}',
+    )
+    _check_rate(sets)
+    if correction is not None:
+        print(
+            f'warning: {path}: its sensor correction is not applied to other sensors; '
+            'evaluate_bag applies it',
+            file=sys.stderr,
+        )
+    task.fit(sets.config, info)
+    report = task.evaluate(sets.config, info, weights, device, Given(data=sets if data else None))
+    _check_scored({**report['sets'], **report.get('held_out', {})})
+    write_atomically(out, to_json(report))
+    task.show(report)
 
 
 def _check_rate(sets: DataSets) -> None:
@@ -187,46 +180,6 @@ def _refuse(unused: Mapping[str, bool], whose: str) -> None:
         raise ConfigError(f'{", ".join(given)} given: expected none for {whose}')
 
 
-def _score_images(
-    settings: RunConfig, data: Mapping[str, str], path: Path, out: Path, device: torch.device
-) -> None:
-    """Score a checkpoint of pictures on the test scenes of the config, or on recordings."""
-    report = evaluate_images(settings, *load(path, ImageInfo), device, data)
-    write_atomically(out, to_json(report))
-    show_images(report)
-
-
-def _score_enlarged(settings: RunConfig, path: Path, out: Path, device: torch.device) -> None:
-    """Score a checkpoint that enlarges depth maps on the test scenes of the config."""
-    report = evaluate_upsampling(settings, *load(path, UpsampleInfo), device)
-    write_atomically(out, to_json(report))
-    show_upsampling(report)
-
-
-def _score_fused(settings: RunConfig, path: Path, out: Path, device: torch.device) -> None:
-    """Score a checkpoint of spikes and a frame on the test scenes of the config, by condition."""
-    info, weights = load(path, FusedInfo)
-    settings.model.bins = info.bins
-    check_size(settings, info)
-    network = build_for_evaluation(info, weights, device)
-    report = evaluate_fused(settings, info, network, device)
-    write_atomically(out, to_json(report))
-    show_fused(report)
-
-
-def _score_translation(settings: RunConfig, path: Path, out: Path, device: torch.device) -> None:
-    """Score a translator on the generated test scenes of the config's target."""
-    target = settings.target
-    if target is None or target.recordings or settings.data.recordings:
-        raise ConfigError(
-            'a translator of pictures is scored on generated scenes of a target: expected a '
-            'config with one, and without recordings'
-        )
-    report = evaluate_translation(settings, *load(path, TranslationInfo), device)
-    write_atomically(out, to_json(report))
-    show_translation(report)
-
-
 def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:
     """Write the samples of data sets, or of the config if there are none, to a folder."""
     config = sets.config
@@ -243,37 +196,5 @@ def _score_predictions(sets: DataSets, maps: Predictions, out: Path, device: tor
     report = evaluate_predictions(sets.config, maps, device, given)
     _check_scored(report['sets'])
     warn(report['predictions'])
-    write_atomically(out, to_json(report))
-    show(report)
-
-
-def _score_maps(maps: Path, checkpoint: Path, out: Path, device: torch.device) -> None:
-    """Score a checkpoint that enlarges depth maps on a folder of them."""
-    _make_place(out)
-    info, weights = load(find_checkpoint(checkpoint), UpsampleInfo)
-    report = evaluate_maps(maps, info, weights, device)
-    write_atomically(out, to_json(report))
-    show_maps(report)
-
-
-def _score_depth(
-    sets: DataSets, path: Path, planes_given: bool, out: Path, device: torch.device
-) -> None:
-    """Score a checkpoint of depth, by its own windows unless others are given."""
-    info, weights, correction = load_with_correction(path)
-    if correction is not None:
-        print(
-            f'warning: {path}: its sensor correction is not applied to other sensors; '
-            'evaluate_bag applies it',
-            file=sys.stderr,
-        )
-    config = sets.config
-    config.model.bins = info.bins
-    check_size(config, info)
-    if not planes_given:
-        sets = dataclasses.replace(sets, planes=info.planes)
-    network = build_for_evaluation(info, weights, device)
-    report = evaluate_network(config, info, network, device, sets if sets.places else None)
-    _check_scored(report['sets'])
     write_atomically(out, to_json(report))
     show(report)

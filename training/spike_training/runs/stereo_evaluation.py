@@ -17,11 +17,10 @@ from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_depth_ros.tasks.base import CheckpointInfo
-from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError
-from spike_training.evaluation.report import FORMAT, print_rows
-from spike_training.evaluation.stereo import CAPTION, score_pairs, table
+from spike_training.evaluation.report import FORMAT
+from spike_training.evaluation.stereo import score_pairs
 from spike_training.evaluation.stereo_pairs import PairsOf
 from spike_training.sensor.parameters import SENSORS
 from spike_training.settings.config import RunConfig
@@ -55,7 +54,7 @@ def evaluate_stereo(
     assert stereo is not None
     network: StereoNetwork | None = None
     path = find_checkpoint(checkpoint)
-    if isinstance(load_info(path, CheckpointInfo), StereoInfo):
+    if 'disparity' in load_info(path, CheckpointInfo).outputs:
         network = StereoNetwork.from_checkpoint(path, device.type, 'torch', config.threads)
         checkpoint = None
     # Every pixel is scored.
@@ -91,16 +90,3 @@ def evaluate_stereo(
         'sgbm': dataclasses.asdict(matcher.settings),
         'sets': sets,
     }
-
-
-def show_stereo(report: Mapping[str, Any]) -> None:
-    """Print the table of each set of a report."""
-    for scores in report['sets'].values():
-        by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
-        left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
-        pairs = max((len(row['pairs']) for row in scores['rows']), default=0)
-        title = (
-            f'{scores["title"]}: {pairs} pairs, {left_out} left out, windows of '
-            f'{report["planes"]} planes'
-        )
-        print_rows(title, *table(scores['rows']), CAPTION)

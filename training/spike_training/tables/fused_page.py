@@ -10,7 +10,8 @@ from typing import Any
 from spike_training.sampling.frames import CONDITIONS
 from spike_training.tables.metrics import RowMetrics, Summary
 from spike_training.tables.page import NOTHING, SCALES, TablePage, cell, trainings_of
-from spike_training.tables.tasks import FUSED, SCALED
+from spike_training.tasks.depth_table import SCALED
+from spike_training.tasks.fused import METRICS
 
 MEDIAN_SCALED = [f'{SCALED}abs_rel_{condition}' for condition in CONDITIONS]
 """Metrics of the main columns."""
@@ -58,7 +59,7 @@ class FusedPage(TablePage):
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Implement :meth:`TablePage.metrics_of`."""
-        return {name: row.metric(name) for name in FUSED}
+        return {name: row.metric(name) for name in METRICS}
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         found = self._found(row)

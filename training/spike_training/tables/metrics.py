@@ -12,28 +12,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_training.evaluation.report import domain_sets
-from spike_training.evaluation.upsampling import MAPS, metrics_by_name
+from spike_training.evaluation.upsampling import MAPS
 from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
-from spike_training.tables.tasks import (
-    OF_NETWORKS,
-    PICTURES,
-    RECORDED,
-    SCALE_ERROR,
-    SCALED,
-    TASKS,
-)
 from spike_training.tables.units import Scoring, units_of
 from spike_training.tables.verdict import Verdict, judge
 from spike_training.tables.work import failure
-
-Scale = Literal['raw', 'median_scaled']
+from spike_training.tasks import depth_table
+from spike_training.tasks.depth_table import Scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,12 +94,13 @@ class RowMetrics:
             estimate: Name of an estimate without learning in the row's reports, of the tasks
                 ``image`` and ``upsample``; empty: the network.
         """
-        read = _READ[self.row.task]
+        read, config = self.row.tabled.read, self.row.config
+        where = domain or self.row.domain
         values = {
-            seed: read(self, report, name, domain, estimate or self.predictor)
+            seed: read(config, report, name, where, estimate or self.predictor)
             for seed, report in self.reports.items()
         }
-        return Summary({seed: value for seed, value in values.items() if value is not None})
+        return Summary({seed: found for seed, found in values.items() if found is not None})
 
     def summary(
         self, metric: str, scale: Scale = 'raw', domain: Domain | None = None, style: str = ''
@@ -116,98 +108,18 @@ class RowMetrics:
         """Return a metric over the seeds that are done; empty where the row lacks the metric.
 
         Args:
-            metric: Key of :data:`spike_training.tables.paper.METRICS`, or of :data:`OF_NETWORKS`,
-                which raw depth has.
+            metric: As for :func:`spike_training.tasks.depth_table.value`.
             scale: Depth as predicted, or scaled by each image's median.
             domain: Domain of the test scenes; None: the target, or the source where there is none.
             style: Style of the scenes; empty: the mean over all styles.
         """
         values = {
-            seed: self.value(report, metric, scale, domain or self.row.domain, style)
+            seed: depth_table.value(
+                report, metric, scale, domain or self.row.domain, self.predictor, style
+            )
             for seed, report in self.reports.items()
         }
-        return Summary({seed: value for seed, value in values.items() if value is not None})
-
-    def value(
-        self, report: Mapping[str, Any], metric: str, scale: Scale, domain: Domain, style: str = ''
-    ) -> float | None:
-        """Return a metric of a report of depth; see :meth:`summary`."""
-        sets = domain_sets(report, domain)
-        parts = [sets[name] for name in ([style] if style else sets) if name in sets]
-        found = [self._of_style(part, metric, scale) for part in parts]
-        known = [value for value in found if value is not None]
-        if not known or len(known) < len(found):
-            return None
-        # Weighted by the number of images: the mean over the images of all styles.
-        images = [part['tables'][self.predictor][scale]['images'] for part in parts]
-        total = sum(value * number for value, number in zip(known, images, strict=True))
-        return float(total / sum(images))
-
-    def _of_style(self, scores: Mapping[str, Any], metric: str, scale: Scale) -> float | None:
-        value: float | None
-        if self.predictor not in scores['tables']:
-            value = None  # reports of older versions lack it
-        elif metric not in OF_NETWORKS:
-            value = scores['tables'][self.predictor][scale]['mean_over_images'][metric]
-        elif self.predictor != NETWORK:
-            value = None
-        elif metric == SCALE_ERROR:
-            factors = scores.get('scales', {}).values()
-            value = statistics.fmean(abs(1 / one - 1) for one in factors) if factors else None
-        else:  # reports of older versions lack some
-            value = scores['uncertainty'].get(metric)
-        return value
-
-
-def _of_depth(
-    row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
-) -> float | None:
-    if name in PICTURES:
-        pictures = report.get('pictures')
-        return None if pictures is None else statistics.fmean(of[name] for of in pictures.values())
-    scale: Scale = 'median_scaled' if name.startswith(SCALED) else 'raw'
-    return row.value(report, name.removeprefix(SCALED), scale, domain or row.row.domain)
-
-
-def _of_images(
-    row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
-) -> float | None:
-    target = row.row.config.target
-    recordings = () if target is None else target.recordings
-    recorded = name.endswith(RECORDED)
-    key = name.removesuffix(RECORDED)
-    found = [
-        float(scores['rows'][method][key])
-        for one, scores in report['sets'].items()
-        if (one in recordings) == recorded
-    ]
-    return statistics.fmean(found) if found else None
-
-
-def _of_fused(
-    row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
-) -> float | None:
-    scale: Scale = 'median_scaled' if name.startswith(SCALED) else 'raw'
-    condition = name.removeprefix(SCALED).removeprefix('abs_rel_')
-    return row.value(report, 'abs_rel', scale, 'source', condition)
-
-
-def _of_enlarged(
-    row: RowMetrics, report: Mapping[str, Any], name: str, domain: Domain | None, method: str
-) -> float | None:
-    return metrics_by_name(report, method).get(name)
-
-
-_READ: dict[
-    str,
-    Callable[[RowMetrics, Mapping[str, Any], str, Domain | None, str], float | None],
-] = {
-    'depth': _of_depth,
-    'fused': _of_fused,
-    'image': _of_images,
-    'upsample': _of_enlarged,
-}
-"""Functions that read a metric of a method from a report, by task."""
+        return Summary({seed: found for seed, found in values.items() if found is not None})
 
 
 def collect(table: Table, cache: Path) -> list[RowMetrics]:
@@ -306,9 +218,10 @@ def _claim(table: Table, rows: Mapping[str, RowMetrics], claim: ClaimConfig) -> 
         # Undecided while one of the others is missing: it might be the best.
         if not any(math.isnan(other) for other in others):
             margins[seed] = value - claim.times * best(others)
-    known = TASKS[table.task].metrics(row.row.config, row.row.settings.preparation)
+    tabled = row.row.tabled
+    known = tabled.metrics(row.row.config, row.row.settings.preparation)
     measured = known[claim.metric].title
-    if table.task == 'depth' and claim.metric not in PICTURES:
+    if claim.metric in tabled.by_domain:
         measured += f', {domain}'
     found = Claim(claim, margins, len(table.settings.seeds), measured)
     if table.maps is None and f'_{MAPS}_' in claim.metric and row.reports:

@@ -9,13 +9,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, get_args
 
+from spike_training.evaluation.preparation import TRUE_LOOK
+from spike_training.evaluation.published import METRICS
 from spike_training.evaluation.report import domain_sets, print_rows
-from spike_training.tables.metrics import Claim, RowMetrics, Scale, Summary
-from spike_training.tables.paper import METRICS, Printed
+from spike_training.tables.metrics import Claim, RowMetrics, Summary
+from spike_training.tables.paper import Printed
 from spike_training.tables.plan import Table
-from spike_training.tables.settings import TRUE_LOOK, Domain
-from spike_training.tables.tasks import DEPTH, OF_NETWORKS, PICTURES, SCALE_ERROR, UNCERTAINTY
+from spike_training.tables.settings import Domain
 from spike_training.tables.units import Training
+from spike_training.tasks.depth_table import (
+    DEPTH,
+    OF_NETWORKS,
+    PICTURES,
+    SCALE_ERROR,
+    UNCERTAINTY,
+    Scale,
+)
 
 NOTHING = '-'
 

@@ -14,24 +14,11 @@ from typing import Annotated, Any, NamedTuple
 
 from spike_depth_ros.base.schema import Problems, across, problems_of
 from spike_depth_ros.base.values import NOT_EMPTY, Check, Text
+from spike_training.evaluation.published import METRICS, SHARES
 from spike_training.settings.reading import read_settings, read_tree
 
 FOLDER = Path(__file__).with_name('papers')
 """Folder of the files."""
-
-METRICS = {
-    'abs_rel': 'AbsRel',
-    'sq_rel': 'SqRel, m',
-    'rmse': 'RMSE, m',
-    'rmse_log': 'RMSElog',
-    'delta1': 'delta1',
-    'delta2': 'delta2',
-    'delta3': 'delta3',
-}
-"""Metrics of the papers' tables, with their column titles."""
-
-SHARES = ('delta1', 'delta2', 'delta3')
-"""Metrics from 0 to 1, none of which is above the next one."""
 
 NOT_OF_ALL = Check(lambda name: name not in METRICS, f'none of {", ".join(METRICS)}')
 

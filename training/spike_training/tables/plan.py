@@ -25,23 +25,24 @@ from spike_depth_ros.model.registry import build
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.datasets.depth_maps import MapFolder, open_maps, read_maps
 from spike_training.errors import ConfigError
-from spike_training.runs.adabn import adabn_problem
-from spike_training.runs.sources import with_steps
-from spike_training.runs.translation_evaluation import has_both_looks
+from spike_training.evaluation.preparation import TRUE_LOOK
+from spike_training.evaluation.statistics import adabn_problem
+from spike_training.run_data.sources import with_steps
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
 from spike_training.settings.method import Method, find_kind, find_method
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.paper import Paper
 from spike_training.tables.settings import (
     LOOKS,
-    TRUE_LOOK,
     Domain,
     RowConfig,
     TableConfig,
     problems_of_paper,
     unknown,
 )
-from spike_training.tables.tasks import TASKS, TableTask, factors_of
+from spike_training.tasks.base import Tabled, tabled_tasks
+from spike_training.tasks.translation import has_both_looks
+from spike_training.tasks.upsample import factors_of_row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +65,13 @@ class Row:
 
     @property
     def task(self) -> str:
-        """Task of the network, a key of ``TASKS``; the median-depth baseline is of depth."""
+        """Task of the network; the median-depth baseline is of depth."""
         return self.config.stages[-1].task if self.config.stages else 'depth'
+
+    @property
+    def tabled(self) -> Tabled:
+        """What tables of its task have."""
+        return tabled_tasks()[self.task]
 
     @property
     def domain(self) -> Domain:
@@ -138,10 +144,11 @@ def load_table(path: Path, maps: Path | None = None) -> Table:
     ]
     task = _task_of(rows, problems)
     valid = not problems
-    problems += _problems_of_task(settings, TASKS[task])
-    if maps is not None and not TASKS[task].maps:
+    tabled = tabled_tasks()[task]
+    problems += _problems_of_task(settings, tabled)
+    if maps is not None and not tabled.maps:
         problems.append(f'maps is given: expected none, rows are of the task {task}')
-    problems += _problems_of_claims(settings, rows, TASKS[task], valid)
+    problems += _problems_of_claims(settings, rows, tabled, valid)
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
     folder = None if maps is None else _open_maps(maps, rows)
@@ -183,10 +190,11 @@ def _task_of(rows: Sequence[Row], problems: list[str]) -> str:
     if len({row.domain for row in rows}) > 1:
         problems.append('some rows have a target: expected it in all of them, or in none')
     tasks = sorted({row.task for row in rows if row.config.stages}) or ['depth']
-    if len(tasks) == 1 and tasks[0] in TASKS:
+    known = tabled_tasks()
+    if len(tasks) == 1 and tasks[0] in known:
         return tasks[0]
     problems.append(
-        f'rows are of the tasks {" and ".join(tasks)}: expected {" or ".join(TASKS)}, one of them'
+        f'rows are of the tasks {" and ".join(tasks)}: expected {" or ".join(known)}, one of them'
     )
     return 'depth'
 
@@ -199,12 +207,12 @@ def _with_counted_steps(row: Row, maps: MapFolder | None) -> Row:
 
 def _open_maps(root: Path, rows: Sequence[Row]) -> MapFolder:
     """Check the maps for the factors of all rows, before any of them is trained."""
-    for factors in dict.fromkeys(factors_of(row.config) for row in rows):
+    for factors in dict.fromkeys(factors_of_row(row.config) for row in rows):
         read_maps(root, factors)
     return open_maps(root)
 
 
-def _problems_of_task(settings: TableConfig, task: TableTask) -> Problems:
+def _problems_of_task(settings: TableConfig, task: Tabled) -> Problems:
     """Yield the settings that a table of a task does not have."""
     for i, row in enumerate(settings.rows):
         if row.stage is None and not task.baseline:
@@ -230,7 +238,7 @@ def _problems_of_task(settings: TableConfig, task: TableTask) -> Problems:
 
 
 def _problems_of_claims(
-    settings: TableConfig, rows: Sequence[Row], task: TableTask, valid: bool
+    settings: TableConfig, rows: Sequence[Row], task: Tabled, valid: bool
 ) -> Problems:
     """Yield the problems of the claims of a table.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from spike_depth_ros.base.schema import Problems, across, nearest
 from spike_depth_ros.base.values import (
@@ -19,10 +19,11 @@ from spike_depth_ros.base.values import (
     within,
 )
 from spike_training.choices import LARGEST_SEED
+from spike_training.evaluation.preparation import TRUE_LOOK, Preparation
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 
 if TYPE_CHECKING:  # it imports torch
-    from spike_training.tables.tasks import Metric
+    from spike_training.tasks.base import Metric
 
 ELSEWHERE = {
     'stages': 'the stages of the table',
@@ -42,25 +43,6 @@ Domain = Literal['target', 'source']
 
 LOOKS = ('moments', 'histogram')
 """Values of ``translate`` of pictures that are matched without learning."""
-
-TRUE_LOOK = 'true_look'
-"""Value of ``translate`` of the same scenes in the colours of the source."""
-
-
-class Preparation(NamedTuple):
-    """What is done with a trained network before it is scored; see :class:`RowConfig`."""
-
-    adabn: bool = False
-    matched_scale: bool = False
-    post_process: bool = False
-    mean_with: str | None = None
-    translate: str | None = None
-
-    def describe(self) -> list[str]:
-        """Return what is done, in words."""
-        mean, look = f'mean with {self.mean_with}', f'look by {self.translate}'
-        words = ('AdaBN', 'factor by matching', 'post-processing', mean, look)
-        return [name for name, is_done in zip(words, self, strict=True) if is_done]
 
 
 @dataclass

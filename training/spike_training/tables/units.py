@@ -15,53 +15,32 @@ import hashlib
 import json
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import nn
 
 import spike_depth_ros
 from spike_depth_ros.checkpoint import load, load_info
 from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.tasks.base import CheckpointInfo
-from spike_depth_ros.tasks.depth import DepthInfo
-from spike_depth_ros.tasks.fused import FusedInfo
-from spike_depth_ros.tasks.image import ImageInfo
-from spike_depth_ros.tasks.translation import TranslationInfo
-from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.depth_maps import MapFolder
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
-from spike_training.evaluation.matched_depth import ScaledDepth, fit_metres
-from spike_training.evaluation.mean_depth import MeanDepth
-from spike_training.evaluation.post_processing import PostProcessed
-from spike_training.evaluation.predictors import build_for_evaluation
-from spike_training.evaluation.rates import RateToGrey
+from spike_training.evaluation.preparation import Preparation
 from spike_training.evaluation.report import FORMAT, read_report, to_json
-from spike_training.runs.adabn import adapt_statistics
-from spike_training.runs.build import target_batches
-from spike_training.runs.evaluation import evaluate_fused, evaluate_network
-from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
-from spike_training.runs.sources import make_source
-from spike_training.runs.translation_evaluation import evaluate_looks, has_both_looks, match_look
-from spike_training.runs.upsampling_evaluation import evaluate_maps, evaluate_upsampling
-from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
     NOT_THE_RUN,
-    BatchSpec,
     RunConfig,
     StageConfig,
     to_yaml,
     tree_of,
 )
 from spike_training.tables.plan import Row
-from spike_training.tables.settings import TRUE_LOOK, Preparation
+from spike_training.tasks.base import Given, task_of
 
 DONE = 'done.json'
 """File of a unit's result, written last."""
@@ -206,86 +185,14 @@ class Scoring(Unit):
         return ' + '.join([how, *self.before.describe()])
 
     def _work(self, config: RunConfig) -> dict[str, Any]:
-        evaluate = _EVALUATE[self.training.stage.task]
-        report = evaluate(self, config, choose_device(config.device))
+        info, weights = load(self.training.checkpoint, CheckpointInfo)
+        second = None if self.second is None else self.second.checkpoint
+        maps = None if self.maps is None else self.maps.root
+        given = Given(self.before, True, second, maps)
+        device = choose_device(config.device)
+        report = task_of(info.task).evaluate(config, info, weights, device, given)
         write_atomically(self.folder / REPORT, to_json(report))
-        return {'commit': load_info(self.training.checkpoint, CheckpointInfo).commit}
-
-
-def _evaluate_depth(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
-    info, weights = load(unit.training.checkpoint)
-    network = build_for_evaluation(info, weights, device)
-    if unit.before.translate == TRUE_LOOK:
-        return evaluate_network(config, info, network, device, true_look=True)
-    translator = _translator_of(unit, config, device)
-    network, info = of_spikes(network, info, translator)
-    if unit.before.adabn:
-        windows = target_batches(config, ADABN_BATCHES, ADABN_BATCH_SIZE, device)
-        info = adapt_statistics(network, info, windows)
-    if unit.before.matched_scale:
-        factor = fit_metres(network, info.canonical_fx, training_pairs(config, device))
-        network = ScaledDepth(network, factor).eval()
-    if unit.before.post_process:
-        network = PostProcessed(network).eval()
-    report = evaluate_network(config, info, network, device)
-    if translator is not None and has_both_looks(config):
-        report['pictures'] = evaluate_looks(config, translator, device)
-    return report
-
-
-def _translator_of(unit: Scoring, config: RunConfig, device: torch.device) -> nn.Module | None:
-    """Return what translates the pictures that a network sees; None: nothing does."""
-    if unit.second is not None:
-        return build_for_evaluation(*load(unit.second.checkpoint, TranslationInfo), device)
-    if unit.before.translate is None:
-        return None
-    return match_look(config, unit.before.translate, device)
-
-
-def _evaluate_images(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
-    info, weights = load(unit.training.checkpoint, ImageInfo)
-    return evaluate_images(config, info, weights, device)
-
-
-def _evaluate_enlarged(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
-    info, weights = load(unit.training.checkpoint, UpsampleInfo)
-    report = evaluate_upsampling(config, info, weights, device)
-    if unit.maps is not None:
-        report['sets'] |= evaluate_maps(unit.maps.root, info, weights, device)['sets']
-    return report
-
-
-def _evaluate_fused(unit: Scoring, config: RunConfig, device: torch.device) -> dict[str, Any]:
-    info, weights = load(unit.training.checkpoint, FusedInfo)
-    network = build_for_evaluation(info, weights, device)
-    if unit.second is not None:
-        other = build_for_evaluation(*load(unit.second.checkpoint, FusedInfo), device)
-        network = MeanDepth(network, other).eval()
-    return evaluate_fused(config, info, network, device)
-
-
-_EVALUATE: dict[str, Callable[[Scoring, RunConfig, torch.device], dict[str, Any]]] = {
-    'depth': _evaluate_depth,
-    'fused': _evaluate_fused,
-    'image': _evaluate_images,
-    'upsample': _evaluate_enlarged,
-}
-"""Functions that return the report of a trained network, by task."""
-
-
-def of_spikes(
-    network: nn.Module, info: DepthInfo, translator: nn.Module | None = None
-) -> tuple[nn.Module, DepthInfo]:
-    """Return a network that takes spikes: one of RGB gets an adapter from rates to RGB.
-
-    Args:
-        network: The network.
-        info: Its metadata.
-        translator: Module from pictures of rates to those that the network sees; None: none.
-    """
-    if info.inputs != ('rgb',):
-        return network, info
-    return RateToGrey(network, translator).eval(), dataclasses.replace(info, inputs=('spikes',))
+        return {'commit': info.commit}
 
 
 def units_of(row: Row, seed: int, cache: Path) -> Scoring:
@@ -330,14 +237,6 @@ def _training_of(config: RunConfig, seed: int, cache: Path) -> Training:
             tuple(trainings[earlier.name] for earlier in stages),
         )
     return [*trainings.values()][-1]
-
-
-def training_pairs(config: RunConfig, device: torch.device) -> Iterator[Batch]:
-    """Yield pairs of the training scenes of a config, as many as of its calibration scenes."""
-    sizes = config.evaluate
-    source = make_source(config, 'train', device, spec=BatchSpec(right=True))
-    for step in range(sizes.calibration_scenes * len(config.data.parts) // sizes.batch_size):
-        yield source.batch(step, sizes.batch_size)
 
 
 def _scored(

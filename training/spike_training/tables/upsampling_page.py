@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from spike_depth_ros.tasks.upsample import FACTORS
-from spike_training.evaluation.upsampling import BASELINES, COLUMNS, CONDITIONS, MAPS
+from spike_training.evaluation.upsampling import BASELINES, CONDITIONS, MAPS
 from spike_training.tables.metrics import RowMetrics, Summary
 from spike_training.tables.page import NOTHING, TablePage, cell, printed_cell, trainings_of
 from spike_training.tables.paper import Printed
-from spike_training.tables.tasks import factors_of, upsample_metrics
+from spike_training.tasks.upsample import COLUMNS, factors_of_row, table_metrics
 
 
 class UpsamplingPage(TablePage):
@@ -46,7 +46,7 @@ class UpsamplingPage(TablePage):
     @property
     def _factors(self) -> list[int]:
         """Factors of all rows, ascending."""
-        return sorted({factor for row in self.rows for factor in factors_of(row.row.config)})
+        return sorted({factor for row in self.rows for factor in factors_of_row(row.row.config)})
 
     @property
     def _maps(self) -> list[str]:
@@ -201,7 +201,7 @@ class UpsamplingPage(TablePage):
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Return the MAD by condition and factor; with one factor also of each map."""
         names = [name for name in self._names(row) if name.startswith('mad_')]
-        if len(factors := factors_of(row.row.config)) == 1:
+        if len(factors := factors_of_row(row.row.config)) == 1:
             names += [f'mad_{name}_x{factors[0]}' for name in self._maps]
         return {name: row.metric(name) for name in names}
 
@@ -209,14 +209,18 @@ class UpsamplingPage(TablePage):
         """Return the metrics that a row has or will have, maps of a folder only where scored."""
         return [
             name
-            for name in upsample_metrics(row.row.config, row.row.settings.preparation)
+            for name in table_metrics(row.row.config, row.row.settings.preparation)
             if self.table.maps is not None or f'_{MAPS}_' not in name
         ]
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         names = [
             *self._names(row),
-            *(f'mad_{name}_x{one}' for name in self._maps for one in factors_of(row.row.config)),
+            *(
+                f'mad_{name}_x{one}'
+                for name in self._maps
+                for one in factors_of_row(row.row.config)
+            ),
         ]
         found = self._found(row)
         return {

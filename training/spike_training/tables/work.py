@@ -22,7 +22,7 @@ from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.result_files import write_atomically
 from spike_training.dask_client import import_distributed
 from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
-from spike_training.runs.recordings import check_recordings
+from spike_training.run_data.recordings import check_recordings
 from spike_training.settings.config import DataConfig
 from spike_training.tables.plan import Table
 from spike_training.tables.units import Scoring, Unit, units_of

@@ -18,11 +18,12 @@ from spike_training.methods.bicross.settings import (
     PretrainConfig,
 )
 from spike_training.reports.run_page import PageWriter
+from spike_training.run_data import sources as scenes
 from spike_training.runs import build, pipeline
-from spike_training.runs import sources as scenes
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.settings.config import TargetConfig, problems_of
+from spike_training.tasks.base import REGISTERED, task_of
 
 
 @pytest.fixture(scope='module')
@@ -46,7 +47,8 @@ def test_the_result_is_one_of_the_two_networks(trained):
 def test_the_result_is_averaged_with_an_earlier_network(trained, tmp_path, monkeypatch, named):
     """What the stage learnt, and its first network, half and half; the other stages as before."""
     scored = json.loads((trained.out / 'report.json').read_text())
-    monkeypatch.setattr(pipeline, 'evaluate_network', lambda *given: scored)
+    task = dataclasses.replace(task_of('depth'), evaluate=lambda *given: scored)
+    monkeypatch.setitem(REGISTERED, 'depth', task)
     shutil.copytree(trained.out, tmp_path / 'run')
     (tmp_path / 'run/config.yaml').unlink()
     config = dataclasses.replace(trained, out=tmp_path / 'run')

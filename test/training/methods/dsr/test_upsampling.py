@@ -12,12 +12,9 @@ from spike_training.evaluation.upsampling import (
     bicubic,
     bilinear,
     mad,
-    metrics_by_name,
     nearest,
-    show_maps,
-    show_upsampling,
-    upsampling_metrics,
 )
+from spike_training.tasks.upsample import metrics, metrics_by_name, show, show_maps
 
 NAN = float('nan')
 
@@ -134,8 +131,8 @@ def test_pixels_between_both_sides_of_an_edge_fly():
     assert soft['abs_rel'] == pytest.approx((2 * 1.0 + 2 * 0.5) / 32)
     assert soft['flying_pixels'] == 1
     report = {'sets': {'home': {'title': 'home, generated', 'rows': rows}}}
-    assert upsampling_metrics(report) == {'home_cubic_x8_mad': 0}
-    show_upsampling(report)
+    assert metrics(report) == {'home_cubic_x8_mad': 0}
+    show(report)
 
 
 def test_maps_without_depth_have_no_scores():
@@ -145,4 +142,4 @@ def test_maps_without_depth_have_no_scores():
     found = scores.report()
     assert (found['maps'], found['mad'], found['flying_pixels']) == (0, None, None)
     rows = [{'condition': 'cubic', 'factor': 2, 'method': 'network', **found}]
-    show_upsampling({'sets': {'road': {'title': 'road', 'rows': rows}}})
+    show({'sets': {'road': {'title': 'road', 'rows': rows}}})

@@ -22,10 +22,10 @@ from spike_training.evaluation.calibration import calibrate
 from spike_training.evaluation.predictors import Scenes, build_for_evaluation, predict
 from spike_training.methods.fuse.settings import FuseConfig
 from spike_training.reports.run_page import PageWriter
+from spike_training.run_data.sources import make_frames
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage, make_work
 from spike_training.runs.memory import noise
-from spike_training.runs.sources import make_frames
 from spike_training.sampling import procedural
 from spike_training.sampling.frames import CONDITIONS, MISSING, Shot, draw_shot
 from spike_training.sampling.procedural import ProceduralSource

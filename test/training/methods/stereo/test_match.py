@@ -29,11 +29,12 @@ from spike_training.methods.stereo.match_loss import (
 from spike_training.methods.stereo.settings import MatchConfig
 from spike_training.reports.run_page import PageWriter
 from spike_training.runs import pipeline
-from spike_training.runs.stereo_scenes import calibrated_pairs, evaluate_scenes
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Batch, View
 from spike_training.sampling.truth import true_disparity
 from spike_training.settings.config import check
+from spike_training.tasks.base import Given
+from spike_training.tasks.stereo import calibrated, evaluate
 
 SMALL = {'disparities': 32, 'stem': 8, 'features': 8, 'groups': 4, 'volume': 4, 'head': 8}
 NAN = math.nan
@@ -202,13 +203,13 @@ def test_the_factor_is_what_holds_68_percent_of_the_calibration_scenes(trained, 
     config = run_of(trained)
     info, weights = load(trained / 'model.safetensors', StereoInfo)
     plain = dataclasses.replace(info, uncertainty_factor=1.0, uncertainty_calibrated=False)
-    again = calibrated_pairs(config, plain, weights, torch.device('cpu'))
+    again = calibrated(config, plain, weights, torch.device('cpu'))
     assert again.uncertainty_factor == pytest.approx(info.uncertainty_factor, rel=1e-5)
     monkeypatch.setattr(calibration, 'INTERVAL', 0.9)
-    wider = calibrated_pairs(config, plain, weights, torch.device('cpu'))
+    wider = calibrated(config, plain, weights, torch.device('cpu'))
     assert wider.uncertainty_factor > 1.1 * again.uncertainty_factor
     with pytest.raises(ConfigError, match='stage pre_src of the config is of one camera'):
-        calibrated_pairs(tiny_run(trained), info, weights, torch.device('cpu'))
+        calibrated(tiny_run(trained), info, weights, torch.device('cpu'))
 
 
 def test_coverage_does_not_depend_on_the_batches(trained):
@@ -217,7 +218,7 @@ def test_coverage_does_not_depend_on_the_batches(trained):
     for size in (1, config.evaluate.batch_size):
         sizes = dataclasses.replace(config.evaluate, batch_size=size)
         again = dataclasses.replace(config, evaluate=sizes)
-        report = evaluate_scenes(again, info, weights, torch.device('cpu'))
+        report = evaluate(again, info, weights, torch.device('cpu'), Given())
         found.append([one['interval_coverage'] for one in report['sets'].values()])
     assert found[0] == pytest.approx(found[1], abs=1e-3)
 

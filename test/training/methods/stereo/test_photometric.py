@@ -29,11 +29,11 @@ from spike_training.methods.stereo.photometric import (
 )
 from spike_training.methods.stereo.settings import PhotometricConfig, PhotometricSettings
 from spike_training.reports.run_page import PageWriter
+from spike_training.run_data.recordings import focal_lengths
+from spike_training.run_data.sources import samples_of
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage, make_work
 from spike_training.runs.dry_run import dry_run
-from spike_training.runs.recordings import focal_lengths
-from spike_training.runs.sources import samples_of
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Pair
 from spike_training.settings.config import DataConfig, ModelConfig, check

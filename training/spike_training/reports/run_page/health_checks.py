@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
-from spike_training.reports.run_page.tasks import page_of
+from spike_training.tasks.base import task_of_report
 
 
 def health_warnings(run: RunFolder) -> list[str]:
@@ -40,9 +40,9 @@ def _state(run: RunFolder) -> Iterator[str]:
 
 
 def _metrics(run: RunFolder) -> Iterator[str]:
-    if run.report is not None:
+    if run.report is not None and (shown := task_of_report(run.report).shown) is not None:
         for scores in run.report['sets'].values():
-            yield from page_of(run.report).weaknesses(scores)
+            yield from shown.weaknesses(scores)
 
 
 def _warnings(stage: StageFolder) -> Iterator[str]:

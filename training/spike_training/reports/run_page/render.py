@@ -24,8 +24,8 @@ from spike_training.reports.run_page import Kept
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.reports.run_page.health_checks import health_warnings, state
 from spike_training.reports.run_page.settings import differences
-from spike_training.reports.run_page.tasks import TASK_PAGES, Results, page_of
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT
+from spike_training.tasks.base import Results, Shown, task_of, task_of_report
 
 TEMPLATE = Path(__file__).with_name('run_page.html.j2')
 
@@ -75,7 +75,8 @@ def render(run: RunFolder, kept: Kept) -> str:
 
 
 def _shows_depth(stage: StageFolder) -> bool:
-    return bool(stage.pictures) and stage.config.task in ('depth', 'fused')
+    shown = task_of(stage.config.task).shown
+    return bool(stage.pictures) and shown is not None and shown.depth_pictures
 
 
 def _subtitle(run: RunFolder) -> str:
@@ -83,7 +84,7 @@ def _subtitle(run: RunFolder) -> str:
     names = ' → '.join(
         f'{stage.name}{sees.get(stage.settings.get("input", ""), "")}' for stage in run.stages
     )
-    what = TASK_PAGES[run.stages[0].config.task].title
+    what = task_of(run.stages[0].config.task).title
     return f'{what}, stage by stage: {names}; seed {run.config.get("seed", 0)}.'
 
 
@@ -93,23 +94,29 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
     if run.sessions:
         seconds = sum(session['seconds'] for session in run.sessions)
         tiles.append(('time, all in all', duration(seconds)))
-    if run.report is not None:
-        tiles += page_of(run.report).tiles(run.report)
+    if run.report is not None and (shown := _shown(run)) is not None:
+        tiles += shown.tiles(run.report)
     return tiles
 
 
 def _results(run: RunFolder) -> Results | None:
-    """Return the table of the results; None: there are none, or they are of depth."""
-    if run.report is None:
+    """Return the table of the results; None: there are none, or they are by domain."""
+    shown = _shown(run)
+    if run.report is None or shown is None or shown.results is None:
         return None
-    results = page_of(run.report).results
-    return None if results is None else results(run.report)
+    return shown.results(run.report)
+
+
+def _shown(run: RunFolder) -> Shown | None:
+    """Return what is shown of the report; None: there is none, or nothing is."""
+    return None if run.report is None else task_of_report(run.report).shown
 
 
 def _domains(run: RunFolder) -> dict[str, Mapping[str, Any]]:
-    """Return the scores of each set by the title of its domain; of depth alone."""
+    """Return the scores of each set by the title of its domain, where they are shown so."""
     found: dict[str, Mapping[str, Any]] = {}
-    if run.report is not None and run.report.get('task', 'depth') == 'depth':
+    shown = _shown(run)
+    if run.report is not None and shown is not None and shown.results is None:
         for domain, title in DOMAINS.items():
             sets = domain_sets(run.report, domain)
             if sets or run.config.get(domain):

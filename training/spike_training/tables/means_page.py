@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Output of a table of networks that reconstruct pictures."""
+"""Output of a table of means, beside estimates without learning."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import Any
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_training.tables.metrics import RowMetrics, Summary
 from spike_training.tables.page import NOTHING, TablePage, cell
-from spike_training.tables.tasks import Metric, image_metrics
+from spike_training.tasks.base import Metric
 
 
-class PicturePage(TablePage):
-    """Table of pictures with its metrics: means over sets of test scenes, and over recordings."""
+class MeansPage(TablePage):
+    """Table of the metrics of a task: means over sets of test scenes, and over recordings."""
 
-    KIND = 'pictures'
     ABOUT = (
-        'Means over test scenes that no training saw, and over the pictures of recordings, if '
+        'Means over test scenes that no training saw, and over recordings, if '
         'any; the last rows are estimates without learning.'
     )
+
+    def _kind(self) -> str:
+        return self.reference.row.tabled.what
 
     @property
     def _metrics(self) -> Mapping[str, Metric]:
         row = self.reference.row
-        return image_metrics(row.config, row.settings.preparation)
+        return row.tabled.metrics(row.config, row.settings.preparation)
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         return {metric: found.to_json() for metric, found in self.metrics_of(row).items()}

@@ -1,10 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation of networks of the task ``image``: generated scenes and recordings of spikes."""
+"""Task ``image``: pictures from spikes, scored on generated scenes and recordings."""
 
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,8 +13,11 @@ import torch
 from torch import Tensor
 
 from spike_depth_ros.checkpoint import Tensors
+from spike_depth_ros.evaluation.controls import NETWORK
+from spike_depth_ros.evaluation.report.page import number
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.stream import packing
+from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.image import ImageInfo
 from spike_training.datasets import readers
 from spike_training.datasets.clip import SpikeClip
@@ -26,21 +30,37 @@ from spike_training.evaluation.images import (
     score_held_out,
     score_set,
 )
-from spike_training.evaluation.report import FORMAT
-from spike_training.runs.sources import make_source
+from spike_training.evaluation.preparation import Preparation
+from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.run_data.sources import make_source
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import BatchSpec, RunConfig
+from spike_training.tasks import base
+from spike_training.tasks.base import (
+    Domain,
+    Exported,
+    Given,
+    Metric,
+    Report,
+    Results,
+    SetScores,
+    Shown,
+    Tabled,
+    Task,
+    register,
+    spike_fields,
+)
 
 MOST_WINDOWS = 20
 """Windows without truth of a recording, evenly spread, at most."""
 
 
-def evaluate_images(
+def evaluate(
     config: RunConfig,
     info: ImageInfo,
     weights: Tensors,
     device: torch.device,
-    data: Mapping[str, str] | None = None,
+    given: Given,
 ) -> dict[str, Any]:
     """Evaluate a network and return the report.
 
@@ -49,9 +69,9 @@ def evaluate_images(
         info: Metadata of the network.
         weights: Its weights.
         device: Device of the network.
-        data: Recordings to evaluate in place of the config's scenes: path and reader's options by
-            name. Those with reference images are scored against them, others by held-out planes.
-            Without, the recordings of the config's target are scored beside its scenes.
+        given: Recordings are scored in place of the config's scenes: those with reference images
+            against them, others by held-out planes. Without, the recordings of the config's target
+            are scored beside its scenes.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -63,6 +83,7 @@ def evaluate_images(
     model = dataclasses.replace(config.model, bins=info.bins)
     config = dataclasses.replace(config, data=unrecorded, model=model)
     network = build_with_weights(info, weights).eval().requires_grad_(False).to(device)
+    data = None if given.data is None else given.data.places
     sets: dict[str, Any] = {}
     held_out: dict[str, Any] = {}
     if not data:
@@ -100,8 +121,8 @@ def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[Ima
     for step in range(config.evaluate.scenes // size):
         batch = source.batch(step, size)
         assert batch.image is not None
-        for spikes, truth in zip(batch.counts.cpu(), batch.image[:, 0].cpu(), strict=True):
-            yield ImageSample(spikes, truth.numpy(), 1.0, style)
+        for counts, truth in zip(batch.counts.cpu(), batch.image[:, 0].cpu(), strict=True):
+            yield ImageSample(counts, truth.numpy(), 1.0, style)
 
 
 def _images(clips: list[SpikeClip], planes: int) -> Iterator[ImageSample]:
@@ -142,3 +163,101 @@ def _load(clip: SpikeClip, first: int, stop: int) -> Tensor:
     """Read planes as 0 and 1, ``[planes, H, W]`` uint8."""
     packed = clip.load(first, stop)
     return torch.from_numpy(packing.unpack(packed, clip.geometry.width, clip.geometry.bit_order))
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print the tables of a report of images."""
+    for scores in report['sets'].values():
+        recordings = next(iter(scores['rows'].values()))['recordings']
+        rows = []
+        for name, row in scores['rows'].items():
+            each = (f'{one["psnr"]:.2f} / {one["ssim"]:.3f}' for one in row['recordings'].values())
+            rows.append([name, f'{row["psnr"]:.2f}', f'{row["ssim"]:.3f}', *each])
+        title = f'{scores["title"]}: {scores["pictures"]} pictures'
+        print_rows(title, ['', 'PSNR, dB', 'SSIM', *recordings], rows)
+    for name, scores in report['held_out'].items():
+        rows = [[row, f'{values["mse"]:.5f}'] for row, values in scores['rows'].items()]
+        title = f'{name}: {scores["windows"]} windows, {HELD_OUT} planes held out'
+        print_rows(title, ['', 'mean squared error'], rows)
+
+
+def metrics(report: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are stored in a checkpoint, by set and name."""
+    return {
+        f'{name}_{metric}': round(scores['rows'][NETWORK][metric], 4)
+        for name, scores in report['sets'].items()
+        for metric in ('psnr', 'ssim')
+    }
+
+
+def tiles(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield the PSNR of each set."""
+    for scores in report['sets'].values():
+        yield f'PSNR, dB, {scores["title"]}', f'{scores["rows"][NETWORK]["psnr"]:.2f}'
+
+
+def _results(report: Report) -> Results:
+    rows = [
+        [f'{scores["title"]}, {name}', f'{row["psnr"]:.2f}', number(row['ssim'])]
+        for scores in report['sets'].values()
+        for name, row in scores['rows'].items()
+    ]
+    return Results('Pictures', ['', 'PSNR, dB', 'SSIM'], rows, 'Higher is better.')
+
+
+def weaknesses(scores: SetScores) -> Iterator[str]:
+    """Yield what has a higher PSNR than the network."""
+    own = scores['rows'][NETWORK]['psnr']
+    for name, row in scores['rows'].items():
+        if name != NETWORK and row['psnr'] >= own:
+            other = row['psnr']
+            yield f'{scores["title"]}: {name} has a PSNR of {other:.2f}, the network {own:.2f}.'
+
+
+METRICS = {'psnr': Metric('PSNR, dB', lower=False), 'ssim': Metric('SSIM', lower=False)}
+"""Metrics in tables."""
+
+RECORDED = '_recorded'
+"""End of their names for recordings, those of the target."""
+
+
+def table_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
+    """Return the metrics of pictures: of test scenes, and of the recordings of a target."""
+    if config.target is None or not config.target.recordings:
+        return METRICS
+    recorded = {
+        f'{name}{RECORDED}': Metric(f'{one.title}, recordings', one.lower)
+        for name, one in METRICS.items()
+    }
+    return METRICS | recorded
+
+
+def _read(
+    config: RunConfig, report: Report, name: str, domain: Domain, method: str
+) -> float | None:
+    recordings = () if config.target is None else config.target.recordings
+    recorded = name.endswith(RECORDED)
+    key = name.removesuffix(RECORDED)
+    found = [
+        float(scores['rows'][method][key])
+        for one, scores in report['sets'].items()
+        if (one in recordings) == recorded
+    ]
+    return statistics.fmean(found) if found else None
+
+
+register(
+    Task(
+        TASKS['image'],
+        title='Pictures from spikes',
+        whose='a network of pictures',
+        metadata=lambda config, common: ImageInfo(**common, **spike_fields(config)),
+        evaluate=evaluate,
+        metrics=metrics,
+        show=show,
+        options=('data',),
+        export=Exported(base.OF_SPIKES, {}),
+        shown=Shown(tiles, weaknesses, _results),
+        tabled=Tabled(table_metrics, _read, 'pictures', paper=False),
+    )
+)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation of networks and third-party depth on the test scenes of a config or on data sets."""
+"""Sets of samples that depth is scored on, of a config or of data sets, and their baselines."""
 
 from __future__ import annotations
 
@@ -11,31 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from spike_depth_ros.checkpoint import Tensors
-from spike_depth_ros.tasks.depth import DepthInfo
-from spike_depth_ros.tasks.fused import FusedInfo
 from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
-from spike_training.errors import ConfigError, DataSetError
-from spike_training.evaluation.calibration import NoTruthError, calibrate
-from spike_training.evaluation.foundation import foundation_predictor
-from spike_training.evaluation.predictions import Predictions
+from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import (
     DepthRange,
     FloatImage,
     Predictor,
-    build_for_evaluation,
     median_depth_map,
-    network_predictor,
 )
-from spike_training.evaluation.report import BASELINE, FORMAT, ONE_DEPTH
+from spike_training.evaluation.report import BASELINE, ONE_DEPTH
 from spike_training.evaluation.scores import Domain, EvaluationSet, evaluate_set
-from spike_training.runs.recordings import has_depth, look_up
-from spike_training.runs.sources import (
-    make_frames,
+from spike_training.run_data.sources import (
     make_source,
     make_target,
     sample_frames,
@@ -43,13 +32,11 @@ from spike_training.runs.sources import (
     size_multiple,
 )
 from spike_training.sampling.clip_source import ClipSource
-from spike_training.sampling.frames import CONDITIONS
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.config import BatchSpec, DataConfig, ModelConfig, RunConfig
-from spike_training.teacher import Teacher
 
 DEVELOPMENT = ('sevenscenes', 'kitti', 'tum_office', 'tartanair', 'hololens')
 """Data sets used to develop scenes and networks: results on them are optimistic."""
@@ -238,181 +225,3 @@ def evaluate_sets(
     return {
         one.name: evaluate_set(predictor(one.name), limits, one, baselines.of(one)) for one in sets
     }
-
-
-def evaluate_network(
-    config: RunConfig,
-    info: DepthInfo,
-    network: nn.Module,
-    device: torch.device,
-    data_sets: DataSets | None = None,
-    true_look: bool = False,
-) -> dict[str, Any]:
-    """Evaluate a network and return the report.
-
-    Args:
-        config: Config with the test sets and the scenes of the baselines.
-        info: Metadata of the network.
-        network: Network in eval mode; may wrap that of the checkpoint.
-        device: Device of the network.
-        data_sets: Data sets to evaluate in place of the config's test sets.
-        true_look: True to show a network of RGB a generated target in the source's colours.
-    """
-    predictor = network_predictor(network, info)
-    rgb = info.inputs == ('rgb',)
-    sets = config_sets(config, device, info.canonical_fx, rgb, true_look)
-    if data_sets is not None:
-        sets = dataclasses.replace(data_sets, multiple=info.multiple, rgb=rgb).sets(device)
-    baselines = Baselines(config, info.canonical_fx, device)
-    return {
-        'format': FORMAT,
-        'stage': info.stage,
-        'weights_sha256': info.weights_sha256,
-        'seed': config.seed,
-        'sets': evaluate_sets(sets, lambda name: predictor, info, baselines),
-    }
-
-
-def evaluate_fused(
-    config: RunConfig, info: FusedInfo, network: nn.Module, device: torch.device
-) -> dict[str, Any]:
-    """Evaluate a network of spikes and a frame; each set has a condition of them.
-
-    Args:
-        config: Config with the test scenes and those of the baseline.
-        info: Metadata of the network.
-        network: Network in eval mode.
-        device: Device of the network.
-
-    Returns:
-        The report; ``part`` of a set is one of :data:`~.frames.CONDITIONS`. Each has scenes of all
-        styles, the same in all of them.
-    """
-    predictor, sizes = network_predictor(network, info), config.evaluate
-    baselines, scored = Baselines(config, info.canonical_fx, device), {}
-    for condition in CONDITIONS:
-        source = make_frames(config, 'test', device, condition)
-        samples = sample_frames(source, sizes.scenes, sizes.batch_size, info.canonical_fx)
-        size, rate_hz = (source.height, source.width), config.data.rate_hz
-        one = EvaluationSet('source', condition, samples, *size, source.planes, rate_hz)
-        scored[one.name] = evaluate_set(predictor, info, one, baselines.of(one))
-    return {
-        'format': FORMAT,
-        'task': 'fused',
-        'stage': info.stage,
-        'weights_sha256': info.weights_sha256,
-        'seed': config.seed,
-        'sets': scored,
-    }
-
-
-def evaluate_predictions(
-    config: RunConfig,
-    predictions: Predictions,
-    device: torch.device,
-    data_sets: DataSets | None = None,
-) -> dict[str, Any]:
-    """Evaluate third-party depth maps and return the report; ``predictions`` lists those used.
-
-    Args:
-        config: As for :func:`evaluate_network`; its last stage's network sets the depth range.
-        predictions: The maps.
-        device: Device of the samples.
-        data_sets: As for :func:`evaluate_network`.
-
-    Raises:
-        DataSetError: None of the maps can be used.
-    """
-    limits = output_limits(config)
-    sets = config_sets(config, device, limits.canonical_fx)
-    if data_sets is not None:
-        sets = data_sets.sets(device)
-    baselines = Baselines(config, limits.canonical_fx, device)
-    scored = evaluate_sets(sets, lambda name: predictions.of(name, limits), limits, baselines)
-    return {
-        'format': FORMAT,
-        'stage': 'predictions',
-        'weights_sha256': None,
-        'seed': config.seed,
-        'predictions': predictions.report(),
-        'sets': scored,
-    }
-
-
-def evaluate_teacher(
-    config: RunConfig, teacher: Teacher, device: torch.device, data_sets: DataSets | None = None
-) -> dict[str, Any]:
-    """Evaluate a foundation model on pictures of the spikes and return the report.
-
-    Args:
-        config: As for :func:`evaluate_predictions`.
-        teacher: The model.
-        device: Device of the samples.
-        data_sets: As there.
-
-    Raises:
-        DataSetError: A data set cannot be used.
-    """
-    limits, files = output_limits(config), teacher.files
-    sets = config_sets(config, device, limits.canonical_fx)
-    if data_sets is not None:
-        sets = data_sets.sets(device)
-    baselines = Baselines(config, limits.canonical_fx, device)
-    scored = {}
-    for one in sets:
-        predictor = foundation_predictor(teacher, files.relative, one, limits.canonical_fx)
-        scored[one.name] = evaluate_set(
-            predictor, limits, one, baselines.of(one), relative=files.relative
-        )
-    return {
-        'format': FORMAT,
-        'stage': files.folder.name,
-        'scored': 'foundation model',
-        'weights_sha256': files.sha256(),
-        'seed': config.seed,
-        'sets': scored,
-    }
-
-
-def calibrated(
-    config: RunConfig, info: DepthInfo, weights: Tensors, device: torch.device
-) -> DepthInfo:
-    """Fit the 68 % interval on calibration scenes and return the metadata with it.
-
-    Without depth in metres there is nothing to fit it to. Frames and spikes of the task ``fused``
-    are undamaged.
-    """
-    if config.data.recordings:
-        held = (clip for one in look_up(config.data) for clip in one.side('calibration', 0.0))
-        if not has_depth(held):
-            print('the uncertainty is not calibrated: the scenes hold no depth in metres')
-            return info
-    network = build_for_evaluation(info, weights, device)
-    number = config.evaluate.calibration_scenes * len(config.data.parts)
-    rgb = info.inputs == ('rgb',)
-    spec = BatchSpec(rgb=rgb, spikes=not rgb)
-    source = (
-        make_frames(config, 'calibration', device, 'clean')
-        if isinstance(info, FusedInfo)
-        else make_source(config, 'calibration', device, spec=spec)
-    )
-    scenes = sample_frames(source, number, config.evaluate.batch_size, info.canonical_fx)
-    try:
-        return calibrate(network, info, scenes.tracked('calibration'))
-    except NoTruthError as error:
-        print(f'the uncertainty is not calibrated: {error}')
-        return info
-
-
-def check_size(config: RunConfig, info: DepthInfo) -> None:
-    """Refuse a config whose images a network cannot take.
-
-    Raises:
-        ConfigError: Height or width is not a multiple that the network requires.
-    """
-    height, width = config.data.height, config.data.width
-    if height % info.multiple or width % info.multiple:
-        raise ConfigError(
-            f'data.height is {height} and data.width {width}: expected multiples of '
-            f'{info.multiple}, which {info.architecture} of this checkpoint works on'
-        )

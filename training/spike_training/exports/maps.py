@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -13,41 +11,20 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
-import spike_depth_ros
-from spike_depth_ros.architectures import UpsampleLiteSettings
 from spike_depth_ros.checkpoint import CheckpointError, Tensors
 from spike_depth_ros.model.registry import build, weights_of
 from spike_depth_ros.model.upsampling import UpsampleLite, neighbours
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_depth_ros.upsampling import FACTOR, LEAST_PIXELS, output_name
-from spike_training.runs.onnx_file import onnx_content
-
-RANDOM_INFO = {
-    'upsample_lite': UpsampleInfo(
-        architecture='upsample_lite',
-        settings=dataclasses.asdict(UpsampleLiteSettings()),
-        factors=UpsampleLiteSettings().factors,
-        stage='random',
-        package_version=spike_depth_ros.__version__,
-    )
-}
-"""Metadata of an untrained checkpoint, by architecture."""
+from spike_training.exports.onnx_file import onnx_content
 
 SAMPLE_SIZES = ((21, 34), (3, 3))
 """Heights and widths of the maps that ONNX Runtime and torch are compared on."""
 
 
-def random_checkpoint(architecture: str, seed: int) -> tuple[UpsampleInfo, Tensors]:
-    """Return an untrained checkpoint with random weights.
-
-    Args:
-        architecture: A key of ``RANDOM_INFO``.
-        seed: Seed of the random weights.
-    """
-    info = RANDOM_INFO[architecture]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return info, weights_of(build(info))
+def random_weights(info: UpsampleInfo) -> Tensors:
+    """Return random weights of a network; their seed is that of torch."""
+    return weights_of(build(info))
 
 
 class _Filled(nn.Module):
@@ -83,7 +60,7 @@ def to_onnx(network: nn.Module, info: UpsampleInfo) -> bytes:
     if not isinstance(network, UpsampleLite):
         raise CheckpointError(
             f'field architecture is {info.architecture!r}, expected one of '
-            f'{", ".join(RANDOM_INFO)} for an export'
+            f'upsample_lite for an export'
         )
     sizes = (torch.export.Dim(name, min=LEAST_PIXELS) for name in ('rows', 'columns'))
     content = onnx_content(

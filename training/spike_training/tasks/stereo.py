@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that match two eyes, on generated pairs: calibration, and scores beside matching."""
+"""Task ``stereo``: disparity of two eyes, scored on generated pairs beside matching."""
 
 from __future__ import annotations
 
@@ -13,23 +13,54 @@ import numpy.typing as npt
 import torch
 
 from spike_depth_ros import preview
+from spike_depth_ros.architectures import StereoLiteSettings
 from spike_depth_ros.checkpoint import Tensors
+from spike_depth_ros.evaluation.report.page import number, percent
 from spike_depth_ros.model import SpikeNet, to_channels_last
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.stereo_lite import STRIDE, StereoOutput
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.choices import Split
 from spike_training.errors import ConfigError
 from spike_training.evaluation.calibration import conformal_factor
-from spike_training.evaluation.report import FORMAT
-from spike_training.evaluation.stereo import Row, Scores, matched_by, score, table_of
+from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.evaluation.stereo import (
+    CAPTION,
+    Row,
+    Scores,
+    matched_by,
+    score,
+    table,
+    table_of,
+)
 from spike_training.evaluation.stereo_pairs import StereoPair
-from spike_training.runs.sources import make_source
+from spike_training.run_data.sources import make_source
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.truth import true_disparity
 from spike_training.settings.config import RunConfig
+from spike_training.tasks import base
+from spike_training.tasks.base import (
+    Exported,
+    Given,
+    Report,
+    Results,
+    SetScores,
+    Shown,
+    Task,
+    register,
+    spike_fields,
+)
+
+RANDOM = StereoInfo(
+    architecture='stereo_lite',
+    settings=dataclasses.asdict(StereoLiteSettings()),
+    bins=4,
+    **base.RANDOM,
+)
+"""Metadata of an untrained network."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -51,7 +82,7 @@ class _Scored:
     error: Floats
 
 
-def calibrated_pairs(
+def calibrated(
     config: RunConfig, info: StereoInfo, weights: Tensors, device: torch.device
 ) -> StereoInfo:
     """Fit the factor of the 68 % interval on calibration scenes, and return the metadata with it.
@@ -73,8 +104,8 @@ def calibrated_pairs(
     return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
 
 
-def evaluate_scenes(
-    config: RunConfig, info: StereoInfo, weights: Tensors, device: torch.device
+def evaluate(
+    config: RunConfig, info: StereoInfo, weights: Tensors, device: torch.device, given: Given
 ) -> dict[str, Any]:
     """Evaluate a network on the test scenes of each style; return the report.
 
@@ -112,7 +143,7 @@ def evaluate_scenes(
     }
 
 
-def stereo_metrics(report: Mapping[str, Any]) -> dict[str, float]:
+def metrics(report: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics of a report for the metadata of the checkpoint."""
     return {
         f'{name}_bad2': row['bad2']
@@ -173,3 +204,59 @@ def _scores(one: _Scored, matcher: SgbmMatcher, style: str) -> Iterator[tuple[Ro
         yield Row('network', '', None), name, score(pair, one.disparity[k])
         answer = matched_by(matcher, left[k], right[k], rig)
         yield Row('sgbm', 'rate', None), name, score(pair, answer)
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print the table of each set of a report."""
+    for scores in report['sets'].values():
+        by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
+        left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
+        pairs = max((len(row['pairs']) for row in scores['rows']), default=0)
+        title = (
+            f'{scores["title"]}: {pairs} pairs, {left_out} left out, windows of '
+            f'{report["planes"]} planes'
+        )
+        print_rows(title, *table(scores['rows']), CAPTION)
+
+
+def _tiles(report: Report) -> Iterator[tuple[str, str]]:
+    for scores in report['sets'].values():
+        own, *others = scores['rows']
+        title = ', '.join(f'{row["method"]} {row["bad2"]:.3f}' for row in others)
+        yield f'bad-2, {scores["title"]}; {title}', f'{own["bad2"]:.3f}'
+
+
+def _results(report: Report) -> Results:
+    rows = [
+        [f'{scores["title"]}, {row["method"]}', number(row['bad2']), percent(row['coverage'])]
+        for scores in report['sets'].values()
+        for row in scores['rows']
+    ]
+    note = 'bad-2: share of the pixels that are off by more than 2 pixels, or have no answer.'
+    return Results('Disparity of pairs', ['', 'bad-2', 'coverage'], rows, note)
+
+
+def _weaknesses(scores: SetScores) -> Iterator[str]:
+    own, *others = scores['rows']
+    for row in others:
+        if row['bad2'] <= own['bad2']:
+            yield (
+                f'{scores["title"]}: {row["method"]} has a bad-2 of {row["bad2"]:.3f}, the '
+                f'network {own["bad2"]:.3f}.'
+            )
+
+
+register(
+    Task(
+        TASKS['stereo'],
+        title='Disparity from spikes',
+        whose='a network of two eyes',
+        metadata=lambda config, common: StereoInfo(**common, **spike_fields(config)),
+        evaluate=evaluate,
+        metrics=metrics,
+        show=show,
+        calibrate=calibrated,
+        export=Exported(base.OF_SPIKES, {'stereo_lite': RANDOM}),
+        shown=Shown(_tiles, _weaknesses, _results),
+    )
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from spike_training.choices import Split
 from spike_training.datasets.readers import LICENCES
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictors import Scenes
-from spike_training.runs.recordings import (
+from spike_training.run_data.recordings import (
     Frames,
     focal_lengths,
     has_depth,
@@ -29,6 +29,7 @@ from spike_training.runs.recordings import (
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
+from spike_training.sampling.sample import Unlabelled
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.scenes.generator import SceneGenerator
@@ -393,3 +394,12 @@ def _with_steps(config: RunConfig, stage: StageConfig, processes: int) -> StageC
     images = here.train.batch_size * here.train.accumulate * processes
     steps = max(1, math.ceil(stage.epochs * samples_of(here) / images))
     return dataclasses.replace(stage, epochs=None, steps=steps)
+
+
+def target_batches(
+    config: RunConfig, number: int, batch_size: int, device: torch.device
+) -> Iterator[Unlabelled]:
+    """Yield the first batches of the target's training scenes, without labels or augmentation."""
+    source = make_target(config, 'train', device, labels=False)
+    for step in range(number):
+        yield source.batch(step, batch_size).unlabelled()

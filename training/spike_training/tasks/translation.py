@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation of translated pictures: generated target scenes, which have both looks."""
+"""Task ``translation``: pictures in another look, scored on scenes that have both looks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,20 +12,27 @@ from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
+from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.translation import TranslationInfo
+from spike_training.errors import ConfigError
 from spike_training.evaluation.looks import LOOKS, score_pictures
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import picture
-from spike_training.evaluation.report import FORMAT
-from spike_training.runs.sources import make_source, make_target, sample_frames
+from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.run_data.sources import make_source, make_target, sample_frames
 from spike_training.settings.config import BatchSpec, RunConfig
+from spike_training.tasks.base import Given, Report, Results, Shown, Task, register
+from spike_training.tasks.image import tiles, weaknesses
+
+COLUMNS = {'psnr': 'PSNR, dB', 'ssim': 'SSIM', 'edge_f1': 'F1 of edges', 'changed': 'change'}
+"""Metrics that are printed and stored, with their column titles."""
 
 UNCHANGED = 'unchanged'
 """Name of pictures as they are."""
 
 
-def evaluate_translation(
-    config: RunConfig, info: TranslationInfo, weights: Tensors, device: torch.device
+def evaluate(
+    config: RunConfig, info: TranslationInfo, weights: Tensors, device: torch.device, given: Given
 ) -> dict[str, Any]:
     """Evaluate a translator beside looks that are matched without learning.
 
@@ -34,6 +41,7 @@ def evaluate_translation(
         info: Metadata of the translator.
         weights: Its weights.
         device: Device.
+        given: Nothing of it is used.
 
     Returns:
         The report; ``sets`` has ``rows`` of each style of the target, by what translates. It is
@@ -126,3 +134,67 @@ def both_looks(
     for batch in sample_frames(source, sizes.scenes, sizes.batch_size, config.model.canonical_fx):
         assert batch.rgb is not None  # asked for
         yield picture(batch.counts, batch.planes_per_bin), batch.rgb
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print the scores of a report, by style of the target."""
+    if not report['sets']:
+        print('nothing is scored: of recordings there is one look alone')
+        return
+    for scores in report['sets'].values():
+        rows = [
+            [name, *(f'{row[column]:.3f}' for column in COLUMNS)]
+            for name, row in scores['rows'].items()
+        ]
+        title = f'{scores["title"]}: {scores["pictures"]} pictures of the target'
+        print_rows(title, ['', *COLUMNS.values()], rows)
+    print(
+        'PSNR and SSIM: luminance against the same scenes in the look of the source. F1 of edges: '
+        'against the picture before translation.'
+    )
+
+
+def metrics(report: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are stored in a checkpoint, by style and name."""
+    return {
+        f'{part}_{name}': round(scores['rows'][NETWORK][name], 4)
+        for part, scores in report['sets'].items()
+        for name in COLUMNS
+    }
+
+
+def _results(report: Report) -> Results:
+    rows = [
+        [f'{scores["title"]}, {name}', *(f'{row[column]:.3f}' for column in COLUMNS)]
+        for scores in report['sets'].values()
+        for name, row in scores['rows'].items()
+    ]
+    note = (
+        'Against the same scenes in the look of the source; edges against the picture before '
+        'translation. moments, histogram: matched without learning.'
+    )
+    return Results('Translated pictures', ['', *COLUMNS.values()], rows, note)
+
+
+def check_looks(config: RunConfig, info: TranslationInfo) -> None:
+    """Refuse settings of another run whose scenes do not have both looks."""
+    if not has_both_looks(config):
+        raise ConfigError(
+            'a translator of pictures is scored on generated scenes of a target: expected a '
+            'config with one, and without recordings'
+        )
+
+
+register(
+    Task(
+        TASKS['translation'],
+        title='Pictures in another look',
+        whose='a translator of pictures',
+        metadata=lambda config, common: TranslationInfo(**common),
+        evaluate=evaluate,
+        metrics=metrics,
+        show=show,
+        fit=check_looks,
+        shown=Shown(tiles, weaknesses, _results),
+    )
+)
