@@ -19,6 +19,7 @@ from benchmarks.papers_verdicts import (
     Reader,
     spread,
 )
+from spike_depth_ros.blocks.markdown import table_lines
 from spike_training.tables.paper import Paper, PrintedTable
 
 LEAST_CLOSED = 0.5
@@ -55,11 +56,10 @@ def csv_text(items: list[Item]) -> str:
 def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str) -> str:
     """Format docs/papers.md: counts of verdicts, what no paper prints, then each paper."""
     counts = Counter(item.verdict for item in items)
-    lines = [head.rstrip(), '', '| mark | verdict | numbers of tables |', '|---|---|---|']
     said = reader.plan['verdicts']
-    lines += [
-        f'| {mark} | {name}: {said[name]} | {counts[name]} |' for name, mark in MARKS.items()
-    ]
+    marks = [[mark, f'{name}: {said[name]}', counts[name]] for name, mark in MARKS.items()]
+    lines = [head.rstrip(), '']
+    lines += table_lines([['mark', 'verdict', 'numbers of tables'], *marks], names=True)
     lines += _own_lines(reader)
     for name, paper in read.items():
         lines += ['', f'## {paper.cited}: {paper.title}', '']
@@ -68,8 +68,8 @@ def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str
         for table in paper.tables:
             own = [one for one in items if (one.paper, one.table) == (name, table.number)]
             lines += ['', *_table_lines(reader, name, paper, table, own)]
-        lines += ['', '### Figures and statements', '', '| place | what is said | numbers |']
-        lines.append('|---|---|---|')
+        lines += ['', '### Figures and statements', '']
+        rows = [['place', 'what is said', 'numbers']]
         said = [(f'Figure {one.number}', one) for one in paper.figures]
         said += [(one.place, one) for one in paper.statements]  # type: ignore[misc]
         for place, one in said:
@@ -79,7 +79,8 @@ def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str
                 for value in one.values
             )
             numbers = numbers or reader.said(name, place, '').strip(' /')
-            lines.append(f'| {place} | {one.about} | {numbers} |')
+            rows.append([place, one.about, numbers])
+        lines += table_lines(rows, names=True)
     return '\n'.join(lines) + '\n'
 
 
@@ -138,11 +139,11 @@ def _table_lines(
     marked = {(item.row, item.column): _cell(item) for item in items}
     rows, columns = [row.name for row in table.rows], [*table.columns]
     turned = len(columns) > len(rows)  # so that wide ones can be read
-    yield from ('', f'| | {" | ".join(rows if turned else columns)} |')
-    yield '|---|' + '---|' * len(rows if turned else columns)
+    lines = [['', *(rows if turned else columns)]]
     for name in columns if turned else rows:
         places = [(row, name) for row in rows] if turned else [(name, one) for one in columns]
-        yield f'| {name} | {" | ".join(marked.get(place, "") for place in places)} |'
+        lines.append([name, *(marked.get(place, '') for place in places)])
+    yield from ('', *table_lines(lines, names=True))
 
 
 def _own_lines(reader: Reader) -> Iterator[str]:
@@ -152,8 +153,7 @@ def _own_lines(reader: Reader) -> Iterator[str]:
         name: room for name, room in reader.plan.get('headroom', {}).items() if 'closed' in room
     }
     columns = [*dict.fromkeys(title for room in rooms.values() for title in room['closed'])]
-    yield f'| {" | ".join(["scenario", "metric", "headroom", *columns])} |'
-    yield f'|{"---|" * (3 + len(columns))}'
+    rows = [['scenario', 'metric', 'headroom', *columns]]
     reached: dict[str, list[bool]] = {title: [] for title in columns if title != ADABN}
     for name, room in rooms.items():
         shares = {}
@@ -161,7 +161,7 @@ def _own_lines(reader: Reader) -> Iterator[str]:
             closed = {by: reader.closed(name, row, metric) for by, row in room['closed'].items()}
             found = reader.headroom(name, metric)
             shown = [_share(one) for one in (found, *(closed.get(by) for by in columns))]
-            yield f'| {" | ".join([name, title, *shown])} |'
+            rows.append([name, title, *shown])
             shares[metric] = closed
         than, gains = shares[SCALED][ADABN], (reader.headroom(name) or 0) >= LEAST_HEADROOM
         for by, share in shares[SCALED].items():
@@ -170,6 +170,7 @@ def _own_lines(reader: Reader) -> Iterator[str]:
                 least = min(share, log)
                 reached[by].append(gains and least >= LEAST_CLOSED and share > than)
     counts = ', '.join(f'{by} in {sum(one)} of {len(one)}' for by, one in reached.items())
+    yield from table_lines(rows, names=True)
     yield from (
         '',
         'Headroom: how far labels of the target lower the error below that of the better network '
@@ -180,11 +181,11 @@ def _own_lines(reader: Reader) -> Iterator[str]:
         f'{counts} scenarios that were run (aim of BiCross: lens and fog).',
         *(line for cause in reader.plan.get('causes', []) for line in ('', cause)),
         '',
-        '| difference | found |',
-        '|---|---|',
     )
-    for one in reader.plan.get('ours', []):
-        yield f'| {one["about"]} | {reader.difference(one).strip(" /")} |'
+    found = [
+        [one['about'], reader.difference(one).strip(' /')] for one in reader.plan.get('ours', [])
+    ]
+    yield from table_lines([['difference', 'found'], *found], names=True)
 
 
 def _share(value: float | None) -> str:

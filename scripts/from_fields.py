@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from spike_depth_ros.base.values import describe
+from spike_depth_ros.blocks.markdown import table_lines
 from spike_depth_ros.nodes.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.parameters import Parameter, parameters_of
 from spike_depth_ros.nodes.stereo_parameters import StereoParameters
@@ -77,12 +78,13 @@ def page(text: str) -> str:
 
 def _table(module: str, kind: str, names: str) -> str:
     of = tuple(names.split()) or ('',)
-    lines = [
-        f'| `{row.name}` | {_shown(row.default)} | {_cell(row)} |\n'
+    rows = [
+        [f'`{row.name}`', _shown(row.default), _cell(row)]
         for row in parameters_of(getattr(importlib.import_module(module), kind))
         if row.name.startswith(of)
     ]
-    return f'| name | default | meaning |\n|---|---|---|\n{"".join(lines)}'
+    lines = table_lines([['name', 'default', 'meaning'], *rows], names=True)
+    return ''.join(f'{line}\n' for line in lines)
 
 
 def _shown(default: Any) -> str:

@@ -15,6 +15,7 @@ import hashlib
 import importlib.resources
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, overload
@@ -51,6 +52,16 @@ UPSAMPLE_MODEL = TASKS['upsample'].shipped[0]
 
 ALL_SHIPPED = tuple(name for kind in TASKS.values() for name in kind.shipped)
 """Names of all shipped models, those of depth first."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return the class of a task's metadata, all of which stood in this module."""
+    for task in TASKS.values():
+        if task.info.__name__ == name:
+            home = task.info.__module__
+            warnings.warn(f'{name} is in {home}: import it from there', stacklevel=2)
+            return task.info
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def default_checkpoint() -> Path:

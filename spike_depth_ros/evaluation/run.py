@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from spike_depth_ros.bags.bag import Bag, BagError
+from spike_depth_ros.blocks import Table, numbers
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.command import EvaluateOptions
@@ -25,7 +26,7 @@ from spike_depth_ros.evaluation.frames import choose_frames
 from spike_depth_ros.evaluation.intervals import LEVEL
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_pair, choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
-from spike_depth_ros.evaluation.report.page import FIGURES, STRUCTURE, number
+from spike_depth_ros.evaluation.report.headings import FIGURES, STRUCTURE
 from spike_depth_ros.evaluation.report.render import compared, render, warnings
 from spike_depth_ros.evaluation.results import (
     RESULTS,
@@ -45,7 +46,6 @@ from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.result_files import old_results, replace_results
-from spike_depth_ros.result_tables import print_table
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
 
 OUTPUT_BAG = 'bag'
@@ -308,14 +308,8 @@ def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) 
 
 
 def _table(runs: Sequence[ModelRun]) -> Table:
-    table = Table()
     names = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1')
     titles = (*(FIGURES[name] for name in names), *STRUCTURE.values(), 'AUSE ↓', '68 % holds')
-    for column in ('model', *titles):
-        table.add_column(column)
-    for one in runs:
-        figures = one.scores.headline()
-        shown = (*names, *STRUCTURE, 'ause', 'interval_coverage')
-        cells = [number(figures[name]) for name in shown]
-        table.add_row(one.label, *cells)
-    return table
+    shown = (*names, *STRUCTURE, 'ause', 'interval_coverage')
+    rows = [[one.label, *numbers(one.scores.headline(), shown)] for one in runs]
+    return Table(['model', *titles], rows)

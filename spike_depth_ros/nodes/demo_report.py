@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
-from rich.table import Table
 
 from spike_depth_ros import metrics, pictures, preview
+from spike_depth_ros.blocks import Table
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.depth_colours import Rgb
 from spike_depth_ros.estimator import DepthEstimator, ImageEstimator, Observation
 from spike_depth_ros.nodes import diagnostic_values as keys
@@ -372,7 +373,6 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
         abs_rel += f' INCOMPLETE: {text("abs_rel_coverage", ".2%")} of the truth has a prediction'
     behind_s = summary['player_behind_s_max']
     player_row = [('the player', f'was up to {behind_s:.2f} s late')] if behind_s > LATE_S else []
-    table = Table(show_header=False)
     rows = (
         ('planes in', f'{summary["planes_in"]} at {text("planes_per_s", ".0f")}/s'),
         ('planes dropped', text('planes_dropped', 'd')),
@@ -391,9 +391,7 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
         ('model', f'{summary["checkpoint"]} ({summary["weights"]} weights)'),
         ('ran on', f'{summary["device"]} by {summary["backend"]}, {summary["cpus"]} CPUs'),
     )
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    print_table(Table(['', ''], rows, names=True))
     for reason in summary['not_valid']:
         console.print(f'NOT VALID: {reason}: {summary["remedy"]}', soft_wrap=True)
     if summary['weights'] == 'random':

@@ -179,6 +179,10 @@ class CheckpointInfo:
         """Divisor of the input's height and width that suits the network, pixels."""
         return 16
 
+    def facts(self) -> list[list[str]]:
+        """Return what a reader of a page is told beside weights and data: names and texts."""
+        return []
+
     def problem_of_correction(self, height: int, width: int) -> str:
         """Say why the correction of a sensor of this size is none of the network's, or nothing."""
         return f'in a checkpoint of task {self.task!r}, expected depth'

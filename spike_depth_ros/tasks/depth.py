@@ -74,6 +74,20 @@ class DepthInfo(SpikeInfo):
                 f'({self.min_depth!r})'
             )
 
+    def facts(self) -> list[list[str]]:
+        """Return what a reader of a page is told beside weights and data: names and texts."""
+        low, high = self.fx_range
+        fitted = '' if self.uncertainty_calibrated else 'NOT '
+        return [
+            [
+                'depth',
+                f'{self.min_depth:g} to {self.max_depth:g} m at the canonical focal length of '
+                f'{self.canonical_fx:g} pixels; trained for {low:g} to {high:g} pixels; scale '
+                f'{self.scale}',
+            ],
+            ['factor of the uncertainty', f'{self.uncertainty_factor:.4g}, {fitted}fitted'],
+        ]
+
     def problem_of_correction(self, height: int, width: int) -> str:
         """Say why the correction of a sensor of this size is none of the network's, or nothing."""
         if self.sensor_size in (None, (height, width)):

@@ -618,3 +618,11 @@ def test_of_a_large_file_a_private_copy_is_read_and_its_size_told(
     cut.write_bytes(default_checkpoint().read_bytes()[:-100])
     with pytest.raises(CheckpointError, match='truncated or not a'):
         load_info(cut)
+
+
+def test_metadata_are_still_found_where_they_stood():
+    with pytest.warns(UserWarning, match='StereoInfo is in spike_depth_ros.tasks.stereo'):
+        from spike_depth_ros.checkpoint import StereoInfo
+    assert StereoInfo is TASKS['stereo'].info
+    with pytest.raises(ImportError):
+        from spike_depth_ros.checkpoint import FlowInfo  # noqa: F401

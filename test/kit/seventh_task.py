@@ -7,17 +7,18 @@ import dataclasses
 import torch
 
 from spike_depth_ros.base.values import Text
+from spike_depth_ros.blocks import Table
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.tasks.base import TASKS, SpikeInfo, task
 from spike_training.engine.stage import Stage
 from spike_training.evaluation.predictors import build_for_evaluation
-from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.evaluation.report import FORMAT
 from spike_training.run_data.sources import make_source
 from spike_training.settings.config import BatchSpec, StageConfig
 from spike_training.settings.method import Method
 from spike_training.tasks.base import (
     Exported,
     Metric,
-    Results,
     Shown,
     Tabled,
     Task,
@@ -106,12 +107,12 @@ def evaluate(config, info, weights, device, given):
 
 def show(report):
     rows = [[name, f'{one["rows"]["network"]:.4f}'] for name, one in report['sets'].items()]
-    print_rows('Brightness', ['', 'squared error'], rows)
+    print_table(Table(['', 'squared error'], rows, 'Brightness'))
 
 
 def results(report):
     rows = [[name, f'{one["rows"]["network"]:.4f}'] for name, one in report['sets'].items()]
-    return Results('Brightness of pixels', ['', 'squared error'], rows, 'Lower is better.')
+    return Table(['', 'squared error'], rows, 'Brightness of pixels', caption='Lower is better.')
 
 
 def read(config, report, name, domain, method):

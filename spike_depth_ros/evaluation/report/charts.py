@@ -11,11 +11,9 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, RED, chart, plain, style, svg
+from spike_depth_ros.blocks import Figure
+from spike_depth_ros.blocks.plots import COLOURS, GREY, RED, chart, plain, style, svg
 from spike_depth_ros.evaluation.results import INTERVAL, ModelRun, Stream
-
-Figure = dict[str, str]
-"""Chart of a page: ``title``, ``svg``, and ``text`` below it."""
 
 DRAWN_SHARE = 0.005
 """Smallest share of the pixels of a drawn bin; smaller bins are only in the tables."""
@@ -40,13 +38,13 @@ def bin_name(by: By, row: Mapping[str, float]) -> str:
 def error_by(by: By, runs: Sequence[ModelRun]) -> Figure:
     """Draw the relative error in each bin."""
     left_out = any(len(_drawn(by, run)) < len(_rows(by, run)) for run in runs)
-    return {
-        'title': 'Relative error',
-        'svg': svg(_bars(by, 'abs_rel', 'Abs Rel', runs)),
-        'text': f'Bins of less than {100 * DRAWN_SHARE:g} % of the pixels are in the table only.'
+    return Figure(
+        'Relative error',
+        svg(_bars(by, 'abs_rel', 'Abs Rel', runs)),
+        text=f'Bins of less than {100 * DRAWN_SHARE:g} % of the pixels are in the table only.'
         if left_out
         else '',
-    }
+    )
 
 
 @style()
@@ -55,11 +53,11 @@ def coverage_by(by: By, runs: Sequence[ModelRun]) -> Figure:
     axes = _bars(by, 'interval_coverage', 'share of pixels', runs)
     axes.set_ylim(0, 1)
     axes.axhline(INTERVAL, color=GREY, linestyle='--', label='68 %')
-    return {
-        'title': 'Truth within the 68 % interval',
-        'svg': svg(axes),
-        'text': 'An interval that can be trusted holds 68 % in every bin.',
-    }
+    return Figure(
+        'Truth within the 68 % interval',
+        svg(axes),
+        text='An interval that can be trusted holds 68 % in every bin.',
+    )
 
 
 def _bars(by: By, key: str, label: str, runs: Sequence[ModelRun]) -> Axes:
@@ -109,11 +107,11 @@ def sparsification(runs: Sequence[ModelRun]) -> Figure:
             axes.axhline(curve['by_uncertainty'][0], color=GREY, linestyle='--', label='at random')
     axes.update_datalim([(0, 0)])
     axes.set(xlim=(0, 1), ylim=(0, None))
-    return {
-        'title': 'Sparsification',
-        'svg': svg(axes),
-        'text': 'The area between a solid and its dashed line is the AUSE.',
-    }
+    return Figure(
+        'Sparsification',
+        svg(axes),
+        text='The area between a solid and its dashed line is the AUSE.',
+    )
 
 
 @style()
@@ -133,11 +131,11 @@ def reliability(runs: Sequence[ModelRun]) -> Figure:
         axes.plot(x, y, color=COLOURS[number % 4], label=label)
     axes.plot(1, INTERVAL, 'o', color='#111827', label='68 % at 1')
     axes.set(xlim=(0, 4), ylim=(0, 1))
-    return {
-        'title': 'Reliability of the interval',
-        'svg': svg(axes),
-        'text': 'Above the dot the interval is wider than it needs to be, below it too narrow.',
-    }
+    return Figure(
+        'Reliability of the interval',
+        svg(axes),
+        text='Above the dot the interval is wider than it needs to be, below it too narrow.',
+    )
 
 
 @style()
@@ -164,5 +162,5 @@ def timeline(stream: Stream, runs: Sequence[ModelRun]) -> list[Figure]:
             times = [time_s for time_s, _ in stream.gaps]
             top = axes.get_ylim()[1]
             axes.vlines(times, 0, top, color=RED, zorder=1, label='gap in the stream')
-        figures.append({'title': title, 'svg': svg(axes), 'text': ''})
+        figures.append(Figure(title, svg(axes)))
     return figures

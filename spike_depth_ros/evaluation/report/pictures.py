@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 
 from spike_depth_ros import pictures
+from spike_depth_ros.blocks import Figure, Figures
+from spike_depth_ros.blocks.html import png_base64
 from spike_depth_ros.depth_colours import Rgb
 from spike_depth_ros.evaluation.extremes import Example
-from spike_depth_ros.evaluation.report.page import png_base64
 from spike_depth_ros.evaluation.results import ModelRun
 from spike_depth_ros.evaluation.truth import enlarged
 from spike_depth_ros.metrics import FloatArray, relative_error
@@ -23,8 +23,8 @@ SPARSE = 0.3
 """Share of pixels with values below which an image is drawn with larger points."""
 
 
-def best_and_worst(runs: Sequence[ModelRun]) -> list[dict[str, Any]]:
-    """Return title and panels of each window, the worst first, model by model."""
+def best_and_worst(runs: Sequence[ModelRun]) -> list[Figures]:
+    """Return the panels of each window, the worst first, model by model."""
     found = []
     for run in runs:
         best, worst = run.scores.extremes.best_and_worst()
@@ -36,18 +36,17 @@ def best_and_worst(runs: Sequence[ModelRun]) -> list[dict[str, Any]]:
                 )
                 unsure = f'uncertainty {100 * example.relative_uncertainty:.1f} %'
                 name = f'{run.label}: ' if len(runs) > 1 else ''
-                found.append(
-                    {
-                        'title': f'{name}{kind} {place}: window {example.number}, at '
-                        f'{example.time_s:.3f} s, {error}{unsure}',
-                        'panels': _panels([('', run, example)], limits),
-                    }
+                title = (
+                    f'{name}{kind} {place}: window {example.number}, at {example.time_s:.3f} s, '
+                    f'{error}{unsure}'
                 )
+                panels = _panels([('', run, example)], limits)
+                found.append(Figures(panels, 'panels', title))
     return found
 
 
-def differing(runs: Sequence[ModelRun]) -> list[dict[str, Any]]:
-    """Return title and panels of the windows in which models differ most from the first."""
+def differing(runs: Sequence[ModelRun]) -> list[Figures]:
+    """Return the panels of the windows in which models differ most from the first."""
     first, found = runs[0], []
     for other in runs[1:]:
         assert other.largest_differences is not None
@@ -58,20 +57,14 @@ def differing(runs: Sequence[ModelRun]) -> list[dict[str, Any]]:
         limits = _limits([example for _, pairs in ends for pair in pairs for example in pair])
         for ahead, pairs in ends:
             for place, (one, two) in enumerate(pairs, start=1):
-                found.append(
-                    {
-                        'title': f'{ahead.label} ahead, {place}: window {one.number}, at '
-                        f'{one.time_s:.3f} s, Abs Rel {one.abs_rel:.3f} of {first.label}, '
-                        f'{two.abs_rel:.3f} of {other.label}',
-                        'panels': _panels(
-                            [
-                                (f' of {run.label}', run, example)
-                                for run, example in ((first, one), (other, two))
-                            ],
-                            limits,
-                        ),
-                    }
+                title = (
+                    f'{ahead.label} ahead, {place}: window {one.number}, at {one.time_s:.3f} s, '
+                    f'Abs Rel {one.abs_rel:.3f} of {first.label}, {two.abs_rel:.3f} of '
+                    f'{other.label}'
                 )
+                both = (first, one), (other, two)
+                panels = _panels([(f' of {run.label}', run, one) for run, one in both], limits)
+                found.append(Figures(panels, 'panels', title))
     return found
 
 
@@ -96,7 +89,7 @@ def _percent_of_depth(example: Example) -> FloatArray:
 
 def _panels(
     seen: Sequence[tuple[str, ModelRun, Example]], limits: tuple[float, float, float]
-) -> list[dict[str, str]]:
+) -> list[Figure]:
     """Return panels of a window: spikes, each model's depth, the truth, and each one's error.
 
     Args:
@@ -124,9 +117,12 @@ def _panels(
     return as_png(panels)
 
 
-def as_png(panels: Sequence[tuple[str, Rgb]]) -> list[dict[str, str]]:
-    """Return titles and base64 PNG of panels, for the macro ``panels`` of a page."""
-    return [{'title': title, 'png': png_base64(panel)} for title, panel in panels]
+def as_png(panels: Sequence[tuple[str, Rgb]]) -> list[Figure]:
+    """Return panels as figures that are embedded in a page."""
+    return [
+        Figure(title, source=f'data:image/png;base64,{png_base64(panel)}')
+        for title, panel in panels
+    ]
 
 
 def _dilate_sparse(image: FloatArray) -> FloatArray:

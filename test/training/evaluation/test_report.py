@@ -82,7 +82,8 @@ def test_the_first_lines_tell_whether_controls_are_beaten(capsys):
         'target, indoor: the network DOES NOT BEAT 1 of its controls on 12 windows: shuffled input'
     )
     assert any('target, indoor, test: 12 windows of 1 recordings, 0 left out' in k for k in lines)
-    assert any('boundary f1' in line and 'ordinal' in line for line in lines)
+    for title in ('boundary f1', 'ordinal'):
+        assert any(title in line for line in lines)
     assert len({*reports.COLUMNS.values()}) == len(reports.COLUMNS)
 
 

@@ -289,7 +289,7 @@ def test_a_stage_trains_to_the_same_bytes_in_a_config_of_another_method(trained,
 def test_charts_and_settings_of_a_stage_are_those_of_its_method(mixed):
     run = read_run(mixed)
     toy, chart = ('How unsure the toy is', 'Depth on labels, L_sup')
-    titles = [{chart['title'] for chart in curves(stage)} for stage in run.stages]
+    titles = [{chart.title for chart in curves(stage)} for stage in run.stages]
     assert [(toy in found, chart in found) for found in titles] == [
         (True, False),
         (True, False),

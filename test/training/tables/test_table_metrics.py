@@ -13,6 +13,7 @@ import yaml
 
 from kit.runs import CONFIGS
 from kit.runs import small_table as small
+from spike_depth_ros.blocks.markdown import markdown
 from spike_training.evaluation.published import METRICS
 from spike_training.evaluation.rates import LEVEL, picture
 from spike_training.runs.sessions import SESSIONS
@@ -167,7 +168,7 @@ def test_cells():
 
 def test_the_headline(tmp_path):
     found = page(tmp_path, REPORTS)
-    lines = found.markdown().splitlines()
+    lines = markdown(found.page()).splitlines()
     head = next(line for line in lines if line.startswith('| row | seeds | AbsRel | difference'))
     bicross = next(line for line in lines if line.startswith('| bicross |'))
     cells = dict(zip(head.split(' | ')[1:], bicross.split(' | ')[1:], strict=True))
@@ -199,7 +200,7 @@ def test_commits_of_all_seeds_are_told(tmp_path):
         last.folder.mkdir()
         done = {'commit': commit, 'device': 'cpu', 'seconds_per_step': 1.0}
         (last.folder / DONE).write_text(json.dumps(done))
-    text = dataclasses.replace(found, rows=rows).markdown()
+    text = markdown(dataclasses.replace(found, rows=rows).page())
     assert 'Made of commit a, b on cpu: NOT OF ONE STATE of the code.' in text
 
 
@@ -219,7 +220,7 @@ def test_all_metrics_of_a_paper_are_printed_with_remarks(tmp_path):
     rows = [{**row, 'paper': names.get(row['name'])} for row in rows]
     settings = {'paper': {'file': 'shen', 'tables': ['1']}, 'rows': rows}
     found = page(tmp_path, REPORTS, **settings)
-    text = found.markdown()
+    text = markdown(found.page())
     _, _, section = text.partition('\n## Paper\n')
     lines = section.partition('\n## ')[0].splitlines()
     expected = (
@@ -240,10 +241,10 @@ def test_all_metrics_of_a_paper_are_printed_with_remarks(tmp_path):
 
 def test_a_paper_of_the_main_columns_has_a_section_for_remarks_alone(tmp_path):
     found = page(tmp_path, REPORTS)
-    assert '## Paper' not in found.markdown()
+    assert '## Paper' not in markdown(found.page())
     row = next(row for row in found.table.paper.table('I').rows if row.name == 'Pre_src')
     row.notes['delta1'] = 'unlikely'
-    text = found.markdown()
+    text = markdown(found.page())
     assert '| 0.285 (I) | 0.663* |' in text
     assert '| 0.663* | - | - | delta1: unlikely |' in text
 
@@ -252,7 +253,7 @@ def test_a_paper_with_metrics_of_its_own_is_printed_with_their_titles(tmp_path):
     rows = yaml.safe_load((CONFIGS / 'tables' / 'smoke.yaml').read_text())['rows']
     rows = [{**row, 'paper': 'DSRNet' if row['name'] == 'bicross' else None} for row in rows]
     settings = {'paper': {'file': 'dsr', 'tables': ['4']}, 'rows': rows}
-    text = page(tmp_path, REPORTS, **settings).markdown()
+    text = markdown(page(tmp_path, REPORTS, **settings).page())
     _, _, section = text.partition('\n## Paper\n')
     header, _, row = section.partition('\n## ')[0].strip().splitlines()
     assert header.endswith(

@@ -79,7 +79,7 @@ def curves(
     _check(settings)
     values = {'planes': planes, 'mean_rate': mean_rate, 'rate_hz': rate_hz, 'speed': speed}
     configure_cpu(settings.threads)
-    from spike_depth_ros.evaluation.report.plots import style
+    from spike_depth_ros.blocks.plots import style
     from spike_training.evaluation.report import to_json
     from spike_training.reports.condition_charts import condition_charts
 
@@ -170,9 +170,8 @@ def show(report: Mapping[str, Any]) -> None:
 
 def _print_curve(curve: Mapping[str, Any], frame_spikes: float) -> None:
     """Print a curve: the metrics of each camera, then the differences of the frame camera."""
-    from rich.table import Table
-
-    from spike_depth_ros.result_tables import print_table
+    from spike_depth_ros.blocks import Table
+    from spike_depth_ros.blocks.terminal import print_table
     from spike_training.evaluation.report import cell
 
     points = curve['points']
@@ -181,13 +180,12 @@ def _print_curve(curve: Mapping[str, Any], frame_spikes: float) -> None:
     compared = 'frame' in cameras
     title = curve['title'] + (f'; frame camera of {frame_spikes:g} spikes' if compared else '')
     metrics = {k: v for k, v in COLUMNS.items() if not compared or k != 'abs_rel_raw'}
-    table = Table(curve['variable'], title=title)
+    header = [curve['variable']]
     for name in cameras:
         label = f'{CAMERAS[name]} ' if compared else ''
-        for figure in metrics.values():
-            table.add_column(label + figure)
-    for name in others:
-        table.add_column(f'frame - {CAMERAS[name]}, 95 %')
+        header += [label + figure for figure in metrics.values()]
+    header += [f'frame - {CAMERAS[name]}, 95 %' for name in others]
+    rows = []
     for point in points:
         row = [f'{point["value"]:g}']
         for name in cameras:
@@ -195,5 +193,5 @@ def _print_curve(curve: Mapping[str, Any], frame_spikes: float) -> None:
         for name in others:
             found = point['frame_minus'][name]
             row.append(f'{cell(found["abs_rel"])} ± {cell(found["half_width_95"])}')
-        table.add_row(*row)
-    print_table(table)
+        rows.append(row)
+    print_table(Table(header, rows, title))

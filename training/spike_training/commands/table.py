@@ -59,6 +59,7 @@ def table(
         DataSetError: Recordings or maps cannot be used.
         TrainingError: At least one stage or scoring failed.
     """
+    from spike_depth_ros.blocks.markdown import markdown
     from spike_training.evaluation.report import to_json
     from spike_training.tables.metrics import collect
     from spike_training.tables.pages import page_of
@@ -83,7 +84,7 @@ def table(
     finally:
         # Also after an interruption.
         page = page_of(planned, collect(planned, cache))
-        write_atomically(out / 'table.md', page.markdown().encode())
+        write_atomically(out / 'table.md', markdown(page.page()).encode())
         write_atomically(out / 'table.json', to_json(page.to_json()))
         write_atomically(out / 'results.json', encode(results_of(page)))
     page.show()

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
+from spike_depth_ros.blocks import Table
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.evaluation.controls import (
     ALIGNED,
     NETWORK,
@@ -20,7 +20,6 @@ from spike_depth_ros.evaluation.controls import (
 )
 from spike_depth_ros.evaluation.results import INTERVAL
 from spike_depth_ros.metrics import STRUCTURE_METRICS, without_nan
-from spike_depth_ros.result_tables import print_table
 from spike_training.errors import ConfigError, one_line
 
 TOLERANCE = 0.05
@@ -132,13 +131,19 @@ def _show_set(scores: Mapping[str, Any], who: str) -> None:
     )
     relative = scores.get('relative')
     columns = OF_RELATIVE if relative else COLUMNS
+    tables = {
+        predictor: scores['tables'][predictor]['aligned' if relative else 'raw']
+        for predictor in scores['predictors']
+    }
+    whole = all(one['complete'] for one in tables.values())
     rows = []
     for predictor, metrics in scores['predictors'].items():
-        raw = scores['tables'][predictor]['aligned' if relative else 'raw']
+        one = tables[predictor]
+        mark = '' if one['complete'] else f'INCOMPLETE: {cell(one["coverage"])}'
         name = who if predictor == NETWORK else control_name(predictor)
-        mark = '' if raw['complete'] else f', INCOMPLETE: coverage {cell(raw["coverage"])}'
-        rows.append([name + mark, *(cell(metrics[key]) for key in columns)])
-    print_rows(title, ['', *columns.values()], rows)
+        rows.append([name, *([] if whole else [mark]), *(cell(metrics[key]) for key in columns)])
+    header = ['', *([] if whole else ['coverage']), *columns.values()]
+    print_table(Table(header, rows, title))
     if relative:
         return
     found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
@@ -167,18 +172,6 @@ def coverage_cell(coverage: float | None) -> str:
     # Rounded, so that 0.73 is no miss by its last bits.
     missed = coverage is not None and round(abs(coverage - INTERVAL), 6) > TOLERANCE
     return cell(coverage) + (', not calibrated here' if missed else '')
-
-
-def print_rows(
-    title: str, header: Sequence[str], rows: Iterable[Sequence[str]], caption: str | None = None
-) -> None:
-    """Print a table, its first column to the left and the others to the right."""
-    table = Table(title=title, caption=caption)
-    for k, column in enumerate(header):
-        table.add_column(column, justify='right' if k else 'left', no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    print_table(table)
 
 
 def cell(value: float | None) -> str:

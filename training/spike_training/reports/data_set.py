@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
+from spike_depth_ros.blocks import Table
+from spike_depth_ros.blocks.terminal import print_table
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import DataSetError, FrameError
 from spike_training.reports.contact_sheet import firing_rates
@@ -141,9 +141,7 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
         f'  depth: known {depth["known_share"]:.1%}, sky {depth["sky_share"]:.1%}; median '
         f'{metres["50"]:.3g} m, 1 % below {metres["1"]:.3g} m, 1 % above {metres["99"]:.3g} m'
     )
-    table = Table(box=None, padding=(0, 1))
-    for column in ('metres', 'share', ''):
-        table.add_column(column, justify='left' if not column else 'right')
+    rows = []
     total = max(sum(depth['histogram']), 1)
     most = max(max(depth['histogram']), 1)
     for low, high, count in zip(
@@ -151,8 +149,8 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
     ):
         if count:
             bar = '#' * max(round(_BAR * count / most), 1)
-            table.add_row(f'{low:g} to {high:g}', f'{count / total:.1%}', bar)
-    Console(width=99).print(table)
+            rows.append([f'{low:g} to {high:g}', f'{count / total:.1%}', bar.ljust(_BAR)])
+    print_table(Table(['metres', 'share', ''], rows))
 
 
 def _time_line(clips: Sequence[Mapping[str, Any]], unit: str) -> str:

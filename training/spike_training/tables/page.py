@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, get_args
 
+from spike_depth_ros import blocks
+from spike_depth_ros.blocks.terminal import print_table
 from spike_training.evaluation.preparation import TRUE_LOOK
 from spike_training.evaluation.published import METRICS
-from spike_training.evaluation.report import domain_sets, print_rows
+from spike_training.evaluation.report import domain_sets
 from spike_training.tables.metrics import Claim, RowMetrics, Summary
 from spike_training.tables.paper import Printed
 from spike_training.tables.plan import Table
@@ -61,36 +63,41 @@ class TablePage(ABC):
 
     def show(self) -> None:
         """Print the main columns, failures and claims."""
-        caption = 'paper: of its own data' if self._note() else None
+        caption = 'paper: of its own data' if self._note() else ''
         header, *rows = self._headline()
-        print_rows(self._title(), header, rows, caption)
+        print_table(blocks.Table(header, rows, self._title(), caption=caption))
         for line in [*failures_of(self.rows), *(claim.sentence() for claim in self.claims)]:
             print(line)
 
-    def markdown(self) -> str:
-        """Return the complete table, for table.md."""
-        return '\n'.join(self._markdown()) + '\n'
-
-    def _markdown(self) -> Iterator[str]:
+    def page(self) -> blocks.Page:
+        """Return the complete table as blocks."""
         settings = self.table.settings
         seeds = ', '.join(map(str, settings.seeds))
-        yield from (f'# {self._title()}', '')
-        yield (
-            f'Mean and standard deviation over seeds {seeds}; differences to '
-            f'`{settings.reference}` within each seed. {self.ABOUT}'
-        )
-        if note := self._note():
-            yield from ('', note)
-        yield from ('', *markdown_table(self._headline()))
+        header, *rows = self._headline()
+        note = self._note()
+        sections = [
+            blocks.Section(
+                '', [*([blocks.Text(note)] if note else ()), blocks.Table(header, rows)]
+            )
+        ]
         for title, lines in (
             ('Not done', failures_of(self.rows)),
             ('Claims', [claim.sentence() for claim in self.claims]),
         ):
             if lines:
-                yield from ('', f'## {title}', '', *(f'- {line}' for line in lines))
-        for title, rows in self._sections():
-            yield from ('', title, '', *markdown_table(rows))
-        yield from ('', f'Made of {origin_of(self.rows)}.')
+                sections.append(blocks.Section(title, [blocks.Items(lines)]))
+        for title, found in self._sections():
+            header, *rows = found
+            own = title.startswith('## ')  # else beside the table before
+            table = blocks.Table(header, rows, '' if own else title)
+            sections.append(blocks.Section(title.removeprefix('## ') if own else '', [table]))
+        origin = blocks.Text(f'Made of {origin_of(self.rows)}.')
+        return blocks.Page(
+            title=self._title(),
+            subtitle=f'Mean and standard deviation over seeds {seeds}; differences to '
+            f'`{settings.reference}` within each seed. {self.ABOUT}',
+            sections=[*sections, blocks.Section('', [origin])],
+        )
 
     def _title(self) -> str:
         base = self.table.settings.base.rpartition('/')[2]
@@ -433,12 +440,3 @@ def trainings_of(row: RowMetrics) -> Sequence[Training]:
 def _speed(unit: Training) -> str:
     seconds = unit.result['seconds_per_step'] if unit.done else None
     return NOTHING if seconds is None else f'{seconds:.3f}'
-
-
-def markdown_table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table; the first row is its header."""
-    header, *body = rows
-    yield f'| {" | ".join(header)} |'
-    yield '|---|' + '---:|' * (len(header) - 1)
-    for row in body:
-        yield f'| {" | ".join(text.replace("|", "/") for text in row)} |'

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import spike_depth_ros
+from spike_depth_ros.blocks import Table
 from spike_depth_ros.tasks.base import CheckpointInfo, TaskKind
 from spike_training.errors import ConfigError
 from spike_training.evaluation.preparation import Preparation
@@ -71,22 +72,6 @@ class Given:
     data: DataSets | None = None
 
 
-class Results(NamedTuple):
-    """Table of results on the page of a run.
-
-    Attributes:
-        title: Title above it.
-        columns: Titles of its columns.
-        rows: Its cells.
-        note: Explanation below it.
-    """
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    note: str
-
-
 @dataclasses.dataclass(frozen=True)
 class Shown:
     """What the page of a run tells of the results.
@@ -101,7 +86,7 @@ class Shown:
 
     tiles: Callable[[Report], Iterator[tuple[str, str]]]
     weaknesses: Callable[[SetScores], Iterator[str]]
-    results: Callable[[Report], Results] | None = None
+    results: Callable[[Report], Table] | None = None
     depth_pictures: bool = False
 
 

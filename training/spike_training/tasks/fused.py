@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from spike_depth_ros.architectures import FuseLiteSettings
+from spike_depth_ros.blocks import Table, number, percent
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors, load
 from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
-from spike_depth_ros.evaluation.report.page import number, percent
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.fused import FusedInfo
 from spike_training.evaluation.mean_depth import MeanDepth
@@ -25,7 +26,6 @@ from spike_training.evaluation.report import (
     cell,
     coverage_cell,
     domain_sets,
-    print_rows,
 )
 from spike_training.evaluation.scores import EvaluationSet, evaluate_set
 from spike_training.run_data.evaluation_sets import Baselines
@@ -39,7 +39,6 @@ from spike_training.tasks.base import (
     Given,
     Metric,
     Report,
-    Results,
     SetScores,
     Shown,
     Tabled,
@@ -142,7 +141,7 @@ def show(report: Mapping[str, Any]) -> None:
     first = next(iter(report['sets'].values()))
     rows.append([control_name(BASELINE), *_cells(first, BASELINE), ''])
     title = f'{report["stage"]}: {first["windows"]} test scenes'
-    print_rows(title, ['', *COLUMNS.values(), '68 % interval holds'], rows)
+    print_table(Table(['', *COLUMNS.values(), '68 % interval holds'], rows, title))
     print(
         'Means over pixels; scaled: by the median of each image, which borrows from the truth. '
         'Rows: what is wrong with spikes or frame.'
@@ -180,7 +179,7 @@ def _tiles(report: Report) -> Iterator[tuple[str, str]]:
             yield f'Abs Rel, {part.replace("_", " ")}', number(_own(scores)['abs_rel'])
 
 
-def _results(report: Report) -> Results:
+def _results(report: Report) -> Table:
     rows = [
         [
             scores['part'].replace('_', ' '),
@@ -191,7 +190,7 @@ def _results(report: Report) -> Results:
     ]
     columns = ['', *COLUMNS.values(), '68 % interval holds']
     note = 'Rows: what is wrong with spikes or frame. Scaled: by the median of each image.'
-    return Results('Depth from spikes and a frame', columns, rows, note)
+    return Table(columns, rows, 'Depth from spikes and a frame', caption=note)
 
 
 def _own(scores: SetScores) -> Mapping[str, float | None]:

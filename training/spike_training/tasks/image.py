@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spike_depth_ros.blocks import Table, number
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_depth_ros.evaluation.report.page import number
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.stream import packing
 from spike_depth_ros.tasks.base import TASKS
@@ -31,7 +32,7 @@ from spike_training.evaluation.images import (
     score_set,
 )
 from spike_training.evaluation.preparation import Preparation
-from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.evaluation.report import FORMAT
 from spike_training.run_data.sources import make_source
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import BatchSpec, RunConfig
@@ -42,7 +43,6 @@ from spike_training.tasks.base import (
     Given,
     Metric,
     Report,
-    Results,
     SetScores,
     Shown,
     Tabled,
@@ -174,11 +174,11 @@ def show(report: Mapping[str, Any]) -> None:
             each = (f'{one["psnr"]:.2f} / {one["ssim"]:.3f}' for one in row['recordings'].values())
             rows.append([name, f'{row["psnr"]:.2f}', f'{row["ssim"]:.3f}', *each])
         title = f'{scores["title"]}: {scores["pictures"]} pictures'
-        print_rows(title, ['', 'PSNR, dB', 'SSIM', *recordings], rows)
+        print_table(Table(['', 'PSNR, dB', 'SSIM', *recordings], rows, title))
     for name, scores in report['held_out'].items():
         rows = [[row, f'{values["mse"]:.5f}'] for row, values in scores['rows'].items()]
         title = f'{name}: {scores["windows"]} windows, {HELD_OUT} planes held out'
-        print_rows(title, ['', 'mean squared error'], rows)
+        print_table(Table(['', 'mean squared error'], rows, title))
 
 
 def metrics(report: Mapping[str, Any]) -> dict[str, float]:
@@ -196,13 +196,13 @@ def tiles(report: Report) -> Iterator[tuple[str, str]]:
         yield f'PSNR, dB, {scores["title"]}', f'{scores["rows"][NETWORK]["psnr"]:.2f}'
 
 
-def _results(report: Report) -> Results:
+def _results(report: Report) -> Table:
     rows = [
         [f'{scores["title"]}, {name}', f'{row["psnr"]:.2f}', number(row['ssim'])]
         for scores in report['sets'].values()
         for name, row in scores['rows'].items()
     ]
-    return Results('Pictures', ['', 'PSNR, dB', 'SSIM'], rows, 'Higher is better.')
+    return Table(['', 'PSNR, dB', 'SSIM'], rows, 'Pictures', caption='Higher is better.')
 
 
 def weaknesses(scores: SetScores) -> Iterator[str]:

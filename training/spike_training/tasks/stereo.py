@@ -14,8 +14,9 @@ import torch
 
 from spike_depth_ros import preview
 from spike_depth_ros.architectures import StereoLiteSettings
+from spike_depth_ros.blocks import Table, number, percent
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors
-from spike_depth_ros.evaluation.report.page import number, percent
 from spike_depth_ros.model import SpikeNet, to_channels_last
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.stereo_lite import STRIDE, StereoOutput
@@ -26,7 +27,7 @@ from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.choices import Split
 from spike_training.errors import ConfigError
 from spike_training.evaluation.calibration import conformal_factor
-from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.evaluation.report import FORMAT
 from spike_training.evaluation.stereo import (
     CAPTION,
     Row,
@@ -46,7 +47,6 @@ from spike_training.tasks.base import (
     Exported,
     Given,
     Report,
-    Results,
     SetScores,
     Shown,
     Task,
@@ -216,7 +216,7 @@ def show(report: Mapping[str, Any]) -> None:
             f'{scores["title"]}: {pairs} pairs, {left_out} left out, windows of '
             f'{report["planes"]} planes'
         )
-        print_rows(title, *table(scores['rows']), CAPTION)
+        print_table(Table(*table(scores['rows']), title, caption=CAPTION))
 
 
 def _tiles(report: Report) -> Iterator[tuple[str, str]]:
@@ -226,14 +226,14 @@ def _tiles(report: Report) -> Iterator[tuple[str, str]]:
         yield f'bad-2, {scores["title"]}; {title}', f'{own["bad2"]:.3f}'
 
 
-def _results(report: Report) -> Results:
+def _results(report: Report) -> Table:
     rows = [
         [f'{scores["title"]}, {row["method"]}', number(row['bad2']), percent(row['coverage'])]
         for scores in report['sets'].values()
         for row in scores['rows']
     ]
     note = 'bad-2: share of the pixels that are off by more than 2 pixels, or have no answer.'
-    return Results('Disparity of pairs', ['', 'bad-2', 'coverage'], rows, note)
+    return Table(['', 'bad-2', 'coverage'], rows, 'Disparity of pairs', caption=note)
 
 
 def _weaknesses(scores: SetScores) -> Iterator[str]:

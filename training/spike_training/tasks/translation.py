@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spike_depth_ros.blocks import Table
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_depth_ros.tasks.base import TASKS
@@ -18,10 +20,10 @@ from spike_training.errors import ConfigError
 from spike_training.evaluation.looks import LOOKS, score_pictures
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import picture
-from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.evaluation.report import FORMAT
 from spike_training.run_data.sources import make_source, make_target, sample_frames
 from spike_training.settings.config import BatchSpec, RunConfig
-from spike_training.tasks.base import Given, Report, Results, Shown, Task, register
+from spike_training.tasks.base import Given, Report, Shown, Task, register
 from spike_training.tasks.image import tiles, weaknesses
 
 COLUMNS = {'psnr': 'PSNR, dB', 'ssim': 'SSIM', 'edge_f1': 'F1 of edges', 'changed': 'change'}
@@ -147,7 +149,7 @@ def show(report: Mapping[str, Any]) -> None:
             for name, row in scores['rows'].items()
         ]
         title = f'{scores["title"]}: {scores["pictures"]} pictures of the target'
-        print_rows(title, ['', *COLUMNS.values()], rows)
+        print_table(Table(['', *COLUMNS.values()], rows, title))
     print(
         'PSNR and SSIM: luminance against the same scenes in the look of the source. F1 of edges: '
         'against the picture before translation.'
@@ -163,7 +165,7 @@ def metrics(report: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _results(report: Report) -> Results:
+def _results(report: Report) -> Table:
     rows = [
         [f'{scores["title"]}, {name}', *(f'{row[column]:.3f}' for column in COLUMNS)]
         for scores in report['sets'].values()
@@ -173,7 +175,7 @@ def _results(report: Report) -> Results:
         'Against the same scenes in the look of the source; edges against the picture before '
         'translation. moments, histogram: matched without learning.'
     )
-    return Results('Translated pictures', ['', *COLUMNS.values()], rows, note)
+    return Table(['', *COLUMNS.values()], rows, 'Translated pictures', caption=note)
 
 
 def check_looks(config: RunConfig, info: TranslationInfo) -> None:

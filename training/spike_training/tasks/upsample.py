@@ -15,16 +15,17 @@ import torch
 
 import spike_depth_ros
 from spike_depth_ros.architectures import SETTINGS, UpsampleLiteSettings
+from spike_depth_ros.blocks import Table, number, percent
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_depth_ros.evaluation.report.page import number, percent
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.datasets.depth_maps import DepthMap, Levels, factors_of, read_maps
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.preparation import Preparation
-from spike_training.evaluation.report import FORMAT, cell, print_rows
+from spike_training.evaluation.report import FORMAT, cell
 from spike_training.evaluation.small_maps import disturb, grey_levels, shrink
 from spike_training.evaluation.upsampling import BASELINES, CONDITIONS, MAPS, Enlarge, Scores, mad
 from spike_training.run_data.sources import make_source
@@ -34,7 +35,6 @@ from spike_training.tasks.base import (
     Given,
     Metric,
     Report,
-    Results,
     SetScores,
     Shown,
     Tabled,
@@ -220,11 +220,8 @@ def show(report: Report) -> None:
         show_maps(report)
         return
     for scores in report['sets'].values():
-        print_rows(
-            scores['title'],
-            ['small maps', 'factor', 'method', *COLUMNS.values()],
-            _printed(scores['rows']),
-        )
+        header = ['small maps', 'factor', 'method', *COLUMNS.values()]
+        print_table(Table(header, _printed(scores['rows']), scores['title']))
     print(
         'MAD: mean absolute difference of 8-bit inverse depth, mean of maps. flying: share of the '
         'seen edge pixels that are on neither side of the edge. sensor: means of areas with '
@@ -270,7 +267,7 @@ def show_maps(report: Mapping[str, Any]) -> None:
         ]
         for row in rows
     ]
-    print_rows(scores['title'], ['factor', 'method', 'mean', *names], cells)
+    print_table(Table(['factor', 'method', 'mean', *names], cells, scores['title']))
     print(
         'MAD: mean absolute difference in levels of 8 bits, mean of maps and of each. *: the '
         'lowest of a factor.'
@@ -321,7 +318,7 @@ def _tiles(report: Report) -> Iterator[tuple[str, str]]:
         yield f'MAD, {scores["title"]}', told
 
 
-def _results(report: Report) -> Results:
+def _results(report: Report) -> Table:
     rows = [
         [
             f'{scores["title"]}, {row["condition"]}, x{row["factor"]}, {row["method"]}',
@@ -334,7 +331,7 @@ def _results(report: Report) -> Results:
     ]
     columns = ['', 'MAD', 'AbsRel', 'flying pixels']
     note = 'MAD: mean difference of inverse depth in 256 grey levels.'
-    return Results('Enlarged maps of depth', columns, rows, note)
+    return Table(columns, rows, 'Enlarged maps of depth', caption=note)
 
 
 def _weaknesses(scores: SetScores) -> Iterator[str]:

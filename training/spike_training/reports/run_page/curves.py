@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, RED, chart, style, svg
+from spike_depth_ros.blocks import Figure
+from spike_depth_ros.blocks.plots import COLOURS, GREY, RED, chart, style, svg
 from spike_training.reports.run_page.folder import Series, StageFolder
 from spike_training.settings.method import ScalarChart
 
@@ -29,7 +30,7 @@ LAST_CHARTS = (
 RATE = 'learning_rate'
 
 
-def curves(stage: StageFolder) -> list[dict[str, str]]:
+def curves(stage: StageFolder) -> list[Figure]:
     """Draw the charts of a stage, except those without data.
 
     Scalars that are in no chart of its method get a chart of their own, so that all are shown.
@@ -50,7 +51,7 @@ def curves(stage: StageFolder) -> list[dict[str, str]]:
 
 
 @style()
-def _draw(panel: ScalarChart, stage: StageFolder) -> dict[str, str] | None:
+def _draw(panel: ScalarChart, stage: StageFolder) -> Figure | None:
     lines = [*_lines(panel, stage)]
     if not lines:
         return None
@@ -72,7 +73,7 @@ def _draw(panel: ScalarChart, stage: StageFolder) -> dict[str, str] | None:
         form = 'o--' if group == 'validation' else '-' if len(steps) > 1 else 'o'
         alpha = 1 if group == 'validation' else 0.6
         axes.plot(steps, found, form, color=colours[name], alpha=alpha, label=label)
-    return {'title': panel.title, 'svg': svg(axes), 'text': panel.text}
+    return Figure(panel.title, svg(axes), text=panel.text)
 
 
 def _lines(

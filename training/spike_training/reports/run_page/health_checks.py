@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.tasks.base import task_of_report
 
+FEWEST_STEPS = 500
+"""Steps of all stages below which a network has hardly learnt anything."""
+
 
 def health_warnings(run: RunFolder) -> list[str]:
     """Return the warnings as sentences, the most important first."""
@@ -40,9 +43,16 @@ def _state(run: RunFolder) -> Iterator[str]:
 
 
 def _metrics(run: RunFolder) -> Iterator[str]:
-    if run.report is not None and (shown := task_of_report(run.report).shown) is not None:
-        for scores in run.report['sets'].values():
-            yield from shown.weaknesses(scores)
+    if run.report is None or (shown := task_of_report(run.report).shown) is None:
+        return
+    texts = [text for one in run.report['sets'].values() for text in shown.weaknesses(one)]
+    steps = sum(stage.steps for stage in run.stages)
+    if texts and steps < FEWEST_STEPS:
+        yield (
+            f'{steps} steps hardly teach a network anything: what follows on its results is '
+            'expected, as they only show that all works.'
+        )
+    yield from texts
 
 
 def _warnings(stage: StageFolder) -> Iterator[str]:

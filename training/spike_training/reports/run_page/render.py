@@ -12,9 +12,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from spike_depth_ros.blocks import (
+    Block,
+    Cell,
+    Figure,
+    Figures,
+    Link,
+    Page,
+    Section,
+    Table,
+    Text,
+    numbers,
+    percent,
+)
+from spike_depth_ros.blocks.html import render_page
 from spike_depth_ros.checkpoint import CheckpointError, load_info, onnx_path
-from spike_depth_ros.evaluation.controls import control_name
-from spike_depth_ros.evaluation.report.page import render_page
+from spike_depth_ros.evaluation.controls import NETWORK, control_name
+from spike_depth_ros.evaluation.report.headings import (
+    FIGURES,
+    STRUCTURE,
+    UNCERTAINTY,
+    uncertainty_cells,
+)
 from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.result_files import hash_file
 from spike_depth_ros.tasks.base import CheckpointInfo
@@ -25,9 +44,7 @@ from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.reports.run_page.health_checks import health_warnings, state
 from spike_training.reports.run_page.settings import differences
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT
-from spike_training.tasks.base import Results, Shown, task_of, task_of_report
-
-TEMPLATE = Path(__file__).with_name('run_page.html.j2')
+from spike_training.tasks.base import Shown, task_of, task_of_report
 
 PICTURES_BYTES = 6_000_000
 """Largest size of embedded pictures, bytes; the page links to further ones."""
@@ -40,6 +57,13 @@ DOMAINS = {
     'target': 'Target: the domain without labels',
 }
 
+SCALES = {
+    'raw': 'In metres, as they are',
+    'recording_scaled': 'Each recording scaled by one factor: borrows from the truth',
+    'median_scaled': 'Each image scaled by its median: borrows from the truth',
+}
+"""What tables of depth are, by their key in a report."""
+
 LARGE = 1 << 31
 """Size from which a file is not hashed, bytes."""
 
@@ -51,32 +75,27 @@ def render(run: RunFolder, kept: Kept) -> str:
         run: Content of its folder.
         kept: Parts of earlier pages of the run.
     """
+    return render_page(page_of(run, kept))
+
+
+def page_of(run: RunFolder, kept: Kept) -> Page:
+    """Return the page as blocks; the arguments are those of :func:`render`."""
     sources = _embed(run, kept)
-    return render_page(
-        TEMPLATE,
+    domains = _domains(run)
+    return Page(
         title=f'Training run {run.out.resolve().name}',
         subtitle=_subtitle(run),
+        sections=[
+            _results(run, domains),
+            Section('What is exported', [Text(_selection(run))]),
+            *(_stage(run, k, stage, sources, kept) for k, stage in enumerate(run.stages, start=1)),
+            *_borrowed(domains),
+            _what_was_run(run),
+            _files_section(run, kept),
+        ],
         tiles=_tiles(run),
         warnings=health_warnings(run),
-        run=run,
-        domains=_domains(run),
-        results=_results(run),
-        alignments=[*ALIGNMENTS.values()],
-        control_name=control_name,
-        selection=_selection(run),
-        stages=[_stage(run, stage, sources, kept) for stage in run.stages],
-        settings=differences(run.config),
-        checkpoint=_checkpoint(run.out / MODEL),
-        date=datetime.fromisoformat,
-        duration=duration,
-        files=[_file(run.out, path, what, kept) for path, what in _files(run) if path.is_file()],
-        legend=_legend() if any(map(_shows_depth, run.stages)) else '',
     )
-
-
-def _shows_depth(stage: StageFolder) -> bool:
-    shown = task_of(stage.config.task).shown
-    return bool(stage.pictures) and shown is not None and shown.depth_pictures
 
 
 def _subtitle(run: RunFolder) -> str:
@@ -99,12 +118,67 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
     return tiles
 
 
-def _results(run: RunFolder) -> Results | None:
-    """Return the table of the results; None: there are none, or they are by domain."""
-    shown = _shown(run)
-    if run.report is None or shown is None or shown.results is None:
-        return None
-    return shown.results(run.report)
+def _results(run: RunFolder, domains: Mapping[str, Mapping[str, Any]]) -> Section:
+    """Return the metrics of the report: sets by domain, or the table of the task."""
+    shown, blocks = _shown(run), list[Block | str]()
+    if domains:
+        blocks.append(
+            Text(
+                'On test scenes that training never saw, means over pixels, at the canonical '
+                'focal length. The median-depth baseline is each pixel’s median depth over '
+                'training scenes of the source; the mean prediction is each pixel’s mean '
+                'predicted depth over the set; shuffled input is the depth predicted from '
+                'another scene’s spikes. A network that does not beat all three does not use its '
+                'input. Generated scenes of one style count as one recording.',
+                'quiet',
+            )
+        )
+        for title, sets in domains.items():
+            blocks += [title, *_depth(sets, 'raw')]
+    elif run.report is not None and shown is not None and shown.results is not None:
+        blocks.append(shown.results(run.report))
+    else:
+        text = 'Nothing yet: the metrics come at the end of the run.'
+        blocks.append(Text(text, 'quiet'))
+    return Section('Results', blocks)
+
+
+def _depth(sets: Mapping[str, Any], kind: str) -> Iterator[Block]:
+    """Yield the table of the sets of a domain; none without sets."""
+    if not sets:
+        return
+    yield Text(SCALES[kind], 'quiet')
+    rows = [
+        [
+            f'{part}, {control_name(predictor)}',
+            *numbers(found[kind]['mean_over_pixels'], FIGURES),
+            *numbers(found['structure'], STRUCTURE),
+            percent(found[kind]['coverage']) + ('' if found[kind]['complete'] else ' INCOMPLETE'),
+        ]
+        for part, scores in sets.items()
+        for predictor, found in scores['tables'].items()
+    ]
+    yield Table(['', *FIGURES.values(), *STRUCTURE.values(), 'coverage'], rows)
+
+
+def _borrowed(domains: Mapping[str, Mapping[str, Any]]) -> Iterator[Section]:
+    """Yield what is scored with a scale of the truth, and the uncertainty."""
+    blocks: list[Block | str] = []
+    for title, sets in domains.items():
+        if not sets:
+            continue
+        blocks.append(title)
+        for kind in [*ALIGNMENTS.values()][1:]:
+            blocks += _depth(sets, kind)
+        rows = []
+        for part, scores in sets.items():
+            sky = scores['tables'][NETWORK]['raw']['sky']
+            own = uncertainty_cells(scores['uncertainty'])
+            rows.append([part, *own, percent(sky['recall']), percent(sky['precision'])])
+        header = ['', *UNCERTAINTY.values(), 'sky recall', 'sky precision']
+        blocks += [Text('Uncertainty of the network, and sky', 'quiet'), Table(header, rows)]
+    if blocks:
+        yield Section('Results with borrowed scale, and uncertainty', blocks)
 
 
 def _shown(run: RunFolder) -> Shown | None:
@@ -133,8 +207,8 @@ def _selection(run: RunFolder) -> str:
 
 
 def _stage(
-    run: RunFolder, stage: StageFolder, sources: Mapping[Path, str], kept: Kept
-) -> dict[str, Any]:
+    run: RunFolder, number: int, stage: StageFolder, sources: Mapping[Path, str], kept: Kept
+) -> Section:
     folder, settings = run.out / stage.name, stage.settings
     labels = ' of the target, which the baselines must not see'
     facts = [
@@ -155,24 +229,29 @@ def _stage(
     if own:
         facts.append(duration(sum(part['seconds'] for part in own)))
         facts.append(f'{max(part["peak_memory_mb"] for part in own) / 1000:.2g} GB at most')
-    return {
-        'name': stage.name,
-        'facts': f'{facts[0][0].upper()}{"; ".join(facts)[1:]}.',
-        'begun': bool(stage.scalars or stage.pictures or stage.checkpoint),
-        'charts': kept.get(_charts, (folder / SCALARS, folder / WARNINGS), stage),
-        'pictures': [
-            {
-                'title': f'after {step} steps',
-                'source': sources[path],
-                'file': path.relative_to(run.out).as_posix(),
-            }
+    blocks: list[Block | str] = [Text(f'{facts[0][0].upper()}{"; ".join(facts)[1:]}.', 'quiet')]
+    if not (stage.scalars or stage.pictures or stage.checkpoint):
+        blocks.append(Text('It has not begun.'))
+    blocks.append(Figures(kept.get(_charts, (folder / SCALARS, folder / WARNINGS), stage)))
+    if stage.pictures:
+        shown = [
+            Figure(
+                f'after {step} steps',
+                source=sources[path],
+                href=path.relative_to(run.out).as_posix(),
+            )
             for step, path in _chosen(stage.pictures)
-        ],
-        'all_pictures': len(stage.pictures),
-    }
+        ]
+        about = (
+            f'Always the same scenes, which are not trained on.{_legend(stage)} Shown are '
+            f'{len(shown)} of {len(stage.pictures)}: all are in'
+        )
+        blocks += ['Pictures', Text(about, 'quiet', f'{stage.name}/pictures/')]
+        blocks.append(Figures(shown, 'wide'))
+    return Section(f'{number}. {stage.name}', blocks, small=True)
 
 
-def _charts(stage: StageFolder) -> list[dict[str, str]]:
+def _charts(stage: StageFolder) -> list[Figure]:
     if not stage.scalars:
         return []
     from spike_training.reports.run_page.curves import curves  # matplotlib, only where needed
@@ -186,10 +265,14 @@ def _chosen(pictures: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
     return [pictures[place] for place in places]
 
 
-def _legend() -> str:
+def _legend(stage: StageFolder) -> str:
+    """Return what the colours of depth mean, where the pictures of a stage show it."""
+    shown = task_of(stage.config.task).shown
+    if shown is None or not shown.depth_pictures:
+        return ''
     from spike_depth_ros.pictures import LEGEND
 
-    return LEGEND
+    return f' {LEGEND}'
 
 
 def _embed(run: RunFolder, kept: Kept) -> dict[Path, str]:
@@ -244,14 +327,80 @@ def _files(run: RunFolder) -> Iterator[tuple[Path, str]]:
             yield path, 'the batch that made a loss or gradient infinite or NaN'
 
 
-def _file(out: Path, path: Path, what: str, kept: Kept) -> dict[str, str]:
-    size = path.stat().st_size
-    return {
-        'name': path.relative_to(out).as_posix(),
-        'what': what,
-        'size': f'{size / 1e6:.2f} MB' if size >= 1e5 else f'{size / 1e3:.1f} kB',
-        'sha256': kept.get(hash_file, (path,), path) if size < LARGE else 'not hashed',
-    }
+def _files_section(run: RunFolder, kept: Kept) -> Section:
+    rows: list[list[Cell]] = []
+    for path, what in _files(run):
+        if path.is_file():
+            size = path.stat().st_size
+            told = f'{size / 1e6:.2f} MB' if size >= 1e5 else f'{size / 1e3:.1f} kB'
+            digest = kept.get(hash_file, (path,), path) if size < LARGE else 'not hashed'
+            name = path.relative_to(run.out).as_posix()
+            rows.append([Link(name, name, digest), what, told])
+    about = Text('Beside this page, with their SHA-256.', 'quiet')
+    return Section('Files', [about, Table(['file', 'what', 'size'], rows, names=True)])
+
+
+def _what_was_run(run: RunFolder) -> Section:
+    config, data = run.config, run.config['data']
+    rows = [['seed', str(config.get('seed', 0))]]
+    for name, part in (('source', data), ('target', config.get('target'))):
+        if part:
+            parts = part.get('recordings') or part.get('styles') or data['styles']
+            rows.append([name, ', '.join(parts)])
+    planes = ', '.join(map(str, data['planes']))
+    rows += [
+        ['network', config['model']['architecture']],
+        [
+            'images',
+            f'{data["width"]} x {data["height"]} pixels, windows of {planes} planes at '
+            f'{data["rate_hz"]:g} Hz',
+        ],
+        ['precision', config['train']['precision']],
+        *_checkpoint_rows(run.out / MODEL),
+    ]
+    blocks: list[Block | str] = [Table(['', ''], rows, names=True)]
+    if run.sessions:
+        header = ['began', 'took', 'ended', 'on', 'with']
+        starts = [_session(session) for session in run.sessions]
+        blocks.append(Table(header, starts, 'Each start', names=True))
+    changed = [[*map(str, row)] for row in differences(config)]
+    blocks.append('Settings that differ from the defaults')
+    blocks.append(
+        Table(['setting', 'here', 'by default'], changed, names=True)
+        if changed
+        else Text('None.', 'quiet')
+    )
+    return Section('What was run', blocks)
+
+
+def _checkpoint_rows(path: Path) -> Iterator[list[str]]:
+    """Yield what the metadata of a checkpoint tell; nothing without a file."""
+    info = _checkpoint(path)
+    if isinstance(info, str):
+        yield ['checkpoint', f'cannot be read: {info}']
+    elif info is not None:
+        yield ['weights', info.weights_sha256]
+        yield from info.facts()
+        used = ', '.join(f'{name} ({licence})' for name, licence in info.datasets.items())
+        yield ['data', used]
+
+
+def _session(session: Mapping[str, Any]) -> list[str]:
+    changed = ', with changes' if session.get('changed') else ''
+    return [
+        f'{datetime.fromisoformat(session["began"]):%Y-%m-%d %H:%M UTC}',
+        duration(session['seconds']),
+        session.get('outcome') or 'no end recorded',
+        f'{session["device"]}; {_many(session["processes"], "process")}, '
+        f'{_many(session["threads"], "CPU thread")} each',
+        f'{session["package"]}, commit {(session.get("commit") or "unknown")[:12]}{changed}; '
+        f'torch {session["torch"]}, Python {session["python"]}',
+    ]
+
+
+def _many(count: int, what: str) -> str:
+    """Return a number with its noun."""
+    return f'{count} {what}{"" if count == 1 else "es" if what.endswith("s") else "s"}'
 
 
 def duration(seconds: float) -> str:
