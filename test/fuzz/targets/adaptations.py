@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,12 @@ from case_files import write_files
 from judging import Target, check_text
 from safetensors.numpy import save
 
+from spike_depth_ros.metrics import without_nan
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_training.adaptation import candidates, correction, findings, matching, run, stored
 from spike_training.adaptation.ros_commands import RECORDING, record
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.errors import ConfigError, TrainingError
-from spike_training.sampling.shifted import Optics
 
 STYLES = ('home', 'office')
 SHAPE = (8, 12)
@@ -31,12 +32,18 @@ BAG = {
     }
 }
 LATEST = {'step': 3, 'model': 'model_0000003.safetensors', 'state': 'state_0000003.pt'}
+MATCH = matching.Match(matching.Camera(1.0, 1.0, 0.0, 0.0), 1.0, 2.0)
 JSON = {
     'settings.json': {name: name for name in run._BEFORE_FINGERPRINTS},
-    'match.json': json.loads(matching.Match(Optics(), 1.0, 2.0).to_json()),
+    'match.json': without_nan(dataclasses.asdict(MATCH)),
     'styles.json': {'home': 0.25, 'office': 0.75},
     'budget.json': {'rung_s': 12.5},
-    'affine/plan.json': {'steps': 20, 'checkpoint': 'a', 'sensor correction': False},
+    'affine/plan.json': {
+        'steps': 20,
+        'checkpoint': 'a',
+        'sensor correction': False,
+        'settings': 'b',
+    },
     'affine/latest.json': LATEST,
     f'{RECORDING}/metadata.yaml': BAG,
 }
@@ -95,17 +102,17 @@ def _steps(folder: Path) -> list[Callable[[], object]]:
     """What reads each of the files, in the order of an adaptation."""
 
     def check_settings() -> None:
-        before = stored.read(folder / 'settings.json', stored.mapping)
+        before = stored.read(folder / 'settings.json', dict)
         run._check_same(folder, before, {**JSON['settings.json'], 'topic': 'spikes', 'names': {}})
 
     match, styles = folder / 'match.json', folder / 'styles.json'
     return [
         check_settings,
-        lambda: stored.resume(match, str, matching.Match.from_fields),
-        lambda: stored.resume(styles, str, lambda one: findings.parse_shares(one, STYLES)),
-        lambda: stored.resume(folder / 'budget.json', str, run.parse_budget),
+        lambda: stored.resume(match, str, matching.Match),
+        lambda: stored.resume(styles, str, findings.shares_of(STYLES)),
+        lambda: stored.resume(folder / 'budget.json', str, run.Budget),
         lambda: correction.load_corrections(folder / CORRECTION),
-        lambda: stored.read(folder / 'affine/plan.json', candidates.parse_plan),
+        lambda: stored.read(folder / 'affine/plan.json', candidates.Plan),
         lambda: has_checkpoint(folder / 'affine') and newest_model(folder / 'affine'),
         lambda: record('/spikes', folder, 1.0, 1.0),
     ]

@@ -3,11 +3,12 @@
 """The match of simulated spikes: the camera of generated recordings is found again."""
 
 import dataclasses
-import json
 
 import pytest
 
+from spike_training.adaptation import stored
 from spike_training.adaptation.matching import (
+    Camera,
     Match,
     SimulatedScenes,
     Windows,
@@ -78,6 +79,8 @@ def test_statistics_do_not_depend_on_the_order_of_windows():
     assert one.distance(other) == pytest.approx(0, abs=1e-9)
 
 
-def test_a_match_survives_json():
-    before = Match(Optics(light=0.3, sensor=dataclasses.replace(NOISY, rate_hz=4000)), 1.5, 20.0)
-    assert Match.from_fields(json.loads(before.to_json())) == before
+def test_a_match_survives_json(tmp_path):
+    sensor = dataclasses.replace(NOISY, rate_hz=4000)
+    before = Match(Camera(0.3, 1.0, 0.0, 0.0, sensor), 1.5, 20.0)
+    stored.write(tmp_path / 'match.json', before)
+    assert stored.read(tmp_path / 'match.json', Match) == before

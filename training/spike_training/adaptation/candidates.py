@@ -24,7 +24,7 @@ from spike_depth_ros.result_files import hash_file, write_atomically
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.correction import CorrectedSource, Corrections
 from spike_training.adaptation.evidence import AnyTested, choose
-from spike_training.adaptation.stored import fitting, mapping, read
+from spike_training.adaptation.stored import read
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.loop import fit, time_step
@@ -87,6 +87,23 @@ class TrainingData:
     def resize(self, factor: float) -> TrainingData:
         """Return the same, all sizes of labelled places times a factor."""
         return dataclasses.replace(self, source=ResizedSource(self.source, factor))
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Plan of a stage, ``plan.json``, which a resumed one keeps.
+
+    Attributes:
+        steps: Number of steps.
+        checkpoint: Hash of the checkpoint that it starts from.
+        sensor_correction: True if it learns from corrected data.
+        settings: Hash of its settings.
+    """
+
+    steps: Annotated[int, within(1, 10**7)]
+    checkpoint: str
+    sensor_correction: bool
+    settings: str
 
 
 class Rescaled(NamedTuple):
@@ -347,25 +364,15 @@ def _plan_steps(
             left = seconds - (time.monotonic() - begin)
             steps = max(LEAST_STEPS, round(left / one))
         write_atomically(plan, json.dumps({'steps': steps, **begun}).encode())
-    planned = read(plan, parse_plan)
+    planned = read(plan, Plan)
+    before = planned.checkpoint, planned.sensor_correction, planned.settings
     # A verdict on an earlier candidate may differ on another machine.
-    if different := [name for name in begun if planned.get(name) != begun[name]]:
+    if different := [name for name, old in zip(begun, before, strict=True) if old != begun[name]]:
         raise TrainingError(
             f'{plan}: the rung was begun with another {" and ".join(different)}: remove '
             f'{plan.parent} to train it anew'
         )
-    return int(planned['steps'])
-
-
-def parse_plan(found: Any) -> dict[str, Any]:
-    """Check the plan of a stage that was stored.
-
-    Raises:
-        ValueError: It has no number of steps.
-    """
-    plan = mapping(found)
-    fitting(plan['steps'], Annotated[float, within(1, 1e7)])
-    return plan
+    return planned.steps
 
 
 def _built(here: Context) -> Any:

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import nn
 
+from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Fraction
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.candidates import SENSOR
@@ -33,7 +34,7 @@ from spike_training.adaptation.matching import (
 )
 from spike_training.adaptation.places import look_upside_down, repeated_styles, style_shares
 from spike_training.adaptation.schedule import Advance, Schedule
-from spike_training.adaptation.stored import damaged, fitting, resume
+from spike_training.adaptation.stored import damaged, resume
 from spike_training.adaptation.windows import Recorded, spread_windows
 from spike_training.errors import DataSetError
 from spike_training.settings.config import RunConfig
@@ -74,8 +75,8 @@ def find(
     with schedule.step('match of the camera', MOST_TRIALS) as advance:
         match = resume(
             settings.out / 'match.json',
-            lambda: _match(recorded, settings, advance).to_json(),
-            Match.from_fields,
+            lambda: _match(recorded, settings, advance),
+            Match,
         )
     with schedule.step('styles of places, correction of the sensor'):
         return _find_places(match, old, info, recorded, settings, rates)
@@ -91,11 +92,13 @@ def _find_places(
 ) -> Findings:
     """Find what is to be known beside the match."""
     scenes = SimulatedScenes(match.optics, recorded.windows, settings.seed)
-    shares = resume(
+    kind = shares_of(settings.data.styles)
+    stored = resume(
         settings.out / 'styles.json',
-        lambda: json.dumps(_style_shares(old, recorded, scenes, settings.data.styles)),
-        lambda found: parse_shares(found, settings.data.styles),
+        lambda: kind(**_style_shares(old, recorded, scenes, settings.data.styles)),
+        kind,
     )
+    shares: dict[str, float] = dataclasses.asdict(stored)
     windows = [window.to(recorded.adaptation.device) for window in recorded.tested]
     upside_down = look_upside_down(old, windows)
     corrections = _corrections(
@@ -104,18 +107,17 @@ def _find_places(
     return Findings(match, scenes, shares, upside_down, corrections)
 
 
-def parse_shares(found: Any, styles: Sequence[str]) -> dict[str, float]:
-    """Check shares of styles that were stored.
+def shares_of(styles: Sequence[str]) -> type[Any]:
+    """Return the dataclass of ``styles.json``, with the share of each style as a field."""
 
-    Raises:
-        ValueError: They are not of these styles, or no shares.
-    """
-    shares: dict[str, float] = fitting(found, dict[str, Fraction])
-    if {*shares} != {*styles}:
-        raise ValueError(f'styles are {", ".join(found)}, expected {", ".join(styles)}')
-    if abs(sum(shares.values()) - 1) > 1e-3:
-        raise ValueError(f'shares add up to {sum(shares.values()):g}, expected 1')
-    return shares
+    @across(*styles)
+    def add_up(shares: Any) -> Problems:
+        total = sum(dataclasses.astuple(shares))
+        if abs(total - 1) > 1e-3:
+            yield f'shares add up to {total:g}: expected 1'
+
+    fields = [(style, Fraction) for style in dict.fromkeys(styles)]
+    return dataclasses.make_dataclass('Shares', fields, namespace={'add_up': add_up}, frozen=True)
 
 
 def _match(recorded: Recorded, settings: RunConfig, advance: Advance) -> Match:

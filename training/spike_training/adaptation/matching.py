@@ -11,8 +11,6 @@ with the nearest statistics.
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -22,8 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spike_depth_ros.base.values import within
-from spike_training.adaptation.stored import fitting
+from spike_depth_ros.base.values import Fraction, within
 from spike_training.choices import Split
 from spike_training.matching.pattern import lasting_pattern
 from spike_training.matching.view import DARK_SPREAD
@@ -136,13 +133,19 @@ def _squares(rate: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32
     return found
 
 
-RANGES = {'light': (1e-9, 1e6), 'contrast': (0.1, 10), 'vignette': (0, 1), 'blur': (0, 16)}
-"""Least and largest value of each part of a lens that was stored; trials lie within."""
+@dataclasses.dataclass(frozen=True)
+class Camera(Optics):
+    """Lens, light and sensor of a match: none is left out, and each is in the range of trials."""
+
+    light: Annotated[float, within(1e-9, 1e6)] = dataclasses.field()
+    contrast: Annotated[float, within(0.1, 10)] = dataclasses.field()
+    vignette: Fraction = dataclasses.field()
+    blur: Annotated[float, within(0, 16)] = dataclasses.field()
 
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """Result of a search.
+    """Result of a search, ``match.json``.
 
     Attributes:
         optics: Lens, light and sensor with the nearest statistics.
@@ -150,9 +153,9 @@ class Match:
         before: Distance of generated scenes through the ideal camera.
     """
 
-    optics: Optics
-    distance: float
-    before: float
+    optics: Camera
+    distance: Annotated[float, within(0, 1e12)]
+    before: Annotated[float, within(0, 1e12)]
 
     def describe(self) -> str:
         """Describe the camera and the distances in one line."""
@@ -164,35 +167,6 @@ class Match:
             f'{sensor.hot_pixels:.1%} (distance {self.distance:.2f}; ideal camera '
             f'{self.before:.2f})'
         )
-
-    def to_json(self) -> str:
-        """Return all fields as JSON."""
-        fields = dataclasses.asdict(self)
-        sensor = fields['optics']['sensor']
-        # JSON has no infinity.
-        sensor['electrons'] = None if math.isinf(sensor['electrons']) else sensor['electrons']
-        return json.dumps(fields, allow_nan=False)
-
-    @classmethod
-    def from_fields(cls, fields: Any) -> Match:
-        """Convert the parsed output of :meth:`to_json`.
-
-        Raises:
-            Exception: It is something else, or has numbers that no match has.
-        """
-        optics = {
-            name: fitting(fields['optics'][name], Annotated[float, within(*limits)])
-            for name, limits in RANGES.items()
-        }
-        sensor = dict(fields['optics']['sensor'])
-        if sensor['electrons'] is None:
-            sensor['electrons'] = math.inf
-        camera = Optics(**optics, sensor=Sensor(**sensor))
-        distances = (
-            fitting(fields[name], Annotated[float, within(0, 1e12)])
-            for name in ('distance', 'before')
-        )
-        return cls(camera, *distances)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,16 +228,16 @@ class SimulatedScenes:
         ]
 
 
-def _sensor(optics: Optics, **changes: Any) -> Optics:
+def _sensor(optics: Camera, **changes: Any) -> Camera:
     return dataclasses.replace(optics, sensor=dataclasses.replace(optics.sensor, **changes))
 
 
-def _dark(optics: Optics, charge: float) -> Optics:
+def _dark(optics: Camera, charge: float) -> Camera:
     """Set the dark current in thresholds per plane."""
     return _sensor(optics, dark_current=charge * optics.sensor.rate_hz)
 
 
-_STEPS: dict[str, Callable[[Optics], Sequence[Optics]]] = {
+_STEPS: dict[str, Callable[[Camera], Sequence[Camera]]] = {
     _TOGETHER: lambda o: [
         _dark(dataclasses.replace(o, light=o.light * factor), charge)
         for factor in (0.04, 0.08, 0.15, 0.3, 0.55, 1.0, 1.8)
@@ -355,7 +329,8 @@ def match_camera(
         return found
 
     # Hot pixels reach saturation at any plane rate.
-    best = Optics(sensor=Sensor(rate_hz=rate_hz, dark_spread=DARK_SPREAD, hot_current=rate_hz))
+    sensor = Sensor(rate_hz=rate_hz, dark_spread=DARK_SPREAD, hot_current=rate_hz)
+    best = Camera(1.0, 1.0, 0.0, 0.0, sensor)
     before = least = distance(best)
     alone = [name for name in _STEPS if name != _TOGETHER]
     for repetition in range(_REPETITIONS):

@@ -95,7 +95,7 @@ def write_report(
             'looks_upside_down': findings.upside_down,
         },
         'pairs': None if recorded.pairs is None else _describe_pairs(recorded, scaled),
-        'match': {**json.loads(findings.match.to_json()), 'full_distance': FULL_DISTANCE},
+        'match': {**dataclasses.asdict(findings.match), 'full_distance': FULL_DISTANCE},
         'styles': dict(findings.shares),
         'warnings': list_warnings(recorded, findings, scaled),
         'correction': None if corrections is None else describe_correction(corrections.sensor),

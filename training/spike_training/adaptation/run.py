@@ -65,7 +65,7 @@ from spike_training.adaptation.recordings import (
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.schedule import EXPORT_S, LEAST_S, Schedule
 from spike_training.adaptation.second_eye import SecondEye
-from spike_training.adaptation.stored import fitting, mapping, read
+from spike_training.adaptation.stored import read, write
 from spike_training.adaptation.windows import (
     Recorded,
     Sizes,
@@ -92,6 +92,17 @@ BUDGET = 'budget.json'
 
 TIMED = 4
 """Windows by which the speed of a network is measured."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What a stage gets of the minutes, ``budget.json``.
+
+    Attributes:
+        rung_s: Duration of a stage as planned at first, seconds.
+    """
+
+    rung_s: Annotated[float, within(0, 1e7)]
 
 
 class Arguments(NamedTuple):
@@ -242,15 +253,12 @@ def time_of_stages(
         rest_s = (coming + 2) * test_s + EXPORT_S / 2
         return max(schedule.left_s - rest_s, 0) / max(coming, 1)
 
-    most = math.inf if not stored.exists() else read(stored, parse_budget)
-    if most == math.inf:
-        write_atomically(stored, json.dumps({'rung_s': share(stages)}).encode())
+    most = math.inf
+    if stored.exists():
+        most = read(stored, Budget).rung_s
+    else:
+        write(stored, Budget(share(stages)))
     return lambda coming: min(most, share(coming))
-
-
-def parse_budget(found: Any) -> float:
-    """Check the seconds of a stage that were stored."""
-    return float(fitting(mapping(found)['rung_s'], Annotated[float, within(0, 1e7)]))
 
 
 def least_seconds(
@@ -436,7 +444,7 @@ def _check_begun(folder: Path, settings: dict[str, Any]) -> None:
     """Refuse to continue an adaptation of other arguments; nothing where none was begun."""
     path = folder / SETTINGS
     if path.is_file():
-        _check_same(folder, read(path, mapping), settings)
+        _check_same(folder, read(path, dict), settings)
 
 
 def _init_folder(
@@ -472,7 +480,7 @@ def _init_folder(
     }
     path = folder / SETTINGS
     if path.is_file():
-        before = read(path, mapping)
+        before = read(path, dict)
         _check_same(folder, before, settings)
         remove_unfinished(folder)
         if before.keys() >= settings.keys():

@@ -1,42 +1,60 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files in the folder of an adaptation, read again and checked when it goes on."""
+"""Files of JSON in the folder of an adaptation, read again and checked when it goes on.
+
+Each is a dataclass, whose annotations say what its fields may be: see
+:mod:`spike_depth_ros.base.schema`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from spike_depth_ros.base.values import faults
+from spike_depth_ros.base import schema
+from spike_depth_ros.base.values import FINITE, dataclass_of, describe, may_be_infinite, shortened
+from spike_depth_ros.metrics import without_nan
 from spike_depth_ros.result_files import write_atomically
 from spike_training.errors import ConfigError, one_line
 
 MAX_BYTES = 1 << 20
 """Size of a file, at most; those that are written have a few KB."""
 
-Parsed = TypeVar('Parsed')
+Stored = TypeVar('Stored')
 
 
-def resume(path: Path, compute: Callable[[], str], parse: Callable[[Any], Parsed]) -> Parsed:
-    """Return the parsed content of a file, computed first unless an interrupted adaptation did.
+def resume(path: Path, compute: Callable[[], Any], kind: type[Stored]) -> Stored:
+    """Return the content of a file, computed first unless an interrupted adaptation did.
 
     Args:
         path: File of JSON.
-        compute: Returns its text.
-        parse: Checks and converts the content.
+        compute: Returns the content.
+        kind: Its dataclass.
 
     Raises:
         ConfigError: The file is damaged, or no plain file.
     """
     if not path.exists() and not path.is_symlink():
-        write_atomically(path, compute().encode())
-    return read(path, parse)
+        write(path, compute())
+    return read(path, kind)
 
 
-def read(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
-    """Read and parse a file.
+def write(path: Path, content: Any) -> None:
+    """Write a dataclass; infinity, which JSON has not, as null."""
+    fields = without_nan(dataclasses.asdict(content))
+    write_atomically(path, json.dumps(fields, allow_nan=False).encode())
+
+
+def read(path: Path, kind: type[Stored]) -> Stored:
+    """Read a file.
+
+    Args:
+        path: File of JSON.
+        kind: Dataclass of its content; ``dict``: any fields, which are checked elsewhere.
 
     Raises:
         ConfigError: The file is damaged, or no plain file.
@@ -46,11 +64,9 @@ def read(path: Path, parse: Callable[[Any], Parsed]) -> Parsed:
             raise ValueError('it is no plain file')
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f'{path.stat().st_size} bytes, expected at most {MAX_BYTES}')
-        return parse(json.loads(path.read_text(encoding='utf-8')))
-    except (
-        ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError,
-        ValueError,
-    ) as error:  # fmt: skip
+        tree = json.loads(path.read_text(encoding='utf-8'), parse_constant=_refuse)
+        return _checked(kind, tree)
+    except (OSError, RecursionError, ValueError) as error:
         raise damaged(path, error) from error
 
 
@@ -62,22 +78,32 @@ def damaged(path: Path, error: Exception) -> ConfigError:
     )
 
 
-def fitting(value: Any, hint: Any) -> Any:
-    """Return a value that fits a type and its checks.
-
-    Raises:
-        ValueError: It does not; the message names the place.
-    """
-    for place, found, expected in faults(value, hint):
-        raise ValueError(f'{place.lstrip(".")} {found}: expected {expected}'.strip())
-    return value
+def _refuse(constant: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python takes for JSON."""
+    raise ValueError(f'{constant}: expected {FINITE}')
 
 
-def mapping(value: Any) -> dict[str, Any]:
-    """Return a JSON object.
+def _checked(kind: type[Stored], tree: Any) -> Stored:
+    """Build the content of a file; raise ValueError for what does not fit."""
+    if not isinstance(tree, dict):
+        raise ValueError(f'{shortened(tree)}: expected {describe(kind)}')
+    problems: list[str] = []
+    found: Any = tree if kind is dict else schema.read(kind, _as_fields(tree, kind), problems)
+    if dataclasses.is_dataclass(found) and not problems:
+        problems += schema.problems_of(found)
+    if problems:
+        raise ValueError('; '.join(problems))
+    return found  # type: ignore[no-any-return]
 
-    Raises:
-        ValueError: It is something else.
-    """
-    found: dict[str, Any] = fitting(value, dict[str, Any])
-    return found
+
+def _as_fields(tree: Any, hint: Any) -> Any:
+    """Return a tree of JSON with the names of fields, and with infinity where it may be null."""
+    kind = dataclass_of(hint)
+    if kind is None or not isinstance(tree, dict):
+        return math.inf if tree is None and may_be_infinite(hint) else tree
+    known = schema.fields_of(kind)
+    named = {name.replace(' ', '_'): value for name, value in tree.items()}
+    return {
+        name: _as_fields(value, known[name].hint if name in known else None)
+        for name, value in named.items()
+    }
