@@ -23,6 +23,7 @@ from spike_training.adaptation import candidates, correction, findings, matching
 from spike_training.adaptation.ros_commands import RECORDING, record
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.errors import ConfigError, TrainingError
+from spike_training.sensor.parameters import Sensor
 
 STYLES = ('home', 'office')
 SHAPE = (8, 12)
@@ -32,7 +33,7 @@ BAG = {
     }
 }
 LATEST = {'step': 3, 'model': 'model_0000003.safetensors', 'state': 'state_0000003.pt'}
-MATCH = matching.Match(matching.Camera(1.0, 1.0, 0.0, 0.0), 1.0, 2.0)
+MATCH = matching.Match(matching.Camera(1.0, 1.0, 0.0, 0.0, Sensor()), 1.0, 2.0)
 JSON = {
     'settings.json': {name: name for name in run._BEFORE_FINGERPRINTS},
     'match.json': without_nan(dataclasses.asdict(MATCH)),
@@ -105,12 +106,11 @@ def _steps(folder: Path) -> list[Callable[[], object]]:
         before = stored.read(folder / 'settings.json', dict)
         run._check_same(folder, before, {**JSON['settings.json'], 'topic': 'spikes', 'names': {}})
 
-    match, styles = folder / 'match.json', folder / 'styles.json'
     return [
         check_settings,
-        lambda: stored.resume(match, str, matching.Match),
-        lambda: stored.resume(styles, str, findings.shares_of(STYLES)),
-        lambda: stored.resume(folder / 'budget.json', str, run.Budget),
+        lambda: stored.read(folder / 'match.json', matching.Match),
+        lambda: stored.read(folder / 'styles.json', findings.shares_of(STYLES)),
+        lambda: stored.read(folder / 'budget.json', run.Budget),
         lambda: correction.load_corrections(folder / CORRECTION),
         lambda: stored.read(folder / 'affine/plan.json', candidates.Plan),
         lambda: has_checkpoint(folder / 'affine') and newest_model(folder / 'affine'),

@@ -266,7 +266,7 @@ def test_settings_of_an_earlier_version_are_completed(resume, tmp_path, monkeypa
     # What 557f2af has stored.
     old = {name: value for name, value in now.items() if name in run._BEFORE_FINGERPRINTS}
     path.write_text(json.dumps(old))
-    monkeypatch.setattr(run, 'find', interrupted := Interrupt())
+    monkeypatch.setattr(findings, 'look_upside_down', interrupted := Interrupt())
     with pytest.raises(KeyboardInterrupt):
         resume()
     assert interrupted.called

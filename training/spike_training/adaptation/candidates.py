@@ -138,28 +138,15 @@ class ResizedSource:
         return dataclasses.replace(found, depth=self.factor * found.depth)
 
 
-def rescale(checkpoint: Path, factor: Callable[[], float], out: Path) -> Rescaled:
-    """Write a network with a factor on its metres, or read the one that was written before.
-
-    Args:
-        checkpoint: The network.
-        factor: Measures the factor on its depth, above 0.
-        out: The .safetensors file to write.
-
-    Raises:
-        CheckpointError: A file that was written before is damaged.
-    """
+def rescale(checkpoint: Path, factor: float) -> tuple[dict[str, Any], DepthInfo]:
+    """Return weights and metadata of a network with a factor on its metres, above 0."""
     info, weights = load(find_checkpoint(checkpoint))
-    if out.exists():
-        return Rescaled(out, info.canonical_fx / load(out)[0].canonical_fx)
     # Depth is proportional to the ratio of the focal lengths.
-    measured = factor()
-    fx = info.canonical_fx / measured
+    fx = info.canonical_fx / factor
     info = dataclasses.replace(
         info, stage=SCALE, scale='metric', canonical_fx=fx, metrics={}, onnx_sha256=None
     )
-    save(out, weights, info)
-    return Rescaled(out, measured)
+    return weights, info
 
 
 def load_network(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:

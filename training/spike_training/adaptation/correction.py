@@ -394,20 +394,23 @@ class Corrections(NamedTuple):
     simulated: CountCorrector
 
 
+Both = tuple[SensorCorrection, SensorCorrection]
+"""Correction of a recording's sensor and of the simulated one."""
+
 _RECORDED, _SIMULATED = 'recorded.', 'simulated.'
 
 
-def save_corrections(path: Path, sensor: SensorCorrection, simulated: SensorCorrection) -> None:
-    """Write the corrections of a recording's sensor and of the simulated one."""
+def save_corrections(path: Path, both: Both) -> None:
+    """Write both corrections."""
     tensors = {
         f'{prefix}{name}': value
-        for prefix, one in ((_RECORDED, sensor), (_SIMULATED, simulated))
+        for prefix, one in zip((_RECORDED, _SIMULATED), both, strict=True)
         for name, value in one.tensors().items()
     }
     write_atomically(path, serialise(tensors))
 
 
-def load_corrections(path: Path) -> tuple[SensorCorrection, SensorCorrection]:
+def load_corrections(path: Path) -> Both:
     """Read the output of :func:`save_corrections`.
 
     Raises:
@@ -430,7 +433,7 @@ def load_corrections(path: Path) -> tuple[SensorCorrection, SensorCorrection]:
 
 
 def choose_corrections(
-    both: tuple[SensorCorrection, SensorCorrection],
+    both: Both,
     windows: Sequence[Unlabelled],
     crop: tuple[slice, slice],
     pool: int,
@@ -439,7 +442,7 @@ def choose_corrections(
     """Choose what to correct: all, else faulty pixels alone, else nothing.
 
     Args:
-        both: Correction of the recording's sensor and of the simulated one.
+        both: What the choice is from.
         windows: Other windows of the recording, whose lasting pattern must become less.
         crop: Rows and columns of the sensor that windows show.
         pool: Image pixels per side of a pixel that the network works on.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
@@ -16,6 +16,7 @@ from spike_depth_ros.base.values import Fraction
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.candidates import SENSOR
 from spike_training.adaptation.correction import (
+    Both,
     Corrections,
     UniformRates,
     choose_corrections,
@@ -29,15 +30,22 @@ from spike_training.adaptation.matching import (
     MOST_TRIALS,
     Match,
     SimulatedScenes,
+    Windows,
     compute_statistics,
     match_camera,
 )
 from spike_training.adaptation.places import look_upside_down, repeated_styles, style_shares
-from spike_training.adaptation.schedule import Advance, Schedule
-from spike_training.adaptation.stored import damaged, resume
+from spike_training.adaptation.schedule import Advance
+from spike_training.adaptation.steps import File, Step
+from spike_training.adaptation.stored import damaged, read
 from spike_training.adaptation.windows import Recorded, spread_windows
 from spike_training.errors import DataSetError
 from spike_training.settings.config import RunConfig
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+MATCH = 'match.json'
 
 
 class Findings(NamedTuple):
@@ -63,48 +71,57 @@ class Findings(NamedTuple):
         return repeated_styles(self.shares)
 
 
-def find(
-    old: nn.Module,
-    info: DepthInfo,
-    recorded: Recorded,
-    settings: RunConfig,
-    rates: UniformRates,
-    schedule: Schedule,
-) -> Findings:
-    """Find what is to be known about camera and places, or read what an interrupted one found."""
-    with schedule.step('match of the camera', MOST_TRIALS) as advance:
-        match = resume(
-            settings.out / 'match.json',
-            lambda: _match(recorded, settings, advance),
-            Match,
-        )
-    with schedule.step('styles of places, correction of the sensor'):
-        return _find_places(match, old, info, recorded, settings, rates)
+class Inputs(NamedTuple):
+    """What an adaptation begins with, known before its recordings are read.
+
+    Attributes:
+        settings: Settings of the candidates; they are written to the folder of the adaptation.
+        info: Metadata of the old network.
+        old: The old network, on the device.
+        original: Its checkpoint.
+        fabric: Launched fabric.
+        windows: Windows of the recordings.
+        known: Settings that a resumed adaptation must have, too.
+    """
+
+    settings: RunConfig
+    info: DepthInfo
+    old: nn.Module
+    original: Path
+    fabric: Fabric
+    windows: Windows
+    known: dict[str, Any]
 
 
-def _find_places(
-    match: Match,
-    old: nn.Module,
-    info: DepthInfo,
-    recorded: Recorded,
-    settings: RunConfig,
-    rates: UniformRates,
-) -> Findings:
-    """Find what is to be known beside the match."""
-    scenes = SimulatedScenes(match.optics, recorded.windows, settings.seed)
-    kind = shares_of(settings.data.styles)
-    stored = resume(
-        settings.out / 'styles.json',
-        lambda: kind(**_style_shares(old, recorded, scenes, settings.data.styles)),
-        kind,
-    )
-    shares: dict[str, float] = dataclasses.asdict(stored)
-    windows = [window.to(recorded.adaptation.device) for window in recorded.tested]
-    upside_down = look_upside_down(old, windows)
-    corrections = _corrections(
-        recorded, scenes, repeated_styles(shares), info.pool, settings.out, rates
-    )
-    return Findings(match, scenes, shares, upside_down, corrections)
+def finding_steps() -> list[Step]:
+    """Return the steps that find what is to be known about camera and places.
+
+    They need ``inputs``, ``recorded`` and ``rates``.
+    """
+    places = 'styles of places, correction of the sensor'
+    here = 'inputs', 'recorded'
+    return [
+        Step(
+            'match', _match, here, 'match of the camera', MOST_TRIALS,
+            File(MATCH, lambda path, *_: read(path, Match)),
+        ),
+        Step('scenes', lambda inputs, recorded, match: SimulatedScenes(
+            match.optics, recorded.windows, inputs.settings.seed
+        ), (*here, 'match'), places),
+        Step(
+            'shares', _style_shares, (*here, 'scenes'), places,
+            file=File('styles.json', lambda path, inputs, *_: dataclasses.asdict(
+                read(path, shares_of(inputs.settings.data.styles))
+            )),
+        ),
+        Step('upside_down', _upside_down, here, places),
+        Step(
+            'correction', _correct, (*here, 'scenes', 'shares', 'rates'), places,
+            file=File('correction.safetensors', _read_correction, save_corrections),
+        ),
+        Step('corrections', _choose, (*here, 'correction'), places),
+        Step('findings', Findings, ('match', 'scenes', 'shares', 'upside_down', 'corrections')),
+    ]  # fmt: skip
 
 
 def shares_of(styles: Sequence[str]) -> type[Any]:
@@ -120,23 +137,21 @@ def shares_of(styles: Sequence[str]) -> type[Any]:
     return dataclasses.make_dataclass('Shares', fields, namespace={'add_up': add_up}, frozen=True)
 
 
-def _match(recorded: Recorded, settings: RunConfig, advance: Advance) -> Match:
+def _match(inputs: Inputs, recorded: Recorded, advance: Advance) -> Match:
     """Match the simulation to the recording."""
     source, sizes = recorded.adaptation, recorded.sizes
     batch = source.usable(source.spread(sizes.matched))
     if batch is None:
         raise DataSetError(f'{source.recording(0)}: no window can be read')
     statistics = compute_statistics(batch.counts, batch.planes_per_bin)
-    return match_camera(
-        statistics, settings.data.styles, recorded.windows, sizes.match_scenes, advance=advance
-    )
+    styles = inputs.settings.data.styles
+    return match_camera(statistics, styles, recorded.windows, sizes.match_scenes, advance=advance)
 
 
-def _style_shares(
-    network: nn.Module, recorded: Recorded, scenes: SimulatedScenes, styles: Sequence[str]
-) -> dict[str, float]:
+def _style_shares(inputs: Inputs, recorded: Recorded, scenes: SimulatedScenes) -> Any:
     """Estimate the shares of the styles."""
     source, number = recorded.adaptation, recorded.sizes.compared
+    styles: Sequence[str] = inputs.settings.data.styles
     windows = [batch.unlabelled() for batch in spread_windows(source, number)]
     compared = {
         style: [
@@ -145,55 +160,73 @@ def _style_shares(
         ]
         for style in styles
     }
-    return style_shares(network, windows, compared)
+    return shares_of(styles)(**style_shares(inputs.old, windows, compared))
 
 
-def _corrections(
+def _upside_down(inputs: Inputs, recorded: Recorded) -> bool:
+    windows = [window.to(recorded.adaptation.device) for window in recorded.tested]
+    return look_upside_down(inputs.old, windows)
+
+
+def _why_not(recorded: Recorded) -> str:
+    """Return why the sensor cannot be corrected; empty: it can."""
+    if recorded.pairs is not None:
+        return 'each of two eyes would need its own'
+    # A correction is of the pixels of the sensor.
+    return 'the lens is rectified' if recorded.opened.clips[0].rectification is not None else ''
+
+
+def _correct(
+    inputs: Inputs,
     recorded: Recorded,
     scenes: SimulatedScenes,
-    styles: Sequence[str],
-    pool: int,
-    folder: Path,
+    shares: Mapping[str, float],
     rates: UniformRates,
-) -> Corrections | None:
-    """Estimate or measure the corrections, or read those of an interrupted adaptation.
+) -> Both | None:
+    """Estimate or measure corrections of the sensor and the simulated one.
 
     Returns:
-        None if too many pixels seem faulty, no correction lessens the lasting pattern of the
-        held-back windows, these are rectified (a correction is of the pixels of the sensor), or
-        there are two eyes.
+        None if too many pixels seem faulty, or the sensor cannot be corrected.
     """
-    if recorded.pairs is not None:
-        print(f'{folder}: {SENSOR} is left out: each of two eyes would need its own')
+    if _why_not(recorded):
         return None
-    if recorded.opened.clips[0].rectification is not None:
-        print(f'{folder}: {SENSOR} is left out: the lens is rectified')
-        return None
-    path, crop = folder / 'correction.safetensors', recorded.adaptation.crop()
+    whole, number = recorded.whole, recorded.sizes.corrected
     planes, rate_hz = recorded.windows.planes, recorded.windows.rate_hz
-    if not path.is_file():
-        whole, number = recorded.whole, recorded.sizes.corrected
-        try:
-            parts = (whole.usable([one]) for one in whole.spread(number))
-            seen = firing_rates(part for part in parts if part is not None)
-            sensor = measure_correction(estimate_correction(seen, planes, rate_hz), rates)
-            sensor.crop(*crop)
-            # Estimated even where the real sensor's is measured, which is more exact: on scenes a
-            # candidate is then tested with more of the pattern left than on the recording, so that
-            # its improvement is rather under- than overestimated.
-            simulated = estimate_correction(
-                firing_rates(scenes.batches(styles, 'train', number)), planes, rate_hz
-            )
-        except ValueError as error:
-            print(f'{folder}: {SENSOR} is left out: {error}')
-            return None
-        save_corrections(path, sensor, simulated)
+    try:
+        parts = (whole.usable([one]) for one in whole.spread(number))
+        seen = firing_rates(part for part in parts if part is not None)
+        sensor = measure_correction(estimate_correction(seen, planes, rate_hz), rates)
+        sensor.crop(*recorded.adaptation.crop())
+        # Estimated even where the real sensor's is measured, which is more exact: on scenes a
+        # candidate is then tested with more of the pattern left than on the recording, so that
+        # its improvement is rather under- than overestimated.
+        labelled = scenes.batches(repeated_styles(shares), 'train', number)
+        simulated = estimate_correction(firing_rates(labelled), planes, rate_hz)
+    except ValueError as error:
+        print(f'{inputs.settings.out}: {SENSOR} is left out: {error}')
+        return None
+    return sensor, simulated
+
+
+def _read_correction(path: Path, _: Inputs, recorded: Recorded, *__: Any) -> Both:
+    """Read what is stored of the sensor of these recordings."""
     both = load_corrections(path)
     geometry = recorded.opened.clips[0].geometry
     if both[0].size != (geometry.height, geometry.width):
         found = ValueError(f'{both[0].size}, expected {geometry} as the recordings')
         raise damaged(path, found)
-    chosen = choose_corrections(both, recorded.tested, crop, pool, rate_hz)
+    return both
+
+
+def _choose(inputs: Inputs, recorded: Recorded, both: Both | None) -> Corrections | None:
+    """Choose what to correct: None if nothing lessens the pattern of the held-back windows."""
+    folder, why_not = inputs.settings.out, _why_not(recorded)
+    if why_not:
+        print(f'{folder}: {SENSOR} is left out: {why_not}')
+    if why_not or both is None:
+        return None
+    crop, rate_hz = recorded.adaptation.crop(), recorded.windows.rate_hz
+    chosen = choose_corrections(both, recorded.tested, crop, inputs.info.pool, rate_hz)
     reason = 'the lasting pattern of the held-back windows does not become less'
     if chosen is None:
         print(f'{folder}: {SENSOR} is left out: {reason}')

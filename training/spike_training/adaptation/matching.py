@@ -141,6 +141,7 @@ class Camera(Optics):
     contrast: Annotated[float, within(0.1, 10)] = dataclasses.field()
     vignette: Fraction = dataclasses.field()
     blur: Annotated[float, within(0, 16)] = dataclasses.field()
+    sensor: Sensor = dataclasses.field()
 
 
 @dataclasses.dataclass(frozen=True)

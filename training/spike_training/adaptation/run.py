@@ -10,18 +10,20 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import torch
 from torch import nn
 
 from spike_depth_ros.base.values import within
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     find_checkpoint,
+    load,
     load_with_correction,
     onnx_path,
+    save,
 )
 from spike_depth_ros.errors import printable
 from spike_depth_ros.folder_lock import LOCK
@@ -47,11 +49,10 @@ from spike_training.adaptation.candidates import (
 )
 from spike_training.adaptation.correction import describe_correction, measure_rates
 from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
-from spike_training.adaptation.findings import Findings, find
+from spike_training.adaptation.findings import MATCH, Findings, Inputs, finding_steps
 from spike_training.adaptation.matching import (
     LEAST_TRIALS,
     SimulatedScenes,
-    Windows,
     time_scenes,
 )
 from spike_training.adaptation.page import PAGE, write_page
@@ -65,6 +66,7 @@ from spike_training.adaptation.recordings import (
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.schedule import EXPORT_S, LEAST_S, Schedule
 from spike_training.adaptation.second_eye import SecondEye
+from spike_training.adaptation.steps import File, Step, go_through
 from spike_training.adaptation.stored import read, write
 from spike_training.adaptation.windows import (
     Recorded,
@@ -89,6 +91,8 @@ from spike_training.settings.reading import load_config
 SETTINGS = 'settings.json'
 
 BUDGET = 'budget.json'
+
+CALIBRATED = 'calibrated.safetensors'
 
 TIMED = 4
 """Windows by which the speed of a network is measured."""
@@ -158,78 +162,135 @@ def run(
         DataSetError: The recordings cannot be used.
         TrainingError: Training cannot go on, or the node refuses the file.
     """
-    schedule = Schedule(out.with_suffix(''), arguments.minutes)
-    folder, calibrated = out.with_suffix(''), out.with_suffix('') / 'calibrated.safetensors'
-    settings, info, old = prepare(arguments.config, arguments.checkpoint, out, arguments.eye)
+    folder, sizes = out.with_suffix(''), sizes or Sizes()
+    schedule = Schedule(folder, arguments.minutes)
+    here = 'inputs', 'recorded'
+    least = partial(least_seconds, sizes, arguments.eye is not None)
+    speed = [
+        Step('least_s', least, ('inputs',), shown='speed of this machine'),
+        Step('enough', schedule.check, ('least_s',)),
+    ]
+    steps = [
+        # First all that can be known without reading gigabytes.
+        Step('inputs', lambda: _read_inputs(arguments, out, device)),
+        *([] if (folder / BUDGET).is_file() else speed),
+        Step('recorded', partial(_open, arguments, sizes), ('inputs',), shown='recordings'),
+        Step('rates', lambda recorded: measure_rates(
+            recorded.opened.clips[0].geometry, recorded.flat, recorded.dark
+        ), ('recorded',)),
+        Step('folder', partial(_init_folder, arguments), here),
+        *finding_steps(),
+        Step(
+            'scaled', _measure_scale, here,
+            file=File(f'{SCALE}.safetensors', lambda path, inputs, _: Rescaled(
+                path, inputs.info.canonical_fx / load(path)[0].canonical_fx
+            ), lambda path, network: save(path, *network)),
+        ),
+        Step('told', partial(_print_findings, folder), ('recorded', 'findings', 'scaled')),
+        Step('acceptance', lambda inputs, recorded, findings: AcceptanceTest(
+            inputs.old, inputs.info, recorded, findings, inputs.fabric.device
+        ), (*here, 'findings'), shown='test of the old network'),
+        Step(
+            'candidates', partial(_train, schedule),
+            (*here, 'findings', 'scaled', 'acceptance'),
+        ),
+        Step(
+            'report', partial(write_report, folder),
+            ('recorded', 'findings', 'acceptance', 'candidates', 'scaled'),
+        ),
+        Step('shown', partial(_calibrate, schedule, folder), ('acceptance', 'candidates')),
+        Step('page', lambda inputs, *found: write_page(
+            folder, REPORT, shown_on_page(inputs.original, out, *found)
+        ), (*here, 'acceptance', 'shown')),
+        Step('export', partial(_export, arguments, out, schedule, swap), ('candidates',)),
+    ]  # fmt: skip
+    return overall_verdict(go_through(steps, folder, schedule)['candidates'])
+
+
+def _read_inputs(arguments: Arguments, out: Path, device: Device) -> Inputs:
+    """Read what is known before the recordings, and check all of it."""
+    folder, checkpoint = out.with_suffix(''), arguments.checkpoint
+    settings, info, old = prepare(arguments.config, checkpoint, out, arguments.eye)
     configure_cpu(settings.threads)
-    original = find_checkpoint(arguments.checkpoint)
+    original = find_checkpoint(checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
     old.to(fabric.device)
-    sizes = sizes or Sizes()
-    # First all that can be known without reading gigabytes.
     known = _describe_inputs(arguments)
-    _check_begun(folder, known)
+    path = folder / SETTINGS
+    if path.is_file():
+        _check_same(folder, read(path, dict), known)
     geometry = sensor_size(arguments.recordings, arguments.size, arguments.topic)
     check_sensor(str(arguments.recordings[0]), geometry, info)
-    if not (folder / BUDGET).is_file():
-        windows = windows_of(geometry, arguments.rate_hz, info)
-        with schedule.step('speed of this machine'):
-            least_s = least_seconds(
-                old, windows, settings, fabric.device, sizes, arguments.eye is not None, folder
-            )
-        schedule.check(least_s)
-    with schedule.step('recordings'):
-        recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes)
-    rates = measure_rates(recorded.opened.clips[0].geometry, flat, dark)
-    _init_folder(folder, recorded.opened, arguments, known, flat, dark)
+    windows = windows_of(geometry, arguments.rate_hz, info)
     settings = dataclasses.replace(settings, out=folder)
-    findings = find(old, info, recorded, settings, rates, schedule)
-    scaled = _measure_scale(original, info, old, recorded, folder)
-    _print_findings(folder, recorded, findings, scaled)
-    with schedule.step('test of the old network'):
-        acceptance = AcceptanceTest(old, info, recorded, findings, fabric.device)
+    return Inputs(settings, info, old, original, fabric, windows, known)
+
+
+def _measure_scale(inputs: Inputs, recorded: Recorded) -> tuple[dict[str, Any], DepthInfo] | None:
+    """Return the old network in the metres of a second eye; None: there is none."""
+    if recorded.pairs is None:
+        return None
+    factor = fit_scale(inputs.old, inputs.info.canonical_fx, recorded.known)
+    return rescale(inputs.original, factor)
+
+
+def _train(
+    schedule: Schedule,
+    inputs: Inputs,
+    recorded: Recorded,
+    findings: Findings,
+    scaled: Rescaled | None,
+    acceptance: AcceptanceTest,
+) -> list[Candidate]:
+    """Train and test the candidates."""
+    settings, fabric = inputs.settings, inputs.fabric
     data = TrainingData(
         findings.scenes.source(findings.styles, 'train', fabric.device),
         recorded.adaptation, recorded.windows.rate_hz, findings.corrections,
         scaled=scaled,
     )  # fmt: skip
-    seconds = time_of_stages(folder / BUDGET, schedule, len(settings.stages), acceptance.seconds)
+    stages = len(settings.stages)
+    seconds = time_of_stages(settings.out / BUDGET, schedule, stages, acceptance.seconds)
 
     def test(name: str, checkpoint: Path, begin: float, corrected: bool) -> Candidate:
         with schedule.step(f'{name}: test'):
             candidate = acceptance.test(name, checkpoint, begin, corrected)
-        print(f'{folder}: {candidate.describe()}')
+        print(f'{settings.out}: {candidate.describe()}')
         return candidate
 
-    candidates = train_candidates(settings, original, data, seconds, fabric, test)
-    write_report(folder, recorded, findings, acceptance, candidates, scaled)
-    kept, shown = choose(candidates), choose_shown(candidates)
-    verdict = overall_verdict(candidates)
-    if kept is not None:
-        with schedule.step(f'{kept.name}: calibration'):
-            acceptance.calibrate(kept, calibrated)
-        shown = dataclasses.replace(kept, checkpoint=calibrated)
-    write_page(folder, REPORT, shown_on_page(original, out, recorded, acceptance, shown))
+    return train_candidates(settings, inputs.original, data, seconds, fabric, test)
+
+
+def _calibrate(
+    schedule: Schedule, folder: Path, acceptance: AcceptanceTest, candidates: list[Candidate]
+) -> Candidate | None:
+    """Return what to show beside the old network: the kept candidate, calibrated, or another."""
+    if (kept := choose(candidates)) is None:
+        return choose_shown(candidates)
+    calibrated = folder / CALIBRATED
+    with schedule.step(f'{kept.name}: calibration'):
+        acceptance.calibrate(kept, calibrated)
+    return dataclasses.replace(kept, checkpoint=calibrated)
+
+
+def _export(
+    arguments: Arguments,
+    out: Path,
+    schedule: Schedule,
+    swap: str,
+    candidates: list[Candidate],
+) -> None:
+    """Tell the verdict; write the output, and give it to a node, if there is an improvement."""
+    folder, kept = out.with_suffix(''), choose(candidates)
     if kept is None:
-        print(f'{folder / PAGE}: {verdict}; {arguments.checkpoint} stays')
-    else:
-        # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
-        with schedule.step('export'):
-            export(out, checkpoint=calibrated)
-        print(f'{out}: improved, by {kept.name}; {folder / PAGE}: what each candidate brought')
-        if swap:
-            ros_commands.swap(swap, out)
-    return verdict
-
-
-def _measure_scale(
-    original: Path, info: DepthInfo, old: nn.Module, recorded: Recorded, folder: Path
-) -> Rescaled | None:
-    """Write the old network in the metres of a second eye; None: there is none."""
-    if recorded.pairs is None:
-        return None
-    out = folder / f'{SCALE}.safetensors'
-    return rescale(original, lambda: fit_scale(old, info.canonical_fx, recorded.known), out)
+        print(f'{folder / PAGE}: {overall_verdict(candidates)}; {arguments.checkpoint} stays')
+        return
+    # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
+    with schedule.step('export'):
+        export(out, checkpoint=folder / CALIBRATED)
+    print(f'{out}: improved, by {kept.name}; {folder / PAGE}: what each candidate brought')
+    if swap:
+        ros_commands.swap(swap, out)
 
 
 def time_of_stages(
@@ -261,40 +322,30 @@ def time_of_stages(
     return lambda coming: min(most, share(coming))
 
 
-def least_seconds(
-    old: nn.Module,
-    windows: Windows,
-    settings: RunConfig,
-    device: torch.device,
-    sizes: Sizes,
-    two_eyes: bool,
-    folder: Path,
-) -> float:
+def least_seconds(sizes: Sizes, two_eyes: bool, inputs: Inputs) -> float:
     """Estimate, by what is measured on this machine, what match and acceptance test take at least.
 
     Args:
-        old: The old network, on its device.
-        windows: Windows of the recordings.
-        settings: Settings of the candidates.
-        device: Device of the network.
         sizes: Numbers of windows and scenes.
         two_eyes: True if the recordings have a right eye.
-        folder: Folder of the adaptation; a match that it has takes no time.
+        inputs: Old network, windows and settings; a match in the folder takes no time.
 
     Returns:
         Seconds, without any training; no fewer than those of which the end is known, as an export
         may follow, well enough.
     """
-    styles = settings.data.styles
-    scene = time_scenes(styles, windows)
-    (batch,) = SimulatedScenes(Optics(), windows, 0).batches(styles, 'train', TIMED, device)
+    old, settings = inputs.old, inputs.settings
+    styles, device = settings.data.styles, inputs.fabric.device
+    scene = time_scenes(styles, inputs.windows)
+    scenes = SimulatedScenes(Optics(), inputs.windows, 0)
+    (batch,) = scenes.batches(styles, 'train', TIMED, device)
     window = batch.unlabelled()
     compute_outputs(old, [window])  # memory is prepared
     begin = time.monotonic()
     compute_outputs(old, [window])
     window_s = (time.monotonic() - begin) / len(window.counts) / 2  # and its mirror image
     match_s = sizes.match_scenes * (scene.render + LEAST_TRIALS * scene.trial)
-    if (folder / 'match.json').is_file():
+    if (settings.out / MATCH).is_file():
         match_s = 0.0
     # Of two eyes nothing is corrected, and the scale is tested.
     made = len(styles) * sizes.compared + 2 * sizes.scenes + (0 if two_eyes else sizes.corrected)
@@ -304,15 +355,14 @@ def least_seconds(
     return max(needed_s, LEAST_S)
 
 
-def _open(
-    arguments: Arguments, folder: Path, info: DepthInfo, device: torch.device, sizes: Sizes
-) -> tuple[Recorded, list[SpikeClip], list[SpikeClip]]:
-    """Open the recordings as windows, and those in uniform light and in the dark, if given."""
+def _open(arguments: Arguments, sizes: Sizes, inputs: Inputs) -> Recorded:
+    """Open the recordings as windows, with those in uniform light and in the dark, if given."""
     source = arguments.size, arguments.rate_hz, arguments.topic
+    info, device = inputs.info, inputs.fabric.device
     try:
         recorded = open_windows(arguments.recordings, *source, info, device, sizes, arguments.eye)
     except DataSetError as error:
-        own = folder / ros_commands.RECORDING
+        own = inputs.settings.out / ros_commands.RECORDING
         if own not in arguments.recordings:
             raise
         raise DataSetError(f'{error}; to record anew, remove {own}') from error
@@ -320,7 +370,7 @@ def _open(
         [] if path is None else read_clips(path, *source, recorded.opened.padded_row_bytes)
         for path in (arguments.flat, arguments.dark)
     )
-    return recorded, flat, dark
+    return recorded._replace(flat=flat, dark=dark)
 
 
 def prepare(
@@ -440,41 +490,16 @@ def _describe_inputs(arguments: Arguments) -> dict[str, Any]:
     }
 
 
-def _check_begun(folder: Path, settings: dict[str, Any]) -> None:
-    """Refuse to continue an adaptation of other arguments; nothing where none was begun."""
-    path = folder / SETTINGS
-    if path.is_file():
-        _check_same(folder, read(path, dict), settings)
-
-
-def _init_folder(
-    folder: Path,
-    opened: Opened,
-    arguments: Arguments,
-    known: dict[str, Any],
-    flat: Sequence[SpikeClip],
-    dark: Sequence[SpikeClip],
-) -> None:
-    """Create the folder of an adaptation, or continue one of the same arguments.
-
-    Args:
-        folder: The folder.
-        opened: The recordings.
-        arguments: Arguments of the command.
-        known: What was known of them before the recordings were read.
-        flat: Recordings of a uniform bright picture.
-        dark: Recordings with the lens covered.
-
-    Raises:
-        ConfigError: It holds an adaptation of other arguments.
-    """
+def _init_folder(arguments: Arguments, inputs: Inputs, recorded: Recorded) -> None:
+    """Create the folder of an adaptation, or refuse to continue one of other arguments."""
+    known, opened, folder = inputs.known, recorded.opened, inputs.settings.out
     rig = opened.rig
     calibration = None if rig is None else f'{rig.baseline_m:g} m, {rig.fx_px:g} px'
     settings: dict[str, Any] = {
         **known,
         'content of the recordings': _contents(opened.clips),
-        'flat': _contents(flat),
-        'dark': _contents(dark),
+        'flat': _contents(recorded.flat),
+        'dark': _contents(recorded.dark),
         **_describe_right(arguments.eye, opened),
         'names': {**known['names'], 'calibration of both cameras': calibration},
     }

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -25,22 +24,6 @@ MAX_BYTES = 1 << 20
 """Size of a file, at most; those that are written have a few KB."""
 
 Stored = TypeVar('Stored')
-
-
-def resume(path: Path, compute: Callable[[], Any], kind: type[Stored]) -> Stored:
-    """Return the content of a file, computed first unless an interrupted adaptation did.
-
-    Args:
-        path: File of JSON.
-        compute: Returns the content.
-        kind: Its dataclass.
-
-    Raises:
-        ConfigError: The file is damaged, or no plain file.
-    """
-    if not path.exists() and not path.is_symlink():
-        write(path, compute())
-    return read(path, kind)
 
 
 def write(path: Path, content: Any) -> None:

@@ -69,6 +69,8 @@ class Recorded(NamedTuple):
             if both parts have it, else what matches.
         sizes: Numbers of windows and scenes.
         pairs: Windows of both eyes with matched depth; None: one eye.
+        flat: Recordings of a uniform bright picture.
+        dark: Recordings with the lens covered.
     """
 
     opened: Opened
@@ -81,6 +83,8 @@ class Recorded(NamedTuple):
     measured: list[Batch]
     sizes: Sizes
     pairs: Pairs | None = None
+    flat: Sequence[SpikeClip] = ()
+    dark: Sequence[SpikeClip] = ()
 
     @property
     def matched_decides(self) -> bool:
