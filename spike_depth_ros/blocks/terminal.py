@@ -20,10 +20,10 @@ _BORDER = 3
 
 
 def print_table(table: Table) -> None:
-    """Print a table: numbers to the right; what is too wide goes on below, by the same rows."""
+    """Print a table: numbers to the right; what is too wide goes on below, texts are broken."""
     rows = [[plain(one) for one in row] for row in table.rows]
     columns = [[*cells] for cells in zip(table.header, *rows, strict=True)]
-    parts = [*_parts(columns)]
+    parts = [[*range(len(columns))]] if table.names else [*_parts(columns)]
     for k, part in enumerate(parts):
         grid = Grid(
             title=table.title if k == 0 else None,
