@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
@@ -13,7 +15,8 @@ from rich.table import Table as Grid
 from spike_depth_ros.blocks import Table, plain
 
 WIDTH = 100
-"""Columns of characters that a table takes at most, but for one whose cells are longer."""
+"""Columns of characters that a table takes at most, but for one whose cells are longer; a terminal
+may have fewer."""
 
 _BORDER = 3
 """Characters between two columns."""
@@ -23,7 +26,8 @@ def print_table(table: Table) -> None:
     """Print a table: numbers to the right; what is too wide goes on below, texts are broken."""
     rows = [[plain(one) for one in row] for row in table.rows]
     columns = [[*cells] for cells in zip(table.header, *rows, strict=True)]
-    parts = [[*range(len(columns))]] if table.names else [*_parts(columns)]
+    most = min(WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else WIDTH
+    parts = [[*range(len(columns))]] if table.names else [*_parts(columns, most)]
     for k, part in enumerate(parts):
         grid = Grid(
             title=table.title if k == 0 else None,
@@ -41,15 +45,15 @@ def print_table(table: Table) -> None:
         for cells in zip(*(columns[number][1:] for number in part), strict=True):
             grid.add_row(*cells)
         # Names are not markup.
-        own = max(WIDTH, 0 if table.names else _width(columns, part))
+        own = max(most, 0 if table.names else _width(columns, part))
         Console(width=own, markup=False, highlight=False).print(grid)
 
 
-def _parts(columns: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+def _parts(columns: Sequence[Sequence[str]], most: int) -> Iterator[list[int]]:
     """Yield the numbers of columns that fit side by side, the first column in all of them."""
     part = [0]
     for number in range(1, len(columns)):
-        if len(part) > 1 and _width(columns, [*part, number]) > WIDTH:
+        if len(part) > 1 and _width(columns, [*part, number]) > most:
             yield part
             part = [0]
         part.append(number)

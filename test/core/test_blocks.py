@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same blocks as HTML, on a terminal, and as Markdown."""
 
+import re
+
 import pytest
 
 from kit.html_pages import Reader
@@ -34,6 +36,7 @@ def test_all_blocks_are_html_and_texts_are_escaped():
         Text('Look at', 'quiet', 'teacher/pictures/'),
         Text('rm -r /', 'code'),
         TABLE,
+        Table(['number'], [[400]]),
         Table(['file'], [[Link('model.onnx', 'model.onnx', 'f00')]], names=True, caption='Of it.'),
         Items(['one <b>', 'two']),
         Figures([Figure('chart', '<svg></svg>', text='below'), Figure('png', source='a.png')]),
@@ -42,7 +45,8 @@ def test_all_blocks_are_html_and_texts_are_escaped():
     found = Reader(render_page(page(*blocks)))
     for text in (
         'Depth <of> & more', 'A title', 'Look at teacher/pictures/', 'rm -r /', 'Scores', 'a | b',
-        'c small print', 'model.onnx f00', 'Of it.', 'one <b> two', 'chart', 'below', 'Sheets',
+        'c small print', 'number 400', 'model.onnx f00', 'Of it.', 'one <b> two', 'chart',
+        'below', 'Sheets',
     ):  # fmt: skip
         assert text in found.text
     assert {'teacher/pictures/', 'model.onnx', 'a.png', 'b.png', 'c.png'} <= {*found.references}
@@ -59,6 +63,17 @@ def test_a_table_that_is_too_wide_goes_on_below(capsys):
     assert all(told.count(title) == 1 for title in (*header[1:], 'A title', 'A caption'))
     assert all(told.count(cell) == 1 for row in rows for cell in row[1:])
     assert told.count('│ one ') == told.count('│ two ') == 3
+
+
+def test_a_narrow_terminal_is_not_exceeded(capsys, monkeypatch):
+    monkeypatch.setattr('sys.stdout.isatty', lambda: True)
+    monkeypatch.setenv('COLUMNS', '60')
+    print_table(Table(['row', *('metric ' * 3).split()], [['one', *('0.123456789' * 3,) * 3]]))
+    print_table(Table(['', ''], [['planes', 'word ' * 60]], names=True))
+    told = re.sub(r'\x1b\[[\d;]*m', '', capsys.readouterr().out)  # without colours
+    lines = told.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert ''.join(lines).count('word') == 60
 
 
 def test_a_long_name_is_not_cut(capsys):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -626,3 +627,10 @@ def test_metadata_are_still_found_where_they_stood():
     assert StereoInfo is TASKS['stereo'].info
     with pytest.raises(ImportError):
         from spike_depth_ros.checkpoint import FlowInfo  # noqa: F401
+
+
+def test_every_class_that_is_said_to_open_a_task_does():
+    for kind in TASKS.values():
+        if kind.opened_by:
+            module, _, name = kind.opened_by.rpartition('.')
+            assert callable(getattr(importlib.import_module(module), name).from_checkpoint)

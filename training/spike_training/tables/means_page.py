@@ -17,8 +17,8 @@ class MeansPage(TablePage):
     """Table of the metrics of a task: means over sets of test scenes, and over recordings."""
 
     ABOUT = (
-        'Means over test scenes that no training saw, and over recordings, if '
-        'any; the last rows are estimates without learning.'
+        'Means over test scenes that no training saw, and over recordings, if any; the last rows '
+        'are estimates without learning.'
     )
 
     def _kind(self) -> str:
