@@ -110,7 +110,7 @@ class Driver:
 
     def __init__(self, node):
         self.publisher = node.create_publisher(Image, 'spikes', QUEUE)
-        self._next = self._before = 0
+        self.planes = self._before = 0
 
     def connect(self, spin):
         spin(lambda: self.publisher.get_subscription_count() > 0, what='a subscriber')
@@ -126,11 +126,14 @@ class Driver:
             setattr(msg, field, value)
         self.publisher.publish(msg)
 
+    def send_next(self):
+        self.send(self.planes)
+        self.planes += 40
+
     def give_depth(self, listener):
         """Send the next packet; whether depth came out after this driver began."""
-        self._before = len(listener.depth) if self._next == 0 else self._before
-        self.send(self._next)
-        self._next += 40
+        self._before = len(listener.depth) if self.planes == 0 else self._before
+        self.send_next()
         return len(listener.depth) > self._before
 
 
