@@ -32,6 +32,8 @@ def print_table(table: Table) -> None:
         grid = Grid(
             title=table.title if k == 0 else None,
             caption=(table.caption or None) if k == len(parts) - 1 else None,
+            title_justify='left',
+            caption_justify='left',
             show_header=any(table.header),
         )
         for number in part:

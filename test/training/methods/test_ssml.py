@@ -369,13 +369,13 @@ def test_recordings_teach_by_crops_of_single_pixels(tmp_path):
 def test_epochs_count_the_windows_that_are_longer_by_what_is_held_out(tmp_path):
     where = write_dat(tmp_path / 'dat', planes=400)
     config = run_of(tmp_path / 'run', HeldOutConfig(name='mine'), where=where)
-    number = samples_of(config.stages[0].resolve(config))
+    number = samples_of(config.resolve(config.stages[0]))
     batches = build.make_batches(context_of(config), 'train')
     assert number == len(batches) > 1
 
 
 def context_of(config):
-    return build.context(config.stages[0].resolve(config), {}, torch.device('cpu'))
+    return build.context(config.resolve(config.stages[0]), {}, torch.device('cpu'))
 
 
 def test_a_recording_of_82_planes_teaches_and_one_too_short_for_a_window_is_refused(tmp_path):

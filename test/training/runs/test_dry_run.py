@@ -90,8 +90,8 @@ def test_all_there_is_is_told_and_nothing_is_written(tmp_path, capsys):
     assert 'bicross, train: a sample of 32x32x48 and 32x32x48 counts in' in text
     assert 'nothing is missing' in text
     # Each trainable parameter once, the encoder's at a tenth of the rate.
-    groups = re.findall(r'│ teacher\s+│ main\s+│ ([\d,]+)\s+│ \d+\s+│ (\S+)', text)
-    stage = make_stage(context(config.stages[0].resolve(config), {}, CPU))
+    groups = re.findall(r'│ teacher\s+│ +main │ +([\d,]+) │ +\d+ │ +(\S+)', text)
+    stage = make_stage(context(config.resolve(config.stages[0]), {}, CPU))
     encoder = sum(p.numel() for p in stage.network.encoder.parameters())
     whole = sum(p.numel() for p in stage.parameters())
     found = {rate: 0 for _, rate in groups}
@@ -242,7 +242,7 @@ def test_a_file_to_start_from_is_read_and_compared(tmp_path, capsys):
 
     good = tmp_path / 'good.safetensors'
     config = tiny_run(tmp_path, PretrainConfig(name='a'))
-    info = context(config.stages[0].resolve(config), {}, CPU).info
+    info = context(config.resolve(config.stages[0]), {}, CPU).info
     save(good, weights_of(build(info)), info)
     run(str(good))
     assert 'a' in capsys.readouterr().out
@@ -286,13 +286,13 @@ class TestMemory:
         config = tiny_run(tmp_path)
         for name, value in changes.items():
             setattr(config.train, name, value)
-        here = context(config.stages[0].resolve(config), {}, CPU)
+        here = context(config.resolve(config.stages[0]), {}, CPU)
         return estimate_memory(here, make_stage(here))
 
     def test_what_is_counted(self, tmp_path):
         found = self.of(tmp_path, prefetch=2)
         config = tiny_run(tmp_path)
-        stage = make_stage(context(config.stages[0].resolve(config), {}, CPU))
+        stage = make_stage(context(config.resolve(config.stages[0]), {}, CPU))
         weights = 4 * sum(p.numel() for p in stage.parameters())
         assert found.weights == found.gradients == weights
         assert found.moments == 2 * weights
@@ -306,7 +306,7 @@ class TestMemory:
         config = tiny_run(tmp_path)
         config.train.batch_size, config.train.precision = 5, precision
         config.data.height, config.data.width = 160, 192  # of which 64x64 are measured
-        here = context(config.stages[0].resolve(config), {}, CPU)
+        here = context(config.resolve(config.stages[0]), {}, CPU)
         estimate = estimate_memory(here, make_stage(here)).activations
         whole = noise(here, 5, 160, 192)
         assert estimate == pytest.approx(saved_bytes(make_stage(here), whole, precision), rel=0.02)
@@ -322,7 +322,7 @@ class TestMemory:
     def test_no_product_of_bfloat16_is_computed(self, tmp_path):
         """Processors without bfloat16 take ten times as long for it; the bytes are the same."""
         config = tiny_run(tmp_path)
-        here = context(config.stages[0].resolve(config), {}, CPU)
+        here = context(config.resolve(config.stages[0]), {}, CPU)
         batch, seen, kept = noise(here, 2, 32, 48), [], {}
 
         class Spy(TorchDispatchMode):
@@ -358,7 +358,7 @@ class TestMemory:
             config.model.architecture, config.model.settings = architecture, {}
         config.data.height, config.data.width = 128, 192
         config.model.settings = config.model.settings | {'pool': pool}  # not the shared one's
-        here = context(config.stages[0].resolve(config), {}, CPU)
+        here = context(config.resolve(config.stages[0]), {}, CPU)
         whole = noise(here, 2, 128, 192)
         estimate = estimate_memory(here, make_stage(here)).activations
         assert estimate == pytest.approx(saved_bytes(make_stage(here), whole, '32-true'), rel=0.1)

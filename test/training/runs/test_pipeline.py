@@ -67,7 +67,7 @@ class TestStartFromAFile:
         stage = PretrainConfig(name='more', init_from=str(start), **settings)
         config = dataclasses.replace(run, stages=[stage])
         check(config)
-        here = build.context(stage.resolve(config), {}, torch.device('cpu'))
+        here = build.context(config.resolve(stage), {}, torch.device('cpu'))
         return here, here.init_model(SpikeDepthNet)
 
     def test_it_has_all_of_its_weights_and_what_they_were_learnt_from(
@@ -120,7 +120,7 @@ def test_a_stage_starts_from_imagenet(tmp_path):
         architecture='dpt_hybrid',
         settings={'dim': 48, 'layers': 4, 'heads': 3, 'features': 8},
     )
-    here = build.context(stage.resolve(config), {}, torch.device('cpu'))
+    here = build.context(config.resolve(stage), {}, torch.device('cpu'))
     network = here.init_model(SpikeDepthNet)
     block = 'blocks.3.attn.qkv.weight'
     torch.testing.assert_close(
@@ -145,8 +145,8 @@ def test_a_backbone_of_imagenet_is_frozen_or_learns_slowly(tmp_path, lite_weight
     )
     config = tiny_run(tmp_path / 'run', stage)
     config.model = ModelConfig(architecture='unet_lite', settings={'dim': 16, 'features': 8})
-    work = build.make_work(build.context(stage.resolve(config), {}, torch.device('cpu')))
-    assert set(build.describe(stage.resolve(config)).datasets) == {
+    work = build.make_work(build.context(config.resolve(stage), {}, torch.device('cpu')))
+    assert set(build.describe(config.resolve(stage)).datasets) == {
         'procedural scenes of this package', 'weights learnt on ImageNet-1k',
     }  # fmt: skip
     groups = work.stage.optimizers()['main']
@@ -307,7 +307,7 @@ def test_what_a_stage_draws_before_its_first_step_is_of_the_seed(tmp_path, monke
     config = tiny_run(tmp_path / 'run')
     for seed in (1, 2):
         torch.manual_seed(seed)
-        make_work(build.context(config.stages[0].resolve(config), {}, torch.device('cpu')))
+        make_work(build.context(config.resolve(config.stages[0]), {}, torch.device('cpu')))
     assert torch.equal(*drawn)
 
 
@@ -383,7 +383,7 @@ def test_a_checkpoint_names_what_the_stages_before_it_learnt_from(teacher_and_st
     info, weights = load(config.out / 'model.safetensors')
     path = tmp_path / 'teacher.safetensors'
     save(path, weights, dataclasses.replace(info, datasets={'rooms': 'CC BY 4.0'}))
-    student = config.stages[1].resolve(config)
+    student = config.resolve(config.stages[1])
     here = build.context(student, {'teacher': path}, torch.device('cpu'))
     assert here.info.datasets == {
         'rooms': 'CC BY 4.0', 'procedural scenes of this package': 'Apache-2.0',

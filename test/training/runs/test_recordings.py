@@ -24,7 +24,7 @@ from spike_training.methods.bicross.settings import (
     PretrainConfig,
 )
 from spike_training.run_data.evaluation_sets import Baselines, config_sets, evaluate_sets
-from spike_training.run_data.recordings import check_recordings, look_up, recorded_source
+from spike_training.run_data.recordings import check_recordings, open_recordings, recorded_source
 from spike_training.run_data.sources import (
     make_source,
     make_target,
@@ -140,7 +140,7 @@ class TestBatches:
         for name, scenes in (('few', 5), ('more', 6)):
             write_vkitti(tmp_path / name / 'set', scenes=scenes)
             monkeypatch.chdir(tmp_path / name)
-            (found,) = look_up(data_of('set'))
+            (found,) = open_recordings(data_of('set')).sets
             assert len(found.clips) == scenes
 
     def test_they_are_functions_of_seed_and_step_on_any_number_of_processes(self, streets):
@@ -268,7 +268,7 @@ class TestLabelsOfTheTarget:
         config.train.validate_batches = 1
         fabric, trained = make_fabric('cpu', 1, '32-true'), {}
         for stage in config.stages:
-            trained[stage.name] = pipeline.train_stage(stage.resolve(config), trained, fabric)
+            trained[stage.name] = pipeline.train_stage(config.resolve(stage), trained, fabric)
         info, weights = load(trained['bicross'])
         assert info.datasets == {'vkitti': 'CC BY-NC-SA 3.0'} | (
             {} if 'vkitti' in target else {'dat': "the user's"}
@@ -404,7 +404,7 @@ def test_a_checkpoint_knows_the_cameras_of_what_its_stage_looked_at(streets, spi
     )
     config = tiny_run(tmp_path, learnt, adapted, bound, target=target)
     config.data = data_of(streets)
-    source, both, own = (describe(stage.resolve(config)) for stage in config.stages)
+    source, both, own = (describe(config.resolve(stage)) for stage in config.stages)
     assert source.fx_range[0] == pytest.approx(725 * 32 / 60, abs=1)
     assert own.fx_range == (99, 99)
     assert both.fx_range == (99, source.fx_range[1])

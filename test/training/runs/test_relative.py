@@ -24,7 +24,7 @@ from spike_training.evaluation.report import show
 from spike_training.evaluation.scores import EvaluationSet, evaluate_set
 from spike_training.learning.supervision import Supervision
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.run_data.recordings import _read_once
+from spike_training.run_data import recordings
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, describe
 from spike_training.sampling.sample import collate
@@ -176,9 +176,10 @@ class TestRun:
         pipeline.run(run)
         other = dataclasses.replace(LABELS, sha256=64 * 'b', licence='Apache-2.0')
         write_labels(tmp_path / 'office', other)
-        _read_once.cache_clear()
+        recordings._read.cache_clear()
+        recordings._open.cache_clear()
         (stage,) = run.stages
-        found = context(stage.resolve(run), {}, torch.device('cpu')).info.datasets
+        found = context(run.resolve(stage), {}, torch.device('cpu')).info.datasets
         assert found['labels by small, weights aaaaaaaaaaaa'] == 'CC-BY-NC-4.0'
         assert found['labels by small, weights bbbbbbbbbbbb'] == 'Apache-2.0'
 
@@ -188,7 +189,7 @@ class TestRun:
             mixed_styles=['indoor'],
         )  # fmt: skip
         (stage,) = run.stages
-        info = describe(stage.resolve(dataclasses.replace(run, data=mixed)))
+        info = describe(dataclasses.replace(run, data=mixed).resolve(stage))
         assert info.scale == 'metric'
         assert info.datasets['labels by small, weights aaaaaaaaaaaa'] == 'CC-BY-NC-4.0'
         assert info.datasets['procedural scenes of this package'] == 'Apache-2.0'

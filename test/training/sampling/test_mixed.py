@@ -215,5 +215,5 @@ def test_wrong_settings_of_the_mix_are_told(changes, told) -> None:
 def test_focal_lengths_of_the_views_are_part_of_the_range(tmp_path, focal) -> None:
     run = config(write_rooms(tmp_path, focal=focal))
     alone = dataclasses.replace(run, data=dataclasses.replace(run.data, mixed_recordings={}))
-    mixed_range, scenes = (fx_range(StageConfig(name='one').resolve(r)) for r in (run, alone))
+    mixed_range, scenes = (fx_range(r.resolve(StageConfig(name='one'))) for r in (run, alone))
     assert mixed_range == (min(scenes[0], focal), max(scenes[1], focal))

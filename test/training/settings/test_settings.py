@@ -361,7 +361,7 @@ def test_a_stage_replaces_a_part_of_the_common_settings():
         out=Path('x'), train=TrainConfig(batch_size=5), data=DataConfig(height=96),
         target=TargetConfig(styles=['road']), seed=4,
     )  # fmt: skip
-    here = stage.resolve(run)
+    here = run.resolve(stage)
     assert here.train == TrainConfig(steps=3, batch_size=5, learning_rate=0.5, warmup_steps=1)
     assert here.data == DataConfig(height=96, width=64)
     assert here.target_data == DataConfig(height=96, width=64, styles=['road'])
@@ -371,7 +371,7 @@ def test_a_stage_replaces_a_part_of_the_common_settings():
 @pytest.mark.parametrize(('domain', 'widths'), [('source', [64]), ('target', [64])])
 def test_a_stage_knows_the_data_of_its_domains(domain, widths):
     stage = PretrainConfig(domain=domain, width=64)
-    here = stage.resolve(RunConfig(target=TargetConfig(styles=['road'])))
+    here = RunConfig(target=TargetConfig(styles=['road'])).resolve(stage)
     assert [data.width for data in here.domains] == widths
     assert (here.domains[0].styles == ['road']) == (domain == 'target')
 
@@ -388,8 +388,8 @@ def test_a_stage_may_differ_in_styles_and_sizes_of_the_network():
     stage = PretrainConfig(height=48, settings={'pool': 1}, styles=twice)
     config = RunConfig(out=Path('x'), stages=[stage])
     config.model.settings = {'pool': 2, 'dim': 96}
-    assert stage.resolve(config).model.settings == {'pool': 1, 'dim': 96}
-    assert stage.resolve(config).data.styles == twice
+    assert config.resolve(stage).model.settings == {'pool': 1, 'dim': 96}
+    assert config.resolve(stage).data.styles == twice
     assert problems_of(config) == []
 
 
@@ -400,8 +400,8 @@ def test_each_form_of_the_loss_that_may_be_asked_for_is_there():
 
 def test_a_stage_of_smaller_images_has_the_same_camera_made_smaller():
     run = RunConfig(model=ModelConfig(canonical_fx=400.0), data=DataConfig(width=256))
-    assert PretrainConfig(width=64).resolve(run).model.canonical_fx == 100.0
-    assert PretrainConfig(height=64).resolve(run).model == run.model
+    assert run.resolve(PretrainConfig(width=64)).model.canonical_fx == 100.0
+    assert run.resolve(PretrainConfig(height=64)).model == run.model
 
 
 def test_help_explains_every_setting(command, monkeypatch):

@@ -16,7 +16,7 @@ def known_statistics():
 
     def remember(config):
         stage = config.stages[-1]
-        key = repr((stage.resolve(config).model, stage.input))
+        key = repr((config.resolve(stage).model, stage.input))
         if key not in known:
             known[key] = reason(config)
         return known[key]

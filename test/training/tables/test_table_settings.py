@@ -266,9 +266,9 @@ def test_the_printed_row_is_that_of_mini_paper_exact():
         names = {'name': other.name, 'init_from': other.init_from}
         if other.kind == 'cross_modality':
             names['teacher'] = other.teacher
-        own = stage.resolve(row).train
+        own = row.resolve(stage).train
         assert dataclasses.replace(own, prefetch=0, picture_every=0) == dataclasses.replace(
-            other.resolve(printed).train, prefetch=0, picture_every=0, tensorboard=False
+            printed.resolve(other).train, prefetch=0, picture_every=0, tensorboard=False
         )
         names['learning_rate'] = stage.learning_rate  # of the run there
         assert dataclasses.replace(stage, **names) == dataclasses.replace(
@@ -285,7 +285,7 @@ def test_mini_paper_exact_resolves_to_what_is_printed():
     config = load_config(CONFIGS / 'mini_paper_exact.yaml')
     last = config.stages[-1]
     for stage in config.stages:
-        train = stage.resolve(config).train
+        train = config.resolve(stage).train
         assert train.learning_rate == 1e-4  # of the decoder
         assert train.learning_rate * stage.backbone_lr_scale == pytest.approx(1e-5)
         assert (train.weight_decay, train.betas) == (0, (0.9, 0.999))  # Adam

@@ -307,7 +307,7 @@ def _context(
     slowest, fastest = info.rate_hz_range
     stage = dataclasses.replace(stage, init_from=str(find_checkpoint(start)))
     return Context(
-        dataclasses.replace(stage.resolve(config), model=model),
+        dataclasses.replace(config.resolve(stage), model=model),
         dataclasses.replace(
             info,
             stage=stage.name,

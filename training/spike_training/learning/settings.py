@@ -15,7 +15,7 @@ from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Fraction, NotNegative, Positive
 from spike_depth_ros.tasks.base import TASKS
-from spike_training.settings.config import ADDED, BatchSpec, RunConfig, StageConfig
+from spike_training.settings.config import ADDED, BatchSpec, ResolvedStage, StageConfig
 
 
 @dataclass
@@ -61,10 +61,10 @@ class SupervisedConfig(StageConfig):
         if self.input != 'spikes' and not self.may_take_rgb:
             yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
-        yield from super().problems_in_run(config, before)
-        own = self.resolve(config).model.architecture
+        yield from super().problems_in_run(here, before)
+        own = here.model.architecture
         if self.sees_tokens and own in SETTINGS and not hasattr(SETTINGS[own], 'dim'):
             known = [
                 name for name in TASKS['depth'].architectures if hasattr(SETTINGS[name], 'dim')
@@ -100,15 +100,15 @@ class PictureConfig(SupervisedConfig):
         if self.input != 'rgb':
             yield f'input is {self.input!r}: expected rgb, spikes of the target enter as pictures'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
-        yield from super().problems_in_run(config, before)
+        yield from super().problems_in_run(here, before)
         if self.init_from in ('scratch', 'imagenet'):
             yield (
                 f'init_from is {self.init_from!r}: expected previous or the name of an earlier '
                 'stage of RGB'
             )
             return
-        inputs = {one.name: one.input for one in before}
-        if inputs.get(self.starts_from(before), 'rgb') != 'rgb':
+        inputs = {one.stage.name: one.stage.input for one in before}
+        if inputs.get(here.starts_from, 'rgb') != 'rgb':
             yield f'init_from is {self.init_from!r}: expected an earlier stage of RGB'

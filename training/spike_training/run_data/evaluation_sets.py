@@ -47,7 +47,7 @@ BATCH_SIZE = 10
 
 def output_limits(config: RunConfig) -> ModelConfig:
     """Return the depth range and focal length that score a run: those of its last stage."""
-    return config.stages[-1].resolve(config).model
+    return config.resolve(config.stages[-1]).model
 
 
 def config_sets(

@@ -66,28 +66,63 @@ class RecordingSet:
         return select_split([*self.clips], self.splits, split, window_s)
 
 
-def look_up(data: DataConfig) -> list[RecordingSet]:
+@dataclasses.dataclass(frozen=True)
+class Recordings:
+    """Data sets that settings name, opened and split once in each process.
+
+    Attributes:
+        sets: Each data set, in the order of the settings.
+    """
+
+    sets: tuple[RecordingSet, ...]
+
+    @functools.cached_property
+    def clips(self) -> list[Clip | SpikeClip]:
+        """All recordings, separate test recordings included."""
+        return [clip for one in self.sets for clip in (*one.clips, *(one.tests or ()))]
+
+    @functools.cached_property
+    def labels(self) -> list[Labels]:
+        """Origins of labels that models have made."""
+        return [*dict.fromkeys(clip.labels for clip in self.clips if clip.labels is not None)]
+
+    @functools.cached_property
+    def has_metres(self) -> bool:
+        """True if any recordings that are trained on have depth in metres."""
+        clips = (clip for one in self.sets for clip in one.clips)
+        return has_depth(clip for clip in clips if clip.labels is None or not clip.labels.relative)
+
+
+def open_recordings(data: DataConfig) -> Recordings:
     """Read the data sets that settings name, and split them.
 
     Raises:
         DataSetError: One of them cannot be used.
     """
-    found = []
-    for name, where in data.recordings.items():
-        clips = _read(name, where)
-        with_test = not data.test_recordings and has_depth(clips)
-        splits = assign_splits([clip.name for clip in clips], with_test)
-        found.append(RecordingSet(name, clips, splits, [] if data.test_recordings else None))
-    for name, where in data.test_recordings.items():
-        clips = _read(name, where)
-        own = next((k for k, one in enumerate(found) if one.name == name), None)
-        if own is None:
-            found.append(
-                RecordingSet(name, [], Splits('place', {'train': (), 'calibration': ()}), clips)
-            )
-        else:
-            found[own] = dataclasses.replace(found[own], tests=clips)
-    return found
+    # Paths are relative to the folder, which is therefore part of the cache key.
+    return _open(tuple(data.recordings.items()), tuple(data.test_recordings.items()), Path.cwd())
+
+
+@functools.lru_cache(maxsize=64)
+def _open(
+    recordings: tuple[tuple[str, str], ...], tests: tuple[tuple[str, str], ...], folder: Path
+) -> Recordings:
+    found: dict[str, RecordingSet] = {}
+    for name, where in recordings:
+        clips = _read(name, where, folder)
+        splits = assign_splits([clip.name for clip in clips], not tests and has_depth(clips))
+        found[name] = RecordingSet(name, clips, splits, [] if tests else None)
+    nothing = Splits('place', {'train': (), 'calibration': ()})
+    for name, where in tests:
+        own = found.get(name, RecordingSet(name, [], nothing, None))
+        found[name] = dataclasses.replace(own, tests=_read(name, where, folder))
+    return Recordings(tuple(found.values()))
+
+
+@functools.lru_cache(maxsize=64)
+def _read(name: str, where: str, folder: Path) -> Clips:
+    """Read a data set, which may be listed as one to train on and one to test on."""
+    return readers.read(name, where)
 
 
 def mixed_alone(data: DataConfig) -> DataConfig:
@@ -113,9 +148,9 @@ def check_recordings(source: DataConfig, target: DataConfig | None) -> None:
     Raises:
         DataSetError: There are such places, or a data set cannot be used.
     """
-    sources = [*look_up(source), *look_up(mixed_alone(source))]
+    sources = [*open_recordings(source).sets, *open_recordings(mixed_alone(source)).sets]
     learnt = {place: one.splits for one in sources for place in one.splits.places['train']}
-    for one in [] if target is None else look_up(target):
+    for one in () if target is None else open_recordings(target).sets:
         tested = () if one.tests is not None else one.splits.places.get('test', ())
         shared = [
             place
@@ -133,16 +168,6 @@ def check_recordings(source: DataConfig, target: DataConfig | None) -> None:
 def has_depth(clips: Iterable[Clip | SpikeClip]) -> bool:
     """Check for true depth in any of some recordings."""
     return any(clip.labelled if isinstance(clip, Clip) else clip.depths for clip in clips)
-
-
-def labels_of(data: DataConfig) -> list[Labels]:
-    """Return the origins of labels that models have made, of all recordings that settings name.
-
-    Raises:
-        DataSetError: A data set cannot be used.
-    """
-    clips = [clip for one in look_up(data) for clip in (*one.clips, *(one.tests or ()))]
-    return [*dict.fromkeys(clip.labels for clip in clips if clip.labels is not None)]
 
 
 def recorded_source(
@@ -175,7 +200,7 @@ def recorded_source(
             training are too dark or saturated, or still where nothing else teaches.
     """
     window_s = max(data.planes) / data.rate_hz
-    chosen = [one for one in look_up(data) if not names or one.name in names]
+    chosen = [one for one in open_recordings(data).sets if not names or one.name in names]
     clips = [clip for one in chosen for clip in one.side(split, window_s)]
     if not clips:
         named = ', '.join(one.name for one in chosen) or ', '.join(names)
@@ -250,7 +275,7 @@ def focal_lengths(data: DataConfig) -> tuple[float, float] | None:
     Raises:
         DataSetError: A data set cannot be used.
     """
-    clips = [clip for one in look_up(data) for clip in (*one.clips, *(one.tests or ()))]
+    clips = open_recordings(data).clips
     step = max(1, len(clips) // _SAMPLED)
     found: list[float] = []
     for clip in clips[::step]:
@@ -299,17 +324,6 @@ class Frames(Scenes):
 def _same_times(one: Splits, other: Splits) -> bool:
     """Check that the splits of both are the same intervals of time."""
     return one.by == other.by == 'time' and ('test' in one.places) == ('test' in other.places)
-
-
-def _read(name: str, where: str) -> Clips:
-    """Read a data set once in each process, as listing a large one is slow."""
-    return _read_once(name, where, Path.cwd())
-
-
-@functools.lru_cache(maxsize=64)
-def _read_once(name: str, where: str, folder: Path) -> Clips:
-    # Paths are relative to the folder, which is therefore part of the cache key.
-    return readers.read(name, where)
 
 
 def _check_rates(clips: Sequence[SpikeClip], rate_hz: float) -> None:

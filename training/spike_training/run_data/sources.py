@@ -21,9 +21,8 @@ from spike_training.run_data.recordings import (
     Frames,
     focal_lengths,
     has_depth,
-    labels_of,
-    look_up,
     mixed_alone,
+    open_recordings,
     recorded_source,
 )
 from spike_training.sampling.labelled import LabelledSource
@@ -250,7 +249,7 @@ def scored_parts(data: DataConfig) -> list[str]:
     """
     if not data.recordings:
         return data.parts
-    tested = {one.name for one in look_up(data) if has_depth(one.side('test', 0.0))}
+    tested = {one.name for one in open_recordings(data).sets if has_depth(one.side('test', 0.0))}
     return [name for name in data.parts if name in tested]
 
 
@@ -286,20 +285,9 @@ def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
             found['procedural scenes of this package'] = 'Apache-2.0'
             recorded = mixed_alone(data)
         found |= {name: LICENCES[name] for name in recorded.recordings}
-        found |= {labels.data_set: labels.licence for labels in labels_of(recorded)}
+        labels = open_recordings(recorded).labels
+        found |= {one.data_set: one.licence for one in labels}
     return found
-
-
-def has_metres(data: DataConfig) -> bool:
-    """Check whether any scenes or recordings that are trained on have depth in metres.
-
-    Raises:
-        DataSetError: A data set cannot be used.
-    """
-    if not data.recordings:
-        return True
-    clips = (clip for one in look_up(data) for clip in one.clips)
-    return has_depth(clip for clip in clips if clip.labels is None or not clip.labels.relative)
 
 
 def is_relative(data: DataConfig) -> bool:
@@ -308,7 +296,8 @@ def is_relative(data: DataConfig) -> bool:
     Raises:
         DataSetError: A data set cannot be used.
     """
-    return any(labels.relative for labels in labels_of(data)) and not has_metres(data)
+    found = open_recordings(data)
+    return any(one.relative for one in found.labels) and not found.has_metres
 
 
 def fx_range(config: ResolvedStage) -> tuple[float, float]:
@@ -390,7 +379,7 @@ def samples_of(config: ResolvedStage) -> int:
 def _with_steps(config: RunConfig, stage: StageConfig, processes: int) -> StageConfig:
     if stage.epochs is None:
         return stage
-    here = stage.resolve(config)
+    here = config.resolve(stage)
     images = here.train.batch_size * here.train.accumulate * processes
     steps = max(1, math.ceil(stage.epochs * samples_of(here) / images))
     return dataclasses.replace(stage, epochs=None, steps=steps)

@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
+from spike_depth_ros.blocks import Table
+from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import CheckpointError, Tensors
 from spike_depth_ros.model.imagenet import HUB, check_weights, import_timm
 from spike_depth_ros.model.lite_encoder import PACKAGE, package_file
@@ -31,8 +32,8 @@ from spike_training.engine.stage import Context, Stage, load_any
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.run_data.recordings import (
     check_recordings,
-    look_up,
     mixed_alone,
+    open_recordings,
     recorded_source,
 )
 from spike_training.run_data.sources import samples_of, with_steps
@@ -51,6 +52,20 @@ from spike_training.settings.config import (
 CPU = torch.device('cpu')
 SIDES: tuple[Split, ...] = ('train', 'calibration', 'test')
 MIB = 2**20
+
+SAMPLES = ('domain', 'data set', 'recordings', 'frames left out', 'split by', *SIDES)
+PARAMETERS = ('stage', 'optimiser', 'parameters', 'tensors', 'learning rate', 'decay')
+STEPS = ('stage', 'kind', 'starts from', 'epochs', 'samples', 'images a step', 'steps')
+MEMORY = (
+    'stage', 'weights', 'frozen', 'gradients', 'Adam', 'average', 'batches', 'activations', 'sum',
+)  # fmt: skip
+"""Columns of the tables."""
+
+ESTIMATED = (
+    'Activations are an estimate: measured on the CPU, forward and backward, on small pictures, '
+    'and scaled by pixels and images. What kernels need for themselves comes on top, and with '
+    'checkpoint_activations what one block computes. The rest is counted.'
+)
 
 
 def dry_run(config: RunConfig) -> None:
@@ -90,7 +105,7 @@ def _missing_weights(config: RunConfig, show: Console) -> tuple[dict[str, str], 
     """
     found, packages = {}, []
     for stage in config.stages:
-        architecture = stage.resolve(config).model.architecture
+        architecture = config.resolve(stage).model.architecture
         if architecture not in IMAGENET:
             continue
         try:
@@ -121,24 +136,18 @@ def _show_data(config: RunConfig, show: Console) -> list[str]:
         domains['mixed'] = mixed_alone(config.data)
     if config.target_data is not None:
         domains['target'] = config.target_data
-    table = _table(
-        'samples by side',
-        'domain',
-        'data set',
-        'recordings',
-        'frames left out',
-        'split by',
-        *SIDES,
-    )
+    rows: list[list[str]] = []
     problems: list[str] = []
     for domain, data in domains.items():
         if not data.recordings:
-            table.add_row(domain, f'procedural: {", ".join(data.styles)}', 'without end')
+            scenes = f'procedural: {", ".join(data.styles)}'
+            rows.append([domain, scenes, 'without end'])
         for name in {**data.recordings, **data.test_recordings}:
             row, missing = _data_set(config, domain, data, name)
-            table.add_row(domain, name, *row)
+            rows.append([domain, name, *row])
             problems += missing
-    show.print(table)
+    rows = [[*row, *[''] * (len(SAMPLES) - len(row))] for row in rows]
+    print_table(Table(SAMPLES, rows, 'samples by side', names=True))
     if not problems:
         try:
             check_recordings(config.data, config.target_data)
@@ -161,7 +170,7 @@ def _data_set(
         if not where:
             continue
         try:
-            look_up(dataclasses.replace(data, recordings=where, test_recordings={}))
+            open_recordings(dataclasses.replace(data, recordings=where, test_recordings={}))
         except DataSetError as error:
             told = _indented(error)
             paths = [str(path) for path in missing_paths(name, where[name])]
@@ -171,7 +180,7 @@ def _data_set(
     if problems:
         return ['missing'], problems
     own = dataclasses.replace(data, **given)
-    (found,) = look_up(own)
+    (found,) = open_recordings(own).sets
     needed = [*SIDES[:2]] if name in data.recordings else []
     # Pairs are learnt from without depth.
     pairs = all(stage.batches.right for stage in config.stages)
@@ -213,21 +222,9 @@ class _Stages:
         self._config, self._has_data = config, has_data
         self._without_weights = without_weights
         self._trained: dict[str, tuple[CheckpointInfo, Tensors]] = {}
-        self._groups = _table(
-            'parameters', 'stage', 'optimiser', 'parameters', 'tensors', 'learning rate', 'decay'
-        )
-        self._steps = _table(
-            'steps', 'stage', 'kind', 'starts from', 'epochs', 'samples', 'images a step', 'steps'
-        )
-        self._memory = _table(
-            'memory of each process, MiB', 'stage', 'weights', 'frozen', 'gradients', 'Adam',
-            'average', 'batches', 'activations', 'sum',
-        )  # fmt: skip
-        self._memory.caption = (
-            'Activations are an estimate: measured on the CPU, forward and backward, on small '
-            'pictures, and scaled by pixels and images. What kernels need for themselves comes on '
-            'top, and with checkpoint_activations what one block computes. The rest is counted.'
-        )
+        self._groups: list[list[str]] = []
+        self._steps: list[list[str]] = []
+        self._memory: list[list[str]] = []
 
     def show(self, show: Console) -> list[str]:
         """Print tables of all stages; return the problems."""
@@ -243,12 +240,13 @@ class _Stages:
                 problems += _first_samples(here, show)
         for problem in problems:
             show.print(f'problem: {_brief(problem)}', soft_wrap=True)
-        for table in (self._groups, self._steps):
-            show.print(table)
+        print_table(Table(PARAMETERS, self._groups, 'parameters'))
+        print_table(Table(STEPS, self._steps, 'steps', names=True))
         # Last, as it takes longer than all else.
         while stages:
             self._measure(*stages.pop(0), show)
-        show.print(self._memory)
+        title = 'memory of each process, MiB'
+        print_table(Table(MEMORY, self._memory, title, caption=ESTIMATED))
         return problems
 
     def _context(self, stage: StageConfig) -> Context:
@@ -263,7 +261,7 @@ class _Stages:
                 target=config.target and dataclasses.replace(config.target, **none),
             )
         places: Mapping[str, Path] = {name: Path(name) for name in self._trained}
-        made = context(stage.resolve(config), places, CPU)
+        made = context(config.resolve(stage), places, CPU)
 
         def load_stage(path: Path) -> tuple[CheckpointInfo, Tensors]:
             found = self._trained.get(str(path))
@@ -280,15 +278,17 @@ class _Stages:
         )
         for name, optimizer in optimizers.items():
             for group in optimizer.param_groups:
-                self._groups.add_row(
-                    stage.name,
-                    name,
-                    f'{sum(p.numel() for p in group["params"]):,}',
-                    str(len(group['params'])),
-                    f'{train.learning_rate * group["lr_scale"]:g}',
-                    f'{group["weight_decay"]:g}',
+                self._groups.append(
+                    [
+                        stage.name,
+                        name,
+                        f'{sum(p.numel() for p in group["params"]):,}',
+                        str(len(group['params'])),
+                        f'{train.learning_rate * group["lr_scale"]:g}',
+                        f'{group["weight_decay"]:g}',
+                    ]
                 )
-        self._steps.add_row(stage.name, stage.kind, stage.init_from, *self._counted(here.config))
+        self._steps.append([stage.name, stage.kind, stage.init_from, *self._counted(here.config)])
 
     def _measure(self, here: Context, built: Stage[Any], show: Console) -> None:
         """Add the memory of a stage to its table."""
@@ -296,7 +296,7 @@ class _Stages:
         show.print(f'{stage.name}: measuring memory')
         found = estimate_memory(here, built)
         values = [*dataclasses.astuple(found), found.whole]
-        self._memory.add_row(stage.name, *(f'{value / MIB:,.0f}' for value in values))
+        self._memory.append([stage.name, *(f'{value / MIB:,.0f}' for value in values)])
 
     def _counted(self, here: ResolvedStage) -> list[str]:
         """Return epochs, samples of each, images of a step and steps, as table cells."""
@@ -353,13 +353,6 @@ def _first_samples(here: Context, show: Console) -> list[str]:
         sizes = ' and '.join('x'.join(map(str, part.counts.shape[1:])) for part in parts)
         show.print(f'{config.stage.name}, {side}: a sample of {sizes} counts in {seconds:.2f} s')
     return problems
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify='left', caption_justify='left')
-    for column in columns:
-        table.add_column(column)
-    return table
 
 
 def _indented(error: Exception) -> str:

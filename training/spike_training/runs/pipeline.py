@@ -112,7 +112,7 @@ def _train(config: RunConfig, fabric: Fabric, session: Session, write_page: Writ
     trained: dict[str, Path] = {}
     for stage in config.stages:
         with session.stage(stage.name):
-            trained[stage.name] = train_stage(stage.resolve(config), trained, fabric)
+            trained[stage.name] = train_stage(config.resolve(stage), trained, fabric)
         if fabric.is_global_zero:
             write_page(config.out)
         fabric.barrier()

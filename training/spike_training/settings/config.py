@@ -447,21 +447,6 @@ class StageConfig:
         """Least rows and columns of the images that the loss can take."""
         return 1
 
-    def result(self, selection: Mapping[str, Any] | None) -> str:
-        """Describe the resulting weights of the stage, for the page of a run.
-
-        Args:
-            selection: Content of selection.json; None: there is none.
-        """
-        return (
-            f'The averaged weights of {self.name} at its last step are exported. Nothing was '
-            'selected by a figure.'
-        )
-
-    def starts_from(self, before: Sequence[StageConfig]) -> str:
-        """Return init_from, or the name of the stage that ``previous`` stands for."""
-        return before[-1].name if self.init_from == 'previous' and before else self.init_from
-
     @property
     def builds_on(self) -> tuple[str, ...]:
         """Values of init_from and average_with: names of earlier stages, keywords and files."""
@@ -469,29 +454,9 @@ class StageConfig:
             (self.init_from,) if self.average_with is None else (self.init_from, self.average_with)
         )
 
-    def resolve(self, run: RunConfig) -> ResolvedStage:
-        """Return all settings that apply to this stage of a run.
-
-        Smaller images are downsampled images of the same camera: the canonical focal length, in
-        pixels, is scaled with the width. An object that fills half the image thus has the same
-        canonical depth in every stage, and the depth scale is the same for the next stage.
-        """
-        data = _over(run.data, self)
-        model = dataclasses.replace(
-            run.model,
-            canonical_fx=run.model.canonical_fx * (data.width / max(run.data.width, 1)),
-            settings=run.model.settings | self.settings,
-        )
-        return ResolvedStage(
-            stage=self,
-            train=_over(run.train, self),
-            data=data,
-            model=model,
-            target=run.target,
-            target_data=None if run.target is None else run.target.data(data),
-            seed=run.seed,
-            folder=run.out / self.name,
-        )
+    def adjust(self, here: ResolvedStage) -> ResolvedStage:
+        """Return settings in a run that those of the kind imply; see :meth:`RunConfig.resolve`."""
+        return here
 
     @across('steps', 'epochs')
     def _length(self) -> Problems:
@@ -514,7 +479,7 @@ class StageConfig:
         """True if ``init_from`` is a file of weights."""
         return is_file_of_weights(self.init_from)
 
-    def _file_problems(self, name: str, path: str, config: RunConfig) -> Problems:
+    def _file_problems(self, name: str, path: str, here: ResolvedStage) -> Problems:
         from spike_depth_ros.checkpoint import CheckpointError, load_info
 
         try:
@@ -522,18 +487,18 @@ class StageConfig:
         except (CheckpointError, OSError) as error:
             yield f'{name} is {path!r}: {error}'
             return
-        found, expected = (info.architecture, info.inputs), self.resolve(config).model.architecture
+        found, expected = (info.architecture, info.inputs), here.model.architecture
         if found != (expected, self.inputs):
             yield (
                 f'{name} is {path!r}, {found[0]} of {", ".join(found[1])}: expected '
                 f'{expected} of {", ".join(self.inputs)}'
             )
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        inputs = {earlier.name: earlier.input for earlier in before}
-        tasks = {earlier.name: earlier.task for earlier in before}
-        known, own = TASKS[self.task].architectures, self.resolve(config).model.architecture
+        inputs = {one.stage.name: one.stage.input for one in before}
+        tasks = {one.stage.name: one.stage.task for one in before}
+        known, own = TASKS[self.task].architectures, here.model.architecture
         if own not in known:
             yield (
                 f'kind is {self.kind!r}, of the task {self.task}: expected model.architecture '
@@ -559,13 +524,13 @@ class StageConfig:
                     f'{own} expected hub or a file'
                 )
         elif self.starts_from_file:
-            yield from self._file_problems('init_from', self.init_from, config)
+            yield from self._file_problems('init_from', self.init_from, here)
         elif self.init_from not in ('scratch', *inputs):
             yield (
                 f'init_from is {self.init_from!r}: expected scratch, previous, imagenet, the name '
                 'of an earlier stage, a .safetensors file, or a shipped model'
             )
-        starts = ('init_from', self.starts_from(before)), ('average_with', self.average_with)
+        starts = ('init_from', here.starts_from), ('average_with', self.average_with)
         for key, built_on in starts:
             if (other := tasks.get(built_on or '', self.task)) != self.task:
                 yield (
@@ -574,24 +539,24 @@ class StageConfig:
                 )
         average = self.average_with
         if average is not None and is_file_of_weights(average):
-            yield from self._file_problems('average_with', average, config)
+            yield from self._file_problems('average_with', average, here)
         elif average is not None and inputs.get(average) != self.input:
             kind = 'RGB' if self.input == 'rgb' else 'spikes'
             yield (
                 f'average_with is {average!r}: expected the name of an earlier stage of {kind}, '
                 'or a .safetensors file'
             )
-        counted = config.data.recordings
+        counted = here.run.data.recordings
         if self.batches.domain != 'source':
-            counted = {} if config.target is None else config.target.recordings
+            counted = {} if here.run.target is None else here.run.target.recordings
         if self.epochs is not None and not counted:
             yield 'epochs is given: procedural scenes have no end, give steps'
-        if self.styles is not None and config.data.recordings:
+        if self.styles is not None and here.run.data.recordings:
             yield 'styles is given: expected none, data.recordings are no procedural scenes'
-        yield from self._problems_of_planes(config)
+        yield from self._problems_of_planes(here)
 
-    def _problems_of_planes(self, config: RunConfig) -> Problems:
-        here, batches = self.resolve(config), self.batches
+    def _problems_of_planes(self, here: ResolvedStage) -> Problems:
+        batches = self.batches
         most = LONGEST_BIN * (here.model.bins + batches.held_out)
         spikes = {'data': here.data} if batches.spikes and batches.domain != 'target' else {}
         if here.target_data is not None:
@@ -606,8 +571,10 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class ResolvedStage:
-    """Stage of a run with all settings that apply to it; see :meth:`StageConfig.resolve`."""
+    """Stage of a run with all settings that apply to it; see :meth:`RunConfig.resolve`."""
 
+    run: RunConfig
+    """Settings of the run."""
     stage: StageConfig
     """Settings of the stage."""
     train: TrainConfig
@@ -616,14 +583,31 @@ class ResolvedStage:
     """Labelled source."""
     model: ModelConfig
     """Network, for the images of the stage."""
-    target: TargetConfig | None
-    """Lens, light and sensor of the target domain; None: there is none."""
     target_data: DataConfig | None
     """Data settings of the target domain; None: there is none."""
-    seed: int
-    """Seed of the run."""
-    folder: Path
-    """Folder of the stage's checkpoints and records."""
+
+    @property
+    def target(self) -> TargetConfig | None:
+        """Lens, light and sensor of the target domain; None: there is none."""
+        return self.run.target
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.run.seed
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the stage's checkpoints and records."""
+        return self.run.out / self.stage.name
+
+    @property
+    def starts_from(self) -> str:
+        """init_from, or the name of the stage that ``previous`` stands for."""
+        names = [one.name for one in self.run.stages]
+        place = names.index(self.stage.name)
+        first = self.stage.init_from != 'previous' or place == 0
+        return self.stage.init_from if first else names[place - 1]
 
     @property
     def domains(self) -> list[DataConfig]:
@@ -726,6 +710,24 @@ class RunConfig:
         """Data settings of the target domain; None: there is none."""
         return None if self.target is None else self.target.data(self.data)
 
+    def resolve(self, stage: StageConfig) -> ResolvedStage:
+        """Return all settings that apply to a stage.
+
+        Smaller images are downsampled images of the same camera: the canonical focal length, in
+        pixels, is scaled with the width. An object that fills half the image thus has the same
+        canonical depth in every stage, and the depth scale is the same for the next stage.
+        """
+        data = _over(self.data, stage)
+        model = dataclasses.replace(
+            self.model,
+            canonical_fx=self.model.canonical_fx * (data.width / max(self.data.width, 1)),
+            settings=self.model.settings | stage.settings,
+        )
+        target = None if self.target is None else self.target.data(data)
+        return stage.adjust(
+            ResolvedStage(self, stage, _over(self.train, stage), data, model, target)
+        )
+
 
 NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
 """Settings that may differ when a run is continued: those of where and how it is executed."""
@@ -739,12 +741,12 @@ def problems_of(config: RunConfig, least_stages: int = 1) -> list[str]:
         least_stages: Number of stages that are needed, 0 or 1.
     """
     problems = list(schema.problems_of(config))
-    for i, stage in enumerate(config.stages):
-        here = stage.resolve(config)
+    stages = [config.resolve(stage) for stage in config.stages]
+    for i, here in enumerate(stages):
         problems += (
             f'stages[{i}].{problem}'
             for problem in schema.problems_of(
-                dataclasses.replace(here.model, settings=stage.settings)
+                dataclasses.replace(here.model, settings=here.stage.settings)
             )
             if problem.startswith('settings.')
         )
@@ -764,10 +766,10 @@ def problems_of(config: RunConfig, least_stages: int = 1) -> list[str]:
         problems.append(f'data.styles is {styles}: expected each once (stages may repeat some)')
     if len(config.stages) < least_stages:
         problems.append('stages is empty: expected one or more')
-    for i, stage in enumerate(config.stages):
-        found = stage.problems_in_run(config, config.stages[:i])
+    for i, here in enumerate(stages):
+        found = here.stage.problems_in_run(here, stages[:i])
         problems += (f'stages[{i}].{problem}' for problem in found)
-        if stage.batches.domain != 'source' and config.target is None:
+        if here.stage.batches.domain != 'source' and config.target is None:
             problems.append(
                 f'stages[{i}] trains on the target: expected a target, the settings say none'
             )

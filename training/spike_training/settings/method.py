@@ -62,6 +62,19 @@ class ScalarChart:
     draws_zeros: bool = True
 
 
+Exported = Callable[[Any, 'Mapping[str, Any] | None'], str]
+"""Function from a stage's settings, and the content of its selection.json if there is one, to a
+description of the network that it exports."""
+
+
+def last_weights(settings: Any, selection: Mapping[str, Any] | None) -> str:
+    """Describe a network that nothing selects, see :attr:`Method.exported`."""
+    return (
+        f'The averaged weights of {settings.name} at its last step are exported. Nothing was '
+        'selected by a figure.'
+    )
+
+
 @dataclass(frozen=True)
 class Method:
     """Training method: its kinds of stages and the charts of their scalars.
@@ -72,6 +85,7 @@ class Method:
         stages: The settings of each kind of stage, whose ``kind`` has the name as its default.
             The first one is used where a config names no kind.
         charts: Charts of scalars that its stages log, for the page of a run.
+        exported: Description of the exported network of a stage, for the page of a run.
 
     Raises:
         ValueError: The name of a kind has a dot, which separates it from that of a method.
@@ -79,6 +93,7 @@ class Method:
 
     stages: Sequence[type[StageConfig]]
     charts: Sequence[ScalarChart] = ()
+    exported: Exported = last_weights
 
     def __post_init__(self) -> None:
         for kind in self.kinds:

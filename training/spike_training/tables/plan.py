@@ -358,7 +358,7 @@ def _problems_of_look(config: RunConfig, row: RowConfig, where: str) -> list[str
 def _no_statistics(config: RunConfig) -> str | None:
     """Return the reason why AdaBN cannot adapt a network of these settings; None if it can."""
     stage = config.stages[-1]
-    model = stage.resolve(config).model
+    model = config.resolve(stage).model
     info = DepthInfo(
         architecture=model.architecture,
         settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),

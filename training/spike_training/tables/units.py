@@ -108,7 +108,7 @@ class Training(Unit):
     @property
     def steps(self) -> int:
         """Number of optimiser steps of the stage."""
-        return self.stage.resolve(self.config).train.steps
+        return self.config.resolve(self.stage).train.steps
 
     @property
     def checkpoint(self) -> Path:
@@ -129,7 +129,7 @@ class Training(Unit):
         fabric = make_fabric(config.device, 1, config.train.precision)
         trained = {unit.stage.name: unit.checkpoint for unit in self.needs}
         with Session(self.folder, fabric.device) as session, session.stage(self.stage.name):
-            checkpoint = train_stage(self.stage.resolve(config), trained, fabric)
+            checkpoint = train_stage(config.resolve(self.stage), trained, fabric)
         info = load_info(checkpoint, CheckpointInfo)
         return {
             'checkpoint': str(checkpoint.relative_to(self.folder)),
@@ -144,7 +144,7 @@ class Training(Unit):
         text = (self.folder / self.stage.name / SCALARS).read_text(encoding='utf-8')
         lines = [json.loads(line) for line in text.splitlines()]
         speeds = [line['train/images_per_s'] for line in lines if 'train/images_per_s' in line]
-        train = self.stage.resolve(self.config).train
+        train = self.config.resolve(self.stage).train
         images = train.batch_size * train.accumulate
         return images / statistics.median(speeds) if speeds else None
 

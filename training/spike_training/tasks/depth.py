@@ -45,7 +45,7 @@ from spike_training.run_data.evaluation_sets import (
     config_sets,
     evaluate_sets,
 )
-from spike_training.run_data.recordings import has_depth, look_up
+from spike_training.run_data.recordings import has_depth, open_recordings
 from spike_training.run_data.sources import (
     fx_range,
     is_relative,
@@ -203,7 +203,11 @@ def calibrated(
     Without depth in metres there is nothing to fit it to. Frames beside the spikes are undamaged.
     """
     if config.data.recordings:
-        held = (clip for one in look_up(config.data) for clip in one.side('calibration', 0.0))
+        held = (
+            clip
+            for one in open_recordings(config.data).sets
+            for clip in one.side('calibration', 0.0)
+        )
         if not has_depth(held):
             print('the uncertainty is not calibrated: the scenes hold no depth in metres')
             return info

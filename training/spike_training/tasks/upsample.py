@@ -355,7 +355,7 @@ def factors_of_row(config: RunConfig) -> tuple[int, ...]:
     Args:
         config: Valid config with a stage of the task ``upsample``.
     """
-    model = config.stages[-1].resolve(config).model
+    model = config.resolve(config.stages[-1]).model
     return tuple(sorted(SETTINGS[model.architecture](**model.settings).factors))
 
 

@@ -104,7 +104,7 @@ def test_stages_start_from_those_they_name(trained, capsys):
         for name in ('teacher', 'mono_cross')
     }
     cpu = torch.device('cpu')
-    here = build.context(trained.stages[1].resolve(trained), trained_stages, cpu)
+    here = build.context(trained.resolve(trained.stages[1]), trained_stages, cpu)
     stage = build.make_work(here).stage
     teacher = load(trained_stages['teacher'])[1]
     for network in (stage.teacher, stage.student):
@@ -119,14 +119,14 @@ def test_a_stage_across_domains_starts_with_statistics_of_the_target(trained, tm
     start = next((trained.out / 'mono_cross').glob('model_*.safetensors'))
     config = dataclasses.replace(trained, out=tmp_path)
     trained_stages, cpu = {'mono_cross': start}, torch.device('cpu')
-    here = build.context(config.stages[2].resolve(config), trained_stages, cpu)
+    here = build.context(config.resolve(config.stages[2]), trained_stages, cpu)
     stage = build.make_work(here).stage
     name = 'temporal.brightness.1.running_mean'
     before = torch.from_numpy(load(start)[1][name]).float()
     for network in (stage.student, stage.teacher, stage.source_model):
         assert not torch.allclose(network.state_dict()[name], before, rtol=1e-2)
     unadapted = dataclasses.replace(config.stages[2], adapt=AdaptConfig(adabn_batches=0))
-    here = build.context(unadapted.resolve(config), trained_stages, cpu)
+    here = build.context(config.resolve(unadapted), trained_stages, cpu)
     plain = build.make_work(here).stage.student.state_dict()[name]
     torch.testing.assert_close(plain, before)
 

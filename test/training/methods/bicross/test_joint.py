@@ -184,9 +184,9 @@ class TestRuns:
         found = []
         for target_steps in (None, 1):
             config = self.run_of(tmp_path, target_steps=target_steps)
-            teacher = context(config.stages[0].resolve(config), {}, CPU)
+            teacher = context(config.resolve(config.stages[0]), {}, CPU)
             path = tmp_path / 'teacher.safetensors'
             save(path, weights_of(build(teacher.info)), teacher.info)
-            here = context(config.stages[1].resolve(config), {'teacher': path}, CPU)
+            here = context(config.resolve(config.stages[1]), {'teacher': path}, CPU)
             found.append(estimate_memory(here, make_stage(here)).activations)
         assert found[1] == pytest.approx(found[0], rel=0.02)

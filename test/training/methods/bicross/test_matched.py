@@ -19,6 +19,7 @@ from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.matching.fit import Fit
 from spike_training.matching.view import CameraView, matched_view
+from spike_training.methods.bicross.charts import exported
 from spike_training.methods.bicross.settings import (
     AdaptConfig,
     CrossDomainConfig,
@@ -229,8 +230,8 @@ def test_where_the_fit_stays_far_the_start_is_exported(fit, selected):
     assert chosen.network is (stage.teacher if selected == 'teacher' else stage.source_model)
     assert chosen.details['fit'] == fit.describe()
     assert chosen.details['distance'] == fit.distance
-    told = stage.config.result({'selected': chosen.name, 'criteria': chosen.criteria,
-                                **chosen.details})  # fmt: skip
+    selection = {'selected': chosen.name, 'criteria': chosen.criteria, **chosen.details}
+    told = exported(stage.config, selection)
     assert fit.describe() in told
     assert selected in told
 

@@ -316,7 +316,7 @@ def test_memory_is_that_of_the_crops(tmp_path):
     for height in (96, 192):
         config = run_of(tmp_path)
         config.data.height, config.data.width = height, 192
-        here = context(config.stages[0].resolve(config), {}, torch.device('cpu'))
+        here = context(config.resolve(config.stages[0]), {}, torch.device('cpu'))
         found.append(estimate_memory(here, make_stage(here)).activations)
     assert found[0] == found[1]
 

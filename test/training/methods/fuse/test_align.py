@@ -79,7 +79,7 @@ def run_of(out, folder, *after, sizes=SIZES, steps=3, resume=False, **settings):
 
 def stage_of(config):
     check(config)
-    here = config.stages[0].resolve(config)
+    here = config.resolve(config.stages[0])
     torch.manual_seed(0)
     return make_stage(context(here, {}, CPU))
 
@@ -340,7 +340,7 @@ class TestRun:
         whole, parts = tmp_path / 'whole', tmp_path / 'parts'
         for out, steps in ((whole, 2), (parts, 1), (parts, 2)):
             config = run_of(out, folder, steps=steps, resume=out.exists())
-            here = config.stages[0].resolve(config)
+            here = config.resolve(config.stages[0])
             train(here)
         one, other = (load(newest_model(out / 'aligned'), DepthInfo)[1] for out in (whole, parts))
         assert all((one[name] == other[name]).all() for name in one)
@@ -349,11 +349,11 @@ class TestRun:
         mine = tmp_path / 'mine'
         shutil.copytree(folder, mine)
         config = run_of(tmp_path / 'out', mine, steps=1)
-        train(config.stages[0].resolve(config))
+        train(config.resolve(config.stages[0]))
         weights = mine / 'model.safetensors'
         weights.write_bytes(weights.read_bytes()[:-1] + b'\1')
         with pytest.raises(TrainingError, match='as at the start') as caught:
-            train(config.stages[0].resolve(config))
+            train(config.resolve(config.stages[0]))
         assert '\n' not in str(caught.value)
 
 

@@ -44,7 +44,7 @@ def run_of(out, settings=SMALL, **changes):
 
 
 def test_the_memory_of_a_run_is_that_of_batches_with_frames(tmp_path):
-    here = context(run_of(tmp_path).stages[0].resolve(run_of(tmp_path)), {}, torch.device('cpu'))
+    here = context(run_of(tmp_path).resolve(run_of(tmp_path).stages[0]), {}, torch.device('cpu'))
     batch = noise(here, 2, 32, 48)
     assert batch.frame.shape == (2, 3, 32, 48)
     assert batch.has_spikes.all()
@@ -174,7 +174,7 @@ class TestFrames:
 
 class TestStage:
     def test_nan_in_all_depths_teaches_nothing(self, tmp_path):
-        work = make_work(context(run_of(tmp_path).stages[0].resolve(run_of(tmp_path)), {}, CPU))
+        work = make_work(context(run_of(tmp_path).resolve(run_of(tmp_path).stages[0]), {}, CPU))
         batch = work.train.batch(0, 2)
         blind = dataclasses.replace(batch, depth=torch.full_like(batch.depth, torch.nan))
         work.stage(blind, 'train')['loss'].backward()
@@ -183,7 +183,7 @@ class TestStage:
     @pytest.mark.parametrize('uses', ['spikes', 'frame'])
     def test_a_control_does_not_see_the_other(self, tmp_path, uses):
         config = run_of(tmp_path, {**SMALL, 'uses': uses})
-        network = make_stage(context(config.stages[0].resolve(config), {}, CPU)).network.eval()
+        network = make_stage(context(config.resolve(config.stages[0]), {}, CPU)).network.eval()
         for vectors in network.missing:
             torch.nn.init.normal_(vectors)
         batch = source('clean').batch(0, 2)

@@ -37,14 +37,14 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp('robust')
     config = run_of(folder)
     check(config)
-    first = context(config.stages[0].resolve(config), {}, CPU)
+    first = context(config.resolve(config.stages[0]), {}, CPU)
     torch.manual_seed(0)
     network = make_stage(first).network
     for value in network.missing:
         torch.nn.init.normal_(value)
     path = folder / 'frame.safetensors'
     save(path, weights_of(network), first.info)
-    return make_work(context(config.stages[1].resolve(config), {'frame': path}, CPU))
+    return make_work(context(config.resolve(config.stages[1]), {'frame': path}, CPU))
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def run_of(out, architecture='unet_lite', target=None, **settings):
 
 
 def stage_of(config):
-    here = config.stages[-1].resolve(config)
+    here = config.resolve(config.stages[-1])
     torch.manual_seed(0)
     return make_stage(context(here, {}, CPU))
 
@@ -245,7 +245,7 @@ def pretrained(tmp_path_factory):
     """The weights of a network that saw other pictures."""
     config = run_of(tmp_path_factory.mktemp('runs'))
     config.stages = [PretrainConfig(name='first', kind='bicross.pretrain')]
-    here = context(config.stages[0].resolve(config), {}, CPU)
+    here = context(config.resolve(config.stages[0]), {}, CPU)
     network = make_stage(here).network
     for layer in batch_norms(network):
         layer.running_mean += 0.1
@@ -273,7 +273,7 @@ class TestWeights:
 class TestLabelledScenes:
     def test_they_are_beside_pairs_of_the_target(self, tmp_path):
         config = run_of(tmp_path, source_weight=0.5, target=TARGET)
-        work = make_work(context(config.stages[0].resolve(config), {}, CPU))
+        work = make_work(context(config.resolve(config.stages[0]), {}, CPU))
         batch = work.train.batch(0, 2)
         assert isinstance(batch, Pair)
         assert batch.source.right is None
@@ -366,7 +366,7 @@ class TestPaper:
         monkeypatch.chdir(tmp_path)
         config = load_config(self.PATH)
         config.data.workers, config.model.settings['width'] = 0, 8
-        here = config.stages[0].resolve(config)
+        here = config.resolve(config.stages[0])
         assert samples_of(here) == 2  # a drive of three is that of the calibration
         work = make_work(context(here, {}, CPU))
         batch = work.train.batch(0, 2)

@@ -385,7 +385,7 @@ class TestSettings:
     def test_a_translator_has_its_own_architecture_and_betas(self, tmp_path):
         config = self.run_of(tmp_path, CycleConfig(name='look', settings=SIZES))
         assert problems_of(config) == []
-        resolved = config.stages[0].resolve(config)
+        resolved = config.resolve(config.stages[0])
         assert (resolved.model.architecture, resolved.model.settings) == ('translator', SIZES)
         assert resolved.train.betas == BETAS
 
@@ -394,8 +394,8 @@ class TestSettings:
         stage = TranslatedConfig(name='t2net', init_from='teacher', translator=SIZES)
         config = self.run_of(tmp_path, teacher, stage)
         assert problems_of(config) == []
-        assert config.stages[1].resolve(config).model.architecture == 'dpt_tiny'
-        assert config.stages[1].resolve(config).train.betas == BETAS
+        assert config.resolve(config.stages[1]).model.architecture == 'dpt_tiny'
+        assert config.resolve(config.stages[1]).train.betas == BETAS
 
     @pytest.mark.parametrize(('height', 'width'), [(32, 48), (96, 144), (48, 64)])
     def test_discriminators_see_the_smallest_pictures_that_are_taken(self, height, width):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import NotNegative
 from spike_training.learning.settings import PictureConfig
-from spike_training.settings.config import RunConfig, StageConfig
+from spike_training.settings.config import ResolvedStage
 
 ARCHITECTURE = 'dpt_tiny'
 """Architecture with transformer blocks and batch norm outside of them."""
@@ -46,13 +46,13 @@ class ResidualConfig(PictureConfig):
                 'alone learn'
             )
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        if config.model.architecture != ARCHITECTURE:
+        yield from super().problems_in_run(here, before)
+        if here.run.model.architecture != ARCHITECTURE:
             yield (
                 f'kind is {self.kind!r}: expected model.architecture {ARCHITECTURE}, it is '
-                f'{config.model.architecture}'
+                f'{here.run.model.architecture}'
             )
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """BiCross (Liu et al.): losses, stages and charts of the method."""
 
-from spike_training.methods.bicross.charts import CHARTS
+from spike_training.methods.bicross.charts import CHARTS, exported
 from spike_training.methods.bicross.settings import (
     CrossDomainConfig,
     CrossModalityConfig,
@@ -11,4 +11,6 @@ from spike_training.methods.bicross.settings import (
 )
 from spike_training.settings.method import Method
 
-METHOD = Method((PretrainConfig, CrossModalityConfig, CrossDomainConfig, JointConfig), CHARTS)
+METHOD = Method(
+    (PretrainConfig, CrossModalityConfig, CrossDomainConfig, JointConfig), CHARTS, exported
+)

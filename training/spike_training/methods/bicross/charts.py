@@ -1,14 +1,15 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Charts of the scalars that the stages of BiCross log."""
+"""What the page of a run shows of BiCross: charts of scalars, and what is exported."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from spike_training.methods.bicross.settings import CrossDomainConfig, JointConfig
-from spike_training.settings.method import ScalarChart, of_a_guess
+from spike_training.methods.bicross.settings import AdaptConfig, CrossDomainConfig, JointConfig
+from spike_training.settings.method import ScalarChart, last_weights, of_a_guess
 
 
 def _kept(settings: Any) -> list[tuple[float, str]]:
@@ -109,3 +110,28 @@ CHARTS = (
         'Teacher from student', 'relative distance', {'ema_distance': ''}, 'Of the parameters.'
     ),
 )
+
+
+def exported(settings: Any, selection: Mapping[str, Any] | None) -> str:
+    """Describe the exported network, teacher or student, see :attr:`Method.exported`."""
+    adapt: AdaptConfig | None = getattr(settings, 'adapt', None)
+    if adapt is None:
+        return last_weights(settings, selection)
+    if selection is not None and 'criteria' in selection:
+        criteria = ', '.join(f'{name} {v:.4f}' for name, v in selection['criteria'].items())
+        if 'fit' in selection:
+            return (
+                f'The {selection["selected"]} of {settings.name} is exported. Errors on held-out '
+                f'source windows through the view that was fitted to the target: {criteria}. '
+                f'The view: {selection["fit"]}.'
+            )
+        return (
+            f'Of the two networks of {settings.name} the {selection["selected"]} is exported, by '
+            f'a criterion that sees no label of the target, lower is better: {criteria}.'
+        )
+    if adapt.deploy == 'label_free' or adapt.source_views == 'matched':
+        return f'Between the networks of {settings.name} the end of the stage decides.'
+    return (
+        f'The {adapt.deploy} of {settings.name} at its last step is exported: the settings '
+        'say so. Nothing was selected by a figure.'
+    )

@@ -8,9 +8,9 @@ This module does not import torch, so that help and errors of the command line a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import (
@@ -28,8 +28,6 @@ from spike_training.settings.config import (
     ADDED,
     BatchSpec,
     ResolvedStage,
-    RunConfig,
-    StageConfig,
 )
 
 
@@ -215,20 +213,20 @@ class AdaptConfig:
         return bool(self.pseudo_weight or self.alignment_weight) or self.statistics != 'source'
 
     def problems_in_run(
-        self, stage: SupervisedConfig, config: RunConfig, before: Sequence[StageConfig]
+        self, stage: SupervisedConfig, here: ResolvedStage, before: Sequence[ResolvedStage]
     ) -> Problems:
         """Yield the problems of the settings within a run."""
         if self.pseudo_pixels == 'all' and stage.si != 'plain':
             yield f"adapt.pseudo_pixels is 'all': expected it with si plain, which is {stage.si}"
         if self.alternative_start is None:
             return
-        other = next((one for one in before if one.name == self.alternative_start), None)
-        if other is None or other.input != stage.input:
+        other = next((one for one in before if one.stage.name == self.alternative_start), None)
+        if other is None or other.stage.input != stage.input:
             yield (
                 f'adapt.alternative_start is {self.alternative_start!r}: expected the name of an '
                 f'earlier stage of {stage.input}'
             )
-        elif other.resolve(config).model != stage.resolve(config).model:
+        elif other.model != here.model:
             yield (
                 f'adapt.alternative_start is {self.alternative_start!r}: expected a stage with '
                 'the same settings of the network'
@@ -279,14 +277,14 @@ class CrossModalityConfig(SupervisedConfig):
         if self.teacher is None:
             yield f'teacher is None: expected the name of a stage in one of kind {self.kind}'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
-        yield from super().problems_in_run(config, before)
-        inputs = {earlier.name: earlier.input for earlier in before}
+        yield from super().problems_in_run(here, before)
+        inputs = {one.stage.name: one.stage.input for one in before}
         if self.teacher is not None and inputs.get(self.teacher) != 'rgb':
             yield f'teacher is {self.teacher!r}: expected the name of an earlier stage of RGB'
-        elif teacher := next((one for one in before if one.name == self.teacher), None):
-            own, other = (one.resolve(config).model.sizes for one in (self, teacher))
+        elif teacher := next((one for one in before if one.stage.name == self.teacher), None):
+            own, other = (one.model.sizes for one in (here, teacher))
             for name in COMPARED:
                 if own.get(name) != other.get(name):
                     yield f'settings.{name} is not that of {self.teacher}: expected one size'
@@ -318,53 +316,29 @@ class CrossDomainConfig(SupervisedConfig):
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
     """Adaptation to the target."""
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
-        yield from super().problems_in_run(config, before)
+        yield from super().problems_in_run(here, before)
         if self.init_from in ('scratch', 'imagenet'):
             yield (
                 f'init_from is {self.init_from!r}: expected previous or the name of an earlier '
                 'stage'
             )
-        yield from self.adapt.problems_in_run(self, config, before)
+        yield from self.adapt.problems_in_run(self, here, before)
 
     @property
     def builds_on(self) -> tuple[str, ...]:
         """Earlier stages, the alternative start included; see :attr:`StageConfig.builds_on`."""
         return (*self.adapt.begins_from, *super().builds_on)
 
-    def resolve(self, run: RunConfig) -> ResolvedStage:
-        """Resolve the settings; ``ema_decay`` is 0 unless the student is exported."""
-        own = super().resolve(run)
-        if self.adapt.deploy == 'student':
-            return own
-        return dataclasses.replace(own, train=dataclasses.replace(own.train, ema_decay=0.0))
+    def adjust(self, here: ResolvedStage) -> ResolvedStage:
+        """Implement :meth:`StageConfig.adjust`: see :func:`_without_average`."""
+        return _without_average(here, self.adapt)
 
     @property
     def batches(self) -> BatchSpec:
         """Batches of both domains, see :attr:`StageConfig.batches`."""
         return BatchSpec('both')
-
-    def result(self, selection: Mapping[str, Any] | None) -> str:
-        """Describe the exported network, teacher or student, for the page of a run."""
-        if selection is not None and 'criteria' in selection:
-            criteria = ', '.join(f'{name} {v:.4f}' for name, v in selection['criteria'].items())
-            if 'fit' in selection:
-                return (
-                    f'The {selection["selected"]} of {self.name} is exported. Errors on held-out '
-                    f'source windows through the view that was fitted to the target: {criteria}. '
-                    f'The view: {selection["fit"]}.'
-                )
-            return (
-                f'Of the two networks of {self.name} the {selection["selected"]} is exported, by '
-                f'a criterion that sees no label of the target, lower is better: {criteria}.'
-            )
-        if self.adapt.deploy == 'label_free' or self.adapt.source_views == 'matched':
-            return f'Between the networks of {self.name} the end of the stage decides.'
-        return (
-            f'The {self.adapt.deploy} of {self.name} at its last step is exported: the settings '
-            'say so. Nothing was selected by a figure.'
-        )
 
 
 @dataclass
@@ -395,14 +369,14 @@ class JointConfig(CrossModalityConfig):
         names = [one.name for one in dataclasses.fields(CrossDomainConfig) if one.name != 'kind']
         return CrossDomainConfig(**{name: getattr(self, name) for name in names})
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
-        yield from super().problems_in_run(config, before)
-        steps = self.resolve(config).train.steps
+        yield from super().problems_in_run(here, before)
+        steps = here.train.steps
         # Epochs are checked once they have become steps.
         if self.epochs is None and self.target_steps is not None and self.target_steps > steps:
             yield f'target_steps is {self.target_steps}: expected at most {steps}, the steps'
-        yield from self.adapt.problems_in_run(self, config, before)
+        yield from self.adapt.problems_in_run(self, here, before)
         if self.adapt.alternative_start is not None:
             yield 'adapt.alternative_start is set: expected null in a stage of both phases'
         if self.adapt.pseudo_from:
@@ -413,16 +387,18 @@ class JointConfig(CrossModalityConfig):
                 'before the first step'
             )
 
-    def resolve(self, run: RunConfig) -> ResolvedStage:
-        """Resolve the settings; see :meth:`CrossDomainConfig.resolve`."""
-        own = super().resolve(run)
-        return dataclasses.replace(own, train=self.domain.resolve(run).train)
+    def adjust(self, here: ResolvedStage) -> ResolvedStage:
+        """Implement :meth:`StageConfig.adjust`: see :func:`_without_average`."""
+        return _without_average(here, self.adapt)
 
     @property
     def batches(self) -> BatchSpec:
         """Batches of both domains, the source's with RGB; see :attr:`StageConfig.batches`."""
         return BatchSpec('both', rgb=True)
 
-    def result(self, selection: Mapping[str, Any] | None) -> str:
-        """Describe the exported network; see :meth:`CrossDomainConfig.result`."""
-        return self.domain.result(selection)
+
+def _without_average(here: ResolvedStage, adapt: AdaptConfig) -> ResolvedStage:
+    """Set ``ema_decay`` to 0 unless the student is exported."""
+    if adapt.deploy == 'student':
+        return here
+    return dataclasses.replace(here, train=dataclasses.replace(here.train, ema_decay=0.0))

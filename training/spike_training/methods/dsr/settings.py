@@ -22,7 +22,13 @@ from spike_depth_ros.base.values import (
 )
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.upsample import FACTORS
-from spike_training.settings.config import BatchSpec, DataConfig, RunConfig, StageConfig
+from spike_training.settings.config import (
+    BatchSpec,
+    DataConfig,
+    ResolvedStage,
+    RunConfig,
+    StageConfig,
+)
 
 LEAST_SMALL = 3
 """Rows and columns of a small map, at least."""
@@ -53,10 +59,10 @@ class CropsConfig(StageConfig):
         """Return rows and columns of the crops, see :meth:`StageConfig.image_size`."""
         return self.crop, self.crop
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        data = self.resolve(config).data
+        yield from super().problems_in_run(here, before)
+        data = here.data
         if self.crop > min(data.height, data.width):
             yield (
                 f'crop is {self.crop}: expected {min(data.height, data.width)} at most, images '
@@ -64,7 +70,7 @@ class CropsConfig(StageConfig):
             )
         if self.input != 'spikes':
             yield f'input is {self.input}: expected none, the kind says what the network takes'
-        if config.model.architecture == 'dsr_net' and config.evaluate.export:
+        if here.run.model.architecture == 'dsr_net' and here.run.evaluate.export:
             yield 'evaluate.export is true: expected false, dsr_net has no .onnx file'
 
 
@@ -116,10 +122,10 @@ class EnlargeConfig(CropsConfig):
                 f'{LEAST_SMALL * largest} or more'
             )
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        model = self.resolve(config).model
+        yield from super().problems_in_run(here, before)
+        model = here.model
         fits = model.architecture in TASKS[self.task].architectures and not [*problems_of(model)]
         if fits and not any(faults(self.factors, Factors)):
             built = [*SETTINGS[model.architecture](**model.settings).factors]
@@ -155,11 +161,11 @@ class EstimateConfig(CropsConfig):
         """Contents of the batches that the stage trains on."""
         return BatchSpec(rgb=True, spikes=False)
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        yield from _problems_of_network(config)
-        if config.stages[-1].name == self.name:
+        yield from super().problems_in_run(here, before)
+        yield from _problems_of_network(here.run)
+        if here.run.stages[-1].name == self.name:
             yield 'it is the last stage: expected one of kind restore after it'
 
 
@@ -211,17 +217,17 @@ class RestoreConfig(EnlargeConfig):
         """Contents of the batches that the stage trains on."""
         return BatchSpec(rgb=True, spikes=False)
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        yield from _problems_of_network(config)
-        earlier = {stage.name: stage for stage in before}.get(self.estimator)
+        yield from super().problems_in_run(here, before)
+        yield from _problems_of_network(here.run)
+        earlier = {one.stage.name: one.stage for one in before}.get(self.estimator)
         if not isinstance(earlier, EstimateConfig):
             yield f'estimator is {self.estimator!r}: expected an earlier stage of kind estimate'
         elif earlier.settings != self.settings:
             yield f'settings are not those of {self.estimator}: expected features of one size'
-        start = self.starts_from(before)
-        if any(isinstance(one, EstimateConfig) for one in before if one.name == start):
+        start = here.starts_from
+        if any(isinstance(one.stage, EstimateConfig) for one in before if one.stage.name == start):
             yield (
                 f'init_from is {self.init_from!r}, {start}, a network of colours: expected the '
                 'stage of kind enlarge, or scratch'

@@ -17,7 +17,7 @@ from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Check, Count, NotNegative, within
 from spike_training.errors import ConfigError
 from spike_training.learning.settings import SupervisedConfig
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, StageConfig
 from spike_training.teacher import TeacherFiles, find_teacher
 
 Cosine = Annotated[float, Check(lambda value: 0 < value <= 1, 'above 0 and up to 1')]
@@ -56,13 +56,13 @@ class FuseConfig(SupervisedConfig):
         if 2 * self.dropped + self.other_scene > 1:
             yield f'other_scene is {self.other_scene:g}: expected 0 to {1 - 2 * self.dropped:g}'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
+        yield from super().problems_in_run(here, before)
         if self.input != 'spikes':
             yield f'input is {self.input!r}: expected spikes, frames are always beside them'
         for name in ('recordings', 'mixed_recordings'):
-            if getattr(config.data, name):
+            if getattr(here.run.data, name):
                 yield f'data.{name} is given: expected none, generated scenes alone have frames'
 
 
@@ -102,12 +102,10 @@ class RobustConfig(FuseConfig):
         if self.teacher is None:
             yield f'teacher is None: expected the name of a stage in one of kind {self.kind}'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        of_frames = {
-            one.name for one in before if one.resolve(config).model.settings.get('uses') == 'frame'
-        }
+        yield from super().problems_in_run(here, before)
+        of_frames = {one.stage.name for one in before if one.model.settings.get('uses') == 'frame'}
         if self.teacher is not None and self.teacher not in of_frames:
             yield (
                 f'teacher is {self.teacher!r}: expected the name of an earlier stage with '
@@ -115,8 +113,8 @@ class RobustConfig(FuseConfig):
             )
         if self.teacher is not None and self.init_from != self.teacher:
             yield f'init_from is {self.init_from!r}: expected {self.teacher!r}, as teacher'
-        elif teacher := next((one for one in before if one.name == self.teacher), None):
-            own, other = (one.resolve(config).model.sizes for one in (self, teacher))
+        elif teacher := next((one for one in before if one.stage.name == self.teacher), None):
+            own, other = (one.model.sizes for one in (here, teacher))
             for name in sorted(own.keys() - OF_FUSION):
                 if own.get(name) != other.get(name):
                     yield (
@@ -191,16 +189,16 @@ class AlignConfig(StageConfig):
         if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
             yield f'kind is {self.kind!r}: pip install {" ".join(missing)}'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it.
 
         As with recordings, a folder that is missing is told when the stage starts.
         """
-        yield from super().problems_in_run(config, before)
-        if config.model.architecture != ARCHITECTURE:
+        yield from super().problems_in_run(here, before)
+        if here.run.model.architecture != ARCHITECTURE:
             yield (
                 f'kind is {self.kind!r}: expected model.architecture {ARCHITECTURE}, it is '
-                f'{config.model.architecture}'
+                f'{here.run.model.architecture}'
             )
             return
         if not Path(self.teacher).expanduser().is_dir() and self.licence:
@@ -208,7 +206,7 @@ class AlignConfig(StageConfig):
         try:
             files = self.find_teacher()
             wanted = settings_of(files.config)
-            settings = SETTINGS[ARCHITECTURE](**self.resolve(config).model.settings)
+            settings = SETTINGS[ARCHITECTURE](**here.model.settings)
         except ConfigError as error:
             yield str(error)
         except ValueError as error:

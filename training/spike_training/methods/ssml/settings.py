@@ -13,7 +13,7 @@ from typing import Literal
 
 from spike_depth_ros.base.schema import Problems
 from spike_depth_ros.base.values import Count, NotNegative, Share
-from spike_training.settings.config import BatchSpec, ModelConfig, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, ModelConfig, ResolvedStage, StageConfig
 
 Label = Literal['tfi', 'tfp7', 'tfp11', 'tfp15', 'tfp19']
 
@@ -29,11 +29,10 @@ class ImageStageConfig(StageConfig):
         """Contents of the batches that the stage trains on."""
         return BatchSpec(image=True, raw_pixels=True)
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        here, bins = self.resolve(config), config.model.bins
-        planes = here.data.planes
+        yield from super().problems_in_run(here, before)
+        planes, bins = here.data.planes, here.run.model.bins
         if planes != [bins]:
             yield (
                 f'planes is {planes}, model.bins {bins}: expected one length, and as many '
@@ -41,12 +40,12 @@ class ImageStageConfig(StageConfig):
             )
         if self.input != 'spikes':
             yield f'input is {self.input}: expected spikes'
-        if config.data.mixed_recordings:
+        if here.run.data.mixed_recordings:
             yield 'data.mixed_recordings is given: expected none, they have no true firing rate'
         yield from _problems_of_network(here.model)
-        if config.evaluate.export and config.model.architecture != 'recon_lite':
+        if here.run.evaluate.export and here.run.model.architecture != 'recon_lite':
             yield (
-                f'evaluate.export is true: expected false, {config.model.architecture} runs in '
+                f'evaluate.export is true: expected false, {here.run.model.architecture} runs in '
                 'torch alone'
             )
 
@@ -88,10 +87,10 @@ class SupervisedConfig(ImageStageConfig):
 
     kind: str = 'supervised'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        if config.data.recordings:
+        yield from super().problems_in_run(here, before)
+        if here.run.data.recordings:
             yield 'data.recordings is given: expected none, they have no true firing rate'
 
 
@@ -107,14 +106,14 @@ class BlindSpotConfig(ImageStageConfig):
     """Noisy label: tfi, the inter-spike interval (Eq. 3), or tfpN, the mean of N planes (Eq. 2),
     around the reference plane."""
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        yield from _problems_of_label(self.label, config.model.bins)
-        if config.model.architecture != 'blind_spot':
+        yield from super().problems_in_run(here, before)
+        yield from _problems_of_label(self.label, here.run.model.bins)
+        if here.run.model.architecture != 'blind_spot':
             yield (
-                f'model.architecture is {config.model.architecture}: expected blind_spot for this '
-                'kind; another network would learn the noise of its label'
+                f'model.architecture is {here.run.model.architecture}: expected blind_spot for '
+                'this kind; another network would learn the noise of its label'
             )
 
 
@@ -156,11 +155,11 @@ class MutualConfig(ImageStageConfig):
     blind_features: Count = 48
     """Channels of the first level of the blind-spot network."""
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        yield from _problems_of_label(self.label, config.model.bins)
-        if config.model.architecture == 'blind_spot':
+        yield from super().problems_in_run(here, before)
+        yield from _problems_of_label(self.label, here.run.model.bins)
+        if here.run.model.architecture == 'blind_spot':
             yield (
                 'model.architecture is blind_spot: expected a network that sees the pixel, such '
                 'as ssml or recon_lite'

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import ASCENDING, Count, Fraction, NotNegative, Positive
 from spike_training.learning.settings import SupervisedConfig
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, StageConfig
 
 Factors = Annotated[tuple[Positive, Positive], ASCENDING]
 
@@ -43,13 +43,13 @@ class MatchConfig(StageConfig):
         """Contents of the batches that the stage trains on."""
         return BatchSpec(right=True, baseline_factors=self.baseline_factors)
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
+        yield from super().problems_in_run(here, before)
         if self.input != 'spikes':
             yield f'input is {self.input}: expected spikes'
         for name in ('recordings', 'mixed_recordings'):
-            if getattr(config.data, name):
+            if getattr(here.run.data, name):
                 yield f'data.{name} is given: expected none, generated scenes alone have two eyes'
 
 
@@ -144,24 +144,24 @@ class PhotometricConfig(SupervisedConfig):
         if self.source_weight and self.input != 'spikes':
             yield f'source_weight is {self.source_weight:g}: expected 0 in a stage of rgb'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        if self.right == 'predicted' and config.model.architecture != 'dpn':
+        yield from super().problems_in_run(here, before)
+        if self.right == 'predicted' and here.run.model.architecture != 'dpn':
             yield (
                 "right is 'predicted': expected siamese, as model.architecture "
-                f'{config.model.architecture} predicts the disparity of one eye'
+                f'{here.run.model.architecture} predicts the disparity of one eye'
             )
         if self.right == 'predicted' and self.photometric.levels > DPN_LEVELS:
             yield (
                 f'photometric.levels is {self.photometric.levels}: expected at most {DPN_LEVELS}, '
                 'which dpn predicts'
             )
-        size = self.image_size(self.resolve(config).data)
+        size = self.image_size(here.data)
         if min(size) < self.smallest_side:
             yield (
                 f'photometric.levels is {self.photometric.levels}: expected fewer, or images of '
                 f'{self.smallest_side} rows and columns or more, they have {size[0]} and {size[1]}'
             )
-        if config.data.mixed_recordings and not self.source_weight:
+        if here.run.data.mixed_recordings and not self.source_weight:
             yield 'data.mixed_recordings is given: expected none, its views have one eye'

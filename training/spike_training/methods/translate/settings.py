@@ -13,7 +13,7 @@ from spike_depth_ros.architectures import TranslatorSettings
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Count, NotNegative
 from spike_training.learning.settings import PictureConfig
-from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, StageConfig
 
 ARCHITECTURE = 'translator'
 
@@ -81,9 +81,9 @@ class TranslatedConfig(PictureConfig):
     gan: GanConfig = field(default_factory=GanConfig)
     """Discriminator of pictures."""
 
-    def resolve(self, run: RunConfig) -> ResolvedStage:
-        """Resolve the settings; the betas are :data:`BETAS`."""
-        return _with_betas(super().resolve(run))
+    def adjust(self, here: ResolvedStage) -> ResolvedStage:
+        """Implement :meth:`StageConfig.adjust`: the betas are :data:`BETAS`."""
+        return _with_betas(here)
 
     @across()
     def _sizes_of_translator(self) -> Problems:
@@ -93,10 +93,10 @@ class TranslatedConfig(PictureConfig):
             known = ', '.join(each.name for each in dataclasses.fields(TranslatorSettings))
             yield f'translator is {self.translator}: expected some of {known}, 1 or more'
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
-        yield from super().problems_in_run(config, before)
-        yield from _problems_of_gan(self, self.gan, config)
+        yield from super().problems_in_run(here, before)
+        yield from _problems_of_gan(self.gan, here)
 
 
 @dataclass
@@ -111,9 +111,9 @@ class TranslatorConfig(StageConfig):
 
     input: Literal['spikes', 'rgb'] = 'rgb'
 
-    def resolve(self, run: RunConfig) -> ResolvedStage:
-        """Resolve the settings; architecture and betas are those of a translator."""
-        own = _with_betas(super().resolve(run))
+    def adjust(self, here: ResolvedStage) -> ResolvedStage:
+        """Implement :meth:`StageConfig.adjust`: architecture and betas are a translator's."""
+        own = _with_betas(here)
         model = dataclasses.replace(
             own.model, architecture=ARCHITECTURE, settings=dict(self.settings)
         )
@@ -154,10 +154,10 @@ class CycleConfig(TranslatorConfig):
         """Colours of the source, spikes of the target; see :attr:`StageConfig.batches`."""
         return BatchSpec('both', rgb=True, spikes=False, mirrored=True)
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
-        yield from super().problems_in_run(config, before)
-        yield from _problems_of_gan(self, self.gan, config)
+        yield from super().problems_in_run(here, before)
+        yield from _problems_of_gan(self.gan, here)
 
 
 @dataclass
@@ -179,17 +179,17 @@ class PairedConfig(TranslatorConfig):
         """Spikes of the target with colours; see :attr:`StageConfig.batches`."""
         return BatchSpec('target', rgb=True)
 
-    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+    def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        yield from super().problems_in_run(config, before)
-        for name, domain in (('data', config.data), ('target', config.target)):
+        yield from super().problems_in_run(here, before)
+        for name, domain in (('data', here.run.data), ('target', here.run.target)):
             if domain is not None and domain.recordings:
                 pairs = 'generated scenes alone have pairs'
                 yield f'{name}.recordings is given: expected none, {pairs}'
 
 
-def _problems_of_gan(stage: StageConfig, gan: GanConfig, config: RunConfig) -> Problems:
-    size = stage.image_size(stage.resolve(config).data)
+def _problems_of_gan(gan: GanConfig, here: ResolvedStage) -> Problems:
+    size = here.stage.image_size(here.data)
     yield from (f'gan.{problem}' for problem in gan.problems_of_size(size))
 
 

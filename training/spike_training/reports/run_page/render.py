@@ -201,7 +201,7 @@ def _domains(run: RunFolder) -> dict[str, Mapping[str, Any]]:
 def _selection(run: RunFolder) -> str:
     """Describe the selected result and its criteria."""
     last = run.stages[-1]
-    text = last.config.result(last.selection)
+    text = last.method.exported(last.config, last.selection)
     other = last.settings.get('average_with')
     return f'{text} Its weights are averaged with those of {other}.' if other else text
 
