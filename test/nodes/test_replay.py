@@ -341,17 +341,18 @@ def test_the_lens_of_the_evaluation_stays_where_that_of_the_node_does():
     folded.distortion_model, folded.d = 'plumb_bob', [-9.0, 0.0, 0.0, 0.0, 0.0]
     wrong.k[0] = -1.0
     node = EvaluationNode()
+    heard = node.evaluation
     try:
-        node._on_sensor(good)
-        known = node._rectification
+        heard._on_sensor(good)
+        known = heard._rectification
         assert known is not None
         for info in (folded, wrong):
-            node._on_sensor(info)
-            assert node._rectification is known
-        node._on_sensor(CameraInfo(width=bags.WIDTH, height=bags.HEIGHT))  # rectified pictures
-        assert node._rectification is None
+            heard._on_sensor(info)
+            assert heard._rectification is known
+        heard._on_sensor(CameraInfo(width=bags.WIDTH, height=bags.HEIGHT))  # rectified pictures
+        assert heard._rectification is None
     finally:
-        node._live.finish()
+        heard.live.finish()
         node.destroy_node()
 
 

@@ -12,17 +12,17 @@ import pytest
 from kit import bags
 from kit.programs import wait_until
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
-from spike_depth_ros.evaluation.live import MAX_WAITING, LiveScores, LiveWindow
+from spike_depth_ros.evaluation.live import MAX_WAITING, LiveScores, LiveWindow, waiting_truths
 from spike_depth_ros.evaluation.results import WindowsFile
+from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
-from spike_depth_ros.metrics import EvalProtocol
 
 HOP = 6_400_000
 
 
 @pytest.fixture
 def live(tmp_path):
-    scores = LiveScores(EvalProtocol(), 'pixels', 0, tmp_path)
+    scores = LiveScores(Scores, waiting_truths(0), tmp_path)
     scores.info = load_info(default_checkpoint())
     yield scores
     scores.finish()
@@ -128,7 +128,7 @@ def test_another_model_begins_anew(live, tmp_path):
 
 def test_lines_that_were_buffered_when_the_disk_filled_are_told(tmp_path):
     (tmp_path / 'windows.csv').symlink_to('/dev/full')
-    live = LiveScores(EvalProtocol(), 'pixels', 0, tmp_path)
+    live = LiveScores(Scores, waiting_truths(0), tmp_path)
     live.info = load_info(default_checkpoint())
     live.add_window(window(0))
     live.start()
