@@ -120,6 +120,7 @@ class LiveEvaluation(Generic[ScoresT]):
         whole: True: windows without one of the pictures are not scored.
 
     Attributes:
+        node: This node.
         live: This thread.
         depth_node: Newest diagnostics of the depth node.
         arrivals: When depth images came.
@@ -135,11 +136,10 @@ class LiveEvaluation(Generic[ScoresT]):
         pictures: Sequence[Joined] = (),
         whole: bool = False,
     ) -> None:
-        self.live, self.info = live, info
+        self.node, self.live, self.info = node, live, info
         self.depth_node = DepthNodeStatus()
         self.arrivals = Arrivals()
         self.refused_run = ''
-        self._node = node
         self._is_told = info is not None
         self._joining: dict[int, dict[str, npt.NDArray[Any]]] = {}
         self._needed = {'depth', 'uncertainty', *(one.name for one in pictures if whole)}
@@ -158,7 +158,7 @@ class LiveEvaluation(Generic[ScoresT]):
 
     def _open_topics(self, pictures: Sequence[Joined]) -> None:
         qos = QoSProfile(depth=QUEUE)
-        subscribe = self._node.create_subscription
+        subscribe = self.node.create_subscription
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
         subscribe(CameraInfo, 'depth/camera_info', self._on_camera_info, qos)
         any_driver = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -174,13 +174,13 @@ class LiveEvaluation(Generic[ScoresT]):
         # Last: a player that waits for this subscriber then finds the others, too.
         subscribe(Image, 'depth/truth', self._on_truth, qos)
         self._metrics = {
-            name: self._node.create_publisher(Float64, f'evaluation/{name}', 10)
+            name: self.node.create_publisher(Float64, f'evaluation/{name}', 10)
             for name in PUBLISHED_METRICS
         }
-        diagnostics.StatusPublisher(self._node, self._statuses)
+        diagnostics.StatusPublisher(self.node, self._statuses)
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
-        namespace = self._node.get_namespace().strip('/')
+        namespace = self.node.get_namespace().strip('/')
         for status in msg.status:
             self.depth_node.update(status, namespace)
         model, known = self.depth_node.model, self.live.info
@@ -194,7 +194,7 @@ class LiveEvaluation(Generic[ScoresT]):
             except (CheckpointError, OSError) as error:
                 self._refused_checkpoint = checkpoint
                 self.live.info = None  # its windows are not those of the model before
-                self._node.get_logger().error(f'set the parameter checkpoint: {error}')
+                self.node.get_logger().error(f'set the parameter checkpoint: {error}')
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         if math.isfinite(msg.k[0]) and msg.k[0] >= 0:
@@ -218,7 +218,7 @@ class LiveEvaluation(Generic[ScoresT]):
         """Join the images of a window; discard windows that lack one for long."""
         stamp, name = stamp_ns(msg.header.stamp), joined.name
         if name == 'depth':
-            self.arrivals.add(stamp, self._node.get_clock().now().nanoseconds)
+            self.arrivals.add(stamp, self.node.get_clock().now().nanoseconds)
         images = self._joining.get(stamp, {})
         try:
             image = joined.read(msg)
@@ -258,7 +258,7 @@ class LiveEvaluation(Generic[ScoresT]):
     def _refuse_several_publishers(self) -> None:
         """End if more than one node publishes a scored topic, as scores would be meaningless."""
         for topic in ('spikes', 'depth/image', 'depth/truth'):
-            if text := several_publishers(self._node, topic):
+            if text := several_publishers(self.node, topic):
                 self.refused_run = f'not evaluated: {text}'
                 raise process.UserError(self.refused_run)
 

@@ -21,9 +21,10 @@ from kit.programs import wait_until
 from kit.shared_files import shared_files
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
+from spike_depth_ros.evaluation.scores import Output
 from spike_depth_ros.nodes import demo as demo_command
 from spike_depth_ros.nodes import demo_report, process
-from spike_depth_ros.nodes.demo_listener import Plan, Snapshot
+from spike_depth_ros.nodes.demo_scores import Plan, Snapshot
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import Recording, TrueDepth
@@ -217,6 +218,12 @@ def test_a_cut_raw_recording_is_played_as_given_and_without_truth_gives_null(
     assert 'assumed' not in output
 
 
+def snapshot(depth, uncertainty, truth=None):
+    preview = np.zeros(depth.shape, np.uint8)
+    output = Output(0, 0, depth, uncertainty, (0.1, 100.0), lambda: preview, truth)
+    return Snapshot(64, output)
+
+
 @pytest.mark.parametrize('scale', ['assumed', 'metric', None])
 def test_pictures_and_table_show_whether_the_scale_is_assumed(tmp_path, monkeypatch, scale):
     recording = Recording(np.zeros((796, 20, 4), np.uint8), Geometry(20, 32))
@@ -228,8 +235,7 @@ def test_pictures_and_table_show_whether_the_scale_is_assumed(tmp_path, monkeypa
         'strip',
         lambda *panels, caption: captions.append(caption) or strip(*panels, caption=caption),
     )
-    snapshots = {0: Snapshot(64, image, image, image.astype(np.uint8))}
-    demo_report.draw(plan, snapshots, tmp_path, scale)
+    demo_report.draw(plan, {0: snapshot(image, image)}, tmp_path, scale)
     assert captions
     assert all(caption.endswith('scale: assumed.') == (scale == 'assumed') for caption in captions)
     assert demo_report.scale_text(scale).startswith(scale or 'unknown')
@@ -250,19 +256,17 @@ def test_without_truth_the_last_panel_is_the_uncertainty_over_depth(monkeypatch,
     )
     depth = np.full((20, 32), 2.0, np.float32)
     depth[0, 0] = np.inf
-    snapshot = Snapshot(64, depth, np.full_like(depth, 0.5), np.zeros((20, 32), np.uint8))
+    uncertainty = np.full_like(depth, 0.5)
     recording = Recording(np.zeros((796, 20, 4), np.uint8), Geometry(20, 32))
     plan = Plan(recording, 20_000.0, 796, load_info(default_checkpoint()), 'made')
-    demo_report.draw(plan, {0: snapshot}, tmp_path, 'metric')
+    demo_report.draw(plan, {0: snapshot(depth, uncertainty)}, tmp_path, 'metric')
     assert [title for _, title in sheets[0]][3] == 'uncertainty over depth (no truth here)'
     assert all(image is not None for image, _ in sheets[0])
     percent, high, unit = next(one for one in drawn if len(one) == 3)
     assert (unit, high) == ('%', 25.0)
     assert np.isnan(percent[0, 0])
     assert (percent[1:] == 25).all()
-    truth = TrueDepth(depth[None], np.array([64]))
-    known = dataclasses.replace(plan, recording=dataclasses.replace(recording, truth=truth))
-    demo_report.draw(known, {0: snapshot}, tmp_path, 'metric')
+    demo_report.draw(plan, {0: snapshot(depth, uncertainty, depth)}, tmp_path, 'metric')
     assert [title for _, title in sheets[1]][3] == 'relative error'
 
 
