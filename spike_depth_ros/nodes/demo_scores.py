@@ -23,7 +23,7 @@ from spike_depth_ros.metrics import DepthErrors, EvalProtocol
 from spike_depth_ros.nodes.conversions import array_from_msg, depth_msg
 from spike_depth_ros.nodes.live_evaluation import Joined, LiveEvaluation, grey_picture
 from spike_depth_ros.stream.recording import Recording
-from spike_depth_ros.stream.window import reference_index
+from spike_depth_ros.stream.window import planes_after_reference, reference_index
 from spike_depth_ros.tasks.depth import DepthInfo
 
 MAX_SNAPSHOTS = 24
@@ -78,7 +78,8 @@ class Plan:
 
     def due_ns(self, stamps: npt.NDArray[np.int64], first_stamp: int) -> npt.NDArray[np.float64]:
         """Return the due times of windows' last planes from their stamps, nanoseconds, ``[N]``."""
-        after_ns = self.planes_after_reference() * 1e9 / self.rate_hz
+        after = planes_after_reference(self.info.reference_plane, self.info.planes)
+        after_ns = after * 1e9 / self.rate_hz
         due: npt.NDArray[np.float64] = (stamps - first_stamp + after_ns) / self.speed
         return first_stamp + due
 
@@ -88,7 +89,7 @@ class Plan:
         if truth is None:
             return None
         before = reference_index(self.info.reference_plane, self.info.planes)
-        after = self.planes_after_reference()
+        after = planes_after_reference(self.info.reference_plane, self.info.planes)
         within = (truth.planes >= plane - before) & (truth.planes <= plane + after)
         return truth.nearest(plane) if within.any() else None
 
@@ -96,11 +97,6 @@ class Plan:
         """Return True if the window around a reference plane contains the loop's seam."""
         first = plane - reference_index(self.info.reference_plane, self.info.planes)
         return first < 0 or first + self.info.planes > self.length
-
-    def planes_after_reference(self) -> int:
-        """Return the planes of a window after its reference plane."""
-        index = reference_index(self.info.reference_plane, self.info.planes)
-        return self.info.planes - 1 - index
 
 
 class PlayerStart:
@@ -222,7 +218,7 @@ def evaluation(plan: Plan, start: PlayerStart) -> LiveEvaluation[DemoScores]:
 
         pictures.append(grey_picture('right/image_rect', 'right'))
         pictures.append(Joined('disparity', 'disparity', DisparityImage, _disparity))
-    return LiveEvaluation(node, live, pictures=pictures, whole=True)
+    return LiveEvaluation(node, live, plan.info, pictures, whole=True)
 
 
 def _disparity(msg: Any) -> npt.NDArray[np.float32]:

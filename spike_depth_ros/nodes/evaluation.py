@@ -43,6 +43,7 @@ from spike_depth_ros.result_files import (
     replace_results,
 )
 from spike_depth_ros.stream.accounting import PlaneAccounting
+from spike_depth_ros.stream.window import planes_after_reference
 from spike_depth_ros.tasks.depth import DepthInfo
 
 
@@ -146,18 +147,24 @@ class EvaluationNode(Node):
 
     def _write(self, out: Path, partial: Path, scores: Scores, info: DepthInfo) -> None:
         """Replace the earlier results, and print the main metrics."""
-        stream, run = self._stream(), self._run(scores, info)
+        stream, run, received = self._stream(), self._run(scores, info), self._received(info)
         seconds = (self.get_clock().now().nanoseconds - self._started_ns) / 1e9
         with replace_results(out, RESULTS, is_result) as folder:
             for file in partial.iterdir():
                 file.replace(folder / file.name)
             write_json(folder / 'metrics.json', metrics_report(stream, [run]))
-            write_json(folder / 'timing.json', timing([run], seconds))
+            write_json(folder / 'timing.json', timing([run], seconds, received))
             (folder / 'report.html').write_text(render(stream, [run]), encoding='utf-8')
         headline = run.scores.errors.headline(run.scores.mean)
         for text in control_lines([run]):
             print(f'spike_evaluation: {text}')
         print(f'spike_evaluation: {stream.windows} windows, {stream.truth.used} with truth')
+        per_s, latency_ms = received['per_s'], received['latency_ms_p50']
+        if per_s is not None and latency_ms is not None:
+            print(
+                f'spike_evaluation: {received["count"]} depth images, {per_s:.1f}/s, '
+                f'{latency_ms:.1f} ms after the last plane of their windows (median)'
+            )
         print(f'spike_evaluation: {headline}')
         for text in warnings(stream, [run]):
             print(f'spike_evaluation: warning: {text}')
@@ -187,6 +194,20 @@ class EvaluationNode(Node):
             warnings=texts,
             right=right,
         )
+
+    def _received(self, info: DepthInfo) -> dict[str, float | None]:
+        """Return number, rate and latency of the depth images, by the clock of their stamps."""
+        arrivals, rate_hz = self.evaluation.arrivals, self.evaluation.depth_node.plane_rate_hz()
+        latency = None
+        if rate_hz:
+            after = planes_after_reference(info.reference_plane, info.planes)
+            latency = arrivals.latency_ms(lambda stamps: stamps + after * 1e9 / rate_hz)
+        return {
+            'count': len(arrivals),
+            'per_s': arrivals.per_s(),
+            'latency_ms_p50': latency and latency[0],
+            'latency_ms_p99': latency and latency[1],
+        }
 
     def _run(self, scores: Scores, info: DepthInfo) -> ModelRun:
         node = self.evaluation.depth_node

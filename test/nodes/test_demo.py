@@ -24,7 +24,8 @@ from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.scores import Output
 from spike_depth_ros.nodes import demo as demo_command
 from spike_depth_ros.nodes import demo_report, process
-from spike_depth_ros.nodes.demo_scores import Plan, Snapshot
+from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.demo_scores import DemoScores, Plan, PlayedTruths, Snapshot
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import Recording, TrueDepth
@@ -121,6 +122,14 @@ def test_only_windows_around_a_plane_with_truth_are_scored():
         2,
         2,
     ]
+
+    truths = PlayedTruths(plan, lambda: 1_000)
+    taken = [truths.take(1_000 + plane * 50_000) for plane in (30, 64, 128, 129, 664, 860, 1527)]
+    depths = [truth and float(array_from_msg(truth.image)[0, 0]) for truth in taken]
+    assert depths == [None, 1, 1, None, None, 1, 2]  # 30 is across the seam, 860 after it 64
+    assert (truths.accounting.used, truths.accounting.unmatched) == (4, 0)
+    assert PlayedTruths(plan, lambda: None).take(1_000) is None  # nothing is played yet
+
     without = dataclasses.replace(plan, recording=dataclasses.replace(recording, truth=None))
     assert without.truth_at(64) is None
 
@@ -216,6 +225,20 @@ def test_a_cut_raw_recording_is_played_as_given_and_without_truth_gives_null(
     assert summary['stream'] == 'a.dat'
     assert summary['scale'] == load_info(default_checkpoint()).scale
     assert 'assumed' not in output
+
+
+def test_one_window_of_each_part_is_kept_and_those_with_truth_are_scored():
+    recording = Recording(np.zeros((796, 2, 1), np.uint8), Geometry(2, 3))
+    plan = Plan(recording, 20_000.0, 796, load_info(default_checkpoint()), 'made')
+    scores = DemoScores(plan, lambda: 0, (0.1, 100.0))
+    depth, truth = np.full((2, 3), 2.0, np.float32), np.full((2, 3), 2.5, np.float32)
+    for plane in (10, 100, 101, 400):  # the first is across the seam
+        known = truth if plane == 100 else None
+        output = Output(0, plane * 50_000, depth, depth, (0.1, 100.0), lambda: None, known)
+        assert scores.add(output) == {}
+    assert [one.plane for one in scores.snapshots.values()] == [100, 400]
+    assert scores.errors.abs_rel == scores.headline()['abs_rel'] == pytest.approx(0.2)
+    assert scores.scaled_errors.abs_rel == pytest.approx(0)
 
 
 def snapshot(depth, uncertainty, truth=None):
