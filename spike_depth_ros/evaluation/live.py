@@ -4,20 +4,21 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.evaluation.results import WindowsFile
-from spike_depth_ros.evaluation.scores import Output, Scores
+from spike_depth_ros.evaluation.scores import Output
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
-from spike_depth_ros.metrics import EvalProtocol, Mean
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import FloatImage
 from spike_depth_ros.tasks.depth import DepthInfo
@@ -27,6 +28,19 @@ MAX_WAITING = 64
 
 MAX_WAITING_BYTES = 1 << 29
 """Memory of the windows, and that of the truths, that wait."""
+
+
+class WindowScores(Protocol):
+    """What windows are added to, as :class:`~spike_depth_ros.evaluation.scores.Scores`."""
+
+    def add(self, output: Output, /) -> Mapping[str, float]:
+        """Add a window; return its line of ``windows.csv``."""
+
+    def headline(self) -> dict[str, float]:
+        """Return the metrics so far; NaN for missing values."""
+
+
+ScoresT = TypeVar('ScoresT', bound=WindowScores)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +55,7 @@ class LiveWindow:
         fx_px: Focal length in pixels of the depth image; 0: not calibrated.
         rectification: Rectification of the depth image; None: none.
         factor: Factor on the model's metres, as of a known height of the camera.
+        others: Further images of the window, by their names.
     """
 
     stamp_ns: int
@@ -50,24 +65,73 @@ class LiveWindow:
     fx_px: float
     rectification: Rectification | None = None
     factor: float = 1.0
+    others: Mapping[str, npt.NDArray[Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
         """Memory of the images, bytes."""
         preview = 0 if self.preview is None else self.preview.nbytes
-        return self.depth.nbytes + self.uncertainty.nbytes + preview
+        others = sum(image.nbytes for image in self.others.values())
+        return self.depth.nbytes + self.uncertainty.nbytes + preview + others
 
 
-class LiveScores(threading.Thread):
+class Arrivals:
+    """Times at which depth images came, by the clock of their stamps."""
+
+    def __init__(self) -> None:
+        self._stamps_ns, self._received_ns = array.array('q'), array.array('q')
+
+    def __len__(self) -> int:
+        return len(self._stamps_ns)
+
+    def add(self, stamp_ns: int, received_ns: int) -> None:
+        """Add a depth image: its stamp, and when it came."""
+        self._stamps_ns.append(stamp_ns)
+        self._received_ns.append(received_ns)
+
+    def per_s(self) -> float | None:
+        """Return the images a second; None before the second one."""
+        span_ns = self._received_ns[-1] - self._received_ns[0] if len(self) > 1 else 0
+        return 1e9 * (len(self) - 1) / span_ns if span_ns > 0 else None
+
+    def latency_ms(
+        self, due: Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]
+    ) -> tuple[float, float] | None:
+        """Return median and 99th percentile of the time from a window's last plane.
+
+        Args:
+            due: Called with stamps of windows; returns the times of their last planes; both
+                nanoseconds, ``[N]``.
+
+        Returns:
+            Milliseconds; None before the first image.
+        """
+        if not len(self):
+            return None
+        waited_ns = np.array(self._received_ns) - due(np.array(self._stamps_ns))
+        middle, high = np.percentile(waited_ns / 1e6, [50, 99])
+        return float(middle), float(high)
+
+
+def waiting_truths(within_ns: int) -> TruthBuffer:
+    """Make the buffer of truths that arrive while windows do.
+
+    Args:
+        within_ns: Largest distance of a truth from its window, nanoseconds; 0: half the shortest
+            step between windows.
+    """
+    return TruthBuffer(within_ns, MAX_WAITING, MAX_WAITING_BYTES)
+
+
+class LiveScores(threading.Thread, Generic[ScoresT]):
     """Thread that matches windows with truths and scores them.
 
     Adding never blocks. Windows beyond the queue are dropped and counted.
 
     Args:
-        protocol: Crop, cap, alignment.
-        mean: Metrics are means over ``pixels`` or ``images``.
-        within_ns: Largest distance of a truth from its window, nanoseconds; 0: half the shortest
-            step between windows.
+        make_scores: Called with the depth range, metres, for the scores of a camera and a model.
+        truths: Truths; where they say 0 of how near one must be, it is half the shortest step
+            between windows.
         out: Folder for ``windows.csv``; None: not written.
 
     Attributes:
@@ -82,20 +146,22 @@ class LiveScores(threading.Thread):
     """
 
     def __init__(
-        self, protocol: EvalProtocol, mean: Mean, within_ns: int, out: Path | None
+        self,
+        make_scores: Callable[[tuple[float, float]], ScoresT],
+        truths: TruthBuffer,
+        out: Path | None,
     ) -> None:
         super().__init__(name='scores', daemon=True)
-        self.scores: Scores | None = None
+        self.scores: ScoresT | None = None
         self.windows = 0
         self.late = 0
         self.left_out = 0
         self.problem = ''
         self.info: DepthInfo | None = None
-        self.truths = TruthBuffer(within_ns, MAX_WAITING, MAX_WAITING_BYTES)
-        self._protocol = protocol
-        self._mean = mean
+        self.truths = truths
+        self._make_scores = make_scores
         self._file = WindowsFile(out / 'windows.csv') if out is not None else None
-        self._fixed_within = within_ns > 0
+        self._fixed_within = truths.within_ns > 0
         self._waiting: collections.deque[LiveWindow] = collections.deque()
         self._nbytes = 0  # of those windows
         self._changed = threading.Condition()
@@ -190,7 +256,7 @@ class LiveScores(threading.Thread):
         kind = (limits, window.depth.shape, info.weights_sha256)
         if self.scores is None or self._kind != kind:
             with self._scoring:
-                self.scores = Scores(limits, self._protocol, self._mean)
+                self.scores = self._make_scores(limits)
             if self._kind:
                 self.truths.count_anew()
                 self._write(WindowsFile.restart)
@@ -229,6 +295,7 @@ class LiveScores(threading.Thread):
             lambda: window.preview,
             image,
             truth.stamp_ns if truth is not None else 0,
+            window.others,
         )
         with self._scoring:
             row = self.scores.add(output)

@@ -211,8 +211,16 @@ def columns(scores: Scores) -> dict[str, Any]:
     return {name: scores.columns[name] for name in CSV_COLUMNS}
 
 
-def timing(runs: Sequence[ModelRun], seconds: float) -> dict[str, Any]:
-    """Return the content of ``timing.json``."""
+def timing(
+    runs: Sequence[ModelRun], seconds: float, received: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the content of ``timing.json``.
+
+    Args:
+        runs: The models.
+        seconds: Time of the evaluation.
+        received: Rate and latency of the depth images of a running node; None: there is none.
+    """
     models = {
         run.label: {
             stage: {'p50_ms': median, 'p99_ms': high}
@@ -220,7 +228,8 @@ def timing(runs: Sequence[ModelRun], seconds: float) -> dict[str, Any]:
         }
         for run in runs
     }
-    return {'seconds': seconds, 'models': models}
+    of_node = {} if received is None else {'depth_images': received}
+    return {'seconds': seconds, 'models': models, **of_node}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -104,6 +104,7 @@ class Output:
         preview: Function that makes the grey picture of the window's spikes, or None.
         truth: True depth, metres, of the same shape or a whole multiple; None: unknown.
         truth_ns: Time of the truth, nanoseconds.
+        others: Further images of the window, by their names, as a running node gives them.
     """
 
     number: int
@@ -114,6 +115,7 @@ class Output:
     preview: Callable[[], npt.NDArray[np.uint8] | None]
     truth: FloatImage | None = None
     truth_ns: int = 0
+    others: Mapping[str, npt.NDArray[Any]] = dataclasses.field(default_factory=dict)
 
 
 class Bins:

@@ -36,7 +36,6 @@ from spike_depth_ros.base.values import one_of
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.errors import OneLineError, check_link
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import (
     RESULTS,
     draw,
@@ -45,7 +44,9 @@ from spike_depth_ros.nodes.demo_report import (
     show,
     summarise,
 )
+from spike_depth_ros.nodes.demo_scores import DemoScores, Plan, PlayerStart, evaluation
 from spike_depth_ros.nodes.ending import CLOSING_S, EndRequests
+from spike_depth_ros.nodes.live_evaluation import LiveEvaluation
 from spike_depth_ros.result_files import check_results, replace_results
 from spike_depth_ros.stream.layout import check_bit_order, raw_file_problem
 from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording
@@ -157,10 +158,10 @@ class Demo:
         """Play the stream, write the results and return the exit status."""
         with tempfile.TemporaryDirectory() as scratch, self._viewing() as view:
             report = Path(scratch) / 'player.json'
-            with self._listener(plan, report) as listener:
+            with self._evaluation(plan, report) as heard:
                 started = time.monotonic()
                 try:
-                    self._play(plan, report, listener)
+                    self._play(plan, report, heard)
                 finally:
                     self._stop_children()
                 took_s = time.monotonic() - started
@@ -169,12 +170,14 @@ class Demo:
                 _CONSOLE.print('close the viewer, or press Ctrl-C, to go on')
                 with contextlib.suppress(KeyboardInterrupt):
                     view.wait()
-        summary = summarise(plan, listener, sent, took_s)
+        summary = summarise(plan, heard, sent, took_s)
+        scores = heard.live.scores
         _CONSOLE.print('drawing pictures')
         with replace_results(self._out, RESULTS, is_result) as folder:
             (folder / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
             drawn = [] if plan.is_pair else [draw_methods(plan, folder)]
-            drawn += draw(plan, listener.snapshots, folder, summary['scale'])
+            if scores is not None:
+                drawn += draw(plan, scores.snapshots, folder, summary['scale'])
         show(_CONSOLE, summary, self._out, [self._out / file.name for file in drawn])
         return 0 if summary['windows_out'] else 1
 
@@ -201,19 +204,21 @@ class Demo:
             _CONSOLE.print(f'to look at it: {self._options.view.with_name("rerun")} {look}')
 
     @contextlib.contextmanager
-    def _listener(self, plan: Plan, report: Path) -> Iterator[DemoListener]:
+    def _evaluation(self, plan: Plan, report: Path) -> Iterator[LiveEvaluation[DemoScores]]:
+        """Context in which depth is evaluated; at its end all that came is."""
         # Without rclpy's signal handlers: the children must be stopped before this process ends.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        node = None
+        heard = None
         try:
-            node = DemoListener(plan, report)
-            yield node
+            heard = evaluation(plan, PlayerStart(report))
+            yield heard
         finally:
-            if node is not None:
-                node.destroy_node()
+            if heard is not None:
+                heard.live.finish()
+                heard.node.destroy_node()
             rclpy.try_shutdown()
 
-    def _play(self, plan: Plan, report: Path, listener: DemoListener) -> None:
+    def _play(self, plan: Plan, report: Path, heard: LiveEvaluation[DemoScores]) -> None:
         options = self._options
         arguments = ['--ros-args', '-p', 'spikes.reliability:=reliable']
         arguments += ['-p', f'device:={options.device}', '-p', f'backend:={options.backend}']
@@ -222,18 +227,18 @@ class Demo:
         name = 'stereo' if plan.is_pair else 'depth'
         node = self._start(name, arguments)
         until = time.monotonic() + NODE_WITHIN_S
-        while not listener.model:
+        while not heard.depth_node.model:
             self._check(node, name)
             if time.monotonic() > until:
                 raise process.UserError(
                     f'the {name} node did not start within {NODE_WITHIN_S:g} s: see '
                     f'{self._out / name}.log'
                 )
-            rclpy.spin_once(listener, timeout_sec=0.1)
+            rclpy.spin_once(heard.node, timeout_sec=0.1)
         player = self._start('player', self._player_arguments(plan, report))
-        self._follow(plan, listener, (node, name), player)
+        self._follow(plan, heard, (node, name), player)
         sent = json.loads(report.read_text())['planes_sent']
-        self._settle(listener, sent)
+        self._settle(heard, sent)
 
     def _player_arguments(self, plan: Plan, report: Path) -> list[str]:
         options = self._options
@@ -278,7 +283,7 @@ class Demo:
     def _follow(
         self,
         plan: Plan,
-        listener: DemoListener,
+        heard: LiveEvaluation[DemoScores],
         node: tuple[subprocess.Popen[bytes], str],
         player: subprocess.Popen[bytes],
     ) -> None:
@@ -290,11 +295,11 @@ class Demo:
             started = None
             while player.poll() is None:
                 self._check(*node)
-                rclpy.spin_once(listener, timeout_sec=0.1)
-                if started is None and listener.received_s:
+                rclpy.spin_once(heard.node, timeout_sec=0.1)
+                if started is None and heard.arrivals:
                     started = time.monotonic()
                 if started is not None:
-                    done = len(listener.received_s)
+                    done = len(heard.arrivals)
                     progress.update(
                         task,
                         completed=min(seconds, time.monotonic() - started),
@@ -303,12 +308,12 @@ class Demo:
             self._check(player, 'player')
             progress.update(task, completed=seconds)
 
-    def _settle(self, listener: DemoListener, sent: int) -> None:
+    def _settle(self, heard: LiveEvaluation[DemoScores], sent: int) -> None:
         """Wait for the diagnostics that count the last plane."""
         until = time.monotonic() + 4.0
         while time.monotonic() < until:
-            rclpy.spin_once(listener, timeout_sec=0.1)
-            if listener.stream.accounting().expected >= sent:
+            rclpy.spin_once(heard.node, timeout_sec=0.1)
+            if heard.depth_node.stream.accounting().expected >= sent:
                 return
 
     def _stop_children(self) -> None:

@@ -19,8 +19,11 @@ from spike_depth_ros.blocks import Table
 from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.depth_colours import Rgb
 from spike_depth_ros.estimator import DepthEstimator, ImageEstimator, Observation
+from spike_depth_ros.evaluation.scores import Output
+from spike_depth_ros.evaluation.truth import enlarged
 from spike_depth_ros.nodes import diagnostic_values as keys
-from spike_depth_ros.nodes.demo_listener import DemoListener, Plan, Snapshot
+from spike_depth_ros.nodes.demo_scores import DemoScores, Plan, Snapshot
+from spike_depth_ros.nodes.live_evaluation import DepthNodeStatus, LiveEvaluation
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.result_files import has_keys
 from spike_depth_ros.stream.accounting import PlaneAccounting
@@ -54,54 +57,53 @@ def is_result(path: Path) -> bool:
 
 
 def summarise(
-    plan: Plan, listener: DemoListener, sent: dict[str, Any], took_s: float
+    plan: Plan, heard: LiveEvaluation[DemoScores], sent: dict[str, Any], took_s: float
 ) -> dict[str, Any]:
     """Summarise a run for ``summary.json``; None for missing values."""
-    accounting = listener.stream.accounting()
+    node, arrivals, scores = heard.depth_node, heard.arrivals, heard.live.scores
+    accounting = node.stream.accounting()
     # Losses at the end leave no gap between stamps: planes sent after the last (or before the
     # first) received one were lost before the node's queue.
     unseen = sent['planes_sent'] - accounting.expected
     lost = dataclasses.replace(accounting, lost_in_transport=accounting.lost_in_transport + unseen)
     slower = max(plan.speed / 2, MIN_SPEED)
     advice = f'play more slowly (make demo ... SPEED={slower:g})' if plan.speed > MIN_SPEED else ''
-    windows = len(listener.received_s)
-    span_s = listener.received_s[-1] - listener.received_s[0] if windows > 1 else 0.0
-    latency = np.percentile(listener.latencies_ms, [50, 99]) if windows else [None, None]
-    scored = listener.errors.pixels > 0
+    latency = arrivals.latency_ms(lambda stamps: plan.due_ns(stamps, sent['first_stamp_ns']))
+    scored = scores if scores is not None and scores.errors.pixels else None
     return {
         'stream': plan.name,
-        **(_of_pair(listener, sent) if plan.is_pair else {}),
+        **(_of_pair(node, sent) if plan.is_pair else {}),
         'planes_sent': sent['planes_sent'],
         'planes_in': accounting.received,
         'planes_per_s': sent['planes_per_s'],
-        'not_valid': _not_valid(plan, windows, sent),
+        'not_valid': _not_valid(plan, len(arrivals), sent),
         'remedy': advice or 'leave the machine more free CPU time',
-        'windows_out': windows,
-        'windows_per_s': (windows - 1) / span_s if span_s else None,
-        'latency_ms_p50': None if latency[0] is None else float(latency[0]),
-        'latency_ms_p99': None if latency[1] is None else float(latency[1]),
+        'windows_out': len(arrivals),
+        'windows_per_s': arrivals.per_s(),
+        'latency_ms_p50': latency and latency[0],
+        'latency_ms_p99': latency and latency[1],
         'planes_dropped': lost.dropped,
         'losses': [
             loss._asdict()
             for loss in losses(lost, PlaneAccounting(), ActiveRemedies.here(True, advice))
         ],
-        'abs_rel': listener.errors.abs_rel if scored else None,
-        'abs_rel_median_scaled': listener.scaled_errors.abs_rel if scored else None,
-        'abs_rel_coverage': listener.errors.coverage if scored else None,
+        'abs_rel': scored and scored.errors.abs_rel,
+        'abs_rel_median_scaled': scored and scored.scaled_errors.abs_rel,
+        'abs_rel_coverage': scored and scored.errors.coverage,
         'planes_per_window': plan.info.planes,
-        'checkpoint': Path(listener.model.get(keys.CHECKPOINT, '')).name,
+        'checkpoint': Path(node.model.get(keys.CHECKPOINT, '')).name,
         'weights': plan.info.stage,
         'weights_sha256': plan.info.weights_sha256,
-        'scale': listener.model.get(keys.SCALE),
-        'backend': listener.model.get(keys.BACKEND),
-        'device': listener.model.get(keys.DEVICE),
+        'scale': node.model.get(keys.SCALE),
+        'backend': node.model.get(keys.BACKEND),
+        'device': node.model.get(keys.DEVICE),
         'cpus': len(os.sched_getaffinity(0)),
         'seconds': took_s,
         'speed': plan.speed,
         'player_behind_s_max': sent['behind_s_max'],
         'accounting': {
-            key: listener.stream.count(key)
-            for key in listener.stream
+            key: node.stream.count(key)
+            for key in node.stream
             if key.startswith('planes_') and key != keys.PLANES_PER_S
         },
         'accounting_difference': list(accounting.check()),
@@ -130,9 +132,9 @@ def _not_valid(plan: Plan, windows: int, sent: dict[str, Any]) -> list[str]:
     return reasons
 
 
-def _of_pair(listener: DemoListener, sent: dict[str, Any]) -> dict[str, Any]:
+def _of_pair(node: DepthNodeStatus, sent: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of the right camera and of the pairs."""
-    accounting = listener.right_stream.accounting()
+    accounting = node.right_stream.accounting()
     unseen = sent['right']['planes_sent'] - accounting.expected
     return {
         'right': {
@@ -141,7 +143,7 @@ def _of_pair(listener: DemoListener, sent: dict[str, Any]) -> dict[str, Any]:
             'planes_dropped': accounting.dropped + unseen,
         },
         **{
-            key: None if math.isnan(value := listener.stereo.number(key)) else value
+            key: None if math.isnan(value := node.stereo.number(key)) else value
             for key in (keys.MATCHED_SHARE, keys.FILL_FACTOR, keys.BASELINE_M)
         },
     }
@@ -162,9 +164,10 @@ def draw(plan: Plan, snapshots: dict[int, Snapshot], out: Path, scale: str | Non
     ordered = [snapshots[place] for place in sorted(snapshots)]
     if not ordered:
         return []
-    near, far = _depth_limits(ordered)
-    high = max(_finite(m.uncertainty, 95) for m in ordered) or 1.0
-    relative = max(_finite(_relative_uncertainty(m), 95) for m in ordered) or 1.0
+    outputs = [one.output for one in ordered]
+    near, far = _depth_limits(outputs)
+    high = max(_finite(one.uncertainty, 95) for one in outputs) or 1.0
+    relative = max(_finite(_relative_uncertainty(one), 95) for one in outputs) or 1.0
     if plan.is_pair:
         alone = _alone(plan, ordered)
         sheets = [
@@ -246,18 +249,17 @@ def _finite(image: npt.NDArray[np.float32], percent: float) -> float:
     return float(np.percentile(values, percent)) if values.size else 0.0
 
 
-def _depth_limits(snapshots: list[Snapshot]) -> tuple[float, float]:
-    near = min((_finite(m.depth, 1) for m in snapshots), default=0.0)
-    far = max((_finite(m.depth, 99) for m in snapshots), default=0.0)
+def _depth_limits(outputs: list[Output]) -> tuple[float, float]:
+    near = min((_finite(one.depth, 1) for one in outputs), default=0.0)
+    far = max((_finite(one.depth, 99) for one in outputs), default=0.0)
     return (near, max(far, 1.05 * near)) if near > 0 else (1.0, 10.0)
 
 
-def _relative_uncertainty(snapshot: Snapshot) -> npt.NDArray[np.float32]:
+def _relative_uncertainty(output: Output) -> npt.NDArray[np.float32]:
     """Return uncertainty / depth in percent; NaN where depth is not finite."""
-    shares = np.full_like(snapshot.uncertainty, np.nan)
-    return np.divide(
-        100 * snapshot.uncertainty, snapshot.depth, out=shares, where=np.isfinite(snapshot.depth)
-    )
+    shares = np.full_like(output.uncertainty, np.nan)
+    finite = np.isfinite(output.depth)
+    return np.divide(100 * output.uncertainty, output.depth, out=shares, where=finite)
 
 
 def _sheet(
@@ -278,20 +280,17 @@ def _sheet(
         relative_high: Largest relative uncertainty of the colours, percent.
         scale: Kind of the scale, from the node's diagnostics.
     """
-    last = _error(plan, snapshot, relative_high)
+    output = snapshot.output
     weights = plan.info.stage
     label = (
         'RANDOM WEIGHTS: depth is meaningless' if weights == 'random' else f'weights: {weights}'
     )
     return pictures.strip(
         [
-            (
-                pictures.spike_panel(snapshot.preview),
-                'spikes, intervals',
-            ),
-            (pictures.depth_panel(snapshot.depth, *limits), 'depth'),
-            (pictures.uncertainty_panel(snapshot.uncertainty, high), 'uncertainty (68 %)'),
-            last,
+            (_spikes(output), 'spikes, intervals'),
+            (pictures.depth_panel(output.depth, *limits), 'depth'),
+            (pictures.uncertainty_panel(output.uncertainty, high), 'uncertainty (68 %)'),
+            _error(output, relative_high),
         ],
         caption=f'{plan.name}, plane {snapshot.plane} = '
         f'{1e3 * snapshot.plane / plan.rate_hz:.2f} ms. '
@@ -299,14 +298,19 @@ def _sheet(
     )
 
 
-def _error(plan: Plan, snapshot: Snapshot, high: float) -> tuple[Rgb, str]:
-    """Draw the error of a snapshot, or without truth its relative uncertainty up to ``high`` %."""
-    truth = plan.truth_at(snapshot.plane)
-    if truth is None or truth.shape != snapshot.depth.shape:
-        panel = pictures.uncertainty_panel(_relative_uncertainty(snapshot), high, '%')
+def _spikes(output: Output) -> Rgb:
+    preview = output.preview()
+    assert preview is not None
+    return pictures.spike_panel(preview)
+
+
+def _error(output: Output, high: float) -> tuple[Rgb, str]:
+    """Draw the error of a window, or without truth its relative uncertainty up to ``high`` %."""
+    if output.truth is None:
+        panel = pictures.uncertainty_panel(_relative_uncertainty(output), high, '%')
         return panel, 'uncertainty over depth (no truth here)'
-    limits = plan.info.min_depth, plan.info.max_depth
-    relative = metrics.relative_error(snapshot.depth, truth, *limits)
+    depth = enlarged(output.depth, output.truth)
+    relative = metrics.relative_error(depth, output.truth, *output.depth_range)
     return pictures.error_panel(relative), 'relative error'
 
 
@@ -324,17 +328,17 @@ def _pair_sheet(
         limits: Nearest and farthest depth of the colours, metres.
         alone: Depth of the left camera alone, metres, as that of the snapshot.
     """
-    assert snapshot.right is not None
-    assert snapshot.disparity is not None
-    widest = max(_finite(snapshot.disparity, 99), 1.0)
+    output = snapshot.output
+    disparity = output.others['disparity']
+    widest = max(_finite(disparity, 99), 1.0)
     return pictures.strip(
         [
-            (pictures.spike_panel(snapshot.preview), 'left spikes, rectified'),
-            (pictures.spike_panel(snapshot.right), 'right spikes, rectified'),
-            (pictures.uncertainty_panel(snapshot.disparity, widest, 'px'), 'disparity'),
-            (pictures.depth_panel(snapshot.depth, *limits), 'depth, filled'),
+            (_spikes(output), 'left spikes, rectified'),
+            (pictures.spike_panel(output.others['right']), 'right spikes, rectified'),
+            (pictures.uncertainty_panel(disparity, widest, 'px'), 'disparity'),
+            (pictures.depth_panel(output.depth, *limits), 'depth, filled'),
             (pictures.depth_panel(alone, *limits), 'depth of the left camera alone'),
-            _error(plan, snapshot, 50.0),
+            _error(output, 50.0),
         ],
         caption=f'{plan.name}, {plan.recording.baseline_m:g} m apart, plane {snapshot.plane} = '
         f'{1e3 * snapshot.plane / plan.rate_hz:.2f} ms.',

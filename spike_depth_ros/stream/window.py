@@ -29,6 +29,11 @@ def reference_index(reference: ReferencePlane, planes: int) -> int:
     return {'first': 0, 'middle': planes // 2, 'last': planes - 1}[reference]
 
 
+def planes_after_reference(reference: ReferencePlane, planes: int) -> int:
+    """Return the planes after the reference plane in a window of ``planes`` planes."""
+    return planes - 1 - reference_index(reference, planes)
+
+
 @dataclasses.dataclass(frozen=True)
 class Camera:
     """Camera of a stream at one time: its optical frame and its calibration.

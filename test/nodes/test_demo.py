@@ -21,9 +21,11 @@ from kit.programs import wait_until
 from kit.shared_files import shared_files
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
+from spike_depth_ros.evaluation.scores import Output
 from spike_depth_ros.nodes import demo as demo_command
 from spike_depth_ros.nodes import demo_report, process
-from spike_depth_ros.nodes.demo_listener import Plan, Snapshot
+from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.demo_scores import DemoScores, Plan, PlayedTruths, Snapshot
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import Recording, TrueDepth
@@ -120,6 +122,14 @@ def test_only_windows_around_a_plane_with_truth_are_scored():
         2,
         2,
     ]
+
+    truths = PlayedTruths(plan, lambda: 1_000)
+    taken = [truths.take(1_000 + plane * 50_000) for plane in (30, 64, 128, 129, 664, 860, 1527)]
+    depths = [truth and float(array_from_msg(truth.image)[0, 0]) for truth in taken]
+    assert depths == [None, 1, 1, None, None, 1, 2]  # 30 is across the seam, 860 after it 64
+    assert (truths.accounting.used, truths.accounting.unmatched) == (4, 0)
+    assert PlayedTruths(plan, lambda: None).take(1_000) is None  # nothing is played yet
+
     without = dataclasses.replace(plan, recording=dataclasses.replace(recording, truth=None))
     assert without.truth_at(64) is None
 
@@ -217,6 +227,26 @@ def test_a_cut_raw_recording_is_played_as_given_and_without_truth_gives_null(
     assert 'assumed' not in output
 
 
+def test_one_window_of_each_part_is_kept_and_those_with_truth_are_scored():
+    recording = Recording(np.zeros((796, 2, 1), np.uint8), Geometry(2, 3))
+    plan = Plan(recording, 20_000.0, 796, load_info(default_checkpoint()), 'made')
+    scores = DemoScores(plan, lambda: 0, (0.1, 100.0))
+    depth, truth = np.full((2, 3), 2.0, np.float32), np.full((2, 3), 2.5, np.float32)
+    for plane in (10, 100, 101, 400):  # the first is across the seam
+        known = truth if plane == 100 else None
+        output = Output(0, plane * 50_000, depth, depth, (0.1, 100.0), lambda: None, known)
+        assert scores.add(output) == {}
+    assert [one.plane for one in scores.snapshots.values()] == [100, 400]
+    assert scores.errors.abs_rel == scores.headline()['abs_rel'] == pytest.approx(0.2)
+    assert scores.scaled_errors.abs_rel == pytest.approx(0)
+
+
+def snapshot(depth, uncertainty, truth=None):
+    preview = np.zeros(depth.shape, np.uint8)
+    output = Output(0, 0, depth, uncertainty, (0.1, 100.0), lambda: preview, truth)
+    return Snapshot(64, output)
+
+
 @pytest.mark.parametrize('scale', ['assumed', 'metric', None])
 def test_pictures_and_table_show_whether_the_scale_is_assumed(tmp_path, monkeypatch, scale):
     recording = Recording(np.zeros((796, 20, 4), np.uint8), Geometry(20, 32))
@@ -228,8 +258,7 @@ def test_pictures_and_table_show_whether_the_scale_is_assumed(tmp_path, monkeypa
         'strip',
         lambda *panels, caption: captions.append(caption) or strip(*panels, caption=caption),
     )
-    snapshots = {0: Snapshot(64, image, image, image.astype(np.uint8))}
-    demo_report.draw(plan, snapshots, tmp_path, scale)
+    demo_report.draw(plan, {0: snapshot(image, image)}, tmp_path, scale)
     assert captions
     assert all(caption.endswith('scale: assumed.') == (scale == 'assumed') for caption in captions)
     assert demo_report.scale_text(scale).startswith(scale or 'unknown')
@@ -250,19 +279,17 @@ def test_without_truth_the_last_panel_is_the_uncertainty_over_depth(monkeypatch,
     )
     depth = np.full((20, 32), 2.0, np.float32)
     depth[0, 0] = np.inf
-    snapshot = Snapshot(64, depth, np.full_like(depth, 0.5), np.zeros((20, 32), np.uint8))
+    uncertainty = np.full_like(depth, 0.5)
     recording = Recording(np.zeros((796, 20, 4), np.uint8), Geometry(20, 32))
     plan = Plan(recording, 20_000.0, 796, load_info(default_checkpoint()), 'made')
-    demo_report.draw(plan, {0: snapshot}, tmp_path, 'metric')
+    demo_report.draw(plan, {0: snapshot(depth, uncertainty)}, tmp_path, 'metric')
     assert [title for _, title in sheets[0]][3] == 'uncertainty over depth (no truth here)'
     assert all(image is not None for image, _ in sheets[0])
     percent, high, unit = next(one for one in drawn if len(one) == 3)
     assert (unit, high) == ('%', 25.0)
     assert np.isnan(percent[0, 0])
     assert (percent[1:] == 25).all()
-    truth = TrueDepth(depth[None], np.array([64]))
-    known = dataclasses.replace(plan, recording=dataclasses.replace(recording, truth=truth))
-    demo_report.draw(known, {0: snapshot}, tmp_path, 'metric')
+    demo_report.draw(plan, {0: snapshot(depth, uncertainty, depth)}, tmp_path, 'metric')
     assert [title for _, title in sheets[1]][3] == 'relative error'
 
 

@@ -23,6 +23,7 @@ from spike_depth_ros.evaluation.scores import CSV_COLUMNS
 from spike_depth_ros.nodes.calibration import set_fields
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.evaluation import EvaluationNode
+from spike_depth_ros.nodes.live_evaluation import DepthNodeStatus
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import stamp_ns
 
@@ -128,6 +129,11 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     assert 'what came out of the running node, drops included' in text
     assert '<td>unet_lite: age</td>' in text
     assert f'report: {live}/report.html' in processes.log('evaluation')
+    received = json.loads((live / 'timing.json').read_text())['depth_images']
+    assert received['count'] == windows
+    assert received['per_s'] > 0
+    assert 0 < received['latency_ms_p50'] <= received['latency_ms_p99']
+    assert f'spike_evaluation: {windows} depth images, ' in processes.log('evaluation')
     assert 'spike_evaluation: unet_lite DOES NOT BEAT' in processes.log('evaluation')
 
 
@@ -218,6 +224,21 @@ def test_the_evaluation_says_what_it_lacks(processes, depth_parameters, listener
     assert f'the earlier results in {old.parent} are kept' in processes.log('evaluation')
     assert {file.name for file in old.parent.iterdir()} == {'report.html', 'metrics.json'}
     assert old.read_text() == 'of an earlier run'
+
+
+def test_the_status_of_two_cameras_is_that_of_both():
+    def status(part, **values):
+        pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+        return DiagnosticStatus(name=f'spike_stereo: {part}', values=pairs)
+
+    found = DepthNodeStatus()
+    for part, received in (('left stream', '7'), ('right stream', '5')):
+        found.update(status(part, planes_received=received), '')
+        found.update(status(part, planes_received='1'), 'of/another')
+    found.update(status('stereo', baseline_m='0.1'), '')
+    assert found.stream.accounting().received == 7
+    assert found.right_stream.accounting().received == 5
+    assert found.stereo == {'baseline_m': '0.1'}
 
 
 def test_what_cannot_be_configured_is_refused(refused_here):
@@ -341,17 +362,18 @@ def test_the_lens_of_the_evaluation_stays_where_that_of_the_node_does():
     folded.distortion_model, folded.d = 'plumb_bob', [-9.0, 0.0, 0.0, 0.0, 0.0]
     wrong.k[0] = -1.0
     node = EvaluationNode()
+    heard = node.evaluation
     try:
-        node._on_sensor(good)
-        known = node._rectification
+        heard._on_sensor(good)
+        known = heard._rectification
         assert known is not None
         for info in (folded, wrong):
-            node._on_sensor(info)
-            assert node._rectification is known
-        node._on_sensor(CameraInfo(width=bags.WIDTH, height=bags.HEIGHT))  # rectified pictures
-        assert node._rectification is None
+            heard._on_sensor(info)
+            assert heard._rectification is known
+        heard._on_sensor(CameraInfo(width=bags.WIDTH, height=bags.HEIGHT))  # rectified pictures
+        assert heard._rectification is None
     finally:
-        node._live.finish()
+        heard.live.finish()
         node.destroy_node()
 
 

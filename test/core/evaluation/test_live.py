@@ -12,17 +12,23 @@ import pytest
 from kit import bags
 from kit.programs import wait_until
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
-from spike_depth_ros.evaluation.live import MAX_WAITING, LiveScores, LiveWindow
+from spike_depth_ros.evaluation.live import (
+    MAX_WAITING,
+    Arrivals,
+    LiveScores,
+    LiveWindow,
+    waiting_truths,
+)
 from spike_depth_ros.evaluation.results import WindowsFile
+from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
-from spike_depth_ros.metrics import EvalProtocol
 
 HOP = 6_400_000
 
 
 @pytest.fixture
 def live(tmp_path):
-    scores = LiveScores(EvalProtocol(), 'pixels', 0, tmp_path)
+    scores = LiveScores(Scores, waiting_truths(0), tmp_path)
     scores.info = load_info(default_checkpoint())
     yield scores
     scores.finish()
@@ -36,6 +42,18 @@ def window(number, depth=2.0, fx=0.0):
 def truth(number, depth=1.0, size=(4, 6)):
     at = round(number * HOP)
     return Truth(at, bags.image(at, np.full(size, depth, np.float32), '32FC1'))
+
+
+def test_arrivals_have_a_rate_and_latencies_by_what_was_due():
+    arrivals = Arrivals()
+    assert (arrivals.per_s(), arrivals.latency_ms(lambda stamps: stamps)) == (None, None)
+    start = 1_800_000_000_000_000_000
+    for number, late_ms in enumerate((5, 7, 9)):
+        stamp = start + number * 20_000_000
+        arrivals.add(stamp, stamp + late_ms * 1_000_000)
+    assert len(arrivals) == 3
+    assert arrivals.per_s() == pytest.approx(2 / 0.044)
+    assert arrivals.latency_ms(lambda stamps: stamps + 2_000_000) == pytest.approx((5, 6.96))
 
 
 def test_a_window_waits_for_its_truth(live):
@@ -128,7 +146,7 @@ def test_another_model_begins_anew(live, tmp_path):
 
 def test_lines_that_were_buffered_when_the_disk_filled_are_told(tmp_path):
     (tmp_path / 'windows.csv').symlink_to('/dev/full')
-    live = LiveScores(EvalProtocol(), 'pixels', 0, tmp_path)
+    live = LiveScores(Scores, waiting_truths(0), tmp_path)
     live.info = load_info(default_checkpoint())
     live.add_window(window(0))
     live.start()
