@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import sys
 import time
@@ -13,7 +14,6 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, BagMessage, decode
@@ -41,7 +41,111 @@ def _camera_qos(graph: Graph, topic: str) -> QoSProfile:
     return KEPT_MESSAGES if kept == {KEPT_MESSAGES.durability} else ANY_PUBLISHER
 
 
-class _Stream:
+def _image_qos(graph: Graph, topic: str, depth: int) -> QoSProfile:
+    """Return the QoS for a topic of images: reliable, if every publisher is."""
+    qos = QoSProfile(depth=depth, reliability=ANY_PUBLISHER.reliability)
+    if best_reliability(graph.publishers(topic), False):
+        qos.reliability = QoSReliabilityPolicy.RELIABLE
+    return qos
+
+
+class RecordedTopic(abc.ABC):
+    """Topic whose messages are written to a bag, and what is wrong with it.
+
+    Args:
+        graph: Node of the subscriptions.
+        topic: Full name of the topic.
+        kind: Name of its type; images are expected all the time, a camera_info perhaps once.
+        bag: Where messages are written.
+        group: Callback group of the subscriptions.
+
+    Attributes:
+        word: What a message is called.
+        topic: Full name of the topic.
+        messages: Number of recorded messages.
+        problems: Texts about what is incomplete or useless, by kind.
+        inputs: What the reader reads.
+    """
+
+    word = 'message'
+
+    def __init__(
+        self, graph: Graph, topic: str, kind: str, bag: BagRecorder, group: CallbackGroup
+    ) -> None:
+        self.topic, self.messages = topic, 0
+        self.problems: dict[str, str] = {}
+        self.inputs: list[Input] = []
+        self._graph, self._kind, self._bag, self._group = graph, kind, bag, group
+        self._nbytes, self._longest_s = 0, 0.0
+        self._last_s: float | None = None  # monotonic; None: not waited for
+        self._arrived: int | None = None  # messages; None: the bag holds all that were written
+
+    def look(self) -> None:
+        """Update the problems, and print those that are new."""
+        before = {*self.problems}
+        if self._kind == IMAGE:
+            self._look_at_publishers()
+            self._find_pause(time.monotonic())
+        self._find_problems()
+        for kind in self.problems.keys() - before:
+            print(f'warning: {self.topic}: {self.problems[kind]}', file=sys.stderr, flush=True)
+
+    def begin_count(self) -> None:
+        """Forget the counts: what a bag on a full disk holds is counted anew."""
+        self._arrived = self.messages
+        self.messages = self._nbytes = 0
+
+    def count(self, entry: BagMessage) -> None:
+        """Count a message that the bag holds, if it is of this topic."""
+        if entry.topic == self.topic:
+            self.messages += 1
+            self._nbytes += len(entry.data)
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """Describe what was recorded and what was lost, in one line."""
+
+    def _look_at_publishers(self) -> None:
+        """Update the problems of the publishers."""
+        if not self._graph.publishers(self.topic):
+            self.problems['publisher'] = 'its publisher has gone'
+
+    def _find_pause(self, now_s: float) -> None:
+        if self._last_s is not None:
+            self._longest_s = max(self._longest_s, now_s - self._last_s)
+
+    def _find_problems(self) -> None:
+        """Update the problems of the messages themselves."""
+        if self._longest_s > STOPPED_S:
+            self.problems['pause'] = f'no {self.word} for {self._longest_s:.1f} s'
+
+    @property
+    def _not_held(self) -> int:
+        """Number of messages that arrived and are not in the bag."""
+        return 0 if self._arrived is None else max(0, self._arrived - self.messages)
+
+    def _subscribe(
+        self,
+        message: Any,
+        topic: str,
+        qos: QoSProfile,
+        handle: Callable[[bytes, int | None], object],
+        **given: Any,
+    ) -> None:
+        subscription = self._graph.create_subscription(
+            message, topic, lambda _: None, qos, callback_group=self._group, raw=True, **given
+        )
+        self.inputs.append(Input(subscription, handle))
+
+    def _write(self, topic: str, kind: str, data: bytes) -> bool:
+        """Write a message; return False if it is not in the bag."""
+        if not self._bag.write(topic, kind, time.time_ns(), data):
+            return False
+        self._nbytes += len(data)
+        return True
+
+
+class _Spikes(RecordedTopic):
     """Recorded topic of spikes and its camera_info, and the accounting of its planes.
 
     Args:
@@ -53,15 +157,13 @@ class _Stream:
         group: Callback group of the subscriptions.
 
     Attributes:
-        topic: Full name of the topic of spikes.
         camera_topic: Full name of the topic of camera_info.
-        inputs: What the reader reads.
-        handle_events: Function of the reader that handles their events.
-        packets: Number of recorded messages of spikes.
+        handle_events: Function of the reader that handles the events of the inputs.
         cameras: Number of recorded messages of camera_info.
         first_s: Monotonic time of the first message of spikes, seconds; None before it.
-        problems: Texts about a stream that is incomplete or useless, by kind.
     """
+
+    word = 'packet'
 
     def __init__(
         self,
@@ -72,92 +174,62 @@ class _Stream:
         depth: int,
         group: CallbackGroup,
     ) -> None:
-        self.topic, self.camera_topic = topic, camera_topic
-        self.packets = self.cameras = 0
+        super().__init__(graph, topic, IMAGE, bag, group)
+        self.camera_topic, self.cameras = camera_topic, 0
         self.first_s: float | None = None
-        self.problems: dict[str, str] = {}
         self.handle_events: Callable[[], object] = lambda: None
-        self._graph, self._bag, self._last_s, self._last_ns = graph, bag, 0.0, 0
-        self._nbytes, self._longest_s, self._unstamped, self._backward = 0, 0.0, 0, 0
-        self._arrived: int | None = None  # packets; None: the bag holds all that were written
-        self._planes_held = 0
+        self._last_ns = self._unstamped = self._backward = self._planes_held = 0
         settings = StreamSettings(_WINDOW, ring_planes=4 * _WINDOW, rectify=False)
         self._warnings: dict[str, str] = {}
         self._ingest = Ingest(settings, self._warnings.setdefault)
-        reliable = self._reliable = best_reliability(graph.publishers(topic), False)
-        qos = QoSProfile(depth=depth, reliability=ANY_PUBLISHER.reliability)
-        if reliable:
-            qos.reliability = QoSReliabilityPolicy.RELIABLE
-
-        def subscribe(kind: Any, name: str, qos: QoSProfile, **given: Any) -> Subscription:
-            return graph.create_subscription(
-                kind, name, lambda _: None, qos, callback_group=group, raw=True, **given
-            )
-
-        camera = subscribe(CameraInfo, camera_topic, _camera_qos(graph, camera_topic))
+        qos = _image_qos(graph, topic, depth)
+        self._reliable = qos.reliability == QoSReliabilityPolicy.RELIABLE
+        camera_qos = _camera_qos(graph, camera_topic)
+        self._subscribe(CameraInfo, camera_topic, camera_qos, self._on_camera_info)
         self._losses = LossAttribution()
         try:
             events = SubscriptionEventCallbacks(message_lost=self._losses.on_message_lost)
-            spikes = subscribe(Image, topic, qos, event_callbacks=events)
+            self._subscribe(Image, topic, qos, self._on_spikes, event_callbacks=events)
         except UnsupportedEventTypeError:
             self._losses = LossAttribution(has_event=False)
-            spikes = subscribe(Image, topic, qos)
-        self.inputs = [Input(camera, self._on_camera_info), Input(spikes, self._on_spikes)]
+            self._subscribe(Image, topic, qos, self._on_spikes)
 
-    def look(self) -> None:
-        """Update the problems, and print those that are new."""
-        before = {*self.problems}
-        publishers = self._graph.publishers(self.topic)
-        if not publishers:
-            self.problems['publisher'] = 'its publisher has gone'
-        if self._reliable and not best_reliability(publishers, True):
+    def _look_at_publishers(self) -> None:
+        super()._look_at_publishers()
+        if self._reliable and not best_reliability(self._graph.publishers(self.topic), True):
             self.problems['qos'] = (
                 'a publisher has become best effort, whose packets do not arrive here: record anew'
             )
-        now = time.monotonic()
-        if self.first_s is not None and now - self._last_s > STOPPED_S:
-            self._longest_s = max(self._longest_s, now - self._last_s)
-        self._describe_stream()
-        for kind in self.problems.keys() - before:
-            print(f'warning: {self.topic}: {self.problems[kind]}', file=sys.stderr, flush=True)
 
-    def _describe_stream(self) -> None:
-        """Update the problems of the packets themselves."""
-        if self._longest_s:
-            self.problems['pause'] = f'no packet for {self._longest_s:.1f} s'
+    def _find_problems(self) -> None:
+        super()._find_problems()
         if self._unstamped:
             self.problems['unstamped'] = f'{self._unstamped} packets with a stamp of 0'
         if self._backward:
             self.problems['backward'] = f'{self._backward} packets with a stamp that goes back'
 
     def begin_count(self) -> None:
-        """Forget the counts: what a bag on a full disk holds is counted anew."""
-        self._arrived, self._planes_held = self.packets, 0
-        self.packets = self.cameras = self._nbytes = 0
+        """Forget the counts, also those of planes and camera_info."""
+        super().begin_count()
+        self.cameras = self._planes_held = 0
 
     def count(self, entry: BagMessage) -> None:
         """Count a message that the bag holds, if it is one of these topics."""
-        if entry.topic not in (self.topic, self.camera_topic):
-            return
-        self._nbytes += len(entry.data)
+        super().count(entry)
         if entry.topic == self.camera_topic:
             self.cameras += 1
-            return
-        self.packets += 1
-        if geometry := self._ingest.geometry:
+            self._nbytes += len(entry.data)
+        elif entry.topic == self.topic and (geometry := self._ingest.geometry):
             self._planes_held += decode(entry.data, IMAGE).height // geometry.height
 
     def describe(self) -> str:
         """Describe what was recorded and what was lost, in one line."""
-        held = ''
-        if self._arrived is not None:
-            held = f', {self._planes_held} planes'
-            if self._arrived > self.packets:
-                more = self._arrived - self.packets
-                held += f'; {more} packets more arrived and are not in the bag'
+        held = '' if self._arrived is None else f', {self._planes_held} planes'
+        if more := self._not_held:
+            held += f'; {more} packets more arrived and are not in the bag'
         files = f' in {self._bag.files} files' if self._bag.files > 1 else ''
-        text = f'{self.packets} packets, {self._nbytes / 1e6:.0f} MB{files}{held}'
-        self._describe_stream()
+        text = f'{self.messages} packets, {self._nbytes / 1e6:.0f} MB{files}{held}'
+        self._find_problems()
         if self.problems:
             text += f'; {"; ".join(self.problems.values())}'
         if not self.cameras:
@@ -180,128 +252,78 @@ class _Stream:
         return text
 
     def _on_camera_info(self, data: bytes, _: int | None) -> None:
-        if self._bag.write(self.camera_topic, CAMERA_INFO, time.time_ns(), data):
+        if self._write(self.camera_topic, CAMERA_INFO, data):
             self.cameras += 1
-            self._nbytes += len(data)
             self._ingest.on_camera_info(decode(data, CAMERA_INFO))
 
     def _on_spikes(self, data: bytes, number: int | None) -> None:
         cause = self._losses.cause(number, self.handle_events)
-        if not self._bag.write(self.topic, IMAGE, time.time_ns(), data):
+        if not self._write(self.topic, IMAGE, data):
             return
-        self.packets += 1
-        self._nbytes += len(data)
-        now, message = time.monotonic(), decode(data, IMAGE)
+        self.messages += 1
+        now_s, message = time.monotonic(), decode(data, IMAGE)
         if self.first_s is None:
-            self.first_s = now
-        elif now - self._last_s > STOPPED_S:
-            self._longest_s = max(self._longest_s, now - self._last_s)
+            self.first_s = now_s
+        self._find_pause(now_s)
         at_ns = stamp_ns(message.header.stamp)
         self._unstamped += not at_ns
         self._backward += 0 < at_ns < self._last_ns
-        self._last_s, self._last_ns = now, at_ns
+        self._last_s, self._last_ns = now_s, at_ns
         self._ingest.on_spikes(message, cause)
 
 
-class _Beside:
-    """Topic that is recorded as it is, beside the spikes.
+class _FrameTopic(RecordedTopic):
+    """Recorded topic of frames beside the spikes, or of their camera_info.
 
     Args:
         graph: Node of the subscription.
         topic: Full name of the topic.
-        message: Its type.
-        kind: Name of the type.
+        kind: Name of its type.
         bag: Where messages are written.
         group: Callback group of the subscription.
-
-    Attributes:
-        topic: Full name of the topic.
-        messages: Number of recorded messages.
-        lost: Messages that are missing between those that came.
-        problems: Texts about what is wrong with the topic, by kind.
-        input: What the reader reads.
     """
 
     def __init__(
-        self,
-        graph: Graph,
-        topic: str,
-        message: Any,
-        kind: str,
-        bag: BagRecorder,
-        group: CallbackGroup,
+        self, graph: Graph, topic: str, kind: str, bag: BagRecorder, group: CallbackGroup
     ) -> None:
-        self.topic, self.messages, self.lost = topic, 0, 0
-        self._nbytes = 0
-        self.problems: dict[str, str] = {}
-        self._graph, self._kind, self._bag = graph, kind, bag
-        self._last_s, self._longest_s, self._newest = time.monotonic(), 0.0, 0
-        self._arrived: int | None = None  # None: the bag holds all that were written
-        if kind == CAMERA_INFO:
-            qos = _camera_qos(graph, topic)
+        super().__init__(graph, topic, kind, bag, group)
+        self._last_s = time.monotonic()  # frames are waited for from the beginning
+        self._lost = self._newest = 0
+        if kind == IMAGE:
+            qos = _image_qos(graph, topic, ANY_PUBLISHER.depth)
+            self._subscribe(Image, topic, qos, self._on_message)
         else:
-            qos = QoSProfile(depth=ANY_PUBLISHER.depth, reliability=ANY_PUBLISHER.reliability)
-            if best_reliability(graph.publishers(topic), False):
-                qos.reliability = QoSReliabilityPolicy.RELIABLE
-        subscription = graph.create_subscription(
-            message, topic, lambda _: None, qos, callback_group=group, raw=True
-        )
-        self.input = Input(subscription, self._on_message)
+            self._subscribe(CameraInfo, topic, _camera_qos(graph, topic), self._on_message)
 
-    def look(self) -> None:
-        """Update the problems, and print those that are new."""
-        before = {*self.problems}
-        if self._kind == IMAGE:
-            if not self._graph.publishers(self.topic):
-                self.problems['publisher'] = 'its publisher has gone'
-            self._longest_s = max(self._longest_s, time.monotonic() - self._last_s)
-        self._describe_messages()
-        for kind in self.problems.keys() - before:
-            print(f'warning: {self.topic}: {self.problems[kind]}', file=sys.stderr, flush=True)
-
-    def _describe_messages(self) -> None:
-        """Update the problems of the messages themselves."""
-        if self._longest_s > STOPPED_S:
-            self.problems['pause'] = f'no message for {self._longest_s:.1f} s'
-        if self.lost:
-            self.problems['lost'] = f'{self.lost} lost'
-
-    def begin_count(self) -> None:
-        """Forget the count: what a bag on a full disk holds is counted anew."""
-        self._arrived = self.messages
-        self.messages = self._nbytes = 0
-
-    def count(self, entry: BagMessage) -> None:
-        """Count a message that the bag holds, if it is of this topic."""
-        if entry.topic == self.topic:
-            self.messages += 1
-            self._nbytes += len(entry.data)
+    def _find_problems(self) -> None:
+        super()._find_problems()
+        if self._lost:
+            self.problems['lost'] = f'{self._lost} lost'
 
     def describe(self) -> str:
         """Describe what was recorded and what was lost."""
-        self._describe_messages()
+        self._find_problems()
         texts = [*self.problems.values()]
         if self._kind == CAMERA_INFO and not self.messages:
             texts.append('a reader of the frames needs it')
-        if self._arrived is not None and self._arrived > self.messages:
-            texts.append(f'{self._arrived - self.messages} more arrived and are not in the bag')
+        if more := self._not_held:
+            texts.append(f'{more} more arrived and are not in the bag')
         wrong = f' ({"; ".join(texts)})' if texts else ''
         size = f', {self._nbytes / 1e6:.0f} MB' if self._kind == IMAGE else ''
         return f'{self.messages} messages of {self.topic}{size}{wrong}'
 
     def _on_message(self, data: bytes, number: int | None) -> None:
-        now = time.monotonic()
+        now_s = time.monotonic()
         if self._kind == IMAGE:
-            self._longest_s = max(self._longest_s, now - self._last_s)
-        self._last_s = now
+            self._find_pause(now_s)
+        self._last_s = now_s
         if number is not None:
             # Numbers of several publishers interleave and go back.
             if self._newest and number > self._newest:
-                self.lost += number - self._newest - 1
+                self._lost += number - self._newest - 1
             self._newest = number
-        if self._bag.write(self.topic, self._kind, time.time_ns(), data):
+        if self._write(self.topic, self._kind, data):
             self.messages += 1
-            self._nbytes += len(data)
 
 
 class StreamRecorder:
@@ -328,22 +350,17 @@ class StreamRecorder:
             print(f'warning: {warning}', file=sys.stderr)
         lacking = problem(graph)
         group, depth = reader_group(lacking), packets // len(topics)
-        self._streams = [_Stream(graph, *names, bag, depth, group) for names in topics]
-        kinds = ((Image, IMAGE), (CameraInfo, CAMERA_INFO))
+        self._streams = [_Spikes(graph, *names, bag, depth, group) for names in topics]
         self._beside = [
-            _Beside(graph, name, *kind, bag, group)
-            for name, kind in zip(frames or (), kinds, strict=False)
+            _FrameTopic(graph, name, kind, bag, group)
+            for name, kind in zip(frames or (), (IMAGE, CAMERA_INFO), strict=False)
         ]
-        self._inputs = [one for stream in self._streams for one in stream.inputs]
-        self._inputs += [one.input for one in self._beside]
+        self._recorded: list[RecordedTopic] = [*self._streams, *self._beside]
+        self._inputs = [one for topic in self._recorded for one in topic.inputs]
         self._reader = make_reader(graph, self._inputs, INTERNAL_ERRORS.add, lacking)
         for stream in self._streams:
             stream.handle_events = self._reader.handle_events
         self._reader.start()
-
-    @property
-    def _recorded(self) -> list[_Stream | _Beside]:
-        return [*self._streams, *self._beside]
 
     @property
     def first_s(self) -> float | None:
@@ -355,12 +372,12 @@ class StreamRecorder:
     @property
     def silent(self) -> str:
         """Name of a topic of spikes without a recorded message; empty: none."""
-        return next((stream.topic for stream in self._streams if not stream.packets), '')
+        return next((stream.topic for stream in self._streams if not stream.messages), '')
 
     @property
     def empty(self) -> bool:
         """True if no message of spikes is recorded."""
-        return not any(stream.packets for stream in self._streams)
+        return not any(stream.messages for stream in self._streams)
 
     @property
     def without_camera(self) -> list[str]:
@@ -384,7 +401,7 @@ class StreamRecorder:
             one.look()
         if sys.stderr.isatty():
             texts = [
-                '; '.join([f'{stream.packets} packets', *stream.problems.values()])
+                '; '.join([f'{stream.messages} packets', *stream.problems.values()])
                 for stream in self._streams
             ]
             print(f'\r{" | ".join(texts)}\x1b[K', end='', file=sys.stderr, flush=True)

@@ -15,9 +15,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from kit.nodes import T0, moving_bars
 from spike_depth_ros.nodes import check_stream
 from spike_depth_ros.nodes.calibration import set_fields
-from spike_depth_ros.nodes.check_stream import CameraCheck, PairCheck
+from spike_depth_ros.nodes.check_stream import CameraCheck, PairCheck, report
 from spike_depth_ros.nodes.conversions import spikes_msg
 from spike_depth_ros.nodes.spike_topics import publisher_name
+from spike_depth_ros.nodes.stream_findings import CAMERA, PAIR
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
@@ -105,9 +106,9 @@ def judge(capsys, monkeypatch):
             chunk = SpikeChunk(planes, Geometry(48, 80), T0 + number * 20_000_000)
             sent.append(None)
             check._on_spikes(spikes_msg(chunk, frame))
-        check.report()
+        number = report('', CAMERA, check.seen())
         lines = capsys.readouterr().out.splitlines()
-        assert check.problems == len([line for line in lines if line.startswith('PROBLEM')])
+        assert number == len([line for line in lines if line.startswith('PROBLEM')])
         return lines
 
     return run
@@ -187,7 +188,7 @@ def lossy(capsys, busy='', rate_hz=500.0, planes=40, reliable=True, monkeypatch=
                 packing.pack(moving_bars(planes)), Geometry(48, 64), T0 + planes * number * 50_000
             )
             check._on_spikes(spikes_msg(chunk, 'camera'))
-    check.report(busy)
+    report('', CAMERA, check.seen(busy))
     output = capsys.readouterr().out
     (loss,) = (line for line in output.splitlines() if line[9:20].strip() == 'loss')
     assert loss.startswith('PROBLEM')
@@ -385,8 +386,7 @@ def pair_lines(capsys, right_info=None, left_info=None, **of_right):
         for eye, one in ingests.items():
             one.on_spikes(message(number, **(of_right if eye == 'right' else {})))
             check.look()
-    check.report()
-    return check.problems, capsys.readouterr().out
+    return report('pair', PAIR, check.seen()), capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -451,6 +451,7 @@ def test_a_publisher_that_is_not_named_yet_is_said_to_be_one(capsys):
         node_namespace='_NODE_NAMESPACE_UNKNOWN_',
         qos_profile=SimpleNamespace(reliability=QoSReliabilityPolicy.RELIABLE),
     )
-    CameraCheck(node_of(publisher), SimpleNamespace(size=None), '').report()
+    check = CameraCheck(node_of(publisher), SimpleNamespace(size=None), '')
+    report('', CAMERA, check.seen())
     assert 'a node whose name has not arrived yet: reliable' in capsys.readouterr().out
     assert publisher_name(publisher) == 'a node whose name has not arrived yet'
