@@ -22,9 +22,7 @@ from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.command import EvaluateOptions
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
-from spike_depth_ros.evaluation.frames import choose_frames
 from spike_depth_ros.evaluation.intervals import LEVEL
-from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_pair, choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.report.headings import FIGURES, STRUCTURE
 from spike_depth_ros.evaluation.report.render import compared, render, warnings
@@ -42,6 +40,7 @@ from spike_depth_ros.evaluation.results import (
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.io.topics import NONE, namespace
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.picture_files import open_picture
@@ -144,10 +143,11 @@ def _evaluate(
         new_bag = None
         if options.write_bag:
             # Depth of two cameras lies beside both of their namespaces, as of the node.
-            above = 1 if settings.right is None else 2
-            namespace = settings.topics.spikes.rsplit('/', above)[0]
+            start = namespace(settings.topics.spikes)
+            if settings.right is not None:
+                start = namespace(start)
             path = folder / OUTPUT_BAG
-            new_bag = stack.enter_context(OutputBag(path, bag, namespace, options.write_bag))
+            new_bag = stack.enter_context(OutputBag(path, bag, start, options.write_bag))
         columns = (SpinnerColumn(), TextColumn('{task.completed} windows'), TimeElapsedColumn())
         progress = stack.enter_context(
             Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -204,20 +204,17 @@ def _settings(options: EvaluateOptions, bag: Bag) -> Options:
     _check_pair_options(options)
     right = None
     if options.stereo:
-        topics, right = choose_pair(bag, options.spikes, options.truth)
+        topics, right = bag.known.pair(options.spikes, options.truth)
     else:
-        topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
-    if options.stereo and options.image not in (None, NO_TRUTH):
+        topics = bag.known.camera(options.spikes, options.camera_info, options.truth)
+    if options.stereo and options.image not in (None, NONE):
         raise BagError(
             '--image with --stereo: frames lie beside one camera, leave one of them out'
         )
-    image = '' if options.image == NO_TRUTH or options.stereo else options.image
-    frames = choose_frames(
-        bag,
-        topics.spikes,
-        image,
-        FrameSettings(options.image_max_age_s, options.image_delay_s, options.image_flip),
+    frame_settings = FrameSettings(
+        options.image_max_age_s, options.image_delay_s, options.image_flip
     )
+    frames = None if options.stereo else bag.known.frames(topics, options.image)
     mask = read_mask(options.mask)
     if mask is not None and topics.truth is None:
         raise BagError('--mask without true depth: name its topic with --truth')
@@ -226,7 +223,8 @@ def _settings(options: EvaluateOptions, bag: Bag) -> Options:
         topics=topics,
         right=right,
         frames=frames,
-        frames_named=options.image not in (None, '', NO_TRUTH),
+        frame_settings=frame_settings,
+        frames_named=options.image not in (None, '', NONE),
         window=options.window,
         hop=options.hop,
         rate_hz=options.rate or 0.0,
