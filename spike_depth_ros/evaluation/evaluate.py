@@ -54,7 +54,7 @@ class Options:
         topics: Topics to read.
         right: Topics of the right camera; None: there is one camera.
         frames: Topics of frames beside the spikes, for networks that take them; None: none.
-        frame_settings: Settings of the frames.
+        image: Settings of the frames, as the node's parameters ``image.*``.
         frames_named: True if the user has named them.
         window: Planes in a window; 0: as the first model was trained.
         hop: Planes between the starts of windows; 0: the window length.
@@ -74,7 +74,7 @@ class Options:
     topics: CameraTopics
     right: CameraTopics | None = None
     frames: FrameTopics | None = None
-    frame_settings: FrameSettings = FrameSettings()  # noqa: RUF009 - frozen
+    image: FrameSettings = FrameSettings()  # noqa: RUF009 - frozen
     frames_named: bool = False
     window: int = 0
     hop: int = 0
@@ -263,9 +263,7 @@ class _Evaluation:
         for one in evaluators:
             age_s = _largest_age(one.estimator)
             if age_s is not None and options.frames is not None and age_s not in self._frames:
-                self._frames[age_s] = FrameTopic(
-                    bag, options.frames, options.frame_settings, age_s
-                )
+                self._frames[age_s] = FrameTopic(bag, options.frames, options.image, age_s)
         self._first_ns = 0
 
     def evaluate(self, sample: WindowSample) -> None:

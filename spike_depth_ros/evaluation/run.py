@@ -40,7 +40,7 @@ from spike_depth_ros.evaluation.results import (
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.frames import FrameSettings
-from spike_depth_ros.io.topics import NONE, namespace
+from spike_depth_ros.io.topics import NONE
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.picture_files import open_picture
@@ -143,11 +143,10 @@ def _evaluate(
         new_bag = None
         if options.write_bag:
             # Depth of two cameras lies beside both of their namespaces, as of the node.
-            start = namespace(settings.topics.spikes)
-            if settings.right is not None:
-                start = namespace(start)
+            above = 1 if settings.right is None else 2
+            namespace = settings.topics.spikes.rsplit('/', above)[0]
             path = folder / OUTPUT_BAG
-            new_bag = stack.enter_context(OutputBag(path, bag, start, options.write_bag))
+            new_bag = stack.enter_context(OutputBag(path, bag, namespace, options.write_bag))
         columns = (SpinnerColumn(), TextColumn('{task.completed} windows'), TimeElapsedColumn())
         progress = stack.enter_context(
             Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -207,14 +206,8 @@ def _settings(options: EvaluateOptions, bag: Bag) -> Options:
         topics, right = bag.known.pair(options.spikes, options.truth)
     else:
         topics = bag.known.camera(options.spikes, options.camera_info, options.truth)
-    if options.stereo and options.image not in (None, NONE):
-        raise BagError(
-            '--image with --stereo: frames lie beside one camera, leave one of them out'
-        )
-    frame_settings = FrameSettings(
-        options.image_max_age_s, options.image_delay_s, options.image_flip
-    )
-    frames = None if options.stereo else bag.known.frames(topics, options.image)
+    image = FrameSettings(options.image_max_age_s, options.image_delay_s, options.image_flip)
+    frames = bag.known.frames([one for one in (topics, right) if one], options.image)
     mask = read_mask(options.mask)
     if mask is not None and topics.truth is None:
         raise BagError('--mask without true depth: name its topic with --truth')
@@ -223,7 +216,7 @@ def _settings(options: EvaluateOptions, bag: Bag) -> Options:
         topics=topics,
         right=right,
         frames=frames,
-        frame_settings=frame_settings,
+        image=image,
         frames_named=options.image not in (None, '', NONE),
         window=options.window,
         hop=options.hop,

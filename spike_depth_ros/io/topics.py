@@ -13,7 +13,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from spike_depth_ros.errors import OneLineError, printable
-from spike_depth_ros.stereo import EYES
 
 IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -28,7 +27,7 @@ FRAME_TOPICS = {'image': IMAGE, 'image/camera_info': CAMERA_INFO}
 NONE = 'none'
 """In place of the name of a topic: none is read."""
 
-_LEFT, _RIGHT = (f'/{eye}/spikes' for eye in EYES)
+_LEFT, _RIGHT = '/left/spikes', '/right/spikes'
 
 
 def full_name(topic: str) -> str:
@@ -88,6 +87,9 @@ class FrameTopics:
 class KnownTopics:
     """Topics to choose from, of a bag or of the live graph.
 
+    Full names may lack their leading slash. What cannot be chosen is one line, an error of the
+    class :attr:`error`.
+
     Attributes:
         kinds: Type of each topic by its name, such as ``sensor_msgs/msg/Image``.
         counts: Messages of each; empty: not known.
@@ -108,30 +110,13 @@ class KnownTopics:
             told.append(f'{name} ({kind}{count})')
         return printable(', '.join(sorted(told))) or 'none'
 
-    def with_messages(self, least: int) -> KnownTopics:
-        """Return those topics that have some messages or more."""
-        kinds = {
-            name: kind for name, kind in self.kinds.items() if self.counts.get(name, 0) >= least
-        }
-        return dataclasses.replace(self, kinds=kinds)
-
     def find(self, name: str, kind: str) -> str | None:
-        """Return the topic of a full name; None: there is none of that type.
-
-        Args:
-            name: Its name, with a leading slash or without.
-            kind: Its type.
-        """
+        """Return the topic of a full name; None: there is none of that type."""
         found = self._named(name)
         return found if found is not None and self.kinds[found] == kind else None
 
     def require(self, name: str, kind: str) -> str:
-        """Return the topic of a full name, as :meth:`find`.
-
-        Raises:
-            Exception: There is no such topic, or it is of another type; of the class
-                :attr:`error`, as all that methods raise.
-        """
+        """Return the topic of a full name; refuse one of another type."""
         found = self._named(name)
         if found is None:
             raise self._refusal(f'no topic {full_name(name)}; it has {self.describe()}')
@@ -147,16 +132,12 @@ class KnownTopics:
         return [one for one, its in self.kinds.items() if its == kind and is_called(one, name)]
 
     def only(self, name: str, kind: str, remedy: str) -> str:
-        """Return the one topic that ends with a name, as :meth:`ending`.
+        """Return the one topic that ends with a name, or that of several whose full name it is.
 
         Args:
-            name: Its name, or the end of it; with a leading slash it may be the full name of one
-                of several.
-            kind: Its type.
+            name: The name; a full one of several has its leading slash.
+            kind: Type of the topic.
             remedy: How to choose one, for the error.
-
-        Raises:
-            Exception: There is none, or there are several.
         """
         found = self.ending(name, kind)
         if len(found) == 1:
@@ -174,9 +155,9 @@ class KnownTopics:
         that begins more like another stream is not taken, unless the name is its full one.
 
         Args:
-            name: Its name, or the end of it.
-            kind: Its type.
-            streams: Full name of the stream, then those of other cameras.
+            name: The name.
+            kind: Type of the topic.
+            streams: Full name of the stream, then those of all cameras.
         """
         likeness = {
             topic: [_likeness(topic, stream) for stream in streams]
@@ -199,9 +180,6 @@ class KnownTopics:
             camera_info: Its camera; None: ``camera_info`` beside it, if there is one.
             truth: True depth; None: ``depth/truth`` beside it, if there is one; :data:`NONE`: no
                 topic.
-
-        Raises:
-            Exception: There is no such topic, or it is of another type.
         """
         if spikes is None:
             spikes = self.only(
@@ -220,13 +198,15 @@ class KnownTopics:
         truth = None if truth == NONE else self.require(truth, IMAGE)
         return CameraTopics(spikes, camera_info, truth)
 
-    def only_pair(self) -> str | None:
-        """Return the left stream of the only pair of eyes.
+    def only_pair(self, least: int) -> str | None:
+        """Return the left stream of the only two eyes, if they lie in one namespace.
 
-        None: an eye has no stream, or several, or both are of different namespaces.
+        Args:
+            least: Messages of a stream; others do not count.
         """
         lefts, rights = (
-            [full_name(one) for one in self.ending(name, IMAGE)] for name in (_LEFT, _RIGHT)
+            [full_name(one) for one in self.ending(name, IMAGE) if self.counts[one] >= least]
+            for name in (_LEFT, _RIGHT)
         )
         return lefts[0] if len(lefts) == 1 and rights == [_right_of(lefts[0])] else None
 
@@ -240,9 +220,6 @@ class KnownTopics:
                 only one. Right is ``right/spikes`` beside it.
             truth: True depth of the left camera, as for :meth:`camera`.
             calibrated: Both need a camera_info.
-
-        Raises:
-            Exception: There are no such topics, or they are of another type.
         """
         if spikes is None:
             remedy = 'name the left one of a pair with --spikes, or leave out --stereo'
@@ -262,25 +239,24 @@ class KnownTopics:
                 )
         return left, right
 
-    def frames(self, camera: CameraTopics, image: str | None) -> FrameTopics | None:
+    def frames(self, cameras: Sequence[CameraTopics], image: str | None) -> FrameTopics | None:
         """Choose the topics of frames: the named one, else ``image`` beside the spikes.
 
         Their calibration is ``camera_info`` below the topic, or beside it.
 
         Args:
-            camera: Topics of the spikes that they lie beside.
+            cameras: Topics of the spikes that they lie beside; two cameras have no frames.
             image: Topic of the frames; empty or :data:`NONE`: no topic; None: the one beside the
                 spikes, if there is one.
-
-        Returns:
-            The topics; None: there are none.
-
-        Raises:
-            Exception: There is no such topic, or it is of another type, or that of the spikes or
-                of true depth.
         """
-        if image in ('', NONE):
+        if image in ('', NONE) or (image is None and len(cameras) > 1):
             return None
+        if len(cameras) > 1:
+            raise self._refusal(
+                f'--image {image} with two cameras: frames lie beside one, choose it with --topic '
+                '(evaluate_bag: leave out --stereo), or leave --image out'
+            )
+        (camera,) = cameras
         others = {camera.spikes: 'the spikes', camera.truth: 'true depth'}
         if image is None:
             found = self.find(beside(camera.spikes, 'image'), IMAGE)

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from spike_depth_ros.arguments import LAYOUT_OPTIONS
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.io.topics import NONE, CameraTopics, FrameTopics
+from spike_depth_ros.io.topics import CameraTopics, FrameTopics
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import camera_info_from_matrix
 from spike_depth_ros.nodes.player_packets import (
@@ -62,7 +62,7 @@ def open_bag(path: Path, options: Any) -> Source:
         ]
         names = [f'{path}: topic {eye.topic}' for eye in eyes]
         geometry = same_geometry(names, [eye.geometry for eye in eyes])
-        frames = _bag_frames(bag, topics, options)
+        frames = bag.known.frames(topics, options.image)
         stream = _BagStream(bag, eyes, topics[0].truth, frames)
         frame_info = None if frames is None else _bag_info(bag, frames.camera_info)
     except BagError as error:
@@ -87,22 +87,10 @@ def open_bag(path: Path, options: Any) -> Source:
 def _bag_topics(bag: Bag, options: Any) -> Sequence[CameraTopics]:
     """Return the topics of each camera to play: of the named one, of two, or of the only one."""
     # An eye without planes cannot be played beside the other.
-    left = bag.known.with_messages(2).only_pair() if options.topic is None else None
+    left = bag.known.only_pair(2) if options.topic is None else None
     if left is not None:
         return bag.known.pair(left, options.truth, calibrated=False)
     return [bag.known.camera(options.topic, None, options.truth)]
-
-
-def _bag_frames(bag: Bag, topics: Sequence[CameraTopics], options: Any) -> FrameTopics | None:
-    """Return the topics of frames beside the only camera; None: there are none."""
-    if len(topics) == 1:
-        return bag.known.frames(topics[0], options.image)
-    if options.image not in (None, '', NONE):
-        raise process.UserError(
-            f'{bag.path}: --image {options.image} with two cameras: frames lie beside one, choose '
-            'it with --topic, or leave --image out'
-        )
-    return None
 
 
 def _bag_camera(bag: Any, topic: str | None, options: Any) -> CameraInfo:

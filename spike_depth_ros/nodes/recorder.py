@@ -258,20 +258,11 @@ def _find_topics(graph: Graph, name: str, camera_name: str, timeout_s: float) ->
 def _find_frames(
     graph: Graph, options: RecordOptions, spikes: tuple[str, str]
 ) -> tuple[str, str] | None:
-    """Wait for a topic of frames; return its full name and that of its camera_info; None: none.
-
-    Args:
-        graph: Node that looks for it.
-        options: Those of the command.
-        spikes: Full names of the topics of spikes and of their camera_info.
-
-    Raises:
-        UserError: There is none in that time, or it is of another type, or that of the spikes.
-    """
+    """Wait for a topic of frames; return its full name and that of its camera_info; None: none."""
     if options.image is None:
         return None
     topic, _ = graph.find_topic(options.image, options.timeout, IMAGE)
-    found = graph.published().frames(CameraTopics(*spikes), topic)
+    found = graph.published().frames([CameraTopics(*spikes)], topic)
     if found is not None and found.camera_info is not None:
         return topic, found.camera_info
     below, other = frame_infos(topic)

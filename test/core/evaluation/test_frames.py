@@ -42,7 +42,7 @@ def pairs(path, settings=OFF):
     """Grey value and age in ms of the frame of each window; None: none."""
     bag = Bag(path)
     topics = bag.known.camera()
-    topic = FrameTopic(bag, bag.known.frames(topics, None), settings, 0.1)
+    topic = FrameTopic(bag, bag.known.frames([topics], None), settings, 0.1)
     found = []
     for sample in Replay(bag, topics, WINDOW).windows():
         image = topic.take(sample.window)

@@ -205,7 +205,7 @@ def test_what_cannot_be_replayed_is_told(tmp_path, refusals):
             bag = Bag(path)
             chosen = bag.known.camera(**topics)
             if frames is not None:
-                bag.known.frames(chosen, frames)
+                bag.known.frames([chosen], frames)
             list(Replay(bag, chosen, 128, rate_hz=rate_hz).windows())
             TruthTopic(bag, chosen.truth, 10).take(bags.START)
 

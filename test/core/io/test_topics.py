@@ -127,19 +127,19 @@ FRAMES = {
 @pytest.mark.parametrize('name', FRAMES)
 def test_topics_of_frames_are_chosen(name):
     topics, image, chosen = FRAMES[name]
-    found = topics.frames(topics.camera(), image)
+    found = topics.frames([topics.camera()], image)
     assert found == (None if chosen is None else FrameTopics(*chosen))
 
 
 def test_frames_that_nobody_named_are_neither_spikes_nor_true_depth():
     topics = known('image', 'spikes')
-    assert topics.frames(topics.camera('image'), None) is None
-    assert topics.frames(topics.camera('spikes', truth='image'), None) is None
+    assert topics.frames([topics.camera('image')], None) is None
+    assert topics.frames([topics.camera('spikes', truth='image')], None) is None
 
 
 def test_a_camera_beside_frames_is_theirs_where_the_spikes_have_another():
     topics = known('spikes', 'camera_info', 'image', f'lens: {CAMERA_INFO}')
-    assert topics.frames(topics.camera(None, 'lens'), None).camera_info == '/camera_info'
+    assert topics.frames([topics.camera(None, 'lens')], None).camera_info == '/camera_info'
 
 
 @pytest.mark.parametrize(('space', 'named'), [('/', None), ('/rig/', 'rig/left/spikes')])
@@ -150,6 +150,11 @@ def test_topics_of_a_pair_are_chosen(space, named):
         *(f'{start}/left/{name}' for name in ('spikes', 'camera_info', 'depth/truth'))
     )
     assert right == CameraTopics(f'{start}/right/spikes', f'{start}/right/camera_info')
+
+
+def test_frames_of_two_cameras_are_none_that_nobody_named():
+    topics = both(also=['left/image', 'image'])
+    assert topics.frames(topics.pair(), None) is topics.frames(topics.pair(), NONE) is None
 
 
 def test_a_pair_without_calibration_may_be_wanted():
@@ -171,15 +176,14 @@ PAIRS = {
 @pytest.mark.parametrize('name', PAIRS)
 def test_the_only_pair_is_told_from_several(name):
     names, left = PAIRS[name]
-    assert known(*names).only_pair() == left
+    assert known(*names).only_pair(2) == left
 
 
 def test_an_eye_with_few_messages_makes_no_pair():
     counts = {'/left/spikes': 2, '/right/spikes': 1}
     topics = KnownTopics(dict.fromkeys(counts, IMAGE), counts)
-    assert topics.with_messages(1).only_pair() == '/left/spikes'
-    assert topics.with_messages(2).only_pair() is None
-    assert topics.with_messages(2).kinds == {'/left/spikes': IMAGE}
+    assert topics.only_pair(1) == '/left/spikes'
+    assert topics.only_pair(2) is None
 
 
 def test_what_cannot_be_chosen_is_one_line(refusals):
@@ -192,7 +196,7 @@ def test_what_cannot_be_chosen_is_one_line(refusals):
         return lambda topics: topics.camera(*names)
 
     def frames(image, truth=None):
-        return lambda topics: topics.frames(topics.camera('spikes', truth=truth), image)
+        return lambda topics: topics.frames([topics.camera('spikes', truth=truth)], image)
 
     row('no stream', 'spikes', known(f'vidar: {IMAGE}'), camera())
     row('nothing', 'none', known(), camera())
@@ -208,6 +212,8 @@ def test_what_cannot_be_chosen_is_one_line(refusals):
     row('frames of another type', TEXT, known('spikes', f'rgb: {TEXT}'), frames('rgb'))
     row('spikes as frames', '/spikes', known('spikes'), frames('spikes'))
     row('truth as frames', '/d', known('spikes', f'd: {IMAGE}'), frames('d', 'd'))
+    row('frames of two cameras', '--image rgb', both(),
+        lambda topics: topics.frames(topics.pair(), 'rgb'))  # fmt: skip
     row('no pair', 'left/spikes', known('spikes'), KnownTopics.pair)
     names = [f'{space}/{eye}/spikes' for space in 'ab' for eye in ('left', 'right')]
     row('two pairs', '2 topics called left/spikes', known(*names), KnownTopics.pair)

@@ -71,7 +71,7 @@ class _Packet(NamedTuple):
 class _Eye(NamedTuple):
     """Stream of one camera, and where it was found."""
 
-    topics: list[str]  # its own, then those of other cameras
+    topics: list[str]  # its own, then those of all cameras
     geometry: Geometry
     calibration: Calibration | None
     packets: list[_Packet]
@@ -491,15 +491,14 @@ def _known(reader: AnyReader, root: Path) -> KnownTopics:
 
 
 def _streams(known: KnownTopics, spikes: str) -> list[str]:
-    """Return the topic of the stream that a name tells, then those of other cameras."""
+    """Return the topic of the stream that a name tells, then those of all cameras."""
     if not known.ending(spikes, IMAGE):
         raise DataSetError(
             f'{known.place}: no topic {spikes} of {IMAGE}; it has {known.describe()}; expected\n'
             f'{TREE}'
         )
     stream = known.only(spikes, IMAGE, 'give the full name of one')
-    last = stream.rpartition('/')[2]
-    return [stream, *(one for one in known.ending(last, IMAGE) if one != stream)]
+    return [stream, *known.ending(stream.rpartition('/')[2], IMAGE)]
 
 
 def _messages(
