@@ -13,7 +13,8 @@ import numpy as np
 from spike_depth_ros.arguments import LAYOUT_OPTIONS, recording_layout
 from spike_depth_ros.bags.bag import Bag
 from spike_depth_ros.calibration import Calibration, read_calibration
-from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
+from spike_depth_ros.evaluation.lockstep import Replay
+from spike_depth_ros.io.topics import NONE
 from spike_depth_ros.rectification import NewestLens
 from spike_depth_ros.stream.layout import raw_file_problem
 from spike_depth_ros.stream.plane_clock import FRAME_ID
@@ -67,7 +68,7 @@ class RecordedWindows:
             bag = Bag(options.recording)
             self._replay = Replay(
                 bag,
-                choose_topics(bag, options.topic, truth=NO_TRUTH),
+                bag.known.camera(options.topic, truth=NONE),
                 planes,
                 every,
                 reference,

@@ -45,6 +45,9 @@ from spike_depth_ros.bags.limits import BagError as BagError
 from spike_depth_ros.bags.ordering import HEAD_BYTES, InOrder
 from spike_depth_ros.bags.ordering import BagMessage as BagMessage
 from spike_depth_ros.errors import OneLineError, check_regular, one_line, printable
+from spike_depth_ros.io.topics import CAMERA_INFO as CAMERA_INFO
+from spike_depth_ros.io.topics import IMAGE as IMAGE
+from spike_depth_ros.io.topics import KnownTopics
 from spike_depth_ros.safe_yaml import read_yaml
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
@@ -52,9 +55,6 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
-
-IMAGE = 'sensor_msgs/msg/Image'
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 _COPY_BYTES = 1 << 20
 _MESSAGE = struct.Struct('<BQHIQQ')  # code and length of a record; topic, number, times
@@ -168,10 +168,15 @@ class Bag:
             return None
         return itertools.chain([first], heads)
 
-    def describe_topics(self) -> str:
-        """Describe the topics, with types and numbers of messages, for an error message."""
-        told = [f'{t.name} ({t.kind}, {t.messages})' for t in self.topics.values()]
-        return printable(', '.join(sorted(told))) or 'none'
+    @property
+    def known(self) -> KnownTopics:
+        """Topics to choose from."""
+        return KnownTopics(
+            {name: topic.kind for name, topic in self.topics.items()},
+            {name: topic.messages for name, topic in self.topics.items()},
+            str(self.path),
+            BagError,
+        )
 
     def _note(self, text: str) -> None:
         text = printable(text)

@@ -10,7 +10,7 @@ from typing import Any
 from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagError, decode
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.conversion.raw_file import RawFile
-from spike_depth_ros.evaluation.lockstep import Topics, choose_topics
+from spike_depth_ros.io.topics import CameraTopics
 
 _SHOWN = 10  # irregularities
 
@@ -41,7 +41,7 @@ def summarise(
         },
     }
     try:
-        topics = choose_topics(bag, topic)
+        topics = bag.known.camera(topic)
         found['spikes'] = _stream(RawFile(bag, topics, size, rate_hz))
         found['camera'] = _camera(bag, topics)
         if topics.truth is not None:
@@ -78,7 +78,7 @@ def _stream(raw: RawFile) -> dict[str, Any]:
     }
 
 
-def _camera(bag: Bag, topics: Topics) -> Any:
+def _camera(bag: Bag, topics: CameraTopics) -> Any:
     if topics.camera_info is None:
         return 'no camera_info'
     first = next(bag.messages([topics.camera_info]), None)

@@ -21,7 +21,7 @@ from spike_depth_ros.conversion.command import ConvertOptions
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.conversion.spike_bag import CameraMessages, DepthFolder, write_messages
 from spike_depth_ros.errors import check_link, printable
-from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
+from spike_depth_ros.io.topics import NONE
 from spike_depth_ros.progress import progress
 from spike_depth_ros.ray_depth import ray_lengths
 from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
@@ -217,7 +217,7 @@ def _to_raw_file(options: ConvertOptions) -> None:
     if gaps.exists() and not options.overwrite:
         raise RecordingError(f'{gaps}: exists: choose another name, or add --overwrite')
     bag = Bag(options.source)
-    topics = choose_topics(bag, options.topic, truth=NO_TRUTH)
+    topics = bag.known.camera(options.topic, truth=NONE)
     raw = RawFile(bag, topics, options.size, options.rate)
     with _room(out, raw.nbytes) as unfinished, progress('planes', None) as advance:
         raw.write(unfinished, bit_order, row_order, options.allow_gaps, advance)

@@ -13,7 +13,7 @@ import numpy as np
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.evaluation.lockstep import Topics
+from spike_depth_ros.io.topics import CameraTopics
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS, infer_period
@@ -34,7 +34,7 @@ class RawFile:
 
     Args:
         bag: The bag.
-        topics: Topics of the spikes and of their camera.
+        topics: CameraTopics of the spikes and of their camera.
         size: Sensor (width, height) in pixels, where the bag has no camera_info.
         rate_hz: Planes a second; None: by the stamps.
 
@@ -55,7 +55,7 @@ class RawFile:
     """
 
     def __init__(
-        self, bag: Bag, topics: Topics, size: tuple[int, int] | None, rate_hz: float | None
+        self, bag: Bag, topics: CameraTopics, size: tuple[int, int] | None, rate_hz: float | None
     ) -> None:
         self.planes, self.frame_id = 0, ''
         self.irregularities: list[dict[str, Any]] = []

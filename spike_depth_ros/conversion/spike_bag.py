@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
+from spike_depth_ros.bags.bag import typestore
 from spike_depth_ros.bags.mcap_writer import MAX_MESSAGE_BYTES
 from spike_depth_ros.bags.writing import (
     Storage,
@@ -27,6 +27,7 @@ from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.depth_files import decode_png
 from spike_depth_ros.depth_values import resolve, unit_problem
 from spike_depth_ros.errors import check_regular
+from spike_depth_ros.io.topics import TOPICS
 from spike_depth_ros.picture_files import read_npy
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import METRES, PACKED
@@ -41,14 +42,8 @@ from spike_depth_ros.stream.recording import (
 START_NS = 1_000_000_000
 """Stamp of the first plane, nanoseconds: one of 0 means in ROS that there is none."""
 
-TOPICS = {'spikes': IMAGE, 'camera_info': CAMERA_INFO, 'depth/truth': IMAGE}
-"""Topics of a camera and their types; what a node predicts is called ``depth/image``."""
-
 TimedMessage = tuple[int, str, Any]
 """When a message is recorded, nanoseconds; its topic, without a slash before it; the message."""
-
-FRAME_TOPICS = {'image': IMAGE, 'image/camera_info': CAMERA_INFO}
-"""Topics of frames beside the spikes, and their types."""
 
 _CAMERA_INFO_EVERY_NS = 100_000_000
 _MESSAGE_BYTES = 512

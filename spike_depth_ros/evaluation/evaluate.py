@@ -20,14 +20,16 @@ from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.checkpoint import find_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.evaluation.extremes import LargestDifferences
-from spike_depth_ros.evaluation.frames import FrameTopic, FrameTopics
-from spike_depth_ros.evaluation.lockstep import Replay, Topics, TruthTopic, WindowSample
+from spike_depth_ros.evaluation.frames import FrameTopic
+from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, WindowSample
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.pairs import MatcherInfo, PairReplay, PairScores, measured_range
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
 from spike_depth_ros.floor import CameraPose
+from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.io.topics import CameraTopics, FrameTopics
 from spike_depth_ros.metrics import EvalProtocol, Mean
 from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator, StereoPrediction
@@ -52,6 +54,7 @@ class Options:
         topics: Topics to read.
         right: Topics of the right camera; None: there is one camera.
         frames: Topics of frames beside the spikes, for networks that take them; None: none.
+        image: Settings of the frames, as the node's parameters ``image.*``.
         frames_named: True if the user has named them.
         window: Planes in a window; 0: as the first model was trained.
         hop: Planes between the starts of windows; 0: the window length.
@@ -68,9 +71,10 @@ class Options:
         mask: Scored pixels of the true depth, ``[H, W]`` bool; None: all.
     """
 
-    topics: Topics
-    right: Topics | None = None
+    topics: CameraTopics
+    right: CameraTopics | None = None
     frames: FrameTopics | None = None
+    image: FrameSettings = FrameSettings()  # noqa: RUF009 - frozen
     frames_named: bool = False
     window: int = 0
     hop: int = 0
@@ -259,7 +263,7 @@ class _Evaluation:
         for one in evaluators:
             age_s = _largest_age(one.estimator)
             if age_s is not None and options.frames is not None and age_s not in self._frames:
-                self._frames[age_s] = FrameTopic(bag, options.frames, age_s)
+                self._frames[age_s] = FrameTopic(bag, options.frames, options.image, age_s)
         self._first_ns = 0
 
     def evaluate(self, sample: WindowSample) -> None:

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 from typing import Any
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.fusion.frames import KEPT, OF_MESSAGES, Frames, FrameSettings
 from spike_depth_ros.fusion.pairing import CLOCK_SLACK_S, MOST_BYTES
+from spike_depth_ros.io.topics import FrameTopics
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 
@@ -20,69 +20,13 @@ LATER = 8
 must not hide the frames after it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class FrameTopics:
-    """Topics of the frames of a bag.
-
-    Attributes:
-        image: Topic of the frames.
-        camera_info: Topic of their calibration; None: not in the bag.
-        settings: Settings of the frames, as the node's parameters ``image.*``.
-    """
-
-    image: str
-    camera_info: str | None
-    settings: FrameSettings
-
-
-def choose_frames(
-    bag: Bag, spikes: str, image: str | None, settings: FrameSettings
-) -> FrameTopics | None:
-    """Choose the topics of frames: the named one, else ``image`` beside the spikes.
-
-    Their calibration is ``camera_info`` below the topic, or beside it.
-
-    Args:
-        bag: The bag.
-        spikes: Topic of the spikes.
-        image: Topic of the frames; empty: no topic is read; None: the one beside the spikes.
-        settings: Settings of the frames.
-
-    Returns:
-        The topics; None: there are none.
-
-    Raises:
-        BagError: The bag has no topic of that name, or it is of another type, or that of spikes.
-    """
-    if image == '':
-        return None
-    name = '/' + (image or f'{spikes.rsplit("/", 1)[0]}/image').lstrip('/')
-    topic = bag.topics.get(name)
-    if image is None and (topic is None or topic.kind != IMAGE or name == spikes):
-        return None  # nobody has asked for it
-    if name == spikes:
-        raise BagError(f'{bag.path}: {name} has the spikes; expected frames as --image')
-    if topic is None or topic.kind != IMAGE:
-        kind = 'no topic' if topic is None else f'topic of {topic.kind}'
-        raise BagError(
-            f'{bag.path}: {kind} {name}; expected frames, {IMAGE}: name them with --image, it has '
-            f'{bag.describe_topics()}'
-        )
-    infos = f'{name}/camera_info', f'{name.rsplit("/", 1)[0]}/camera_info'
-    of_spikes = f'{spikes.rsplit("/", 1)[0]}/camera_info'
-    found = (
-        one for one in infos
-        if one != of_spikes and one in bag.topics and bag.topics[one].kind == CAMERA_INFO
-    )  # fmt: skip
-    return FrameTopics(name, next(found, None), settings)
-
-
 class FrameTopic:
     """Reader of frames, in step with the windows.
 
     Args:
         bag: The bag.
         topics: Topics of the frames.
+        settings: Their settings, as the node's parameters ``image.*``.
         max_age_s: Largest age of frames in the network's training, seconds.
 
     Attributes:
@@ -90,10 +34,13 @@ class FrameTopic:
         warnings: Problems of the frames: kind -> (number, first text).
     """
 
-    def __init__(self, bag: Bag, topics: FrameTopics, max_age_s: float) -> None:
+    def __init__(
+        self, bag: Bag, topics: FrameTopics, settings: FrameSettings, max_age_s: float
+    ) -> None:
         self.warnings: dict[str, tuple[int, str]] = {}
-        self.frames = Frames(topics.settings, max_age_s, self._warn)
+        self.frames = Frames(settings, max_age_s, self._warn)
         self._topics = topics
+        self._delay_ns = round(1e9 * settings.delay_s)
         self._later: collections.deque[tuple[int, Any]] = collections.deque()
         self._nbytes = 0  # of those later ones
         self._first_ns: int | None = None  # reference planes of the first and the last window
@@ -155,10 +102,6 @@ class FrameTopic:
     @property
     def _far_ns(self) -> int:
         return round(1e9 * (self.frames.max_age_s + CLOCK_SLACK_S))
-
-    @property
-    def _delay_ns(self) -> int:
-        return round(1e9 * self._topics.settings.delay_s)
 
     def describe(self) -> list[str]:
         """Return how many windows had frames, and what was refused, one line each."""

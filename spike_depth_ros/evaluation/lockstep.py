@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
 from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.io.topics import CameraTopics
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
@@ -34,116 +35,6 @@ from spike_depth_ros.stream.window import ReferencePlane, Window
 
 SET_BACK = 3
 """Truths in turn whose time was set back, after which no further one is read before a window's."""
-
-NO_TRUTH = 'none'
-"""In place of the topic of true depth: no topic is read."""
-
-_LEFT = '/left/spikes'
-
-
-@dataclasses.dataclass(frozen=True)
-class Topics:
-    """Names of the topics that an evaluation reads.
-
-    Attributes:
-        spikes: Topic of the packed stream.
-        camera_info: Topic of its camera; None: not in the bag.
-        truth: Topic of true depth; None: not in the bag.
-    """
-
-    spikes: str
-    camera_info: str | None
-    truth: str | None
-
-
-def choose_topics(
-    bag: Bag, spikes: str | None = None, camera_info: str | None = None, truth: str | None = None
-) -> Topics:
-    """Choose the topics to read: the named ones, else ``spikes`` and those beside it.
-
-    Args:
-        bag: The bag.
-        spikes: Topic of the stream; None: the one topic of the bag called ``spikes``.
-        camera_info: Its camera; None: ``camera_info`` in the same namespace, if there is one.
-        truth: True depth; None: ``depth/truth`` in the same namespace, if there is one; ``none``:
-            no topic.
-
-    Raises:
-        BagError: The bag has no such topic, or it is of another type.
-    """
-    if spikes is None:
-        found = [name for name in bag.topics if name.rsplit('/', 1)[-1] == 'spikes']
-        if len(found) != 1:
-            several = f'{len(found)} topics' if found else 'no topic'
-            raise BagError(
-                f'{bag.path}: {several} called spikes: name the stream (--topic; evaluate_bag: '
-                f'--spikes, or --stereo for two cameras); it has {bag.describe_topics()}'
-            )
-        spikes = found[0]
-    spikes = _checked(bag, spikes, IMAGE)
-    namespace = spikes.rsplit('/', 1)[0]
-    if camera_info is None:
-        beside = bag.topics.get(f'{namespace}/camera_info')
-        # The sensor size may be given instead; if it is not, the error names all topics.
-        camera_info = beside.name if beside is not None and beside.kind == CAMERA_INFO else None
-    else:
-        camera_info = _checked(bag, camera_info, CAMERA_INFO)
-    if truth is None:
-        truth = f'{namespace}/depth/truth'
-        truth = _checked(bag, truth, IMAGE) if truth in bag.topics else None
-    else:
-        truth = _checked(bag, truth, IMAGE) if truth != NO_TRUTH else None
-    return Topics(spikes, camera_info, truth)
-
-
-def choose_pair(
-    bag: Bag, spikes: str | None = None, truth: str | None = None
-) -> tuple[Topics, Topics]:
-    """Choose the topics of a left and a right camera.
-
-    Args:
-        bag: The bag.
-        spikes: Topic of the left stream, called ``left/spikes`` in some namespace; None: the one
-            of the bag. Right is ``right/spikes`` beside it.
-        truth: True depth of the left camera, as for :func:`choose_topics`.
-
-    Raises:
-        BagError: The bag has no such topics, or they are of another type.
-    """
-    if spikes is None:
-        found = [name for name in bag.topics if name.endswith(_LEFT)]
-        if len(found) != 1:
-            raise BagError(
-                f'{bag.path}: {len(found) or "no"} topics called left/spikes; expected one, and '
-                'right/spikes beside it: name it with --spikes, or leave out --stereo; it has '
-                f'{bag.describe_topics()}'
-            )
-        spikes = found[0]
-    spikes = '/' + spikes.lstrip('/')
-    if not spikes.endswith(_LEFT):
-        raise BagError(f'--spikes {spikes}: expected the left one of a pair, such as {_LEFT}')
-    left = choose_topics(bag, spikes, None, truth)
-    right = choose_topics(bag, f'{spikes.removesuffix(_LEFT)}/right/spikes', None, NO_TRUTH)
-    for one in (left, right):
-        if one.camera_info is None:
-            raise BagError(
-                f'{bag.path}: no {CAMERA_INFO} beside {one.spikes}, so that the rig is unknown: '
-                f'record it with camera_info; it has {bag.describe_topics()}'
-            )
-    return left, right
-
-
-def _checked(bag: Bag, name: str, kind: str) -> str:
-    name = '/' + name.lstrip('/')
-    topic = bag.topics.get(name)
-    if topic is None:
-        raise BagError(f'{bag.path}: no topic {name}; it has {bag.describe_topics()}')
-    if topic.kind != kind:
-        raise BagError(
-            f'{bag.path}: topic {name} is {topic.kind}; expected {kind}: name another, it has '
-            f'{bag.describe_topics()}'
-        )
-    return name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +61,7 @@ class Replay:
 
     Args:
         bag: The bag.
-        topics: Topics to read.
+        topics: CameraTopics to read.
         window: Planes in a window.
         hop: Planes between the starts of windows; 0: the window length.
         reference: The plane of a window that its depth belongs to.
@@ -188,7 +79,7 @@ class Replay:
     def __init__(
         self,
         bag: Bag,
-        topics: Topics,
+        topics: CameraTopics,
         window: int,
         hop: int = 0,
         reference: ReferencePlane = 'middle',
@@ -369,13 +260,13 @@ class Replay:
         start, spikes = f'{self._bag.path}: not one window', self._topics.spikes
         accounting = self.accounting
         if not self._bag.topics[spikes].messages:
-            return f'{start}: topic {spikes} is empty; the bag has {self._bag.describe_topics()}'
+            return f'{start}: topic {spikes} is empty; the bag has {self._bag.known.describe()}'
         if self._ingest.size is None and self._ingest.camera_problem:
             return f'{start}: {self._ingest.camera_problem}'
         if self._ingest.size is None:
             return (
                 f'{start}: the sensor size is unknown, as there is no {CAMERA_INFO} beside '
-                f'{spikes}; the bag has {self._bag.describe_topics()}; give it, for example '
+                f'{spikes}; the bag has {self._bag.known.describe()}; give it, for example '
                 '--size 400x250'
             )
         if refused := self.packets_refused:

@@ -13,7 +13,8 @@ import numpy as np
 
 from spike_depth_ros.bags.bag import Bag, BagError, BagMessage
 from spike_depth_ros.calibration import LastGood
-from spike_depth_ros.evaluation.lockstep import Replay, Topics, WindowSample
+from spike_depth_ros.evaluation.lockstep import Replay, WindowSample
+from spike_depth_ros.io.topics import CameraTopics
 from spike_depth_ros.metrics import DepthErrors, EvalProtocol, Mean
 from spike_depth_ros.stereo.estimator import (
     LEAST_DISPARITY_PX,
@@ -77,7 +78,7 @@ class PairReplay(Replay):
     def __init__(
         self,
         bag: Bag,
-        topics: tuple[Topics, Topics],
+        topics: tuple[CameraTopics, CameraTopics],
         window: int,
         hop: int = 0,
         reference: ReferencePlane = 'middle',

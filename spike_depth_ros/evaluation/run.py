@@ -22,9 +22,7 @@ from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.command import EvaluateOptions
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
-from spike_depth_ros.evaluation.frames import choose_frames
 from spike_depth_ros.evaluation.intervals import LEVEL
-from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_pair, choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.report.headings import FIGURES, STRUCTURE
 from spike_depth_ros.evaluation.report.render import compared, render, warnings
@@ -42,6 +40,7 @@ from spike_depth_ros.evaluation.results import (
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.io.topics import NONE
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.orientation import check_upright
 from spike_depth_ros.picture_files import open_picture
@@ -204,20 +203,11 @@ def _settings(options: EvaluateOptions, bag: Bag) -> Options:
     _check_pair_options(options)
     right = None
     if options.stereo:
-        topics, right = choose_pair(bag, options.spikes, options.truth)
+        topics, right = bag.known.pair(options.spikes, options.truth)
     else:
-        topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
-    if options.stereo and options.image not in (None, NO_TRUTH):
-        raise BagError(
-            '--image with --stereo: frames lie beside one camera, leave one of them out'
-        )
-    image = '' if options.image == NO_TRUTH or options.stereo else options.image
-    frames = choose_frames(
-        bag,
-        topics.spikes,
-        image,
-        FrameSettings(options.image_max_age_s, options.image_delay_s, options.image_flip),
-    )
+        topics = bag.known.camera(options.spikes, options.camera_info, options.truth)
+    image = FrameSettings(options.image_max_age_s, options.image_delay_s, options.image_flip)
+    frames = bag.known.frames([one for one in (topics, right) if one], options.image)
     mask = read_mask(options.mask)
     if mask is not None and topics.truth is None:
         raise BagError('--mask without true depth: name its topic with --truth')
@@ -226,7 +216,8 @@ def _settings(options: EvaluateOptions, bag: Bag) -> Options:
         topics=topics,
         right=right,
         frames=frames,
-        frames_named=options.image not in (None, '', NO_TRUTH),
+        image=image,
+        frames_named=options.image not in (None, '', NONE),
         window=options.window,
         hop=options.hop,
         rate_hz=options.rate or 0.0,

@@ -22,6 +22,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from spike_depth_ros.errors import one_line
+from spike_depth_ros.io.topics import KnownTopics
 from spike_depth_ros.nodes.process import UserError
 
 POLL_S = 0.05
@@ -105,6 +106,11 @@ class Graph(Node):
             if self.publishers(name) or self.subscribers(name)
         }
 
+    def published(self) -> KnownTopics:
+        """Return the topics that another node publishes, to choose from."""
+        kinds = {name: kind for name, kind in self.topics().items() if self.publishers(name)}
+        return KnownTopics(kinds, error=UserError)
+
     def publishers(self, topic: str) -> list[TopicEndpointInfo]:
         """Return the publishers of a topic, those of nodes like this one left out."""
         return self._others(self.get_publishers_info_by_topic(topic))
@@ -127,21 +133,29 @@ class Graph(Node):
         except (InvalidTopicNameException, RuntimeError) as error:
             raise UserError(f'{topic}: {one_line(error)}') from None
 
-    def find_topic(self, name: str, timeout_s: float) -> tuple[str, str]:
+    def find_topic(self, name: str, timeout_s: float, expected: str = '') -> tuple[str, str]:
         """Wait for a topic that a node publishes.
+
+        Args:
+            name: Its name.
+            timeout_s: Longest wait, seconds.
+            expected: Its type; empty: any.
 
         Returns:
             Its full name and its type.
 
         Raises:
-            UserError: There is none in that time.
+            UserError: There is none in that time, or it is of another type.
         """
         topic = self.full_name(name)
         if not self.wait_until(lambda: self.publishers(topic), timeout_s):
             if self.subscribers(topic):
                 raise UserError(f'no node published {topic} within {timeout_s:g} s')
             raise UserError(_unknown('topic', topic, self.topics(), timeout_s))
-        return topic, str(self.publishers(topic)[0].topic_type)
+        kind = str(self.publishers(topic)[0].topic_type)
+        if expected and kind != expected:
+            raise UserError(f'{topic} is {kind}; expected {expected}: name another topic')
+        return topic, kind
 
     def messages(self, topic: str, kind: str, timeout_s: float) -> Iterator[Any]:
         """Yield the messages of a topic, also earlier ones that its publishers kept.

@@ -153,9 +153,7 @@ def save(graph: Graph, options: Any) -> int:
         check_new_file(file, options.overwrite, 'save')
     except ResultFileError as error:
         raise UserError(str(error)) from None
-    topic, kind = graph.find_topic(options.topic, options.timeout)
-    if kind != IMAGE:
-        raise UserError(f'{topic} is {kind}; expected {IMAGE}')
+    topic, kind = graph.find_topic(options.topic, options.timeout, IMAGE)
     message = next(graph.messages(topic, kind, options.timeout))
     try:
         pixels = array_from_msg(message)

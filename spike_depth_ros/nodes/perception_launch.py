@@ -20,6 +20,7 @@ from launch_ros.descriptions import ComposableNode
 from launch_ros.substitutions import FindPackageShare
 
 from spike_depth_ros.checkpoint import SHIPPED
+from spike_depth_ros.io.topics import beside, namespace
 from spike_depth_ros.nodes import launching
 from spike_depth_ros.nodes.params_file import NodeParameters
 from spike_depth_ros.nodes.process import shared_file
@@ -210,9 +211,7 @@ def remappings(given: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _beside(topic: str, name: str) -> str:
     """Return the topic of a name in the namespace of another topic; empty: that has none."""
-    if '/' not in topic.strip('/'):
-        return ''
-    return f'{topic.rpartition("/")[0]}/{name}'
+    return beside(topic, name) if namespace(topic) else ''
 
 
 def _sources(given: dict[str, str], parameters: NodeParameters, node: str) -> list[Action]:

@@ -14,9 +14,7 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from spike_depth_ros.arguments import LAYOUT_OPTIONS
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.evaluation.frames import FrameTopics, choose_frames
-from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
-from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.io.topics import CameraTopics, FrameTopics
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import camera_info_from_matrix
 from spike_depth_ros.nodes.player_packets import (
@@ -27,7 +25,6 @@ from spike_depth_ros.nodes.player_packets import (
     TrueDepth,
     same_geometry,
 )
-from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, stamp_ns
 from spike_depth_ros.stream.plane_clock import NANOSECONDS
 
@@ -65,7 +62,7 @@ def open_bag(path: Path, options: Any) -> Source:
         ]
         names = [f'{path}: topic {eye.topic}' for eye in eyes]
         geometry = same_geometry(names, [eye.geometry for eye in eyes])
-        frames = _bag_frames(bag, topics, options)
+        frames = bag.known.frames(topics, options.image)
         stream = _BagStream(bag, eyes, topics[0].truth, frames)
         frame_info = None if frames is None else _bag_info(bag, frames.camera_info)
     except BagError as error:
@@ -87,36 +84,13 @@ def open_bag(path: Path, options: Any) -> Source:
     )
 
 
-def _bag_topics(bag: Any, options: Any) -> list[Any]:
+def _bag_topics(bag: Bag, options: Any) -> Sequence[CameraTopics]:
     """Return the topics of each camera to play: of the named one, of two, or of the only one."""
     # An eye without planes cannot be played beside the other.
-    used = [name for name, topic in bag.topics.items() if topic.messages > 1]
-    pair = [[name for name in used if name.endswith(f'/{eye}/spikes')] for eye in EYES]
-    if options.topic is None and all(len(names) == 1 for names in pair):
-        (left,), (right,) = pair
-        return [
-            choose_topics(bag, left, None, options.truth),
-            choose_topics(bag, right, None, NO_TRUTH),
-        ]
-    return [choose_topics(bag, options.topic, None, options.truth)]
-
-
-def _bag_frames(bag: Any, topics: Sequence[Any], options: Any) -> FrameTopics | None:
-    """Return the topics of frames beside the only camera; None: there are none."""
-    image = '' if options.image == NO_TRUTH else options.image
-    if len(topics) > 1:
-        if image:
-            raise process.UserError(
-                f'{bag.path}: --image {image} with two cameras: frames lie beside one, choose it '
-                'with --topic, or leave --image out'
-            )
-        return None
-    frames = choose_frames(bag, topics[0].spikes, image, FrameSettings())
-    if frames is not None and frames.image == topics[0].truth:
-        raise process.UserError(
-            f'{bag.path}: {frames.image} has true depth; expected frames as --image'
-        )
-    return frames
+    left = bag.known.only_pair(2) if options.topic is None else None
+    if left is not None:
+        return bag.known.pair(left, options.truth, calibrated=False)
+    return [bag.known.camera(options.topic, None, options.truth)]
 
 
 def _bag_camera(bag: Any, topic: str | None, options: Any) -> CameraInfo:

@@ -22,7 +22,7 @@ from rclpy.executors import ExternalShutdownException
 from std_srvs.srv import Trigger
 
 from spike_depth_ros.arguments import Amount
-from spike_depth_ros.bags.bag import IMAGE, BagError
+from spike_depth_ros.bags.bag import BagError
 from spike_depth_ros.bags.recorder import BagRecorder
 from spike_depth_ros.bags.writing import check_replaceable
 from spike_depth_ros.base import cli
@@ -30,6 +30,7 @@ from spike_depth_ros.base.cli import POSITIONAL
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Check
 from spike_depth_ros.errors import one_line
+from spike_depth_ros.io.topics import IMAGE, CameraTopics, beside, frame_infos
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.executor_reader import problem
 from spike_depth_ros.nodes.graph import Graph
@@ -250,36 +251,23 @@ def _asked(options: RecordOptions) -> list[tuple[str, str]]:
 
 def _find_topics(graph: Graph, name: str, camera_name: str, timeout_s: float) -> tuple[str, str]:
     """Wait for a topic of spikes; return its full name and that of its camera_info."""
-    topic, kind = graph.find_topic(name, timeout_s)
-    if kind != IMAGE:
-        raise UserError(f'{topic} is {kind}, expected {IMAGE} (docs/wire_format.md)')
-    return topic, graph.full_name(camera_name or f'{topic.rpartition("/")[0]}/camera_info')
+    topic, _ = graph.find_topic(name, timeout_s, IMAGE)
+    return topic, graph.full_name(camera_name or beside(topic, 'camera_info'))
 
 
 def _find_frames(
     graph: Graph, options: RecordOptions, spikes: tuple[str, str]
 ) -> tuple[str, str] | None:
-    """Wait for a topic of frames; return its full name and that of its camera_info; None: none.
-
-    Args:
-        graph: Node that looks for it.
-        options: Those of the command.
-        spikes: Full names of the topics of spikes and of their camera_info.
-
-    Raises:
-        UserError: There is none in that time, or it is of another type, or that of the spikes.
-    """
+    """Wait for a topic of frames; return its full name and that of its camera_info; None: none."""
     if options.image is None:
         return None
-    topic, kind = graph.find_topic(options.image, options.timeout)
-    if kind != IMAGE:
-        raise UserError(f'{topic} is {kind}, expected frames, {IMAGE}')
-    if topic == spikes[0]:
-        raise UserError(f'{topic} has the spikes; expected frames as --image')
-    below, beside = f'{topic}/camera_info', f'{topic.rpartition("/")[0]}/camera_info'
-    named_image = topic.rpartition('/')[2] == 'image'
-    is_below = named_image or beside == spikes[1] or graph.publishers(below)
-    return topic, below if is_below else beside
+    topic, _ = graph.find_topic(options.image, options.timeout, IMAGE)
+    found = graph.published().frames([CameraTopics(*spikes)], topic)
+    if found is not None and found.camera_info is not None:
+        return topic, found.camera_info
+    below, other = frame_infos(topic)
+    is_below = topic.endswith('/image') or other == spikes[1]
+    return topic, below if is_below else other
 
 
 def _check_distinct(names: Sequence[tuple[str, str]]) -> None:

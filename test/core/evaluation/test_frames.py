@@ -12,8 +12,8 @@ from kit import bags, checkpoints
 from kit.bags import START
 from spike_depth_ros.bags.bag import Bag
 from spike_depth_ros.evaluation.command import main
-from spike_depth_ros.evaluation.frames import FrameTopic, choose_frames
-from spike_depth_ros.evaluation.lockstep import Replay, choose_topics
+from spike_depth_ros.evaluation.frames import FrameTopic
+from spike_depth_ros.evaluation.lockstep import Replay
 from spike_depth_ros.fusion.frames import FrameSettings
 
 MS = 1_000_000
@@ -41,8 +41,8 @@ def recording(folder, frames, late_ns=0, calibrated=True):
 def pairs(path, settings=OFF):
     """Grey value and age in ms of the frame of each window; None: none."""
     bag = Bag(path)
-    topics = choose_topics(bag)
-    topic = FrameTopic(bag, choose_frames(bag, topics.spikes, None, settings), 0.1)
+    topics = bag.known.camera()
+    topic = FrameTopic(bag, bag.known.frames([topics], None), settings, 0.1)
     found = []
     for sample in Replay(bag, topics, WINDOW).windows():
         image = topic.take(sample.window)
@@ -145,30 +145,6 @@ def test_messages_that_are_no_frames_do_not_count_as_windows(tmp_path):
     _, topic = pairs(tmp_path / 'bag')
     assert topic.describe()[0].startswith('10 of 10 windows have no frame')
     assert topic.frames.refused['encoding'] > 10
-
-
-def test_a_topic_of_spikes_holds_no_frames(tmp_path):
-    recording(tmp_path / 'bag', [frame(MS, 10)])
-    bag = Bag(tmp_path / 'bag')
-    spikes = choose_topics(bag).spikes
-    # Nobody has asked for what lies beside by chance.
-    start = spikes.rsplit('/', 1)[0]
-    assert choose_frames(bag, f'{start}/image', None, OFF) is None
-    messages = [(f'{start}/image', START, bags.camera()), *bags.stream(planes=80)]
-    bags.write(tmp_path / 'other', messages)
-    assert choose_frames(Bag(tmp_path / 'other'), spikes, None, OFF) is None
-
-
-def test_topics_of_frames_are_chosen(tmp_path):
-    recording(tmp_path / 'bag', [frame(MS, 10)])
-    bag = Bag(tmp_path / 'bag')
-    spikes = choose_topics(bag).spikes
-    start = spikes.rsplit('/', 1)[0]
-    chosen = choose_frames(bag, spikes, None, OFF)
-    assert (chosen.image, chosen.camera_info) == (f'{start}/image', f'{start}/image/camera_info')
-    assert choose_frames(bag, spikes, '', OFF) is None
-    bags.bag(tmp_path / 'without', planes=80)
-    assert choose_frames(Bag(tmp_path / 'without'), spikes, None, OFF) is None
 
 
 def test_a_bag_is_evaluated_with_its_frames_and_repeats(tmp_path):

@@ -10,9 +10,7 @@ import pytest
 
 from kit import bags
 from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.evaluation.frames import choose_frames
-from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
-from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import Camera
 
@@ -28,7 +26,7 @@ def opened(tmp_path):
 
 
 def replay(bag, window=128, **options):
-    stream = Replay(bag, choose_topics(bag), window, **options)
+    stream = Replay(bag, bag.known.camera(), window, **options)
     return stream, list(stream.windows())
 
 
@@ -138,31 +136,10 @@ def with_topic(topic, message):
     return [*bags.stream(400), (topic, bags.START, message)]
 
 
-def test_topics_are_found_beside_the_stream(opened):
-    messages = [
-        (f'/left{topic}', time, message)
-        for topic, time, message in with_topic('/depth/truth', bags.packet(0, np.ones((1, 2, 8))))
-    ]
-    topics = choose_topics(opened(messages))
-    assert topics.spikes == '/left/spikes'
-    assert topics.camera_info == '/left/camera_info'
-    assert topics.truth == '/left/depth/truth'
-
-
-def test_a_topic_of_truth_that_holds_none_may_be_left_out(opened):
-    bag = opened(with_topic('/depth/truth', bags.camera()))
-    assert choose_topics(bag, truth='none').truth is None
-
-
 def test_a_camera_topic_of_another_type_is_not_taken(opened):
     bag = opened([('/camera_info', *bags.stream(1, truths=[0])[-1][1:]), *bags.stream(400)[1:]])
-    assert choose_topics(bag).camera_info is None
+    assert bag.known.camera().camera_info is None
     assert len(replay(bag, size=(bags.WIDTH, bags.HEIGHT))[1]) == 3
-
-
-def test_two_streams_are_told_apart_by_name(opened):
-    bag = opened(with_topic('/left/spikes', bags.packet(0, np.ones((1, 2, 8)))))
-    assert choose_topics(bag, spikes='/left/spikes').camera_info is None
 
 
 def broken(**fields):
@@ -196,7 +173,7 @@ def truths_set_back(back_s):
 
 def test_truths_after_a_clock_that_was_set_back_are_found(opened):
     bag = opened(truths_set_back(30.0))
-    topics = choose_topics(bag)
+    topics = bag.known.camera()
     stream = Replay(bag, topics, 128)
     truths = TruthTopic(bag, topics.truth, 64 * bags.PERIOD)
     found = [truths.take(one.window.reference_ns) for one in stream.windows()]
@@ -212,7 +189,7 @@ def test_a_truth_with_a_wrong_stamp_hides_no_other(opened):
     wrong = next(message for topic, _, message in messages if topic == '/depth/truth')
     wrong.header.stamp.sec += 10**6
     bag = opened(messages)
-    topics = choose_topics(bag)
+    topics = bag.known.camera()
     truths = TruthTopic(bag, topics.truth, 64 * bags.PERIOD)
     found = [truths.take(one.window.reference_ns) for one in Replay(bag, topics, 128).windows()]
     assert [one is None for one in found] == [True] + 14 * [False]
@@ -226,9 +203,9 @@ def test_what_cannot_be_replayed_is_told(tmp_path, refusals):
 
         def call():
             bag = Bag(path)
-            chosen = choose_topics(bag, **topics)
+            chosen = bag.known.camera(**topics)
             if frames is not None:
-                choose_frames(bag, chosen.spikes, frames, FrameSettings(max_offset_px=0.0))
+                bag.known.frames([chosen], frames)
             list(Replay(bag, chosen, 128, rate_hz=rate_hz).windows())
             TruthTopic(bag, chosen.truth, 10).take(bags.START)
 
@@ -305,7 +282,7 @@ def test_memory_does_not_grow_with_the_bag(tmp_path, storage):
     for packets in (400, 1000):
         bag = Bag(bags.write(tmp_path / f'{packets}', long_stream(packets), storage))
         tracemalloc.start()
-        stream = Replay(bag, choose_topics(bag), 128)
+        stream = Replay(bag, bag.known.camera(), 128)
         truths, found = TruthTopic(bag, '/depth/truth', 64 * bags.PERIOD), 0
         for one in stream.windows():
             found += truths.take(one.window.reference_ns) is not None

@@ -17,7 +17,6 @@ from spike_depth_ros.bags.bag import Bag, BagError, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
-from spike_depth_ros.evaluation.lockstep import choose_pair
 from spike_depth_ros.evaluation.pairs import PairReplay
 from spike_depth_ros.metrics import DepthErrors
 from spike_depth_ros.stereo.estimator import MATCHED, StereoEstimator
@@ -87,7 +86,7 @@ def bag(tmp_path_factory, spikes):
 
 def replay(path, **options):
     bag = Bag(path)
-    found = PairReplay(bag, choose_pair(bag), WINDOW, **options)
+    found = PairReplay(bag, bag.known.pair(), WINDOW, **options)
     return found, list(found.windows())
 
 
@@ -224,7 +223,7 @@ def test_what_makes_no_pair_is_one_line(tmp_path, spikes, refusals):
 
         def call():
             bag = Bag(path)
-            found = PairReplay(bag, choose_pair(bag, spikes_topic), WINDOW)
+            found = PairReplay(bag, bag.known.pair(spikes_topic), WINDOW)
             list(found.windows())
 
         rows[name] = named, call
@@ -287,14 +286,6 @@ def test_one_bad_camera_info_leaves_the_rig_as_it_was(tmp_path, spikes, name, ey
     assert len(told) == 1
     assert 'camera_info: ' in told[0]
     assert 'stays' in told[0]
-
-
-def test_the_topics_of_a_pair_are_found(tmp_path, spikes):
-    streams = [stream(spikes, eye, space=space) for space in ('/a', '/b') for eye in EYES]
-    bag = Bag(write(tmp_path / 'bag', *streams))
-    left, right = choose_pair(bag, 'b/left/spikes')
-    assert (left.spikes, left.camera_info) == ('/b/left/spikes', '/b/left/camera_info')
-    assert (right.spikes, right.camera_info) == ('/b/right/spikes', '/b/right/camera_info')
 
 
 def evaluate(bag, out, *options):

@@ -19,7 +19,7 @@ from judging import ContractError, Target, check_text
 from kit import bags
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.base import cli
-from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
+from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.player import PlayerOptions
 from spike_depth_ros.nodes.player_source import open_source
@@ -161,7 +161,7 @@ def use(case: dict[str, Any], folder: Path) -> None:
         path = next((file for file in path.iterdir() if file.suffix in ('.mcap', '.db3')), path)
     bag = Bag(path)
     try:
-        check_text(bag.describe_topics(), 1)
+        check_text(bag.known.describe(), 1)
         for message in itertools.islice(bag.messages(list(bag.topics)), MOST_MESSAGES):
             kind = bag.topics[message.topic].kind
             if kind in (IMAGE, CAMERA_INFO):
@@ -181,7 +181,7 @@ def use(case: dict[str, Any], folder: Path) -> None:
 
 
 def _replay(bag: Bag) -> None:
-    topics = choose_topics(bag)
+    topics = bag.known.camera()
     replay = Replay(bag, topics, window=8)
     truth = TruthTopic(bag, topics.truth, 200_000)
     for taken in itertools.islice(replay.windows(), MOST_MESSAGES):

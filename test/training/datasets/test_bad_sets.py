@@ -620,7 +620,7 @@ ROSBAG = {
     'packets of another size': ('4 of 4', OTHER_INFO + ',size=40x30'),
     'packets of two frames': ("'left', 'right'", two_in_one_topic(5 * PERIOD, ('left', 'right'))),
     'streams of two topics': (
-        '/left/spikes and /the_right/spikes',
+        '2 topics called spikes',
         bag(LEFT_INFO, readable.small_camera(topic='/the_right/camera_info'), *LEFT_RIGHT),
     ),
     'the camera of another eye': ('camera_info', bag(*OTHER_EYE), ',spikes=/right/camera/spikes'),

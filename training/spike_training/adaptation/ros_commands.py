@@ -13,6 +13,7 @@ from pathlib import Path
 
 from yaml import YAMLError
 
+from spike_depth_ros.io.topics import beside, full_name, is_called
 from spike_depth_ros.safe_yaml import read_yaml
 from spike_depth_ros.stereo import EYES
 from spike_training.datasets.suitability import MIN_DURATION_S
@@ -63,7 +64,7 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float, right: str =
     if bag.exists():
         names = _topics(bag)
         for one in filter(None, (topic, right)):
-            if not any(name == one or name.endswith(f'/{one}') for name in names):
+            if not any(is_called(name, one) for name in names):
                 raise TrainingError(
                     f'{bag} has {", ".join(names)}, expected {one}: choose another --out'
                 )
@@ -96,9 +97,8 @@ def _both_eyes(left: str, right: str) -> list[str]:
     """Return the options that record two topics, and the camera_info beside each."""
     options = ['--stereo', '--ros-args']
     for eye, topic in zip(EYES, (left, right), strict=True):
-        full_name = f'/{topic.lstrip("/")}'
-        beside = f'{full_name.rpartition("/")[0]}/camera_info'
-        options += ['-r', f'{eye}/spikes:={full_name}', '-r', f'{eye}/camera_info:={beside}']
+        info = beside(full_name(topic), 'camera_info')
+        options += ['-r', f'{eye}/spikes:={full_name(topic)}', '-r', f'{eye}/camera_info:={info}']
     return options
 
 

@@ -18,8 +18,6 @@ from rosbags.rosbag2 import WriterError
 from spike_depth_ros.bags.writing import Storage
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.conversion.spike_bag import (
-    FRAME_TOPICS,
-    TOPICS,
     PacketStream,
     TimedMessage,
     depth_message,
@@ -27,6 +25,7 @@ from spike_depth_ros.conversion.spike_bag import (
     packet_problem,
     write_messages,
 )
+from spike_depth_ros.io.topics import FRAME_TOPICS, TOPICS
 from spike_depth_ros.result_files import UnfinishedFolder, place_result
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.video.spiking import regroup

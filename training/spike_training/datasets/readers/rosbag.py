@@ -14,7 +14,7 @@ import bisect
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,9 +22,10 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from spike_depth_ros.arguments import OptionalFocalLength
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
+from spike_depth_ros.bags.bag import typestore
 from spike_depth_ros.bags.ordering import SORT_NS
 from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.io.topics import CAMERA_INFO, IMAGE, KnownTopics
 from spike_depth_ros.rectification import Rectification, check_camera
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
@@ -70,7 +71,7 @@ class _Packet(NamedTuple):
 class _Eye(NamedTuple):
     """Stream of one camera, and where it was found."""
 
-    topics: list[str]  # its own, then those of other cameras
+    topics: list[str]  # its own, then those of all cameras
     geometry: Geometry
     calibration: Calibration | None
     packets: list[_Packet]
@@ -149,8 +150,9 @@ def sensor_size(root: Path, spikes: str, size: str = '') -> Geometry:
         DataSetError: There is no such bag or stream, or nothing tells the size.
     """
     with _opened(_checked_bag(root)) as reader:
-        topics = _streams(reader, root, spikes)
-        return _calibration(reader, _topics(reader, 'camera_info', CAMERA_INFO, topics), size)[0]
+        known = _known(reader, root)
+        info = known.nearest('camera_info', CAMERA_INFO, _streams(known, spikes))
+        return _calibration(reader, info, size)[0]
 
 
 class _Names(NamedTuple):
@@ -172,7 +174,8 @@ def _read(
         other = None
         if names.right:
             other = _eye(reader, root, names.right, names.right_camera_info, size)
-        maps, unread = _stamps(reader, _topics(reader, names.depth, IMAGE, left.topics))
+        depth = _known(reader, root).nearest(names.depth, IMAGE, left.topics)
+        maps, unread = ({}, []) if depth is None else _stamps(reader, depth)
     refused = left.refused + ([] if other is None else other.refused)
     skipped = {'not a packet of planes': refused} if refused else {}
     skipped |= (
@@ -215,9 +218,10 @@ def _checked_bag(root: Path) -> Path:
 
 def _eye(reader: AnyReader, root: Path, spikes: str, camera_info: str, size: str) -> _Eye:
     """Return the stream of a camera, of its topic and that of its calibration."""
-    topics = _streams(reader, root, spikes)
-    infos = _topics(reader, camera_info, CAMERA_INFO, topics)
-    geometry, calibration = _calibration(reader, infos, size)
+    known = _known(reader, root)
+    topics = _streams(known, spikes)
+    info = known.nearest(camera_info, CAMERA_INFO, topics)
+    geometry, calibration = _calibration(reader, info, size)
     cut = '' if calibration is None else calibration.cut
     bit_order, packets, refused = _packets(reader, topics[0], geometry, cut)
     if not packets:
@@ -391,7 +395,7 @@ def _load(root: Path, topic: str, part: _Part) -> _Load:
         times = [packet.recorded_ns for packet in wanted]
         try:
             with _opened(root) as reader:
-                messages = _messages(reader, [topic], min(times), max(times) + 1)
+                messages = _messages(reader, topic, min(times), max(times) + 1)
                 chunks = [_chunk(message, part.geometry) for _, message in messages]
             found = {chunk.t0_ns: chunk.data for chunk in chunks if chunk is not None}
             planes = np.concatenate([found[packet.stamp_ns] for packet in wanted])
@@ -434,7 +438,7 @@ def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Dept
         start, stop = place.recorded_ns, place.recorded_ns + 1
         try:
             with _opened(root) as reader:
-                for _, message in _messages(reader, [place.topic], start, stop):
+                for _, message in _messages(reader, place.topic, start, stop):
                     if stamp_ns(message.header.stamp) == place.stamp_ns:
                         name = f'{root}: depth at {place.stamp_ns} ns'
                         try:
@@ -476,70 +480,46 @@ def _opened(root: Path) -> Iterator[AnyReader]:
         ) from error
 
 
-def _streams(reader: AnyReader, root: Path, spikes: str) -> list[str]:
-    """Return the topic of the stream that a name tells, then those of other cameras."""
-    streams = _topics(reader, spikes, IMAGE)
-    if not streams:
-        raise DataSetError(
-            f'{root}: no topic {spikes} of {IMAGE}; it has {_known(reader)}; expected\n{TREE}'
-        )
-    if len(streams) > 1 and streams[0] != f'/{spikes.lstrip("/")}':
-        raise DataSetError(
-            f'{root}: topics {" and ".join(streams)}: expected one that ends with {spikes}; '
-            'give its full name'
-        )
-    return [streams[0], *_topics(reader, streams[0].rpartition('/')[2], IMAGE)]
-
-
-def _topics(reader: AnyReader, name: str, kind: str, streams: Sequence[str] = ('',)) -> list[str]:
-    """Return the full names of the topics of a type that end with a name.
-
-    Those that begin most like the first stream come first, then the shortest. Those that begin
-    more like another stream are left out, unless the name is their full one.
-    """
-    full_name = f'/{name.lstrip("/")}'
-    found = {
-        connection.topic
-        for connection in reader.connections
-        if connection.msgtype == kind and f'/{connection.topic.lstrip("/")}'.endswith(full_name)
-    }
-    likeness = {topic: [_likeness(topic, stream) for stream in streams] for topic in found}
-    return sorted(
-        (one for one in found if one == full_name or likeness[one][0] == max(likeness[one])),
-        key=lambda topic: (-likeness[topic][0], len(topic), topic),
+def _known(reader: AnyReader, root: Path) -> KnownTopics:
+    """Return the topics to choose from."""
+    return KnownTopics(
+        {name: topic.msgtype or 'of several types' for name, topic in reader.topics.items()},
+        {name: topic.msgcount for name, topic in reader.topics.items()},
+        str(root),
+        DataSetError,
     )
 
 
-def _likeness(topic: str, other: str) -> int:
-    """Return the number of leading parts that two names of topics share."""
-    pairs = zip(topic.split('/'), other.split('/'), strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def _known(reader: AnyReader) -> str:
-    told = {f'{one.topic} ({one.msgtype})' for one in reader.connections}
-    return ', '.join(sorted(told)) or 'none'
+def _streams(known: KnownTopics, spikes: str) -> list[str]:
+    """Return the topic of the stream that a name tells, then those of all cameras."""
+    if not known.ending(spikes, IMAGE):
+        raise DataSetError(
+            f'{known.place}: no topic {spikes} of {IMAGE}; it has {known.describe()}; expected\n'
+            f'{TREE}'
+        )
+    stream = known.only(spikes, IMAGE, 'give the full name of one')
+    return [stream, *known.ending(stream.rpartition('/')[2], IMAGE)]
 
 
 def _messages(
-    reader: AnyReader, topics: list[str], start_ns: int | None = None, stop_ns: int | None = None
+    reader: AnyReader, topic: str | None, start_ns: int | None = None, stop_ns: int | None = None
 ) -> Iterator[tuple[int, Any]]:
-    """Yield recording times and decoded messages of topics within a span of these times."""
-    wanted = [connection for connection in reader.connections if connection.topic in topics]
+    """Yield recording times and decoded messages of a topic within a span of these times."""
+    wanted = [connection for connection in reader.connections if connection.topic == topic]
     if wanted:
         for connection, recorded_ns, data in reader.messages(wanted, start_ns, stop_ns):
             yield recorded_ns, reader.deserialize(data, connection.msgtype)
 
 
 def _calibration(
-    reader: AnyReader, topics: list[str], size: str
+    reader: AnyReader, topic: str | None, size: str
 ) -> tuple[Geometry, Calibration | None]:
     """Return sensor size and calibration; None: the bag has none, the option tells the size."""
-    for _, message in _messages(reader, topics[:1]):
+    for _, message in _messages(reader, topic):
         try:
             given = Calibration.from_message(message)
         except CalibrationError as error:
-            raise DataSetError(f'{topics[0]}: {error}') from error
+            raise DataSetError(f'{topic}: {error}') from error
         return Geometry(given.height, given.width), given
     if not size:
         raise DataSetError(
@@ -563,7 +543,7 @@ def _packets(
     """
     where = f'{reader.paths[0]}: {topic}'
     packets, orders, frames, refused = [], set(), set(), []
-    for recorded_ns, message in _messages(reader, [topic]):
+    for recorded_ns, message in _messages(reader, topic):
         stamp = stamp_ns(message.header.stamp)
         try:
             chunk = chunk_from_msg(message, geometry.height, geometry.width)
@@ -628,15 +608,15 @@ def _are_interleaved(packets: list[_Packet]) -> bool:
     return bool((even & uneven).mean() > 0.5)
 
 
-def _stamps(reader: AnyReader, topics: list[str]) -> tuple[dict[int, _DepthAt], list[str]]:
+def _stamps(reader: AnyReader, topic: str) -> tuple[dict[int, _DepthAt], list[str]]:
     """Return the locations of depth images by stamp, and names of messages of other encodings."""
     found, refused = {}, []
-    for recorded_ns, message in _messages(reader, topics[:1]):
+    for recorded_ns, message in _messages(reader, topic):
         stamp = stamp_ns(message.header.stamp)
         if message.encoding in ('32FC1', '16UC1'):
-            found[stamp] = _DepthAt(topics[0], recorded_ns, stamp)
+            found[stamp] = _DepthAt(topic, recorded_ns, stamp)
         else:
-            refused.append(f'{topics[0]} at {stamp} ns ({message.encoding!r})')
+            refused.append(f'{topic} at {stamp} ns ({message.encoding!r})')
     return found, refused
 
 
