@@ -119,20 +119,24 @@ class Bag:
                 count, digest = max(count, found.messages), found.digest or digest
                 self.topics[name] = dataclasses.replace(found, messages=count, digest=digest)
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: Collection[str], start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[BagMessage]:
         """Yield messages of some topics, in the order in which they were recorded.
 
         Reading ends early where the bag is damaged; :attr:`damage` then says what is lost.
 
         Args:
             topics: Full names of topics that the bag has.
+            start_ns: First time of recording, nanoseconds; None: from the beginning.
+            stop_ns: Time after the last one; None: to the end.
         """
         read: collections.Counter[str] = collections.Counter()
         for part in self._parts:
-            for message in part.messages(set(topics), self._note):
+            for message in part.messages(set(topics), self._note, (start_ns, stop_ns)):
                 read[message.topic] += 1
                 yield message
-        for name in topics:
+        for name in topics if start_ns is None and stop_ns is None else ():
             expected = self.topics[name].messages
             if read[name] < expected:
                 self._note(f'{name}: {expected - read[name]} of {expected} messages are lost')
@@ -307,13 +311,18 @@ class Bag:
             yield part
 
 
+_Times = tuple[int | None, int | None]  # first and end of times of recording; None: any
+
+
 class _Part(Protocol):
     """A storage file of a bag."""
 
     topics: list[Topic]
 
-    def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
-        """Messages of some topics; what is wrong is noted and ends them."""
+    def messages(
+        self, topics: set[str], note: Callable[[str], None], times: _Times
+    ) -> Iterator[BagMessage]:
+        """Messages of some topics and times; what is wrong is noted and ends them."""
 
 
 class _Indexed:
@@ -332,15 +341,17 @@ class _Indexed:
             self.topics = [_topic(one) for one in reader.connections]
         self.is_plain = not any(chunk.span.compression for chunk in chunks)
 
-    def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: set[str], note: Callable[[str], None], times: _Times
+    ) -> Iterator[BagMessage]:
         """Each call has a reader of its own: two iterators must not move one file's place."""
         with _noted(self._path, note), Reader(self._path) as reader:
             wanted = [one for one in reader.connections if one.topic in topics]
             if isinstance(reader.storage, McapReader) and not reader.storage.chunks:
                 # Without an index, rosbags refuses times that are not in order.
-                found = reader.storage.messages_scan(wanted)
+                found = reader.storage.messages_scan(wanted, *times)
             else:
-                found = reader.messages(wanted)
+                found = reader.messages(wanted, *times)
             for connection, time_ns, data in found if wanted else ():
                 yield BagMessage(connection.topic, time_ns, _unpacked(data))
 
@@ -443,10 +454,15 @@ class _Scanned:
             read = f'{counts.total()} messages of {seconds:.3f} s can be read'
             self.damage = f'{path.name}: {self._reason}; {read}; {_remedy(path)}'
 
-    def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: set[str], note: Callable[[str], None], times: _Times
+    ) -> Iterator[BagMessage]:
+        start_ns, stop_ns = times
         with _noted(self._path, note):
             for _, message in self._rows():
-                if message.topic in topics:
+                early = start_ns is not None and message.time_ns < start_ns
+                late = stop_ns is not None and message.time_ns >= stop_ns
+                if message.topic in topics and not (early or late):
                     yield message._replace(data=_unpacked(message.data))
 
     def _rows(self) -> Iterator[tuple[str, BagMessage]]:

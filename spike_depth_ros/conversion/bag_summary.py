@@ -7,9 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagError, decode
+from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.conversion.raw_file import RawFile
+from spike_depth_ros.io.streams import first_message
 from spike_depth_ros.io.topics import CameraTopics
 
 _SHOWN = 10  # irregularities
@@ -79,13 +80,11 @@ def _stream(raw: RawFile) -> dict[str, Any]:
 
 
 def _camera(bag: Bag, topics: CameraTopics) -> Any:
-    if topics.camera_info is None:
-        return 'no camera_info'
-    first = next(bag.messages([topics.camera_info]), None)
-    if first is None:
+    message = first_message(bag, topics.camera_info)
+    if message is None:
         return 'no camera_info'
     try:
-        info = Calibration.from_message(decode(first.data, CAMERA_INFO))
+        info = Calibration.from_message(message)
     except CalibrationError as error:
         return f'cannot be used: {error}'
     if not info.k[0] > 0:

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.bags.bag import Bag, BagError
+from spike_depth_ros.io.streams import RecordedStream, Refused
 from spike_depth_ros.io.topics import CameraTopics
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
-from spike_depth_ros.stream.decode import PacketError, chunk_from_msg
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS, infer_period
 from spike_depth_ros.stream.vidar import RowOrder, upright
 
@@ -34,7 +33,7 @@ class RawFile:
 
     Args:
         bag: The bag.
-        topics: CameraTopics of the spikes and of their camera.
+        topics: Topics of the spikes and of their camera.
         size: Sensor (width, height) in pixels, where the bag has no camera_info.
         rate_hz: Planes a second; None: by the stamps.
 
@@ -61,9 +60,8 @@ class RawFile:
         self.irregularities: list[dict[str, Any]] = []
         self._irregular = self.planes_lost = self.packets_left_out = self.packets_sorted = 0
         self.bag, self.topic = bag, topics.spikes
-        self._cut = ''  # how camera_info cuts the pictures
-        width, height = self._size(topics.camera_info, size)
-        self.geometry = Geometry(height, width)
+        self._stream = RecordedStream(bag, topics.spikes, topics.camera_info, size)
+        self.geometry = Geometry(self._stream.height, self._stream.width)
         self._given = rate_hz is not None
         self._period_ns = _SECOND / rate_hz if rate_hz else self._inferred()
         self.rate_hz = rate_hz or _SECOND / self._period_ns
@@ -202,28 +200,6 @@ class RawFile:
             )
         return texts
 
-    def _size(self, topic: str | None, size: tuple[int, int] | None) -> tuple[int, int]:
-        first = next(self.bag.messages([topic]), None) if topic is not None else None
-        if first is None:
-            if size is None:
-                raise BagError(
-                    f'{self.bag.path}: has no camera_info, so that the sensor size is unknown; '
-                    'give it, for example --size 400x250'
-                )
-            return size
-        try:
-            info = Calibration.from_message(decode(first.data, CAMERA_INFO))
-        except CalibrationError as error:
-            raise BagError(f'{self.bag.path}: camera_info: {error}') from error
-        found = info.width, info.height
-        if size is not None and size != found:
-            raise BagError(
-                f'{self.bag.path}: its camera_info has {info.size_text}; expected '
-                f'{size[0]}x{size[1]} as given: leave out --size'
-            )
-        self._cut = f' ({info.cut})' if info.cut else ''
-        return found
-
     def _inferred(self) -> float:
         """Return the plane period by the stamps, nanoseconds."""
         chunks: list[SpikeChunk] = []
@@ -247,18 +223,12 @@ class RawFile:
     def _chunks(self) -> Iterator[SpikeChunk | str]:
         """Yield the packets, or why one cannot be used."""
         entries = self.bag.in_order([self.topic])
-        for entry in entries:
-            try:
-                message = decode(entry.data, IMAGE)
-                chunk = chunk_from_msg(message, self.geometry.height, self.geometry.width)
-            except BagError as error:
-                yield str(error)
+        for packet in self._stream.packets(entries):
+            if isinstance(packet, Refused):
+                yield packet.reason
                 continue
-            except PacketError as error:
-                yield f'{error}{self._cut}'
-                continue
-            self.frame_id = str(message.header.frame_id)
-            yield chunk
+            self.frame_id = packet.frame_id
+            yield packet.chunk
         self.packets_sorted = entries.moved[self.topic]
 
     def _note(

@@ -1,3 +1,3 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded and live streams: which topics are read."""
+"""Streams, bags, topics and arrays: what comes into the package, and what leaves it."""

@@ -12,8 +12,9 @@ from typing import Any
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from spike_depth_ros.arguments import LAYOUT_OPTIONS
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, BagMessage, decode
+from spike_depth_ros.io.streams import Packet as RecordedPacket
+from spike_depth_ros.io.streams import RecordedStream, Refused, first_message
 from spike_depth_ros.io.topics import CameraTopics, FrameTopics
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import camera_info_from_matrix
@@ -25,7 +26,7 @@ from spike_depth_ros.nodes.player_packets import (
     TrueDepth,
     same_geometry,
 )
-from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.plane_clock import NANOSECONDS
 
 MAX_JUMP_S = 10
@@ -54,11 +55,9 @@ def open_bag(path: Path, options: Any) -> Source:
     try:
         bag = Bag(path)
         topics = _bag_topics(bag, options)
-        cameras = [_bag_camera(bag, one.camera_info, options) for one in topics]
-        sizes = [Calibration.from_message(camera) for camera in cameras]
         eyes = [
-            _BagEye(bag, one.spikes, (size.height, size.width), size.cut)
-            for one, size in zip(topics, sizes, strict=True)
+            _BagEye(RecordedStream(bag, one.spikes, one.camera_info, options.size))
+            for one in topics
         ]
         names = [f'{path}: topic {eye.topic}' for eye in eyes]
         geometry = same_geometry(names, [eye.geometry for eye in eyes])
@@ -67,15 +66,11 @@ def open_bag(path: Path, options: Any) -> Source:
         frame_info = None if frames is None else _bag_info(bag, frames.camera_info)
     except BagError as error:
         raise process.UserError(str(error)) from error
-    except CalibrationError as error:
-        raise process.UserError(f'{path}: camera_info: {error}') from error
-    for camera, eye in zip(cameras, eyes, strict=True):
-        camera.header.frame_id = eye.frame_id
     return Source(
         stream.items(options.loop),
         geometry,
         eyes[0].rate_hz,
-        cameras,
+        [eye.camera for eye in eyes],
         stream.ahead_ns,
         has_truth=topics[0].truth is not None,
         frames=frame_info,
@@ -93,30 +88,10 @@ def _bag_topics(bag: Bag, options: Any) -> Sequence[CameraTopics]:
     return [bag.known.camera(options.topic, None, options.truth)]
 
 
-def _bag_camera(bag: Any, topic: str | None, options: Any) -> CameraInfo:
-    """Return the first camera_info of a bag; an uncalibrated one if there is none."""
-    first = next(bag.messages([topic]), None) if topic is not None else None
-    if first is None:
-        if options.size is None:
-            raise process.UserError(
-                f'{bag.path}: has no camera_info, so that the sensor size is unknown; give it, '
-                'for example --size 400x250'
-            )
-        return camera_info_from_matrix(None, *options.size)
-    camera = _camera_info(decode(first.data, CAMERA_INFO))
-    found = Calibration.from_message(camera)
-    if options.size not in (None, (found.width, found.height)):
-        raise process.UserError(
-            f'{bag.path}: its camera_info has {found.size_text}; expected '
-            f'{options.size[0]}x{options.size[1]} as given: leave out --size'
-        )
-    return camera
-
-
 def _bag_info(bag: Any, topic: str | None) -> CameraInfo:
     """Return the first camera_info of frames; one without a size if there is none."""
-    first = next(bag.messages([topic]), None) if topic is not None else None
-    return CameraInfo() if first is None else _camera_info(decode(first.data, CAMERA_INFO))
+    message = first_message(bag, topic)
+    return CameraInfo() if message is None else _camera_info(message)
 
 
 def _camera_info(message: Any) -> CameraInfo:
@@ -145,11 +120,14 @@ def _camera_info(message: Any) -> CameraInfo:
 class _BagEye:
     """Camera of a bag.
 
+    Args:
+        stream: Its packets.
+
     Attributes:
+        stream: The same.
         topic: Topic of its packets.
-        size: Sensor (height, width), pixels.
         geometry: Sensor size and bit order.
-        frame_id: Its frame.
+        camera: Its camera_info, in the frame of its packets.
         first_ns: Stamp of its first packet, nanoseconds.
         recorded_ns: When that was recorded, nanoseconds.
         period_ns: Time between planes, nanoseconds, at least 1.
@@ -158,29 +136,34 @@ class _BagEye:
         process.UserError: The bag has no two packets to compute the plane rate from.
     """
 
-    def __init__(self, bag: Any, topic: str, size: tuple[int, int], cut: str = '') -> None:
-        self.topic, self.size = topic, size
-        images = ((entry, _image(bag, entry)) for entry in bag.in_order([topic]))
-        pairs = itertools.pairwise(images)  # a packet between them would double the period
-        whole = (pair for pair in pairs if all(image is not None for _, image in pair))
-        if (found := next(whole, None)) is None:
+    def __init__(self, stream: RecordedStream) -> None:
+        self.stream, self.topic = stream, stream.topic
+        where, found = f'{stream.bag.path}: topic {stream.topic}', stream.packets()
+        # A packet between two that cannot be read would double the period.
+        whole = (pair for pair in itertools.pairwise(found) if not _is_damaged(*pair))
+        if (pair := next(whole, None)) is None:
             raise process.UserError(
-                f'{bag.path}: topic {topic} has fewer than two packets in turn that can be read: '
+                f'{where} has fewer than two packets in turn that can be read: '
                 'expected at least two, whose stamps give the plane rate'
             )
-        (entry, first), (_, second) = found
-        try:
-            chunk = chunk_from_msg(first, *size)
-        except PacketError as error:
-            why = f'{error} ({cut})' if cut else str(error)
-            raise process.UserError(f'{bag.path}: topic {topic}: {why}') from error
+        first, second = pair
+        if isinstance(first, Refused):
+            raise process.UserError(f'{where}: {first.reason}')
+        chunk = first.chunk
         self.geometry = chunk.geometry
-        self.frame_id = str(first.header.frame_id)
-        self.first_ns, self.recorded_ns = chunk.t0_ns, entry.time_ns
-        step_ns = stamp_ns(second.header.stamp) - chunk.t0_ns
+        message = stream.camera_message
+        self.camera = (
+            camera_info_from_matrix(None, stream.width, stream.height)
+            if message is None
+            else _camera_info(message)
+        )
+        self.camera.header.frame_id = first.frame_id
+        self.first_ns, self.recorded_ns = chunk.t0_ns, first.recorded_ns
+        assert second.stamp_ns is not None  # both can be decoded
+        step_ns = second.stamp_ns - chunk.t0_ns
         if not 0 < step_ns <= MAX_JUMP_S * NANOSECONDS:
             raise process.UserError(
-                f'{bag.path}: topic {topic}: the stamps of its first two packets are '
+                f'{where}: the stamps of its first two packets are '
                 f'{step_ns / NANOSECONDS:g} s apart; expected above 0 and at most {MAX_JUMP_S} s: '
                 'a stamp is wrong, cut the bag after it or correct it'
             )
@@ -190,6 +173,11 @@ class _BagEye:
     def rate_hz(self) -> float:
         """Planes a second."""
         return NANOSECONDS / self.period_ns
+
+
+def _is_damaged(*packets: RecordedPacket | Refused) -> bool:
+    """Return True if any cannot be decoded."""
+    return any(one.stamp_ns is None for one in packets)
 
 
 def _other_rates(eyes: Sequence[_BagEye]) -> list[str]:
@@ -267,11 +255,21 @@ class _BagStream:
         wanted = [*numbers, *(one for one in (self._truth, self._image) if one is not None)]
         last_ns, jumped = list(self._first_ns), set[str]()
         for entry in self._bag.in_order(wanted):
-            message = _image(self._bag, entry)
-            if message is None:
-                continue
             number = numbers.get(entry.topic, 0)  # true depth and frames are of the first camera
-            at_ns = stamp_ns(message.header.stamp) - self._start_ns
+            eye = self._eyes[number]
+            image: Any = None
+            packet: RecordedPacket | Refused | None = None
+            if entry.topic in numbers:
+                packet = eye.stream.read(entry)
+                stamp = packet.stamp_ns
+            else:
+                image = _image(self._bag, entry)
+                stamp = None if image is None else stamp_ns(image.header.stamp)
+            if stamp is None:
+                if isinstance(packet, Refused):
+                    _note(self._bag, packet.reason)
+                continue
+            at_ns = stamp - self._start_ns
             step_s = (at_ns - last_ns[number]) / NANOSECONDS
             if abs(step_s) > MAX_JUMP_S:
                 if entry.topic not in jumped:  # one line a topic, however many follow
@@ -284,27 +282,21 @@ class _BagStream:
                     )
                 jumped.add(entry.topic)
                 continue
-            if entry.topic == self._truth:
-                yield TrueDepth(message, at_ns)
+            if packet is None:
+                yield (TrueDepth if entry.topic == self._truth else Frame)(image, at_ns)
                 continue
-            if entry.topic == self._image:
-                yield Frame(message, at_ns)
-                continue
-            eye = self._eyes[number]
-            try:
-                chunk = chunk_from_msg(message, *eye.size)
-            except PacketError as error:
-                _note(self._bag, str(error))
+            if isinstance(packet, Refused):
+                _note(self._bag, packet.reason)
                 continue
             last_ns[number] = at_ns
-            end_ns = at_ns + round(chunk.planes * eye.period_ns)
-            yield Packet(chunk.data, at_ns, end_ns, number)
+            end_ns = at_ns + round(packet.chunk.planes * eye.period_ns)
+            yield Packet(packet.chunk.data, at_ns, end_ns, number)
 
 
-def _image(bag: Any, entry: Any) -> Any:
-    """Decode the image of a bag's entry; None without an entry, or if it is damaged."""
+def _image(bag: Any, entry: BagMessage) -> Any:
+    """Decode an image beside the spikes; None: it is damaged."""
     try:
-        return decode(entry.data, IMAGE) if entry is not None else None
+        return decode(entry.data, IMAGE)
     except BagError as error:
         _note(bag, str(error))
         return None

@@ -624,7 +624,7 @@ ROSBAG = {
         bag(LEFT_INFO, readable.small_camera(topic='/the_right/camera_info'), *LEFT_RIGHT),
     ),
     'the camera of another eye': ('camera_info', bag(*OTHER_EYE), ',spikes=/right/camera/spikes'),
-    'storage that is cut': ('spike_convert', cut_storage),
+    'storage that is cut': ('to recover more', cut_storage),
     'a map that its step does not hold': (
         'data holds', bag(depth=[(20, '32FC1', MAP), (31, '16UC1', MAP[:, ::2].copy())]),
         Use(depth_of(1)),

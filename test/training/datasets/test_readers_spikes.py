@@ -174,6 +174,16 @@ class TestBag:
             found = packing.unpack(clip.load(start, stop), bags.WIDTH)
             np.testing.assert_array_equal(found, planes[start:stop])
 
+    @pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+    def test_one_that_ends_early_is_refused_with_a_remedy(self, tmp_path, storage):
+        bags.write(tmp_path / 'bag', bags.stream(8000), storage)
+        file = bags.storage_file(tmp_path / 'bag')
+        with file.open('r+b') as middle:
+            middle.seek(file.stat().st_size * 8 // 10)
+            middle.write(b'\xff' * 100_000)
+        with pytest.raises(DataSetError, match='cannot be read: .* spike_convert --allow-gaps'):
+            readers.read('rosbag', str(tmp_path / 'bag'))
+
     def test_a_wide_lens_is_rectified_in_samples(self, tmp_path):
         lens = cameras.lens(
             'plumb_bob', (-0.3, 0.1, 0.0, 0.0), fx=30.0, target=24.0, width=WIDTH, height=HEIGHT

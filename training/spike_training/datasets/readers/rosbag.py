@@ -10,32 +10,36 @@ a time in which both streams have no gap; windows are paired by their middle pla
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 
 from spike_depth_ros.arguments import OptionalFocalLength
-from spike_depth_ros.bags.bag import typestore
-from spike_depth_ros.bags.ordering import SORT_NS
+from spike_depth_ros.bags.bag import Bag, BagError, decode
 from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.io.topics import CAMERA_INFO, IMAGE, KnownTopics
+from spike_depth_ros.io.streams import Index, Load, RecordedStream, Section, index
+from spike_depth_ros.io.topics import CAMERA_INFO, IMAGE
 from spike_depth_ros.rectification import Rectification, check_camera
 from spike_depth_ros.stereo.rig import StereoRig
-from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
-from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, stamp_ns, truth_from_msg
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+from spike_depth_ros.stream.decode import (
+    METRES,
+    MILLIMETRES,
+    PacketError,
+    stamp_ns,
+    truth_from_msg,
+)
 from spike_depth_ros.stream.stamps import differs
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Depth, Matrix, RightSpikes, SpikeClip
 from spike_training.datasets.readers import files, pairs, recordings
 from spike_training.datasets.readers.options import checked
-from spike_training.errors import DataSetError, FrameError, one_line
+from spike_training.errors import DataSetError, FrameError
 
 TREE = """\
   ROOT/metadata.yaml and ROOT/*.db3 or ROOT/*.mcap, with the topics
@@ -45,44 +49,34 @@ TREE = """\
   and of pairs, by the options spikes and right, left/spikes, left/camera_info, right/spikes and
   right/camera_info"""
 
-_Load = Callable[[int, int], PackedPlanes]
-
 PLAUSIBLE_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
 
+GIVE_SIZE = 'give it with the option size, for instance 400x250'
 
-UNEVEN = 0.1
-"""Difference of the times of a plane in two packets, over their sum, above which it is uneven."""
-
-LEAST_PACKETS = 100
-"""Packets from which on two streams in turn are told from losses of one."""
-
-EVEN_PAIRS = 0.02
-"""Relative deviation of the time of a plane in two packets together below which it is even."""
-
-
-class _Packet(NamedTuple):
-    """Recording time and stamp of a message of the stream, nanoseconds, and its planes."""
-
-    recorded_ns: int
-    stamp_ns: int
-    planes: int
+RECOVER = (
+    'write the planes that can be read to a .dat file with spike_convert --allow-gaps, or recover '
+    'the bag (docs/evaluation.md)'
+)
 
 
 class _Eye(NamedTuple):
     """Stream of one camera, and where it was found."""
 
     topics: list[str]  # its own, then those of all cameras
-    geometry: Geometry
-    calibration: Calibration | None
-    packets: list[_Packet]
-    refused: list[str]
-    period_ns: float
+    packets: Index
+    sections: list[Section]
 
     @property
-    def parts(self) -> list[_Part]:
-        """Its parts without gaps."""
-        parts = _parts(self.packets, self.period_ns)
-        return [_Part(self.geometry, part, self.period_ns) for part in parts]
+    def geometry(self) -> Geometry:
+        return self.packets.geometry
+
+    @property
+    def calibration(self) -> Calibration | None:
+        return self.packets.stream.calibration
+
+    @property
+    def period_ns(self) -> float:
+        return self.sections[0].period_ns
 
 
 @checked
@@ -149,10 +143,9 @@ def sensor_size(root: Path, spikes: str, size: str = '') -> Geometry:
     Raises:
         DataSetError: There is no such bag or stream, or nothing tells the size.
     """
-    with _opened(_checked_bag(root)) as reader:
-        known = _known(reader, root)
-        info = known.nearest('camera_info', CAMERA_INFO, _streams(known, spikes))
-        return _calibration(reader, info, size)[0]
+    with _opened(root) as bag:
+        stream, _ = _stream(bag, spikes, 'camera_info', size)
+        return Geometry(stream.height, stream.width)
 
 
 class _Names(NamedTuple):
@@ -169,30 +162,29 @@ def _read(
     root: Path, names: _Names, size: str, fx: float, given: StereoRig | None
 ) -> list[SpikeClip]:
     """Read the recordings of a bag, with the rig that is given, or that of the bag."""
-    with _opened(_checked_bag(root)) as reader:
-        left = _eye(reader, root, names.spikes, names.camera_info, size)
-        other = None
-        if names.right:
-            other = _eye(reader, root, names.right, names.right_camera_info, size)
-        depth = _known(reader, root).nearest(names.depth, IMAGE, left.topics)
-        maps, unread = ({}, []) if depth is None else _stamps(reader, depth)
-    refused = left.refused + ([] if other is None else other.refused)
+    with _opened(root) as bag:
+        left = _eye(bag, names.spikes, names.camera_info, size)
+        other = _eye(bag, names.right, names.right_camera_info, size) if names.right else None
+        maps, unread = _depth_maps(bag, bag.known.nearest(names.depth, IMAGE, left.topics))
+    refused = _refused(left.packets) + ([] if other is None else _refused(other.packets))
     skipped = {'not a packet of planes': refused} if refused else {}
     skipped |= (
         {'true depth of an encoding other than 32FC1 (metres) and 16UC1 (millimetres)': unread}
         if unread
         else {}
     )
-    total = len(left.packets) + (0 if other is None else len(other.packets)) + len(maps)
+    total = (
+        len(left.packets.places) + (0 if other is None else len(other.packets.places)) + len(maps)
+    )
     files.check_share(skipped, total + len(refused) + len(unread), str(root))
     if other is None:
         camera, lens = _camera(root, left, fx)
-        clips = [_clip(root, left.topics[0], part, camera, maps) for part in left.parts]
+        clips = [_clip(bag, part, camera, maps) for part in left.sections]
     else:
         rig = _rig(root, left, other, given)
         lens = rig.rectifications[0]
         camera = np.array(rig.left.p, np.float64).reshape(3, 4)[:, :3]
-        clips = _paired(root, (left, other), camera, rig, maps)
+        clips = _paired(bag, (left, other), camera, rig, maps)
     titles = [f'rosbag/{root.stem}/{number}' for number in range(len(clips))]
     if len(clips) == 1:
         titles = [f'rosbag/{root.stem}']
@@ -208,27 +200,53 @@ def _read(
     return clips
 
 
-def _checked_bag(root: Path) -> Path:
-    """Return the folder or file of a bag; refuse what is none."""
-    bag = root / 'metadata.yaml' if root.is_dir() else root
-    if not bag.is_file():
-        raise files.missing(bag, TREE)
-    return root
+@contextlib.contextmanager
+def _opened(root: Path) -> Iterator[Bag]:
+    """Open a bag of which all can be read; errors become those of a data set.
+
+    Raises:
+        DataSetError: It is no bag, or damaged.
+    """
+    file = root / 'metadata.yaml' if root.is_dir() else root
+    if not file.is_file():
+        raise files.missing(file, TREE)
+    try:
+        bag = Bag(root)
+        yield bag
+    except BagError as error:
+        raise DataSetError(str(error)) from error
+    if bag.damage:
+        raise DataSetError(f'{root}: cannot be read: {bag.damage[0]}: {RECOVER}')
 
 
-def _eye(reader: AnyReader, root: Path, spikes: str, camera_info: str, size: str) -> _Eye:
+def _stream(
+    bag: Bag, spikes: str, camera_info: str, size: str
+) -> tuple[RecordedStream, list[str]]:
+    """Return the stream of a camera, and its topic with those of other cameras."""
+    topics = _streams(bag, spikes)
+    info = bag.known.nearest(camera_info, CAMERA_INFO, topics)
+    given = recordings.parse_size(size) if size else None
+    return RecordedStream(bag, topics[0], info, given, GIVE_SIZE), topics
+
+
+def _eye(bag: Bag, spikes: str, camera_info: str, size: str) -> _Eye:
     """Return the stream of a camera, of its topic and that of its calibration."""
-    known = _known(reader, root)
-    topics = _streams(known, spikes)
-    info = known.nearest(camera_info, CAMERA_INFO, topics)
-    geometry, calibration = _calibration(reader, info, size)
-    cut = '' if calibration is None else calibration.cut
-    bit_order, packets, refused = _packets(reader, topics[0], geometry, cut)
-    if not packets:
-        files.check_share({'not a packet of planes': refused}, len(refused), str(root))
-        raise DataSetError(f'{root}: topic {spikes} holds no packet, expected one or more')
-    geometry = dataclasses.replace(geometry, bit_order=bit_order)
-    return _Eye(topics, geometry, calibration, packets, refused, _period(packets))
+    stream, topics = _stream(bag, spikes, camera_info, size)
+    found = index(stream)
+    if not found.places:
+        refused = _refused(found)
+        files.check_share({'not a packet of planes': refused}, len(refused), str(bag.path))
+        raise DataSetError(f'{bag.path}: topic {spikes} holds no packet, expected one or more')
+    return _Eye(topics, found, found.sections())
+
+
+def _refused(packets: Index) -> list[str]:
+    """Return the messages of a stream that are no packets, with the reason of each."""
+    topic = packets.stream.topic
+    return [
+        f'{topic} at {one.recorded_ns if one.stamp_ns is None else one.stamp_ns} ns: {one.reason}'
+        for one in packets.refused
+    ]
 
 
 def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectification | None]:
@@ -290,7 +308,7 @@ def _recorded_rig(root: Path, left: _Eye, right: _Eye) -> StereoRig:
 
 
 def _paired(
-    root: Path,
+    bag: Bag,
     eyes: tuple[_Eye, _Eye],
     camera: Matrix,
     rig: StereoRig,
@@ -299,46 +317,21 @@ def _paired(
     """Return the clips of the times in which both streams have no gap."""
     left, right = eyes
     clips = []
-    for part, other in itertools.product(left.parts, right.parts):
+    for part, other in itertools.product(left.sections, right.sections):
         times = _Times(part, other)
         if times.planes:
-            clip = _clip(root, left.topics[0], part, camera, maps)
+            clip = _clip(bag, part, camera, maps)
             clip = clip.between(times.first, times.first + times.planes)
-            load = times.paired(_load(root, right.topics[0], other))
+            load = times.paired(_loader(other))
             clips.append(dataclasses.replace(clip, right=RightSpikes(load, rig)))
     if not clips:
-        behind_s = (left.packets[-1].stamp_ns - right.packets[-1].stamp_ns) / 1e9
+        behind_s = (left.packets.places[-1].stamp_ns - right.packets.places[-1].stamp_ns) / 1e9
         raise DataSetError(
-            f'{root}: stamps do not overlap: those of {right.topics[0]} end {abs(behind_s):.6g} s '
-            f'{"before" if behind_s > 0 else "after"} those of {left.topics[0]}: stamp both by '
-            'one clock'
+            f'{bag.path}: stamps do not overlap: those of {right.topics[0]} end '
+            f'{abs(behind_s):.6g} s {"before" if behind_s > 0 else "after"} those of '
+            f'{left.topics[0]}: stamp both by one clock'
         )
     return clips
-
-
-class _Part:
-    """Part of a stream: packets that follow one another without a gap."""
-
-    def __init__(self, geometry: Geometry, packets: list[_Packet], period_ns: float) -> None:
-        self.geometry, self.packets = geometry, packets
-        self.starts = [0, *itertools.accumulate(packet.planes for packet in packets)]
-        self.period_ns = period_ns
-        self._stamps = [packet.stamp_ns for packet in packets]
-
-    @property
-    def planes(self) -> int:
-        """Number of planes."""
-        return self.starts[-1]
-
-    def plane_at(self, stamp_ns: float) -> int:
-        """Return the plane nearest to a stamp; outside 0 to ``planes - 1`` if none is near."""
-        k = max(bisect.bisect_right(self._stamps, stamp_ns) - 1, 0)
-        return self.starts[k] + round((stamp_ns - self._stamps[k]) / self.period_ns)
-
-    def stamp_of(self, plane: int) -> float:
-        """Return the stamp of a plane, nanoseconds."""
-        k = bisect.bisect_right(self.starts, plane, hi=len(self.packets)) - 1
-        return self._stamps[k] + (plane - self.starts[k]) * self.period_ns
 
 
 class _Times:
@@ -353,7 +346,7 @@ class _Times:
         planes: Number of planes that both have; 0: there is no such time.
     """
 
-    def __init__(self, left: _Part, right: _Part) -> None:
+    def __init__(self, left: Section, right: Section) -> None:
         self._left, self._right = left, right
         self.first = max(0, left.plane_at(right.stamp_of(0)))
         last = min(left.planes - 1, left.plane_at(right.stamp_of(right.planes - 1)))
@@ -361,7 +354,7 @@ class _Times:
         # Where clocks drift, one eye has fewer planes than the other.
         self.planes = max(0, min(last - self.first, ends[1] - ends[0]) + 1)
 
-    def paired(self, load: _Load) -> _Load:
+    def paired(self, load: Load) -> Load:
         """Return the function that loads right planes by the numbers of the left ones.
 
         Planes count from :attr:`first`. The middle ones are paired, at most half a plane apart;
@@ -385,41 +378,30 @@ class _Times:
         return self._right.plane_at(self._left.stamp_of(plane))
 
 
-def _load(root: Path, topic: str, part: _Part) -> _Load:
-    """Return a function that loads planes of a part of a stream."""
+def _loader(part: Section) -> Load:
+    """Return the function that loads planes of a section, whose errors are those of a frame."""
 
     def load(start: int, stop: int) -> PackedPlanes:
-        first = bisect.bisect_right(part.starts, start) - 1
-        last = bisect.bisect_left(part.starts, stop)
-        wanted = part.packets[first:last]
-        times = [packet.recorded_ns for packet in wanted]
         try:
-            with _opened(root) as reader:
-                messages = _messages(reader, topic, min(times), max(times) + 1)
-                chunks = [_chunk(message, part.geometry) for _, message in messages]
-            found = {chunk.t0_ns: chunk.data for chunk in chunks if chunk is not None}
-            planes = np.concatenate([found[packet.stamp_ns] for packet in wanted])
-        except (DataSetError, KeyError) as error:
-            raise FrameError(f'{root}: planes {start} to {stop} cannot be read') from error
-        return planes[start - part.starts[first] : stop - part.starts[first]]
+            return part.load(start, stop)
+        except BagError as error:
+            raise FrameError(str(error)) from error
 
     return load
 
 
-def _clip(
-    root: Path, topic: str, part: _Part, camera: Matrix | None, maps: dict[int, _DepthAt]
-) -> SpikeClip:
+def _clip(bag: Bag, part: Section, camera: Matrix | None, maps: dict[int, _DepthAt]) -> SpikeClip:
     places = {part.plane_at(stamp): place for stamp, place in maps.items()}
     labelled = tuple(sorted(plane for plane in places if 0 <= plane < part.planes))
     return SpikeClip(
-        f'rosbag/{root.stem}',
+        f'rosbag/{bag.path.stem}',
         part.geometry,
         part.planes,
         1e9 / part.period_ns,
         camera,
-        _load(root, topic, part),
+        _loader(part),
         labelled,
-        tuple(_depth(root, places[plane], part.geometry) for plane in labelled),
+        tuple(_depth(bag, places[plane], part.geometry) for plane in labelled),
     )
 
 
@@ -431,27 +413,34 @@ class _DepthAt(NamedTuple):
     stamp_ns: int
 
 
-def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Depth]:
+def _depth_maps(bag: Bag, topic: str | None) -> tuple[dict[int, _DepthAt], list[str]]:
+    """Return the locations of depth images by stamp, and names of messages of other encodings."""
+    found, refused = {}, []
+    for entry in bag.messages([topic]) if topic is not None else ():
+        message = decode(entry.data, IMAGE)
+        stamp = stamp_ns(message.header.stamp)
+        if message.encoding in (METRES, MILLIMETRES):
+            found[stamp] = _DepthAt(entry.topic, entry.time_ns, stamp)
+        else:
+            refused.append(f'{entry.topic} at {stamp} ns ({message.encoding!r})')
+    return found, refused
+
+
+def _depth(bag: Bag, place: _DepthAt, geometry: Geometry) -> Callable[[], Depth]:
     """Return a function that reads a depth image, which must be of the sensor's size."""
+    name = f'{bag.path}: depth at {place.stamp_ns} ns'
 
     def read_it() -> Depth:
-        start, stop = place.recorded_ns, place.recorded_ns + 1
         try:
-            with _opened(root) as reader:
-                for _, message in _messages(reader, place.topic, start, stop):
-                    if stamp_ns(message.header.stamp) == place.stamp_ns:
-                        name = f'{root}: depth at {place.stamp_ns} ns'
-                        try:
-                            depth = _checked(truth_from_msg(message), geometry)
-                        except PacketError as error:
-                            raise FrameError(f'{name}: {error}') from error
-                        files.check_unit(name, depth)
-                        return depth
-        except FrameError:
-            raise
-        except DataSetError as error:
-            raise FrameError(str(error)) from error
-        raise FrameError(f'{root}: the depth at {place.stamp_ns} ns is gone')
+            for entry in bag.messages([place.topic], place.recorded_ns, place.recorded_ns + 1):
+                message = decode(entry.data, IMAGE)
+                if stamp_ns(message.header.stamp) == place.stamp_ns:
+                    depth = _checked(truth_from_msg(message), geometry)
+                    files.check_unit(name, depth)
+                    return depth
+        except (BagError, PacketError) as error:
+            raise FrameError(f'{name}: {error}') from error
+        raise FrameError(f'{name}: it is gone')
 
     return read_it
 
@@ -465,33 +454,9 @@ def _checked(depth: Depth, geometry: Geometry) -> Depth:
     return depth
 
 
-@contextlib.contextmanager
-def _opened(root: Path) -> Iterator[AnyReader]:
-    """Open a bag for reading; errors of rosbags on damaged ones become one line."""
-    try:
-        with AnyReader([root], default_typestore=typestore()) as reader:
-            yield reader
-    except DataSetError:
-        raise
-    except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
-        raise DataSetError(
-            f'{root}: cannot be read: {one_line(error)}: write the planes that can be read to a '
-            '.dat file with spike_convert --allow-gaps, or recover the bag (docs/evaluation.md)'
-        ) from error
-
-
-def _known(reader: AnyReader, root: Path) -> KnownTopics:
-    """Return the topics to choose from."""
-    return KnownTopics(
-        {name: topic.msgtype or 'of several types' for name, topic in reader.topics.items()},
-        {name: topic.msgcount for name, topic in reader.topics.items()},
-        str(root),
-        DataSetError,
-    )
-
-
-def _streams(known: KnownTopics, spikes: str) -> list[str]:
+def _streams(bag: Bag, spikes: str) -> list[str]:
     """Return the topic of the stream that a name tells, then those of all cameras."""
+    known = bag.known
     if not known.ending(spikes, IMAGE):
         raise DataSetError(
             f'{known.place}: no topic {spikes} of {IMAGE}; it has {known.describe()}; expected\n'
@@ -499,153 +464,3 @@ def _streams(known: KnownTopics, spikes: str) -> list[str]:
         )
     stream = known.only(spikes, IMAGE, 'give the full name of one')
     return [stream, *known.ending(stream.rpartition('/')[2], IMAGE)]
-
-
-def _messages(
-    reader: AnyReader, topic: str | None, start_ns: int | None = None, stop_ns: int | None = None
-) -> Iterator[tuple[int, Any]]:
-    """Yield recording times and decoded messages of a topic within a span of these times."""
-    wanted = [connection for connection in reader.connections if connection.topic == topic]
-    if wanted:
-        for connection, recorded_ns, data in reader.messages(wanted, start_ns, stop_ns):
-            yield recorded_ns, reader.deserialize(data, connection.msgtype)
-
-
-def _calibration(
-    reader: AnyReader, topic: str | None, size: str
-) -> tuple[Geometry, Calibration | None]:
-    """Return sensor size and calibration; None: the bag has none, the option tells the size."""
-    for _, message in _messages(reader, topic):
-        try:
-            given = Calibration.from_message(message)
-        except CalibrationError as error:
-            raise DataSetError(f'{topic}: {error}') from error
-        return Geometry(given.height, given.width), given
-    if not size:
-        raise DataSetError(
-            'the bag has no camera_info, which tells the size of the sensor; give it with the '
-            'option size, for instance 400x250'
-        )
-    width, height = recordings.parse_size(size)
-    return Geometry(height, width), None
-
-
-def _packets(
-    reader: AnyReader, topic: str, geometry: Geometry, cut: str
-) -> tuple[BitOrder, list[_Packet], list[str]]:
-    """Return bit order, packets in the order of their stamps, and names of invalid messages.
-
-    Args:
-        reader: The bag.
-        topic: Topic of the stream.
-        geometry: Size of the sensor.
-        cut: How pictures are made of the full sensor; empty: they are it.
-    """
-    where = f'{reader.paths[0]}: {topic}'
-    packets, orders, frames, refused = [], set(), set(), []
-    for recorded_ns, message in _messages(reader, topic):
-        stamp = stamp_ns(message.header.stamp)
-        try:
-            chunk = chunk_from_msg(message, geometry.height, geometry.width)
-        except PacketError as error:
-            why = f'{error} ({cut})' if cut else str(error)
-            refused.append(f'{topic} at {stamp} ns: {why}')
-            continue
-        packets.append(_Packet(recorded_ns, stamp, chunk.planes))
-        orders.add(chunk.geometry.bit_order)
-        frames.add(message.header.frame_id.lstrip('/'))
-    if len(frames) > 1:
-        raise DataSetError(
-            f'{where}: packets of the frames {", ".join(sorted(map(repr, frames)))}: expected '
-            'one camera; record each camera by a topic of its own'
-        )
-    if len(orders) > 1:
-        raise DataSetError(f'{where}: bit orders {sorted(orders)}, expected one')
-    if back_ns := _set_back_ns(packets):
-        raise DataSetError(
-            f'{where}: the clock was set back by {back_ns / 1e9:.3g} s within the bag, so that '
-            'planes of two times have one stamp: expected one run; record each into its own bag'
-        )
-    packets.sort(key=lambda packet: packet.stamp_ns)
-    if _are_interleaved(packets):
-        raise DataSetError(
-            f'{where}: packets of two streams in turn, or the same loss after every other packet: '
-            'expected one camera; record each camera by a topic of its own'
-        )
-    once = {packet.stamp_ns: packet for packet in packets}
-    return 'big' if 'big' in orders else 'little', [*once.values()], refused
-
-
-def _set_back_ns(packets: list[_Packet]) -> int:
-    """Return by how much the clock was set back as packets were recorded, ns; 0: never.
-
-    Within :data:`SORT_NS` it is a matter of order, and of a single packet of its stamp.
-    """
-    newest_ns: list[int] = []  # two, as a single one may be wrong
-    for before, packet in itertools.pairwise(packets):
-        newest_ns = sorted([*newest_ns, before.stamp_ns])[-2:]
-        back_ns = newest_ns[0] - packet.stamp_ns
-        if back_ns > SORT_NS and newest_ns[0] - before.stamp_ns > SORT_NS:
-            return back_ns
-    return 0
-
-
-def _are_interleaved(packets: list[_Packet]) -> bool:
-    """Return True if packets, in the order of their stamps, are of two streams in turn.
-
-    The time of a plane is then uneven from packet to packet, while that of two packets together is
-    always the same. Not found: packets halfway between those of the other stream, or of another
-    number of planes; more than two streams; fewer than :data:`LEAST_PACKETS` packets.
-    """
-    if len(packets) < LEAST_PACKETS:
-        return False
-    planes = np.array([packet.planes for packet in packets[:-1]])
-    steps = np.diff([packet.stamp_ns for packet in packets])
-    pairs = (steps[:-1] + steps[1:]) / (planes[:-1] + planes[1:])
-    even = np.abs(pairs - np.median(pairs)) <= EVEN_PAIRS * np.median(pairs)
-    periods = steps / planes
-    uneven = np.abs(np.diff(periods)) > UNEVEN * (periods[:-1] + periods[1:])
-    return bool((even & uneven).mean() > 0.5)
-
-
-def _stamps(reader: AnyReader, topic: str) -> tuple[dict[int, _DepthAt], list[str]]:
-    """Return the locations of depth images by stamp, and names of messages of other encodings."""
-    found, refused = {}, []
-    for recorded_ns, message in _messages(reader, topic):
-        stamp = stamp_ns(message.header.stamp)
-        if message.encoding in ('32FC1', '16UC1'):
-            found[stamp] = _DepthAt(topic, recorded_ns, stamp)
-        else:
-            refused.append(f'{topic} at {stamp} ns ({message.encoding!r})')
-    return found, refused
-
-
-def _chunk(message: Any, geometry: Geometry) -> SpikeChunk | None:
-    try:
-        return chunk_from_msg(message, geometry.height, geometry.width)
-    except PacketError:
-        return None
-
-
-def _parts(packets: list[_Packet], period_ns: float) -> list[list[_Packet]]:
-    """Split packets where a stamp is not that of the next plane."""
-    parts = [[packets[0]]]
-    for before, packet in itertools.pairwise(packets):
-        expected = before.stamp_ns + before.planes * period_ns
-        if abs(packet.stamp_ns - expected) > period_ns / 2:
-            parts.append([])
-        parts[-1].append(packet)
-    return parts
-
-
-def _period(packets: list[_Packet]) -> float:
-    """Return the median time between planes, nanoseconds."""
-    if len(packets) < 2:
-        raise DataSetError(
-            'the stream is one packet, expected two or more: its plane rate is not known'
-        )
-    steps = [
-        (after.stamp_ns - before.stamp_ns) / before.planes
-        for before, after in itertools.pairwise(packets)
-    ]
-    return float(np.median(steps))
