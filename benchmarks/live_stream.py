@@ -32,9 +32,9 @@ from benchmarks.frame_camera import PER_S, FrameCamera
 from benchmarks.named_commit import worktree
 from benchmarks.options import count
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.calibration import set_fields
-from spike_depth_ros.nodes.process import OF_WHEELS
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.calibration import set_fields
+from spike_depth_ros.nodes.parts.process import OF_WHEELS
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import reference_index
 

@@ -32,8 +32,8 @@ from std_msgs.msg import UInt64
 
 from spike_depth_ros.checkpoint import default_checkpoint, load
 from spike_depth_ros.model.registry import build_with_weights
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.conversions import stamp_msg
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.conversions import stamp_msg
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import reference_index

@@ -43,7 +43,7 @@ from benchmarks.live_stream import (
     spike_depth,
 )
 from benchmarks.options import count
-from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.stream.recording import open_recording
 
 STREAM = process.asset('street.npz')

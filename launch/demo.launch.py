@@ -16,9 +16,9 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
-from spike_depth_ros.nodes import launching
-from spike_depth_ros.nodes.perception_launch import remappings
-from spike_depth_ros.nodes.process import asset
+from spike_depth_ros.nodes.parts import launching
+from spike_depth_ros.nodes.parts.perception_launch import remappings
+from spike_depth_ros.nodes.parts.process import asset
 
 ARGUMENTS = {
     'stream': (str(asset('office.npz')), '.dat, .npy or .npz to play'),

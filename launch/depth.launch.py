@@ -3,7 +3,7 @@
 """Depth from a spike camera: the node spike_depth, optionally with a point cloud and RViz."""
 
 from launch import LaunchDescription
-from spike_depth_ros.nodes.perception_launch import PerceptionLaunch
+from spike_depth_ros.nodes.parts.perception_launch import PerceptionLaunch
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -16,8 +16,8 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
-from spike_depth_ros.nodes import launching
-from spike_depth_ros.nodes.perception_launch import remappings
+from spike_depth_ros.nodes.parts import launching
+from spike_depth_ros.nodes.parts.perception_launch import remappings
 
 ARGUMENTS = {
     'out': ('replay_out', 'folder for metrics.json, windows.csv and report.html'),

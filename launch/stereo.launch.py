@@ -3,7 +3,7 @@
 """Depth from two spike cameras side by side: the node spike_stereo, with a cloud and RViz."""
 
 from launch import LaunchDescription
-from spike_depth_ros.nodes.perception_launch import TWO_CAMERAS, PerceptionLaunch
+from spike_depth_ros.nodes.parts.perception_launch import TWO_CAMERAS, PerceptionLaunch
 
 FILL = 'depth of pixels without a match: mono or none; empty: as in params_file, else mono'
 

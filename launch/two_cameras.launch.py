@@ -12,7 +12,7 @@ from launch_ros.actions import PushRosNamespace
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
-from spike_depth_ros.nodes import launching
+from spike_depth_ros.nodes.parts import launching
 
 CAMERAS = ('left', 'right')
 """Namespaces, in which the drivers publish ``spikes`` and ``camera_info``."""

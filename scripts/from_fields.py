@@ -6,7 +6,7 @@
 
 A table of a page stands between two lines, of the dataclass and what the names begin with::
 
-    <!-- fields of spike_depth_ros.nodes.depth_parameters:DepthParameters image. -->
+    <!-- fields of spike_depth_ros.nodes.parts.depth_parameters:DepthParameters image. -->
     <!-- end of fields -->
 """
 
@@ -22,9 +22,9 @@ from typing import Any
 
 from spike_depth_ros.base.values import describe
 from spike_depth_ros.blocks.markdown import table_lines
-from spike_depth_ros.nodes.depth_parameters import DepthParameters
-from spike_depth_ros.nodes.parameters import Parameter, parameters_of
-from spike_depth_ros.nodes.stereo_parameters import StereoParameters
+from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
+from spike_depth_ros.nodes.parts.parameters import Parameter, parameters_of
+from spike_depth_ros.nodes.parts.stereo_parameters import StereoParameters
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG, DOCS = ROOT / 'config', ROOT / 'docs'

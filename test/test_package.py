@@ -95,7 +95,7 @@ def test_ros_dependencies_are_declared() -> None:
     manifest = ElementTree.parse(ROOT / 'package.xml').getroot()
     declared = {element.text for element in manifest.findall('exec_depend')}
     imported: set[str] = set()
-    for path in [*(ROOT / NAME / 'nodes').glob('*.py'), *(ROOT / 'launch').glob('*.py')]:
+    for path in [*(ROOT / NAME / 'nodes').rglob('*.py'), *(ROOT / 'launch').glob('*.py')]:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split('.')[0] for alias in node.names}
@@ -132,15 +132,15 @@ for module in modules:
 def test_launch_files_need_no_wheel() -> None:
     """``ros2 launch`` runs in the system's Python: what launch files import of the package."""
     pytest.importorskip('rclpy')
-    nodes = ROOT / NAME / 'nodes'
-    files = [nodes / 'launching.py', nodes / 'perception_launch.py']
+    parts = ROOT / NAME / 'nodes' / 'parts'
+    files = [parts / 'launching.py', parts / 'perception_launch.py']
     modules = set()
     for path in [*files, *(ROOT / 'launch').glob('*.py')]:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith(NAME):
                 modules.add(node.module)
-    modules -= {f'{NAME}.nodes', *(f'{NAME}.nodes.{path.stem}' for path in files)}
-    assert f'{NAME}.nodes.params_file' in modules
+    modules -= {f'{NAME}.nodes.parts', *(f'{NAME}.nodes.parts.{path.stem}' for path in files)}
+    assert f'{NAME}.nodes.parts.params_file' in modules
     wheels = {*re.findall(r'^([a-z0-9._-]+)==', lock('ros'), re.MULTILINE), 'torch', 'timm'}
     given = ','.join(sorted(wheels)), ','.join(sorted(map(str, modules)))
     run = [sys.executable, '-c', WITHOUT_WHEELS, *given]

@@ -21,9 +21,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from spike_depth_ros.arguments import Amount, Size
 from spike_depth_ros.base import cli
 from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.spike_topics import UNKNOWN_NAME, UNNAMED
-from spike_depth_ros.nodes.stream_findings import (
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.spike_topics import UNKNOWN_NAME, UNNAMED
+from spike_depth_ros.nodes.parts.stream_findings import (
     CAMERA,
     PAIR,
     RELIABLE,

@@ -35,8 +35,8 @@ from spike_depth_ros.base import cli
 from spike_depth_ros.base.values import one_of
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.errors import OneLineError, check_link
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.demo_report import (
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.demo_report import (
     RESULTS,
     draw,
     draw_methods,
@@ -44,9 +44,9 @@ from spike_depth_ros.nodes.demo_report import (
     show,
     summarise,
 )
-from spike_depth_ros.nodes.demo_scores import DemoScores, Plan, PlayerStart, evaluation
-from spike_depth_ros.nodes.ending import CLOSING_S, EndRequests
-from spike_depth_ros.nodes.live_evaluation import LiveEvaluation
+from spike_depth_ros.nodes.parts.demo_scores import DemoScores, Plan, PlayerStart, evaluation
+from spike_depth_ros.nodes.parts.ending import CLOSING_S, EndRequests
+from spike_depth_ros.nodes.parts.live_evaluation import LiveEvaluation
 from spike_depth_ros.result_files import check_results, replace_results
 from spike_depth_ros.stream.layout import check_bit_order, raw_file_problem
 from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording

@@ -28,15 +28,15 @@ from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.source import FusedSource
-from spike_depth_ros.nodes import diagnostic_values as keys
-from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.depth_parameters import DepthParameters
-from spike_depth_ros.nodes.frame_inputs import FrameInputs
-from spike_depth_ros.nodes.learnt_preview import LEARNT
-from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
-from spike_depth_ros.nodes.spike_topics import several_publishers
-from spike_depth_ros.nodes.topic_inputs import TopicInputs
-from spike_depth_ros.nodes.topic_outputs import TopicOutputs
+from spike_depth_ros.nodes.parts import diagnostic_values as keys
+from spike_depth_ros.nodes.parts import diagnostics, parameters, process, shared_memory
+from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
+from spike_depth_ros.nodes.parts.frame_inputs import FrameInputs
+from spike_depth_ros.nodes.parts.learnt_preview import LEARNT
+from spike_depth_ros.nodes.parts.perception import PerceptionNode, log_exceptions
+from spike_depth_ros.nodes.parts.spike_topics import several_publishers
+from spike_depth_ros.nodes.parts.topic_inputs import TopicInputs
+from spike_depth_ros.nodes.parts.topic_outputs import TopicOutputs
 from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.tasks.image import ImageInfo

@@ -32,10 +32,10 @@ from spike_depth_ros.evaluation.results import (
 )
 from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.metrics import PUBLISHED, Alignment, Crop, EvalProtocol, Mean
-from spike_depth_ros.nodes import diagnostic_values as keys
-from spike_depth_ros.nodes import parameters, process
-from spike_depth_ros.nodes.live_evaluation import LiveEvaluation, grey_picture
-from spike_depth_ros.nodes.losses import ActiveRemedies, losses
+from spike_depth_ros.nodes.parts import diagnostic_values as keys
+from spike_depth_ros.nodes.parts import parameters, process
+from spike_depth_ros.nodes.parts.live_evaluation import LiveEvaluation, grey_picture
+from spike_depth_ros.nodes.parts.losses import ActiveRemedies, losses
 from spike_depth_ros.result_files import (
     UnfinishedFolder,
     check_results,

@@ -22,9 +22,9 @@ from spike_depth_ros.base import cli
 from spike_depth_ros.base.cli import POSITIONAL
 from spike_depth_ros.base.values import Count
 from spike_depth_ros.errors import one_line
-from spike_depth_ros.nodes import process, shared_memory
-from spike_depth_ros.nodes.graph import Graph, printable
-from spike_depth_ros.nodes.inspection_topics import (
+from spike_depth_ros.nodes.parts import process, shared_memory
+from spike_depth_ros.nodes.parts.graph import Graph, printable
+from spike_depth_ros.nodes.parts.inspection_topics import (
     echo,
     plain,
     print_yaml,
@@ -32,7 +32,7 @@ from spike_depth_ros.nodes.inspection_topics import (
     show_diagnostics,
     show_topics,
 )
-from spike_depth_ros.nodes.process import UserError
+from spike_depth_ros.nodes.parts.process import UserError
 from spike_depth_ros.safe_yaml import YamlLimitError, check_yaml
 
 Transitions = Literal['configure', 'activate', 'deactivate', 'cleanup', 'shutdown']

@@ -24,11 +24,11 @@ from spike_depth_ros.base import cli
 from spike_depth_ros.base.cli import POSITIONAL
 from spike_depth_ros.base.values import Count, NotNegative, Number
 from spike_depth_ros.errors import one_line
-from spike_depth_ros.nodes import process, shared_memory
-from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
-from spike_depth_ros.nodes.player_packets import Frame, Packet, TrueDepth
-from spike_depth_ros.nodes.player_source import open_source
-from spike_depth_ros.nodes.spike_topics import SpikeTopics
+from spike_depth_ros.nodes.parts import process, shared_memory
+from spike_depth_ros.nodes.parts.conversions import image_msg, spikes_msg, stamp_msg
+from spike_depth_ros.nodes.parts.player_packets import Frame, Packet, TrueDepth
+from spike_depth_ros.nodes.parts.player_source import open_source
+from spike_depth_ros.nodes.parts.spike_topics import SpikeTopics
 from spike_depth_ros.result_files import has_keys, write_atomically
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.chunk import SpikeChunk

@@ -31,11 +31,11 @@ from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Check
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.io.topics import IMAGE, CameraTopics, beside, frame_infos
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.executor_reader import problem
-from spike_depth_ros.nodes.graph import Graph
-from spike_depth_ros.nodes.process import UserError
-from spike_depth_ros.nodes.stream_recorder import StreamRecorder
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.executor_reader import problem
+from spike_depth_ros.nodes.parts.graph import Graph
+from spike_depth_ros.nodes.parts.process import UserError
+from spike_depth_ros.nodes.parts.stream_recorder import StreamRecorder
 from spike_depth_ros.result_files import (
     EARLIER_SUFFIX,
     UNFINISHED,

@@ -22,18 +22,18 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
-from spike_depth_ros.nodes import diagnostic_values as keys
-from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.perception import PerceptionNode, log_exceptions
-from spike_depth_ros.nodes.spike_topics import several_publishers
-from spike_depth_ros.nodes.stereo_diagnostics import StereoTask, only_pictures
-from spike_depth_ros.nodes.stereo_outputs import StereoOutputs
-from spike_depth_ros.nodes.stereo_parameters import (
+from spike_depth_ros.nodes.parts import diagnostic_values as keys
+from spike_depth_ros.nodes.parts import diagnostics, parameters, process, shared_memory
+from spike_depth_ros.nodes.parts.perception import PerceptionNode, log_exceptions
+from spike_depth_ros.nodes.parts.spike_topics import several_publishers
+from spike_depth_ros.nodes.parts.stereo_diagnostics import StereoTask, only_pictures
+from spike_depth_ros.nodes.parts.stereo_outputs import StereoOutputs
+from spike_depth_ros.nodes.parts.stereo_parameters import (
     STEREO_PLANES,
     STEREO_RING,
     StereoParameters,
 )
-from spike_depth_ros.nodes.topic_inputs import TopicInputs
+from spike_depth_ros.nodes.parts.topic_inputs import TopicInputs
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoEstimator
 from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork

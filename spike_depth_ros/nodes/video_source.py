@@ -27,17 +27,17 @@ from sensor_msgs.msg import CameraInfo
 
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import within
-from spike_depth_ros.nodes import diagnostic_values as keys
-from spike_depth_ros.nodes import parameters, process
-from spike_depth_ros.nodes.calibration import (
+from spike_depth_ros.nodes.parts import diagnostic_values as keys
+from spike_depth_ros.nodes.parts import parameters, process
+from spike_depth_ros.nodes.parts.calibration import (
     CalibrationError,
     camera_info_from_matrix,
     camera_info_from_yaml,
 )
-from spike_depth_ros.nodes.conversions import spikes_msg
-from spike_depth_ros.nodes.diagnostics import Rate, StatusBuilder, StatusPublisher
-from spike_depth_ros.nodes.parameters import LIVE
-from spike_depth_ros.nodes.spike_topics import SpikeTopics
+from spike_depth_ros.nodes.parts.conversions import spikes_msg
+from spike_depth_ros.nodes.parts.diagnostics import Rate, StatusBuilder, StatusPublisher
+from spike_depth_ros.nodes.parts.parameters import LIVE
+from spike_depth_ros.nodes.parts.spike_topics import SpikeTopics
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.plane_clock import PlaneClock
 from spike_depth_ros.video.frames import Bgr, Packet, VideoError, VideoFile, Webcam, packets, steps

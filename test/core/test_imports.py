@@ -31,6 +31,7 @@ FORBIDDEN = {
     'spike_depth_ros/stream/window.py': 'def f():\n    from geometry_msgs.msg import Pose',
     'spike_depth_ros/checkpoint.py': 'import torch',
     'spike_depth_ros/recorded_windows.py': 'import rerun',
+    'spike_depth_ros/nodes/parts/stream_findings.py': 'import rclpy',
 }
 """An import against each contract of pyproject.toml."""
 

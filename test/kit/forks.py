@@ -157,7 +157,7 @@ def _become(request, files):
 def _import_all():
     """Import what the nodes import, but what starts threads."""
     names = {'cv2'}
-    for file in NODES.glob('*.py'):
+    for file in NODES.rglob('*.py'):
         names.update(re.findall(r'^(?:from|import) ([\w.]+)', file.read_text(), re.MULTILINE))
     for name in sorted(names):
         if not name.startswith(NOT_FORKED):

@@ -41,7 +41,7 @@ QUICK = {
 """Changes to the profile that make small streams quick."""
 
 STATUSES = """
-from spike_depth_ros.nodes import diagnostics
+from spike_depth_ros.nodes.parts import diagnostics
 diagnostics.PERIOD_S = 0.2
 """
 """Statuses five times a second, for which most tests wait."""
@@ -250,7 +250,7 @@ def ros():
 @pytest.fixture
 def run_here(ros, monkeypatch, capfd):
     """Run one of our commands in this process; its status and its output."""
-    from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
+    from spike_depth_ros.nodes.parts.internal_errors import INTERNAL_ERRORS
 
     def run(command, *arguments):
         ros.end()

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from spike_depth_ros.nodes.calibration import (
+from spike_depth_ros.nodes.parts.calibration import (
     CalibrationError,
     camera_info_from_matrix,
     camera_info_from_yaml,

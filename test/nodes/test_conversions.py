@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from spike_depth_ros.estimator import Prediction
-from spike_depth_ros.nodes import conversions
+from spike_depth_ros.nodes.parts import conversions
 from spike_depth_ros.stream import decode, packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 

@@ -23,9 +23,9 @@ from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.scores import Output
 from spike_depth_ros.nodes import demo as demo_command
-from spike_depth_ros.nodes import demo_report, process
-from spike_depth_ros.nodes.conversions import array_from_msg
-from spike_depth_ros.nodes.demo_scores import DemoScores, Plan, PlayedTruths, Snapshot
+from spike_depth_ros.nodes.parts import demo_report, process
+from spike_depth_ros.nodes.parts.conversions import array_from_msg
+from spike_depth_ros.nodes.parts.demo_scores import DemoScores, Plan, PlayedTruths, Snapshot
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import Recording, TrueDepth

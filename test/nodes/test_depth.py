@@ -92,7 +92,7 @@ def test_an_interrupt_while_it_starts_leaves_no_thread(monkeypatch):
 ENDS_WHILE_LOADING = """
 import sys, time
 from rclpy.parameter import Parameter
-from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.depth import SpikeDepthNode
 
 def change_model_and_end(node):

@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import signal
-from spike_depth_ros.nodes.ending import EndRequests
+from spike_depth_ros.nodes.parts.ending import EndRequests
 
 class Half:
     def __init__(self):

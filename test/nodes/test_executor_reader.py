@@ -11,20 +11,21 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Int32
 
 from kit.nodes import SENSOR, Driver
-from spike_depth_ros.nodes import private_rclpy
-from spike_depth_ros.nodes.executor_reader import (
+from spike_depth_ros.nodes.parts import private_rclpy
+from spike_depth_ros.nodes.parts.executor_reader import (
     ExecutorReader,
     make_reader,
     problem,
     reader_group,
 )
-from spike_depth_ros.nodes.topic_reader import Input, TopicReader
+from spike_depth_ros.nodes.parts.topic_reader import Input, TopicReader
 
 pytestmark = pytest.mark.dds
 
 OLD_RCLPY = """
 import sys, types
-from spike_depth_ros.nodes import depth, private_rclpy
+from spike_depth_ros.nodes import depth
+from spike_depth_ros.nodes.parts import private_rclpy
 private_rclpy.rclpy_implementation = types.SimpleNamespace()
 sys.exit(depth.main())
 """

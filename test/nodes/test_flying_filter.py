@@ -9,8 +9,8 @@ from rclpy.parameter import Parameter
 
 from spike_depth_ros.estimator import Observation, Prediction
 from spike_depth_ros.flying_pixels import find_flying_pixels
-from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.depth import SpikeDepthNode
+from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.nodes.stereo import SpikeStereoNode
 from spike_depth_ros.stream.window import Window
 

@@ -16,7 +16,7 @@ from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.checkpoint import default_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.fusion.frame import Frame
-from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.stream.window import Window
 
 pytestmark = pytest.mark.dds

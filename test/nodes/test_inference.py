@@ -10,10 +10,10 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
 from spike_depth_ros.fusion.source import FusedSource
-from spike_depth_ros.nodes import depth_outputs
-from spike_depth_ros.nodes.depth_parameters import DepthParameters
-from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.topic_outputs import TopicOutputs
+from spike_depth_ros.nodes.parts import depth_outputs
+from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
+from spike_depth_ros.nodes.parts.inference import Inference
+from spike_depth_ros.nodes.parts.topic_outputs import TopicOutputs
 
 SETTINGS = DepthParameters()
 

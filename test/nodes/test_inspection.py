@@ -19,10 +19,10 @@ from kit import bags
 from spike_depth_ros.base import cli
 from spike_depth_ros.depth_files import read_depth
 from spike_depth_ros.nodes import inspection
-from spike_depth_ros.nodes.graph import Graph
 from spike_depth_ros.nodes.inspection import COMMANDS, parameter_value
-from spike_depth_ros.nodes.inspection_topics import LONGEST, plain, png_pixels, rate_text
-from spike_depth_ros.nodes.process import UserError
+from spike_depth_ros.nodes.parts.graph import Graph
+from spike_depth_ros.nodes.parts.inspection_topics import LONGEST, plain, png_pixels, rate_text
+from spike_depth_ros.nodes.parts.process import UserError
 
 pytestmark = pytest.mark.dds
 

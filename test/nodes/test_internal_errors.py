@@ -12,8 +12,8 @@ from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Int32
 
 from kit.nodes import QUEUE, SENSOR, Driver, call, set_parameter
-from spike_depth_ros.nodes.ending import EndRequests
-from spike_depth_ros.nodes.internal_errors import (
+from spike_depth_ros.nodes.parts.ending import EndRequests
+from spike_depth_ros.nodes.parts.internal_errors import (
     INTERNAL_ERRORS,
     InternalErrors,
     guard_executor,
@@ -30,8 +30,8 @@ from rclpy.node import Node
 from std_msgs.msg import Int32
 from lifecycle_msgs.srv import ChangeState
 import rclpy
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.diagnostics import process_status
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.diagnostics import process_status
 
 def fail(*_):
     raise KeyError('broken')
@@ -95,8 +95,9 @@ def test_a_node_goes_on_after_an_exception_in_any_callback(ros_node, spin, proce
 
 FAILS_ONCE = """
 import sys
-from spike_depth_ros.nodes import depth, evaluation, process, video_source
-from spike_depth_ros.nodes.topic_outputs import TopicOutputs
+from spike_depth_ros.nodes import depth, evaluation, video_source
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.topic_outputs import TopicOutputs
 
 def failing_once(kind, name):
     right, failed = getattr(kind, name), []

@@ -28,8 +28,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from kit.nodes import call, save_bars, state
 from kit.shared_files import family, left_of, steady_files
-from spike_depth_ros.nodes import launching, perception_launch
-from spike_depth_ros.nodes.process import asset
+from spike_depth_ros.nodes.parts import launching, perception_launch
+from spike_depth_ros.nodes.parts.process import asset
 
 pytestmark = pytest.mark.dds
 

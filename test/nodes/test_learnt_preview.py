@@ -22,8 +22,8 @@ from kit.nodes import (
 )
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
-from spike_depth_ros.nodes.conversions import array_from_msg
-from spike_depth_ros.nodes.learnt_preview import NICENESS, LearntPreview
+from spike_depth_ros.nodes.parts.conversions import array_from_msg
+from spike_depth_ros.nodes.parts.learnt_preview import NICENESS, LearntPreview
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 

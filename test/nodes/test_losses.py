@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from spike_depth_ros.nodes.losses import ActiveRemedies, losses
+from spike_depth_ros.nodes.parts.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccounting
 
 BARE = ActiveRemedies(reliable=False, profile=False)

@@ -13,12 +13,16 @@ from rclpy.parameter import Parameter as RosParameter
 from scripts import from_fields
 from spike_depth_ros.base.schema import across
 from spike_depth_ros.metrics import Alignment
-from spike_depth_ros.nodes import parameters
-from spike_depth_ros.nodes.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.evaluation import EvaluationParameters
-from spike_depth_ros.nodes.parameters import Mark, build, parameters_of
-from spike_depth_ros.nodes.process import UserError
-from spike_depth_ros.nodes.stereo_parameters import STEREO_PLANES, STEREO_RING, StereoParameters
+from spike_depth_ros.nodes.parts import parameters
+from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
+from spike_depth_ros.nodes.parts.parameters import Mark, build, parameters_of
+from spike_depth_ros.nodes.parts.process import UserError
+from spike_depth_ros.nodes.parts.stereo_parameters import (
+    STEREO_PLANES,
+    STEREO_RING,
+    StereoParameters,
+)
 from spike_depth_ros.nodes.video_source import VideoParameters
 from spike_depth_ros.preview import SHORT_PLANES
 from spike_depth_ros.stream.ingest import DEFAULT_RING, StreamSettings

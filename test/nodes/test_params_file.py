@@ -8,7 +8,7 @@ import json
 import pytest
 import rclpy
 
-from spike_depth_ros.nodes.params_file import NodeParameters
+from spike_depth_ros.nodes.parts.params_file import NodeParameters
 
 pytestmark = pytest.mark.dds
 

@@ -14,9 +14,9 @@ from kit import streams
 from kit.nodes import Heard
 from kit.programs import wait_until
 from spike_depth_ros.base import cli
+from spike_depth_ros.nodes.parts.player_source import open_source
+from spike_depth_ros.nodes.parts.process import UserError
 from spike_depth_ros.nodes.player import PlayerOptions
-from spike_depth_ros.nodes.player_source import open_source
-from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.stream.decode import chunk_from_msg, stamp_ns
 from spike_depth_ros.stream.plane_clock import PlaneClock
 

@@ -10,9 +10,9 @@ import pytest
 from kit import bags, cameras
 from kit.nodes import Heard
 from spike_depth_ros.base import cli
+from spike_depth_ros.nodes.parts.player_source import open_source
+from spike_depth_ros.nodes.parts.process import UserError
 from spike_depth_ros.nodes.player import PlayerOptions
-from spike_depth_ros.nodes.player_source import open_source
-from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 

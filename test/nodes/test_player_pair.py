@@ -14,10 +14,10 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from kit import bags
 from spike_depth_ros.base import cli
-from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.player_source import open_source
+from spike_depth_ros.nodes.parts.process import UserError
 from spike_depth_ros.nodes.player import PlayerOptions
-from spike_depth_ros.nodes.player_source import open_source
-from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, stamp_ns
 from spike_depth_ros.stream.recording import open_recording

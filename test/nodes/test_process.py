@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.parts import process
 
 PROFILE = process.shared_file('config/dds/shared_memory.xml')
 
@@ -130,8 +130,8 @@ def test_a_file_that_is_not_installed_is_named():
 ENDED_BY_A_SIGNAL = """
 import os, signal, sys
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.graph import Graph
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.graph import Graph
 
 def threads():
     return set(os.listdir('/proc/self/task'))
@@ -164,8 +164,8 @@ def test_rclpy_has_handled_a_signal_before_its_executors_are_freed(processes, nu
 
 ASKED_TWICE = """
 import signal, sys
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.graph import Graph
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.graph import Graph
 
 def work(node):
     try:
@@ -190,8 +190,8 @@ def test_a_second_signal_does_not_interrupt_the_clean_up_after_the_first(process
 
 INTERRUPTED_IN_NATIVE_CODE = """
 import signal, sys
-from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.graph import Graph
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.graph import Graph
 
 def work(node):
     try:
@@ -212,7 +212,7 @@ def test_an_interrupt_that_native_code_turned_into_an_error_ends_well(processes)
 INTERRUPTED_IN_A_CALLBACK = """
 import signal, sys, threading
 from rclpy.node import Node
-from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.parts import process
 
 class Locking(Node):
     def __init__(self):
@@ -241,8 +241,8 @@ def test_an_interrupt_leaves_no_lock_of_a_callback_taken(processes):
 HANGS = """
 import ctypes, re, signal, sys, threading
 from pathlib import Path
-from spike_depth_ros.nodes import ending, process
-from spike_depth_ros.nodes.graph import Graph
+from spike_depth_ros.nodes.parts import ending, process
+from spike_depth_ros.nodes.parts.graph import Graph
 
 ending.CLOSING_S = 0.5
 

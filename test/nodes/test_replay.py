@@ -20,10 +20,10 @@ from kit import bags, cameras
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.command import main as evaluate_bag
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
-from spike_depth_ros.nodes.calibration import set_fields
-from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.evaluation import EvaluationNode
-from spike_depth_ros.nodes.live_evaluation import DepthNodeStatus
+from spike_depth_ros.nodes.parts.calibration import set_fields
+from spike_depth_ros.nodes.parts.conversions import array_from_msg
+from spike_depth_ros.nodes.parts.live_evaluation import DepthNodeStatus
 from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import stamp_ns
 

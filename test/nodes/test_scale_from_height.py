@@ -13,7 +13,7 @@ from kit import bags
 from kit.nodes import set_parameter
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main as evaluate_bag
-from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kit.nodes import SENSOR, assert_balanced, moving_bars
-from spike_depth_ros.nodes import process, shared_memory
+from spike_depth_ros.nodes.parts import process, shared_memory
 from spike_depth_ros.stream import packing
 
 FREED = 'fastrtps_00000000000000aa'

@@ -23,10 +23,10 @@ from kit.nodes import (
     TwoCameras,
     assert_balanced,
 )
-from spike_depth_ros.nodes.conversions import array_from_msg
-from spike_depth_ros.nodes.parameters import parameters_of
-from spike_depth_ros.nodes.stereo_outputs import disparity_msg
-from spike_depth_ros.nodes.stereo_parameters import StereoParameters
+from spike_depth_ros.nodes.parts.conversions import array_from_msg
+from spike_depth_ros.nodes.parts.parameters import parameters_of
+from spike_depth_ros.nodes.parts.stereo_outputs import disparity_msg
+from spike_depth_ros.nodes.parts.stereo_parameters import StereoParameters
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoPrediction
 from spike_depth_ros.stream import decode

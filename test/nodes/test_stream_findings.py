@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from spike_depth_ros.nodes.stream_findings import (
+from spike_depth_ros.nodes.parts.stream_findings import (
     CAMERA,
     PAIR,
     CameraFacts,

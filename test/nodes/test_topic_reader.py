@@ -13,7 +13,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Int32
 
 from kit.programs import wait_until
-from spike_depth_ros.nodes.topic_reader import (
+from spike_depth_ros.nodes.parts.topic_reader import (
     MOST,
     Input,
     LossAttribution,

@@ -35,8 +35,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from spike_depth_ros.nodes.conversions import depth_msg, preview_msg, stamp_msg
-from spike_depth_ros.nodes.depth_topics import DepthTopics
+from spike_depth_ros.nodes.parts.conversions import depth_msg, preview_msg, stamp_msg
+from spike_depth_ros.nodes.parts.depth_topics import DepthTopics
 
 ROOT = Path(__file__).parents[2]
 VIEW = ROOT / '.venv-view' / 'bin' / 'spike_view'

@@ -20,9 +20,9 @@ from kit import bags
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.base import cli
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic
-from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.player_source import open_source
 from spike_depth_ros.nodes.player import PlayerOptions
-from spike_depth_ros.nodes.player_source import open_source
 
 MOST_MESSAGES = 1000
 COMPRESSIONS = (None, 'message', 'file', 'storage')

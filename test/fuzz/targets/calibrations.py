@@ -11,7 +11,7 @@ import mutations
 import yaml
 from judging import ContractError, Target
 
-from spike_depth_ros.nodes.calibration import CalibrationError, camera_info_from_yaml
+from spike_depth_ros.nodes.parts.calibration import CalibrationError, camera_info_from_yaml
 
 VALID = {
     'image_width': 400,

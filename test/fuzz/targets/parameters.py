@@ -15,8 +15,8 @@ from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 
 from spike_depth_ros.nodes.depth import SpikeDepthNode
-from spike_depth_ros.nodes.depth_parameters import DepthParameters
-from spike_depth_ros.nodes.parameters import parameters_of
+from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
+from spike_depth_ros.nodes.parts.parameters import parameters_of
 
 ROWS = {row.name: row for row in parameters_of(DepthParameters)}
 NAMES = (*ROWS, 'use_sim_time', 'unknown', '', 'spikes', 'qos_overrides./spikes.depth')

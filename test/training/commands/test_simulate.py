@@ -87,7 +87,7 @@ def test_the_calibration_is_one_that_the_player_reads(simulated):
     path = next(simulated.rglob('camera.yaml'))
     assert yaml.safe_load(path.read_text())['camera_matrix']['data'] == CAMERA.ravel().tolist()
     pytest.importorskip('sensor_msgs')
-    from spike_depth_ros.nodes.calibration import camera_info_from_yaml
+    from spike_depth_ros.nodes.parts.calibration import camera_info_from_yaml
 
     info = camera_info_from_yaml(path, WIDTH, HEIGHT)
     assert list(info.k) == CAMERA.ravel().tolist()

@@ -181,7 +181,7 @@ class TestBag:
         with file.open('r+b') as middle:
             middle.seek(file.stat().st_size * 8 // 10)
             middle.write(b'\xff' * 100_000)
-        with pytest.raises(DataSetError, match='cannot be read: .* spike_convert --allow-gaps'):
+        with pytest.raises(DataSetError, match=r'cannot be read: .* spike_convert --allow-gaps'):
             readers.read('rosbag', str(tmp_path / 'bag'))
 
     def test_a_wide_lens_is_rectified_in_samples(self, tmp_path):
