@@ -23,6 +23,7 @@ from spike_training.tables.verdict import judge
         # Ties.
         ([0.0, 0.0, 0.0], 'undecided'),
         ([0.0, 0.3, 0.3], 'undecided'),
+        ([0.0, 0.4, 0.5, 0.6, 0.5], 'undecided'),  # mean 0.4, standard error 0.1
         ([0.2, 0.2], 'holds'),
         ([-0.2, -0.2], 'does not hold'),
         # Two seeds are the least.
