@@ -40,10 +40,10 @@ from spike_depth_ros.evaluation.results import (
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.io.arrays import open_picture
 from spike_depth_ros.io.topics import NONE
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.orientation import check_upright
-from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.result_files import old_results, replace_results
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
 
