@@ -339,8 +339,10 @@ def _pgm(path: Path) -> StoredDepth:
 
 def _npy(path: Path) -> StoredDepth:
     values = read_npy(path)
-    one_channel = values.ndim > 2 and values.shape[-1] == 1
-    return StoredDepth(values.reshape(values.shape[-3:-1]) if one_channel else values)
+    rows_columns = values.shape[-3:-1]
+    if values.ndim > 2 and values.size == math.prod(rows_columns):  # with a channel, or a frame
+        values = values.reshape(rows_columns)
+    return StoredDepth(values)
 
 
 def _pfm(path: Path) -> StoredDepth:
