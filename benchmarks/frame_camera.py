@@ -43,7 +43,7 @@ class FrameCamera:
         spikes = Calibration.from_matrix(matrix, geometry.width, geometry.height)
         scale = WIDTH / geometry.width
         focal_px = spikes.k[0] * scale
-        frame = Calibration.from_focal_length(focal_px, WIDTH, HEIGHT)
+        frame = Calibration.centred(focal_px, WIDTH, HEIGHT)
         x = (np.arange(WIDTH) - frame.k[2]) / scale + spikes.k[2]
         y = (np.arange(HEIGHT) - frame.k[5]) / scale + spikes.k[5]
         columns, rows = np.meshgrid(x.astype(np.float32), y.astype(np.float32))

@@ -22,16 +22,20 @@ LAYOUT_OPTIONS = (
 """Options of :class:`RecordingOptions` that files with a layout of their own refuse."""
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, problem: type[Exception] = ValueError) -> tuple[int, int]:
     """Parse a sensor size such as 400x250 to (width, height) in pixels.
 
+    Args:
+        text: The size.
+        problem: Class of the error.
+
     Raises:
-        ValueError: The text is no size; the message is one line.
+        problem: The text is no size; the message is one line.
     """
     width, _, height = text.lower().partition('x')
     sides = [int(side) for side in (width, height) if side.isdecimal()]
     if len(sides) < 2 or not min(sides):
-        raise ValueError(f'size is {text!r}: expected WIDTHxHEIGHT, such as 400x250')
+        raise problem(f'size is {text!r}: expected WIDTHxHEIGHT, such as 400x250')
     return sides[0], sides[1]
 
 

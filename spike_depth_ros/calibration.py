@@ -143,8 +143,13 @@ class Calibration:
         k, r, p = (tuple(one.ravel().tolist()) for one in (matrix, np.eye(3), projection))
         return cls(width, height, 'plumb_bob', (0.0,) * 5, k, r, p)
 
+    @property
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """Camera matrix, ``[3, 3]`` pixels; zeros: not calibrated."""
+        return np.array(self.k).reshape(3, 3)
+
     @classmethod
-    def from_focal_length(cls, fx_px: float, width: int, height: int) -> Calibration:
+    def centred(cls, fx_px: float, width: int, height: int) -> Calibration:
         """Make the calibration of a camera whose principal point is the centre of the image."""
         x, y = (width - 1) / 2, (height - 1) / 2
         return cls.from_matrix(

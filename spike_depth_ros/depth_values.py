@@ -33,8 +33,34 @@ FAR_M, FAR_SHARE = 1000.0, 0.01
 """A larger share of known pixels above so many metres is of another unit, or sky as a number."""
 
 
+def to_metres(
+    stored: npt.NDArray[Any],
+    sky: int | None = None,
+    per_metre: float | None = None,
+    keep_negative: bool = False,
+) -> FloatImage:
+    """Return measured depth of values in a unit, whose codes are resolved.
+
+    Args:
+        stored: As for :func:`resolve`.
+        sky: As there.
+        per_metre: Stored value of one metre; None: 1000 of integers, 1 of floats.
+        keep_negative: As there.
+
+    Returns:
+        float32 metres, as there.
+    """
+    unit = per_metre or (1.0 if stored.dtype.kind == 'f' else 1000.0)
+    with np.errstate(over='ignore'):
+        metres = np.divide(stored, unit, dtype=np.float64)
+    return resolve(stored, metres, sky, keep_negative)
+
+
 def resolve(
-    stored: npt.NDArray[Any], metres: npt.NDArray[Any], sky: int | None = None
+    stored: npt.NDArray[Any],
+    metres: npt.NDArray[Any],
+    sky: int | None = None,
+    keep_negative: bool = False,
 ) -> FloatImage:
     """Return measured depth whose codes are resolved.
 
@@ -42,13 +68,13 @@ def resolve(
         stored: Values of a container, integers or floats of any width, any shape.
         metres: The same values in metres, floats.
         sky: Stored value of sky, and of what is beyond the range; None: there is none.
+        keep_negative: Keep other values below 0 than codes, for whoever refuses them.
 
     Returns:
-        float32 metres. Known: as given. Unknown (NaN, -Inf, and stored 0, -1, :data:`LARGEST_16`
-        and the largest integer of the type): NaN. Beyond (+Inf, :data:`BEYOND_M` and more, a
-        stored float of :data:`LARGEST_HALF`, and ``sky``): +Inf. Other values below 0 stay, and so
-        do several values of :data:`BEYOND_M` and more in a map without a nearer one: it is in
-        another unit.
+        float32 metres. Known: as given. Unknown (NaN, -Inf, stored 0, -1, :data:`LARGEST_16` and
+        the largest integer of the type, and values below 0): NaN. Beyond (+Inf, :data:`BEYOND_M`
+        and more, a stored float of :data:`LARGEST_HALF`, and ``sky``): +Inf. Several values of
+        :data:`BEYOND_M` and more stay in a map without a nearer one: it is in another unit.
     """
     # Half floats cannot be compared with numbers that they cannot hold.
     metres = metres.astype(np.promote_types(metres.dtype, np.float32), copy=False)
@@ -59,10 +85,9 @@ def resolve(
         unknown |= values == -1
     beyond = metres >= BEYOND_M
     if stored.dtype.kind in 'iu':
-        # What a cast of -1, or of infinity, leaves.
-        largest = values == np.iinfo(stored.dtype).max
-        unknown |= largest
-        beyond &= ~largest
+        codes = no_depth(stored)
+        unknown |= codes
+        beyond &= ~codes
     if beyond.any() and not (metres[~beyond & ~unknown] > 0).any():
         far = metres[beyond & np.isfinite(metres)]
         if far.size and (far.min() < far.max() or _is_micrometres(float(far[0]))):
@@ -75,7 +100,19 @@ def resolve(
         depth = metres.astype(np.float32)
     depth[unknown] = np.nan
     depth[beyond] = np.inf
+    if not keep_negative:
+        depth[depth < 0] = np.nan
     return depth
+
+
+def no_depth(stored: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return where integers are no depth: 0, and the largest, which a cast of -1 or +Inf leaves.
+
+    Args:
+        stored: Integers of any width, measured or predicted.
+    """
+    codes: npt.NDArray[np.bool_] = (stored == 0) | (stored == np.iinfo(stored.dtype).max)
+    return codes
 
 
 def _is_micrometres(value: float) -> bool:

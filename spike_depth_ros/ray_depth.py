@@ -40,7 +40,7 @@ def ray_lengths(calibration: Calibration) -> npt.NDArray[np.float32]:
     """
     if not any(calibration.k):
         raise CalibrationError('no focal length is known, expected one for depth along the ray')
-    k = np.array(calibration.k).reshape(3, 3)
+    k = calibration.matrix
     check_matrix('K', k, calibration)
     rows, columns = np.mgrid[: calibration.height, : calibration.width].astype(np.float64)
     x, y = (columns - k[0, 2]) / k[0, 0], (rows - k[1, 2]) / k[1, 1]

@@ -158,7 +158,7 @@ def recorded_calibration(options: Any, recording: Recording) -> Calibration:
     if options.camera_info is not None:
         return read_calibration(options.camera_info, width, height)
     if options.fx:
-        return Calibration.from_focal_length(options.fx, width, height)
+        return Calibration.centred(options.fx, width, height)
     return Calibration.from_matrix(recording.camera_matrix, width, height)
 
 

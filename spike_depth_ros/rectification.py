@@ -127,7 +127,7 @@ class Rectification:
             x and y, each ``[rows, columns]``, in pixels of the sensor, of which they may be beyond
             the edge; NaN: behind the last angle that the lens shows.
         """
-        k = np.array(self.calibration.k).reshape(3, 3)
+        k = self.calibration.matrix
         make = cv2.fisheye.initUndistortRectifyMap if self._is_fisheye else (
             cv2.initUndistortRectifyMap
         )  # fmt: skip
@@ -185,7 +185,7 @@ class Rectification:
 
     def _target(self, cell: int) -> npt.NDArray[np.float64]:
         """Return the rectified camera matrix in cells, ``[3, 3]``."""
-        matrix = np.array(self.rectified.k).reshape(3, 3)
+        matrix = self.rectified.matrix
         matrix[:2, 2] = (matrix[:2, 2] + 0.5) / cell - 0.5
         matrix[[0, 1], [0, 1]] /= cell
         return matrix
@@ -274,7 +274,7 @@ class Rectification:
         """Choose P where it is zeros: the largest image without pixels beyond the sensor."""
         given = self.calibration
         size, d = (given.width, given.height), self._d
-        k = np.array(given.k).reshape(3, 3)
+        k = given.matrix
         try:
             if self._is_fisheye:
                 chosen = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(
@@ -420,7 +420,7 @@ def _check_values(given: Calibration, off_centre: float) -> None:
         raise CalibrationError(
             f'size {given.width}x{given.height}; expected 1 to 32766 pixels each way'
         )
-    check_matrix('K', np.array(given.k).reshape(3, 3), given, off_centre)
+    check_matrix('K', given.matrix, given, off_centre)
     if any(given.p):
         check_matrix('P', np.array(given.p).reshape(3, 4)[:, :3], given, off_centre)
     r = np.array(given.r).reshape(3, 3)
@@ -435,7 +435,7 @@ def check_camera(given: Calibration) -> None:
     Raises:
         CalibrationError: K is none, or that of another size; or D does not tell which lens it is.
     """
-    k = np.array(given.k).reshape(3, 3)
+    k = given.matrix
     fx, fy = k[0, 0], k[1, 1]
     if not (math.isfinite(fx) and math.isfinite(fy) and fx >= 0 and fy >= 0):
         raise CalibrationError(

@@ -17,9 +17,9 @@ from spike_depth_ros.base.cli import POSITIONAL
 from spike_depth_ros.base.values import one_of
 from spike_depth_ros.checkpoint import UPSAMPLE_MODEL
 from spike_depth_ros.commands import run_library
-from spike_depth_ros.depth_files import SUFFIXES, DepthFileError, read_depth, write_depth
-from spike_depth_ros.errors import check_link, check_utf8, naming
+from spike_depth_ros.errors import OneLineError, check_link, check_utf8, naming
 from spike_depth_ros.folder_lock import lock_folder
+from spike_depth_ros.io.arrays import WRITTEN_SUFFIXES, read_depth, write_depth
 from spike_depth_ros.result_files import (
     UnfinishedFolder,
     check_new_file,
@@ -75,7 +75,7 @@ def run(options: UpsampleOptions) -> None:
     targets = [out / path.name if several else out for path in sources]
     check_link(out)
     if not several and not out.parent.is_dir():
-        raise DepthFileError(f'--out {out}: no folder {out.parent}: make it first')
+        raise OneLineError(f'--out {out}: no folder {out.parent}: make it first')
     _check(sources, targets, options.overwrite)
     upsampler = Upsampler.from_checkpoint(options.checkpoint, options.threads)
     folder = out if several else out.parent
@@ -89,7 +89,7 @@ def run(options: UpsampleOptions) -> None:
             try:
                 large = upsampler.upsample(depth, options.factor, options.fill)
             except ValueError as error:
-                raise DepthFileError(f'{source}: {error}') from None
+                raise OneLineError(f'{source}: {error}') from None
             with naming(target):
                 write_depth(unfinished / target.name, large, options.per_metre)
         if several:
@@ -104,10 +104,11 @@ def _maps_of(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
+        if path.suffix.lower() in WRITTEN_SUFFIXES and not path.name.startswith('.')
     )
     if not found:
-        raise DepthFileError(f'{folder}: no depth maps ({", ".join(SUFFIXES)}) in this folder')
+        known = ', '.join(WRITTEN_SUFFIXES)
+        raise OneLineError(f'{folder}: no depth maps ({known}) in this folder')
     return found
 
 
@@ -116,13 +117,14 @@ def _check(sources: Sequence[Path], targets: Sequence[Path], overwrite: bool) ->
     for source, target in zip(sources, targets, strict=True):
         check_utf8(str(source))
         if not source.is_file():
-            raise DepthFileError(f'{source}: no such file or folder')
-        if source.suffix.lower() not in SUFFIXES:
-            raise DepthFileError(f'{source}: expected a depth map, {" or ".join(SUFFIXES)}')
+            raise OneLineError(f'{source}: no such file or folder')
+        if source.suffix.lower() not in WRITTEN_SUFFIXES:
+            known = ' or '.join(WRITTEN_SUFFIXES)
+            raise OneLineError(f'{source}: expected a depth map, {known}')
         if target.suffix.lower() != source.suffix.lower():
-            raise DepthFileError(f'--out {target}: expected a {source.suffix} file, as {source}')
+            raise OneLineError(f'--out {target}: expected a {source.suffix} file, as {source}')
         if target.exists() and target.samefile(source):
-            raise DepthFileError(f'--out {target}: is the map to enlarge: choose another one')
+            raise OneLineError(f'--out {target}: is the map to enlarge: choose another one')
         check_new_file(target, overwrite)
 
 

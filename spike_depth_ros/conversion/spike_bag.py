@@ -24,20 +24,14 @@ from spike_depth_ros.bags.writing import (
     make_image,
 )
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.depth_files import decode_png
-from spike_depth_ros.depth_values import resolve, unit_problem
+from spike_depth_ros.depth_values import to_metres, unit_problem
 from spike_depth_ros.errors import check_regular
+from spike_depth_ros.io.arrays import ArrayFileError, read_stored
 from spike_depth_ros.io.topics import TOPICS
-from spike_depth_ros.picture_files import read_npy
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
-from spike_depth_ros.stream.recording import (
-    Recording,
-    RecordingError,
-    TrueDepth,
-    damage,
-)
+from spike_depth_ros.stream.recording import Recording, RecordingError, TrueDepth
 
 START_NS = 1_000_000_000
 """Stamp of the first plane, nanoseconds: one of 0 means in ROS that there is none."""
@@ -211,7 +205,7 @@ class DepthFolder:
             RecordingError: A file is damaged, of another size or in another unit.
         """
         for plane, file in sorted(self._files.items()):
-            depth = _read_png(file) if file.suffix == '.png' else _read_npy(file)
+            depth = _read_depth(file)
             if depth.shape != self._shape:
                 found = ' x '.join(map(str, depth.shape))
                 raise RecordingError(
@@ -324,19 +318,12 @@ class CameraMessages:
             yield depth_message(self._stream.stamp_ns(first), self._stream.stamp_ns(plane), depth)
 
 
-def _read_png(file: Path) -> npt.NDArray[np.float32]:
-    with damage(file), file.open('rb') as opened:
-        image, sky = decode_png(opened)
-    if image.dtype != np.uint16 or image.ndim != 2:
-        raise RecordingError(f'{file}: expected a grey .png of 16 bits, millimetres')
-    return resolve(image, image / np.float32(1000), sky)
-
-
-def _read_npy(file: Path) -> npt.NDArray[np.float32]:
-    with damage(file):
-        depth = read_npy(file)
-    if not np.issubdtype(depth.dtype, np.floating):
-        raise RecordingError(f'{file}: {depth.dtype}; expected floating point, metres')
-    depth = resolve(depth, depth)
-    depth[depth < 0] = np.nan  # as in all other containers
-    return depth
+def _read_depth(file: Path) -> npt.NDArray[np.float32]:
+    try:
+        stored = read_stored(file)
+    except ArrayFileError as error:
+        raise RecordingError(str(error)) from error
+    kind = stored.values.dtype
+    if file.suffix == '.npy' and kind.kind != 'f':
+        raise RecordingError(f'{file}: {kind}; expected floating point, metres')
+    return to_metres(*stored)

@@ -18,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.blocks import Table, numbers
 from spike_depth_ros.blocks.terminal import print_table
-from spike_depth_ros.errors import check_link, one_line
+from spike_depth_ros.errors import check_link
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.command import EvaluateOptions
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
@@ -40,10 +40,10 @@ from spike_depth_ros.evaluation.results import (
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.io.arrays import ArrayFileError, open_picture, reading
 from spike_depth_ros.io.topics import NONE
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.orientation import check_upright
-from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.result_files import old_results, replace_results
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
 
@@ -86,13 +86,13 @@ def read_mask(path: Path | None) -> Mask | None:
     if path is None:
         return None
     try:
-        with open_picture(path) as image:
+        with reading(path), open_picture(path) as image:
             grey = image.mode in ('1', 'L', 'I', 'F') or image.mode.startswith('I;16')
             levels = np.asarray(image if grey else image.convert('RGB'))
             check_upright(image)
             return levels > 0 if levels.ndim == 2 else levels.any(axis=2)
-    except Exception as error:  # Pillow raises many kinds at damaged files
-        raise BagError(f'{path}: not a mask; expected a picture ({one_line(error)})') from error
+    except ArrayFileError as error:
+        raise BagError(f'--mask {error}') from error
 
 
 def run(options: EvaluateOptions) -> None:

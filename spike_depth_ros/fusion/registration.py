@@ -172,7 +172,7 @@ class Registration:
     @functools.cached_property
     def _matrix(self) -> npt.NDArray[np.float64]:
         """Camera matrix of the spike image, ``[3, 3]``."""
-        return np.array(self._lenses[0].rectified.k).reshape(3, 3)
+        return self._lenses[0].rectified.matrix
 
     @functools.cached_property
     def _rotation(self) -> npt.NDArray[np.float64]:

@@ -98,7 +98,7 @@ class StereoRig:
             width: Columns of both sensors, pixels.
             height: Rows.
         """
-        left = Calibration.from_focal_length(fx_px, width, height)
+        left = Calibration.centred(fx_px, width, height)
         p = (*left.p[:3], -fx_px * baseline_m, *left.p[4:])
         return cls(left, dataclasses.replace(left, p=p))
 
@@ -270,7 +270,7 @@ def _rectification(
     name: str, camera: Calibration, off_centre: float = OFF_CENTRE
 ) -> Rectification | None:
     """Return the rectification of a camera; None: it shows what P says."""
-    k, p = np.array(camera.k).reshape(3, 3), np.array(camera.p).reshape(3, 4)
+    k, p = camera.matrix, np.array(camera.p).reshape(3, 4)
     r = np.array(camera.r).reshape(3, 3)
     turned = r.any() and not np.array_equal(r, np.eye(3))
     if not (any(camera.d) or turned or not np.array_equal(k, p[:, :3])):

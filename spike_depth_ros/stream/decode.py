@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.depth_values import LARGEST_16, resolve
 from spike_depth_ros.depth_values import FloatImage as FloatImage
+from spike_depth_ros.depth_values import no_depth, resolve
 from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
@@ -146,7 +146,7 @@ def depth_from_msg(msg: ImageMessage) -> FloatImage:
     values, metres = _depth_values(msg)
     metres[(metres == 0) | ((metres < 0) & np.isfinite(metres))] = np.nan
     if values.dtype.kind == 'u':
-        metres[values == LARGEST_16] = np.nan
+        metres[no_depth(values)] = np.nan
     return metres
 
 
@@ -162,9 +162,7 @@ def truth_from_msg(msg: ImageMessage) -> FloatImage:
     Raises:
         PacketError: Another encoding, or a size that does not fit the data.
     """
-    metres = resolve(*_depth_values(msg))
-    metres[metres < 0] = np.nan
-    return metres
+    return resolve(*_depth_values(msg))
 
 
 def _depth_values(msg: ImageMessage) -> tuple[npt.NDArray[Any], FloatImage]:

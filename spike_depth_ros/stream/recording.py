@@ -647,7 +647,6 @@ def _depth(archive: Any, name: str, recorded: int, geometry: Geometry, path: Pat
     for one, stored in zip(resolved, depth, strict=True):  # each map has a unit of its own
         metres = stored * np.float32(0.001) if millimetres else stored.astype(np.float32)
         one[:] = resolve(stored, metres)
-    resolved[resolved < 0] = np.nan
     return TrueDepth(resolved, planes.astype(np.int64))
 
 

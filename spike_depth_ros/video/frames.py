@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.errors import OneLineError, check_utf8
+from spike_depth_ros.io.arrays import check_pixels
 from spike_depth_ros.orientation import QUARTER, turn, video_orientation
-from spike_depth_ros.picture_files import check_pixels
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.video.light import Light
 from spike_depth_ros.video.spiking import IntegrateAndFire, cut

@@ -8,6 +8,7 @@ import sys
 import time
 
 from spike_depth_ros import preview
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import RecordedWindows
@@ -62,10 +63,9 @@ def _frame(
     window: Window, prediction: Prediction, info: DepthInfo, took_ms: float, lost: int
 ) -> ViewFrame:
     height, width = prediction.depth.shape
-    assumed = info.canonical_fx
-    matrix = [assumed, 0, (width - 1) / 2, 0, assumed, (height - 1) / 2, 0, 0, 1]
+    matrix = Calibration.centred(info.canonical_fx, width, height).k
     if window.camera.matrix is not None:
-        matrix = prediction.camera_matrix(window.camera.matrix, 3)
+        matrix = tuple(prediction.camera_matrix(window.camera.matrix, 3))
     picture = preview.render(window)
     if window.camera.rectification is not None:
         picture = window.camera.rectification.remap_picture(picture)
@@ -74,7 +74,7 @@ def _frame(
         depth=prediction.published_depth(),
         uncertainty=prediction.uncertainty,
         picture=picture,
-        matrix=tuple(matrix),
+        matrix=matrix,
         values={
             'latency': {'network': took_ms},
             'lost': {'lost': float(lost)},

@@ -16,6 +16,7 @@ import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
 
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.depth_colours import DepthColours, colour_depth
 from spike_depth_ros.pictures import depth_bar
 from spike_depth_ros.stream.decode import FloatImage
@@ -145,10 +146,7 @@ class RerunLog:
         height, width = frame.depth.shape
         matrix = np.array(frame.matrix, np.float32).reshape(3, 3)
         if not (matrix[0, 0] > 0 and matrix[1, 1] > 0):  # not calibrated
-            centre = (width - 1) / 2, (height - 1) / 2
-            matrix = np.array(
-                [[width, 0, centre[0]], [0, width, centre[1]], [0, 0, 1]], np.float32
-            )
+            matrix = Calibration.centred(width, width, height).matrix.astype(np.float32)
         self.stream.log(
             CAMERA,
             rr.Pinhole(

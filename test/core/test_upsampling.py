@@ -30,7 +30,7 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
     save,
 )
-from spike_depth_ros.depth_files import read_depth, write_depth
+from spike_depth_ros.io.arrays import read_depth, write_depth
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_depth_ros.upsample_command import main

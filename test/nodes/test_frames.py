@@ -56,7 +56,7 @@ class Rig:
                  'spike_rate_hz': float(RATE), 'image.max_offset_px': 0.0}  # fmt: skip
         self.start(**(given | values))
         self.driver.connect(self.spin)
-        calibration = Calibration.from_focal_length(FX, WIDTH, HEIGHT)
+        calibration = Calibration.centred(FX, WIDTH, HEIGHT)
         self.calibration = CameraInfo(
             height=HEIGHT, width=WIDTH, k=calibration.k, r=calibration.r, p=calibration.p,
             d=calibration.d, distortion_model='plumb_bob',

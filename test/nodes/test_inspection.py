@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from kit import bags
 from spike_depth_ros.base import cli
-from spike_depth_ros.depth_files import read_depth
+from spike_depth_ros.io.arrays import read_depth
 from spike_depth_ros.nodes import inspection
 from spike_depth_ros.nodes.inspection import COMMANDS, parameter_value
 from spike_depth_ros.nodes.parts.graph import Graph

@@ -23,8 +23,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from spike_depth_ros.depth_files import encode_png
 from spike_depth_ros.depth_values import LARGEST_16
+from spike_depth_ros.io.arrays import encode_png
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.nodes.parts.graph import (
     ANY_PUBLISHER,

@@ -148,7 +148,7 @@ def _given_calibrations(source: Source, options: Any) -> Sequence[Calibration]:
         )
     if options.camera_info:
         return (read_calibration(options.camera_info, *size),)
-    return (Calibration.from_focal_length(options.fx, *size),) if options.fx else ()
+    return (Calibration.centred(options.fx, *size),) if options.fx else ()
 
 
 def _given_rig(source: Source, options: Any, width: int, height: int) -> StereoRig | None:

@@ -658,7 +658,7 @@ def test_what_cannot_be_evaluated_ends_with_one_line(
     row('a bag in its place', 'mine/bag/bag', 'bars', '--write-bag', 'mcap', out='mine/bag')
     row('into the bag', '--out', 'bars', out='bars')
     row('into a file', 'metadata.yaml', 'bars', out='bars/metadata.yaml')
-    refusals('evaluate_bag', rows, None, {r'\(Image size .*\)\)': '(REASON))'})
+    refusals('evaluate_bag', rows, None, {r'\(Image size .*\)': '(REASON)'})
 
 
 def test_a_model_without_finite_depth_is_not_evaluated(bag, tmp_path, capsys):

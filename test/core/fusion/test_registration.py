@@ -13,7 +13,7 @@ from kit import cameras
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.fusion.registration import Registration
 
-PINHOLE = Calibration.from_focal_length(300.0, cameras.WIDTH, cameras.HEIGHT)
+PINHOLE = Calibration.centred(300.0, cameras.WIDTH, cameras.HEIGHT)
 FLIPPED = {'none': np.s_[:, :], 'horizontal': np.s_[:, ::-1], 'vertical': np.s_[::-1]}
 
 
@@ -62,7 +62,7 @@ def spike_view(camera):
 TURNED = rotation(0.5, -0.3, 0.4)
 WIDE = cameras.lens('plumb_bob', (-0.2, 0.04, 0.001, -0.002, 0.0), 158.0, 150.0, 240, 180)
 FISHEYE = cameras.lens('equidistant', (0.03, -0.02, 0.005, 0.0), 112.0, 90.0, 240, 180)
-NARROW = Calibration.from_focal_length(315.0, 240, 180)
+NARROW = Calibration.centred(315.0, 240, 180)
 
 
 @pytest.mark.parametrize('flip', FLIPPED)
@@ -111,7 +111,7 @@ def test_sources_are_pixels_of_frames_as_they_arrive(flip):
 
 
 def test_what_the_frame_does_not_cover_is_nan():
-    frame = Calibration.from_focal_length(300.0, 200, 100)
+    frame = Calibration.centred(300.0, 200, 100)
     found = Registration(PINHOLE, frame).apply(np.full((100, 200), 51, np.uint8), 250, 400)
     covered = np.zeros((250, 400), bool)
     covered[75:175, 100:300] = True
@@ -140,7 +140,7 @@ def test_cells_are_means_of_pixels():
 @pytest.mark.parametrize(('factor', 'cell'), [(3, 1), (1, 3), (1.5, 2)])
 def test_frames_of_more_pixels_than_cells_do_not_alias(factor, cell):
     height, width = round(250 * factor), round(400 * factor)
-    frame = Calibration.from_focal_length(300.0 * factor, width, height)
+    frame = Calibration.centred(300.0 * factor, width, height)
     checks = (255 * (np.indices((height, width)).sum(axis=0) % 2)).astype(np.uint8)
     found = Registration(PINHOLE, frame).apply(checks, 250 // cell, 400 // cell, cell)
     assert np.nanmean(found) == pytest.approx(0.5, abs=0.01)
@@ -148,8 +148,8 @@ def test_frames_of_more_pixels_than_cells_do_not_alias(factor, cell):
 
 
 def test_frames_whose_sides_are_no_multiple_of_a_cell():
-    spikes = Calibration.from_focal_length(30.0, 40, 25)
-    frame = Calibration.from_focal_length(150.0, 204, 129)  # 5 pixels a cell
+    spikes = Calibration.centred(30.0, 40, 25)
+    frame = Calibration.centred(150.0, 204, 129)  # 5 pixels a cell
     x, y = np.arange(204), np.arange(129)[:, None]
     pixels = np.stack(np.broadcast_arrays(x, y + 0 * x, 0), axis=-1).astype(np.uint8)
     registration = Registration(spikes, frame)
@@ -205,7 +205,7 @@ UNREGISTERED = {
         'frame camera: distortion', PINHOLE, REPLACE(WIDE, d=(-4.0, 0.0, 0.0, 0.0)),
     ),
     'no rotation': ('spike camera: R', REPLACE(PINHOLE, r=(2.0, *PINHOLE.r[1:])), WIDE),
-    'small frames': ('9.8%', PINHOLE, Calibration.from_focal_length(300.0, 100, 98)),
+    'small frames': ('9.8%', PINHOLE, Calibration.centred(300.0, 100, 98)),
     'frames to the side': ('0.0%', PINHOLE, REPLACE(NARROW, r=rotation(80))),
     'frames from behind': ('0.0%', PINHOLE, REPLACE(NARROW, r=rotation(180))),
 }  # fmt: skip
@@ -228,6 +228,6 @@ def test_cameras_that_cannot_be_registered_are_refused(refusals):
 
 def test_a_small_baseline_and_p_of_another_size_are_no_reason_to_refuse():
     # 4.8 mm; a stereo calibration may write one P for cameras of different sizes.
-    frame = Calibration.from_focal_length(3000.0, 3840, 2160)
+    frame = Calibration.centred(3000.0, 3840, 2160)
     frame = dataclasses.replace(frame, p=p_of(PINHOLE, n3=-1.44).p)
     assert Registration(PINHOLE, frame).coverage == pytest.approx(0.82, abs=0.02)

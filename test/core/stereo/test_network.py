@@ -224,7 +224,7 @@ def test_windows_unlike_those_of_the_training_are_said(checkpoint):
 
 def test_a_rig_without_distortion_has_no_remapping():
     assert RIG.aligned == (None, None)
-    camera = Calibration.from_focal_length(150.0, WIDTH, HEIGHT)
+    camera = Calibration.centred(150.0, WIDTH, HEIGHT)
     assert StereoRig(camera, RIG.right).aligned == (None, None)
     left, right = with_offset(RIG, 4.0).aligned
     assert left is None

@@ -8,7 +8,7 @@ import pytest
 
 from kit import bags, readable
 from kit.pictures import HEIGHT, WIDTH, picture, texts, write_pfm
-from spike_depth_ros.depth_files import encode_png
+from spike_depth_ros.io.arrays import encode_png
 from spike_depth_ros.stream import packing
 from spike_training.datasets import readers
 from spike_training.errors import FrameError

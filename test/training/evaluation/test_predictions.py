@@ -21,8 +21,8 @@ from kit.refusals import leaving
 from kit.runs import tiny_run
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.depth_files import encode_png
 from spike_depth_ros.folder_lock import FolderLockError, lock_folder
+from spike_depth_ros.io.arrays import encode_png
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import open_recording

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from kit.clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
+from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.simulation.clip_camera import BLOCK, ClipCamera, frame_clips
-from spike_training.simulation.settings import CameraSettings, parse_size
+from spike_training.simulation.settings import CameraSettings
 
 SETTINGS = CameraSettings(HEIGHT, WIDTH, rate_hz=1000.0)
 PER_FRAME = round(FRAME_S * SETTINGS.rate_hz)
@@ -191,7 +192,7 @@ def test_clips_and_settings_that_cannot_be_simulated_are_refused(refusals):
         'frames too small': ('made/sliding', functools.partial(
             ClipCamera, Sliding(), CameraSettings(transform='authors')
         )),
-        'half a size': ('size', functools.partial(parse_size, '400')),
+        'half a size': ('size', functools.partial(parse_size, '400', ConfigError)),
     }  # fmt: skip
     known = {'height': 'size', 'width': 'size', 'rate_hz': 'rate'}
     bad = {'height': 0, 'width': 0, 'rate_hz': 0, 'mean_rate': 1.5, 'seed': 1 << 64,

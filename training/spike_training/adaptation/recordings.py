@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.errors import OneLineError, check_utf8
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
@@ -26,7 +27,6 @@ from spike_training.adaptation.second_eye import (
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import dat, rosbag
 from spike_training.datasets.readers.pairs import check_alignment, right_of
-from spike_training.datasets.readers.recordings import parse_size
 from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
 from spike_training.datasets.suitability import check_camera, check_suitable
 from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
@@ -160,7 +160,7 @@ def sensor_size(paths: Sequence[Path], size: str, topic: str = 'spikes') -> Geom
     first = next(file for path in paths for file in find_recordings(path))
     if _is_bag(first):
         return rosbag.sensor_size(first, topic, size)
-    width, height = parse_size(size)
+    width, height = parse_size(size, DataSetError)
     return Geometry(height, width)
 
 
@@ -303,7 +303,8 @@ def _read_file(
     """Read a recording; the right eye of bags alone."""
     if not _is_bag(path):
         # Those of all recordings together have been measured.
-        return dat.read(path, size, rate_hz, row_bytes=row_bytes or -(-parse_size(size)[0] // 8))
+        width, _ = parse_size(size, DataSetError)
+        return dat.read(path, size, rate_hz, row_bytes=row_bytes or -(-width // 8))
     if eye is None:
         return rosbag.read(path, spikes=topic, size=size)
     if not eye.is_calibrated:
@@ -317,7 +318,7 @@ def _padded_row_bytes(files: Sequence[Path], size: str) -> int:
     """Measure the row length of .dat files; return 0 if it is the width's."""
     if not files:
         return 0
-    width, height = parse_size(size)
+    width, height = parse_size(size, DataSetError)
     geometry = Geometry(height, width)
     measured = measure_row_bytes(files, geometry)
     return measured if measured > geometry.row_bytes else 0

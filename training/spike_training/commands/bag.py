@@ -7,13 +7,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Count
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_new, check_room, make_folder
 from spike_training.errors import ConfigError
 from spike_training.sensor.parameters import IDEAL, Sensor
-from spike_training.simulation.settings import CameraSettings, parse_size
+from spike_training.simulation.settings import CameraSettings
 
 
 @checked(ConfigError)
@@ -65,7 +66,7 @@ def bag(
         ConfigError: A setting cannot be used, or the disk has no room.
         DataSetError: The data set cannot be used.
     """
-    width, height = parse_size(size)
+    width, height = parse_size(size, ConfigError)
     settings = CameraSettings(
         height, width, rate, transform, mean_rate, interpolation, sensor, seed
     )

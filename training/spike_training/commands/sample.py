@@ -7,13 +7,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Count, file_of
 from spike_depth_ros.result_files import UnfinishedFolder, place_result
 from spike_training.choices import MEAN_RATE, Interpolation, Style
 from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
-from spike_training.simulation.settings import CameraSettings, check_stream, parse_size
+from spike_training.simulation.settings import CameraSettings, check_stream
 
 PLANES = 400
 """Planes of a generated scene, unless told otherwise."""
@@ -88,7 +89,7 @@ def sample(
     from spike_training.simulation.bag import choose_clip
     from spike_training.simulation.clip_camera import ClipCamera, frame_clips
 
-    width, height = parse_size(size)
+    width, height = parse_size(size, ConfigError)
     if style is not None:
         stream, shown = _generated(style, seed, index, (height, width), planes, rate, right)
     else:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Count
 from spike_depth_ros.folder_lock import lock_folder
@@ -14,7 +15,7 @@ from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.sensor.parameters import IDEAL, Sensor
-from spike_training.simulation.settings import CameraSettings, parse_size
+from spike_training.simulation.settings import CameraSettings
 
 
 @checked(ConfigError)
@@ -58,7 +59,7 @@ def simulate(
         DataSetError: A data set cannot be used.
         FolderLockError: Another run writes to the folder.
     """
-    width, height = parse_size(size)
+    width, height = parse_size(size, ConfigError)
     camera = CameraSettings(height, width, rate, transform, mean_rate, interpolation, sensor, seed)
     if not data:
         raise ConfigError('no data sets: expected one or more, --data.NAME PATH')

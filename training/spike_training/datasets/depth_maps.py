@@ -17,12 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.errors import check_regular
+from spike_depth_ros.io.arrays import ArrayFileError, open_picture, reading
 from spike_depth_ros.orientation import check_upright
-from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.upsampling import LEAST_PIXELS, MAX_PIXELS
 from spike_training.datasets.readers.files import is_one_of, natural
-from spike_training.errors import DataSetError, one_line
+from spike_training.errors import DataSetError
 
 Levels = npt.NDArray[np.uint8]
 """Grey levels of inverse depth or disparity, ``[H, W]``; 0 is unknown."""
@@ -163,8 +162,7 @@ def _read(name: str, path: Path, small: Mapping[int, Path]) -> DepthMap:
 
 def _levels(path: Path) -> Levels:
     try:
-        check_regular(path)
-        with open_picture(path) as image:
+        with reading(path), open_picture(path) as image:
             form, mode = str(image.format), image.mode
             width, height = image.size
             fits = (form, mode) == ('PNG', 'L') and width * height <= MAX_PIXELS
@@ -172,10 +170,8 @@ def _levels(path: Path) -> Levels:
             if fits:
                 levels = np.array(image)
                 check_upright(image)
-    except Exception as error:  # decoders raise many kinds on damaged files
-        raise DataSetError(
-            f'{path}: cannot be read ({one_line(error)}): expected {GREY}, copy it again'
-        ) from error
+    except ArrayFileError as error:
+        raise DataSetError(f'{error}: expected {GREY}, copy it again') from error
     if (form, mode) != ('PNG', 'L'):
         raise DataSetError(
             f'{path}: {form} of mode {mode}: expected {GREY}, mode L, of inverse depth or '

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.result_files import UnfinishedFolder, place_results
 from spike_depth_ros.stream.chunk import PackedPlanes
@@ -115,7 +116,7 @@ def samples(one: EvaluationSet) -> Iterator[Sample]:
             windows: Iterable[PlaneWindow] = map(source.window, numbers)
         else:
             assert isinstance(source, ProceduralSource)
-            cameras = [_centred(fx, one.height, one.width) for fx in focal]
+            cameras = [Calibration.centred(fx, one.width, one.height).matrix for fx in focal]
             windows = map(PlaneWindow, source.windows(step, len(numbers)), cameras)
         for number, window, fx in zip(numbers, windows, focal, strict=True):
             yield Sample(number, window.planes, window.camera, (one.height, one.width), fx)
@@ -146,8 +147,3 @@ def _write(out: Path, part: EvaluationSet, sample: Sample) -> dict[str, object]:
         'planes': planes,
         'rate_hz': f'{part.rate_hz:.9g}',
     }
-
-
-def _centred(fx: float, height: int, width: int) -> Matrix:
-    """Return a camera matrix with the principal point at the image's centre."""
-    return np.array([[fx, 0, (width - 1) / 2], [0, fx, (height - 1) / 2], [0, 0, 1]], np.float64)

@@ -18,23 +18,21 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.depth_files import decode_png, sky_of
 from spike_depth_ros.depth_values import (
     BEYOND_M,
     FAR_M,
     FAR_SHARE,
     LARGEST_HALF,
     PLAUSIBLE_M,
+    no_depth,
 )
 from spike_depth_ros.errors import shorten
+from spike_depth_ros.io.arrays import StoredDepth, decode_png, open_picture
 from spike_depth_ros.metrics import FloatArray
-from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.stream.recording import read_header
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictors import DepthRange, Estimate, Predictor
 from spike_training.sampling.sample import Batch
-
-Stored = npt.NDArray[Any]
 
 SHOWN = 5
 """Largest number of names that a message lists."""
@@ -191,13 +189,12 @@ class Predictions:
         """Read depth and, if there is one, uncertainty from a file, metres."""
         file = io.BytesIO(content)
         try:
-            arrays = READERS[suffix.lower()](file, size)
+            maps = READERS[suffix.lower()](file, size)
         except MapError:
             raise
         except Exception as error:  # of damaged files, many kinds; their texts name files
             raise ValueError(f'cannot be read: {type(error).__name__}') from error
-        sky = sky_of(file)
-        metres = {name: self._metres(name, array, sky) for name, array in arrays.items()}
+        metres = {name: self._metres(name, *stored) for name, stored in maps.items()}
         return metres['depth'], metres.get('uncertainty')
 
     def _check_unit(self, name: str, depth: FloatArray, farthest_m: float) -> None:
@@ -220,7 +217,7 @@ class Predictions:
         if ((known > FAR_M) & (known < BEYOND_M)).mean() > FAR_SHARE:
             self.far.append(name)
 
-    def _metres(self, name: str, stored: Stored, sky: int | None) -> FloatArray:
+    def _metres(self, name: str, stored: npt.NDArray[Any], sky: int | None) -> FloatArray:
         if stored.dtype.kind == 'f':
             return stored.astype(np.float64)
         if stored.dtype.kind != 'u' or stored.dtype.itemsize < 2:
@@ -231,8 +228,10 @@ class Predictions:
             raise ValueError(
                 f'{name} of {stored.dtype} without a unit: give per_metre, 1000 for millimetres'
             )
-        metres: FloatArray = np.where(stored == 0, np.nan, stored / self._per_metre)
-        metres[stored == np.iinfo(stored.dtype).max] = np.nan if sky is None else np.inf
+        metres: FloatArray = stored / self._per_metre
+        metres[no_depth(stored)] = np.nan
+        if sky is not None:
+            metres[stored == sky] = np.inf
         return metres
 
 
@@ -274,7 +273,7 @@ def _check_shape(name: str, shape: tuple[int, ...], size: tuple[int, int]) -> No
         raise MapError(f'{name} of shape {list(shape)}, expected {list(size)}')
 
 
-def _array(file: IO[bytes], name: str, size: tuple[int, int]) -> Stored:
+def _array(file: IO[bytes], name: str, size: tuple[int, int]) -> StoredDepth:
     """Read an array in .npy format, if its header declares the expected size."""
     shape, data_bytes = read_header(file)
     _check_shape(name, shape, size)
@@ -282,15 +281,14 @@ def _array(file: IO[bytes], name: str, size: tuple[int, int]) -> Stored:
         raise MapError(f'{name} of {data_bytes} bytes, expected floats in metres')
     file.seek(0)
     npy: Any = np.lib.format
-    found: Stored = npy.read_array(file, allow_pickle=False)
-    return found
+    return StoredDepth(npy.read_array(file, allow_pickle=False))
 
 
-def _npy(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
+def _npy(file: IO[bytes], size: tuple[int, int]) -> dict[str, StoredDepth]:
     return {'depth': _array(file, 'depth', size)}
 
 
-def _npz(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
+def _npz(file: IO[bytes], size: tuple[int, int]) -> dict[str, StoredDepth]:
     most = MAX_PIXEL_BYTES * size[0] * size[1] + MAX_REST_BYTES
     arrays = {}
     with zipfile.ZipFile(file) as archive:
@@ -311,19 +309,19 @@ def _npz(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
     return arrays
 
 
-def _png(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
+def _png(file: IO[bytes], size: tuple[int, int]) -> dict[str, StoredDepth]:
     with open_picture(file, ('PNG',)) as image:
         _check_shape('depth', image.size[::-1], size)
     file.seek(0)
     try:
-        stored = decode_png(file)[0]
+        stored = decode_png(file)
     except ValueError as error:
         raise MapError(str(error)) from None
-    _check_shape('depth', stored.shape, size)
+    _check_shape('depth', stored.values.shape, size)
     return {'depth': stored}
 
 
-READERS: dict[str, Callable[[IO[bytes], tuple[int, int]], dict[str, Stored]]] = {
+READERS: dict[str, Callable[[IO[bytes], tuple[int, int]], dict[str, StoredDepth]]] = {
     '.npy': _npy,
     '.npz': _npz,
     '.png': _png,

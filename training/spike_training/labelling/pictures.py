@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros import preview
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.orientation import QUARTER
 from spike_depth_ros.stream import packing
@@ -23,7 +24,6 @@ from spike_depth_ros.video.frames import VideoError, VideoFile, VideoTimeError
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, SpikeClip
 from spike_training.datasets.labels import Labels
-from spike_training.datasets.readers.files import centred_camera
 from spike_training.datasets.suitability import check_light
 from spike_training.errors import ConfigError, DataSetError, FrameError
 from spike_training.labelling.files import (
@@ -224,7 +224,7 @@ class VideoPictures(_Frames):
                 f'{video.path}: viewers turn it by a quarter, and hfov may be of the stored or '
                 'the shown frames: give fx'
             )
-        self.camera = centred_camera(video.focal_length(width), (height, width))
+        self.camera = Calibration.centred(video.focal_length(width), width, height).matrix
         self.frame_hz = self._file.frame_rate
         self.nbytes = _frame_bytes((height, width))
         self._every = settings.every or 1

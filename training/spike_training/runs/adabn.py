@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.cpu import configure_cpu
@@ -16,7 +17,6 @@ from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers.recordings import (
     dat_planes,
     padded_layout,
-    parse_size,
 )
 from spike_training.datasets.row_length import measure_row_bytes
 from spike_training.datasets.suitability import check_camera, check_suitable
@@ -66,7 +66,7 @@ def open_recordings(
         DataSetError: There is no such file, it is clearly of another size, or they are too short,
             too dark, saturated or still.
     """
-    width, height = parse_size(size)
+    width, height = parse_size(size, DataSetError)
     geometry = Geometry(height, width)
     files = sorted(path.rglob('*.dat')) if path.is_dir() else [path]
     if not all(file.is_file() for file in files) or not files:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from spike_depth_ros.calibration import Calibration
 from spike_training.sampling.procedural import apply_flicker, exposure_gain
 from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Scenes
@@ -90,7 +91,7 @@ def scene_stream(
         camera = SpikeCamera(height, width, torch.from_numpy(eye.seed))
         packed.append(camera.expose(light, knots)[0].numpy())
     focal = float(scene.focal[0]) * width
-    matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+    matrix = Calibration.centred(focal, width, height).matrix
     depth_planes = np.arange(0, planes, DEPTH_EVERY, dtype=np.int32)
     arrays = {
         'packed': packed[0],

@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from spike_depth_ros import arguments
 from spike_depth_ros.base.schema import refuse
 from spike_depth_ros.base.values import Check, within
 from spike_depth_ros.stream.recording import MAX_ARCHIVE_BYTES
@@ -80,15 +79,3 @@ def check_stream(
             f'expected at most {MAX_ARCHIVE_BYTES}, which readers take: fewer planes, or a '
             'smaller size'
         )
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Parse a sensor size such as 400x250 into (width, height) in pixels.
-
-    Raises:
-        ConfigError: The text is no size.
-    """
-    try:
-        return arguments.parse_size(text)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
-from spike_depth_ros.arguments import OptionalFocalLength, PlaneRate
+from spike_depth_ros.arguments import OptionalFocalLength, PlaneRate, parse_size
 from spike_depth_ros.base.values import NotNegative, Positive
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
@@ -82,7 +82,7 @@ def read(
             raise DataSetError(f'{alone}: expected a .dat file, or a folder of them')
         root = root.parent
     files.folders(root, TREE)
-    width, height = recordings.parse_size(size)
+    width, height = parse_size(size, DataSetError)
     geometry = Geometry(height, width)
     found = [alone] if alone is not None else files.list_files(root, ('.dat',), TREE)
     order = axes or 'thw'

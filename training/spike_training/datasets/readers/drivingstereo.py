@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from spike_depth_ros.arguments import OptionalFocalLength
+from spike_depth_ros.calibration import Calibration
 from spike_training.datasets.clip import Clip, Matrix
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked
@@ -138,7 +139,8 @@ def seconds(stamp: str) -> float:
 
 def _camera(root: Path, sequence: str, size: str, fx: float, image: Path) -> Matrix:
     if fx:
-        return files.centred_camera(fx, files.read_rgb(image).shape)
+        height, width, _ = files.read_rgb(image).shape
+        return Calibration.centred(fx, width, height).matrix
     name = f'{sequence}.txt'
     usual = root / 'calib' / f'{size}-image-calib' / name
     path = usual if usual.is_file() else next(root.rglob(f'{size}-image-calib/**/{name}'), usual)

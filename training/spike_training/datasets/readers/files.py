@@ -1,19 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading of image and depth files, with checks for damage and wrong units.
-
-Pillow reads images, because OpenCV fills the missing part of a truncated file with grey.
-"""
+"""Images, depth maps and calibrations of data sets, with checks for damage and wrong units."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import io
 import itertools
-import os
 import re
-import struct
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,29 +20,20 @@ from spike_depth_ros.calibration import (
     CalibrationError,
     check_focal_lengths,
 )
-from spike_depth_ros.depth_files import decode_png, read_pfm
-from spike_depth_ros.depth_values import resolve, unit_problem
+from spike_depth_ros.depth_values import to_metres, unit_problem
 from spike_depth_ros.errors import OneLineError, check_regular, special_file
-from spike_depth_ros.orientation import exif_orientation, turn
-from spike_depth_ros.picture_files import check_pixels, open_picture, read_npy
+from spike_depth_ros.io.arrays import (
+    DEPTH_SUFFIXES,
+    ArrayFileError,
+    read_picture,
+    read_stored,
+)
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
-from spike_training.errors import DataSetError, FrameError, one_line
+from spike_training.errors import DataSetError, FrameError
 
 Key = TypeVar('Key', bound=Hashable)
-
-_PGM_HEADER = re.compile(rb'P[25](?:(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})){3}(?=\s)')
-"""Header of a .pgm file; its last number is the largest value."""
-
-_PGM_PIXEL_BYTES, _PGM_REST_BYTES = 16, 1 << 20
-"""Most bytes of a pixel as text, and of comments, that are read of a .pgm file."""
-
-_EXR_MAGIC = b'\x76\x2f\x31\x01'
-_EXR_WINDOW = re.compile(rb'(?:data|display)Window\0box2i\0.{4}(.{16})', re.DOTALL)
-_EXR_TILES = re.compile(rb'tiles\0tiledesc\0.{4}(.{8})', re.DOTALL)
-_EXR_HEAD_BYTES, _EXR_PIXEL_BYTES = 1 << 20, 128
-"""Bytes in which the header ends, and most bytes of a pixel in all channels, that are read."""
 
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
@@ -88,12 +74,20 @@ class DepthEncoding:
             stored: Values of a file.
             sky: Stored value of what is beyond in this file; None: that of the data set.
         """
-        per_metre = self.per_metre or (1.0 if stored.dtype.kind == 'f' else 1000.0)
-        with np.errstate(over='ignore'):  # what float32 cannot hold is beyond
-            metres = stored.astype(np.float32) / np.float32(per_metre)
-        depth = resolve(stored, metres, self.sky if sky is None else sky)
-        depth[depth < 0] = np.nan
-        return depth
+        return to_metres(stored, self.sky if sky is None else sky, self.per_metre)
+
+
+@contextlib.contextmanager
+def frame_errors() -> Iterator[None]:
+    """Make errors of a picture or depth map those of a frame.
+
+    Raises:
+        FrameError: The file cannot be used.
+    """
+    try:
+        yield
+    except ArrayFileError as error:
+        raise FrameError(str(error)) from error
 
 
 def read_rgb(path: Path, orientation: int = 1) -> Rgb:
@@ -106,7 +100,8 @@ def read_rgb(path: Path, orientation: int = 1) -> Rgb:
     Raises:
         FrameError: It is missing, damaged, not an image of 8 bits, or of another orientation.
     """
-    image, found = read_shown(path)
+    with frame_errors():
+        image, found = read_picture(path)
     if found != orientation:
         raise FrameError(
             f'{path}: viewers turn it (EXIF orientation {found}), expected orientation '
@@ -115,53 +110,14 @@ def read_rgb(path: Path, orientation: int = 1) -> Rgb:
     return image
 
 
-def read_shown(path: Path) -> tuple[Rgb, int]:
-    """Read an image as viewers show it, ``[H, W, 3]`` uint8 RGB, and its EXIF orientation.
-
-    Raises:
-        FrameError: It is missing, damaged or not an image of 8 bits.
-    """
-    try:
-        check_regular(path)
-        with open_picture(path) as image:
-            image.load()
-            orientation = exif_orientation(image)
-    except MemoryError:  # the frame is not damaged
-        raise
-    except Exception as error:  # decoders raise many kinds on damaged files
-        raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
-    if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
-        raise FrameError(f'{path}: pixels are {image.mode}, expected 8-bit grey or colour')
-    return turn(np.asarray(image.convert('RGB')), orientation), orientation
-
-
 def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
     """Read depth of a .png, .pgm, .npy, .pfm or .exr file, ``[H, W]`` float32 metres.
 
     Raises:
         FrameError: The file is missing, damaged, not of depth, or in another unit.
     """
-    suffix, sky = path.suffix.lower(), None
-    if suffix not in DEPTH_SUFFIXES:
-        raise FrameError(f'{path}: expected depth as {", ".join(DEPTH_SUFFIXES)}')
-    try:
-        check_regular(path)
-        if suffix == '.png':
-            with path.open('rb') as file:
-                stored, sky = decode_png(file)
-        else:
-            stored = _STORED[suffix](path)
-    except MemoryError:  # the frame is not damaged
-        raise
-    except Exception as error:  # decoders raise many kinds on damaged files
-        raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
-    if stored.ndim != 2:
-        raise FrameError(f'{path}: shape {list(stored.shape)}, expected one channel of depth')
-    if stored.dtype.itemsize < 2 or stored.dtype.kind not in 'uif':
-        raise FrameError(
-            f'{path}: {stored.dtype} is a picture of depth, expected 16-bit integers or floats'
-        )
-    depth = encoding.metres(stored, sky)
+    with frame_errors():
+        depth = encoding.metres(*read_stored(path))
     if encoding.plausible_m[0]:  # else it has no unit
         check_unit(str(path), depth)
     return depth
@@ -381,16 +337,6 @@ def reproject(
     return nearest
 
 
-def centred_camera(fx: float, size: Sequence[int]) -> Matrix:
-    """Return the matrix of a camera with the principal point in the middle of the image.
-
-    Args:
-        fx: Focal length, pixels.
-        size: Rows and columns of the image.
-    """
-    return camera_matrix(fx, fx, (size[1] - 1) / 2, (size[0] - 1) / 2)
-
-
 def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Matrix:
     """Return the camera matrix, ``[3, 3]``, of focal lengths and principal point, pixels."""
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
@@ -568,66 +514,7 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
         )
 
 
-def _read_pgm(path: Path) -> npt.NDArray[Any]:
-    with open_picture(path) as image:
-        most = _PGM_PIXEL_BYTES * image.width * image.height + _PGM_REST_BYTES
-    with path.open('rb') as file:
-        content = file.read(most)
-    header = _PGM_HEADER.match(content)
-    if header is not None and 255 < int(header[1]) < 65535:
-        # Pillow scales values to 65535, but depth is as stored.
-        content = content[: header.start(1)] + b'65535' + content[header.end(1) :]
-    with open_picture(io.BytesIO(content)) as image:
-        stored = np.asarray(image)
-    # Pillow returns 16 bits of grey as 32.
-    return stored.astype(np.uint16) if image.mode == 'I' else stored
-
-
-def _read_npy(path: Path) -> npt.NDArray[Any]:
-    stored = read_npy(path)
-    return stored.reshape(stored.shape[-3:-1]) if stored.shape[-1:] == (1,) else stored
-
-
-def _read_exr(path: Path) -> npt.NDArray[Any]:
-    # OpenCV reads this format only if this is set before its first use.
-    os.environ.setdefault('OPENCV_IO_ENABLE_OPENEXR', '1')
-    import cv2
-
-    with path.open('rb') as file:
-        head = file.read(_EXR_HEAD_BYTES)
-        content = head + file.read(_EXR_PIXEL_BYTES * _exr_pixels(head))
-    _exr_pixels(content)
-    # Not imread, which crashes at names that are not valid UTF-8.
-    stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)  # noqa: TID251
-    if stored is None:
-        raise ValueError('not an OpenEXR file, damaged, or this OpenCV reads none')
-    return np.asarray(stored)
-
-
-def _exr_pixels(content: bytes) -> int:
-    """Return the number of pixels that an OpenEXR file declares."""
-    # Wherever they lie: readers of the format do not agree on how attributes follow each other.
-    windows = [struct.unpack('<4i', found[1]) for found in _EXR_WINDOW.finditer(content)]
-    sizes: list[tuple[int, int]] = [
-        (right - left + 1, below - top + 1) for left, top, right, below in windows
-    ]
-    tiles = [struct.unpack('<2I', found[1]) for found in _EXR_TILES.finditer(content)]
-    if not content.startswith(_EXR_MAGIC) or not sizes or min(map(min, sizes)) < 1:
-        raise ValueError('not an OpenEXR file, or its header is damaged')
-    for width, height in (*sizes, *tiles):
-        check_pixels(width, height)
-    return max(width * height for width, height in sizes)
-
-
-_STORED: dict[str, Callable[[Path], npt.NDArray[Any]]] = {
-    '.pgm': _read_pgm,
-    '.npy': _read_npy,
-    '.pfm': read_pfm,
-    '.exr': _read_exr,
-}
-
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
-DEPTH_SUFFIXES = ('.png', *_STORED)
 
 
 def is_one_of(path: Path, suffixes: Sequence[str]) -> bool:

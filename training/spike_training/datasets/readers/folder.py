@@ -22,6 +22,7 @@ import numpy as np
 from spike_depth_ros.arguments import OptionalFocalLength
 from spike_depth_ros.base.values import NotNegative
 from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.io.arrays import ArrayFileError, read_picture
 from spike_depth_ros.orientation import QUARTER, turn
 from spike_depth_ros.ray_depth import ray_lengths
 from spike_training.datasets.clip import Clip, Depth, Matrix, Times
@@ -166,7 +167,7 @@ def _read(
         encoding = dataclasses.replace(encoding, plausible_m=(0.0, math.inf))
     shown = _Shown.of(frames, name)
     if fx:
-        camera = files.centred_camera(fx, shown.size)
+        camera = Calibration.centred(fx, *shown.size[::-1]).matrix
     else:
         camera = shown.camera(files.read_matrix(folder / 'K.txt', TREE), name)
         files.check_size(folder / 'K.txt', camera, shown.size)
@@ -202,11 +203,11 @@ class _Shown(NamedTuple):
             DataSetError: None of a few can be read, or depth may be of the picture as it is stored
                 or as it is shown.
         """
-        problem: FrameError | None = None
+        problem: ArrayFileError | None = None
         for path, depth in frames[:_TRIES]:
             try:
-                image, orientation = files.read_shown(path)
-            except FrameError as error:
+                image, orientation = read_picture(path)
+            except ArrayFileError as error:
                 problem = problem or error
                 continue
             height, width = image.shape[:2]

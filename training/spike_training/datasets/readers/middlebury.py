@@ -31,11 +31,10 @@ from spike_depth_ros.calibration import (
     Calibration,
     CalibrationError,
 )
-from spike_depth_ros.depth_files import read_pfm
 from spike_depth_ros.depth_values import unit_problem
 from spike_depth_ros.errors import check_regular, printable
+from spike_depth_ros.io.arrays import open_picture, picture_size, read_pfm, reading
 from spike_depth_ros.orientation import check_upright
-from spike_depth_ros.picture_files import open_picture
 from spike_depth_ros.rectification import check_matrix
 from spike_depth_ros.stereo.rig import ANYWHERE, StereoRig
 from spike_training.datasets.clip import Clip, Depth, Disparity, Matrix, Rgb, RightFrames
@@ -144,7 +143,7 @@ class StillPair(Clip):
             self.labelled = () if rig is None else (0,)
         elif layout.steps == THIRD and (folder / DMIN).is_file():
             self.labelled = (0,)
-            self.camera = files.centred_camera(FX_PX / THIRD, (height, width))
+            self.camera = Calibration.centred(FX_PX / THIRD, width, height).matrix
             right = self.camera.copy()
             right[0, 2] += _dmin(folder / DMIN) / THIRD
             try:
@@ -189,10 +188,8 @@ class StillPair(Clip):
     def _floats(self) -> Disparity:
         """Read disparity of a .pfm, NaN where it is unknown or masked."""
         path = self._folder / self._layout.disparity
-        try:
+        with files.frame_errors(), reading(path):
             found = read_pfm(path)
-        except (OSError, ValueError) as error:
-            raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
         disparity: Disparity = np.where(np.isfinite(found), found, np.float32(np.nan))
         disparity[np.isin(found, UNKNOWN_PX)] = np.nan
         if (mask := self._folder / MASK).is_file():
@@ -213,13 +210,9 @@ class StillPair(Clip):
     def _bytes(self) -> Disparity:
         """Read disparity of a picture, NaN where it is unknown."""
         path = self._folder / self._layout.disparity
-        try:
-            check_regular(path)
-            with open_picture(path) as image:
-                stored = np.asarray(image)
-                check_upright(image)
-        except Exception as error:  # decoders raise many kinds on damaged files
-            raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
+        with files.frame_errors(), reading(path), open_picture(path) as image:
+            stored = np.asarray(image)
+            check_upright(image)
         if stored.dtype != np.uint8 or stored.ndim != 2:
             raise FrameError(f'{path}: {stored.dtype} {list(stored.shape)}, expected grey bytes')
         disparity = stored.astype(np.float32) / self._layout.steps
@@ -275,12 +268,8 @@ def _layout(folder: Path) -> Layout | None:
 
 def _size(path: Path, most: float) -> tuple[int, int]:
     """Return width and height of a picture."""
-    try:
-        check_regular(path)
-        with open_picture(path) as image:
-            width, height = image.size
-    except Exception as error:  # decoders raise many kinds on damaged files
-        raise FrameError(f'{path.name} cannot be read: {one_line(error)}') from error
+    with files.frame_errors():
+        height, width = picture_size(path)
     if width > most:
         raise FrameError(
             f'{path.name} is {width} pixels wide, expected at most {most}: take the third '

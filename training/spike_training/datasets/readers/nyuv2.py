@@ -19,7 +19,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.picture_files import check_pixels
+from spike_depth_ros.io.arrays import check_pixels
 from spike_training.datasets.clip import Clip, Depth, Rgb
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked

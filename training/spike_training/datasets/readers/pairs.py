@@ -12,15 +12,14 @@ from typing import TypeVar
 import numpy as np
 
 from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, CalibrationError
-from spike_depth_ros.errors import check_regular
-from spike_depth_ros.picture_files import open_picture
+from spike_depth_ros.io.arrays import picture_size
 from spike_depth_ros.preview import render
 from spike_depth_ros.stereo.alignment import EVERY_NS, PAIRS, AlignmentCheck
 from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.window import Window, reference_index
 from spike_training.datasets.clip import Clip, Disparity, Matrix, Rgb, RightFrames, SpikeClip
 from spike_training.datasets.readers import files
-from spike_training.errors import DataSetError, FrameError, one_line
+from spike_training.errors import DataSetError, FrameError
 
 WINDOWS = 3 * PAIRS // 2
 """Windows of recordings of spikes that are compared; some may show too little to count."""
@@ -172,7 +171,8 @@ def _common_size(name: str, pictures: Sequence[tuple[Path, Path]]) -> tuple[int,
     problem = ''
     for pair in pictures:
         try:
-            left, right = map(_size, pair)
+            with files.frame_errors():
+                left, right = map(picture_size, pair)
         except FrameError as error:
             problem = str(error)
             continue
@@ -183,13 +183,3 @@ def _common_size(name: str, pictures: Sequence[tuple[Path, Path]]) -> tuple[int,
             )
         return left
     raise DataSetError(problem)
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Return rows and columns of a picture."""
-    try:
-        check_regular(path)
-        with open_picture(path) as image:
-            return image.height, image.width
-    except Exception as error:  # decoders raise many kinds on damaged files
-        raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spike_depth_ros import arguments
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.raw_check import head_problem
@@ -149,19 +149,7 @@ def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
     """
     if fx == 0:
         return None
-    return files.centred_camera(fx, (geometry.height, geometry.width))
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Parse a sensor size such as 400x250 into (width, height).
-
-    Raises:
-        DataSetError: The text is not a sensor size.
-    """
-    try:
-        return arguments.parse_size(text)
-    except ValueError as error:
-        raise DataSetError(str(error)) from None
+    return Calibration.centred(fx, geometry.width, geometry.height).matrix
 
 
 def check_depth(name: str, read: Callable[[], Depth], plausible_m: tuple[float, float]) -> None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.arguments import OptionalFocalLength
+from spike_depth_ros.arguments import OptionalFocalLength, parse_size
 from spike_depth_ros.bags.bag import Bag, BagError, decode
 from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.io.streams import Index, Load, RecordedStream, Section, index
@@ -225,7 +225,7 @@ def _stream(
     """Return the stream of a camera, and its topic with those of other cameras."""
     topics = _streams(bag, spikes)
     info = bag.known.nearest(camera_info, CAMERA_INFO, topics)
-    given = recordings.parse_size(size) if size else None
+    given = parse_size(size, DataSetError) if size else None
     return RecordedStream(bag, topics[0], info, given, GIVE_SIZE), topics
 
 
@@ -263,7 +263,7 @@ def _camera(root: Path, eye: _Eye, fx: float) -> tuple[Matrix | None, Rectificat
         lens = Rectification(given) if any(given.d) else None
     except CalibrationError as error:
         raise DataSetError(f'{root}: {eye.topics[0]}, camera_info: {error}') from error
-    matrix: Matrix = np.array(given.k if lens is None else lens.rectified.k).reshape(3, 3)
+    matrix: Matrix = (given if lens is None else lens.rectified).matrix
     return matrix if matrix[0, 0] > 0 else None, lens
 
 

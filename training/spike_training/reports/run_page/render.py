@@ -34,7 +34,7 @@ from spike_depth_ros.evaluation.report.headings import (
     UNCERTAINTY,
     uncertainty_cells,
 )
-from spike_depth_ros.picture_files import open_picture
+from spike_depth_ros.io.arrays import open_picture
 from spike_depth_ros.result_files import hash_file
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.engine.record import SCALARS, WARNINGS
