@@ -13,7 +13,7 @@ from kit import large_files
 from kit.pictures import METRES, depth_png, turned_png, write_pfm
 from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.depth_values import no_depth, resolve, to_metres
+from spike_depth_ros.depth_values import no_depth, resolve, to_metres, unit_problem
 from spike_depth_ros.io import arrays
 
 GREY = np.arange(1, 25, dtype=np.uint8).reshape(4, 6)
@@ -157,6 +157,13 @@ class TestValues:
         largest = np.iinfo(kind).max
         stored = np.array([0, 1, largest - 1, largest], kind)
         assert no_depth(stored).tolist() == [True, False, False, True]
+
+
+def test_a_range_with_one_end_is_still_a_range():
+    far = np.full((4, 4), 4000, np.float32)
+    assert unit_problem(far, (0.0, 300.0))
+    assert unit_problem(far / 1e6, (0.05, np.inf))
+    assert not unit_problem(far, (0.0, np.inf))
 
 
 def test_a_centred_camera_has_its_principal_point_between_the_middle_pixels():
