@@ -128,14 +128,14 @@ class Observation:
         """Refuse windows of another size than the rig's, or than each other."""
         sizes = [(one.geometry.width, one.geometry.height) for one in self._windows]
         if self.rig is not None:
-            expected, whose = (self.rig.left.width, self.rig.left.height), 'the rig'
+            expected, reference = (self.rig.left.width, self.rig.left.height), 'the rig'
         else:
-            expected, whose = sizes[0], 'the left window'
+            expected, reference = sizes[0], 'the left window'
         for name, size in zip(('left', 'right'), sizes, strict=False):
             if size != expected:
                 raise ValueError(
                     f'{name} window of {size[0]}x{size[1]} pixels: expected '
-                    f'{expected[0]}x{expected[1]}, those of {whose}'
+                    f'{expected[0]}x{expected[1]}, those of {reference}'
                 )
 
     @property

@@ -60,7 +60,7 @@ def lock_folder(folder: Path, wait: Callable[[], object] | None = None) -> Itera
 
 def _locked(path: Path, wait: Callable[[], object] | None) -> int:
     """Open and lock a file, in a folder that is made; return its descriptor."""
-    told = False
+    announced = False
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -76,9 +76,9 @@ def _locked(path: Path, wait: Callable[[], object] | None) -> int:
                         f'{path.parent}: another process works there: wait for its end, or choose '
                         'another folder'
                     ) from None
-                if not told:
+                if not announced:
                     wait()
-                    told = True
+                    announced = True
                 fcntl.flock(file, fcntl.LOCK_EX)
             # The process that held the lock may have removed the file meanwhile.
             with contextlib.suppress(FileNotFoundError):

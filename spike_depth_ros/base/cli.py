@@ -430,8 +430,8 @@ def _owner(target: Any, name: str) -> Any:
 def _words(one: Field) -> list[str]:
     """Return words for what an option is, beside its placeholder, and for its default."""
     words = describe(one.hint).removeprefix('null or ')
-    told = words == 'a text' or option_of(one).parse or _metavar(one)[0] == '{'
-    found = [] if told else [words]
+    is_known = words == 'a text' or option_of(one).parse or _metavar(one)[0] == '{'
+    found = [] if is_known else [words]
     if _is_needed(one):
         return [*found, 'required']
     if one.default is None or one.default is False or one.default in ('', ()):

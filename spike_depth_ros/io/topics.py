@@ -104,11 +104,11 @@ class KnownTopics:
 
     def describe(self) -> str:
         """Describe the topics, with types and numbers of messages, for an error message."""
-        told = []
+        texts = []
         for name, kind in self.kinds.items():
             count = f', {self.counts[name]}' if name in self.counts else ''
-            told.append(f'{name} ({kind}{count})')
-        return printable(', '.join(sorted(told))) or 'none'
+            texts.append(f'{name} ({kind}{count})')
+        return printable(', '.join(sorted(texts))) or 'none'
 
     def find(self, name: str, kind: str) -> str | None:
         """Return the topic of a full name; None: there is none of that type."""

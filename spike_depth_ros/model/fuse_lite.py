@@ -177,12 +177,12 @@ class CrossAttention(nn.Module):
 
     def forward(self, query: Tensor, other: Tensor) -> Tensor:
         """Map tokens ``[B, N, C]`` and ``[B, M, C]`` to ``[B, N, C]``."""
-        asked, told = (norm(x) for norm, x in zip(self.norms, (query, other), strict=True))
-        q = self._by_head(self.query(asked))
-        k, v = (self._by_head(x) for x in self.key_value(told).chunk(2, dim=2))
+        queries, context = (norm(x) for norm, x in zip(self.norms, (query, other), strict=True))
+        q = self._by_head(self.query(queries))
+        k, v = (self._by_head(x) for x in self.key_value(context).chunk(2, dim=2))
         found = F.scaled_dot_product_attention(q, k, v)
         # The code of Sun et al. adds to the normed query.
-        onto = asked if self.paper_exact else query
+        onto = queries if self.paper_exact else query
         added: Tensor = onto + self.out(found.transpose(1, 2).flatten(2))
         return added
 

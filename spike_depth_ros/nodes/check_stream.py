@@ -405,13 +405,13 @@ class StreamCheck(Node):
     def _wait(self) -> None:
         """Wait for the first packet of each camera, for a while."""
         since = time.monotonic()
-        told = False
+        announced = False
         while rclpy.ok() and (waited_s := time.monotonic() - since) < self._options.wait:
             silent = [one.topic for one in self._cameras if not one.packets]
             if not silent:
                 return
-            if waited_s > SILENT_S and not told:
-                told = True
+            if waited_s > SILENT_S and not announced:
+                announced = True
                 until = f'for up to {self._options.wait:g} s'
                 print(f'waiting {until} for {" and ".join(silent)}', file=sys.stderr)
             rclpy.spin_once(self, timeout_sec=0.1)

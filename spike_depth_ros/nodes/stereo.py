@@ -54,7 +54,7 @@ class SpikeStereoNode(PerceptionNode[StereoParameters]):
         super().__init__('spike_stereo', StereoParameters)
         self._estimator: StereoEstimator | None = None
         self._source: PairSource | None = None
-        self._told: StereoRig | str | None = None
+        self._reported: StereoRig | str | None = None
         self._infos: list[SpikeInfo] = []  # of the loaded models
         self._begin()
 
@@ -104,7 +104,7 @@ class SpikeStereoNode(PerceptionNode[StereoParameters]):
         return super().on_activate(state)
 
     def _forget_streams(self) -> None:
-        self._inference = self._source = self._told = None
+        self._inference = self._source = self._reported = None
 
     def _close_models(self) -> None:
         if self._estimator is not None:
@@ -199,25 +199,25 @@ class SpikeStereoNode(PerceptionNode[StereoParameters]):
         """Log what the rig measures, or why there is none, when that changes."""
         if source.problem:
             self._warn('pairs', source.problem)
-        rig, told = source.rig, source.problem_of_rig or source.rig
-        if not told or told == self._told:
+        rig, report = source.rig, source.problem_of_rig or source.rig
+        if not report or report == self._reported:
             return
-        self._told = told
-        if isinstance(told, str):
+        self._reported = report
+        if isinstance(report, str):
             if rig is None:
-                self.get_logger().error(only_pictures(told))
+                self.get_logger().error(only_pictures(report))
             else:
-                self.get_logger().warning(told)
+                self.get_logger().warning(report)
             return
         assert self._estimator is not None
-        lowest, number = self._estimator.search_range(told)
+        lowest, number = self._estimator.search_range(report)
         pixel = ', '.join(
-            f'{depth_m * depth_m / (told.fx_px * told.baseline_m):.2g} m at {depth_m:g} m'
+            f'{depth_m * depth_m / (report.fx_px * report.baseline_m):.2g} m at {depth_m:g} m'
             for depth_m in SHOWN_DEPTHS_M
         )
         self.get_logger().info(
-            f'baseline {told.baseline_m:.3f} m, focal length {told.fx_px:.0f} px: nearest depth '
-            f'{told.depth_of(float(lowest + number)):.2g} m by {number} disparities; one '
+            f'baseline {report.baseline_m:.3f} m, focal length {report.fx_px:.0f} px: nearest '
+            f'depth {report.depth_of(float(lowest + number)):.2g} m by {number} disparities; one '
             f'pixel is {pixel}'
         )
 

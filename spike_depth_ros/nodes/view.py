@@ -30,7 +30,7 @@ SILENT_S = 5.0
 def watch(graph: Graph, view: View) -> None:
     """Show the topics until the process is asked to end, or the viewer was closed."""
     topics = DepthTopics(graph)
-    last_s, told = time.monotonic(), ''
+    last_s, shown = time.monotonic(), ''
     while rclpy.ok() and not view.is_over():
         # Messages wait in their queues meanwhile, which keep the newest: most are never read.
         time.sleep(PERIOD_S)
@@ -50,9 +50,9 @@ def watch(graph: Graph, view: View) -> None:
                     f'no node publishes {topics.depth_name}: start spike_depth, with the same '
                     'ROS_DOMAIN_ID and DDS profile; its namespace: --ros-args -r __ns:=/NAME'
                 )
-        if problem and problem != told:
+        if problem and problem != shown:
             print(f'warning: {problem}', file=sys.stderr, flush=True)
-        told = problem
+        shown = problem
 
 
 def main(args: list[str] | None = None) -> int:

@@ -124,7 +124,7 @@ register(
     Task(
         TASKS['brightness'],
         title='Brightness from spikes',
-        whose='a network of brightness',
+        noun='a network of brightness',
         metadata=lambda config, common: BrightnessInfo(**common, **spike_fields(config)),
         evaluate=evaluate,
         metrics=lambda report: {'error': read(None, report, 'error', 'source', 'network')},

@@ -55,7 +55,7 @@ class FrameInputs:
         self._node, self._takes, self._warn = node, takes, warn
         self._settings = settings
         self._subscriptions: list[Subscription] = []
-        self._told = False
+        self._warned = False
         self._received, self._used, self._lost = Rate(), Rate(), Rate()
         self._look()
         self._timer = node.create_timer(
@@ -72,8 +72,8 @@ class FrameInputs:
         age_s = self._takes()
         if age_s is None:
             self._unsubscribe()
-            if not self._told and self._node.count_publishers(TOPIC):
-                self._told = True
+            if not self._warned and self._node.count_publishers(TOPIC):
+                self._warned = True
                 self._node.get_logger().info(
                     f'{TOPIC} is published, but the model takes spikes alone: frames are not used'
                 )

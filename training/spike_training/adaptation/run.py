@@ -420,8 +420,8 @@ def _print_findings(
     if scaled is not None:
         print(f'{folder}: depth by two eyes is {scaled.factor:.3f} times that of the old network')
     if recorded.measured:
-        whose = 'that both eyes match' if recorded.matched_decides else 'of the recording'
-        print(f'{folder}: the depth {whose} decides on the verdict')
+        source = 'that both eyes match' if recorded.matched_decides else 'of the recording'
+        print(f'{folder}: the depth {source} decides on the verdict')
     if findings.corrections is not None:
         facts = describe_correction(findings.corrections.sensor)
         print(

@@ -42,7 +42,7 @@ from spike_training.runs.sessions import (
 )
 from spike_training.sampling.sample import Source
 from spike_training.settings.config import (
-    NOT_THE_RUN,
+    EXECUTION,
     ResolvedStage,
     RunConfig,
     check,
@@ -57,7 +57,7 @@ from spike_training.tasks.base import Given, task_of
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-EXECUTION_KEYS = (*NOT_THE_RUN, 'data.workers', 'train.prefetch')
+EXECUTION_KEYS = (*EXECUTION, 'data.workers', 'train.prefetch')
 """Settings that may differ when a run is continued: batches do not depend on them."""
 
 WritePage = Callable[[Path], 'Path | None']

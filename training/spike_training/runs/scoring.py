@@ -117,7 +117,7 @@ def _score_checkpoint(
     recorded = ' and recordings' if data and 'data' in task.options else ''
     _refuse(
         {name: unused[name] for name in OPTIONS if name not in task.options},
-        f'{task.whose}{recorded}',
+        f'{task.noun}{recorded}',
     )
     _check_rate(sets)
     if correction is not None:
@@ -166,18 +166,18 @@ def _check_scored(sets: Sized) -> None:
         raise DataSetError('nothing to score: expected test recordings with depth')
 
 
-def _refuse(unused: Mapping[str, bool], whose: str) -> None:
+def _refuse(unused: Mapping[str, bool], owner: str) -> None:
     """Refuse options that are not used.
 
     Args:
         unused: True by the name of each option that is given.
-        whose: What does not use them.
+        owner: What does not use them.
 
     Raises:
         ConfigError: Some are given.
     """
     if given := [name for name, is_given in unused.items() if is_given]:
-        raise ConfigError(f'{", ".join(given)} given: expected none for {whose}')
+        raise ConfigError(f'{", ".join(given)} given: expected none for {owner}')
 
 
 def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:

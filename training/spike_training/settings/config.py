@@ -729,7 +729,7 @@ class RunConfig:
         )
 
 
-NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
+EXECUTION = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
 """Settings that may differ when a run is continued: those of where and how it is executed."""
 
 

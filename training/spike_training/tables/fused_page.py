@@ -9,7 +9,7 @@ from typing import Any
 
 from spike_training.sampling.frames import CONDITIONS
 from spike_training.tables.metrics import RowMetrics, Summary
-from spike_training.tables.page import NOTHING, SCALES, TablePage, cell, trainings_of
+from spike_training.tables.page import NO_VALUE, SCALES, TablePage, cell, trainings_of
 from spike_training.tasks.depth_table import SCALED
 from spike_training.tasks.fused import METRICS
 
@@ -54,7 +54,7 @@ class FusedPage(TablePage):
 
     def _difference(self, row: RowMetrics, name: str) -> str:
         if row.name == self.reference.name:
-            return NOTHING
+            return NO_VALUE
         return cell(row.metric(name).minus(self.reference.metric(name)), signed=True)
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_training.tables.metrics import RowMetrics, Summary
-from spike_training.tables.page import NOTHING, TablePage, cell
+from spike_training.tables.page import NO_VALUE, TablePage, cell
 from spike_training.tasks.base import Metric
 
 
@@ -55,12 +55,12 @@ class MeansPage(TablePage):
         yield ['row', 'is', 'seeds', *titles]
         reference = self.reference
         for row in self.rows:
-            cells = [row.name, row.row.settings.about or NOTHING, self._seeds(row)]
+            cells = [row.name, row.row.settings.about or NO_VALUE, self._seeds(row)]
             for metric in self._metrics:
                 own = row.metric(metric)
                 differs = own.minus(reference.metric(metric))
                 cells.append(cell(own))
-                cells.append(NOTHING if row is reference else cell(differs, signed=True))
+                cells.append(NO_VALUE if row is reference else cell(differs, signed=True))
             yield cells
         for name, metrics in self.estimates().items():
             found = [text for one in metrics.values() for text in (cell(one), '')]

@@ -28,7 +28,7 @@ from spike_training.tasks.depth_table import (
     Scale,
 )
 
-NOTHING = '-'
+NO_VALUE = '-'
 
 HEADLINE = ('abs_rel', 'delta1')
 """Metrics of the main columns."""
@@ -150,10 +150,10 @@ class TablePage(ABC):
             stages = ' > '.join(f'{unit.stage.name} ({unit.steps})' for unit in trainings)
             yield [
                 row.name,
-                row.row.settings.about or NOTHING,
-                ' + '.join([stages or NOTHING, *row.row.settings.preparation.describe()]),
+                row.row.settings.about or NO_VALUE,
+                ' + '.join([stages or NO_VALUE, *row.row.settings.preparation.describe()]),
                 str(sum(unit.steps for unit in trainings)),
-                ' > '.join(_speed(unit) for unit in trainings) or NOTHING,
+                ' > '.join(_speed(unit) for unit in trainings) or NO_VALUE,
             ]
 
     def _numbers(self) -> Sequence[str]:
@@ -333,16 +333,16 @@ class Page(TablePage):
 
     def _difference(self, row: RowMetrics, metric: str, scale: Scale) -> str:
         if row.name == self.reference.name:
-            return NOTHING
+            return NO_VALUE
         reference = self.reference.summary(metric, scale)
         return cell(row.summary(metric, scale).minus(reference), signed=True)
 
     def _paper(self, row: RowMetrics) -> list[str]:
         found = self._found(row)
         if found is None:
-            return [NOTHING, NOTHING]
+            return [NO_VALUE, NO_VALUE]
         abs_rel, delta1 = (printed_cell(found, metric) for metric in HEADLINE)
-        return [abs_rel if abs_rel == NOTHING else f'{abs_rel} ({found.number})', delta1]
+        return [abs_rel if abs_rel == NO_VALUE else f'{abs_rel} ({found.number})', delta1]
 
     def _printed_needs_table(self) -> bool:
         """Return True if the main columns lack metrics that the paper prints, or remarks."""
@@ -410,14 +410,14 @@ def origin_of(rows: Sequence[RowMetrics]) -> str:
     results = [unit.result for unit in units.values() if unit.done]
     commits = sorted({str(result['commit'])[:12] for result in results})
     devices = sorted({str(result['device']) for result in results})
-    text = f'commit {", ".join(commits) or NOTHING} on {", ".join(devices) or NOTHING}'
+    text = f'commit {", ".join(commits) or NO_VALUE} on {", ".join(devices) or NO_VALUE}'
     return f'{text}: NOT OF ONE STATE of the code' if len(commits) > 1 else text
 
 
 def cell(summary: Summary, signed: bool = False) -> str:
     """Format the mean and standard deviation of a metric as a table cell."""
     if summary.mean is None:
-        return NOTHING
+        return NO_VALUE
     sign = '+' if signed else ''
     spread = '' if summary.std is None else f' ± {summary.std:.3f}'
     return f'{summary.mean:{sign}.3f}{spread}'
@@ -426,7 +426,7 @@ def cell(summary: Summary, signed: bool = False) -> str:
 def printed_cell(found: Printed, metric: str) -> str:
     """Format a printed metric as a table cell; an asterisk marks one with a remark."""
     if metric not in found.metrics:
-        return NOTHING
+        return NO_VALUE
     return f'{found.metrics[metric]:.3f}{"*" if metric in found.notes else ""}'
 
 
@@ -439,4 +439,4 @@ def trainings_of(row: RowMetrics) -> Sequence[Training]:
 
 def _speed(unit: Training) -> str:
     seconds = unit.result['seconds_per_step'] if unit.done else None
-    return NOTHING if seconds is None else f'{seconds:.3f}'
+    return NO_VALUE if seconds is None else f'{seconds:.3f}'

@@ -33,7 +33,7 @@ from spike_training.evaluation.report import FORMAT, read_report, to_json
 from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
 from spike_training.settings.config import (
-    NOT_THE_RUN,
+    EXECUTION,
     RunConfig,
     StageConfig,
     to_yaml,
@@ -265,7 +265,7 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     if tree['target'] is not None and tree['target']['fog_m'] is None:
         del tree['target']['fog_m']  # as before there was fog
     del tree['evaluate']['stereo']  # of the command evaluate alone
-    return {name: value for name, value in tree.items() if name not in NOT_THE_RUN}
+    return {name: value for name, value in tree.items() if name not in EXECUTION}
 
 
 def _hash(settings: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from spike_depth_ros.tasks.upsample import FACTORS
 from spike_training.evaluation.upsampling import BASELINES, CONDITIONS, MAPS
 from spike_training.tables.metrics import RowMetrics, Summary
-from spike_training.tables.page import NOTHING, TablePage, cell, printed_cell, trainings_of
+from spike_training.tables.page import NO_VALUE, TablePage, cell, printed_cell, trainings_of
 from spike_training.tables.paper import Printed
 from spike_training.tasks.upsample import COLUMNS, factors_of_row, table_metrics
 
@@ -179,16 +179,16 @@ class UpsamplingPage(TablePage):
         if self.table.paper is None:
             return []
         if found is None:
-            return [NOTHING]
+            return [NO_VALUE]
         columns = self.table.paper.table(found.number).columns
         names = [name for name in columns if name.endswith(f' x{factor}')]
         if not names or not {*names} <= {*found.metrics}:
-            return [NOTHING]
+            return [NO_VALUE]
         return [f'{statistics.fmean(found.metrics[name] for name in names):.3f}']
 
     def _difference(self, row: RowMetrics, name: str) -> str:
         if row.name == self.reference.name:
-            return NOTHING
+            return NO_VALUE
         return cell(row.metric(name).minus(self.reference.metric(name)), signed=True)
 
     def _estimate(self, name: str, metric: str) -> Summary:

@@ -226,8 +226,8 @@ def _fail(unit: Unit, reason: str) -> UnitError:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Lock a unit's folder; wait while another process holds the lock."""
-    told = f'{folder}: waiting for another process, which works there'
-    with lock_folder(folder, wait=lambda: print(told, flush=True)):
+    message = f'{folder}: waiting for another process, which works there'
+    with lock_folder(folder, wait=lambda: print(message, flush=True)):
         yield
 
 

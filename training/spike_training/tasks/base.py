@@ -171,7 +171,7 @@ class Task:
     Attributes:
         kind: Its name and metadata.
         title: What its networks make.
-        whose: The same of one network, for messages.
+        noun: The same of one network, for messages.
         metadata: Function from a stage and the fields that all have to a checkpoint's metadata.
         evaluate: Function from config, metadata, weights, device and what is given beside to the
             evaluation report; all but its form is up to the task.
@@ -189,7 +189,7 @@ class Task:
 
     kind: TaskKind
     title: str
-    whose: str
+    noun: str
     metadata: Callable[[ResolvedStage, dict[str, Any]], CheckpointInfo]
     evaluate: Callable[[RunConfig, Any, Tensors, torch.device, Given], dict[str, Any]]
     metrics: Callable[[Report], dict[str, float]]

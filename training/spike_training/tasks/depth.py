@@ -277,7 +277,7 @@ register(
     Task(
         TASKS['depth'],
         title='Depth from spikes',
-        whose='a network of depth',
+        noun='a network of depth',
         metadata=metadata,
         evaluate=evaluate,
         metrics=checkpoint_metrics,

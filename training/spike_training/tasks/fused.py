@@ -210,7 +210,7 @@ register(
     Task(
         TASKS['fused'],
         title='Depth from spikes and a frame',
-        whose='a network of spikes and a frame',
+        noun='a network of spikes and a frame',
         metadata=metadata,
         evaluate=evaluate,
         metrics=metrics,

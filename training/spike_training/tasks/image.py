@@ -250,7 +250,7 @@ register(
     Task(
         TASKS['image'],
         title='Pictures from spikes',
-        whose='a network of pictures',
+        noun='a network of pictures',
         metadata=lambda config, common: ImageInfo(**common, **spike_fields(config)),
         evaluate=evaluate,
         metrics=metrics,

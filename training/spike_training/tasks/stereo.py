@@ -250,7 +250,7 @@ register(
     Task(
         TASKS['stereo'],
         title='Disparity from spikes',
-        whose='a network of two eyes',
+        noun='a network of two eyes',
         metadata=lambda config, common: StereoInfo(**common, **spike_fields(config)),
         evaluate=evaluate,
         metrics=metrics,

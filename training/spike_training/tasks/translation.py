@@ -191,7 +191,7 @@ register(
     Task(
         TASKS['translation'],
         title='Pictures in another look',
-        whose='a translator of pictures',
+        noun='a translator of pictures',
         metadata=lambda config, common: TranslationInfo(**common),
         evaluate=evaluate,
         metrics=metrics,

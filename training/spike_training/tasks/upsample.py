@@ -314,8 +314,8 @@ def metrics_by_name(report: Mapping[str, Any], method: str = NETWORK) -> dict[st
 def _tiles(report: Report) -> Iterator[tuple[str, str]]:
     for scores in report['sets'].values():
         rows = [row for row in scores['rows'] if row['method'] == NETWORK]
-        told = ', '.join(f'{number(row["mad"])} x{row["factor"]}' for row in rows)
-        yield f'MAD, {scores["title"]}', told
+        by_factor = ', '.join(f'{number(row["mad"])} x{row["factor"]}' for row in rows)
+        yield f'MAD, {scores["title"]}', by_factor
 
 
 def _results(report: Report) -> Table:
@@ -378,7 +378,7 @@ register(
     Task(
         TASKS['upsample'],
         title='Enlarged maps of depth',
-        whose='a network that enlarges depth maps',
+        noun='a network that enlarges depth maps',
         metadata=metadata,
         evaluate=evaluate,
         metrics=metrics,

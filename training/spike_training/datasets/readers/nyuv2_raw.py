@@ -45,7 +45,7 @@ SHIFT_M = np.array([-0.025031875, 0.000293423, -0.000662387])
 The toolbox has both with the other sign, which projects to the same pixels.
 """
 
-NOTHING = 2047
+NO_DEPTH = 2047
 LEAST = 600
 """Least valid number; lower ones are artefacts of undistortion, invalid in the toolbox, too."""
 FAR_M = 10.0
@@ -59,9 +59,9 @@ class KinectNumbers(files.DepthEncoding):
     def metres(self, stored: npt.NDArray[np.uint16], sky: int | None = None) -> Depth:
         """Convert numbers with swapped bytes to ``[H, W]`` float32 metres, NaN unknown."""
         number = cv2.remap(
-            stored.byteswap(), *_DEPTH_MAPS, cv2.INTER_NEAREST, borderValue=(NOTHING,)
+            stored.byteswap(), *_DEPTH_MAPS, cv2.INTER_NEAREST, borderValue=(NO_DEPTH,)
         )
-        known = (number >= LEAST) & (number < NOTHING)
+        known = (number >= LEAST) & (number < NO_DEPTH)
         with np.errstate(divide='ignore'):
             depth = (351.3 / (1092.5 - number.astype(np.float32))).astype(np.float32)
         depth[~known | (depth <= 0) | (depth > FAR_M)] = np.nan
