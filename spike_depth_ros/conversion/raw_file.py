@@ -61,6 +61,7 @@ class RawFile:
         self._irregular = self.planes_lost = self.packets_left_out = self.packets_sorted = 0
         self.bag, self.topic = bag, topics.spikes
         self._stream = RecordedStream(bag, topics.spikes, topics.camera_info, size)
+        self._stream.check_size(size)
         self.geometry = Geometry(self._stream.height, self._stream.width)
         self._given = rate_hz is not None
         self._period_ns = _SECOND / rate_hz if rate_hz else self._inferred()

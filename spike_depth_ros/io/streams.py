@@ -81,8 +81,7 @@ class RecordedStream:
         width: Columns of the sensor.
 
     Raises:
-        BagError: Nothing tells the size of the sensor, or the calibration cannot be used or has
-            another size than the given one.
+        BagError: Nothing tells the size of the sensor, or the calibration cannot be used.
     """
 
     def __init__(
@@ -108,13 +107,20 @@ class RecordedStream:
             found = self.calibration = Calibration.from_message(self.camera_message)
         except CalibrationError as error:
             raise BagError(f'{bag.path}: camera_info: {error}') from error
-        if size not in (None, (found.width, found.height)):
-            assert size is not None
+        self.width, self.height = found.width, found.height
+
+    def check_size(self, size: tuple[int, int] | None) -> None:
+        """Refuse a given (width, height) that is not the calibration's, pixels.
+
+        Raises:
+            BagError: They differ.
+        """
+        found = self.calibration
+        if found is not None and size is not None and size != (self.width, self.height):
             raise BagError(
-                f'{bag.path}: its camera_info has {found.size_text}; expected '
+                f'{self.bag.path}: its camera_info has {found.size_text}; expected '
                 f'{size[0]}x{size[1]} as given: leave out --size'
             )
-        self.width, self.height = found.width, found.height
 
     def read(self, entry: BagMessage) -> Packet | Refused:
         """Read a message of the topic."""

@@ -55,10 +55,12 @@ def open_bag(path: Path, options: Any) -> Source:
     try:
         bag = Bag(path)
         topics = _bag_topics(bag, options)
-        eyes = [
-            _BagEye(RecordedStream(bag, one.spikes, one.camera_info, options.size))
-            for one in topics
+        streams = [
+            RecordedStream(bag, one.spikes, one.camera_info, options.size) for one in topics
         ]
+        for one in streams:
+            one.check_size(options.size)
+        eyes = [_BagEye(one) for one in streams]
         names = [f'{path}: topic {eye.topic}' for eye in eyes]
         geometry = same_geometry(names, [eye.geometry for eye in eyes])
         frames = bag.known.frames(topics, options.image)

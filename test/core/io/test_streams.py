@@ -91,7 +91,8 @@ def test_the_size_is_that_of_the_calibration_or_given(tmp_path):
     with pytest.raises(BagError, match='so that the sensor size is unknown'):
         RecordedStream(bag, '/spikes')
     with pytest.raises(BagError, match=r'camera_info has 48x32.*; expected 24x32 as given'):
-        RecordedStream(bag, '/spikes', '/camera_info', (24, 32))
+        RecordedStream(bag, '/spikes', '/camera_info', (24, 32)).check_size((24, 32))
+    RecordedStream(bag, '/spikes', '/camera_info').check_size((48, 32))
 
 
 def test_planes_that_are_gone_are_refused(tmp_path):
