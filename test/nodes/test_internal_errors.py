@@ -97,6 +97,7 @@ FAILS_ONCE = """
 import sys
 from spike_depth_ros.nodes import depth, evaluation, video_source
 from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.live_evaluation import LiveEvaluation
 from spike_depth_ros.nodes.parts.topic_outputs import TopicOutputs
 
 def failing_once(kind, name):
@@ -112,7 +113,7 @@ command = sys.argv.pop(1)
 failing_once(depth.SpikeDepthNode, '_statuses')
 failing_once(depth.Ingest, 'on_spikes')
 failing_once(TopicOutputs, 'depth_wanted')
-failing_once(evaluation.EvaluationNode, '_statuses')
+failing_once(LiveEvaluation, '_statuses')
 failing_once(video_source.VideoSource, '_statuses')
 sys.exit({'depth': depth, 'evaluation': evaluation, 'video_source': video_source}[command].main())
 """

@@ -113,8 +113,8 @@ def test_a_refused_start_says_why_and_the_next_one_is_not(
 ):
     publisher = ros_node.create_publisher(CameraInfo, '/spikes', 1)
     processes.start('recorder', 'spikes', '--out', tmp_path / 'drive', '--services')
-    wrong = '/spikes is sensor_msgs/msg/CameraInfo, expected sensor_msgs/msg/Image'
-    assert call('start') == (False, f'{wrong} (docs/wire_format.md)')
+    wrong = '/spikes is sensor_msgs/msg/CameraInfo; expected sensor_msgs/msg/Image'
+    assert call('start') == (False, f'{wrong}: name another topic')
     ros_node.destroy_publisher(publisher)
     processes.start('player', save_bars(tmp_path / 'a.npz', 800, rate_hz=5e3, K=K), '--loop')
     spin(lambda: ros_node.count_publishers('/spikes'), what='the player')
