@@ -36,11 +36,16 @@ def test_a_recording_is_played_seen_recorded_converted_and_evaluated(tmp_path):
         pytest.skip('the commands are not installed')
     office = open_recording(ROOT / 'spike_depth_ros' / 'assets' / 'office.npz')
     np.tile(office.planes[:, ::-1], (4, 1, 1)).tofile(tmp_path / 'my.dat')
-    # A command that fails is named; one of the checks may find a busy machine.
+    # A command that fails is named; one of the checks may find a busy machine. The stream comes at
+    # a quarter of its rate: a slow disk would lose planes, which the converter refuses.
     lines = ['set -eEm; trap \'echo "failed: $BASH_COMMAND"\' ERR']
     lines += [
-        line.replace('check_stream ', 'check_stream || true ') for line in printed_commands()
+        line.replace('check_stream ', 'check_stream || true ').replace(
+            ' --loop &', ' --loop --speed 0.25 &'
+        )
+        for line in printed_commands()
     ]
+    assert any(' --speed 0.25 &' in line for line in lines)
     done = subprocess.run(
         ['bash', '-c', '\n'.join(lines)],
         cwd=tmp_path,
@@ -56,4 +61,4 @@ def test_a_recording_is_played_seen_recorded_converted_and_evaluated(tmp_path):
     }
     assert re.search(r'my_bag: \d+ packets, ', done.stdout)
     planes = (tmp_path / 'same.dat').stat().st_size / office.geometry.plane_bytes
-    assert planes > 50_000
+    assert planes > 12_000
