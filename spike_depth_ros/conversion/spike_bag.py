@@ -322,7 +322,8 @@ def _read_depth(file: Path) -> npt.NDArray[np.float32]:
     try:
         stored = read_stored(file)
     except ArrayFileError as error:
-        raise RecordingError(str(error)) from error
+        remedy = '; copy or record it again' if error.__cause__ is not None else ''  # damaged
+        raise RecordingError(f'{error}{remedy}') from error
     kind = stored.values.dtype
     if file.suffix == '.npy' and kind.kind != 'f':
         raise RecordingError(f'{file}: {kind}; expected floating point, metres')

@@ -61,7 +61,7 @@ class Replay:
 
     Args:
         bag: The bag.
-        topics: CameraTopics to read.
+        topics: Topics to read.
         window: Planes in a window.
         hop: Planes between the starts of windows; 0: the window length.
         reference: The plane of a window that its depth belongs to.

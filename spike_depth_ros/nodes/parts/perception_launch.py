@@ -73,9 +73,9 @@ ONE_CAMERA = {
 """Default and description of each argument that names a topic, of a node of one camera."""
 
 TWO_CAMERAS = {
-    f'{eye}_{name}': ('', f'topic of the {eye} {what}; empty: {eye}/{name}{beside}')
+    f'{eye}_{name}': ('', f'topic of the {eye} {what}; empty: {eye}/{name}{place}')
     for eye in EYES
-    for name, what, beside in (
+    for name, what, place in (
         ('spikes', 'spikes', ''),
         ('camera_info', 'calibration', ', beside the spikes'),
     )

@@ -604,10 +604,11 @@ class ResolvedStage:
     @property
     def starts_from(self) -> str:
         """init_from, or the name of the stage that ``previous`` stands for."""
+        if self.stage.init_from != 'previous':
+            return self.stage.init_from
         names = [one.name for one in self.run.stages]
         place = names.index(self.stage.name)
-        first = self.stage.init_from != 'previous' or place == 0
-        return self.stage.init_from if first else names[place - 1]
+        return names[place - 1] if place else 'previous'
 
     @property
     def domains(self) -> list[DataConfig]:
