@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import threading
 from pathlib import Path
@@ -14,14 +13,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.backends import (
-    Backend,
-    FloatImage,
-    FrameInput,
-    Layout,
-    check_threads,
-    choose,
-)
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,
     CheckpointError,
@@ -30,17 +21,17 @@ from spike_depth_ros.checkpoint import (
     load_with_correction,
     onnx_path,
 )
-from spike_depth_ros.fusion.frame import Frame
-from spike_depth_ros.metrics import BEYOND
-from spike_depth_ros.rectification import Rectification
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.observation import Frame, Observation
+from spike_depth_ros.runtime.backend import Backend, check_threads, choose
+from spike_depth_ros.runtime.layout import FrameInput, Layout
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.tasks.base import SpikeInfo
-from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.depth import BEYOND, TOO_NEAR, DepthInfo
 from spike_depth_ros.tasks.image import ImageInfo
 
 MIN_PIXELS = 16
@@ -67,80 +58,8 @@ MAX_TRIAL_PLANES = 256
 SAME_RATE = 0.01
 """Relative change of the plane rate up to which the correction of dark current stays."""
 
-TOO_NEAR = 1.02
-"""Multiple of the model's minimum up to which depth is published as -Inf (REP 117)."""
-
 SpikeKind = TypeVar('SpikeKind', bound=SpikeInfo)
 """Metadata of one task of spikes."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Observation:
-    """Input of a prediction.
-
-    Attributes:
-        window: Packed planes; of a pair, those of the left camera.
-        fx_px: Focal length in sensor pixels (``K[0]`` of the camera matrix; of the rectified one
-            where the window's camera has a rectification). None or 0: not calibrated; the
-            canonical focal length is assumed. That of a pair is the rig's.
-        right: Packed planes of the right camera at the same time; None: one camera, or the right
-            one has stopped.
-        rig: Calibrations of both cameras; None: one camera, or not calibrated.
-        image: Frame of a camera beside the spikes, for networks that take one; None: none.
-
-    Raises:
-        TypeError: A window is not a :class:`Window`.
-        ValueError: The focal length is not a number, negative or not finite; the windows are not
-            of one size, that of the rig.
-    """
-
-    window: Window
-    fx_px: float | None = None
-    right: Window | None = None
-    rig: StereoRig | None = None
-    image: Frame | None = None
-
-    def __post_init__(self) -> None:
-        for window in self._windows:
-            if not isinstance(window, Window):
-                raise TypeError(
-                    f'window of type {type(window).__name__}: expected a Window, made of planes '
-                    'by Window.from_planes(spikes, rate_hz)'
-                )
-        self._check_pair()
-        if self.fx_px is None:
-            return
-        fx: object = self.fx_px
-        number = isinstance(fx, (int, float, np.integer, np.floating))
-        if not (number and self.fx_px >= 0 and math.isfinite(self.fx_px)):
-            raise ValueError(
-                f'focal length {fx!r} pixels: expected a number above 0, or 0 for not calibrated'
-            )
-
-    @property
-    def rectification(self) -> Rectification | None:
-        """Rectification of the depth image; None: none."""
-        if self.rig is not None:
-            return self.rig.rectifications[0]
-        return self.window.camera.rectification
-
-    def _check_pair(self) -> None:
-        """Refuse windows of another size than the rig's, or than each other."""
-        sizes = [(one.geometry.width, one.geometry.height) for one in self._windows]
-        if self.rig is not None:
-            expected, reference = (self.rig.left.width, self.rig.left.height), 'the rig'
-        else:
-            expected, reference = sizes[0], 'the left window'
-        for name, size in zip(('left', 'right'), sizes, strict=False):
-            if size != expected:
-                raise ValueError(
-                    f'{name} window of {size[0]}x{size[1]} pixels: expected '
-                    f'{expected[0]}x{expected[1]}, those of {reference}'
-                )
-
-    @property
-    def _windows(self) -> list[Window]:
-        return [self.window, *([] if self.right is None else [self.right])]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -454,7 +373,7 @@ class ReconstructedImage:
 
     Attributes:
         rate: Firing rate, spikes per plane, ``[height, width]`` float32, 0 to 1; linear in
-            luminance. :func:`spike_depth_ros.preview.encode` makes grey values of it.
+            luminance. :func:`spike_depth_ros.stream.preview.encode` makes grey values of it.
         notes: Reasons for less confidence, one line each; empty if all is as in training.
     """
 
@@ -584,10 +503,10 @@ def start_backend(
     name, chosen = choose(backend, device, onnx_path(path).is_file())
     # Imported only here: each pulls in its own runtime.
     if name == 'onnx':
-        from spike_depth_ros.backends.onnx import OnnxBackend
+        from spike_depth_ros.runtime.onnx import OnnxBackend
 
         return OnnxBackend(onnx_path(path), info, threads)
-    from spike_depth_ros.backends.torch import TorchBackend
+    from spike_depth_ros.runtime.torch import TorchBackend
 
     try:
         return TorchBackend(info, tensors, chosen, threads)

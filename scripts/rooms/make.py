@@ -30,9 +30,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'training')]
 
 from scripts.rooms import catalogue  # noqa: E402 - the path is set above
 from scripts.rooms.catalogue import Catalogue, read_catalogue  # noqa: E402
-from spike_depth_ros.errors import OneLineError, one_line, shorten  # noqa: E402
-from spike_depth_ros.folder_lock import lock_folder  # noqa: E402
-from spike_depth_ros.result_files import remove_unfinished, write_atomically  # noqa: E402
+from spike_depth_ros.base.errors import OneLineError, one_line, shorten  # noqa: E402
+from spike_depth_ros.base.locks import lock_folder  # noqa: E402
+from spike_depth_ros.base.results import remove_unfinished, write_atomically  # noqa: E402
 from spike_training.datasets import rendered_set  # noqa: E402
 
 VIEWS_PER_ROOM = 10

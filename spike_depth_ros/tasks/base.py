@@ -13,9 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
+from spike_depth_ros.base.errors import OneLineError
 from spike_depth_ros.base.schema import Problems, across, problems_of
 from spike_depth_ros.base.values import (
     ASCENDING,
@@ -27,7 +25,6 @@ from spike_depth_ros.base.values import (
     shortened,
     within,
 )
-from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream.window import ReferencePlane
 
 FORMAT_VERSION = 1
@@ -58,9 +55,6 @@ Measure = Annotated[float, Check(lambda value: 0 < value < 1e12, 'above 0 and be
 """Length, focal length, rate or factor."""
 
 Hash = Annotated[str, Check(lambda text: len(text) in (0, 64), '64 hexadecimal digits')]
-
-FloatImage = npt.NDArray[np.float32]
-"""Image, float32."""
 
 
 def names_with(*names: str) -> Check:

@@ -11,18 +11,17 @@ import numpy as np
 
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import ASCENDING, Text, above, one_of, within
-from spike_depth_ros.tasks.base import (
-    OPTIONAL,
-    FloatImage,
-    Measure,
-    Names,
-    SpikeInfo,
-    names_with,
-    task,
-)
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.tasks.base import OPTIONAL, Measure, Names, SpikeInfo, names_with, task
 
 MAX_POWER = 4.0
 """Largest absolute value of ``uncertainty_powers``."""
+
+TOO_NEAR = 1.02
+"""Multiple of the model's minimum up to which depth is published as -Inf (REP 117)."""
+
+BEYOND = 0.98
+"""Share of the range's upper limit from which a prediction means 'beyond' (+Inf)."""
 
 Power = Annotated[float, within(-MAX_POWER, MAX_POWER)]
 

@@ -14,9 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit import cameras
-from spike_depth_ros import backends
-from spike_depth_ros.backends import Layout, choose
-from spike_depth_ros.backends.onnx import OnnxBackend
+from spike_depth_ros.base.results import hash_file
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     default_checkpoint,
@@ -27,15 +25,18 @@ from spike_depth_ros.checkpoint import (
     save,
 )
 from spike_depth_ros.estimator import DepthEstimator
-from spike_depth_ros.evaluation.command import main as evaluate_bag
-from spike_depth_ros.rectification import Rectification
-from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.filters.upsampling import Upsampler
+from spike_depth_ros.geometry.rectification import Rectification
+from spike_depth_ros.runtime import backend as backends
+from spike_depth_ros.runtime.backend import choose
+from spike_depth_ros.runtime.layout import MAX_COUNT, Layout
+from spike_depth_ros.runtime.onnx import OnnxBackend
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.tasks.base import SpikeInfo
-from spike_depth_ros.upsample_command import main as upsample
-from spike_depth_ros.upsampling import Upsampler
+from spike_depth_ros.tools.evaluate.command import main as evaluate_bag
+from spike_depth_ros.tools.upsample import main as upsample
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec('torch') is None, reason='torch is not installed'
@@ -79,7 +80,7 @@ def counted_plainly(spikes, layout):
 def test_layout_counts_bins_and_pads_as_defined(
     height, width, planes, pool, binning, bins, rate, bit_order
 ):
-    planes = min(planes, backends.MAX_COUNT // (pool * binning) ** 2 * bins)
+    planes = min(planes, MAX_COUNT // (pool * binning) ** 2 * bins)
     spikes = np.random.default_rng(height * width).random((planes, height, width)) < rate
     layout = Layout(Geometry(height, width, bit_order), planes, bins, binning, pool)
     counts = layout.new_counts()
@@ -266,7 +267,7 @@ def test_depth_from_pooled_counts_is_that_from_counts_of_pixels(size, binning, b
     """The shipped export on packed planes, and its network on averages of counted pixels."""
     import torch
 
-    from spike_depth_ros.model.registry import build_with_weights
+    from spike_depth_ros.networks.registry import build_with_weights
 
     info, tensors = load(default_checkpoint())
     assert info.pool > 1
@@ -297,7 +298,7 @@ def test_depth_from_pooled_counts_is_that_from_counts_of_pixels(size, binning, b
 )
 def test_onnx_and_torch_agree(size, planes):
     info, tensors = load(default_checkpoint())
-    from spike_depth_ros.backends.torch import TorchBackend
+    from spike_depth_ros.runtime.torch import TorchBackend
 
     layout = Layout(Geometry(*size), planes, info.bins, pool=info.pool)
     packed = packing.pack(np.random.default_rng(planes).random((planes, *size)) < 0.2)
@@ -313,7 +314,7 @@ def test_onnx_and_torch_agree(size, planes):
 
 @needs_torch
 def test_outputs_are_those_that_the_metadata_name():
-    from spike_depth_ros.backends.torch import TorchBackend
+    from spike_depth_ros.runtime.torch import TorchBackend
 
     info, tensors = load(default_checkpoint())
     layout = Layout(Geometry(32, 48), 32, info.bins, pool=info.pool)
@@ -336,7 +337,7 @@ def test_outputs_are_those_that_the_metadata_name():
 def test_a_backend_follows_windows_that_change_in_size():
     """Buffers are kept between windows: they must not be kept too long."""
     info, tensors = load(default_checkpoint())
-    from spike_depth_ros.backends.torch import MAX_GRAPHS, TorchBackend
+    from spike_depth_ros.runtime.torch import MAX_GRAPHS, TorchBackend
 
     runners = [
         OnnxBackend(onnx_path(default_checkpoint()), info, 1),
@@ -377,7 +378,7 @@ def sensor_of(shape, name):
 )
 def test_cuda_agrees_with_the_cpu(model, kind):
     info, tensors = load(find_checkpoint(model), SpikeInfo)
-    from spike_depth_ros.backends.torch import TorchBackend
+    from spike_depth_ros.runtime.torch import TorchBackend
 
     shape = 101, 143
     binning = 2 if kind == 'binned' else 1
@@ -401,7 +402,7 @@ def test_cuda_agrees_with_the_cpu(model, kind):
 def test_cuda_agrees_with_the_cpu_on_frames(tmp_path):
     """A graph with a frame and one without take turns; a frame that is missing in part is NaN."""
     from kit import checkpoints
-    from spike_depth_ros.backends.torch import TorchBackend
+    from spike_depth_ros.runtime.torch import TorchBackend
 
     loaded = load(checkpoints.checkpoint(tmp_path / 'fused.safetensors', 'fused'), SpikeInfo)
     info = loaded[0]
@@ -424,7 +425,7 @@ def test_cuda_agrees_with_the_cpu_on_frames(tmp_path):
 @needs_cuda
 def test_two_threads_capture_graphs_at_once():
     """Depth and previews have threads of their own, whose first windows may come together."""
-    from spike_depth_ros.backends.torch import TorchBackend
+    from spike_depth_ros.runtime.torch import TorchBackend
 
     models = 'unet_lite', 'recon_lite'
     networks = {name: load(find_checkpoint(name), SpikeInfo) for name in models}
@@ -457,7 +458,7 @@ def test_a_captured_graph_keeps_what_it_reads():
     """Memory that nobody keeps is given to others, whose numbers the graph would then read."""
     import torch
 
-    from spike_depth_ros.backends.torch import TorchBackend
+    from spike_depth_ros.runtime.torch import TorchBackend
 
     info, tensors = load(default_checkpoint())
     backend = TorchBackend(info, tensors, 'cuda')

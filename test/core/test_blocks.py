@@ -7,7 +7,7 @@ import re
 import pytest
 
 from kit.html_pages import Reader
-from spike_depth_ros.blocks import (
+from spike_depth_ros.pages.blocks import (
     Figure,
     Figures,
     Items,
@@ -19,9 +19,9 @@ from spike_depth_ros.blocks import (
     number,
     percent,
 )
-from spike_depth_ros.blocks.html import render_page
-from spike_depth_ros.blocks.markdown import markdown
-from spike_depth_ros.blocks.terminal import WIDTH, print_table
+from spike_depth_ros.pages.html import render_page
+from spike_depth_ros.pages.markdown import markdown
+from spike_depth_ros.pages.terminal import WIDTH, print_table
 
 TABLE = Table(['row', 'AbsRel ↓'], [['a | b', '0.1'], [('c', 'small print'), '0.2']], 'Scores')
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from spike_depth_ros.depth_colours import (
+from spike_depth_ros.pages.depth_colours import (
     BEYOND,
     DEPTH_COLOURS,
     MISSING,
@@ -18,7 +18,7 @@ from spike_depth_ros.depth_colours import (
     TOO_NEAR,
     DepthColours,
 )
-from spike_depth_ros.pictures import depth_bar, depth_panel
+from spike_depth_ros.pages.pictures import depth_bar, depth_panel
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,7 +105,7 @@ def test_depth_has_no_other_colour_map():
             if names:
                 found[str(path.relative_to(ROOT))] = sorted(names)
     assert found == {
-        'spike_depth_ros/depth_colours.py': ['', 'MAGMA'],
-        'spike_depth_ros/pictures.py': ['INFERNO', 'VIRIDIS'],
-        'spike_depth_ros/viewing/rerun_log.py': ['Magma', 'Viridis'],
+        'spike_depth_ros/pages/depth_colours.py': ['', 'MAGMA'],
+        'spike_depth_ros/pages/pictures.py': ['INFERNO', 'VIRIDIS'],
+        'spike_depth_ros/tools/view/rerun_log.py': ['Magma', 'Viridis'],
     }

@@ -5,8 +5,7 @@ import pickle
 
 import pytest
 
-from spike_depth_ros.checkpoint import CheckpointError
-from spike_depth_ros.errors import (
+from spike_depth_ros.base.errors import (
     MAX_CHARACTERS,
     OneLineError,
     check_utf8,
@@ -14,6 +13,7 @@ from spike_depth_ros.errors import (
     one_line,
     printable,
 )
+from spike_depth_ros.checkpoint import CheckpointError
 from spike_depth_ros.stream.decode import PacketError
 
 

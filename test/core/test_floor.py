@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from spike_depth_ros.floor import CameraPose, Floor, FloorFinder
+from spike_depth_ros.geometry.floor import CameraPose, Floor, FloorFinder
 
 ROWS, COLUMNS = 96, 128
 K = (110.0, 0.0, (COLUMNS - 1) / 2, 0.0, 110.0, (ROWS - 1) / 2, 0.0, 0.0, 1.0)

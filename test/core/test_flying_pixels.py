@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from spike_depth_ros.flying_pixels import find_flying_pixels
+from spike_depth_ros.filters.flying_pixels import find_flying_pixels
 
 NEAR_M, FAR_M = 2.0, 3.0
 

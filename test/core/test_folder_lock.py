@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from spike_depth_ros.folder_lock import LOCK, FolderLockError, lock_folder
+from spike_depth_ros.base.locks import LOCK, FolderLockError, lock_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from spike_depth_ros.folder_lock import lock_folder
+from spike_depth_ros.base.locks import lock_folder
 with lock_folder(Path(sys.argv[1])):
     print('locked', flush=True)
     time.sleep(100)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spike_depth_ros import metrics
-from spike_depth_ros.metrics import (
+from spike_depth_ros.evaluation import metrics
+from spike_depth_ros.evaluation.metrics import (
     DEPTH_METRICS,
     PUBLISHED,
     DepthErrors,

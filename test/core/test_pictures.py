@@ -12,7 +12,7 @@ import numpy.testing as npt
 import pytest
 from PIL import Image
 
-from spike_depth_ros import pictures
+from spike_depth_ros.pages import pictures
 
 INF, NAN = math.inf, math.nan
 H, W = 250, 400

@@ -17,16 +17,17 @@ import pytest
 from PIL import Image
 
 from kit import cameras
-from spike_depth_ros import opencv
-from spike_depth_ros.backends import Layout
-from spike_depth_ros.calibration import CalibrationError
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.rectification import NewestLens, Rectification
+from spike_depth_ros.base import opencv
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.geometry.calibration import CalibrationError
+from spike_depth_ros.geometry.rectification import NewestLens, Rectification
+from spike_depth_ros.io.video.spiking import IntegrateAndFire
+from spike_depth_ros.observation import Observation
+from spike_depth_ros.runtime.layout import Layout
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.window import Camera, Window
-from spike_depth_ros.video.spiking import IntegrateAndFire
 
 WIDTH, HEIGHT = cameras.WIDTH, cameras.HEIGHT
 ROTATED = (math.cos(0.1), 0, math.sin(0.1), 0, 1, 0, -math.sin(0.1), 0, math.cos(0.1))
@@ -139,7 +140,7 @@ def test_counts_of_more_bins_than_are_remapped_together_are_each_remapped():
 
 def test_torch_remaps_counts_alike():
     torch = pytest.importorskip('torch')
-    from spike_depth_ros.backends.torch import remap_counts, sampling_grid
+    from spike_depth_ros.runtime.torch import remap_counts, sampling_grid
 
     layout = Layout(
         Geometry(HEIGHT, WIDTH), 128, bins=9, pool=2, rectification=Rectification(cameras.FISHEYE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spike_depth_ros.result_files import replace_results
+from spike_depth_ros.base.results import replace_results
 
 PATTERNS = ('a.json', 'b*.csv')
 
@@ -73,7 +73,7 @@ def replace_all(out):
 LEAVES = """
 import os, sys, time
 from pathlib import Path
-from spike_depth_ros.result_files import replace_results
+from spike_depth_ros.base.results import replace_results
 with replace_results(Path(sys.argv[1]), ()) as folder:
     (folder / 'half').write_bytes(bytes(2_000_000))
     (folder / 'bag.earlier').mkdir()

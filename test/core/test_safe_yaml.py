@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml
+from spike_depth_ros.base.safe_yaml import YamlLimitError, parse_yaml
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import numpy.testing as npt
 import pytest
 
 from spike_depth_ros.estimator import Prediction
-from spike_depth_ros.floor import CameraPose
-from spike_depth_ros.scale_from_height import (
+from spike_depth_ros.filters.scale_from_height import (
     ELSEWHERE,
     HELD,
     LOST,
@@ -21,6 +20,7 @@ from spike_depth_ros.scale_from_height import (
     WINDOWS,
     ScaleFromHeight,
 )
+from spike_depth_ros.geometry.floor import CameraPose
 
 K = (110.0, 0.0, 63.5, 0.0, 110.0, 47.5, 0.0, 0.0, 1.0)
 PITCH = 0.3

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.filters.temporal_filter import TemporalFilter
 from spike_depth_ros.stream.window import Window
-from spike_depth_ros.temporal_filter import TemporalFilter
 
 SECOND = 1_000_000_000
 

@@ -21,7 +21,6 @@ from kit import large_files
 from kit.pictures import turned_png, write_pfm
 from kit.programs import largest_file
 from kit.refusals import refused
-from spike_depth_ros import upsampling
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     find_checkpoint,
@@ -30,11 +29,12 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
     save,
 )
+from spike_depth_ros.filters import upsampling
+from spike_depth_ros.filters.upsampling import Upsampler, camera_matrix
 from spike_depth_ros.io.arrays import read_depth, write_depth
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.networks.registry import build, build_with_weights, weights_of
 from spike_depth_ros.tasks.upsample import UpsampleInfo
-from spike_depth_ros.upsample_command import main
-from spike_depth_ros.upsampling import Upsampler, camera_matrix
+from spike_depth_ros.tools.upsample import main
 from spike_training.runs.export import export
 
 INFO = UpsampleInfo(

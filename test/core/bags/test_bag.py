@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from kit import bags
-from spike_depth_ros.bags import ordering
-from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, decode
+from spike_depth_ros.io.bags import ordering
+from spike_depth_ros.io.bags.bag import IMAGE, Bag, BagError, decode
 from spike_depth_ros.stream.decode import stamp_ns
 
 KINDS = [

@@ -20,10 +20,16 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from kit import bags
 from kit.bags import storage_file
-from spike_depth_ros.bags import bag as bag_module
-from spike_depth_ros.bags import limits
-from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.bags.limits import MAX_RECORD_BYTES, Chunk, Span, check_chunks, check_packed
+from spike_depth_ros.io.bags import bag as bag_module
+from spike_depth_ros.io.bags import limits
+from spike_depth_ros.io.bags.bag import Bag, BagError
+from spike_depth_ros.io.bags.limits import (
+    MAX_RECORD_BYTES,
+    Chunk,
+    Span,
+    check_chunks,
+    check_packed,
+)
 
 MIB = 1 << 20
 ZEROS = bytes(MIB)

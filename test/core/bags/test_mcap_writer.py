@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, typestore
-from spike_depth_ros.bags.mcap_writer import LargeMessageWriter
-from spike_depth_ros.bags.writing import VERSION
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, typestore
+from spike_depth_ros.io.bags.mcap_writer import LargeMessageWriter
+from spike_depth_ros.io.bags.writing import VERSION
 
 MAGIC, CHUNK = b'\x89MCAP0\r\n', 0x06
 

@@ -13,11 +13,11 @@ import pytest
 from rosbags.rosbag2 import Reader
 
 from kit.programs import largest_file
-from spike_depth_ros.bags import recorder
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, typestore
-from spike_depth_ros.bags.recorder import BagRecorder
-from spike_depth_ros.bags.writing import make_camera_info, make_header, make_image
-from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.io.bags import recorder
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, typestore
+from spike_depth_ros.io.bags.recorder import BagRecorder
+from spike_depth_ros.io.bags.writing import make_camera_info, make_header, make_image
 
 USAGE = shutil.disk_usage('/')
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.programs import largest_file
-from spike_depth_ros.bags import uncached_file
-from spike_depth_ros.bags.uncached_file import BLOCK_BYTES, UncachedFile
+from spike_depth_ros.io.bags import uncached_file
+from spike_depth_ros.io.bags.uncached_file import BLOCK_BYTES, UncachedFile
 
 DATA = os.urandom(3 * BLOCK_BYTES + 700)
 

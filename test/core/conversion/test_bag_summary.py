@@ -5,8 +5,8 @@
 import pytest
 
 from kit import bags, cameras
-from spike_depth_ros.bags.bag import BagError
-from spike_depth_ros.conversion.bag_summary import summarise
+from spike_depth_ros.io.bags.bag import BagError
+from spike_depth_ros.tools.convert.bag_summary import summarise
 
 
 def test_a_bag_is_summed_up(tmp_path):

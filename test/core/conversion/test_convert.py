@@ -18,14 +18,14 @@ import pytest
 
 from kit import bags, cameras, large_files, pictures, streams
 from kit.refusals import refused
-from spike_depth_ros import result_files
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
-from spike_depth_ros.conversion import convert, spike_bag
-from spike_depth_ros.conversion.command import main
+from spike_depth_ros.base import results as result_files
 from spike_depth_ros.io.arrays import write_depth
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
+from spike_depth_ros.io.recording import open_recording
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
-from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.tools.convert import convert, spike_bag
+from spike_depth_ros.tools.convert.command import main
 
 PLANES, HEIGHT, WIDTH = 210, 12, 21
 SIZE = ('--size', f'{WIDTH}x{HEIGHT}', '--rate', 20_000)
@@ -715,7 +715,7 @@ def test_a_wrong_size_is_named(tmp_path, capsys):
 
 def test_lack_of_memory_is_one_line(tmp_path):
     given = f'{large_files.long_npy(tmp_path)} --rate 20000 --out {tmp_path}/bag'
-    done = large_files.run_limited(f'-m spike_depth_ros.conversion.command {given}')
+    done = large_files.run_limited(f'-m spike_depth_ros.tools.convert.command {given}')
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
     assert done.stderr.startswith('spike_convert: error: not enough memory (Unable to allocate 23')
     assert done.stderr.endswith('): end other programs, or give a smaller input\n')

@@ -11,12 +11,12 @@ import pytest
 from kit import bags, streams
 from kit.cameras import write_calibration
 from kit.refusals import refused
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.conversion.command import main
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg
+from spike_depth_ros.tools.convert.command import main
 
 PLANES, HEIGHT, WIDTH = 210, 12, 21
 SIZE = ('--size', f'{WIDTH}x{HEIGHT}', '--rate', 20_000)

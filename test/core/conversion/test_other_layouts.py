@@ -10,10 +10,10 @@ import pytest
 
 from kit import streams
 from kit.streams import HEIGHT, WIDTH
-from spike_depth_ros.bags.bag import IMAGE, Bag, decode
-from spike_depth_ros.conversion.command import main as convert
-from spike_depth_ros.reconstruction.command import main as reconstruct
+from spike_depth_ros.io.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.stream.decode import chunk_from_msg
+from spike_depth_ros.tools.convert.command import main as convert
+from spike_depth_ros.tools.reconstruct.command import main as reconstruct
 
 SIZE = ('--size', f'{WIDTH}x{HEIGHT}')
 

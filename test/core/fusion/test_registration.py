@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from kit import cameras
-from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.fusion.registration import Registration
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.registration import Registration
 
 PINHOLE = Calibration.centred(300.0, cameras.WIDTH, cameras.HEIGHT)
 FLIPPED = {'none': np.s_[:, :], 'horizontal': np.s_[:, ::-1], 'vertical': np.s_[::-1]}

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from kit.datasets import make_teacher
-from spike_depth_ros.architectures import DepthAnythingSettings, settings_of
 from spike_depth_ros.checkpoint import CheckpointError
-from spike_depth_ros.model.depth_anything import (
+from spike_depth_ros.networks.depth_anything import (
     DEVIATION,
     MEAN,
     depth_anything,
     load_transformers,
 )
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.networks.registry import build, build_with_weights, weights_of
+from spike_depth_ros.tasks.architectures import DepthAnythingSettings, settings_of
 from spike_depth_ros.tasks.depth import DepthInfo
 
 TINY = DepthAnythingSettings(

@@ -6,9 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from spike_depth_ros.architectures import DpnSettings
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
-from spike_depth_ros.model.dpn import (
+from spike_depth_ros.networks.dpn import (
     ChannelAttention,
     DepthOfDisparity,
     Disagreement,
@@ -16,8 +15,9 @@ from spike_depth_ros.model.dpn import (
     SpatialAttention,
     dpn,
 )
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of
-from spike_depth_ros.model.unet_lite import CentralRatesToRgb, RateToRgb
+from spike_depth_ros.networks.registry import build, build_with_weights, weights_of
+from spike_depth_ros.networks.unet_lite import CentralRatesToRgb, RateToRgb
+from spike_depth_ros.tasks.architectures import DpnSettings
 
 INFO = dataclasses.replace(
     load_info(default_checkpoint()), architecture='dpn', bins=9, min_depth=0.01, max_depth=1e4,

@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import save_file
 
 from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info, save
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.model.dpt_hybrid import FullFusion, HybridSettings, InverseDepth, LogDepth
-from spike_depth_ros.model.imagenet import read_weights
-from spike_depth_ros.model.registry import build, weights_of
-from spike_depth_ros.model.temporal_attention import TemporalAttention
-from spike_depth_ros.model.vit_hybrid import TIMM_NAME, VitHybrid, load_imagenet
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.networks.dpt_hybrid import FullFusion, HybridSettings, InverseDepth, LogDepth
+from spike_depth_ros.networks.imagenet import read_weights
+from spike_depth_ros.networks.registry import build, weights_of
+from spike_depth_ros.networks.temporal_attention import TemporalAttention
+from spike_depth_ros.networks.vit_hybrid import TIMM_NAME, VitHybrid, load_imagenet
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.window import Window
 
 TINY = dataclasses.replace(

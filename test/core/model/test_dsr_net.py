@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from spike_depth_ros.architectures import DsrSettings
-from spike_depth_ros.model.dsr_net import BackProjection, DeNet, DsrNet
-from spike_depth_ros.model.registry import build
+from spike_depth_ros.networks.dsr_net import BackProjection, DeNet, DsrNet
+from spike_depth_ros.networks.registry import build
+from spike_depth_ros.tasks.architectures import DsrSettings
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 
 

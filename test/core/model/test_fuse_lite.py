@@ -8,14 +8,14 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from kit import checkpoints
-from spike_depth_ros.architectures import FuseLiteSettings
-from spike_depth_ros.model.fuse_lite import (
+from spike_depth_ros.networks.fuse_lite import (
     FuseLite,
     Join,
     gaussian_pyramid,
     laplacian_pyramid,
 )
-from spike_depth_ros.model.registry import build
+from spike_depth_ros.networks.registry import build
+from spike_depth_ros.tasks.architectures import FuseLiteSettings
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_depth_ros.tasks.fused import FusedInfo
 

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spike_depth_ros.backends import Layout
-from spike_depth_ros.backends.torch import pool_and_pad
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
-from spike_depth_ros.model.heads import DepthHead
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of
-from spike_depth_ros.model.temporal import MIN_RATE, PlaneBinning, relative_rates
+from spike_depth_ros.networks.heads import DepthHead
+from spike_depth_ros.networks.registry import build, build_with_weights, weights_of
+from spike_depth_ros.networks.temporal import MIN_RATE, PlaneBinning, relative_rates
+from spike_depth_ros.runtime.layout import Layout
+from spike_depth_ros.runtime.torch import pool_and_pad
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 

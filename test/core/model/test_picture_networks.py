@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
-from spike_depth_ros.model.reconstruction.rate_estimates import ShortTermPlasticity
-from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings
-from spike_depth_ros.model.reconstruction.ssml_net import (
+from spike_depth_ros.networks.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.networks.reconstruction.rate_estimates import ShortTermPlasticity
+from spike_depth_ros.networks.reconstruction.recon_lite import ReconLite, ReconSettings
+from spike_depth_ros.networks.reconstruction.ssml_net import (
     CrissCross,
     SsmlNet,
     SsmlSettings,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from spike_depth_ros import Window, preview
-from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
+from spike_depth_ros import Window
+from spike_depth_ros.networks.reconstruction.rate_estimates import RateEstimates
+from spike_depth_ros.stream import preview
 
 
 def spikes_of(planes, share, seed=0, height=6, width=9):

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from kit import checkpoints
-from spike_depth_ros.architectures import SETTINGS, StereoLiteSettings, settings_of
 from spike_depth_ros.checkpoint import CheckpointError
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.networks.registry import build, build_with_weights, weights_of
+from spike_depth_ros.tasks.architectures import SETTINGS, StereoLiteSettings, settings_of
 from spike_depth_ros.tasks.base import TASKS
 
 TASK_OF = {name: task.name for task in TASKS.values() for name in task.architectures}

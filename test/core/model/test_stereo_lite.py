@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from spike_depth_ros.architectures import StereoLiteSettings
-from spike_depth_ros.model.registry import (
+from spike_depth_ros.networks.registry import (
     build,
     build_with_weights,
     weights_of,
 )
-from spike_depth_ros.model.stereo_lite import (
+from spike_depth_ros.networks.stereo_lite import (
     LAPLACE_68,
     StereoLite,
     correlations,
     likeliest,
 )
+from spike_depth_ros.tasks.architectures import StereoLiteSettings
 from spike_depth_ros.tasks.stereo import StereoInfo
 
 SMALL = StereoLiteSettings(disparities=32, stem=8, features=8, groups=4, volume=4, head=8)

@@ -5,10 +5,10 @@
 import pytest
 import torch
 
-from spike_depth_ros.architectures import TranslatorSettings
 from spike_depth_ros.checkpoint import CheckpointError, load, load_info, save
-from spike_depth_ros.model.registry import build_with_weights, weights_of
-from spike_depth_ros.model.translator import Translator
+from spike_depth_ros.networks.registry import build_with_weights, weights_of
+from spike_depth_ros.networks.translator import Translator
+from spike_depth_ros.tasks.architectures import TranslatorSettings
 from spike_depth_ros.tasks.translation import TranslationInfo
 
 SIZES = {'width': 4, 'blocks': 2}

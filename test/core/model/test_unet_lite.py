@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info
-from spike_depth_ros.model import lite_encoder
-from spike_depth_ros.model.heads import (
+from spike_depth_ros.networks import lite_encoder
+from spike_depth_ros.networks.heads import (
     ConvexDepthHead,
     DepthHead,
     FullConvexDepthHead,
@@ -23,10 +23,10 @@ from spike_depth_ros.model.heads import (
     select,
     smooth,
 )
-from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of
-from spike_depth_ros.model.temporal import central_bin_weights
-from spike_depth_ros.model.unet_lite import (
+from spike_depth_ros.networks.lite_encoder import LiteEncoder, load_imagenet
+from spike_depth_ros.networks.registry import build, build_with_weights, weights_of
+from spike_depth_ros.networks.temporal import central_bin_weights
+from spike_depth_ros.networks.unet_lite import (
     PICTURES,
     CentralRatesToRgb,
     LiteSettings,

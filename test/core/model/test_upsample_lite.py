@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from spike_depth_ros.architectures import UpsampleLiteSettings
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of
-from spike_depth_ros.model.upsampling import UpsampleLite, describe
+from spike_depth_ros.networks.registry import build, build_with_weights, weights_of
+from spike_depth_ros.networks.upsampling import UpsampleLite, describe
+from spike_depth_ros.tasks.architectures import UpsampleLiteSettings
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 
 SMALL = UpsampleLiteSettings(width=8, blocks=1)

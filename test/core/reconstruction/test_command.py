@@ -20,12 +20,12 @@ from PIL import Image, ImageSequence
 from kit import bags, streams
 from kit.programs import largest_file, run_program
 from kit.refusals import refused
-from spike_depth_ros import preview
+from spike_depth_ros.base.locks import lock_folder
 from spike_depth_ros.estimator import ImageEstimator
-from spike_depth_ros.folder_lock import lock_folder
-from spike_depth_ros.reconstruction.command import main
-from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.io.recording import open_recording
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tools.reconstruct.command import main
 
 PLANES, HEIGHT, WIDTH = 200, 24, 42
 
@@ -184,7 +184,7 @@ def test_a_picture_that_does_not_fit_on_the_disk_is_named_and_not_left(dat, tmp_
 
 
 def test_a_video_that_cannot_be_written_is_one_line_of_the_process(dat, tmp_path):
-    module = 'spike_depth_ros.reconstruction.command'
+    module = 'spike_depth_ros.tools.reconstruct.command'
     options = ('--size', '42x24', '--rate', 20_000, '--fps', 333.333, '--out', tmp_path / 'a.mp4')
     done = run_program(sys.executable, '-m', module, dat, *options)
     assert done.returncode == 1
@@ -247,7 +247,7 @@ def handle(hup):
 
 def start_long(path, out, *options, hup=None):
     """Start to write a video that takes long."""
-    command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command']
+    command = [sys.executable, '-m', 'spike_depth_ros.tools.reconstruct.command']
     return subprocess.Popen(
         [*command, str(path), '--out', str(out), '--every', '1', '--planes', '64',
          '--method', 'interval', *options],
@@ -284,7 +284,7 @@ def test_a_closed_terminal_ends_a_command_unless_it_is_ignored(long, tmp_path):
 def test_output_to_a_closed_terminal_is_no_error(long, tmp_path):
     out = tmp_path / 'slow.mp4'
     terminal, end = os.openpty()
-    command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command', str(long)]
+    command = [sys.executable, '-m', 'spike_depth_ros.tools.reconstruct.command', str(long)]
     process = subprocess.Popen(
         [*command, '--out', str(out), '--every', '1', '--planes', '64', '--method', 'interval'],
         stdin=end, stdout=end, stderr=end, start_new_session=True,

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from spike_depth_ros.image_metrics import psnr, ssim
+from spike_depth_ros.evaluation.image_metrics import psnr, ssim
 
 
 @pytest.fixture

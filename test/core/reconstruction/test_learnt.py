@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from kit import sreds, streams
-from spike_depth_ros import Window, preview
+from spike_depth_ros import Window
 from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, load, onnx_path
 from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.stream import preview
 from spike_depth_ros.tasks.image import ImageInfo
 
 

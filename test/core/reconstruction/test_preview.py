@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit import sreds
-from spike_depth_ros import preview
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window
 
 

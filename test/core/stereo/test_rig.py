@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from kit import cameras
 from kit.cameras import write_calibration
-from spike_depth_ros.calibration import CalibrationError, read_calibration
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.calibration import CalibrationError, read_calibration
+from spike_depth_ros.geometry.rig import StereoRig
 
 RIG = StereoRig.from_baseline(0.12, 430.0, 400, 250)
 WIDE = (-0.28, 0.07, 0.0002, 0.00002, 0.0)

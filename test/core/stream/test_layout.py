@@ -6,9 +6,10 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from spike_depth_ros.stream import layout, packing
+from spike_depth_ros.io import layout_check as layout
+from spike_depth_ros.io.recording import open_recording
+from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.recording import open_recording
 
 SAMPLE = resources.files('spike_depth_ros') / 'assets' / 'office.npz'
 

@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 
 from kit.programs import run_program
-from spike_depth_ros.stream import packing, recording
-from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.recording import (
+from spike_depth_ros.io import recording
+from spike_depth_ros.io.recording import (
     NpyFile,
     RecordingError,
     WaitingPipe,
     open_recording,
     read_pipe,
 )
-from spike_depth_ros.stream.vidar import RawLayout, TruncatedError
+from spike_depth_ros.io.vidar import RawLayout, TruncatedError
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
 
 
 def spikes(planes=11, height=5, width=13, seed=0):
@@ -470,7 +471,8 @@ def test_an_array_that_is_cut_while_it_is_read_is_one_line(tmp_path):
     np.save(path, np.zeros((64, 1024, 1024), bool))  # in blocks of 16 planes
     code = (
         'import os, sys\n'
-        'from spike_depth_ros.stream import packing, recording\n'
+        'from spike_depth_ros.stream import packing\n'
+        'from spike_depth_ros.io import recording\n'
         'def cut(block, pack=packing.pack):\n'
         '    os.truncate(sys.argv[1], 4_000_000)\n'
         '    return pack(block)\n'

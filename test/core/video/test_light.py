@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import pytest
 
-from spike_depth_ros.video.light import luminance
-from spike_depth_ros.video.placement import Placement
-from spike_depth_ros.video.spiking import IntegrateAndFire
+from spike_depth_ros.io.video.light import luminance
+from spike_depth_ros.io.video.placement import Placement
+from spike_depth_ros.io.video.spiking import IntegrateAndFire
 
 
 def pixel(*channels):

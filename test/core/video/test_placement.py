@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spike_depth_ros.video.placement import Placement
+from spike_depth_ros.io.video.placement import Placement
 
 CAMERA = np.array([[721.5, 0, 609.6], [0, 721.5, 172.9], [0, 0, 1]])
 

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.streams import naive_spikes, plane_quanta, quanta_of
-from spike_depth_ros.stream import packing
-from spike_depth_ros.video.spiking import (
+from spike_depth_ros.io.video.spiking import (
     QUANTA,
     IntegrateAndFire,
     LinearLight,
@@ -19,6 +18,7 @@ from spike_depth_ros.video.spiking import (
     regroup,
     to_quanta,
 )
+from spike_depth_ros.stream import packing
 
 HEIGHT, WIDTH = 6, 13
 

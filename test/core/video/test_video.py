@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kit.videos import MATRICES, write_mp4
-from spike_depth_ros.video.frames import VideoError, VideoFile, Webcam, packets, steps
-from spike_depth_ros.video.spiking import IntegrateAndFire
+from spike_depth_ros.io.video.frames import VideoError, VideoFile, Webcam, packets, steps
+from spike_depth_ros.io.video.spiking import IntegrateAndFire
 
 
 def write_video(path, greys, frame_rate=10.0, code='MJPG'):

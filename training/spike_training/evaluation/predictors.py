@@ -13,22 +13,19 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import Tensors
-from spike_depth_ros.model.depth_net import DepthOutput
-from spike_depth_ros.model.fuse_lite import FuseLite
-from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.networks.depth_net import DepthOutput
+from spike_depth_ros.networks.fuse_lite import FuseLite
+from spike_depth_ros.networks.registry import build_with_weights
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.evaluation.mean_depth import MeanDepth
 from spike_training.progress import tracked
 from spike_training.sampling.sample import Batch, Source, Unlabelled
-
-FloatImage = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass

@@ -24,8 +24,7 @@ from spike_depth_ros.evaluation.controls import (
     finite_depth,
     prediction_controls,
 )
-from spike_depth_ros.evaluation.scores import ErrorBreakdown
-from spike_depth_ros.metrics import (
+from spike_depth_ros.evaluation.metrics import (
     FLOOR_M,
     DepthErrors,
     EvalProtocol,
@@ -36,10 +35,11 @@ from spike_depth_ros.metrics import (
     has_truth,
     without_nan,
 )
+from spike_depth_ros.evaluation.scores import ErrorBreakdown
+from spike_depth_ros.geometry.depth_values import FloatImage
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import (
     DepthRange,
-    FloatImage,
     Predictor,
     Scenes,
     canonical_depth,

@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from spike_depth_ros.geometry.depth_values import FloatImage
 from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import DataSetError
-from spike_training.evaluation.predictors import (
-    DepthRange,
-    FloatImage,
-    Predictor,
-    median_depth_map,
-)
+from spike_training.evaluation.predictors import DepthRange, Predictor, median_depth_map
 from spike_training.evaluation.report import BASELINE, ONE_DEPTH
 from spike_training.evaluation.scores import Domain, EvaluationSet, evaluate_set
 from spike_training.run_data.sources import (
