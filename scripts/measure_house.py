@@ -68,7 +68,7 @@ DIALECTS = {
     'coercion of settings': Dialect(
         r'settings/reading\.py$', r'def _(hints|plain|convert|fits|is_number|describe)\('
     ),
-    'architectures': Dialect(r'architectures\.py$', r'def _?check\w*'),
+    'architectures': Dialect(r'tasks/architectures\.py$', r'def _?check\w*'),
     'checkpoint checks': Dialect(r'spike_depth_ros/checkpoint\.py$', r'_Check\b'),
     'node parameters': Dialect(r'^spike_depth_ros/nodes/', r'\bParameter\(\s*\''),
     'argparse types': Dialect(r'^(?!spike_depth_ros/base/cli)', r'\badd_argument\(|\badd\(\s*\'-'),
@@ -79,7 +79,7 @@ DIALECTS = {
     'stored files of adapt': Dialect(r'spike_training/adaptation/', r'def number\('),
     'settings of tables': Dialect(r'tables/(settings|paper|plan)\.py$', r'\byield (\(?$|f?[\'"])'),
     'labels': Dialect(r'spike_training/labelling/', r'raise \w+Error\('),
-    'calibrations': Dialect(r'(calibration|stereo/rig|safe_yaml)\.py$', r'raise \w+Error\('),
+    'calibrations': Dialect(r'(calibration|geometry/rig|safe_yaml)\.py$', r'raise \w+Error\('),
 }
 
 

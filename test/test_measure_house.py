@@ -56,10 +56,10 @@ def test_a_dialect_is_counted_where_it_is_spoken():
 def test_floors_and_circles_of_rooms():
     texts = {
         'base.py': 'import math',
-        'model/net.py': 'from spike_depth_ros.base import thing',
-        'nodes/depth.py': 'from spike_depth_ros import model\nimport spike_depth_ros.stream.ring',
+        'networks/net.py': 'from spike_depth_ros.base import thing',
+        'nodes/depth.py': 'from spike_depth_ros import networks\nimport spike_depth_ros.stream.ring',
         'stream/ring.py': 'from spike_depth_ros.networks.net import Net',
-        'model/other.py': 'if TYPE_CHECKING:\n    from spike_depth_ros.nodes import depth',
+        'networks/other.py': 'if TYPE_CHECKING:\n    from spike_depth_ros.nodes import depth',
     }
     modules = [
         house.Module(f'spike_depth_ros/{path}', text, ast.parse(text))
@@ -68,7 +68,7 @@ def test_floors_and_circles_of_rooms():
     assert house.house(modules, 'spike_depth_ros') == house.House(4, 4, {})
     text = 'from spike_depth_ros.nodes import depth'
     modules.append(house.Module('spike_depth_ros/networks/up.py', text, ast.parse(text)))
-    assert house.house(modules, 'spike_depth_ros').circles == {'model <-> nodes': 1}
+    assert house.house(modules, 'spike_depth_ros').circles == {'networks <-> nodes': 1}
 
 
 def test_a_walk_counts_each_step_once():

@@ -20,7 +20,7 @@ from spike_depth_ros.pages.depth_colours import (
 )
 from spike_depth_ros.pages.pictures import depth_bar, depth_panel
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def places(image):
