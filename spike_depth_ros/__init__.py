@@ -7,6 +7,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from spike_depth_ros.base.moved import follow_old_paths
+
 if TYPE_CHECKING:
     from spike_depth_ros.estimator import DepthEstimator, Prediction
     from spike_depth_ros.observation import Observation
@@ -33,6 +35,8 @@ _MODULES = {
     'SpikeChunk': 'stream.chunk',
     'Window': 'stream.window',
 }
+
+follow_old_paths()
 
 
 def __getattr__(name: str) -> Any:

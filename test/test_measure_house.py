@@ -57,7 +57,7 @@ def test_floors_and_circles_of_rooms():
     texts = {
         'base.py': 'import math',
         'networks/net.py': 'from spike_depth_ros.base import thing',
-        'nodes/depth.py': 'from spike_depth_ros import networks\nimport spike_depth_ros.stream.ring',
+        'nodes/depth.py': 'import spike_depth_ros.networks.net, spike_depth_ros.stream.ring',
         'stream/ring.py': 'from spike_depth_ros.networks.net import Net',
         'networks/other.py': 'if TYPE_CHECKING:\n    from spike_depth_ros.nodes import depth',
     }
