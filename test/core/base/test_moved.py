@@ -17,7 +17,8 @@ def test_an_old_path_is_the_module_where_it_is_now(old):
     if old == 'model':
         pytest.importorskip('torch')
     place = ROOT / PACKAGE / old.replace('.', '/')
-    assert not place.with_suffix('.py').exists() and not (place / '__init__.py').exists()
+    assert not place.with_suffix('.py').exists()
+    assert not (place / '__init__.py').exists()
     sys.modules.pop(f'{PACKAGE}.{old}', None)
     with pytest.warns(DeprecationWarning, match=rf'{old} is now {PACKAGE}\.{MOVED[old]}'):
         found = importlib.import_module(f'{PACKAGE}.{old}')
