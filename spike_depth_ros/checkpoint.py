@@ -105,7 +105,7 @@ def load_info(path: str | os.PathLike[str], kind: Any = DepthInfo) -> Any:
         CheckpointError: Missing, truncated, of another program, of a newer format, of another
             task, or with an invalid field.
     """
-    return _read(path, kind, whole=False)[0]
+    return _read(path, kind, with_tensors=False)[0]
 
 
 @overload
@@ -148,7 +148,7 @@ def load_with_correction(
     Raises:
         CheckpointError: As :func:`load`.
     """
-    info, tensors = _read(path, kind, whole=True)
+    info, tensors = _read(path, kind, with_tensors=True)
     found = hash_weights(tensors)
     if found != info.weights_sha256:
         raise CheckpointError(
@@ -205,7 +205,7 @@ def hash_weights(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
 
 
 def _read(
-    path: str | os.PathLike[str], kind: type[CheckpointInfo], whole: bool
+    path: str | os.PathLike[str], kind: type[CheckpointInfo], with_tensors: bool
 ) -> tuple[CheckpointInfo, Tensors]:
     """Return the metadata, and the tensors unless they are not wanted."""
     from safetensors import SafetensorError
@@ -218,8 +218,8 @@ def _read(
         )
     header = _check_size_of_metadata(Path(path))
     try:
-        with unshared(Path(path), None if whole else header) as given:
-            metadata, content = _parse(given, whole)
+        with unshared(Path(path), None if with_tensors else header) as given:
+            metadata, content = _parse(given, with_tensors)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f'{path}: truncated or not a .safetensors file ({one_line(error)})'
@@ -277,7 +277,7 @@ _OF_NUMPY = {
 """Types of tensors in a file, those that numpy itself has, and their names there."""
 
 
-def _parse(given: bytes | Path, whole: bool) -> tuple[Mapping[str, str], Tensors]:
+def _parse(given: bytes | Path, with_tensors: bool) -> tuple[Mapping[str, str], Tensors]:
     """Return the metadata of a file, and its tensors unless they are not wanted."""
     import safetensors
     from safetensors import safe_open
@@ -286,15 +286,15 @@ def _parse(given: bytes | Path, whole: bool) -> tuple[Mapping[str, str], Tensors
         deserialize: Any = safetensors.deserialize  # untyped
         tensors = deserialize(given)  # checks the header, too
         header = json.loads(given[8 : 8 + int.from_bytes(given[:8], 'little')])
-        for _, value in tensors if whole else ():
+        for _, value in tensors if with_tensors else ():
             _check_type(value['dtype'])
         return header.get('__metadata__') or {}, {
             name: np.frombuffer(value['data'], _OF_NUMPY[value['dtype']]).reshape(value['shape'])
-            for name, value in (tensors if whole else ())
+            for name, value in (tensors if with_tensors else ())
         }
     with safe_open(os.fspath(given), framework='numpy') as file:
         # An open file has keys(), but does not iterate.
-        names = list(file.keys()) if whole else []
+        names = list(file.keys()) if with_tensors else []
         for name in names:
             _check_type(file.get_slice(name).get_dtype())
         return file.metadata() or {}, {name: file.get_tensor(name) for name in names}

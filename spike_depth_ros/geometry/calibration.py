@@ -95,12 +95,12 @@ class Calibration:
             0 if roi is None else int(getattr(roi, name))
             for name in ('x_offset', 'y_offset', 'width', 'height')
         )
-        whole = not any((x, y, width, height)) or (x, y, width, height) == (0, 0, *size)
-        if whole:
+        is_full = not any((x, y, width, height)) or (x, y, width, height) == (0, 0, *size)
+        if is_full:
             width, height = size
-        if whole and binning == (1, 1):
+        if is_full and binning == (1, 1):
             return cls(*size, model, d, k, r, p)
-        region = '' if whole else f'region {width}x{height} at ({x}, {y})'
+        region = '' if is_full else f'region {width}x{height} at ({x}, {y})'
         binned = '' if binning == (1, 1) else f'binning {binning[0]}x{binning[1]}'
         cut = f'{" and ".join(filter(None, (region, binned)))} of {size[0]}x{size[1]} pixels'
         columns, rows = width // binning[0], height // binning[1]
@@ -111,7 +111,7 @@ class Calibration:
                 'sensor (REP 104), or roi and binning to 0'
             )
         k, p = (_cut(matrix, (x, y), binning) for matrix in (k, p))
-        return cls(columns, rows, model, d, k, r, p, cut, not whole)
+        return cls(columns, rows, model, d, k, r, p, cut, not is_full)
 
     @property
     def size_text(self) -> str:

@@ -218,7 +218,7 @@ def evaluation(plan: Plan, start: PlayerStart) -> LiveEvaluation[DemoScores]:
 
         pictures.append(grey_picture('right/image_rect', 'right'))
         pictures.append(Joined('disparity', 'disparity', DisparityImage, _disparity))
-    return LiveEvaluation(node, live, plan.info, pictures, whole=True)
+    return LiveEvaluation(node, live, plan.info, pictures, all_pictures=True)
 
 
 def _disparity(msg: Any) -> npt.NDArray[np.float32]:

@@ -112,7 +112,7 @@ class LiveEvaluation(Generic[ScoresT]):
         live: Thread that scores; it is started.
         info: The model's metadata; None: those of the file that the depth node names.
         pictures: Images to join beside depth and uncertainty.
-        whole: True: windows without one of the pictures are not scored.
+        all_pictures: True: windows without one of the pictures are not scored.
 
     Attributes:
         node: This node.
@@ -129,7 +129,7 @@ class LiveEvaluation(Generic[ScoresT]):
         live: LiveScores[ScoresT],
         info: DepthInfo | None = None,
         pictures: Sequence[Joined] = (),
-        whole: bool = False,
+        all_pictures: bool = False,
     ) -> None:
         self.node, self.live, self.info = node, live, info
         self.depth_node = DepthNodeStatus()
@@ -137,7 +137,7 @@ class LiveEvaluation(Generic[ScoresT]):
         self.refused_run = ''
         self._is_told = info is not None
         self._joining: dict[int, dict[str, npt.NDArray[Any]]] = {}
-        self._needed = {'depth', 'uncertainty', *(one.name for one in pictures if whole)}
+        self._needed = {'depth', 'uncertainty', *(one.name for one in pictures if all_pictures)}
         self._unjoined = 0
         self._refused = 0
         self._refusal = ''
