@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_RADII = (0.012, 0.035)  # of occlusion, over the image's width
+_RADII = (0.012, 0.035)  # of occlusion / image width
 _DEEP = 0.06  # relative difference of inverse depths at full occlusion
 _GAP = 1.35  # ratio of inverse depths from which on a neighbour is another object
 _MIDDLE_GREY = 0.2

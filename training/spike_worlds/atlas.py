@@ -73,7 +73,7 @@ def _noise(rng: Generator, cells: int, octaves: int = 5, keep: float = 0.6) -> T
         rng: Random numbers.
         cells: Cells of the coarsest scale along a side; each further scale has twice as many.
         octaves: Number of scales.
-        keep: Weight of each scale over that of the one before.
+        keep: Weight of each scale / weight of the one before.
     """
     total, weight = _canvas(0), np.float32(1)
     for octave in range(octaves):

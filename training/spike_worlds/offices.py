@@ -29,7 +29,7 @@ from spike_worlds.things import GOODS_TEXTURE, MOST_BOXES, SmallThings
 
 BOARD_WALLS = (0.0, -1.0, 1.0)  # of each board: 0 for the far wall, else the sign of a side wall
 BOARD_SIZES = ((0.5, 1.3), (0.35, 0.6))  # half width, half height
-BOARD_ALONG = 0.7  # greatest way from the middle of the wall, over its half length
+BOARD_ALONG = 0.7  # greatest way from the middle of the wall / its half length
 BOARD_SURFACE = Material(
     ('text', 'plain', 'poster', 'screen'), bright=Grey((0.6, 0.95)), fit=True, contrast=0.9
 )
@@ -108,17 +108,17 @@ MONITOR_CHANCE = 0.85  # probability of the first
 MONITOR_DOUBLE = 0.4  # probability of a second
 MONITOR_SIZES = ((0.19, 0.33), (0.13, 0.2))  # half width, half height
 MONITOR_LIFT = (0.06, 0.16)  # height of the lower edge
-MONITOR_PAIR_ASIDE = 0.5  # way of each of two from the middle, over the desk's half width
-MONITOR_ASIDE = 0.4  # greatest way of a single one, likewise
-MONITOR_ALONG = 0.45  # of its face, over the desk's half depth
-MONITOR_SHIFT = (-0.04, 0.08)  # added to that
+MONITOR_PAIR_ASIDE = 0.5  # way of each of two from the middle / half width of the desk
+MONITOR_ASIDE = 0.4  # greatest way of a single one / half width of the desk
+MONITOR_ALONG = 0.45  # of its face / half depth of the desk
+MONITOR_SHIFT = (-0.04, 0.08)  # added to its face's place in depth, m
 MONITOR_TUBE = 0.15  # probability of a tube monitor, about as deep as it is wide
-MONITOR_TUBE_DEPTH, MONITOR_HALF_DEPTH = 0.8, 0.018  # of these over the half width; of flat ones
+MONITOR_TUBE_DEPTH, MONITOR_HALF_DEPTH = 0.8, 0.018  # half depth / half width; m if flat
 MONITOR_RIM = 0.015  # of the housing around the picture
 MONITOR_NECK = (0.025, 0.02)  # half width and half depth of the neck
 MONITOR_FOOT = (0.11, 0.008, 0.08)  # half sizes of the foot
 
-# Keyboard and mouse; places here and below are over the desk's half width and half depth.
+# Keyboard and mouse; places here and below / half width and half depth of the desk.
 KEYBOARD_SHIFT = 0.25  # greatest way of the keyboard from the middle to either side, metres
 KEYBOARD_ALONG = -0.4  # place of both
 KEYBOARD_CHANCE, MOUSE_CHANCE = 0.85, 0.75
@@ -138,13 +138,13 @@ LAMP_ASIDE, LAMP_ALONG = -0.85, 0.5
 LAMP_FOOT = (0.08, 0.01, 0.08)  # half sizes of the foot
 LAMP_POLE = 0.01  # half thickness of the pole
 
-# Thin strips over the top, and one down behind it.
+# Thin strips above the top, and one down behind it.
 CABLES = 3  # strips
 CABLE_CHANCE, CABLE_DOWN_CHANCE = 0.6, 0.6  # probability of each, and of the one behind
 CABLE_ASIDE, CABLE_ALONG = 0.7, (-0.2, 0.7)
 CABLE_HALF_LENGTH, CABLE_HEADING = (0.08, 0.3), (0, 3.14)
 CABLE_HALF, CABLE_DOWN_HALF = 0.004, 0.005  # half thickness
-CABLE_DOWN_ASIDE = 2  # place of the one behind over that of the keyboard
+CABLE_DOWN_ASIDE = 2  # place of the one behind / place of the keyboard
 PLASTIC = Material(('plain',), 0.5, bright=Grey((0.02, 0.4)))
 MONITOR_PICTURE = Material(
     ('screen', 'screen', 'text', 'plain'), fit=True, contrast=1.0, glow=(0, 1.5)
@@ -342,11 +342,11 @@ BLOCK_PER_ROW = 3  # desks in each row
 BLOCK_CHANCE = 0.9  # probability of a block
 BLOCK_DESK_CHANCE = 0.25  # probability of one where a table stands before the camera
 BLOCK_SLANTED = 0.35  # greatest angle to the view
-BLOCK_ACROSS = (0, 0, 0, 1, 2, 3)  # quarter turns from that: most blocks stand across the view
-BLOCK_AWAY = (0.75, 1.0)  # least way from the camera to the middle of the nearest desk
-BLOCK_FARTHER = 2.2  # times the square of a share, added to that
+BLOCK_ACROSS = (0, 0, 0, 1, 2, 3)  # quarter turns beside: most blocks stand across the view
+BLOCK_AWAY = (0.75, 1.0)  # least way from the camera to the middle of the nearest desk, m
+BLOCK_FARTHER = 2.2  # greatest way added to the least: the square of a share of it, m
 BLOCK_ASIDE = 0.8  # greatest way to the side
-BLOCK_WALLS = 0.4  # least way of that desk from the walls
+BLOCK_WALLS = 0.4  # least way of the nearest desk from the walls, m
 BLOCK_SIZES = ((0.55, 0.95), (0.3, 0.45), (0.68, 0.78))  # half width, half depth, height of a desk
 BLOCK_FIRST = (0, 1, 2)  # desk of a row that is the nearest
 BLOCK_TAKEN = 0.95  # probability of each desk

@@ -32,12 +32,12 @@ MOST_BOXES = (BOX, BOX, BOX, CYLINDER, CYLINDER, ELLIPSOID)
 class SmallThings(NamedTuple):
     """Things of a kind that lie on one surface."""
 
-    size: Range  # half size, uniform over ratios
-    width: Range  # half width over that
-    height: Range  # half height over that
-    depth: Range  # half depth over that
-    aside: float  # greatest way from the middle of the surface over its half width
-    along: Range  # likewise in depth, limits
+    size: Range  # half size, m, uniform over ratios
+    width: Range  # half width / half size
+    height: Range  # half height / half size
+    depth: Range  # half depth / half size
+    aside: float  # greatest way from the middle of the surface / its half width
+    along: Range  # place in depth / half depth of the surface
     chance: float  # probability of each to exist
     kinds: tuple[int, ...]
     material: Material
@@ -55,8 +55,8 @@ HAIR = Material(('leaves', 'folds'), 0.3, bright=Colour(0.02, 0.4, 0.2))
 class BodyPart(NamedTuple):
     """Part of a person of mean size."""
 
-    centre: tuple[float, float, float]  # right, up and forward
-    step: float  # way forward over the length of a step
+    centre: tuple[float, float, float]  # right, up and forward, m
+    step: float  # way forward / length of a step
     half: tuple[float, float, float]
     kind: int
 
@@ -72,7 +72,7 @@ PERSON = (
     (SKIN, BodyPart((0.0, 1.6, 0.0), 0.0, (0.085, 0.12, 0.1), ELLIPSOID)),
     (HAIR, BodyPart((0.0, 1.65, -0.02), 0.0, (0.095, 0.1, 0.105), ELLIPSOID)),
 )
-PERSON_SIZE = (0.85, 1.1)  # size over that of the mean
+PERSON_SIZE = (0.85, 1.1)  # height / mean height
 PERSON_STEP = 0.2  # greatest way of a foot before or behind the other
 PERSON_SHADOW, PERSON_SHADOW_HEIGHT = (0.33, 0.28), 1.7
 
@@ -103,17 +103,17 @@ TREE_HALF_TRUNK = (0.35, 1.6)  # half height of the trunk, uniform over ratios
 TREE_CROWN = (0.5, 2.6)  # half width of the crown, uniform over ratios
 TREE_CONIFERS = 0.25  # share of conifers
 TREE_CONIFER_CROWN = 0.6  # factor on the half width of their crowns
-TREE_THICKNESS, TREE_THICKER = (0.03, 0.08), 0.5  # of the trunk over the crown's and this more
-TREE_INTO_CROWN = 0.5  # half of the way that the trunk reaches into the crown, over it
+TREE_THICKNESS, TREE_THICKER = (0.03, 0.08), 0.5  # of the trunk / half width of the crown + this
+TREE_INTO_CROWN = 0.5  # half of the way that the trunk reaches into the crown / half width of that
 TREE_LEVELS = 6  # parts of the crown
-# Over the crown's half width: half width and height of a conifer's lowest part, and steps upwards.
+# Half width and height of a conifer's lowest part, and steps upwards / half width of the crown.
 TREE_CONIFER_SIZE, TREE_CONIFER_TAPER = 1.05, 0.17
 TREE_CONIFER_RISE, TREE_CONIFER_STEP = 0.4, 0.6
-TREE_CONIFER_TALL = 0.55  # half height of its parts over their half width
-TREE_SIZE = (0.35, 0.8)  # half width of parts of broad trees, over the crown's
-TREE_TALL = (0.6, 1.1)  # half height over half width
-TREE_ASIDE = 0.85  # greatest way from the trunk, over the crown's
-TREE_RISE = (0.2, 1.5)  # height over the trunk, over the crown's
+TREE_CONIFER_TALL = 0.55  # half height / half width of its parts
+TREE_SIZE = (0.35, 0.8)  # half width of parts of broad trees / half width of the crown
+TREE_TALL = (0.6, 1.1)  # half height / half width of parts of broad trees
+TREE_ASIDE = 0.85  # greatest way from the trunk / half width of the crown
+TREE_RISE = (0.2, 1.5)  # height above the trunk / half width of the crown
 BARK = Material(('folds', 'wood', 'clouds'), (0.3, 0.9), bright=Colour(0.05, 0.4, 0.2))
 # Leaves, from dry grass to dark green.
 FOLIAGE = Material(
@@ -153,7 +153,7 @@ def add_trees(site: Site, frame: Frame, mask: Array) -> None:
 
 # --- Bushes, tufts of grass and stones, 0.1 to 1.6 m tall, sunk into the ground.
 
-BUSH_SIZE = (0.1, 0.8)  # mean half width, uniform over ratios; lengths below are over that
+BUSH_SIZE = (0.1, 0.8)  # mean half width, m, uniform over ratios; lengths below are shares of it
 BUSH_STONES = 0.25  # share of stones
 BUSH_PARTS = 2
 BUSH_STONE_TALL, BUSH_TALL = 0.6, (0.5, 1.3)  # half height of stones, and of bushes
@@ -185,16 +185,16 @@ class Stack(NamedTuple):
     """Things on the ground, some of the boxes with another thing on top."""
 
     surface: Material  # material of all; centred on the lower things
-    shadow: float  # half size of the shadow over that of the thing
-    size: Range  # size of the upper thing over that of the lower
+    shadow: float  # half size of the shadow / half size of the thing
+    size: Range  # size of the upper thing / size of the lower
     chance: float  # probability of one on each box
-    height: float = 0.7  # half height of the upper thing over its size
-    aside: float = 0.0  # its place over the size of the lower
+    height: float = 0.7  # half height / size of the upper thing
+    aside: float = 0.0  # place of the upper thing / size of the lower
     within: bool = True  # whether it is no wider than the lower
 
 
-CRATE_SMALLEST, CRATE_LARGEST = 0.06, 0.4  # mean half size; in some places others are the largest
-CRATE_HALF = (0.45, 1.2)  # half sizes over that
+CRATE_SMALLEST, CRATE_LARGEST = 0.06, 0.4  # mean half size, m; some places have other largest
+CRATE_HALF = (0.45, 1.2)  # each half size / mean half size
 CRATE_TEXTURES = (
     'plain', 'wood', 'poster', 'planks', 'stripes', 'ribs', 'print', 'weave', 'goods',
 )  # fmt: skip
@@ -244,13 +244,13 @@ def add_stacks(
 
 BIN_SIZES = ((0.24, 0.42), (0.25, 0.62))  # half width, half height
 BIN_SQUARE = 0.65  # share of square ones
-BIN_LIDDED = 0.4  # share of those with a lid, all of them square
-BIN_UNPLANTED = 0.5  # share of those never with a plant
-BIN_PLANTED = 0.7  # probability of a plant in the others
+BIN_LIDDED = 0.4  # share of all that have a lid, all of them square
+BIN_UNPLANTED = 0.5  # share of all that never have a plant
+BIN_PLANTED = 0.7  # probability of a plant in those that may have one
 PLANTER_PARTS = 2  # of a plant
-PLANTER_SIZE = (0.8, 1.4)  # half width of these over that of the planter
-PLANTER_ASIDE = 0.3  # greatest way of a part from the middle, over the planter's half width
-PLANTER_TALL = (0.7, 1.5)  # half height over half width
+PLANTER_SIZE = (0.8, 1.4)  # half width of a part / half width of the planter
+PLANTER_ASIDE = 0.3  # greatest way of a part from the middle / half width of the planter
+PLANTER_TALL = (0.7, 1.5)  # half height / half width
 BIN_BODY = Material(('plain', 'ribs', 'planks', 'stripes'), (0.5, 1.5), vivid=0.9)
 BIN_LID = Material(('plain',), 1.0)
 
@@ -289,9 +289,9 @@ BENCH_SLATS = (-0.13, 0.0, 0.13)  # places of the slats in depth
 BENCH_LEG = 0.03  # half thickness of a leg
 BENCH_INSET = 0.12  # from the end to the middle of a leg
 BENCH_BACK_CHANCE = 0.75  # probability of a back where there is no table
-BENCH_BACK_RAILS = (0.18, 0.36)  # heights of the slats over the seat
+BENCH_BACK_RAILS = (0.18, 0.36)  # heights of the slats above the seat, m
 BENCH_TABLE_CHANCE = 0.4  # probability of a table with a seat beyond it
-BENCH_TABLE_ALONG, BENCH_SEAT_ALONG = 0.6, 1.2  # from the bench to these
+BENCH_TABLE_ALONG, BENCH_SEAT_ALONG = 0.6, 1.2  # from the bench to its table, to the other seat, m
 BENCH_TABLE_INSET = 0.15  # from the ends to the middle of the legs
 BENCH_TABLE_LEG = (0.04, 0.36, 0.05)  # half sizes
 BENCH_WOOD = Material(('wood', 'planks', 'plain'), (0.4, 1.2))
@@ -362,15 +362,15 @@ def _add_bench_thing(site: Site, frame: Frame, mask: Array, half: Array) -> None
 class BicyclePart(NamedTuple):
     """Part of a bicycle."""
 
-    along: float  # its middle, over half of the distance between the axles
-    high: float  # likewise, over the axles' height
+    along: float  # its middle / half of the distance between the axles
+    high: float  # height of its middle / height of the axles
     half: tuple[float, float, float]  # metres (m), or shares of:
     scales: str  # half of the distance between the axles (w), the axles' height (h)
     kind: int
 
 
-BICYCLE_WHEEL = (0.24, 0.35)  # half diameter
-BICYCLE_HALF_BASE = 1.55  # half of the distance between the axles, over that
+BICYCLE_WHEEL = (0.24, 0.35)  # half diameter, m
+BICYCLE_HALF_BASE = 1.55  # half of the distance between the axles / half diameter of the wheels
 BICYCLE_HALF_TYRE = 0.022  # half thickness
 BICYCLE_SHADOW, BICYCLE_SHADOW_HEIGHT = (0.7, 0.3), 0.6
 BICYCLE_SADDLE = BicyclePart(-0.35, 2.65, (0.13, 0.03, 0.07), 'mmm', ELLIPSOID)
@@ -411,8 +411,8 @@ FENCE_SIZES = ((0.25, 2.2), (0.4, 0.8))  # step from post to post, half height
 FENCE_BOARDS = 0.9  # steps below which posts are boards
 FENCE_POST_SIZES = ((0.03, 0.07), (0.03, 0.06))  # half width of boards, half thickness of posts
 FENCE_RAILS = (1, 2, 3)  # numbers of rails
-FENCE_TOP_RAIL = 1.8  # height of the highest rail over the half height of the fence
-FENCE_RAIL_STEP = 0.55  # from rail to rail, likewise
+FENCE_TOP_RAIL = 1.8  # height of the highest rail / half height of the fence
+FENCE_RAIL_STEP = 0.55  # from rail to rail / half height of the fence
 FENCE_WOOD = Material(('wood', 'plain', 'planks'), 0.5, bright=Colour(0.08, 0.7, 0.2))
 
 
@@ -442,7 +442,7 @@ POST_LAMPS = 0.35  # share of lamps
 POST_NOT_SIGNS = 0.65  # share of lamps and bare poles; the rest are signs
 POST_HALF_ARM = 0.03  # half thickness of it
 POST_PLATE = (0.15, 0.45)  # half width of a sign
-POST_PLATE_BELOW = 0.6  # from the top to the middle of the sign, over its half width
+POST_PLATE_BELOW = 0.6  # from the top to the middle of the sign / its half width
 POST_HIGHEST = 2.4  # height of the middle of a sign, at most
 POST_METAL = Material(('plain', 'stripes', 'wood'), 0.5, bright=Colour(0.04, 0.6, 0.2))
 POST_LAMP = Material(('plain',), bright=Grey(0.85), glow=(0, 2))

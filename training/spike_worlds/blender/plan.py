@@ -98,10 +98,10 @@ class Opening(NamedTuple):
 
     Attributes:
         wall: Number of the wall.
-        begin: Along the wall, metres.
-        end: Likewise.
-        bottom: Height, metres.
-        top: Likewise.
+        begin: Where it begins along the wall, metres.
+        end: Where it ends along the wall, metres.
+        bottom: Height of its lower edge, metres.
+        top: Height of its upper edge, metres.
         outside: True for a window, False for a way into the next room.
         key: Model in it, or none.
     """

@@ -48,7 +48,7 @@ class View(NamedTuple):
     Attributes:
         eye: Position, ``[3]`` metres.
         axes: Rotation from camera to world, ``[3, 3]``, see :func:`.geometry.camera_axes`.
-        focal: Focal length over the width of the image.
+        focal: Focal length / width of the image.
         velocity: ``[3]`` m/s, world axes.
         turning: Rotation vector a second, ``[3]`` rad/s, camera axes.
         mean_rate: Mean firing rate that the exposure aims at, spikes per plane.

@@ -74,46 +74,46 @@ def visible(
 HEIGHTS = (0.2, 3.0)  # least and greatest height of a camera above its floor
 PITCHES = (-1.05, 0.45)  # steepest view downwards and upwards, radians
 ROLL = 0.15  # largest roll to either side, radians
-FOCAL = (0.5, 1.4)  # focal lengths over the width of the image
+FOCAL = (0.5, 1.4)  # focal lengths / width of the image
 _EPSILON = 1e-6
 
 # Heights and pitches of cameras.
 POSE_LOW_SHARE = 0.25  # share of cameras as low as a small robot
 POSE_NOT_HIGH_SHARE = 0.8  # share of these and of those in hands and on heads; drones are higher
 POSE_LOW = 0.7  # greatest height of low ones
-POSE_MIDDLE = (0.7, 1.9)  # height of those in hands and on heads
+POSE_MIDDLE = (0.7, 1.9)  # height of cameras in hands and on heads, m
 POSE_CEILING_GAP = 0.3  # least way to the ceiling
 POSE_DOWN_SHARE = 0.25  # share of cameras that look down
 POSE_NOT_UP_SHARE = 0.9  # share of these and of those that look about level; the rest looks up
 POSE_LEVEL = (-0.3, 0.15)  # pitch of cameras that look about level
 POSE_UP = 0.1  # least pitch of cameras that look up
 # Low cameras do not look steeply down: they would see but ground a hand's breadth away.
-POSE_STEEPNESS = 1.1  # greatest pitch downwards over the height above the next
-POSE_FLAT_HEIGHT = 0.15
+POSE_STEEPNESS = 1.1  # greatest pitch downwards / height above the constant below, rad/m
+POSE_FLAT_HEIGHT = 0.15  # height from which on they may, m
 POSE_ALWAYS_DOWN = 0.05  # pitch downwards that every camera may have
 POSE_CLEARANCE = 0.35  # around a camera, which solids do not reach into
-POSE_FOOTING = 0.04  # least height of a camera over solids below it, less than its own height
+POSE_FOOTING = 0.04  # least height of a camera above solids below it, less than its own height, m
 POSE_STEEP = 0.25  # pitch downwards from which on the image shows no distant ground
-POSE_STEEP_REACH = 2  # farthest ground in steep views, over that in the middle of the image
+POSE_STEEP_REACH = 2  # farthest ground in steep views / ground in the middle of the image
 
 # Motion of cameras.
-MOTION_RISING = 0.3  # greatest vertical speed over the horizontal one
+MOTION_RISING = 0.3  # greatest vertical speed / horizontal speed
 MOTION_TURNING = (1.5, 3.0, 1.0)  # greatest rates of pitch, yaw and roll, rad/s
 MOTION_JERKED = 0.1  # probability of a jerk
 # Hands and wheels jerk: at 12 rad/s and 20 kHz an image 192 wide moves 4 to 6 pixels in 41 planes.
-MOTION_JERK = 4.0  # factor on the turning rates then
+MOTION_JERK = 4.0  # factor on the turning rates of jerked cameras
 
 # Mean firing rates that the exposure aims at, 0 to 1 but where bright areas saturate.
 RATES_DARK_SHARE = 0.1  # share of dark scenes
 RATES_NOT_BRIGHT_SHARE = 0.85  # share of dark and usual scenes
-RATES_DARK = (0.012, 0.03)  # rates, uniform over ratios
-RATES_USUAL = (0.03, 0.6)  # likewise
+RATES_DARK = (0.012, 0.03)  # rates of dark scenes, uniform over ratios
+RATES_USUAL = (0.03, 0.6)  # rates of usual scenes, uniform over ratios
 RATES_BRIGHT = (0.6, 1.2)  # rates of over-exposed scenes
 
 # Flicker of lamps.
 FLICKER_CHANCE = 0.3  # probability in scenes lit by lamps
 FLICKER_DEPTH = (0.1, 0.9)  # share of the light that is modulated
-FLICKER_FREQUENCIES = (100, 120)  # twice those of the mains, Hz
+FLICKER_FREQUENCIES = (100, 120)  # Hz, twice the mains
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,8 +202,8 @@ def sample_viewpoint(
 
     Args:
         sampler: Random numbers.
-        x: World position, as z, ``[B, 1]`` metres.
-        z: Likewise.
+        x: World position along x, ``[B, 1]`` metres.
+        z: World position along z, ``[B, 1]`` metres.
         yaw: ``[B, 1]`` radians.
         floor: Height of the surface that the camera stands on, metres.
         ceiling: Height of the ceiling above that surface, metres.

@@ -24,8 +24,8 @@ from spike_worlds.scene import CYLINDER, Array
 # --- Light of scenes: its direction, the ground that shadows lie on, indirect light.
 
 # Shapes of shadows on the ground.
-SHADOW_LEAN = 0.35  # way from the thing to the middle of its shadow over the thing's height
-SHADOW_STEEPEST = 1.2  # greatest run of the light over its fall
+SHADOW_LEAN = 0.35  # way from the thing to the middle of its shadow / height of the thing
+SHADOW_STEEPEST = 1.2  # greatest run / fall of the light
 
 
 # Uneven illumination and contrast. Exponents on the luminance are uniform over ratios.

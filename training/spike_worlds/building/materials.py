@@ -51,11 +51,11 @@ class Material:
     textures: Texture  # kinds of tiles of the atlas, one of whose variants each sample takes
     size: Level | Extent = 1.0  # metres that a tile covers
     bright: Colour | Grey | None = None  # where the texture is 1; None: any, of ``vivid``
-    contrast: float = 0.7  # largest difference of the two colours, share of the bright one
+    contrast: float = 0.7  # largest difference of the two colours / the bright one
     glow: Level = 0.0  # light of its own, as a share of its colour
     fit: bool = False  # whether the tile lies centred on the face, not shifted at random
     vivid: float = 0.5  # strength of colours that nothing else limits
-    dark_share: Range | None = None  # the dark colour over the bright one; None: by ``contrast``
+    dark_share: Range | None = None  # dark colour / bright colour; None: by ``contrast``
 
 
 class MaterialSampler:
@@ -108,8 +108,8 @@ class MaterialSampler:
             number: Materials per scene.
             size: Metres that a tile covers, ``[B, number]``, or across and up; in place of those
                 of the distribution.
-            dark: Colours where the texture is 0, ``[B, number, 3]``; likewise.
-            bright: Colours where it is 1; likewise.
+            dark: Colours where the texture is 0, ``[B, number, 3]``; None: of the distribution.
+            bright: Colours where it is 1, ``[B, number, 3]``; None: of the distribution.
 
         Returns:
             ``[B, number, len(MATERIAL)]``.
@@ -165,8 +165,8 @@ def shade(surface: Array, x: Array, z: Array, share: Value) -> Array:
 
     Args:
         surface: Its material, ``[B, 1 or k, len(MATERIAL)]``.
-        x: Middle of the piece on the surface, in its own axes, ``[B, k]`` metres.
-        z: Likewise.
+        x: Middle of the piece along the surface's own x, ``[B, k]`` metres.
+        z: Middle of the piece along the surface's own z, ``[B, k]`` metres.
         share: Light that is left.
     """
     out = np.repeat(surface, x.shape[1] // surface.shape[1], axis=1)

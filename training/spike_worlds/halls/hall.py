@@ -55,30 +55,30 @@ SHELL_PASSAGE = (0.7, 1.5)  # half width of a corridor between its walls
 SHELL_LOBBY_STAIRS = 0.4  # probability of stairs in a lobby
 
 # Cameras in halls.
-CAMERA_SIDE_WALLS = 0.45  # least way to the walls along x
-CAMERA_END_WALLS = 0.6  # likewise along z
+CAMERA_SIDE_WALLS = 0.45  # least way to the walls along x, m
+CAMERA_END_WALLS = 0.6  # least way to the walls along z, m
 CAMERA_TURNED = 0.5  # greatest angle to a corridor, of most cameras in corridors
-CAMERA_ALONG = 0.88  # probability of that
+CAMERA_ALONG = 0.88  # probability that one looks along the corridor
 CAMERA_SPEED = ByKind(4.0, 2.5, 3.0, 1.5)  # greatest, m/s
 CAMERA_STAIRS = 0.5  # least way to stairs in a lobby
 
 # Light in halls.
-LIGHT_STEEPNESS = (0.6, 2.5)  # of the light from windows: its fall over its run
+LIGHT_STEEPNESS = (0.6, 2.5)  # of the light from windows: fall / run
 LIGHT_SHADOW = (0.35, 0.9)  # light that is left in shadows
 LIGHT_SUN = (0.0, 0.6)  # strength of the light from windows
 LIGHT_SUNNY = 0.5  # probability of it
 LIGHT_SKY = (0.15, 0.7)  # strength of the light from everywhere
-LIGHT_LAMP = (0.0, 0.5)  # strength of the lamp's over the square of the height, 1 / m^2
+LIGHT_LAMP = (0.0, 0.5)  # strength of the lamps / square of the height, 1 / m^2
 LIGHT_LAMP_NEAREST, LIGHT_LAMP_FARTHEST = 0.8, 8.0  # distance of the lamp
-LIGHT_LAMP_ABOVE, LIGHT_LAMP_BELOW = 0.3, 0.4  # least height over the camera; below the ceiling
+LIGHT_LAMP_ABOVE, LIGHT_LAMP_BELOW = 0.3, 0.4  # m above the camera at least; below the ceiling
 LIGHT_HAZE = 1e6  # depth at which half of the light is scattered
 LIGHT_OCCLUSION = 0.9  # greatest share of the light that ambient occlusion takes
 
 # People and crates on the floor that the camera in a stairwell stands on.
 WELL_PEOPLE, WELL_CRATES = 2, 4  # places for them
 WELL_CHANCE = 0.5  # probability of each
-WELL_SPREAD = 0.9  # greatest way from the camera's place, over the free length
-WELL_CLEAR = 0.9  # distance from the camera that they keep
+WELL_SPREAD = 0.9  # greatest way from the camera's place / free length
+WELL_CLEAR = 0.9  # least distance from the camera, m
 WELL_LARGEST = 0.25  # mean half size of crates, at most
 
 # What things keep from walls, have at least to either side, and keep from stairs.

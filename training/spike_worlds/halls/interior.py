@@ -20,12 +20,12 @@ from spike_worlds.things import GOODS_TEXTURE
 
 COLUMN_CHANCE = ByKind(warehouse=0.6, lobby=0.6)
 COLUMNS = 12  # in two rows
-COLUMN_STEP_X = (0.45, 0.7)  # from the middle to each row, over the half width of the hall
+COLUMN_STEP_X = (0.45, 0.7)  # from the middle to each row / half width of the hall
 COLUMN_STEPS_Z = (3.0, 6.0)  # number of steps along the hall
-COLUMN_SHIFT = 0.2  # greatest shift of all along x, over the half width
+COLUMN_SHIFT = 0.2  # greatest shift of all along x / half width of the hall
 COLUMN_HALF = (0.1, 0.4)  # half thickness
 COLUMN_WALLS = 0.3  # least way to the end walls
-COLUMN_CLEAR = 0.9  # distance from the camera that they keep, beyond their half thickness
+COLUMN_CLEAR = 0.9  # least distance from the camera beyond their half thickness, m
 COLUMN_ROUND = 0.5  # probability of cylinders
 COLUMN_BASE_CHANCE = 0.3  # probability of a base of another material
 COLUMN_HALF_BASE = 0.5  # half height of the base
@@ -62,7 +62,7 @@ def add_columns(site: Site, hall: Hall) -> None:
 PARTITION_PIECES = 6  # on each side
 PARTITION_GAP = (0.4, 1.2)  # half width of an opening
 PARTITION_GAP_CHANCE = 0.45  # probability of an opening at a piece
-PARTITION_MOST_OPEN = 0.4  # greatest half width of an opening over the length of a piece
+PARTITION_MOST_OPEN = 0.4  # greatest half width of an opening / length of a piece
 PARTITION_LINTEL = 0.8  # probability of a lintel
 PARTITION_OPENING = 2.1  # height of an opening with a lintel
 PARTITION_LEAST_LINTEL = 0.01  # half height of lintels, at least
@@ -73,7 +73,7 @@ PARTITION_CROSS_CHANCE = 0.7  # probability of each cross wall between the rooms
 # Two doors or walls across a corridor, half of them open.
 DOOR_NUMBER = 2  # places for them
 DOOR_CHANCE = 0.3  # probability of each half
-DOOR_HALF_WIDTH = (0.25, 0.5)  # over the half width of the corridor
+DOOR_HALF_WIDTH = (0.25, 0.5)  # half width / half width of the corridor
 PARTITION_WALL = Material(WALL_TEXTURES, (0.8, 3.0), bright=Colour(0.2, 0.9, 0.3), contrast=0.5)
 PARTITION_RAIL = Material(('plain', 'wood', 'stripes'), 1.0)
 
@@ -151,15 +151,15 @@ PIPE_MATERIAL = Material(('plain', 'stripes'), 1.0, vivid=0.9)
 
 # Places along the walls.
 FIXTURE_PER_WALL = 7  # number of them
-FIXTURE_SHIFT = 0.1  # greatest shift along the wall over its half length
-FIXTURE_WIDEST = 0.95  # greatest half width over the wall's half length
+FIXTURE_SHIFT = 0.1  # greatest shift along the wall / its half length
+FIXTURE_WIDEST = 0.95  # greatest half width / half length of the wall
 FIXTURE_BELOW_CEILING = 0.05  # of tall fixtures, to their upper edge
 FIXTURE_GLOW = (0.0, 2.5)  # of windows
 FIXTURE_CHANCE = 0.85  # probability on a long wall
 
 # A pipe, a cable duct or a handrail along a wall.
 PIPE_CHANCE = 0.35  # probability on a wall
-PIPE_HEIGHT, PIPE_HIGHEST = (0.1, 1.0), 0.95  # height over the hall's: product of the two
+PIPE_HEIGHT, PIPE_HIGHEST = (0.1, 1.0), 0.95  # height / height of the hall: product of the two
 PIPE_HALF = (0.02, 0.1)  # half thickness
 
 
@@ -221,7 +221,7 @@ BEYOND = 60.0  # half length of what reaches through the walls
 # Lamps.
 LAMP_NUMBER = 6  # places for them
 LAMP_CHANCE = 0.7  # probability of each
-LAMP_NEAREST, LAMP_FARTHEST = 1.0, 16.0  # distance from the camera over ground
+LAMP_NEAREST, LAMP_FARTHEST = 1.0, 16.0  # distance from the camera along the ground, m
 LAMP_DROP = (0.04, 0.5)  # below the ceiling
 LAMP_SIZES = ((0.08, 0.8), (0.08, 0.2))  # half length, half width
 LAMP_KINDS = (BOX, BOX, CYLINDER)
@@ -234,7 +234,7 @@ BEAM_HALF_WIDTH = (0.04, 0.15)
 
 # Ducts.
 DUCT_NUMBER = 2
-DUCT_CHANCE = 0.6  # probability of each over that of beams
+DUCT_CHANCE = 0.6  # probability of each / probability of beams
 DUCT_HALF = (0.1, 0.35)  # half thickness
 DUCT_ALONG = 0.6  # probability of a duct along z
 DUCT_ASIDE, DUCT_AHEAD = 2, 4  # greatest way from the camera of one along z, and of one along x
@@ -297,7 +297,7 @@ RECEPTION_END_ALONG = 0.35  # from the front to the middles of the ends
 
 # Panel, sign and screens behind the desk.
 BACK_PANEL = (1.25, 0.05)  # half height and half thickness
-BACK_SCREENS = (-0.5, 0.5)  # places of the screens over the half width
+BACK_SCREENS = (-0.5, 0.5)  # places of the screens / half width
 RECEPTION_WOOD = Material(('wood', 'plain', 'ribs', 'stripes', 'planks'), (0.6, 2.0))
 RECEPTION_PLATE = Material(('plain', 'wood', 'slabs'), 1.0)
 BACK_SIGN = Material(('sign', 'poster', 'print'), fit=True, glow=(0, 2))

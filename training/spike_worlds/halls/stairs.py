@@ -25,13 +25,13 @@ STAIRS_FREE_GOING = 1.0  # greatest depth of a step of stairs that stand free
 STAIRS_LANDINGS = 2.4  # length of landing and gallery together in a stairwell, at least
 STAIRS_LANDING = (0.5, 0.8)  # half depth of landing and gallery of stairs that stand free
 STAIRS_WALLS = 2.0  # from their foot to the side walls, at least
-STAIRS_ASIDE = 0.7  # greatest way from the middle of the room, over the free length
-STAIRS_ALONG = (-0.6, 0.3)  # place over the room's half length
+STAIRS_ASIDE = 0.7  # greatest way from the middle of the room / free length
+STAIRS_ALONG = (-0.6, 0.3)  # place / half length of the room
 
 # Parts of stairs.
 STRUCTURE_CLOSED = 0.6  # probability of solid flights; the others are boards with gaps
-STRUCTURE_BOARD = 0.05  # thickness of these boards
-STRUCTURE_SLAB = 1.6  # thickness of a solid upper flight over the rise of a step
+STRUCTURE_BOARD = 0.05  # thickness of the boards, m
+STRUCTURE_SLAB = 1.6  # thickness of a solid upper flight / rise of a step
 STRUCTURE_LINED = 0.4  # probability of a line on the steps' edges
 STRUCTURE_LANDING_SLAB = (0.08, 0.15)  # half thickness of landing and gallery
 
@@ -40,16 +40,16 @@ RAILING_CHANCE = 0.85  # probability of railings
 RAILING_HALF = (0.008, 0.025)  # half thickness of a baluster
 RAILING_TALL = 0.45  # half height of balusters
 RAILING_INSET = 0.03  # from the edge of the steps to the balusters
-RAILING_HEIGHT = 0.92  # of the handrail over the steps
+RAILING_HEIGHT = 0.92  # of the handrail above the steps, m
 RAILING_HAND = (0.025, 0.03)  # half width and half height of the handrail
 RAILING_GALLERY_POSTS = 6  # number of balusters at the gallery
-RAILING_GALLERY_STEP = 2.5  # number of steps between them over half of the gallery's railing
+RAILING_GALLERY_STEP = 2.5  # number of steps between them / half of the gallery's railing
 
 # Cameras in stairwells.
 STANDING_FOOT = 0.4  # share of cameras at the foot
 STANDING_NOT_ABOVE = 0.7  # share of cameras at the foot and on the landing
 STANDING_FREE = 0.1  # least half width of the places of cameras
-STANDING_DEPTH = (0.5, 1.6)  # from the flights, over the half depth of the landing
+STANDING_DEPTH = (0.5, 1.6)  # from the flights / half depth of the landing
 STANDING_TURNED = 0.8  # greatest angle to the flights
 STANDING_FOOT_PITCH = 0.1  # mean pitch at the foot
 STANDING_ABOVE_PITCH = -0.35  # mean pitch elsewhere

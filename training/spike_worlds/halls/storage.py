@@ -24,22 +24,22 @@ RACK_LEVELS = 3  # of each bay
 RACK_AISLE = (1.5, 3.2)  # between rows
 RACK_SIZES = ((0.4, 0.6), (0.9, 1.5))  # half depth of a row, half length of a bay
 RACK_LEVEL = (0.6, 1.9)  # height of a level
-RACK_HEADROOM = 0.5  # over all levels, at least
+RACK_HEADROOM = 0.5  # least height above all levels, m
 RACK_ACROSS = 0.3  # probability of aisles along x
-RACK_BESIDE = 0.25  # greatest way of the aisle's middle from the camera, over the aisle
+RACK_BESIDE = 0.25  # greatest way of the aisle's middle from the camera / width of the aisle
 RACK_START = (-1.5, 4.0)  # of the first bay, before the camera
 RACK_TAKEN = 0.9  # probability of each bay
 RACK_POST = 0.04  # half thickness of an upright
 RACK_FOOT = 0.12  # height of the lowest board's upper side
 
 # Two groups of goods on each level of a bay.
-GOODS_ASIDE = (-0.5, 0.5)  # their middles over the half length of the bay
-GOODS_HALF_WIDTH = (0.25, 0.46)  # over the half length of the bay
-GOODS_HALF_HEIGHT = (0.2, 0.44)  # over the height of a level
-GOODS_HIGHEST = (0.3, 0.9)  # greatest half height
-GOODS_WIDE = (0.5, 1.0)  # width of a texture's tile over that of the group
+GOODS_ASIDE = (-0.5, 0.5)  # their middles / half length of the bay
+GOODS_HALF_WIDTH = (0.25, 0.46)  # half width / half length of the bay
+GOODS_HALF_HEIGHT = (0.2, 0.44)  # half height / height of a level
+GOODS_HIGHEST = (0.3, 0.9)  # greatest half height, m
+GOODS_WIDE = (0.5, 1.0)  # width of a texture's tile / width of the group
 GOODS_ALONG = 0.1  # greatest shift in depth
-GOODS_DEPTH = (0.6, 0.98)  # half depth over that of the rack
+GOODS_DEPTH = (0.6, 0.98)  # half depth / half depth of the rack
 GOODS_CHANCE = 0.75  # probability of each group
 RACK_STEEL = Material(('plain', 'stripes'), 0.6, vivid=1.0)
 RACK_BOARD = Material(('wood', 'plain', 'planks'), 1.2)
@@ -148,8 +148,8 @@ PALLET_SKID = (0.6, 0.055, 0.05)  # half sizes of a skid
 LOAD_LAYERS = (0, 1, 2, 3, 3)  # numbers of layers
 LOAD_HALF_HEIGHT = (0.12, 0.32)  # of a box
 LOAD_CHANCE = 0.93  # probability of each box
-LOAD_SIZE = (0.42, 0.58)  # varied size of a box, whose half depth is a share of it
-LOAD_DEPTH = 0.7  # that share
+LOAD_SIZE = (0.42, 0.58)  # varied size of a box, m
+LOAD_DEPTH = 0.7  # half depth / varied size
 LOAD_FOOT = 0.14  # height of the lowest boxes
 PALLETS = FloorThings(5, 1.2, 1.5, ByKind(warehouse=0.6, corridor=0.08), farthest=12.0)
 PALLET_WOOD = Material(('planks', 'wood'), 1.0)

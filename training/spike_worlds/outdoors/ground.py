@@ -39,12 +39,12 @@ class Things(NamedTuple):
 
     number: int  # places for them
     nearest: float  # least distance from the camera, metres
-    farthest: ByKind  # greatest
+    farthest: ByKind  # greatest distance, m
     clear: float  # distance from the camera that they keep, metres
     chance: ByKind  # probability of each
 
 
-SPREAD = 1.1  # greatest way of things to the side over half of the view's width
+SPREAD = 1.1  # greatest way of things to the side / half of the view's width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ def scale(value: Value, factor: float, mask: Array) -> Array:
 FLOOR_PAVED = ByKind(yard=0.65, park=0.2, field=0.0)  # probability of slabs, gravel or stones
 FLOOR_GRASS = 0.7  # probability of grass where it is not paved; else it is earth
 FLOOR_SIZE = (0.7, 3.5)  # metres that a tile covers
-FLOOR_LARGER = 1.5  # factor on that in fields
+FLOOR_LARGER = 1.5  # factor on the tile's size in fields
 FLOOR_EARTH = (1.0, 0.8, 0.55)  # tint of earth
 
 # Paths, lawns and terraces, flat on the ground.
@@ -116,10 +116,10 @@ PATCH_ACROSS = 0.3  # probability of a quarter turn
 PATCH_PATH = ByKind(yard=0.4, park=0.75, field=0.5)  # probability that it is a path
 PATCH_PATH_HALF_WIDTH = (0.3, 1.6)
 PATCH_PATH_HALF_LENGTH = (5.0, 60.0)
-PATCH_HALF_WIDTH = (0.8, 4.0)  # of lawns and terraces
-PATCH_HALF_LENGTH = (1.0, 6.0)  # likewise
+PATCH_HALF_WIDTH = (0.8, 4.0)  # of lawns and terraces, m
+PATCH_HALF_LENGTH = (1.0, 6.0)  # of lawns and terraces, m
 PATCH_FIELD_WIDER = 6  # factor on the half width in fields, but of paths
-PATCH_FIELD_LONGER = 8  # likewise
+PATCH_FIELD_LONGER = 8  # factor on the half length in fields, but of paths
 PATCH_HEIGHT = 0.004  # of the lowest
 PATCH_STEP = 0.003  # from patch to patch: none lies in another's plane
 PATCH_LAWN = 0.7  # probability of grass, but on paths
@@ -127,12 +127,12 @@ PATCH_LAWN = 0.7  # probability of grass, but on paths
 # Low mounds far away.
 MOUND_NUMBER = 3  # places for them
 MOUND_CHANCE = 0.4  # probability of each but in yards
-MOUND_NEAREST = 12.0  # least distance from the camera
-MOUND_FARTHEST = 60.0  # greatest
+MOUND_NEAREST = 12.0  # least distance from the camera, m
+MOUND_FARTHEST = 60.0  # greatest distance from the camera, m
 MOUND_HALF = (3.0, 10.0)  # half width
 MOUND_SUNK = 0.2  # of the middle below the ground
-MOUND_TALL = (0.02, 0.12)  # height over the half width
-MOUND_DEEP = (0.6, 1.4)  # half depth over the half width
+MOUND_TALL = (0.02, 0.12)  # height / half width
+MOUND_DEEP = (0.6, 1.4)  # half depth / half width
 PAVEMENT = Material(
     ('slabs', 'tiles', 'gravel', 'plaster', 'blocks', 'bricks', 'planks'),
     (0.8, 3.0),
@@ -212,24 +212,24 @@ def _add_mounds(site: Site, place: Place) -> None:
 
 # --- Rows of trees, houses and hills, 15 to 300 m away, beyond the boundaries.
 
-FAR_SPREAD = 1.2  # greatest way to the side over half of the view's width
+FAR_SPREAD = 1.2  # greatest way to the side / half of the view's width
 
 # Trees far away.
 TREE_ROW_NUMBER = 9  # places for them
 TREE_ROW_CHANCE = 0.6  # probability of each
-TREE_ROW_NEAREST = 25.0  # least distance from the camera
-TREE_ROW_YARD_FARTHEST = 60.0  # greatest, from yards
-TREE_ROW_FARTHEST = 160.0  # greatest elsewhere
-TREE_ROW_HALF = (2.0, 7.0)  # half depth
-TREE_ROW_WIDE = (0.6, 1.6)  # half width over that
-TREE_ROW_TALL = (0.6, 1.2)  # half height over that
+TREE_ROW_NEAREST = 25.0  # least distance from the camera, m
+TREE_ROW_YARD_FARTHEST = 60.0  # greatest distance from yards, m
+TREE_ROW_FARTHEST = 160.0  # greatest distance elsewhere, m
+TREE_ROW_HALF = (2.0, 7.0)  # half depth, m
+TREE_ROW_WIDE = (0.6, 1.6)  # half width / half depth
+TREE_ROW_TALL = (0.6, 1.2)  # half height / half depth
 
 # Houses far away.
 HOUSE_NUMBER = 3  # places for them
 HOUSE_CHANCE = 0.4  # probability of each, but in fields
 HOUSE_FIELD_CHANCE = 0.25  # probability in fields
 HOUSE_NEAREST = 22.0  # least distance from the camera
-HOUSE_FARTHEST = 120.0  # greatest
+HOUSE_FARTHEST = 120.0  # greatest distance from the camera, m
 HOUSE_SIZES = ((2.5, 9.0), (2.6, 3.4))  # height, height of a storey
 HOUSE_STOREYS = 4  # on a tile of the texture
 HOUSE_HALF_WIDTH = (3, 9)
@@ -240,7 +240,7 @@ HILL_NUMBER = 3  # places for them
 HILL_CHANCE = 0.5  # probability of each, but in yards
 HILL_YARD_CHANCE = 0.2  # probability in yards
 HILL_NEAREST = 150.0  # least distance from the camera
-HILL_FARTHEST = 300.0  # greatest
+HILL_FARTHEST = 300.0  # greatest distance from the camera, m
 HILL_SIZES = ((30, 90), (6, 40), (20, 50))  # half width, half height, half depth
 FACADE = Material(('facade', 'tower', 'bricks', 'plaster'), bright=Colour(0.15, 0.85, 0.4))
 

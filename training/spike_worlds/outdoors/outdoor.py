@@ -55,13 +55,13 @@ PLACE_CAMERA = 1.2  # least way of the camera from the boundaries
 PLACE_THINGS = 0.4  # least way of things from the boundaries
 PLACE_SPEED = ByKind(2.5, 4.0, 8.0)  # greatest of the camera, m/s
 PLACE_STEEP = 0.5  # pitch downwards from which on the image shows little ground, radians
-PLACE_FEWER = 0.6  # factor on the probabilities of things there
+PLACE_FEWER = 0.6  # factor on the probabilities of things where the camera sees little ground
 
 # Light outdoors.
-LIGHT_STEEPNESS = (0.3, 2.5)  # of the sunlight: its fall over its run
+LIGHT_STEEPNESS = (0.3, 2.5)  # of the sunlight: fall / run
 LIGHT_SHADOW = (0.25, 0.8)  # light that is left in shadows
 LIGHT_NIGHT = 0.1  # share of nights
-LIGHT_NIGHT_SKY = 0.03  # brightness of the sky at night, over that by day
+LIGHT_NIGHT_SKY = 0.03  # brightness of the sky at night / brightness by day
 LIGHT_SUN = (0.0, 1.4)  # strength of the sun
 LIGHT_SUNNY = 0.75  # probability of it by day
 LIGHT_SKIES = ((0.02, 0.1), (0.25, 0.6))  # strength of the sky by night, and by day

@@ -76,7 +76,7 @@ BOUNDARIES = (WALL, BOARDS, HEDGE, HOUSE, LEDGE)
 # Pieces of boundaries.
 LAYOUT_SIDES = 4  # of a place
 LAYOUT_PIECES = 8  # two on each side
-LAYOUT_SPLIT = 0.6  # greatest way of the pieces' limit from the middle, over half of a side
+LAYOUT_SPLIT = 0.6  # greatest way of the pieces' limit from the middle / half of a side
 LAYOUT_OUTWARDS = (0.0, 0.6)  # shift of a piece
 LAYOUT_STOREY = (2.6, 3.4)  # height of a storey
 LAYOUT_STOREYS = 4  # on a tile of a house's texture
@@ -86,13 +86,13 @@ LAYOUT_TILE = (0.8, 3.0)  # metres that a tile of other textures covers
 OPENING_NUMBER = 2  # on each piece
 OPENING_CHANCE = 0.6  # probability of each
 OPENING_HALF_WIDTH = (0.4, 1.3)
-OPENING_WIDEST = 0.8  # greatest half width over that of the piece
+OPENING_WIDEST = 0.8  # greatest half width / half width of the piece
 OPENING_DOORS = 0.5  # share of those that reach down to the ground
 OPENING_FOOT = (0.7, 1.1)  # height of the others
 OPENING_HALF_HEIGHT = (0.5, 1.05)
 OPENING_BELOW_TOP = 0.05  # half of the least way to the upper edge
 OPENING_LOWEST = 0.3  # half height of those that are left out
-OPENING_SHIFT = 0.3  # greatest shift to the side, over the half width of the piece
+OPENING_SHIFT = 0.3  # greatest shift to the side / half width of the piece
 
 # A cornice or coping above.
 CORNICE_CHANCE = 0.6  # probability
@@ -196,16 +196,16 @@ def _add_cornice(
 
 CANOPY_CHANCE = ByKind(yard=0.25, park=0.08)  # probability in each kind of place
 CANOPY_NEAREST = 1.0  # least distance from the camera
-CANOPY_FARTHEST = 5.0  # greatest
-CANOPY_SPREAD = 0.7  # greatest way to the side over half of the view's width
+CANOPY_FARTHEST = 5.0  # greatest distance from the camera, m
+CANOPY_SPREAD = 0.7  # greatest way to the side / half of the view's width
 CANOPY_TURNED = 0.8  # greatest angle to the view
 CANOPY_SIZES = ((1.0, 2.5), (0.9, 2.0), (1.05, 1.4))  # half width, half depth, half height
-CANOPY_HEADROOM = 0.2  # half of the least height over the camera
+CANOPY_HEADROOM = 0.2  # half of the least height above the camera, m
 CANOPY_POST = (0.03, 0.08)  # half thickness of a post
 CANOPY_CLOSED = 0.5  # probability of a roof; else there are beams
 CANOPY_EAVES = 0.2  # of roof and beams beyond the posts
 CANOPY_BEAMS = 6  # number of them
-CANOPY_BEAM_LIFT = 0.05  # of their middles over the posts
+CANOPY_BEAM_LIFT = 0.05  # of their middles above the posts, m
 CANOPY_WOOD = Material(('wood', 'plain', 'planks'), (0.4, 1.0))
 CANOPY_CLOTH = Material(('stripes', 'plain', 'planks', 'ribs', 'folds'), (0.6, 2.0), vivid=0.8)
 
@@ -241,14 +241,14 @@ def add_canopy(site: Site, place: Place) -> None:
 # --- Sheds and garages with a door, a window and a roof of shrinking steps.
 
 SHED_SIZES = ((0.9, 2.2), (0.95, 1.35), (0.8, 2.0))  # half width, half height, half depth
-SHED_SHADOW = 1.3  # half size of the shadow over that of the shed
+SHED_SHADOW = 1.3  # half size of the shadow / half size of the shed
 SHED_DOOR = (0.42, 0.95, 0.03)  # half sizes
 
 # A pitched roof of steps.
 PITCHED_CHANCE = 0.6  # probability
 PITCHED_STEPS = 4  # number of them
 PITCHED_STEP = 0.16  # height of each
-PITCHED_SIDE_EAVES = 0.05  # over the shed at its sides
+PITCHED_SIDE_EAVES = 0.05  # by which it is wider than the shed at each side, m
 SHEDS = Things(2, 4.0, ByKind(14, 40, 90), 3.6, ByKind(0.35, 0.15, 0.25))
 SHED_BODY = Material(
     ('planks', 'wood', 'ribs', 'bricks', 'plaster'), (0.8, 2.0), bright=Colour(0.08, 0.8, 0.6)
@@ -292,10 +292,10 @@ def add_sheds(site: Site, place: Place) -> None:
 
 BALE_FIELDS = 0.5  # probability of bales on a field
 BALE_ROUND = 0.6  # probability of round ones
-BALE_HALF = (0.45, 0.8)  # half depth
-BALE_LONG = (1.0, 2.0)  # half length of square ones over that
-BALE_TALL = 0.9  # half height over that
-BALE_SHADOW = 1.1  # half size of the shadow over that of each
+BALE_HALF = (0.45, 0.8)  # half depth, m
+BALE_LONG = (1.0, 2.0)  # half length / half depth of square ones
+BALE_TALL = 0.9  # half height / half depth
+BALE_SHADOW = 1.1  # half size of the shadow / half size of each
 BALES = Things(6, 3.0, ByKind(9, 60, 100), 2.0, ByKind(field=0.7))
 BALE_HAY = Material(
     ('folds', 'gravel', 'weave'),

@@ -19,7 +19,7 @@ from spike_worlds.scene import Array
 
 # Things in view.
 BEARING_FACING = 0.6  # probability of facing the camera or its opposite
-BEARING_SLIGHT, BEARING_WIDE = 0.2, 1.6  # greatest angle to its view then, and else
+BEARING_SLIGHT, BEARING_WIDE = 0.2, 1.6  # rad, greatest of things that face the camera, of others
 LEAST_ROOM = 0.2  # half size of the floor that things stand on, at least
 
 
@@ -27,7 +27,7 @@ class Placement(NamedTuple):
     """Places on the floor within the camera's view."""
 
     distance: Range  # uniform over ratios
-    spread: float  # greatest way to the side over half of the view's width
+    spread: float  # greatest way to the side / half of the view's width
     wall: float  # least way to the walls
 
 
@@ -35,8 +35,8 @@ class WallPlacement(NamedTuple):
     """Places at the far wall or a side wall."""
 
     far: float  # probability of the far wall; the side walls share the rest
-    aside: float  # greatest way from the middle of the far wall, over the free length
-    along: Range = (0.0, 0.9)  # way towards the far wall at a side wall, over the free length
+    aside: float  # greatest way from the middle of the far wall / its free length
+    along: Range = (0.0, 0.9)  # way towards the far wall at a side wall / its free length
     free: float = 0.1  # least free length
 
 
@@ -53,8 +53,8 @@ class Room:
     eye_x: Array  # camera position
     eye_y: Array
     eye_z: Array
-    yaw: Array  # of the camera
-    pitch: Array  # likewise, upwards
+    yaw: Array  # of the camera, rad
+    pitch: Array  # of the camera, upwards, rad
 
     @property
     def view(self) -> Frame:
@@ -110,20 +110,20 @@ class RoomConfig:
 
     corridors: float = 0.18  # share of corridors among the rooms
     desks: float = 0.35  # share of other rooms that are looked at from behind a table
-    focal: Range = (0.55, 1.4)  # focal length over the width of the image
+    focal: Range = (0.55, 1.4)  # focal length / width of the image
     # Whether cameras stand anywhere between the walls, most of them near the far one; else in the
     # rear half, most at the rear wall.
     across: bool = False
     margin: float = 0.4  # least way to the side walls
     eye: Range = (0.35, 1.9)  # height of the camera
     desk_eye: Range = (1.0, 1.55)  # height of a camera behind a table
-    pitch: Range = (-0.45, 0.25)  # of the camera, upwards
-    steepest: float = math.inf  # largest pitch downwards over the height, radians per metre
+    pitch: Range = (-0.45, 0.25)  # of the camera, upwards, rad
+    steepest: float = math.inf  # largest pitch downwards / height of the camera, rad/m
     clutter: float = 0.7  # probability of each thing on the floor
-    clutter_from: float = 0.7  # distance from which on they are
-    people_from: float = 1.2  # likewise of people
-    plants_from: float = 1.2  # likewise of plants and standing lamps
-    pillars_from: float = 1.8  # likewise of pillars and pieces of wall
+    clutter_from: float = 0.7  # least distance of things on the floor, m
+    people_from: float = 1.2  # least distance of people, m
+    plants_from: float = 1.2  # least distance of plants and standing lamps, m
+    pillars_from: float = 1.8  # least distance of pillars and pieces of wall, m
     kitchens: float = 0.3  # share of rooms that have a worktop
     worktop: Range = (0.7, 1.7)  # half of its length
     facing: float = 0.5  # share of worktops that are at the far wall
@@ -138,7 +138,7 @@ class RoomConfig:
     contrast: float = 1.0  # factor on the contrast of textures; low values leave more to shading
     harsh: bool = False  # whether light is uneven and contrasts are unusual in all rooms
     desk_pitch: Range = (-0.68, -0.2)  # pitch of a camera behind a table, upwards
-    desk_distance: Range = (0.75, 1.2)  # from that camera to the middle of the table
+    desk_distance: Range = (0.75, 1.2)  # from a camera behind a table to its middle, m
     roll: float = 0.07  # largest roll of the camera to either side
     tables: float = 0.7  # probability of each of two tables
     furnish: Callable[[Site, Room], None] | None = None  # adds what else rooms of a style have

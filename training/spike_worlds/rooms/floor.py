@@ -15,8 +15,8 @@ from spike_worlds.things import ANY_TEXTURE, Stack, add_stacks
 # --- Boxes, bins, bags and balls on the floor, some of them with another on top.
 
 CLUTTER_NUMBER = 10  # places for them
-CLUTTER_SIZE = (0.05, 0.3)  # mean half size, uniform over ratios
-CLUTTER_HALF = (0.4, 1.3)  # half sizes over that
+CLUTTER_SIZE = (0.05, 0.3)  # mean half size, m, uniform over ratios
+CLUTTER_HALF = (0.4, 1.3)  # each half size / mean half size
 CLUTTER_KINDS = (BOX, BOX, BOX, CYLINDER, ELLIPSOID)
 CLUTTER_SPREAD, CLUTTER_WALL = 1.0, 0.2  # of the placement
 CLUTTER_MATERIAL = Material(ANY_TEXTURE, fit=True)
@@ -84,8 +84,8 @@ PLANT_HEADING = (0, 6)
 PLANT_CROWNS = 3  # number of crowns of leaves
 PLANT_CROWN = (0.1, 0.35)  # half width of each
 PLANT_ASIDE = 0.2  # greatest way of a crown from the middle
-PLANT_RISE = (0.7, 2.0)  # height of its middle over the pot, over its half width
-PLANT_TALL = (0.6, 1.4)  # half height over its half width
+PLANT_RISE = (0.7, 2.0)  # height of its middle above the pot / its half width
+PLANT_TALL = (0.6, 1.4)  # half height / half width
 POT = Material(('plain', 'stripes'), 0.3)
 LEAVES = Material(
     ('leaves',), (0.3, 0.8), contrast=0.95, bright=Colour(0.1, 0.6, 0.2, tint=(0.35, 1.0, 0.25))

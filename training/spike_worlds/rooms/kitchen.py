@@ -19,15 +19,15 @@ from spike_worlds.things import ANY_TEXTURE, SmallThings
 # A worktop over cabinets.
 WORKTOP_HALF_DEPTH = (0.28, 0.34)
 WORKTOP_HEIGHT = (0.82, 0.95)  # of the cabinets
-WORKTOP_ASIDE = 0.8  # greatest way from the middle of the far wall, over the free length
+WORKTOP_ASIDE = 0.8  # greatest way from the middle of the far wall / its free length
 WORKTOP_PLATE_LIFT = 0.018  # from the cabinets to the middle of the worktop
 WORKTOP_HALF_PLATE = 0.02  # half thickness of the worktop
-WORKTOP_HOB_ASIDE = 0.6  # greatest way of the hob from the middle, over the half length
+WORKTOP_HOB_ASIDE = 0.6  # greatest way of the hob from the middle / half length of the worktop
 
 # Cupboards above a worktop, a panel in the gap between, a refrigerator at the end of it.
 CUPBOARD_SIZES = ((0.28, 0.42), (0.45, 0.6))  # half height, gap between worktop and cupboards
 CUPBOARD_HALF_DEPTH = 0.17
-CUPBOARD_ASIDE = 0.3  # greatest way of their middle from that of the worktop
+CUPBOARD_ASIDE = 0.3  # greatest way of their middle from the middle of the worktop, m
 FRIDGE_CHANCE = 0.6
 FRIDGE_HALF_HEIGHT = (0.7, 0.95)
 
@@ -35,12 +35,12 @@ FRIDGE_HALF_HEIGHT = (0.7, 0.95)
 NOTES_CHANCE = 0.85  # probability of each
 NOTES_SIZES = ((0.04, 0.25), (0.04, 0.25))  # half height, half width
 NOTES_THINNEST, NOTES_THICKNESS = 0.006, 0.1  # least half thickness, and range above it
-NOTES_LIFT, NOTES_RAISED = 0.1, (0.0, 0.8)  # least height over the cabinets, and added to that
+NOTES_LIFT, NOTES_RAISED = 0.1, (0.0, 0.8)  # least height above the cabinets, and more, m
 
 # A second block, out in the room or on along the side.
 BLOCK_ISLAND = 0.35  # probability that it stands out in the room
 BLOCK_HALF_LENGTH = (0.6, 1.4)
-BLOCK_ASIDE = 0.5  # greatest way of an island from the middle, over the worktop's half length
+BLOCK_ASIDE = 0.5  # greatest way of an island from the middle / half length of the worktop
 BLOCK_AWAY = (1.2, 2.0)  # of an island from the wall's worktop
 BLOCK_OVERHANG = 0.03  # of its worktop
 FRONT_TILE = Extent((0.8, 1.3), 0.8)

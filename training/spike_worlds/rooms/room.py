@@ -37,23 +37,23 @@ SHELL_CORRIDOR_HALF_Z = (3.0, 6.0)  # half of its length
 
 # Cameras in rooms.
 CAMERA_FREE = 0.1  # least half width of the places of cameras
-CAMERA_FAR_WALL = 1.6  # from the far wall to the nearest camera that stands anywhere
-CAMERA_WALLS = 2.0  # from the far wall to that, and from the rear wall to the last one, together
+CAMERA_FAR_WALL = 1.6  # from the far wall to the nearest camera that stands anywhere, m
+CAMERA_WALLS = 2.0  # from the far wall to the nearest camera and from the rear wall to the last, m
 CAMERA_REAR_WALL = 0.4  # from the rear wall to the last camera of those in the rear half
-CAMERA_YAW = 0.9  # greatest
-CAMERA_CORRIDOR_YAW = 0.4  # greatest in corridors, over that
+CAMERA_YAW = 0.9  # greatest, rad
+CAMERA_CORRIDOR_YAW = 0.4  # greatest in corridors / greatest elsewhere
 CAMERA_INWARDS = 0.4  # yaw away from a side wall, of a camera at that wall
 CAMERA_CLEARANCE = 0.3  # around a camera, free of solids
 CAMERA_SPEED = (0.03, 3.0)  # m/s, uniform over ratios
-CAMERA_RISING = 0.4  # greatest vertical speed over the horizontal one
+CAMERA_RISING = 0.4  # greatest vertical speed / horizontal speed
 CAMERA_TURNING = (1.0, 2.0, 0.7)  # greatest rates of pitch, yaw and roll, rad/s
 
 # Light in rooms.
-LIGHT_STEEPNESS = (0.5, 2.5)  # of the light from windows: its fall over its run
+LIGHT_STEEPNESS = (0.5, 2.5)  # of the light from windows: fall / run
 LIGHT_SHADOW = (0.3, 0.85)  # light that is left in shadows
 LIGHT_STRENGTHS = ((0.0, 0.7), (0.25, 0.7), (0.0, 2.0))  # from windows, everywhere, the lamp
 LIGHT_LAMP_DROP = 0.3  # of the lamp below the ceiling
-LIGHT_LAMP_ALONG = (-0.5, 1)  # its place over the room's half length
+LIGHT_LAMP_ALONG = (-0.5, 1)  # its place / half length of the room
 LIGHT_OCCLUSION = 0.9  # greatest share of the light that ambient occlusion takes
 LIGHT_HAZE = 1e6  # depth at which half of the light is scattered
 LIGHT_RATE = (0.03, 0.6)  # mean firing rates that the exposure aims at, uniform over ratios
@@ -81,7 +81,7 @@ CEILING = Material(
     contrast=0.3,
 )
 SKY = Material(('plain',))
-PLANTS = Placement((1.2, 5.0), 1.0, 0.35)  # of a plant and a standing lamp; likewise
+PLANTS = Placement((1.2, 5.0), 1.0, 0.35)  # of a plant and a standing lamp
 CLUTTER_FARTHEST = 5.0  # greatest distance of things on the floor
 
 

@@ -28,7 +28,7 @@ TABLE_HALF_LEG = (0.015, 0.035)  # half thickness of a leg
 TABLE_INSET = 0.06  # from the edge to the middle of a leg
 TABLE_TOP = Material(('wood', 'plain', 'planks', 'plaster', 'weave'), (0.5, 1.5))
 SCREEN_SIZES = ((0.17, 0.35), (0.11, 0.22))  # half width, half height
-SCREEN_ASIDE = 0.4  # greatest way to either side, over the table's half width
+SCREEN_ASIDE = 0.4  # greatest way to either side / half width of the table
 SCREEN_STAND = (0.03, 0.06, 0.02)  # half sizes
 SCREEN_KEYBOARD = (0.21, 0.01, 0.07)  # half sizes
 SCREEN_PICTURE = Material(('screen',), fit=True, contrast=1.0, glow=(0, 1.5))
@@ -133,15 +133,15 @@ def _add_screen(site: Site, table: Frame, mask: Array, sizes: tuple[Array, Array
 
 # Chairs alike on both sides of a table, with backs of three rails.
 DINING_SIZES = ((0.19, 0.24), (0.42, 0.48), (0.36, 0.56))  # half seat, its height, back above it
-DINING_RAILS = (0.34, 0.14, 0.1)  # half heights of the rails over half of the room of each
+DINING_RAILS = (0.34, 0.14, 0.1)  # half heights of the rails / half of the room of each
 DINING_UNCOVERED = 0.5  # probability of a seat of the chair's own wood
-DINING_ASIDE = (-0.5, 0.5)  # places on each side of the table over its half width
+DINING_ASIDE = (-0.5, 0.5)  # places on each side of the table / its half width
 DINING_SPREAD = (0.8, 1.2)  # factor on them
 DINING_AWAY = (-0.15, 0.35)  # from the edge of the table to the middle of the chair
 DINING_TURNED = 0.3  # greatest angle to the table
 DINING_CHANCE = 0.75  # probability of each chair
 DINING_PAIR_WIDTH = 0.55  # half width of tables that two chairs fit on either side of
-DINING_RAIL_HEIGHTS = (0.35, 0.64, 0.93)  # of the rails over the seat, share of the back
+DINING_RAIL_HEIGHTS = (0.35, 0.64, 0.93)  # of the rails above the seat / height of the back
 DINING_HALF_SEAT, DINING_HALF_RAIL = 0.025, 0.015  # half thickness
 DINING_WOOD = Material(('wood', 'plain', 'plain'), (0.3, 1.5), contrast=0.5)
 DINING_COVER = Material(('weave', 'plain', 'wood'), (0.2, 0.8))
@@ -154,7 +154,7 @@ CHAIR_HALF_SEAT = (0.015, 0.05)  # half thickness of the seat
 CHAIR_BACK_GAP = 0.15  # between seat and back
 CHAIR_INSET = 0.03  # from the edge of the seat to the middle of a leg
 CHAIR_HALF_LEG = 0.016  # half thickness of a leg
-CHAIR_REAR_LEGS = 0.2  # height of the rear legs over the seat
+CHAIR_REAR_LEGS = 0.2  # height of the rear legs above the seat, m
 CHAIR_COVER = Material(('weave', 'plain', 'wood', 'stripes'), (0.2, 0.8))
 CHAIR_METAL = Material(('plain', 'wood'), (0.3, 0.8))
 CHAIR_PLACEMENT = Placement((1.0, 5.0), 0.9, 0.35)

@@ -50,16 +50,16 @@ FRONT = Material(('plain',), fit=True, contrast=0.9)
 WINDOW_GLOW = (0.0, 2.5)
 PER_WALL = 5  # places along each wall
 WALL_CHANCE = 0.8  # probability of a thing at each
-WALL_WIDEST = 0.48  # greatest half width over the part of the wall that a thing has
-WALL_OVERLAP = 0.15  # what it may be wider than that
-WALL_SHIFT = 0.3  # greatest shift along the wall, over that part
+WALL_WIDEST = 0.48  # greatest half width / part of the wall that a thing has
+WALL_OVERLAP = 0.15  # by which it may be wider, m
+WALL_SHIFT = 0.3  # greatest shift along the wall / part of the wall that a thing has
 BELOW_CEILING = 0.05
 
 # A second row above: pictures, notices, cupboards, small shelves.
 DECOR_SIZES = ((0.08, 0.4), (1.15, 1.8))  # half height, height of the lower edge
 DECOR_HALF_WIDTH = (0.08, 0.5)
-DECOR_WIDEST, DECOR_SHIFT = 0.5, 0.5  # greatest, over the part of the wall
-DECOR_THINNEST, DECOR_THICKNESS = 0.008, 0.18  # least half thickness, and range above it
+DECOR_WIDEST, DECOR_SHIFT = 0.5, 0.5  # greatest half width, shift / part of the wall
+DECOR_THINNEST, DECOR_THICKNESS = 0.008, 0.18  # least half thickness, and added to that, m
 DECOR_CHANCE = 0.55  # probability of each
 DECOR_FRONT = Material(
     ('poster', 'poster', 'text', 'print', 'doors', 'books', 'goods', 'screen', 'sign'),
@@ -70,9 +70,9 @@ DECOR_FRONT = Material(
 
 # Things on furniture that is low and deep enough.
 ON_TOP_NUMBER = 2  # things on each
-ON_TOP_SIZE = (0.04, 0.25)  # half height, uniform over ratios
-ON_TOP_WIDTH = (0.3, 1.0)  # half width over that
-ON_TOP_ASIDE = 0.8  # greatest way to either side over the half width of the furniture
+ON_TOP_SIZE = (0.04, 0.25)  # half height, m, uniform over ratios
+ON_TOP_WIDTH = (0.3, 1.0)  # half width / half height
+ON_TOP_ASIDE = 0.8  # greatest way to either side / half width of the furniture
 ON_TOP_HIGHEST, ON_TOP_NARROWEST = 1.7, 0.2  # greatest height, least depth of the furniture
 ON_TOP_CHANCE = 0.7  # probability of each
 ON_TOP_KINDS = (BOX, BOX, CYLINDER, ELLIPSOID)
@@ -187,14 +187,14 @@ SHELF_HALF_BOARD = 0.012  # half thickness
 SHELF_PLACEMENT = WallPlacement(far=0.5, aside=0.9)
 SHELF_BOARD = Material(('wood', 'plain'), (0.5, 1.5))
 
-# Two groups of things on each board. Shares are of the shelf's half width or depth.
-GOODS_SIDES = (-0.5, 0.5)  # middles of the groups, share
-GOODS_HALF_WIDTH = (0.15, 0.45)  # share
-GOODS_HALF_HEIGHT = (0.25, 0.45)  # over the height between two boards
-GOODS_SHIFT = 0.1  # greatest shift to either side, share
-GOODS_ALONG = 0.05  # greatest shift in depth
-GOODS_DEPTH = (0.4, 0.8)  # share
-GOODS_WIDER = (1, 2)  # width of a texture's tile over that of the group
+# Two groups of things on each board.
+GOODS_SIDES = (-0.5, 0.5)  # middles of the groups / half width of the shelf
+GOODS_HALF_WIDTH = (0.15, 0.45)  # half width / half width of the shelf
+GOODS_HALF_HEIGHT = (0.25, 0.45)  # half height / height between two boards
+GOODS_SHIFT = 0.1  # greatest shift to either side / half width of the shelf
+GOODS_ALONG = 0.05  # greatest shift in depth, m
+GOODS_DEPTH = (0.4, 0.8)  # half depth / half depth of the shelf
+GOODS_WIDER = (1, 2)  # width of a texture's tile / width of the group
 GOODS_KINDS = (BOX, BOX, BOX, CYLINDER)
 GOODS_CHANCE = 0.8  # probability of each group
 GOODS_MATERIAL = Material(

@@ -21,28 +21,28 @@ HOUSE_HALF_WIDTH = (4.0, 13.0)  # along the road
 HOUSE_GAP = 10  # greatest way between two houses: the cube of a share of it
 HOUSE_START = (-10, 2)  # where the row begins along the road
 HOUSE_HALF_DEPTH = (3.0, 8.0)  # away from the road
-HOUSE_SETBACK = 5  # greatest way from the pavement: the square of a share of it
-HOUSE_COUNTRY_SETBACK = 6  # added to that beside country roads
+HOUSE_SETBACK = 5  # greatest way from the pavement, m: the square of a share of it
+HOUSE_COUNTRY_SETBACK = 6  # added to that way beside country roads, m
 HOUSE_HALF_HEIGHT = (2.5, 16)  # uniform over ratios, in streets
 HOUSE_COUNTRY_HALF_HEIGHT = (1.5, 5.0)  # beside country roads
 HOUSE_CHANCE = 0.92  # probability of each in streets
-HOUSE_COUNTRY_CHANCE = 0.3  # likewise beside country roads
-HOUSE_TURNED = 0.4  # greatest angle to the road, there
+HOUSE_COUNTRY_CHANCE = 0.3  # probability of each beside country roads
+HOUSE_TURNED = 0.4  # greatest angle to country roads, rad
 HOUSE_STOREY = (2.6, 3.8)  # height of a storey
 HOUSE_STOREYS = 4  # on a tile of the texture
-HOUSE_STRETCH = (0.7, 1.3)  # width of a tile over its height
+HOUSE_STRETCH = (0.7, 1.3)  # width / height of a tile
 
 # Flat roofs.
 ROOF_CHANCE = 0.7  # probability of each
-ROOF_DEPTH = (0.5, 1.08)  # half depth over that of the house
-ROOF_HALF_HEIGHT = (0.15, 1.2)
-ROOF_WIDTH = (0.5, 1.05)  # half width over that of the house
+ROOF_DEPTH = (0.5, 1.08)  # half depth / half depth of the house
+ROOF_HALF_HEIGHT = (0.15, 1.2)  # m
+ROOF_WIDTH = (0.5, 1.05)  # half width / half width of the house
 
 # Shop windows on the ground floor, and awnings above.
 SHOP_CHANCE = 0.55  # probability of each in streets
-SHOP_WIDTH = (0.4, 0.95)  # half width over that of the house
+SHOP_WIDTH = (0.4, 0.95)  # half width / half width of the house
 SHOP_AWNING_CHANCE = 0.4  # probability of each
-SHOP_AWNING_WIDTH = (0.2, 0.8)  # half width over that of the house
+SHOP_AWNING_WIDTH = (0.2, 0.8)  # half width / half width of the house
 
 # Towers far away.
 SKYLINE_NUMBER = 5  # places for them
@@ -55,7 +55,7 @@ SKYLINE_HALF_WIDTH = (5, 25)
 # Hills.
 HILL_NUMBER = 2  # places for them
 HILL_CHANCE = 0.3  # probability of each in streets
-HILL_COUNTRY_CHANCE = 0.8  # likewise beside country roads
+HILL_COUNTRY_CHANCE = 0.8  # probability of each beside country roads
 HILL_ASIDE = 120  # greatest way from the road's middle
 HILL_DISTANCE = (160, 250)  # along the road
 HILL_SIZES = ((40, 120), (8, 30), (20, 50))  # half width, half height, half depth

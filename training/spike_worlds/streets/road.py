@@ -42,12 +42,12 @@ STREET_WALK = (1.2, 4.5)  # width of the pavement
 # Cameras of vehicles.
 CAMERA_FOCAL = (0.55, 1.4)  # focal length over image width, uniform over ratios
 CAMERA_HEIGHT = (1.2, 2.5)  # uniform over ratios
-CAMERA_ASIDE = 0.75  # greatest way from the middle over the half width of the road
+CAMERA_ASIDE = 0.75  # greatest way from the middle / half width of the road
 CAMERA_TURNING = 0.2  # share of vehicles that turn
-CAMERA_TURNING_YAW = 0.7  # greatest yaw of these
+CAMERA_TURNING_YAW = 0.7  # greatest yaw of vehicles that turn, rad
 CAMERA_YAW = 0.12  # greatest yaw of the others
 CAMERA_PITCH = (-0.1, 0.06)  # upwards
-CAMERA_ROLL = 0.04  # greatest
+CAMERA_ROLL = 0.04  # greatest, rad
 CAMERA_CLEARANCE = 1.0  # around a camera, free of solids
 CAMERA_ALONG = 1  # greatest way of the camera from the origin along the road
 CAMERA_SPEED = (5.0, 40.0)  # greatest speed of a vehicle, m/s, times a share
@@ -55,7 +55,7 @@ CAMERA_SHAKE = 0.3  # greatest added velocity in each direction, m/s
 CAMERA_TURNS = (0.3, 0.8, 0.2)  # greatest rates of pitch, yaw and roll, rad/s
 
 # Light on streets.
-LIGHT_STEEPNESS = (0.4, 2.5)  # of the sunlight: its fall over its run
+LIGHT_STEEPNESS = (0.4, 2.5)  # of the sunlight: fall / run
 LIGHT_SHADOW = (0.25, 0.8)  # light that is left in shadows
 LIGHT_SUN = (0.0, 1.2)  # strength of the sun
 LIGHT_SUNNY = 0.75  # probability of it
@@ -70,10 +70,10 @@ PEOPLE_NUMBER = 4  # of places on each pavement
 PEOPLE_BESIDE = (0.2, 2.5)  # from the road's edge
 PEOPLE_DISTANCE = (4, 45)  # along the road, uniform over ratios
 PEOPLE_CHANCE = 0.55  # probability of each, in streets
-PEOPLE_COUNTRY_CHANCE = 0.12  # likewise beside country roads
+PEOPLE_COUNTRY_CHANCE = 0.12  # probability of each beside country roads
 PEOPLE_SPEED = (0, 1.8)  # m/s
 PEOPLE_CROSSING = 2  # number of places on the road
-PEOPLE_CROSSING_ASIDE = 0.9  # greatest way from its middle over its half width
+PEOPLE_CROSSING_ASIDE = 0.9  # greatest way from its middle / its half width
 PEOPLE_CROSSING_DISTANCE = (5, 40)  # along the road, uniform over ratios
 PEOPLE_CROSSING_CHANCE = 0.25  # probability of each
 PEOPLE_CROSSING_SPEED = (0.5, 1.8)  # m/s

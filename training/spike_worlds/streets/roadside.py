@@ -53,13 +53,13 @@ def on(site: Site, ground: Ground) -> Site:
 VERGE_HALF_WIDTH = 40.0  # of pavement or verge
 VERGE_ALONG = 60.0  # middle of all that lies along the road
 VERGE_HALF_LENGTH = 100.0  # of all that lies along the road
-VERGE_KERB_LIFT = 0.005  # half of what the kerb rises over the pavement
+VERGE_KERB_LIFT = 0.005  # half of what the kerb rises above the pavement, m
 VERGE_STRIP_ASIDE = 1.5  # middle of a strip of grass beyond the pavement's end
 VERGE_STRIP = (0.5, 1.5)  # half width of it
 VERGE_STRIP_CHANCE = 0.4  # probability on each side
 
 # Lines at both edges and between the lanes.
-LINE_ASIDE = (-0.95, -0.33, 0.33, 0.95)  # their places over the half width of the road
+LINE_ASIDE = (-0.95, -0.33, 0.33, 0.95)  # their places / half width of the road
 LINE_UNBROKEN = (0.8, 0.3, 0.3, 0.8)  # probability of each without gaps
 LINE_PERIOD = (4.0, 12.0)  # of dashes
 LINE_WHITE = (0.5, 1.0)  # brightness of the lines
@@ -75,7 +75,7 @@ CROSSING_DISTANCE = (6, 30)  # along the road, uniform over ratios
 # Patches, manholes and signs on the road.
 PATCH_NUMBER = 4  # places for them
 PATCH_CHANCE = 0.5  # probability of each
-PATCH_ASIDE = 0.9  # greatest way from the middle over the half width of the road
+PATCH_ASIDE = 0.9  # greatest way from the middle / half width of the road
 PATCH_DISTANCE = (3, 40)  # along the road, uniform over ratios
 PATCH_SIZES = ((0.2, 1.2), (0.2, 2.5))  # half width, half length
 COUNTRY_VERGE = Material(('leaves', 'gravel', 'clouds'), (0.8, 4.0), contrast=0.8, bright=GRASS)
@@ -182,20 +182,20 @@ def _add_patches(site: Site, street: Street) -> None:
 
 TREE_NUMBER = 9  # places for them
 TREE_CHANCE = 0.45  # probability of each in streets
-TREE_COUNTRY_CHANCE = 0.85  # likewise beside country roads
-TREE_BESIDE = (0.6, 2.5)  # from the road's edge
-TREE_COUNTRY_BESIDE = 25  # greatest added to that: the square of a share of it
+TREE_COUNTRY_CHANCE = 0.85  # probability of each beside country roads
+TREE_BESIDE = (0.6, 2.5)  # from the road's edge, m
+TREE_COUNTRY_BESIDE = 25  # greatest way added beside country roads, m: the square of a share of it
 TREE_DISTANCE = (4, 110)  # along the road, uniform over ratios
 TREE_HEADING = (0, 6)
 TREE_HALF_TRUNK = (1.0, 2.5)  # half height of the trunk
 TREE_CROWN = (0.9, 3.2)  # half width of the crown, uniform over ratios
 TREE_HALF_THICKNESS = (0.08, 0.3)  # of the trunk
-TREE_SHADOW = 0.8  # share
+TREE_SHADOW = 0.8  # half size of the shadow / half width of the crown
 TREE_PARTS = 4  # of the crown
-TREE_SIZE = (0.45, 1.0)  # half width of a part, share
-TREE_TALL = (0.7, 1.2)  # half height of a part over its half width
-TREE_ASIDE = 0.6  # greatest way of a part from the trunk, share
-TREE_RISE = (-0.2, 1.0)  # height of a part over the trunk, share
+TREE_SIZE = (0.45, 1.0)  # half width of a part / half width of the crown
+TREE_TALL = (0.7, 1.2)  # half height / half width of a part
+TREE_ASIDE = 0.6  # greatest way of a part from the trunk / half width of the crown
+TREE_RISE = (-0.2, 1.0)  # height of a part above the trunk / half width of the crown
 
 # Hedges and walls along the road.
 HEDGE_NUMBER = 6  # places for them
@@ -268,8 +268,8 @@ POST_SIZES = ((1.5, 4.2), (0.035, 0.12))  # half height of the post, half thickn
 POST_LAMPS = 0.5  # share of lamps; the others are signs
 POST_ARM = (0.3, 1.2)  # half length of the arm
 POST_HALF_ARM = 0.04  # half thickness
-POST_PLATE = (0.25, 0.55)  # half width of a sign
-POST_PLATE_TALL = (0.5, 1.4)  # half height over that
+POST_PLATE = (0.25, 0.55)  # half width of a sign, m
+POST_PLATE_TALL = (0.5, 1.4)  # half height / half width of a sign
 
 # Bollards, bins and boxes.
 BIN_NUMBER = 8  # places for them
@@ -277,7 +277,7 @@ BIN_CHANCE = 0.5  # probability of each
 BIN_SIZES = ((0.08, 0.5), (0.35, 0.75))  # half width, half height
 BIN_BESIDE = (0.2, 2.5)  # from the road's edge
 BIN_DISTANCE = (3, 40)  # along the road, uniform over ratios
-BIN_SHADOW = 1.4  # half size of the shadow over the half width
+BIN_SHADOW = 1.4  # half size of the shadow / half width
 BIN_KINDS = (BOX, CYLINDER, CYLINDER)
 
 # A bridge or gantry.

@@ -21,24 +21,24 @@ from spike_worlds.streets.roadside import Street
 TRAFFIC_PARKED = 7  # number of places for parked cars
 TRAFFIC_MOVING = 5  # number of places on the road
 TRAFFIC_INSIDE = (0.8, 1.3)  # from the road's edge to the middle of parked cars
-TRAFFIC_ASIDE = 0.75  # greatest way of moving ones from the middle over the half width of the road
-TRAFFIC_PARKED_DISTANCE = (3, 45)  # along the road, uniform over ratios
-TRAFFIC_MOVING_DISTANCE = (6, 80)  # likewise
+TRAFFIC_ASIDE = 0.75  # greatest way of moving ones from the middle / half width of the road
+TRAFFIC_PARKED_DISTANCE = (3, 45)  # of parked ones along the road, m, uniform over ratios
+TRAFFIC_MOVING_DISTANCE = (6, 80)  # of moving ones along the road, m, uniform over ratios
 TRAFFIC_TURNED = 0.06  # greatest angle to the road
 TRAFFIC_CHANCE = 0.6  # probability of each
 TRAFFIC_SPEED = (0, 20)  # m/s
 
 # Half width and length, lift of the body, height of the body without the cabin, and of the roof.
 CAR_SIZES = ((0.78, 0.95), (1.8, 2.4), (0.15, 0.3), (0.75, 1.0), (1.4, 1.9))
-CAR_CABIN = (0.45, 0.8)  # half length of the cabin over that of the car
-CAR_CABIN_ALONG = (-0.5, 0.1)  # middle of the cabin behind that of the car
+CAR_CABIN = (0.45, 0.8)  # half length of the cabin / half length of the car
+CAR_CABIN_ALONG = (-0.5, 0.1)  # middle of the cabin behind the middle of the car, m
 CAR_VANS = 0.2  # share of vans
-CAR_VAN_HIGHER = 0.5  # roof of a van over that of a car
-CAR_VAN_CABIN = 0.92  # half length of a van's cabin over that of the van
-CAR_SHADOW = (1.3, 1.12)  # half sizes of the shadow over those of the car
+CAR_VAN_HIGHER = 0.5  # by which roofs of vans are higher than of cars, m
+CAR_VAN_CABIN = 0.92  # half length of a van's cabin / half length of the van
+CAR_SHADOW = (1.3, 1.12)  # half sizes of the shadow / half sizes of the car
 
 # The cabin: its shell, side windows and those before and behind.
-CABIN_WINDOW = 0.75  # half height over that of the cabin
+CABIN_WINDOW = 0.75  # half height / half height of the cabin
 
 # Lamps, bumpers and wheels.
 DETAIL_LAMP_BEFORE = 0.01  # of the body's ends
@@ -144,14 +144,14 @@ def _car_details(car: _Car, tyre: Array, lamps: Array) -> list[Part]:
 
 LORRY_NUMBER = 2  # places for them
 LORRY_CHANCE = 0.25  # probability of each
-LORRY_ASIDE = 0.7  # greatest way from the middle over the half width of the road
+LORRY_ASIDE = 0.7  # greatest way from the middle / half width of the road
 LORRY_DISTANCE = (9, 70)  # along the road, uniform over ratios
 LORRY_TURNED = 0.05  # greatest angle to the road
 LORRY_SPEED = (0, 18)  # m/s
 LORRY_SIZES = ((2.5, 6.0), (2.6, 3.8))  # half length of the box, height of the box's upper side
 LORRY_FLOOR = 0.9  # height of the lower side of the box
 LORRY_TILE = (1.5, 5)  # metres that a tile of the box covers across
-LORRY_SHADOW = (1.7, 1.15)  # half width of the shadow, and half length over that of the box
+LORRY_SHADOW = (1.7, 1.15)  # half width of the shadow, m; its half length / half length of the box
 LORRY_WHEEL = (0.2, 0.5, 0.5)  # half sizes of the rear wheels, and height of their middles
 LORRY_SIDE = Material(
     ('poster', 'ribs', 'print', 'plain', 'facade', 'folds'), fit=True, contrast=0.9
