@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rendering and storing of the views of a room."""
+"""Choice, exposure, encoding and storing of the views of a room."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from spike_worlds import rendered_set
 from spike_worlds.blender.catalogue import Catalogue
-from spike_worlds.blender.encoding import Pixels, encode_depth, encode_srgb, meter, rate_view
 from spike_worlds.blender.groups import group_models
 from spike_worlds.blender.layout import make_room
 from spike_worlds.blender.plan import Room
 from spike_worlds.blender.render import RoomRenderer
 from spike_worlds.blender.views import INTERVAL_S, View, sample_view
+
+Pixels = npt.NDArray[np.floating[Any]]
 
 ATTEMPTS = 8
 """Cameras of which the first good one is taken; else the best."""
@@ -28,6 +31,9 @@ ATTEMPTS = 8
 _LEVELS = (0.12, 0.3)
 """Mean linear light of an image, relative to what saturates."""
 _QUALITY = 95
+_LUMINANCE = (0.2126, 0.7152, 0.0722)
+_BRIGHT = 95.0
+_NEAREST_M, _MEDIAN_M, _SPAN, _FINITE = 0.18, 0.6, 1.5, 0.6
 
 
 class RoomWriter:
@@ -79,7 +85,7 @@ class RoomWriter:
         for attempt in range(ATTEMPTS):
             view = sample_view(room, self._seed, number, view_number, attempt)
             depth = self._renderer.depth(view.eye, view.axes, view.focal)
-            score = rate_view(depth)
+            score = _rate_view(depth)
             if best is None or score > best[0]:
                 best = score, view, depth, attempt
             if score >= 1:
@@ -98,11 +104,11 @@ class RoomWriter:
     ) -> None:
         height, width = depth.shape
         level = np.random.default_rng([self._seed, *origin, 2]).uniform(*_LEVELS)
-        gain = level / meter(frames[0])
+        gain = level / _meter(frames[0])
         for name, light in zip(rendered_set.FRAMES, frames, strict=True):
-            image = Image.fromarray(encode_srgb(light * gain))
+            image = Image.fromarray(_encode_srgb(light * gain))
             image.save(folder / name, quality=_QUALITY, subsampling=0)
-        Image.fromarray(encode_depth(depth)).save(folder / rendered_set.DEPTH)
+        Image.fromarray(_encode_depth(depth)).save(folder / rendered_set.DEPTH)
         names = [*rendered_set.FRAMES, rendered_set.DEPTH]
         about = {
             'kind': room.kind,
@@ -119,3 +125,42 @@ class RoomWriter:
         }
         text = json.dumps(about, indent=1)
         (folder / rendered_set.VIEW).write_text(text + '\n', encoding='utf-8')
+
+
+def _meter(light: Pixels) -> float:
+    """Return the mean luminance of linear light, ``[H, W, 3]``, above 0.
+
+    What is brighter than 95 percent of the image counts as that, or one lamp would darken all.
+    """
+    luminance = light @ _LUMINANCE
+    return max(float(np.minimum(luminance, np.percentile(luminance, _BRIGHT)).mean()), 1e-9)
+
+
+def _rate_view(depth: Pixels) -> float:
+    """Return how good a view is; 1 or more: good.
+
+    Nothing is too near, the middle is not too near, the depth varies, and not all is sky.
+
+    Args:
+        depth: ``[H, W]`` metres, infinite for sky.
+    """
+    finite = depth[np.isfinite(depth)]
+    if finite.size == 0:
+        return 0.0
+    nearest, low, middle, high = np.percentile(finite, (2, 5, 50, 95))
+    limits = (_NEAREST_M, _MEDIAN_M, _SPAN, _FINITE)
+    found = (nearest, middle, high / max(low, 1e-6), finite.size / depth.size)
+    return float(min(value / limit for value, limit in zip(found, limits, strict=True)))
+
+
+def _encode_srgb(light: Pixels) -> npt.NDArray[np.uint8]:
+    """Encode linear light, 0 to 1, as sRGB (IEC 61966-2-1); above 1 it saturates."""
+    light = np.clip(light, 0, 1)
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(255 * curve), np.uint8)
+
+
+def _encode_depth(depth: Pixels) -> npt.NDArray[np.uint16]:
+    """Encode depth, metres, as it is stored."""
+    stored = np.clip(np.rint(depth * rendered_set.PER_METRE), 1, rendered_set.SKY - 1)
+    return np.where(np.isfinite(depth), stored, rendered_set.SKY).astype(np.uint16)
