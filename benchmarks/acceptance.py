@@ -34,11 +34,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.options import count
+from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.checkpoint import find_checkpoint
-from spike_depth_ros.model.depth_net import DepthOutput
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.io.video.light import luminance
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_depth_ros.tasks.depth import DepthInfo
-from spike_depth_ros.video.light import luminance
 from spike_training.adaptation.acceptance import Comparison
 from spike_training.adaptation.candidates import (
     AVERAGE,

@@ -34,8 +34,8 @@ from benchmarks import report
 from benchmarks.options import count
 from benchmarks.relative_labels import short_run, tens
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.model.depth_anything import PARTS, weights_of_transformers
-from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.networks.depth_anything import PARTS, weights_of_transformers
+from spike_depth_ros.networks.registry import build_with_weights
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.cpu import configure_cpu
 from spike_training.evaluation.predictors import build_for_evaluation

@@ -31,9 +31,9 @@ import torch
 
 from benchmarks import named_commit, network_size, packing, report
 from benchmarks.options import count
-from spike_depth_ros.backends import Layout
 from spike_depth_ros.checkpoint import onnx_path, save
-from spike_depth_ros.model.registry import build, weights_of
+from spike_depth_ros.networks.registry import build, weights_of
+from spike_depth_ros.runtime.layout import Layout
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.runs.export import export
 

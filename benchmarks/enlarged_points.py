@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros.depth_colours import DepthColours, colour_depth
-from spike_depth_ros.pictures import BAR_WIDTH, depth_bar, save_png
-from spike_depth_ros.upsampling import Upsampler
+from spike_depth_ros.filters.upsampling import Upsampler
+from spike_depth_ros.pages.depth_colours import DepthColours, colour_depth
+from spike_depth_ros.pages.pictures import BAR_WIDTH, depth_bar, save_png
 from spike_training.evaluation.small_maps import grey_levels, metres, shrink
 from spike_training.sampling.procedural import ProceduralSource
 from spike_worlds.generator import STYLES

@@ -41,16 +41,14 @@ import torch
 from benchmarks import report
 from benchmarks.options import count
 from spike_depth_ros.checkpoint import find_checkpoint, load
-from spike_depth_ros.flying_pixels import find_flying_pixels
-from spike_depth_ros.metrics import (
+from spike_depth_ros.evaluation.metrics import (
     EDGE_RADIUS,
-    EDGE_SPAN,
-    SEEN_RADIUS,
     StructureErrors,
     dilate,
     has_truth,
     log_limits,
 )
+from spike_depth_ros.filters.flying_pixels import EDGE_SPAN, SEEN_RADIUS, find_flying_pixels
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.evaluation.predictors import (
     Predictor,

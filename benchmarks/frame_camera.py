@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.packing import SAMPLE, sample_window
-from spike_depth_ros import preview
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.fusion.registration import Registration
-from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.registration import Registration
+from spike_depth_ros.io.recording import open_recording
+from spike_depth_ros.stream import preview
 
 PER_S = 30.0
 WIDTH, HEIGHT = 640, 480

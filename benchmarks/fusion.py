@@ -30,8 +30,8 @@ from benchmarks.frame_camera import FrameCamera
 from benchmarks.options import count
 from benchmarks.packing import sample_window
 from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.observation import Frame, Observation
 from spike_depth_ros.tasks.fused import FusedInfo
 
 PLANES = 128

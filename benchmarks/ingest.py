@@ -24,10 +24,10 @@ import numpy as np
 from benchmarks import report
 from benchmarks.options import count
 from benchmarks.packing import SAMPLE
+from spike_depth_ros.io.recording import open_recording
 from spike_depth_ros.stream.decode import PACKED
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.plane_clock import NANOSECONDS, PLANES_PER_PACKET, PlaneClock
-from spike_depth_ros.stream.recording import open_recording
 
 WINDOW = 128
 RATE_HZ = 20_000.0

@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.options import count
-from spike_depth_ros.video.light import Light
+from spike_depth_ros.io.video.light import Light
 from spike_training.sensor.interpolation import Blend, FlowInterpolator
 from spike_training.simulation.clip_camera import ClipCamera, frame_clips
 from spike_training.simulation.settings import CameraSettings

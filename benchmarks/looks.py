@@ -25,8 +25,8 @@ from PIL import Image
 from torch import nn
 
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.depth_colours import Rgb
-from spike_depth_ros.pictures import strip
+from spike_depth_ros.pages.depth_colours import Rgb
+from spike_depth_ros.pages.pictures import strip
 from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_training.errors import ConfigError, one_line
 from spike_training.evaluation.looks import LOOKS, score_pictures

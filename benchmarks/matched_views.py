@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.pictures import save_png, strip
+from spike_depth_ros.pages.pictures import save_png, strip
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.errors import ConfigError, one_line
 from spike_training.evaluation.predictors import build_for_evaluation, predict

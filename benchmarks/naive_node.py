@@ -31,7 +31,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import UInt64
 
 from spike_depth_ros.checkpoint import default_checkpoint, load
-from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.networks.registry import build_with_weights
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.conversions import stamp_msg
 from spike_depth_ros.stream import packing

@@ -18,9 +18,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
-from spike_depth_ros.model.registry import build
+from spike_depth_ros.networks.registry import build
+from spike_depth_ros.tasks.architectures import SETTINGS
 from spike_depth_ros.tasks.depth import DepthInfo
 
 PARTS = ('temporal', 'encoder', 'decoder', 'depth_head', 'uncertainty_head')

@@ -50,13 +50,14 @@ import numpy as np
 
 from benchmarks import named_commit, report
 from benchmarks.options import count
-from spike_depth_ros import preview
-from spike_depth_ros.backends import Layout, has_cuda
-from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.stream import packing
-from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.io.recording import open_recording
+from spike_depth_ros.observation import Observation
+from spike_depth_ros.runtime.backend import has_cuda
+from spike_depth_ros.runtime.layout import Layout
+from spike_depth_ros.runtime.onnx import OnnxBackend
+from spike_depth_ros.stream import packing, preview
 from spike_depth_ros.stream.window import Window
 
 SAMPLE = named_commit.ROOT / 'spike_depth_ros' / 'assets' / 'street.npz'
@@ -67,7 +68,8 @@ BINS, CELL = _SHIPPED.bins, _SHIPPED.pool
 PREDICTOR = """
 import sys, time
 from benchmarks.packing import sample_window
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.observation import Observation
 path, threads = sys.argv[1:]
 estimator = DepthEstimator.from_checkpoint(path or None, 'cpu', 'onnx', int(threads))
 observations = {}

@@ -24,7 +24,7 @@ import yaml
 
 from benchmarks.papers_page import csv_text, page
 from benchmarks.papers_verdicts import Reader, read_file, read_results
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.results import write_atomically
 from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
 from spike_training.tables.paper import FOLDER, Paper, papers, read_paper
 

@@ -19,7 +19,7 @@ from benchmarks.papers_verdicts import (
     Reader,
     spread,
 )
-from spike_depth_ros.blocks.markdown import table_lines
+from spike_depth_ros.pages.markdown import table_lines
 from spike_training.tables.paper import Paper, PrintedTable
 
 LEAST_CLOSED = 0.5

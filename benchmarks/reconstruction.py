@@ -25,9 +25,9 @@ import torch
 
 from benchmarks import packing, report
 from benchmarks.options import count
-from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
-from spike_depth_ros.model.reconstruction.ssml_net import SsmlNet, SsmlSettings
+from spike_depth_ros.networks.reconstruction.ssml_net import SsmlNet, SsmlSettings
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.packing import unpack
 
 OURS = 'recon_lite'

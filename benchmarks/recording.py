@@ -43,8 +43,8 @@ from benchmarks.live_stream import (
     spike_depth,
 )
 from benchmarks.options import count
+from spike_depth_ros.io.recording import open_recording
 from spike_depth_ros.nodes.parts import process
-from spike_depth_ros.stream.recording import open_recording
 
 STREAM = process.asset('street.npz')
 

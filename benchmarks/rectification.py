@@ -24,9 +24,9 @@ import numpy as np
 from benchmarks import report
 from benchmarks.options import count
 from benchmarks.packing import sample_window
-from spike_depth_ros.backends import Layout
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.rectification import Rectification
+from spike_depth_ros.runtime.layout import Layout
 
 COLUMNS = {
     'bins': 'bins',

@@ -49,8 +49,8 @@ from benchmarks.options import count
 from spike_depth_ros.checkpoint import find_checkpoint, load
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.results import INTERVAL
-from spike_depth_ros.floor import MIN_SHARE, CameraPose
-from spike_depth_ros.scale_from_height import ELSEWHERE, ScaleFromHeight
+from spike_depth_ros.filters.scale_from_height import ELSEWHERE, ScaleFromHeight
+from spike_depth_ros.geometry.floor import MIN_SHARE, CameraPose
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.datasets.readers import kitti
 from spike_training.evaluation.predictors import (

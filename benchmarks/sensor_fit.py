@@ -44,8 +44,9 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks import report
-from spike_depth_ros.blocks.plots import style
-from spike_depth_ros.stream import packing, vidar
+from spike_depth_ros.io import vidar
+from spike_depth_ros.pages.plots import style
+from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.sensor import fit as sensor_fit
 from spike_training.sensor.parameters import IDEAL, Sensor

@@ -42,8 +42,8 @@ import torch
 
 from benchmarks import report
 from benchmarks.options import count
+from spike_depth_ros.io.video.spiking import QUANTA
 from spike_depth_ros.stream import packing
-from spike_depth_ros.video.spiking import QUANTA
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
 from spike_training.sensor.exposure import initial_charge
 from spike_training.sensor.parameters import IDEAL, Sensor

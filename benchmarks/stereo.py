@@ -43,8 +43,10 @@ import torch
 
 from benchmarks import report
 from benchmarks.options import count
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.results import INTERVAL
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo.estimator import (
     DISPARITY_ERROR_PX,
     FILLED,
@@ -52,7 +54,6 @@ from spike_depth_ros.stereo.estimator import (
     MATCHED,
     StereoEstimator,
 )
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window, reference_index

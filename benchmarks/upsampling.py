@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.options import count
-from spike_depth_ros.upsampling import Upsampler
+from spike_depth_ros.filters.upsampling import Upsampler
 
 MAPS = ((120, 160, 4), (60, 80, 8), (120, 160, 8), (240, 320, 2))
 """Rows and columns of small maps, and factors."""

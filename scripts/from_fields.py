@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from spike_depth_ros.base.values import describe
-from spike_depth_ros.blocks.markdown import table_lines
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.parts.parameters import Parameter, parameters_of
 from spike_depth_ros.nodes.parts.stereo_parameters import StereoParameters
+from spike_depth_ros.pages.markdown import table_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG, DOCS = ROOT / 'config', ROOT / 'docs'

@@ -51,8 +51,8 @@ class Section(NamedTuple):
 
 def files() -> dict[str, Any]:
     """SHA-256 of each shipped file, and the metadata of each model."""
+    from spike_depth_ros.base.results import hash_file
     from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint, load_info
-    from spike_depth_ros.result_files import hash_file
     from spike_depth_ros.tasks.base import CheckpointInfo
 
     shipped = {path.name: hash_file(path) for path in sorted(ASSETS.iterdir()) if path.is_file()}
@@ -142,7 +142,7 @@ def checkpoints() -> dict[str, Any]:
     import torch
 
     from spike_depth_ros.checkpoint import hash_weights, load, save
-    from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+    from spike_depth_ros.networks.registry import build, build_with_weights, weights_of
     from spike_depth_ros.tasks.base import CheckpointInfo
     from spike_training.tasks.base import task_of
 
@@ -210,7 +210,7 @@ def small_info(task: str) -> Any:
 
 
 def _all_settings(architecture: str, changed: Mapping[str, Any]) -> dict[str, Any]:
-    from spike_depth_ros.architectures import SETTINGS
+    from spike_depth_ros.tasks.architectures import SETTINGS
 
     return dataclasses.asdict(SETTINGS[architecture](**changed))
 

@@ -312,7 +312,8 @@ def walk(run: Callable[[], object], until: Callable[[FrameType], bool] | None = 
 
 def packet_to_depth() -> Walk:
     """Follow a packet of a stream to the depth of its window."""
-    from spike_depth_ros.estimator import DepthEstimator, Observation
+    from spike_depth_ros.estimator import DepthEstimator
+    from spike_depth_ros.observation import Observation
     from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 
     bags = importlib.import_module('kit.bags')  # of the tests

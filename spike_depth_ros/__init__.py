@@ -8,7 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+    from spike_depth_ros.estimator import DepthEstimator, Prediction
+    from spike_depth_ros.observation import Observation
     from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
     from spike_depth_ros.stream.window import Window
 

@@ -23,15 +23,15 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.errors import one_line
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.errors import one_line
+from spike_depth_ros.base.results import write_atomically
+from spike_depth_ros.base.unshared_files import unshared
 from spike_depth_ros.stream.correction import PREFIX, SensorCorrection
 from spike_depth_ros.tasks.base import TASKS, CheckpointInfo, Info, TaskKind
 from spike_depth_ros.tasks.base import (
     CheckpointError as CheckpointError,
 )
 from spike_depth_ros.tasks.depth import DepthInfo
-from spike_depth_ros.unshared_files import unshared
 
 METADATA_KEY = 'spike_depth_ros'
 

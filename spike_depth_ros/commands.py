@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from spike_depth_ros.errors import check_utf8, memory_problem, one_line
+from spike_depth_ros.base.errors import check_utf8, memory_problem, one_line
 
 ROS_MODULES = {
     'ament_index_python',

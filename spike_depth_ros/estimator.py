@@ -14,14 +14,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.backends import (
-    Backend,
-    FloatImage,
-    FrameInput,
-    Layout,
-    check_threads,
-    choose,
-)
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,
     CheckpointError,
@@ -30,17 +22,19 @@ from spike_depth_ros.checkpoint import (
     load_with_correction,
     onnx_path,
 )
-from spike_depth_ros.fusion.frame import Frame
-from spike_depth_ros.metrics import BEYOND
-from spike_depth_ros.rectification import Rectification
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.geometry.rectification import Rectification
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.observation import Frame
+from spike_depth_ros.runtime.backend import Backend, check_threads, choose
+from spike_depth_ros.runtime.layout import FrameInput, Layout
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.tasks.base import SpikeInfo
-from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tasks.depth import BEYOND, DepthInfo
 from spike_depth_ros.tasks.image import ImageInfo
 
 MIN_PIXELS = 16
@@ -454,7 +448,7 @@ class ReconstructedImage:
 
     Attributes:
         rate: Firing rate, spikes per plane, ``[height, width]`` float32, 0 to 1; linear in
-            luminance. :func:`spike_depth_ros.preview.encode` makes grey values of it.
+            luminance. :func:`spike_depth_ros.stream.preview.encode` makes grey values of it.
         notes: Reasons for less confidence, one line each; empty if all is as in training.
     """
 
@@ -584,10 +578,10 @@ def start_backend(
     name, chosen = choose(backend, device, onnx_path(path).is_file())
     # Imported only here: each pulls in its own runtime.
     if name == 'onnx':
-        from spike_depth_ros.backends.onnx import OnnxBackend
+        from spike_depth_ros.runtime.onnx import OnnxBackend
 
         return OnnxBackend(onnx_path(path), info, threads)
-    from spike_depth_ros.backends.torch import TorchBackend
+    from spike_depth_ros.runtime.torch import TorchBackend
 
     try:
         return TorchBackend(info, tensors, chosen, threads)

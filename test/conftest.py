@@ -25,14 +25,14 @@ DOMAINS = range(1, 100)
 """ROS domains of workers; a test that needs a second, empty one adds 100."""
 
 NEEDED = {
-    'test/core/bags': ('rosbags',),
+    'test/core/io/bags': ('rosbags',),
     'test/core/evaluation/test_frames.py': ('torch', 'timm'),
     'test/core/evaluation/test_plots.py': ('matplotlib',),
-    'test/core/model': ('torch', 'timm'),
-    'test/core/model/test_depth_anything.py': ('transformers',),
+    'test/core/networks': ('torch', 'timm'),
+    'test/core/networks/test_depth_anything.py': ('transformers',),
     'test/core/stereo/test_network.py': ('torch', 'onnx', 'onnxscript'),
     'test/core/test_fused_estimator.py': ('torch', 'timm'),
-    'test/core/test_upsampling.py': ('torch', 'onnx', 'onnxscript'),
+    'test/core/filters/test_upsampling.py': ('torch', 'onnx', 'onnxscript'),
     'test/nodes': ('rclpy',),
     'test/training': (
         *('torch', 'timm', 'lightning_fabric'),

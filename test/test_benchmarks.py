@@ -18,7 +18,7 @@ import pytest
 from benchmarks import named_commit, packing, rectification, upsampling
 from kit import programs
 from spike_depth_ros.checkpoint import default_checkpoint
-from spike_depth_ros.depth_colours import DEPTH_COLOURS, MISSING
+from spike_depth_ros.pages.depth_colours import DEPTH_COLOURS, MISSING
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}

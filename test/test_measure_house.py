@@ -28,7 +28,7 @@ def use(info, task):
 
 @pytest.fixture
 def module():
-    return house.Module('spike_depth_ros/model/one.py', CHECKED, ast.parse(CHECKED))
+    return house.Module('spike_depth_ros/networks/one.py', CHECKED, ast.parse(CHECKED))
 
 
 def test_statements_and_lines_that_refuse(module):
@@ -58,7 +58,7 @@ def test_floors_and_circles_of_rooms():
         'base.py': 'import math',
         'model/net.py': 'from spike_depth_ros.base import thing',
         'nodes/depth.py': 'from spike_depth_ros import model\nimport spike_depth_ros.stream.ring',
-        'stream/ring.py': 'from spike_depth_ros.model.net import Net',
+        'stream/ring.py': 'from spike_depth_ros.networks.net import Net',
         'model/other.py': 'if TYPE_CHECKING:\n    from spike_depth_ros.nodes import depth',
     }
     modules = [
@@ -67,7 +67,7 @@ def test_floors_and_circles_of_rooms():
     ]
     assert house.house(modules, 'spike_depth_ros') == house.House(4, 4, {})
     text = 'from spike_depth_ros.nodes import depth'
-    modules.append(house.Module('spike_depth_ros/model/up.py', text, ast.parse(text)))
+    modules.append(house.Module('spike_depth_ros/networks/up.py', text, ast.parse(text)))
     assert house.house(modules, 'spike_depth_ros').circles == {'model <-> nodes': 1}
 
 

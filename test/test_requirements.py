@@ -106,7 +106,7 @@ def test_the_library_imports_only_what_pip_installs(declared):
     tree = ast.parse(snippet())
     wanted = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     wanted = {one for one in wanted if file_of(one)} | {'spike_depth_ros.estimator'}
-    wanted |= {'spike_depth_ros.upsampling', 'spike_depth_ros.stereo.estimator'}
+    wanted |= {'spike_depth_ros.filters.upsampling', 'spike_depth_ros.stereo.estimator'}
     found = distributions(wanted, within_functions=False)
     assert {'numpy', 'PyYAML'} <= found <= set(declared.install_requires)
 

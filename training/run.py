@@ -17,10 +17,10 @@ GET_PACKAGES = "pip install -e '.[train]' in the root of the repository"
 """How to install what the training needs."""
 
 try:
+    from spike_depth_ros.base.errors import OneLineError, check_utf8, memory_problem
+    from spike_depth_ros.base.locks import FolderLockError
     from spike_depth_ros.checkpoint import CheckpointError
     from spike_depth_ros.commands import leave_closed_terminal
-    from spike_depth_ros.errors import OneLineError, check_utf8, memory_problem
-    from spike_depth_ros.folder_lock import FolderLockError
     from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
 except ModuleNotFoundError as missing:
     sys.exit(f'{sys.argv[0]}: needs the Python module {missing.name}: {GET_PACKAGES}')

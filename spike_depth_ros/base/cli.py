@@ -30,10 +30,10 @@ from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_t
 import yaml
 
 from spike_depth_ros.base import schema
+from spike_depth_ros.base.errors import printable
+from spike_depth_ros.base.safe_yaml import YamlLimitError, parse_yaml, read_yaml
 from spike_depth_ros.base.schema import Field
 from spike_depth_ros.base.values import convert, dataclass_of, describe, faults, options_of
-from spike_depth_ros.errors import printable
-from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml, read_yaml
 
 HELP = ('-h', '--help')
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from spike_depth_ros.metrics import (
+from spike_depth_ros.evaluation.metrics import (
     DepthErrors,
     EvalProtocol,
     Mean,
@@ -26,7 +26,7 @@ from spike_depth_ros.metrics import (
     has_truth,
     without_nan,
 )
-from spike_depth_ros.stream.decode import FloatImage
+from spike_depth_ros.geometry.depth_values import FloatImage
 
 MAX_WINDOWS = 200
 """Largest number of kept windows; from one more on every second one is dropped."""

@@ -15,29 +15,30 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import preview
-from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.checkpoint import find_checkpoint
-from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.estimator import DepthEstimator, Prediction
 from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.frames import FrameTopic
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, WindowSample
+from spike_depth_ros.evaluation.metrics import EvalProtocol, Mean
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.pairs import MatcherInfo, PairReplay, PairScores, measured_range
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
-from spike_depth_ros.floor import CameraPose
+from spike_depth_ros.filters.scale_from_height import ScaleFromHeight
+from spike_depth_ros.filters.temporal_filter import TemporalFilter
 from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.geometry.floor import CameraPose
+from spike_depth_ros.io.bags.bag import Bag, BagError
 from spike_depth_ros.io.topics import CameraTopics, FrameTopics
-from spike_depth_ros.metrics import EvalProtocol, Mean
-from spike_depth_ros.scale_from_height import ScaleFromHeight
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator, StereoPrediction
-from spike_depth_ros.stream.decode import FloatImage
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.tasks.depth import DepthInfo
-from spike_depth_ros.temporal_filter import TemporalFilter
 
 TIMED = 100_000
 """Number of newest windows whose durations are kept."""

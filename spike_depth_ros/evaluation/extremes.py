@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.stream.decode import FloatImage
+from spike_depth_ros.geometry.depth_values import FloatImage
 
 if TYPE_CHECKING:
     from spike_depth_ros.evaluation.scores import Output

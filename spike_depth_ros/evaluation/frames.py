@@ -7,11 +7,11 @@ from __future__ import annotations
 import collections
 from typing import Any
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
-from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.fusion.frames import KEPT, OF_MESSAGES, Frames, FrameSettings
 from spike_depth_ros.fusion.pairing import CLOCK_SLACK_S, MOST_BYTES
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.io.topics import FrameTopics
+from spike_depth_ros.observation import Frame
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 

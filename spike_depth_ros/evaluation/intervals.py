@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.metrics import Mean
+from spike_depth_ros.evaluation.metrics import Mean
 
 RESAMPLES = 2000
 LEVEL = 0.95

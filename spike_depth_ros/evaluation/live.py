@@ -15,12 +15,12 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.base.errors import one_line
 from spike_depth_ros.evaluation.results import WindowsFile
 from spike_depth_ros.evaluation.scores import Output
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
-from spike_depth_ros.rectification import Rectification
-from spike_depth_ros.stream.decode import FloatImage
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.geometry.rectification import Rectification
 from spike_depth_ros.tasks.depth import DepthInfo
 
 MAX_WAITING = 64

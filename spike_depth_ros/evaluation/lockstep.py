@@ -14,11 +14,12 @@ import math
 import threading
 from collections.abc import Iterator
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
-from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
+from spike_depth_ros.io.layout_check import message_problem
 from spike_depth_ros.io.topics import CameraTopics
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.observation import Frame
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ingest import (
@@ -28,7 +29,6 @@ from spike_depth_ros.stream.ingest import (
     Ingest,
     StreamSettings,
 )
-from spike_depth_ros.stream.layout import message_problem
 from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS, Gap
 from spike_depth_ros.stream.window import ReferencePlane, Window

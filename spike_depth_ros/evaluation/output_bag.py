@@ -13,18 +13,19 @@ from typing import Any
 
 from rosbags.rosbag2 import WriterError
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
-from spike_depth_ros.bags.writing import (
+from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.evaluation.lockstep import WindowSample
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
+from spike_depth_ros.io.bags.writing import (
     Storage,
     bag_writer,
     make_camera_info,
     make_header,
     make_image,
 )
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.estimator import Prediction
-from spike_depth_ros.evaluation.lockstep import WindowSample
-from spike_depth_ros.stream.decode import METRES, FloatImage
+from spike_depth_ros.stream.decode import METRES
 
 
 class OutputBag:

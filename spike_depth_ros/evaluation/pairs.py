@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from spike_depth_ros.bags.bag import Bag, BagError, BagMessage
-from spike_depth_ros.calibration import LastGood
 from spike_depth_ros.evaluation.lockstep import Replay, WindowSample
+from spike_depth_ros.evaluation.metrics import DepthErrors, EvalProtocol, Mean
+from spike_depth_ros.geometry.calibration import LastGood
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.io.bags.bag import Bag, BagError, BagMessage
 from spike_depth_ros.io.topics import CameraTopics
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol, Mean
 from spike_depth_ros.stereo.estimator import (
     LEAST_DISPARITY_PX,
     MATCHED,
@@ -23,8 +25,6 @@ from spike_depth_ros.stereo.estimator import (
     StereoPrediction,
 )
 from spike_depth_ros.stereo.pairing import WindowPair, WindowPairs
-from spike_depth_ros.stereo.rig import StereoRig
-from spike_depth_ros.stream.decode import FloatImage
 from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import differs
 from spike_depth_ros.stream.window import ReferencePlane, Window

@@ -16,14 +16,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from spike_depth_ros.base.results import has_keys
 from spike_depth_ros.estimator import HeightScale
 from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
+from spike_depth_ros.evaluation.metrics import without_nan
 from spike_depth_ros.evaluation.pairs import MatcherInfo, PairScores
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccounting
-from spike_depth_ros.metrics import without_nan
-from spike_depth_ros.result_files import has_keys
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.tasks.depth import DepthInfo
 

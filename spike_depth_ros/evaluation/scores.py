@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from spike_depth_ros.evaluation.controls import ControlWindows, finite_depth
 from spike_depth_ros.evaluation.extremes import Extremes
-from spike_depth_ros.evaluation.truth import enlarged
-from spike_depth_ros.metrics import (
+from spike_depth_ros.evaluation.metrics import (
     DEPTH_METRICS,
     FLOOR_M,
     DepthErrors,
@@ -32,7 +31,8 @@ from spike_depth_ros.metrics import (
     has_truth,
     relative_error,
 )
-from spike_depth_ros.stream.decode import FloatImage
+from spike_depth_ros.evaluation.truth import enlarged
+from spike_depth_ros.geometry.depth_values import FloatImage
 
 DISTANCE_EDGES_M = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0, 80.0, math.inf)
 """Edges of the bins of true depth, metres."""

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.depth_values import unit_problem
-from spike_depth_ros.rectification import Rectification
-from spike_depth_ros.stream.decode import FloatImage, ImageMessage, truth_from_msg
+from spike_depth_ros.geometry.depth_values import FloatImage, unit_problem
+from spike_depth_ros.geometry.rectification import Rectification
+from spike_depth_ros.stream.decode import ImageMessage, truth_from_msg
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS
 
 Mask = npt.NDArray[np.bool_]

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from spike_depth_ros import preview
 from spike_depth_ros.base.values import within
-from spike_depth_ros.calibration import CalibrationError, LastGood
-from spike_depth_ros.fusion.frame import Frame
 from spike_depth_ros.fusion.images import check_image, pixels_from_msg
 from spike_depth_ros.fusion.offset import OffsetCheck
 from spike_depth_ros.fusion.pairing import FrameStore
-from spike_depth_ros.fusion.registration import Flip, Registration
+from spike_depth_ros.geometry.calibration import CalibrationError, LastGood
+from spike_depth_ros.geometry.registration import Flip, Registration
+from spike_depth_ros.observation import Frame
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.decode import ImageMessage, PacketError, stamp_ns
 from spike_depth_ros.stream.window import Window
 

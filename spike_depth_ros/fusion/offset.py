@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import opencv as cv2
+from spike_depth_ros.base import opencv as cv2
 
 Floats = npt.NDArray[np.float32]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from spike_depth_ros.estimator import Observation
 from spike_depth_ros.fusion.frames import Frames
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 

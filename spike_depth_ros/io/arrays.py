@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of pictures and depth maps: their size is read from the header before pixels are expanded.
 
-What stored depth means, known, unknown or beyond, :mod:`spike_depth_ros.depth_values` decides.
+What stored depth means, known, unknown or beyond, :mod:`spike_depth_ros.geometry.depth_values` decides.
 Pillow reads pictures, because OpenCV fills the missing part of a truncated file with grey.
 """
 
@@ -22,11 +22,11 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import opencv as cv2
-from spike_depth_ros.depth_values import LARGEST_16, FloatImage, to_metres, unit_problem
-from spike_depth_ros.errors import OneLineError, check_regular, one_line
-from spike_depth_ros.orientation import check_upright, exif_orientation, turn
-from spike_depth_ros.stream.recording import NpyFile
+from spike_depth_ros.base import opencv as cv2
+from spike_depth_ros.base.errors import OneLineError, check_regular, one_line
+from spike_depth_ros.geometry.depth_values import LARGEST_16, FloatImage, to_metres, unit_problem
+from spike_depth_ros.io.orientation import check_upright, exif_orientation, turn
+from spike_depth_ros.io.recording import NpyFile
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -262,7 +262,7 @@ def read_stored(path: Path) -> StoredDepth:
 def read_depth(path: Path, per_metre: float | None = None) -> FloatImage:
     """Read a depth map, ``[H, W]`` float32 metres; NaN unknown, +Inf beyond the range.
 
-    Values are resolved by :func:`spike_depth_ros.depth_values.resolve`; those below 0 stay. 65535
+    Values are resolved by :func:`spike_depth_ros.geometry.depth_values.resolve`; those below 0 stay. 65535
     of a .png file is unknown, unless the package itself wrote the file.
 
     Args:

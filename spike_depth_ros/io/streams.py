@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.bags.bag import Bag, BagError, BagMessage, decode
-from spike_depth_ros.bags.ordering import SORT_NS
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
+from spike_depth_ros.io.bags.bag import Bag, BagError, BagMessage, decode
+from spike_depth_ros.io.bags.ordering import SORT_NS
 from spike_depth_ros.io.topics import CAMERA_INFO, IMAGE
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, stamp_ns

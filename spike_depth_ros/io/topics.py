@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 
-from spike_depth_ros.errors import OneLineError, printable
+from spike_depth_ros.base.errors import OneLineError, printable
 
 IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'

@@ -18,9 +18,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.arguments import Amount, Size
 from spike_depth_ros.base import cli
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.spike_topics import UNKNOWN_NAME, UNNAMED
 from spike_depth_ros.nodes.parts.stream_findings import (
@@ -42,13 +42,13 @@ from spike_depth_ros.nodes.parts.stream_findings import (
     judge,
 )
 from spike_depth_ros.stereo import EYES
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tools.arguments import Amount, Size
 
 WINDOW = 256
 """Planes whose exposure and bit order are checked."""

@@ -24,17 +24,13 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spike_depth_ros.arguments import (
-    LAYOUT_OPTIONS,
-    Amount,
-    CameraOptions,
-    RecordingOptions,
-    recording_layout,
-)
 from spike_depth_ros.base import cli
+from spike_depth_ros.base.errors import OneLineError, check_link
+from spike_depth_ros.base.results import check_results, replace_results
 from spike_depth_ros.base.values import one_of
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
-from spike_depth_ros.errors import OneLineError, check_link
+from spike_depth_ros.io.layout_check import check_bit_order, raw_file_problem
+from spike_depth_ros.io.recording import Recording, RecordingError, open_recording
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.demo_report import (
     RESULTS,
@@ -47,9 +43,13 @@ from spike_depth_ros.nodes.parts.demo_report import (
 from spike_depth_ros.nodes.parts.demo_scores import DemoScores, Plan, PlayerStart, evaluation
 from spike_depth_ros.nodes.parts.ending import CLOSING_S, EndRequests
 from spike_depth_ros.nodes.parts.live_evaluation import LiveEvaluation
-from spike_depth_ros.result_files import check_results, replace_results
-from spike_depth_ros.stream.layout import check_bit_order, raw_file_problem
-from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording
+from spike_depth_ros.tools.arguments import (
+    LAYOUT_OPTIONS,
+    Amount,
+    CameraOptions,
+    RecordingOptions,
+    recording_layout,
+)
 
 _CONSOLE = Console(stderr=False, markup=False)
 

@@ -23,11 +23,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 
+from spike_depth_ros.base.errors import one_line
 from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, load_info
-from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
-from spike_depth_ros.floor import CameraPose
+from spike_depth_ros.filters.scale_from_height import ScaleFromHeight
+from spike_depth_ros.filters.temporal_filter import TemporalFilter
 from spike_depth_ros.fusion.source import FusedSource
+from spike_depth_ros.geometry.floor import CameraPose
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts import diagnostics, parameters, process, shared_memory
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
@@ -37,10 +39,8 @@ from spike_depth_ros.nodes.parts.perception import PerceptionNode, log_exception
 from spike_depth_ros.nodes.parts.spike_topics import several_publishers
 from spike_depth_ros.nodes.parts.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.parts.topic_outputs import TopicOutputs
-from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.tasks.image import ImageInfo
-from spike_depth_ros.temporal_filter import TemporalFilter
 
 OF_SCALE = ('scale_', 'camera_')
 """What names of parameters of the scale from the height of the camera begin with."""

@@ -15,10 +15,17 @@ from typing import Annotated, Literal
 
 from rclpy.node import Node
 
+from spike_depth_ros.base.errors import check_link, one_line
+from spike_depth_ros.base.results import (
+    UnfinishedFolder,
+    check_results,
+    old_results,
+    replace_results,
+)
 from spike_depth_ros.base.values import within
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
-from spike_depth_ros.errors import check_link, one_line
 from spike_depth_ros.evaluation.live import LiveScores, waiting_truths
+from spike_depth_ros.evaluation.metrics import PUBLISHED, Alignment, Crop, EvalProtocol, Mean
 from spike_depth_ros.evaluation.report.render import render, warnings
 from spike_depth_ros.evaluation.results import (
     RESULTS,
@@ -31,17 +38,10 @@ from spike_depth_ros.evaluation.results import (
     write_json,
 )
 from spike_depth_ros.evaluation.scores import Scores
-from spike_depth_ros.metrics import PUBLISHED, Alignment, Crop, EvalProtocol, Mean
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts import parameters, process
 from spike_depth_ros.nodes.parts.live_evaluation import LiveEvaluation, grey_picture
 from spike_depth_ros.nodes.parts.losses import ActiveRemedies, losses
-from spike_depth_ros.result_files import (
-    UnfinishedFolder,
-    check_results,
-    old_results,
-    replace_results,
-)
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.window import planes_after_reference
 from spike_depth_ros.tasks.depth import DepthInfo

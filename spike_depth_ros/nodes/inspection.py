@@ -17,11 +17,11 @@ from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rclpy.parameter import get_parameter_value, parameter_value_to_python
 
-from spike_depth_ros.arguments import Amount, PlaneRate, Size
 from spike_depth_ros.base import cli
 from spike_depth_ros.base.cli import POSITIONAL
+from spike_depth_ros.base.errors import one_line
+from spike_depth_ros.base.safe_yaml import YamlLimitError, check_yaml
 from spike_depth_ros.base.values import Count
-from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes.parts import process, shared_memory
 from spike_depth_ros.nodes.parts.graph import Graph, printable
 from spike_depth_ros.nodes.parts.inspection_topics import (
@@ -33,7 +33,7 @@ from spike_depth_ros.nodes.parts.inspection_topics import (
     show_topics,
 )
 from spike_depth_ros.nodes.parts.process import UserError
-from spike_depth_ros.safe_yaml import YamlLimitError, check_yaml
+from spike_depth_ros.tools.arguments import Amount, PlaneRate, Size
 
 Transitions = Literal['configure', 'activate', 'deactivate', 'cleanup', 'shutdown']
 TRANSITION_S = 60.0
@@ -130,7 +130,7 @@ def _state(graph: Graph, node: str, timeout_s: float) -> str:
 def show_bag(options: Any) -> int:
     """Print what a bag holds: topics, stream of spikes with its gaps, camera, true depth."""
     try:
-        from spike_depth_ros.conversion.bag_summary import summarise
+        from spike_depth_ros.tools.convert.bag_summary import summarise
 
         found = summarise(options.bag, options.topic, options.size, options.rate)
     except (ValueError, OSError, ImportError) as error:

@@ -18,23 +18,23 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from spike_depth_ros.arguments import CameraOptions, PairOptions, RecordingOptions
-from spike_depth_ros.bags.limits import BagError
 from spike_depth_ros.base import cli
 from spike_depth_ros.base.cli import POSITIONAL
+from spike_depth_ros.base.errors import one_line
+from spike_depth_ros.base.results import has_keys, write_atomically
 from spike_depth_ros.base.values import Count, NotNegative, Number
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.io.bags.limits import BagError
+from spike_depth_ros.io.recording import WaitingPipe
+from spike_depth_ros.io.vidar import TruncatedError
 from spike_depth_ros.nodes.parts import process, shared_memory
 from spike_depth_ros.nodes.parts.conversions import image_msg, spikes_msg, stamp_msg
 from spike_depth_ros.nodes.parts.player_packets import Frame, Packet, TrueDepth
 from spike_depth_ros.nodes.parts.player_source import open_source
 from spike_depth_ros.nodes.parts.spike_topics import SpikeTopics
-from spike_depth_ros.result_files import has_keys, write_atomically
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.plane_clock import NANOSECONDS
-from spike_depth_ros.stream.recording import WaitingPipe
-from spike_depth_ros.stream.vidar import TruncatedError
+from spike_depth_ros.tools.arguments import CameraOptions, PairOptions, RecordingOptions
 
 EVENTS_EVERY_S = 0.5
 LATE_S = 0.5

@@ -21,22 +21,10 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from std_srvs.srv import Trigger
 
-from spike_depth_ros.arguments import Amount
-from spike_depth_ros.bags.bag import BagError
-from spike_depth_ros.bags.recorder import BagRecorder
-from spike_depth_ros.bags.writing import check_replaceable
 from spike_depth_ros.base import cli
 from spike_depth_ros.base.cli import POSITIONAL
-from spike_depth_ros.base.schema import Problems, across
-from spike_depth_ros.base.values import Check
-from spike_depth_ros.errors import one_line
-from spike_depth_ros.io.topics import IMAGE, CameraTopics, beside, frame_infos
-from spike_depth_ros.nodes.parts import process
-from spike_depth_ros.nodes.parts.executor_reader import problem
-from spike_depth_ros.nodes.parts.graph import Graph
-from spike_depth_ros.nodes.parts.process import UserError
-from spike_depth_ros.nodes.parts.stream_recorder import StreamRecorder
-from spike_depth_ros.result_files import (
+from spike_depth_ros.base.errors import one_line
+from spike_depth_ros.base.results import (
     EARLIER_SUFFIX,
     UNFINISHED,
     abandoned,
@@ -44,7 +32,19 @@ from spike_depth_ros.result_files import (
     move_to_new,
     place_result,
 )
+from spike_depth_ros.base.schema import Problems, across
+from spike_depth_ros.base.values import Check
+from spike_depth_ros.io.bags.bag import BagError
+from spike_depth_ros.io.bags.recorder import BagRecorder
+from spike_depth_ros.io.bags.writing import check_replaceable
+from spike_depth_ros.io.topics import IMAGE, CameraTopics, beside, frame_infos
+from spike_depth_ros.nodes.parts import process
+from spike_depth_ros.nodes.parts.executor_reader import problem
+from spike_depth_ros.nodes.parts.graph import Graph
+from spike_depth_ros.nodes.parts.process import UserError
+from spike_depth_ros.nodes.parts.stream_recorder import StreamRecorder
 from spike_depth_ros.stereo import EYES
+from spike_depth_ros.tools.arguments import Amount
 
 MIN_SPLIT_S, MIN_SPLIT_GB = 1.0, 0.001
 """Shortest and smallest file: each one takes time to begin, in which packets wait."""

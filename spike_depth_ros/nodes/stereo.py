@@ -20,8 +20,10 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.base.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.filters.temporal_filter import TemporalFilter
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts import diagnostics, parameters, process, shared_memory
 from spike_depth_ros.nodes.parts.perception import PerceptionNode, log_exceptions
@@ -37,11 +39,9 @@ from spike_depth_ros.nodes.parts.topic_inputs import TopicInputs
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoEstimator
 from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.source import PairSource
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.tasks.base import SpikeInfo
-from spike_depth_ros.temporal_filter import TemporalFilter
 
 SHOWN_DEPTHS_M = (1.0, 5.0, 10.0)
 """Depths at which the meaning of a pixel is logged, metres."""

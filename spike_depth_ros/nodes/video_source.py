@@ -27,6 +27,18 @@ from sensor_msgs.msg import CameraInfo
 
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import within
+from spike_depth_ros.io.video.frames import (
+    Bgr,
+    Packet,
+    VideoError,
+    VideoFile,
+    Webcam,
+    packets,
+    steps,
+)
+from spike_depth_ros.io.video.light import Light, luminance
+from spike_depth_ros.io.video.placement import Placement
+from spike_depth_ros.io.video.spiking import IntegrateAndFire
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts import parameters, process
 from spike_depth_ros.nodes.parts.calibration import (
@@ -40,10 +52,6 @@ from spike_depth_ros.nodes.parts.parameters import LIVE
 from spike_depth_ros.nodes.parts.spike_topics import SpikeTopics
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.plane_clock import PlaneClock
-from spike_depth_ros.video.frames import Bgr, Packet, VideoError, VideoFile, Webcam, packets, steps
-from spike_depth_ros.video.light import Light, luminance
-from spike_depth_ros.video.placement import Placement
-from spike_depth_ros.video.spiking import IntegrateAndFire
 
 EVENTS_EVERY_S = 0.05
 

@@ -10,15 +10,15 @@ import time
 import rclpy
 
 from spike_depth_ros.base import cli
+from spike_depth_ros.base.errors import one_line
 from spike_depth_ros.base.schema import fields_of
-from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.depth_topics import DepthTopics
 from spike_depth_ros.nodes.parts.graph import Graph
 from spike_depth_ros.nodes.parts.process import LossError, UserError
 from spike_depth_ros.stream.decode import PacketError
-from spike_depth_ros.viewing.command import RecordedOptions, ViewOptions
-from spike_depth_ros.viewing.outputs import View, open_view
+from spike_depth_ros.tools.view.command import RecordedOptions, ViewOptions
+from spike_depth_ros.tools.view.outputs import View, open_view
 
 PERIOD_S = 0.2
 """Shortest time between two frames, seconds."""

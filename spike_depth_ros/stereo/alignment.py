@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import opencv as cv2
+from spike_depth_ros.base import opencv as cv2
 
 Picture = npt.NDArray[np.uint8]
 

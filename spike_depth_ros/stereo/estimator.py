@@ -11,17 +11,18 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import preview
-from spike_depth_ros.backends import FloatImage
-from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.estimator import DepthEstimator, Prediction
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.geometry.rig import LEAST_RANGE, StereoRig
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo.alignment import AlignmentCheck
 from spike_depth_ros.stereo.fill import RunningFactor, fill
 from spike_depth_ros.stereo.matcher import Matcher
 from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
 from spike_depth_ros.stereo.previews import DISPARITY_ERROR_PX as DISPARITY_ERROR_PX
 from spike_depth_ros.stereo.previews import PreviewMatcher
-from spike_depth_ros.stereo.rig import LEAST_RANGE, StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmSettings
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window
 
 NONE, MATCHED, FILLED = 0, 1, 2
@@ -39,7 +40,7 @@ LEAST_DISPARITY_PX = 0.5
 
 LEAST_MATCHED = 0.15
 """Share of matched pixels below which no match counts: noise alone gives half of it in searches
-of :data:`~spike_depth_ros.stereo.rig.LEAST_RANGE` disparities or more."""
+of :data:`~spike_depth_ros.geometry.rig.LEAST_RANGE` disparities or more."""
 
 NOT_YET = 'no pixels measured by both cameras yet: nothing is filled'
 FEW_MATCHED = (

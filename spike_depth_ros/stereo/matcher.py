@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stream.window import Window
 
 Floats = npt.NDArray[np.float32]

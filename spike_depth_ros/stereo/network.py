@@ -8,12 +8,13 @@ import os
 
 import numpy as np
 
-from spike_depth_ros.backends import Backend, Layout, PairLayout
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
 from spike_depth_ros.estimator import check_sensor, outside, start_backend, trial_window
-from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.geometry.rectification import Rectification
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.runtime.backend import Backend
+from spike_depth_ros.runtime.layout import Layout, PairLayout
 from spike_depth_ros.stereo.matcher import Match
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.tasks.stereo import StereoInfo
 

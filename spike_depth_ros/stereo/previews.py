@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from spike_depth_ros import preview
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stereo.matcher import Match
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window
 
 DISPARITY_ERROR_PX = 0.67

@@ -8,14 +8,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from spike_depth_ros.calibration import (
+from spike_depth_ros.geometry.calibration import (
     FX_RANGE,
     Calibration,
     CalibrationError,
     is_focal_length,
 )
-from spike_depth_ros.stereo.rig import SAME_FOCAL, StereoRig
-from spike_depth_ros.stream.recording import Recording
+from spike_depth_ros.geometry.rig import SAME_FOCAL, StereoRig
+from spike_depth_ros.io.recording import Recording
 
 
 def recorded_rig(left: Recording, right: Recording) -> StereoRig:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spike_depth_ros.calibration import Calibration, LastGood
-from spike_depth_ros.estimator import Observation
+from spike_depth_ros.geometry.calibration import Calibration, LastGood
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo.pairing import PAIR_WAIT_S, WindowPair, WindowPairs
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import differs

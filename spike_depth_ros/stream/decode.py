@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.depth_values import FloatImage as FloatImage
-from spike_depth_ros.depth_values import no_depth, resolve
-from spike_depth_ros.errors import OneLineError
+from spike_depth_ros.base.errors import OneLineError
+from spike_depth_ros.geometry.depth_values import FloatImage as FloatImage
+from spike_depth_ros.geometry.depth_values import no_depth, resolve
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 from spike_depth_ros.base.values import within
-from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.rectification import NewestLens, Rectification, check_camera
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.rectification import NewestLens, Rectification, check_camera
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.decode import (

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.rectification import Rectification
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.base.errors import OneLineError
 from spike_depth_ros.base.schema import Problems, across, problems_of
 from spike_depth_ros.base.values import (
     ASCENDING,
@@ -27,7 +28,6 @@ from spike_depth_ros.base.values import (
     shortened,
     within,
 )
-from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream.window import ReferencePlane
 
 FORMAT_VERSION = 1

@@ -11,15 +11,8 @@ import numpy as np
 
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import ASCENDING, Text, above, one_of, within
-from spike_depth_ros.tasks.base import (
-    OPTIONAL,
-    FloatImage,
-    Measure,
-    Names,
-    SpikeInfo,
-    names_with,
-    task,
-)
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.tasks.base import OPTIONAL, Measure, Names, SpikeInfo, names_with, task
 
 MAX_POWER = 4.0
 """Largest absolute value of ``uncertainty_powers``."""

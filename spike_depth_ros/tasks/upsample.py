@@ -19,7 +19,7 @@ FACTORS = (2, 4, 8, 16)
     architectures=('upsample_lite', 'dsr_net'),
     images=('depth',),
     shipped=('upsample_lite',),
-    opened_by='spike_depth_ros.upsampling.Upsampler',
+    opened_by='spike_depth_ros.filters.upsampling.Upsampler',
 )
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UpsampleInfo(CheckpointInfo):

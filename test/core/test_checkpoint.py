@@ -24,9 +24,8 @@ from safetensors.numpy import save as serialise
 
 from kit import checkpoints
 from kit.programs import largest_file
-from spike_depth_ros import unshared_files
-from spike_depth_ros.backends import onnx
-from spike_depth_ros.backends.onnx import OnnxBackend
+from spike_depth_ros.base import unshared_files
+from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.checkpoint import (
     ALL_SHIPPED,
     MAX_METADATA_BYTES,
@@ -43,7 +42,8 @@ from spike_depth_ros.checkpoint import (
     save,
 )
 from spike_depth_ros.estimator import DepthEstimator, ImageEstimator
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.runtime import onnx
+from spike_depth_ros.runtime.onnx import OnnxBackend
 from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.tasks.base import (

@@ -10,9 +10,9 @@ import pytest
 
 from kit.checkpoints import not_finite_export
 from spike_depth_ros import DepthEstimator, Observation, Window
-from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load, load_info, save
 from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.runtime.backend import has_cuda
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.tasks.depth import DepthInfo

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kit import checkpoints
-from spike_depth_ros.backends import Layout
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.observation import Frame, Observation
+from spike_depth_ros.runtime.layout import Layout
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
 

@@ -25,12 +25,12 @@ TORCH = ('torch', 'torchvision', 'timm')
 
 FORBIDDEN = {
     'training/spike_training/engine/loop.py': 'import spike_training.runs.build',
-    'spike_depth_ros/metrics.py': 'from spike_training import disk',
+    'spike_depth_ros/evaluation/metrics.py': 'from spike_training import disk',
     'spike_depth_ros/estimator.py': 'from .nodes import depth',
     'training/spike_training/runs/build.py': 'from spike_training.methods import bicross',
     'spike_depth_ros/stream/window.py': 'def f():\n    from geometry_msgs.msg import Pose',
     'spike_depth_ros/checkpoint.py': 'import torch',
-    'spike_depth_ros/recorded_windows.py': 'import rerun',
+    'spike_depth_ros/tools/recorded_windows.py': 'import rerun',
     'spike_depth_ros/nodes/parts/stream_findings.py': 'import rclpy',
     'training/spike_worlds/blender/plan.py': 'import torch',
 }
@@ -89,14 +89,14 @@ def test_every_module_of_the_core_imports_without_ros_and_torch():
         if not {'nodes', 'model'} & set(path.relative_to(ROOT).parts) and path.name != 'torch.py'
         if not (path.parent.name == 'viewing' and path.name in of_rerun)
     ]
-    assert {'spike_depth_ros.estimator', 'spike_depth_ros.viewing.command'} <= {*modules}
+    assert {'spike_depth_ros.estimator', 'spike_depth_ros.tools.view.command'} <= {*modules}
     done = run_apart(f'import importlib\nfor name in {modules!r}: importlib.import_module(name)')
     assert done.returncode == 0, done.stderr
 
 
 def test_a_bag_is_evaluated_without_ros_and_torch_and_says_what_else_it_lacks():
     call = 'print(main(["no_bag", "--out", "no_out", "--device", "cpu"]))'
-    run_main = f'from spike_depth_ros.evaluation.command import main\n{call}'
+    run_main = f'from spike_depth_ros.tools.evaluate.command import main\n{call}'
     assert run_apart(run_main).stderr == 'evaluate_bag: error: no_bag: no such bag\n'
     lacking = run_apart(f'sys.modules["rosbags.rosbag2"] = None\n{run_main}')
     error = "evaluate_bag: error: rosbags is missing: install with pip install '.[evaluate]'\n"

@@ -33,9 +33,9 @@ def test_links_lead_somewhere(page):
 def test_the_sizes_of_the_first_day_are_those_of_its_planes(tmp_path, monkeypatch):
     """What a short recording takes for each plane and window gives what 5 s of them take."""
     pytest.importorskip('rosbags')
-    from spike_depth_ros.conversion.command import main as spike_convert
-    from spike_depth_ros.evaluation import run
-    from spike_depth_ros.evaluation.command import main as evaluate_bag
+    from spike_depth_ros.tools.convert.command import main as spike_convert
+    from spike_depth_ros.tools.evaluate import run
+    from spike_depth_ros.tools.evaluate.command import main as evaluate_bag
 
     monkeypatch.setattr(run, 'render', lambda stream, runs: '')  # of the bag alone
     page = (ROOT / 'README.md').read_text()

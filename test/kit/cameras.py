@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from kit import bags
-from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.geometry.calibration import Calibration
 
 WIDTH, HEIGHT = 400, 250
 

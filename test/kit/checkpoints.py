@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from spike_depth_ros.base.results import hash_file
 from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
-from spike_depth_ros.result_files import hash_file
 from spike_depth_ros.tasks.base import TASKS
 
 SETTINGS = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1,
@@ -61,7 +61,7 @@ def network(info):
     """
     import torch  # takes seconds: not with this module
 
-    from spike_depth_ros.model.registry import build
+    from spike_depth_ros.networks.registry import build
 
     torch.manual_seed(0)
     made = build(info).eval()
@@ -72,7 +72,7 @@ def network(info):
 
 def checkpoint(path, task='depth', **changes):
     """Write the checkpoint of a task's small network; its path."""
-    from spike_depth_ros.model.registry import weights_of
+    from spike_depth_ros.networks.registry import weights_of
 
     found = info(task, **changes)
     save(path, weights_of(network(found)), found)

@@ -19,7 +19,7 @@ import torch
 
 from kit.runs import SMALL
 from kit.stages import CONFIG, INFO, RampSource
-from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_depth_ros.networks.depth_net import dpt_tiny
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.evaluation.statistics import batch_norms

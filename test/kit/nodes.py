@@ -16,10 +16,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from stereo_msgs.msg import DisparityImage
 
 from kit import bags
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.nodes.parts.calibration import set_fields
 from spike_depth_ros.nodes.parts.conversions import spikes_msg
 from spike_depth_ros.nodes.parts.spike_topics import SETTLE_S
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kit import bags, rooms
 from kit.pictures import HEIGHT, METRES, WIDTH, depth_png, picture, texts, write_pfm
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError, FrameError

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from kit.checkpoints import SETTINGS
-from spike_depth_ros.model.depth_net import TinySettings
+from spike_depth_ros.networks.depth_net import TinySettings
 from spike_training.methods.bicross.settings import (
     AdaptConfig,
     CrossDomainConfig,

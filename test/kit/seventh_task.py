@@ -7,8 +7,8 @@ import dataclasses
 import torch
 
 from spike_depth_ros.base.values import Text
-from spike_depth_ros.blocks import Table
-from spike_depth_ros.blocks.terminal import print_table
+from spike_depth_ros.pages.blocks import Table
+from spike_depth_ros.pages.terminal import print_table
 from spike_depth_ros.tasks.base import TASKS, SpikeInfo, task
 from spike_training.engine.stage import Stage
 from spike_training.evaluation.predictors import build_for_evaluation

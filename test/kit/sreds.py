@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from spike_depth_ros import preview
-from spike_depth_ros.image_metrics import psnr, ssim
-from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.evaluation.image_metrics import psnr, ssim
+from spike_depth_ros.io.recording import open_recording
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window
 
 WHITE = 0.6

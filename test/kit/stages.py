@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit

@@ -13,13 +13,13 @@ from rclpy.qos import QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from kit.nodes import T0, moving_bars
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.nodes import check_stream
 from spike_depth_ros.nodes.check_stream import CameraCheck, PairCheck, report
 from spike_depth_ros.nodes.parts.calibration import set_fields
 from spike_depth_ros.nodes.parts.conversions import spikes_msg
 from spike_depth_ros.nodes.parts.spike_topics import publisher_name
 from spike_depth_ros.nodes.parts.stream_findings import CAMERA, PAIR
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings

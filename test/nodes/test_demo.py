@@ -22,13 +22,13 @@ from kit.shared_files import shared_files
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.scores import Output
+from spike_depth_ros.io.recording import Recording, TrueDepth
 from spike_depth_ros.nodes import demo as demo_command
 from spike_depth_ros.nodes.parts import demo_report, process
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.nodes.parts.demo_scores import DemoScores, Plan, PlayedTruths, Snapshot
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.recording import Recording, TrueDepth
 
 pytestmark = pytest.mark.dds
 

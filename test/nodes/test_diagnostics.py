@@ -5,11 +5,12 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from kit.streams import RATE_UNKNOWN, SETTINGS, camera_info, packet
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes.parts import diagnostics
 from spike_depth_ros.nodes.parts.diagnostic_values import Values
 from spike_depth_ros.nodes.parts.inference import Inference
 from spike_depth_ros.nodes.parts.losses import ActiveRemedies
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 

@@ -31,13 +31,14 @@ from kit.nodes import (
     set_parameter,
     state,
 )
-from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
-from spike_depth_ros.depth_colours import TOO_NEAR
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.conversions import array_from_msg, depth_msg, spikes_msg
 from spike_depth_ros.nodes.parts.diagnostic_values import Values
+from spike_depth_ros.observation import Observation
+from spike_depth_ros.pages.depth_colours import TOO_NEAR
+from spike_depth_ros.runtime.backend import has_cuda
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.decode import stamp_ns

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.io.recording import open_recording
 
 ROOT = Path(__file__).parents[2]
 

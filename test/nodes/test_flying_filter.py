@@ -7,11 +7,12 @@ import pytest
 import rclpy
 from rclpy.parameter import Parameter
 
-from spike_depth_ros.estimator import Observation, Prediction
-from spike_depth_ros.flying_pixels import find_flying_pixels
+from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.filters.flying_pixels import find_flying_pixels
 from spike_depth_ros.nodes.depth import SpikeDepthNode
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.nodes.stereo import SpikeStereoNode
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.window import Window
 
 pytestmark = pytest.mark.dds

@@ -11,12 +11,12 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from kit import bags, checkpoints
 from kit.nodes import HEIGHT, QUEUE, RATE, T0, WIDTH, Driver, moving_bars, set_parameter
-from spike_depth_ros.bags.bag import Bag
-from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.checkpoint import default_checkpoint
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.io.bags.bag import Bag
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
+from spike_depth_ros.observation import Frame, Observation
 from spike_depth_ros.stream.window import Window
 
 pytestmark = pytest.mark.dds

@@ -19,8 +19,9 @@ from sensor_msgs.msg import Image
 
 from kit.nodes import HEIGHT, PERIOD, RATE, WIDTH, assert_balanced, moving_bars, set_parameter
 from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes.parts.conversions import depth_msg
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window

@@ -20,10 +20,10 @@ from kit.nodes import (
     save_bars,
     set_parameter,
 )
-from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.nodes.parts.learnt_preview import NICENESS, LearntPreview
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 

@@ -12,7 +12,7 @@ from rclpy.parameter import Parameter as RosParameter
 
 from scripts import from_fields
 from spike_depth_ros.base.schema import across
-from spike_depth_ros.metrics import Alignment
+from spike_depth_ros.evaluation.metrics import Alignment
 from spike_depth_ros.nodes.evaluation import EvaluationParameters
 from spike_depth_ros.nodes.parts import parameters
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
@@ -24,8 +24,8 @@ from spike_depth_ros.nodes.parts.stereo_parameters import (
     StereoParameters,
 )
 from spike_depth_ros.nodes.video_source import VideoParameters
-from spike_depth_ros.preview import SHORT_PLANES
 from spike_depth_ros.stream.ingest import DEFAULT_RING, StreamSettings
+from spike_depth_ros.stream.preview import SHORT_PLANES
 
 KINDS = [DepthParameters, StereoParameters, EvaluationParameters, VideoParameters]
 

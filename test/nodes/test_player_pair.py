@@ -14,13 +14,13 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from kit import bags
 from spike_depth_ros.base import cli
+from spike_depth_ros.io.recording import open_recording
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.player_source import open_source
 from spike_depth_ros.nodes.parts.process import UserError
 from spike_depth_ros.nodes.player import PlayerOptions
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, stamp_ns
-from spike_depth_ros.stream.recording import open_recording
 
 WIDTH, HEIGHT, RATE = 13, 5, 30_000.0
 FX, BASELINE = 430.0, 0.12

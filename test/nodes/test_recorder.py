@@ -21,8 +21,8 @@ from sensor_msgs.msg import Image
 from kit import bags
 from kit.nodes import HEIGHT, moving_bars, save_bars
 from kit.programs import wait_until
-from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
+from spike_depth_ros.io.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_training.adaptation import ros_commands
@@ -105,7 +105,7 @@ def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(processes,
 
 SLOW = """
 import sys, time
-from spike_depth_ros.bags.recorder import BagRecorder
+from spike_depth_ros.io.bags.recorder import BagRecorder
 from spike_depth_ros.nodes import recorder
 
 close = BagRecorder.close

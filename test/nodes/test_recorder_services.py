@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
 from kit.nodes import HEIGHT, save_bars
-from spike_depth_ros.bags.bag import IMAGE, Bag, decode
+from spike_depth_ros.io.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.nodes.parts.graph import SETTLE_S
 from spike_depth_ros.stream.decode import stamp_ns
 

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
 from kit.nodes import HEIGHT, PERIOD, T0, moving_bars
-from spike_depth_ros.bags.bag import IMAGE, Bag, decode
+from spike_depth_ros.io.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.nodes.parts.conversions import spikes_msg
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk

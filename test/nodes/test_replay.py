@@ -18,14 +18,14 @@ from std_msgs.msg import Float64, Header
 
 from kit import bags, cameras
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
-from spike_depth_ros.evaluation.command import main as evaluate_bag
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
+from spike_depth_ros.geometry.rectification import Rectification
 from spike_depth_ros.nodes.evaluation import EvaluationNode
 from spike_depth_ros.nodes.parts.calibration import set_fields
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.nodes.parts.live_evaluation import DepthNodeStatus
-from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import stamp_ns
+from spike_depth_ros.tools.evaluate.command import main as evaluate_bag
 
 pytestmark = pytest.mark.dds
 

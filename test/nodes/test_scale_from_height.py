@@ -11,11 +11,12 @@ import pytest
 
 from kit import bags
 from kit.nodes import set_parameter
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.evaluation.command import main as evaluate_bag
+from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tools.evaluate.command import main as evaluate_bag
 
 pytestmark = pytest.mark.dds
 

@@ -11,9 +11,9 @@ import pytest
 
 from kit.nodes import Heard, set_parameter
 from kit.videos import write_mp4
+from spike_depth_ros.io.video.light import luminance
 from spike_depth_ros.stream.decode import chunk_from_msg
 from spike_depth_ros.stream.packing import spike_counts
-from spike_depth_ros.video.light import luminance
 
 pytestmark = pytest.mark.dds
 

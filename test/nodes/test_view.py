@@ -23,11 +23,11 @@ import pytest
 from kit import cameras
 from spike_depth_ros import DepthEstimator, Observation
 from spike_depth_ros.base import cli
-from spike_depth_ros.depth_colours import DEPTH_COLOURS
-from spike_depth_ros.recorded_windows import RecordedWindows
+from spike_depth_ros.pages.depth_colours import DEPTH_COLOURS
 from spike_depth_ros.stream.decode import PacketError
 from spike_depth_ros.tasks.fused import FusedInfo
-from spike_depth_ros.viewing import command
+from spike_depth_ros.tools.recorded_windows import RecordedWindows
+from spike_depth_ros.tools.view import command
 
 pytest.importorskip('rclpy')
 
@@ -218,8 +218,8 @@ def frames_of(monkeypatch, *arguments):
     frames = []
     shown = SimpleNamespace(add=frames.append, is_over=lambda: False, stay=lambda: None)
     outputs = SimpleNamespace(open_view=lambda _: contextlib.nullcontext(shown))
-    monkeypatch.setitem(sys.modules, 'spike_depth_ros.viewing.outputs', outputs)
-    spec = importlib.util.find_spec('spike_depth_ros.viewing.recorded')
+    monkeypatch.setitem(sys.modules, 'spike_depth_ros.tools.view.outputs', outputs)
+    spec = importlib.util.find_spec('spike_depth_ros.tools.view.recorded')
     recorded = importlib.util.module_from_spec(spec)  # for this test alone
     spec.loader.exec_module(recorded)
     recorded.run(cli.options(command.ViewOptions, 'spike_view', arguments))
@@ -337,9 +337,9 @@ np.savez(sys.argv[2], **found)
 IMPATIENT = """
 import os, sys
 os.environ['RUST_LOG'] = 'off'  # as the command sets it before it imports Rerun
-from spike_depth_ros.viewing import outputs
+from spike_depth_ros.tools.view import outputs
 outputs.WRITES_S = 2.0
-from spike_depth_ros.viewing.command import main
+from spike_depth_ros.tools.view.command import main
 sys.exit(main())
 """
 """The command, which waits for a file two seconds in place of twenty."""

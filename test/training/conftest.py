@@ -88,7 +88,7 @@ def _remembering():
 @pytest.fixture(scope='module', autouse=True)
 def few_layout_bytes():
     """Measure the layout of raw planes by fewer bytes, which is harder, and takes less time."""
-    from spike_depth_ros.stream import raw_check
+    from spike_depth_ros.io import raw_check
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(raw_check, 'LAYOUT_BYTES', raw_check.LAYOUT_BYTES // 4)

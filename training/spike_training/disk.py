@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from spike_depth_ros.errors import OneLineError, check_link
+from spike_depth_ros.base.errors import OneLineError, check_link
 from spike_training.errors import ConfigError
 
 _SPARE = 1.02

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from spike_depth_ros.errors import one_line as one_line
-from spike_depth_ros.errors import printable
+from spike_depth_ros.base.errors import one_line as one_line
+from spike_depth_ros.base.errors import printable
 
 
 class ConfigError(ValueError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.errors import check_regular
+from spike_depth_ros.base.errors import check_regular
 from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class Teacher:
 
 def _read_weights(files: TeacherFiles) -> dict[str, torch.Tensor]:
     """Read the weights, by name; refuse more layers than they can be of."""
-    from spike_depth_ros.model.imagenet import read_safetensors
+    from spike_depth_ros.networks.imagenet import read_safetensors
 
     whole = [path for path in files.weights if path.name == WEIGHTS]
     found: dict[str, torch.Tensor] = {}

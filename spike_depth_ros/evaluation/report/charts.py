@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from spike_depth_ros.blocks import Figure
-from spike_depth_ros.blocks.plots import COLOURS, GREY, RED, chart, plain, style, svg
 from spike_depth_ros.evaluation.results import INTERVAL, ModelRun, Stream
+from spike_depth_ros.pages.blocks import Figure
+from spike_depth_ros.pages.plots import COLOURS, GREY, RED, chart, plain, style, svg
 
 DRAWN_SHARE = 0.005
 """Smallest share of the pixels of a drawn bin; smaller bins are only in the tables."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spike_depth_ros.blocks import numbers, percent
+from spike_depth_ros.pages.blocks import numbers, percent
 
 FIGURES = {
     'abs_rel': 'Abs Rel ↓',

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from spike_depth_ros import pictures
-from spike_depth_ros.blocks import Figure, Figures
-from spike_depth_ros.blocks.html import png_base64
-from spike_depth_ros.depth_colours import Rgb
 from spike_depth_ros.evaluation.extremes import Example
+from spike_depth_ros.evaluation.metrics import FloatArray, relative_error
 from spike_depth_ros.evaluation.results import ModelRun
 from spike_depth_ros.evaluation.truth import enlarged
-from spike_depth_ros.metrics import FloatArray, relative_error
+from spike_depth_ros.pages import pictures
+from spike_depth_ros.pages.blocks import Figure, Figures
+from spike_depth_ros.pages.depth_colours import Rgb
+from spike_depth_ros.pages.html import png_base64
 
 SPARSE = 0.3
 """Share of pixels with values below which an image is drawn with larger points."""

@@ -7,21 +7,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from spike_depth_ros import pictures
-from spike_depth_ros.blocks import (
-    Block,
-    Figures,
-    Page,
-    Section,
-    Table,
-    Text,
-    number,
-    numbers,
-    percent,
-)
-from spike_depth_ros.blocks.html import render_page
 from spike_depth_ros.evaluation.controls import NETWORK, control_name
 from spike_depth_ros.evaluation.intervals import LEVEL, MIN_WINDOWS, Interval, intervals
+from spike_depth_ros.evaluation.metrics import Mean
 from spike_depth_ros.evaluation.report import charts
 from spike_depth_ros.evaluation.report.headings import (
     FIGURES,
@@ -37,7 +25,19 @@ from spike_depth_ros.evaluation.results import (
     control_lines,
     differences,
 )
-from spike_depth_ros.metrics import Mean
+from spike_depth_ros.pages import pictures
+from spike_depth_ros.pages.blocks import (
+    Block,
+    Figures,
+    Page,
+    Section,
+    Table,
+    Text,
+    number,
+    numbers,
+    percent,
+)
+from spike_depth_ros.pages.html import render_page
 
 COMPARED = {
     **{name: FIGURES[name] for name in ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1')},

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo
 
-from spike_depth_ros.calibration import Calibration, CalibrationError, read_calibration
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError, read_calibration
 
 __all__ = ['CalibrationError', 'camera_info_from_matrix', 'camera_info_from_yaml', 'set_fields']
 
 
 def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
-    """Read a file as :func:`spike_depth_ros.calibration.read_calibration` does.
+    """Read a file as :func:`spike_depth_ros.geometry.calibration.read_calibration` does.
 
     Raises:
         CalibrationError: As there.

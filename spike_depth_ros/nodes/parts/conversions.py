@@ -14,10 +14,10 @@ from cv_bridge import CvBridge
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.rectification import Rectification
 from spike_depth_ros.nodes.parts.calibration import set_fields
-from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.decode import METRES, PACKED, ImageMessage
 

@@ -14,18 +14,21 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from spike_depth_ros import metrics, pictures, preview
-from spike_depth_ros.blocks import Table
-from spike_depth_ros.blocks.terminal import print_table
-from spike_depth_ros.depth_colours import Rgb
-from spike_depth_ros.estimator import DepthEstimator, ImageEstimator, Observation
+from spike_depth_ros.base.results import has_keys
+from spike_depth_ros.estimator import DepthEstimator, ImageEstimator
+from spike_depth_ros.evaluation import metrics
 from spike_depth_ros.evaluation.scores import Output
 from spike_depth_ros.evaluation.truth import enlarged
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts.demo_scores import DemoScores, Plan, Snapshot
 from spike_depth_ros.nodes.parts.live_evaluation import DepthNodeStatus, LiveEvaluation
 from spike_depth_ros.nodes.parts.losses import ActiveRemedies, losses
-from spike_depth_ros.result_files import has_keys
+from spike_depth_ros.observation import Observation
+from spike_depth_ros.pages import pictures
+from spike_depth_ros.pages.blocks import Table
+from spike_depth_ros.pages.depth_colours import Rgb
+from spike_depth_ros.pages.terminal import print_table
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.window import Window, reference_index
 

@@ -17,12 +17,12 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from spike_depth_ros.evaluation.live import LiveScores
+from spike_depth_ros.evaluation.metrics import DepthErrors, EvalProtocol
 from spike_depth_ros.evaluation.scores import Output
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, enlarged
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol
+from spike_depth_ros.io.recording import Recording
 from spike_depth_ros.nodes.parts.conversions import array_from_msg, depth_msg
 from spike_depth_ros.nodes.parts.live_evaluation import Joined, LiveEvaluation, grey_picture
-from spike_depth_ros.stream.recording import Recording
 from spike_depth_ros.stream.window import planes_after_reference, reference_index
 from spike_depth_ros.tasks.depth import DepthInfo
 

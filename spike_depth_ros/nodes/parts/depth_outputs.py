@@ -17,11 +17,12 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from spike_depth_ros.depth_colours import DepthColours
-from spike_depth_ros.estimator import Observation, Prediction
-from spike_depth_ros.flying_pixels import find_flying_pixels
+from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.filters.flying_pixels import find_flying_pixels
 from spike_depth_ros.nodes.parts import conversions
 from spike_depth_ros.nodes.parts.depth_parameters import PerceptionParameters
+from spike_depth_ros.observation import Observation
+from spike_depth_ros.pages.depth_colours import DepthColours
 from spike_depth_ros.stream.window import Window
 
 

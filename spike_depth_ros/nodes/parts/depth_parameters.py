@@ -7,15 +7,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal, TypeAlias
 
-from spike_depth_ros.backends import MAX_THREADS
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import within
+from spike_depth_ros.filters.scale_from_height import TIMEOUT_S
 from spike_depth_ros.fusion.frames import FrameSettings
 from spike_depth_ros.nodes.parts.parameters import LIVE, Mark
 from spike_depth_ros.nodes.parts.process import QUEUE_PACKETS
-from spike_depth_ros.preview import Method
-from spike_depth_ros.scale_from_height import TIMEOUT_S
+from spike_depth_ros.runtime.backend import MAX_THREADS
 from spike_depth_ros.stream.ingest import StreamOptions
+from spike_depth_ros.stream.preview import Method
 
 DepthM: TypeAlias = Annotated[float, within(0, 1000), LIVE]
 """A depth, m."""

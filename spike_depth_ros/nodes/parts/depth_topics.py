@@ -18,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts.diagnostic_values import Values
 from spike_depth_ros.stream.decode import PacketError, depth_from_msg, grey_from_msg, stamp_ns
-from spike_depth_ros.viewing.frame import ViewFrame
+from spike_depth_ros.tools.view.frame import ViewFrame
 
 Pixels = TypeVar('Pixels')
 

@@ -21,7 +21,7 @@ from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.base.errors import one_line
 from spike_depth_ros.io.topics import KnownTopics
 from spike_depth_ros.nodes.parts.process import UserError
 

@@ -13,12 +13,13 @@ from typing import Protocol
 
 import numpy as np
 
-from spike_depth_ros.estimator import Observation, Prediction
+from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.filters.scale_from_height import ScaleFromHeight
+from spike_depth_ros.filters.temporal_filter import TemporalFilter
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.nodes.parts.internal_errors import INTERNAL_ERRORS
-from spike_depth_ros.scale_from_height import ScaleFromHeight
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.window import Window
-from spike_depth_ros.temporal_filter import TemporalFilter
 
 IDLE_S = 0.05
 """Time between two checks without a stream, or a subscriber that no event reports, seconds."""

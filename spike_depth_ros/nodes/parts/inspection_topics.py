@@ -23,7 +23,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from spike_depth_ros.depth_values import LARGEST_16
+from spike_depth_ros.base.results import (
+    ResultFileError,
+    UnfinishedFolder,
+    check_new_file,
+    place_result,
+)
+from spike_depth_ros.geometry.depth_values import LARGEST_16
 from spike_depth_ros.io.arrays import encode_png
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.nodes.parts.graph import (
@@ -34,12 +40,6 @@ from spike_depth_ros.nodes.parts.graph import (
     printable,
 )
 from spike_depth_ros.nodes.parts.process import UserError
-from spike_depth_ros.result_files import (
-    ResultFileError,
-    UnfinishedFolder,
-    check_new_file,
-    place_result,
-)
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES
 
 LONGEST = 32

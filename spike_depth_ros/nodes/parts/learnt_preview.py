@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.internal_errors import INTERNAL_ERRORS
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window
 
 LEARNT: Final = 'learnt'

@@ -26,23 +26,18 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64
 
-from spike_depth_ros.calibration import Calibration, CalibrationError
 from spike_depth_ros.checkpoint import CheckpointError, load_info
 from spike_depth_ros.evaluation.live import Arrivals, LiveScores, LiveWindow, ScoresT
 from spike_depth_ros.evaluation.truth import Truth
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.depth_values import FloatImage
+from spike_depth_ros.geometry.rectification import NewestLens, Rectification
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts import diagnostics, process
 from spike_depth_ros.nodes.parts.conversions import array_from_msg
 from spike_depth_ros.nodes.parts.diagnostic_values import Values
 from spike_depth_ros.nodes.parts.spike_topics import several_publishers
-from spike_depth_ros.rectification import NewestLens, Rectification
-from spike_depth_ros.stream.decode import (
-    METRES,
-    FloatImage,
-    PacketError,
-    depth_from_msg,
-    stamp_ns,
-)
+from spike_depth_ros.stream.decode import METRES, PacketError, depth_from_msg, stamp_ns
 from spike_depth_ros.stream.ingest import problem_of_matrix
 from spike_depth_ros.tasks.depth import DepthInfo
 

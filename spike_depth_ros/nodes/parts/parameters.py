@@ -18,9 +18,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.base.cli import HELP
+from spike_depth_ros.base.errors import printable
 from spike_depth_ros.base.schema import fields_of, meanings_of, nearest, problems_of
 from spike_depth_ros.base.values import Check, checks_of, describe, faults, limits_of
-from spike_depth_ros.errors import printable
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.process import UserError
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from spike_depth_ros.errors import one_line
-from spike_depth_ros.safe_yaml import read_yaml
+from spike_depth_ros.base.errors import one_line
+from spike_depth_ros.base.safe_yaml import read_yaml
 
 _PARAMETERS = 'ros__parameters'
 

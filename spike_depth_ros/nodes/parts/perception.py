@@ -18,7 +18,9 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.base.errors import one_line
+from spike_depth_ros.filters.scale_from_height import ScaleFromHeight
+from spike_depth_ros.filters.temporal_filter import TemporalFilter
 from spike_depth_ros.nodes.parts import diagnostics, parameters, process
 from spike_depth_ros.nodes.parts.depth_outputs import DepthOutputs
 from spike_depth_ros.nodes.parts.depth_parameters import PerceptionParameters
@@ -31,8 +33,6 @@ from spike_depth_ros.nodes.parts.inference import (
 )
 from spike_depth_ros.nodes.parts.private_rclpy import RCLError
 from spike_depth_ros.nodes.parts.topic_inputs import TopicInputs
-from spike_depth_ros.scale_from_height import ScaleFromHeight
-from spike_depth_ros.temporal_filter import TemporalFilter
 
 WARN_EVERY_S = 5.0
 """Shortest time between logged warnings of one kind, seconds; all are counted."""

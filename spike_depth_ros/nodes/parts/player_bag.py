@@ -11,8 +11,7 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
-from spike_depth_ros.arguments import LAYOUT_OPTIONS
-from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, BagMessage, decode
+from spike_depth_ros.io.bags.bag import IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.io.streams import Packet as RecordedPacket
 from spike_depth_ros.io.streams import RecordedStream, Refused, first_message
 from spike_depth_ros.io.topics import CameraTopics, FrameTopics
@@ -28,6 +27,7 @@ from spike_depth_ros.nodes.parts.player_packets import (
 )
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.plane_clock import NANOSECONDS
+from spike_depth_ros.tools.arguments import LAYOUT_OPTIONS
 
 MAX_JUMP_S = 10
 """Largest step between stamps of a bag, seconds, as the player waits for each stamp."""

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from sensor_msgs.msg import CameraInfo
 
+from spike_depth_ros.io.recording import WaitingPipe
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import ImageMessage
-from spike_depth_ros.stream.recording import WaitingPipe
 
 
 class Packet(NamedTuple):

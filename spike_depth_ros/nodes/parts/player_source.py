@@ -13,8 +13,19 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
-from spike_depth_ros.arguments import recording_layout
-from spike_depth_ros.calibration import Calibration, read_calibration
+from spike_depth_ros.geometry.calibration import Calibration, read_calibration
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.io.layout_check import PipeCheck, raw_file_problem
+from spike_depth_ros.io.recording import (
+    Eye,
+    Recording,
+    RecordingError,
+    WaitingPipe,
+    is_bag,
+    open_recording,
+    raw_layout,
+    read_pipe,
+)
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.calibration import (
     CalibrationError,
@@ -29,24 +40,13 @@ from spike_depth_ros.nodes.parts.player_packets import (
 )
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated, recorded_rig
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import PackedPlanes
-from spike_depth_ros.stream.layout import PipeCheck, raw_file_problem
 from spike_depth_ros.stream.plane_clock import (
     FRAME_ID,
     PLANES_PER_PACKET,
     PlaneClock,
 )
-from spike_depth_ros.stream.recording import (
-    Eye,
-    Recording,
-    RecordingError,
-    WaitingPipe,
-    is_bag,
-    open_recording,
-    raw_layout,
-    read_pipe,
-)
+from spike_depth_ros.tools.arguments import recording_layout
 
 _OF_PIPES = ('size', 'bit_order', 'row_order', 'packing', 'skip_columns')
 

@@ -26,7 +26,7 @@ from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import remove_ros_args
 
-from spike_depth_ros.errors import OneLineError, check_utf8, memory_problem
+from spike_depth_ros.base.errors import OneLineError, check_utf8, memory_problem
 from spike_depth_ros.nodes.parts import internal_errors, shared_memory
 from spike_depth_ros.nodes.parts.ending import EndRequests, bounded
 

@@ -13,17 +13,18 @@ from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 from stereo_msgs.msg import DisparityImage
 
-from spike_depth_ros import preview
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.estimator import Observation, Prediction
+from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.nodes.parts import conversions
 from spike_depth_ros.nodes.parts.calibration import set_fields
 from spike_depth_ros.nodes.parts.depth_outputs import DepthOutputs, subscribed
 from spike_depth_ros.nodes.parts.stereo_parameters import StereoParameters
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo import EYES
 from spike_depth_ros.stereo.estimator import StereoPrediction
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import STEPS
+from spike_depth_ros.stream import preview
 
 
 class StereoOutputs(DepthOutputs):

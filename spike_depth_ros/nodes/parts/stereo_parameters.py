@@ -11,10 +11,10 @@ from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import within
 from spike_depth_ros.nodes.parts.depth_parameters import PerceptionParameters
 from spike_depth_ros.nodes.parts.parameters import Mark
-from spike_depth_ros.preview import Method
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M
 from spike_depth_ros.stereo.pairing import PAIR_WAIT_S
 from spike_depth_ros.stereo.sgbm import SgbmSettings
+from spike_depth_ros.stream.preview import Method
 
 STEREO_PLANES = 128
 """Planes of a window of two cameras, without a model that has others."""

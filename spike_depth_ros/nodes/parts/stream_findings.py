@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from spike_depth_ros.io.layout_check import FLIP, stripes
 from spike_depth_ros.stereo.pairing import PAIR_WAIT_S
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.chunk import BitOrder
 from spike_depth_ros.stream.health import Exposure, bit_order_fits
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE
-from spike_depth_ros.stream.layout import FLIP, stripes
 from spike_depth_ros.stream.stamps import Arrival, differs
 
 LEAST_SHARE = 0.9

@@ -16,8 +16,8 @@ from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventType
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, BagMessage, decode
-from spike_depth_ros.bags.recorder import BagRecorder
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, BagError, BagMessage, decode
+from spike_depth_ros.io.bags.recorder import BagRecorder
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.executor_reader import make_reader, problem, reader_group
 from spike_depth_ros.nodes.parts.graph import ANY_PUBLISHER, KEPT_MESSAGES, Graph

@@ -13,14 +13,15 @@ import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
-from spike_depth_ros import preview
-from spike_depth_ros.backends import choose
 from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, onnx_path
-from spike_depth_ros.estimator import ImageEstimator, Observation
+from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.nodes.parts import conversions
 from spike_depth_ros.nodes.parts.depth_outputs import DepthOutputs, subscribed
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.parts.learnt_preview import LEARNT, THREADS, Done, LearntPreview
+from spike_depth_ros.observation import Observation
+from spike_depth_ros.runtime.backend import choose
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window
 
 

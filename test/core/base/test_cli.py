@@ -12,10 +12,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.base import cli
 from spike_depth_ros.base.schema import Problems, across, refuse
 from spike_depth_ros.base.values import Check, Count, Positive, Share, one_of
+from spike_depth_ros.tools.arguments import parse_size
 
 
 @dataclass(frozen=True)

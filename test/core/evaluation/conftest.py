@@ -4,8 +4,8 @@
 
 import pytest
 
-from spike_depth_ros.evaluation import run
 from spike_depth_ros.evaluation.report import charts
+from spike_depth_ros.tools.evaluate import run
 
 
 @pytest.fixture

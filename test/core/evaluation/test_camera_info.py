@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kit import bags, cameras
-from spike_depth_ros.bags.bag import Bag, decode
-from spike_depth_ros.evaluation.command import main
+from spike_depth_ros.io.bags.bag import Bag, decode
+from spike_depth_ros.tools.evaluate.command import main
 
 
 def evaluate(bag, out, *options):

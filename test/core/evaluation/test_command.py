@@ -29,17 +29,18 @@ from kit.checkpoints import not_finite_export
 from kit.pictures import turned_png
 from kit.programs import largest_file
 from kit.refusals import refused
-from spike_depth_ros import metrics
-from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.evaluation.command import main
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.evaluation import metrics
 from spike_depth_ros.evaluation.controls import ControlWindows
-from spike_depth_ros.evaluation.run import read_mask
+from spike_depth_ros.evaluation.metrics import DepthErrors, EvalProtocol
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol
+from spike_depth_ros.io.bags.bag import IMAGE, Bag, decode
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.decode import depth_from_msg, stamp_ns
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tools.evaluate.command import main
+from spike_depth_ros.tools.evaluate.run import read_mask
 
 TRUTHS = [64, 150, 257, 400, 576, 890]
 MATCHED = [0, 1, 2, 3, 4, 6]

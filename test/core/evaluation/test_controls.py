@@ -7,7 +7,7 @@ import pytest
 
 from spike_depth_ros.evaluation import controls
 from spike_depth_ros.evaluation.controls import CONTROLS, ControlWindows, mean_map, median_maps
-from spike_depth_ros.metrics import EvalProtocol
+from spike_depth_ros.evaluation.metrics import EvalProtocol
 
 EXACT = {'rel': 0, 'abs': 1e-6}
 

@@ -10,11 +10,11 @@ import pytest
 
 from kit import bags, checkpoints
 from kit.bags import START
-from spike_depth_ros.bags.bag import Bag
-from spike_depth_ros.evaluation.command import main
 from spike_depth_ros.evaluation.frames import FrameTopic
 from spike_depth_ros.evaluation.lockstep import Replay
 from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.io.bags.bag import Bag
+from spike_depth_ros.tools.evaluate.command import main
 
 MS = 1_000_000
 WINDOW = 40

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from kit import bags
-from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic
+from spike_depth_ros.io.bags.bag import Bag, BagError
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import Camera
 

@@ -13,16 +13,17 @@ import pytest
 
 from kit import bags, cameras, streams
 from kit.refusals import refused
-from spike_depth_ros.bags.bag import Bag, BagError, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.evaluation.command import main
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.evaluation.metrics import DepthErrors
 from spike_depth_ros.evaluation.pairs import PairReplay
-from spike_depth_ros.metrics import DepthErrors
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.io.bags.bag import Bag, BagError, decode
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo.estimator import MATCHED, StereoEstimator
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
+from spike_depth_ros.tools.evaluate.command import main
 
 HEIGHT, WIDTH, PLANES, WINDOW = 96, 160, 400, 64
 SHIFT = 10

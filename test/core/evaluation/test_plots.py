@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from spike_depth_ros.blocks.plots import chart, plain, style, svg
+from spike_depth_ros.pages.plots import chart, plain, style, svg
 
 SVG = '{http://www.w3.org/2000/svg}'
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.evaluation.extremes import LargestDifferences
+from spike_depth_ros.evaluation.metrics import PUBLISHED, EvalProtocol
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Output, Scores
-from spike_depth_ros.metrics import PUBLISHED, EvalProtocol
 
 EXACT = {'rel': 0, 'abs': 1e-6}
 

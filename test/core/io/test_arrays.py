@@ -11,10 +11,10 @@ from PIL import Image
 
 from kit import large_files
 from kit.pictures import METRES, depth_png, turned_png, write_pfm
-from spike_depth_ros.arguments import parse_size
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.depth_values import no_depth, resolve, to_metres, unit_problem
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.depth_values import no_depth, resolve, to_metres, unit_problem
 from spike_depth_ros.io import arrays
+from spike_depth_ros.tools.arguments import parse_size
 
 GREY = np.arange(1, 25, dtype=np.uint8).reshape(4, 6)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit import bags
-from spike_depth_ros.bags.bag import Bag, BagError
+from spike_depth_ros.io.bags.bag import Bag, BagError
 from spike_depth_ros.io.streams import Packet, RecordedStream, Refused, index
 from spike_depth_ros.stream import packing
 

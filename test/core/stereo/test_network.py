@@ -13,10 +13,12 @@ import pytest
 import run
 
 from kit import cameras
-from spike_depth_ros.backends import Layout, PairLayout
-from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load, onnx_path, save
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.observation import Observation
+from spike_depth_ros.runtime.layout import Layout, PairLayout
 from spike_depth_ros.stereo import network as module
 from spike_depth_ros.stereo.estimator import (
     FEW_MATCHED,
@@ -27,7 +29,6 @@ from spike_depth_ros.stereo.estimator import (
     StereoEstimator,
 )
 from spike_depth_ros.stereo.network import NetworkMatcher, StereoNetwork
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.tasks.stereo import StereoInfo

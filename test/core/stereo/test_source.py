@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from kit.streams import SETTINGS, SIZED, camera_info, packet
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stereo import source as module
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.source import PairSource
 from spike_depth_ros.stream.ingest import Ingest
 

@@ -11,7 +11,9 @@ import pytest
 
 from kit import cameras, streams
 from kit.cameras import write_calibration
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo.alignment import EXCHANGED
 from spike_depth_ros.stereo.estimator import (
     DISPARITY_ERROR_PX,
@@ -23,7 +25,6 @@ from spike_depth_ros.stereo.estimator import (
     ONE_EYE,
     StereoEstimator,
 )
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.window import Window
 
 HEIGHT, WIDTH, PLANES = 96, 160, 64

@@ -17,7 +17,7 @@ from case_files import write_files
 from judging import Target, check_text
 from safetensors.numpy import save
 
-from spike_depth_ros.metrics import without_nan
+from spike_depth_ros.evaluation.metrics import without_nan
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_training.adaptation import candidates, correction, findings, matching, run, stored
 from spike_training.adaptation.ros_commands import RECORDING, record

@@ -17,9 +17,9 @@ from backports import zstd
 from judging import ContractError, Target, check_text
 
 from kit import bags
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.base import cli
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic
+from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.player_source import open_source
 from spike_depth_ros.nodes.player import PlayerOptions

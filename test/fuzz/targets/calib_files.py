@@ -16,7 +16,7 @@ from case_files import read_files, write_files
 from judging import ContractError, Target
 
 from kit import readable
-from spike_depth_ros.calibration import MIN_FX_PX
+from spike_depth_ros.geometry.calibration import MIN_FX_PX
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip
 from spike_training.errors import DataSetError

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from judging import ContractError, Target, check_text
 
-from spike_depth_ros.calibration import Calibration, CalibrationError
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stream.decode import PACKED
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 

@@ -22,7 +22,8 @@ from spike_depth_ros.checkpoint import (
     load,
     load_info,
 )
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.window import Window
 from spike_depth_ros.tasks.depth import DepthInfo
 
@@ -40,7 +41,7 @@ INFO = DepthInfo(
 def _weights() -> Tensors:
     import torch
 
-    from spike_depth_ros.model.registry import build, weights_of
+    from spike_depth_ros.networks.registry import build, weights_of
 
     torch.manual_seed(0)
     return weights_of(build(INFO))

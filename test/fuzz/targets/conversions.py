@@ -13,10 +13,10 @@ import yaml
 from judging import ContractError, Target, check_text
 
 from spike_depth_ros.base import cli
-from spike_depth_ros.conversion import convert
-from spike_depth_ros.conversion.bag_summary import summarise
-from spike_depth_ros.conversion.command import ConvertOptions
-from spike_depth_ros.errors import OneLineError
+from spike_depth_ros.base.errors import OneLineError
+from spike_depth_ros.tools.convert import convert
+from spike_depth_ros.tools.convert.bag_summary import summarise
+from spike_depth_ros.tools.convert.command import ConvertOptions
 from targets import bags, recordings
 
 

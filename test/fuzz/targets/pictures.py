@@ -12,7 +12,7 @@ import numpy as np
 from judging import ContractError, Target
 from PIL import Image
 
-from spike_depth_ros.orientation import exif_orientation
+from spike_depth_ros.io.orientation import exif_orientation
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError
 

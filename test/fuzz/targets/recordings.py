@@ -14,13 +14,13 @@ import numpy as np
 from judging import ContractError, Target
 
 from spike_depth_ros.base import cli
+from spike_depth_ros.io.recording import RecordingError, read_pipe
+from spike_depth_ros.io.vidar import RawLayout, TruncatedError
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.player_packets import Packet
 from spike_depth_ros.nodes.parts.player_source import open_source
 from spike_depth_ros.nodes.player import PlayerOptions
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.recording import RecordingError, read_pipe
-from spike_depth_ros.stream.vidar import RawLayout, TruncatedError
 
 WIDTH, HEIGHT, PLANES = 13, 5, 24
 ROW_BYTES = 2

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from judging import ContractError, Target
 
-from spike_depth_ros.calibration import CalibrationError
-from spike_depth_ros.rectification import COEFFICIENTS, CountRemap, NewestLens
+from spike_depth_ros.geometry.calibration import CalibrationError
+from spike_depth_ros.geometry.rectification import COEFFICIENTS, CountRemap, NewestLens
 
 MOST_S = 2.0
 """Seconds of CPU time in which a calibration is used or refused."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from spike_depth_ros.backends import Layout
+from spike_depth_ros.runtime.layout import Layout
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection

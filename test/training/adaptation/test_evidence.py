@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_training.adaptation.acceptance import Candidate, overall_verdict
 from spike_training.adaptation.evidence import (
     FULL_DISTANCE,

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 import torch
 
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_training.adaptation.places import SLOTS, repeated_styles, style_shares
 from spike_training.sampling.sample import Unlabelled
 

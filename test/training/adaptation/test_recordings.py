@@ -256,7 +256,7 @@ CUT = """
 import os, sys
 from pathlib import Path
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream import raw_check
+from spike_depth_ros.io import raw_check
 from spike_training.datasets.row_length import measure_row_bytes
 from spike_training.errors import DataSetError
 

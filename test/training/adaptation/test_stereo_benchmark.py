@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks import adapt_stereo
-from spike_depth_ros.preview import encode
+from spike_depth_ros.io.vidar import RawLayout, read_part
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.vidar import RawLayout, read_part
+from spike_depth_ros.stream.preview import encode
 
 
 @pytest.mark.parametrize('factor', [1.0, 1.3])

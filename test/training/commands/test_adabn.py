@@ -12,7 +12,7 @@ from kit.datasets import write_dat
 from kit.refusals import leaving
 from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import CheckpointError, load, save
-from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.io.recording import open_recording
 from spike_training.commands.adabn import adabn
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.settings.config import TargetConfig, to_yaml

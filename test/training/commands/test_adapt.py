@@ -29,6 +29,7 @@ from kit import bags
 from kit.checkpoints import checkpoint as write
 from kit.html_pages import Reader
 from kit.refusals import first_line, leaving
+from spike_depth_ros.base.results import hash_file
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     find_checkpoint,
@@ -36,12 +37,12 @@ from spike_depth_ros.checkpoint import (
     load_with_correction,
     save,
 )
-from spike_depth_ros.conversion.command import main as spike_convert
-from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.packing import bin_counts, pack, unpack
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.tools.convert.command import main as spike_convert
 from spike_training.adaptation import (
     CONFIG,
     candidates,

@@ -11,8 +11,8 @@ from PIL import Image
 
 from kit.clips import FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
 from kit.refusals import leaving
+from spike_depth_ros.io.video.light import luminance
 from spike_depth_ros.stream import packing
-from spike_depth_ros.video.light import luminance
 from spike_training.commands.inspect_data import inspect_data
 from spike_training.datasets import readers
 from spike_training.errors import ConfigError, DataSetError

@@ -61,7 +61,7 @@ def test_labels_and_their_licence(command, given):
 
 def test_what_the_command_line_refuses(refusals, command, given, tmp_path, monkeypatch):
     """By one line and the status; nothing is written."""
-    monkeypatch.setattr('spike_depth_ros.backends.has_cuda', lambda: False)
+    monkeypatch.setattr('spike_depth_ros.runtime.backend.has_cuda', lambda: False)
     dark = write_dat(tmp_path / 'dat', clips=1)
     for path in dark.iterdir():
         path.write_bytes(bytes(path.stat().st_size))

@@ -11,7 +11,7 @@ from run import COMMANDS, TRAINING, main
 
 from kit import large_files
 from kit.programs import run_program, run_training
-from spike_depth_ros.folder_lock import lock_folder
+from spike_depth_ros.base.locks import lock_folder
 
 ROOT = Path(__file__).parents[3]
 

@@ -15,11 +15,11 @@ import pytest
 import spike_depth_ros
 from kit.clips import HEIGHT, WIDTH, Sliding, write_folder
 from kit.refusals import leaving
-from spike_depth_ros.estimator import Observation
+from spike_depth_ros.io.recording import open_recording
+from spike_depth_ros.io.video.light import luminance
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo.estimator import StereoEstimator
 from spike_depth_ros.stream import packing
-from spike_depth_ros.stream.recording import open_recording
-from spike_depth_ros.video.light import luminance
 from spike_training.commands.sample import sample
 from spike_training.datasets import readers
 from spike_training.errors import ConfigError, DataSetError

@@ -17,10 +17,10 @@ import yaml
 from kit.clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 from kit.refusals import leaving
 from spike_depth_ros.base import cli
-from spike_depth_ros.folder_lock import LOCK, FolderLockError, lock_folder
+from spike_depth_ros.base.locks import LOCK, FolderLockError, lock_folder
+from spike_depth_ros.io.recording import open_recording
+from spike_depth_ros.io.video.light import luminance
 from spike_depth_ros.stream.packing import spike_counts
-from spike_depth_ros.stream.recording import open_recording
-from spike_depth_ros.video.light import luminance
 from spike_training.commands.simulate import simulate
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.sensor.parameters import Sensor

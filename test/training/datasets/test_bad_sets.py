@@ -17,7 +17,7 @@ from PIL import Image
 from kit import bags, cameras, readable, streams
 from kit.pictures import HEIGHT, METRES, WIDTH, depth_png, picture, texts, write_pfm
 from kit.readable import COLUMNS, DRIVE, MAP, OTHER_DRIVE, PERIOD, ROWS, SEQUENCE
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError
 

@@ -11,9 +11,9 @@ import pytest
 from kit import bags, cameras, readable
 from kit.pictures import HEIGHT, WIDTH, picture, texts
 from kit.readable import DRIVE, LEFT, OTHER_DRIVE, RIGHT, bag_pair, numbered, of_eye
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stereo import alignment
 from spike_depth_ros.stereo.alignment import EVERY_NS, PAIRS, AlignmentCheck
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_training.datasets import readers
 from spike_training.datasets.readers import pairs

@@ -13,9 +13,9 @@ from kit.readable import COLUMNS as WIDTH
 from kit.readable import MAP as METRES
 from kit.readable import RESPIKE_METRES, packets, record, small_camera, spikes, write_planes
 from kit.readable import ROWS as HEIGHT
-from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.geometry.rectification import Rectification
+from spike_depth_ros.io.recording import open_recording
 from spike_depth_ros.stream import packing
-from spike_depth_ros.stream.recording import open_recording
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError
 from spike_training.sampling.spike_source import SpikeSource

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
-from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
-from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
+from spike_depth_ros.networks.depth_net import TinySettings, dpt_tiny
+from spike_depth_ros.networks.dpt_hybrid import HybridSettings, dpt_hybrid
+from spike_depth_ros.networks.unet_lite import LiteSettings, unet_lite
 from spike_training.engine.activation_checkpointing import blocks_of, checkpoint_activations
 from spike_training.evaluation.statistics import untracked
 

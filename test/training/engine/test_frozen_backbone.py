@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
-from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
-from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
+from spike_depth_ros.networks.depth_net import TinySettings, dpt_tiny
+from spike_depth_ros.networks.unet_lite import LiteSettings, unet_lite
 from spike_training.engine.optim import check_groups
 from spike_training.methods.bicross.settings import (
     CrossDomainConfig,

@@ -18,8 +18,8 @@ import torch
 from kit import stages
 from kit.runs import equal, rows, state_of
 from kit.stages import CONFIG, INFO, STEPS, RampSource, TinyStage, train
+from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.result_files import write_atomically
 from spike_training.engine import checkpoints
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kit.stages import INFO, Brightness, ramp_scenes, ramp_set
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_training.errors import TrainingError
 from spike_training.evaluation.calibration import LEAST, MOST, calibrate, fit_powers
 from spike_training.evaluation.predictors import canonical_depth, network_predictor

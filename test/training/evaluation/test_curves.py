@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kit.stages import INFO, Brightness
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol
+from spike_depth_ros.evaluation.metrics import DepthErrors, EvalProtocol
 from spike_training.evaluation.curves import (
     SceneErrors,
     Sweep,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from spike_depth_ros.image_metrics import psnr, ssim
+from spike_depth_ros.evaluation.image_metrics import psnr, ssim
 from spike_training.evaluation.looks import (
     Histogram,
     Moments,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_training.errors import DataSetError
 from spike_training.evaluation.matched_depth import ScaledDepth, fit_metres, matched_depth
 from spike_training.sampling.sample import Batch, View

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_training.evaluation.post_processing import PostProcessed, post_process
 
 

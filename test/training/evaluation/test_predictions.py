@@ -20,12 +20,12 @@ from kit.clips import Sliding, write_folder
 from kit.refusals import leaving
 from kit.runs import tiny_run
 from spike_depth_ros import DepthEstimator, Observation, Window
+from spike_depth_ros.base.locks import FolderLockError, lock_folder
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.folder_lock import FolderLockError, lock_folder
 from spike_depth_ros.io.arrays import encode_png
+from spike_depth_ros.io.recording import open_recording
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.recording import open_recording
 from spike_training.commands.evaluate import evaluate as run_evaluate
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import ConfigError, DataSetError

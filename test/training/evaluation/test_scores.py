@@ -11,8 +11,8 @@ from torch import nn
 
 from kit.clips import HEIGHT, WIDTH, Sliding
 from kit.stages import INFO, Brightness, RampSource, ramp_scenes, ramp_set
-from spike_depth_ros.metrics import DepthErrors, StructureErrors
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.evaluation.metrics import DepthErrors, StructureErrors
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import (
     Scenes,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from spike_depth_ros.checkpoint import default_checkpoint, load
-from spike_depth_ros.metrics import DepthErrors, StructureErrors, UncertaintyErrors
+from spike_depth_ros.evaluation.metrics import DepthErrors, StructureErrors, UncertaintyErrors
 from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.evaluation.predictors import (

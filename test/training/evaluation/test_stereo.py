@@ -7,11 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from spike_depth_ros import preview
 from spike_depth_ros.estimator import DepthEstimator
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
-from spike_depth_ros.stream import packing
+from spike_depth_ros.stream import packing, preview
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window
 from spike_training.datasets import readers

@@ -16,11 +16,10 @@ from kit.cameras import lens as make_lens
 from kit.clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 from kit.refusals import leaving
 from kit.videos import MATRICES, write_mp4
-from spike_depth_ros import preview
-from spike_depth_ros.folder_lock import FolderLockError, lock_folder
-from spike_depth_ros.rectification import Rectification
-from spike_depth_ros.stream import packing
-from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.base.locks import FolderLockError, lock_folder
+from spike_depth_ros.geometry.rectification import Rectification
+from spike_depth_ros.io.recording import open_recording
+from spike_depth_ros.stream import packing, preview
 from spike_training import teacher
 from spike_training.commands.label import label
 from spike_training.commands.simulate import simulate

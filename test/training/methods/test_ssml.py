@@ -21,8 +21,8 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
 )
 from spike_depth_ros.estimator import ImageEstimator
-from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
-from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings
+from spike_depth_ros.networks.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.networks.reconstruction.recon_lite import ReconLite, ReconSettings
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.tasks.image import ImageInfo

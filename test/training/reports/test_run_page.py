@@ -14,9 +14,9 @@ import torch
 
 from kit.html_pages import Reader
 from kit.runs import three_stages, tiny_run
-from spike_depth_ros.blocks.plots import COLOURS
-from spike_depth_ros.pictures import save_png
-from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.base.results import hash_file
+from spike_depth_ros.pages.pictures import save_png
+from spike_depth_ros.pages.plots import COLOURS
 from spike_training.errors import ConfigError, NonFiniteError
 from spike_training.methods.bicross.settings import CrossDomainConfig, PretrainConfig
 from spike_training.reports.run_page import Kept, PageWriter, page, render

@@ -17,7 +17,7 @@ from kit.datasets import write_dat, write_paper_sets, write_vkitti
 from kit.rooms import write_rooms
 from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import save
-from spike_depth_ros.model.registry import IMAGENET, build, weights_of
+from spike_depth_ros.networks.registry import IMAGENET, build, weights_of
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross.settings import (
     AdaptConfig,

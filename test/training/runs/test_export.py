@@ -24,7 +24,7 @@ from spike_depth_ros.checkpoint import (
     load_info,
     onnx_path,
 )
-from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.networks.registry import build_with_weights
 from spike_training.exports import spikes
 from spike_training.exports.spikes import reestimate_batch_norm, relative_difference
 from spike_training.runs.export import export, random_checkpoint

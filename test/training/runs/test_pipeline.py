@@ -17,8 +17,8 @@ from kit.programs import run_training
 from kit.runs import tiny_run
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.checkpoint import CheckpointError, load, load_info, save
-from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.vit_hybrid import TIMM_NAME
+from spike_depth_ros.networks.depth_net import SpikeDepthNet
+from spike_depth_ros.networks.vit_hybrid import TIMM_NAME
 from spike_training.commands.evaluate import evaluate, with_changes
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.methods.bicross.settings import PretrainConfig

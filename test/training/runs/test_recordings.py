@@ -217,7 +217,7 @@ class TestBatches:
 
 
 def files_placement(height, width):
-    from spike_depth_ros.video.placement import Placement
+    from spike_depth_ros.io.video.placement import Placement
 
     return Placement.aspect((HEIGHT, WIDTH), height, width)
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from kit.clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
-from spike_depth_ros.video.light import luminance
-from spike_depth_ros.video.placement import Placement
+from spike_depth_ros.io.video.light import luminance
+from spike_depth_ros.io.video.placement import Placement
 from spike_training.datasets import readers
 from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.clip_source import ClipSource

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kit.clips import CAMERA, HEIGHT, SCENE, STEP, WIDTH, Sliding
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.datasets.clip import RightFrames, RightSpikes, SpikeClip

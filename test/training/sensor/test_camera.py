@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.streams import naive_spikes, plane_quanta, quanta_of
+from spike_depth_ros.io.video.spiking import QUANTA, IntegrateAndFire
 from spike_depth_ros.stream import packing
-from spike_depth_ros.video.spiking import QUANTA, IntegrateAndFire
 from spike_training.sensor import camera as camera_module
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
 from spike_training.sensor.exposure import count_spikes, initial_charge

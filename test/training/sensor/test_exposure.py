@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.streams import naive_spikes, plane_quanta
+from spike_depth_ros.io.video.spiking import QUANTA
 from spike_depth_ros.stream import packing
-from spike_depth_ros.video.spiking import QUANTA
 from spike_training.sensor.exposure import count_spikes, initial_charge
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kit.clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
-from spike_depth_ros.arguments import parse_size
+from spike_depth_ros.io.video.light import luminance
 from spike_depth_ros.stream import packing
-from spike_depth_ros.video.light import luminance
+from spike_depth_ros.tools.arguments import parse_size
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.simulation.clip_camera import BLOCK, ClipCamera, frame_clips
 from spike_training.simulation.settings import CameraSettings

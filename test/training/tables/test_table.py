@@ -20,8 +20,8 @@ import yaml
 
 from kit.programs import wait_until
 from kit.runs import small_table as small
+from spike_depth_ros.base.locks import LOCK
 from spike_depth_ros.checkpoint import load_info
-from spike_depth_ros.folder_lock import LOCK
 from spike_training.commands.table import table
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.errors import ConfigError, DataSetError, NonFiniteError, TrainingError

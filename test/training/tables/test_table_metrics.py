@@ -13,7 +13,7 @@ import yaml
 
 from kit.runs import CONFIGS
 from kit.runs import small_table as small
-from spike_depth_ros.blocks.markdown import markdown
+from spike_depth_ros.pages.markdown import markdown
 from spike_training.evaluation.published import METRICS
 from spike_training.evaluation.rates import LEVEL, picture
 from spike_training.runs.sessions import SESSIONS

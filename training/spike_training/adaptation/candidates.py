@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from spike_depth_ros.base.results import hash_file, write_atomically
 from spike_depth_ros.base.values import within
 from spike_depth_ros.checkpoint import find_checkpoint, load, save
-from spike_depth_ros.model.registry import build_with_weights
-from spike_depth_ros.result_files import hash_file, write_atomically
+from spike_depth_ros.networks.registry import build_with_weights
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.correction import CorrectedSource, Corrections
 from spike_training.adaptation.evidence import AnyTested, choose

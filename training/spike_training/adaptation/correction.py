@@ -24,8 +24,8 @@ from safetensors.numpy import load
 from safetensors.numpy import save as serialise
 from torch import Tensor
 
-from spike_depth_ros.model.temporal import average_pool
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.results import write_atomically
+from spike_depth_ros.networks.temporal import average_pool
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import Measured, SensorCorrection, count_factors

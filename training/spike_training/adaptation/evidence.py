@@ -22,7 +22,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol, has_truth, rank_correlation
+from spike_depth_ros.evaluation.metrics import (
+    DepthErrors,
+    EvalProtocol,
+    has_truth,
+    rank_correlation,
+)
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.sampling.sample import Batch, Unlabelled

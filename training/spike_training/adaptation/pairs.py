@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from spike_depth_ros.geometry.rig import LEAST_RANGE, StereoRig
 from spike_depth_ros.stereo.estimator import LEAST_MATCHED, MIN_DEPTH_M
-from spike_depth_ros.stereo.rig import LEAST_RANGE, StereoRig
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.errors import DataSetError

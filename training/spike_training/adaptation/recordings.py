@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.arguments import parse_size
-from spike_depth_ros.errors import OneLineError, check_utf8
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.base.errors import OneLineError, check_utf8
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder, Geometry
 from spike_depth_ros.stream.health import bit_order_fits, bit_order_misfit
+from spike_depth_ros.tools.arguments import parse_size
 from spike_training.adaptation.second_eye import (
     SecondEye,
     add_right_file,

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.metrics import without_nan
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.results import write_atomically
+from spike_depth_ros.evaluation.metrics import without_nan
 from spike_training.adaptation.acceptance import (
     OLD,
     AcceptanceTest,

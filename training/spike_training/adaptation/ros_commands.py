@@ -13,8 +13,8 @@ from pathlib import Path
 
 from yaml import YAMLError
 
+from spike_depth_ros.base.safe_yaml import read_yaml
 from spike_depth_ros.io.topics import beside, full_name, is_called
-from spike_depth_ros.safe_yaml import read_yaml
 from spike_depth_ros.stereo import EYES
 from spike_training.datasets.suitability import MIN_DURATION_S
 from spike_training.errors import TrainingError, one_line

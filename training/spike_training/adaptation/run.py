@@ -16,6 +16,9 @@ from typing import Annotated, Any, NamedTuple
 
 from torch import nn
 
+from spike_depth_ros.base.errors import printable
+from spike_depth_ros.base.locks import LOCK
+from spike_depth_ros.base.results import hash_file, remove_unfinished, write_atomically
 from spike_depth_ros.base.values import within
 from spike_depth_ros.checkpoint import (
     CheckpointError,
@@ -25,9 +28,6 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
     save,
 )
-from spike_depth_ros.errors import printable
-from spike_depth_ros.folder_lock import LOCK
-from spike_depth_ros.result_files import hash_file, remove_unfinished, write_atomically
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation import ros_commands
 from spike_training.adaptation.acceptance import (

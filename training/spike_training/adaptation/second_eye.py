@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from spike_depth_ros.arguments import Baseline, FocalLength
 from spike_depth_ros.base.schema import refuse
-from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.geometry.calibration import CalibrationError
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stereo.recorded import given_rig, not_calibrated
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.tools.arguments import Baseline, FocalLength
 from spike_training.datasets.clip import RightSpikes, SpikeClip
 from spike_training.datasets.readers.recordings import dat_planes, padded_layout
 from spike_training.errors import ConfigError, DataSetError

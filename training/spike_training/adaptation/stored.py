@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from spike_depth_ros.base import schema
+from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.base.values import FINITE, dataclass_of, describe, may_be_infinite, shortened
-from spike_depth_ros.metrics import without_nan
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.evaluation.metrics import without_nan
 from spike_training.errors import ConfigError, one_line
 
 MAX_BYTES = 1 << 20

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from spike_depth_ros.arguments import PlaneRate
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Count, at_least, file_of
 from spike_depth_ros.checkpoint import (
@@ -19,6 +18,7 @@ from spike_depth_ros.checkpoint import (
     save,
 )
 from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tools.arguments import PlaneRate
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES, Device
 from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError
@@ -71,7 +71,7 @@ def adabn(
     info, weights = _load(before)
     import torch
 
-    from spike_depth_ros.model.registry import build_with_weights, weights_of
+    from spike_depth_ros.networks.registry import build_with_weights, weights_of
     from spike_training.engine.fabric import choose_device
     from spike_training.evaluation.range_ends import check_own_depth
     from spike_training.evaluation.statistics import adabn_problem, adapt_statistics

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from spike_depth_ros.arguments import Amount, Baseline, FocalLength, PlaneRate
 from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.locks import lock_folder
 from spike_depth_ros.base.values import Check, file_of
-from spike_depth_ros.folder_lock import lock_folder
+from spike_depth_ros.tools.arguments import Amount, Baseline, FocalLength, PlaneRate
 from spike_training.adaptation import CONFIG, STEREO_CONFIG
 from spike_training.adaptation.second_eye import SecondEye
 from spike_training.choices import Device

@@ -7,9 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Count
+from spike_depth_ros.tools.arguments import parse_size
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_new, check_room, make_folder
 from spike_training.errors import ConfigError
@@ -72,8 +72,8 @@ def bag(
     )
     check_new(out, overwrite)
     if out.exists():
-        from spike_depth_ros.bags.bag import BagError
-        from spike_depth_ros.bags.writing import check_replaceable
+        from spike_depth_ros.io.bags.bag import BagError
+        from spike_depth_ros.io.bags.writing import check_replaceable
 
         try:
             check_replaceable(out)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.base.values import Positive, at_least
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
-from spike_depth_ros.result_files import write_atomically
 from spike_training.choices import Device
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder
@@ -79,7 +79,7 @@ def curves(
     _check(settings)
     values = {'planes': planes, 'mean_rate': mean_rate, 'rate_hz': rate_hz, 'speed': speed}
     configure_cpu(settings.threads)
-    from spike_depth_ros.blocks.plots import style
+    from spike_depth_ros.pages.plots import style
     from spike_training.evaluation.report import to_json
     from spike_training.reports.condition_charts import condition_charts
 
@@ -170,8 +170,8 @@ def show(report: Mapping[str, Any]) -> None:
 
 def _print_curve(curve: Mapping[str, Any], frame_spikes: float) -> None:
     """Print a curve: the metrics of each camera, then the differences of the frame camera."""
-    from spike_depth_ros.blocks import Table
-    from spike_depth_ros.blocks.terminal import print_table
+    from spike_depth_ros.pages.blocks import Table
+    from spike_depth_ros.pages.terminal import print_table
     from spike_training.evaluation.report import cell
 
     points = curve['points']

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from spike_depth_ros.arguments import PerMetre
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import INSIDE, Count
+from spike_depth_ros.tools.arguments import PerMetre
 from spike_training.choices import MEAN_RATE, Device
 from spike_training.cpu import configure_cpu
 from spike_training.errors import ConfigError

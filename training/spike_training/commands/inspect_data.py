@@ -50,8 +50,8 @@ def inspect_data(
             f'{len(data)} data sets and {frames} frames: expected at least one of each, '
             '--data.NAME PATH'
         )
-    from spike_depth_ros import pictures
-    from spike_depth_ros.result_files import write_atomically
+    from spike_depth_ros.base.results import write_atomically
+    from spike_depth_ros.pages import pictures
     from spike_training.datasets import readers
     from spike_training.datasets.clip import Clip, SpikeClip
     from spike_training.evaluation.report import to_json

@@ -7,9 +7,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from spike_depth_ros.arguments import OptionalFocalLength
 from spike_depth_ros.base.cli import checked
 from spike_depth_ros.base.values import Number
+from spike_depth_ros.tools.arguments import OptionalFocalLength
 from spike_training.choices import Device
 from spike_training.cpu import configure_cpu
 from spike_training.errors import ConfigError
@@ -84,8 +84,8 @@ def label(
 
     files = find_teacher(teacher, licence)
     configure_cpu(threads)
-    from spike_depth_ros.backends import has_cuda
-    from spike_depth_ros.folder_lock import lock_folder
+    from spike_depth_ros.base.locks import lock_folder
+    from spike_depth_ros.runtime.backend import has_cuda
     from spike_training.datasets.labels import Labels
     from spike_training.datasets.readers import root_of
     from spike_training.disk import check_room

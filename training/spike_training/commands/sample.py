@@ -7,10 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.results import UnfinishedFolder, place_result
 from spike_depth_ros.base.values import Count, file_of
-from spike_depth_ros.result_files import UnfinishedFolder, place_result
+from spike_depth_ros.tools.arguments import parse_size
 from spike_training.choices import MEAN_RATE, Interpolation, Style
 from spike_training.disk import check_new, make_folder
 from spike_training.errors import ConfigError

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.locks import lock_folder
 from spike_depth_ros.base.values import Count
-from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.tools.arguments import parse_size
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError, DataSetError

@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from spike_depth_ros.base.cli import checked
+from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.base.values import Count
-from spike_depth_ros.result_files import write_atomically
 from spike_training.dask_client import connect
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, TrainingError
@@ -59,7 +59,7 @@ def table(
         DataSetError: Recordings or maps cannot be used.
         TrainingError: At least one stage or scoring failed.
     """
-    from spike_depth_ros.blocks.markdown import markdown
+    from spike_depth_ros.pages.markdown import markdown
     from spike_training.evaluation.report import to_json
     from spike_training.tables.metrics import collect
     from spike_training.tables.pages import page_of

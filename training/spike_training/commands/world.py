@@ -49,7 +49,7 @@ def show_world(
     make_folder(out.parent)
     import torch
 
-    from spike_depth_ros import pictures
+    from spike_depth_ros.pages import pictures
     from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
     from spike_training.reports.contact_sheet import contact_sheet
     from spike_training.sampling.procedural import ProceduralSource

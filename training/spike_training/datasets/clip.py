@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.rectification import Rectification
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rectification import Rectification
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_training.datasets.labels import Labels
 

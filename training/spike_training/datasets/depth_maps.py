@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.filters.upsampling import LEAST_PIXELS, MAX_PIXELS
 from spike_depth_ros.io.arrays import ArrayFileError, open_picture, reading
-from spike_depth_ros.orientation import check_upright
-from spike_depth_ros.upsampling import LEAST_PIXELS, MAX_PIXELS
+from spike_depth_ros.io.orientation import check_upright
 from spike_training.datasets.readers.files import is_one_of, natural
 from spike_training.errors import DataSetError
 

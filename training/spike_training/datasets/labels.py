@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
+from spike_depth_ros.base.errors import check_regular
+from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.base.schema import refuse
 from spike_depth_ros.base.values import Check
-from spike_depth_ros.errors import check_regular
-from spike_depth_ros.result_files import write_atomically
 from spike_training.errors import DataSetError, one_line
 
 FILE = 'labels.json'

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from spike_depth_ros.errors import shorten
+from spike_depth_ros.base.errors import shorten
 from spike_training.datasets.clip import Times
 from spike_training.errors import DataSetError
 

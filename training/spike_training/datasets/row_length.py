@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.io.raw_check import Suggestion, check_files
+from spike_depth_ros.io.vidar import RawLayout, TruncatedError
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.health import LAYOUT_BYTES, find_row_bytes
-from spike_depth_ros.stream.raw_check import Suggestion, check_files
-from spike_depth_ros.stream.vidar import RawLayout, TruncatedError
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError, FrameError
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_depth_ros.networks.depth_net import SpikeDepthNet
 
 
 def checkpoint_activations(network: nn.Module) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from spike_depth_ros.base.results import remove_unfinished, write_atomically
 from spike_depth_ros.checkpoint import Tensors, save
-from spike_depth_ros.result_files import remove_unfinished, write_atomically
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.errors import TrainingError, one_line
 

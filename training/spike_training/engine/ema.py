@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import Tensors
-from spike_depth_ros.model.registry import weights_of
+from spike_depth_ros.networks.registry import weights_of
 
 
 class ModelEma:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model import to_channels_last
+from spike_depth_ros.networks import to_channels_last
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.checkpoints import Checkpoints

@@ -26,8 +26,8 @@ from rich.progress import (
 )
 from torch import Tensor
 
-from spike_depth_ros.errors import naming
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.errors import naming
+from spike_depth_ros.base.results import write_atomically
 
 Scalars = Mapping[str, float]
 
@@ -205,7 +205,7 @@ class Record:
         """Save a picture, ``[height, width, 3]``, beside the scalars and to TensorBoard."""
         if self.quiet:
             return
-        from spike_depth_ros.pictures import save_png
+        from spike_depth_ros.pages.pictures import save_png
 
         (self.folder / 'pictures').mkdir(exist_ok=True)
         save_png(image, self.folder / 'pictures' / f'{done:07d}.png')

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import Tensors, find_checkpoint, load
-from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
-from spike_depth_ros.model.weights import misfit
+from spike_depth_ros.networks import SpikeNet
+from spike_depth_ros.networks.depth_net import SpikeDepthNet
+from spike_depth_ros.networks.registry import IMAGENET, build, build_with_weights
+from spike_depth_ros.networks.weights import misfit
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.engine.fabric import is_first
 from spike_training.engine.optim import Groups, groups_of

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.evaluation.metrics import DepthErrors, EvalProtocol, FloatArray, without_nan
 from spike_depth_ros.evaluation.scores import flicker
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol, FloatArray, without_nan
 from spike_training.errors import ConfigError
 from spike_training.evaluation.predictors import DepthRange, Predictor, canonical_depth
 from spike_training.progress import progress_bar

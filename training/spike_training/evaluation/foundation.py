@@ -9,7 +9,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from spike_depth_ros import preview
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import Window, reference_index
 from spike_training.datasets.clip import Depth, Rgb

@@ -14,12 +14,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_depth_ros.image_metrics import psnr, ssim
-from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates, ShortTermPlasticity
-from spike_depth_ros.preview import COVERED_PLANES
+from spike_depth_ros.evaluation.image_metrics import psnr, ssim
+from spike_depth_ros.networks import SpikeNet
+from spike_depth_ros.networks.reconstruction.rate_estimates import (
+    RateEstimates,
+    ShortTermPlasticity,
+)
+from spike_depth_ros.runtime.layout import MULTIPLE
+from spike_depth_ros.stream.preview import COVERED_PLANES
 
 WINDOWS = (7, 11, 21, 41, 127)
 """Planes of the means that a network is compared with."""

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.folder_lock import LOCK, lock_folder
-from spike_depth_ros.result_files import UnfinishedFolder, place_results
+from spike_depth_ros.base.locks import LOCK, lock_folder
+from spike_depth_ros.base.results import UnfinishedFolder, place_results
+from spike_depth_ros.geometry.calibration import Calibration
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_training.datasets.clip import Matrix
 from spike_training.disk import check_room

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.image_metrics import psnr, ssim
+from spike_depth_ros.evaluation.image_metrics import psnr, ssim
 from spike_training.sampling.blur import gaussian_blur
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)

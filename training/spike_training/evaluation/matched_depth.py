@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros import preview
-from spike_depth_ros.model.depth_net import DepthOutput
-from spike_depth_ros.stereo.rig import LEAST_RANGE, RANGE_STEP
+from spike_depth_ros.geometry.rig import LEAST_RANGE, RANGE_STEP
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_depth_ros.stereo.sgbm import Picture, SgbmMatcher, SgbmSettings
+from spike_depth_ros.stream import preview
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.sampling.sample import Batch
@@ -117,6 +117,6 @@ class ScaledDepth(nn.Module):
         self.network, self.factor = network, factor
 
     def forward(self, image: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Predict as the network does, see :class:`spike_depth_ros.model.SpikeNet`."""
+        """Predict as the network does, see :class:`spike_depth_ros.networks.SpikeNet`."""
         output: DepthOutput = self.network(image, planes_per_bin)
         return output._replace(depth=self.factor * output.depth)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 
 
 class MeanDepth(nn.Module):

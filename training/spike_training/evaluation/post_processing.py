@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 
 BORDER = 0.05
 """Share of the columns at either border that are of one pass alone."""
@@ -28,7 +28,7 @@ class PostProcessed(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Predict as the network does, see :class:`spike_depth_ros.model.SpikeNet`."""
+        """Predict as the network does, see :class:`spike_depth_ros.networks.SpikeNet`."""
         direct: DepthOutput = self.network(image, planes_per_bin)
         mirrored: DepthOutput = self.network(image.flip(-1), planes_per_bin)
         inverse = post_process(1 / direct.depth, 1 / mirrored.depth)

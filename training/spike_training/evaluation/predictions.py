@@ -18,7 +18,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.depth_values import (
+from spike_depth_ros.base.errors import shorten
+from spike_depth_ros.evaluation.metrics import FloatArray
+from spike_depth_ros.geometry.depth_values import (
     BEYOND_M,
     FAR_M,
     FAR_SHARE,
@@ -26,10 +28,8 @@ from spike_depth_ros.depth_values import (
     PLAUSIBLE_M,
     no_depth,
 )
-from spike_depth_ros.errors import shorten
 from spike_depth_ros.io.arrays import StoredDepth, decode_png, open_picture
-from spike_depth_ros.metrics import FloatArray
-from spike_depth_ros.stream.recording import read_header
+from spike_depth_ros.io.recording import read_header
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictors import DepthRange, Estimate, Predictor
 from spike_training.sampling.sample import Batch

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import Tensors
-from spike_depth_ros.model.depth_net import DepthOutput
-from spike_depth_ros.model.fuse_lite import FuseLite
-from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.networks.depth_net import DepthOutput
+from spike_depth_ros.networks.fuse_lite import FuseLite
+from spike_depth_ros.networks.registry import build_with_weights
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.evaluation.mean_depth import MeanDepth

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput
-from spike_depth_ros.model.temporal import relative_rates
+from spike_depth_ros.networks.depth_net import DepthOutput
+from spike_depth_ros.networks.temporal import relative_rates
 
 LEVEL = 0.25
 """Mean linear intensity of the colour images rendered for training."""

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.blocks import Table
-from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.evaluation.controls import (
     ALIGNED,
     NETWORK,
     comparison_sentence,
     control_name,
 )
+from spike_depth_ros.evaluation.metrics import STRUCTURE_METRICS, without_nan
 from spike_depth_ros.evaluation.results import INTERVAL
-from spike_depth_ros.metrics import STRUCTURE_METRICS, without_nan
+from spike_depth_ros.pages.blocks import Table
+from spike_depth_ros.pages.terminal import print_table
 from spike_training.errors import ConfigError, one_line
 
 TOLERANCE = 0.05

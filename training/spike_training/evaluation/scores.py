@@ -24,8 +24,7 @@ from spike_depth_ros.evaluation.controls import (
     finite_depth,
     prediction_controls,
 )
-from spike_depth_ros.evaluation.scores import ErrorBreakdown
-from spike_depth_ros.metrics import (
+from spike_depth_ros.evaluation.metrics import (
     FLOOR_M,
     DepthErrors,
     EvalProtocol,
@@ -36,6 +35,7 @@ from spike_depth_ros.metrics import (
     has_truth,
     without_nan,
 )
+from spike_depth_ros.evaluation.scores import ErrorBreakdown
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import (
     DepthRange,

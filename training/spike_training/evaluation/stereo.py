@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import preview
-from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.observation import Observation
 from spike_depth_ros.stereo.estimator import LEAST_DISPARITY_PX
 from spike_depth_ros.stereo.fill import RunningFactor, fill
 from spike_depth_ros.stereo.network import StereoNetwork
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stereo.sgbm import Picture, SgbmMatcher
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window
 from spike_training.datasets.clip import Disparity
 from spike_training.errors import DataSetError

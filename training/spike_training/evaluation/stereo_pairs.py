@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.window import Window, reference_index
 from spike_training.datasets.clip import Clip, Disparity, SpikeClip

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spike_depth_ros.metrics import StructureErrors, abs_rel
+from spike_depth_ros.evaluation.metrics import StructureErrors, abs_rel
 from spike_training.evaluation.small_maps import MOST_LEVEL, Low, metres
 
 Enlarge = Callable[[Tensor, int], Tensor]

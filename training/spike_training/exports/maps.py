@@ -12,10 +12,10 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointError, Tensors
-from spike_depth_ros.model.registry import build, weights_of
-from spike_depth_ros.model.upsampling import UpsampleLite, neighbours
+from spike_depth_ros.filters.upsampling import FACTOR, LEAST_PIXELS, output_name
+from spike_depth_ros.networks.registry import build, weights_of
+from spike_depth_ros.networks.upsampling import UpsampleLite, neighbours
 from spike_depth_ros.tasks.upsample import UpsampleInfo
-from spike_depth_ros.upsampling import FACTOR, LEAST_PIXELS, output_name
 from spike_training.exports.onnx_file import onnx_content
 
 SAMPLE_SIZES = ((21, 34), (3, 3))

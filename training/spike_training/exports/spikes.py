@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import Tensors
-from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
-from spike_depth_ros.model.registry import build, weights_of
+from spike_depth_ros.networks import SpikeNet
+from spike_depth_ros.networks.depth_net import SpikeDepthNet
+from spike_depth_ros.networks.heads import DepthHead, UncertaintyHead, enlarge
+from spike_depth_ros.networks.registry import build, weights_of
+from spike_depth_ros.runtime.layout import MULTIPLE
 from spike_depth_ros.tasks.base import SpikeInfo
 from spike_training.evaluation.statistics import fresh_statistics
 from spike_training.exports.onnx_file import onnx_content

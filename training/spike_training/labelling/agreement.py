@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spike_depth_ros.metrics import fitted
+from spike_depth_ros.evaluation.metrics import fitted
 from spike_training.datasets.clip import Depth
 
 FARTHEST = 100.0

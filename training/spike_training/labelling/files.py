@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from spike_depth_ros.errors import check_regular
-from spike_depth_ros.folder_lock import LOCK
-from spike_depth_ros.result_files import PART_SUFFIX, write_atomically
+from spike_depth_ros.base.errors import check_regular
+from spike_depth_ros.base.locks import LOCK
+from spike_depth_ros.base.results import PART_SUFFIX, write_atomically
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_training.datasets.clip import Depth, Matrix, Rgb
 from spike_training.datasets.labels import FILE, RELATIVE, Labels, write_labels

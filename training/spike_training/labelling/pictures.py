@@ -13,14 +13,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import preview
-from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.estimator import ImageEstimator
-from spike_depth_ros.orientation import QUARTER
-from spike_depth_ros.stream import packing
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.io.orientation import QUARTER
+from spike_depth_ros.io.video.frames import VideoError, VideoFile, VideoTimeError
+from spike_depth_ros.stream import packing, preview
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import Window, reference_index
-from spike_depth_ros.video.frames import VideoError, VideoFile, VideoTimeError
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, SpikeClip
 from spike_training.datasets.labels import Labels

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from spike_depth_ros import pictures as drawing
+from spike_depth_ros.pages import pictures as drawing
 from spike_training.datasets.clip import Depth, Rgb
 from spike_training.datasets.labels import Labels
 from spike_training.datasets.readers.files import check_share, note_skipped

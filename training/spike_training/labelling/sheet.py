@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from spike_depth_ros import pictures
+from spike_depth_ros.pages import pictures
 from spike_training.datasets.clip import Depth, Rgb
 
 MOST = 12

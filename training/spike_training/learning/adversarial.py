@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.model.heads import to_float32
+from spike_depth_ros.networks.heads import to_float32
 
 
 class _Reverse(torch.autograd.Function):

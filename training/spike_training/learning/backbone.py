@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.unet_lite import RateToRgb
+from spike_depth_ros.networks.depth_net import SpikeDepthNet
+from spike_depth_ros.networks.unet_lite import RateToRgb
 from spike_training.errors import ConfigError
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.learning.settings import SupervisedConfig

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_training.errors import DataSetError
 from spike_training.evaluation.rates import picture
 from spike_training.sampling.sample import Batch, Pair, Unlabelled

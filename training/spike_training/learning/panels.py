@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spike_depth_ros.pictures import (
+from spike_depth_ros.pages.pictures import (
     colour_panel,
     depth_panel,
     error_panel,

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Fraction, NotNegative, Positive
+from spike_depth_ros.tasks.architectures import SETTINGS
 from spike_depth_ros.tasks.base import TASKS
 from spike_training.settings.config import ADDED, BatchSpec, ResolvedStage, StageConfig
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_depth_ros.networks.depth_net import SpikeDepthNet
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.predictors import predict

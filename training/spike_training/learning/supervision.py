@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.optim import ParameterGroup, groups_of
 from spike_training.evaluation.predictors import canonical_depth
 from spike_training.learning.backbone import backbone_of

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spike_depth_ros.blocks.plots import COLOURS
+from spike_depth_ros.pages.plots import COLOURS
 
 LABELS = {'spike': 'spike', 'spike_same_exposure': 'spike long', 'frame': 'frame'}
 """Label of each camera by its key in the report."""

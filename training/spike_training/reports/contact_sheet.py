@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import pictures
-from spike_depth_ros.depth_colours import Rgb
+from spike_depth_ros.pages import pictures
+from spike_depth_ros.pages.depth_colours import Rgb
 from spike_training.datasets.clip import Depth
 from spike_training.sampling.sample import Batch
 

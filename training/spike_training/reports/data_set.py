@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.blocks import Table
-from spike_depth_ros.blocks.terminal import print_table
+from spike_depth_ros.pages.blocks import Table
+from spike_depth_ros.pages.terminal import print_table
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import DataSetError, FrameError
 from spike_training.reports.contact_sheet import firing_rates

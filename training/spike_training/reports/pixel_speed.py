@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import preview
+from spike_depth_ros.stream import preview
 from spike_depth_ros.stream.window import Window, reference_index
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import FrameError

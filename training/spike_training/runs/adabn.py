@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from spike_depth_ros.arguments import parse_size
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.tasks.depth import DepthInfo
+from spike_depth_ros.tools.arguments import parse_size
 from spike_training.cpu import configure_cpu
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers.recordings import (

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import torch
 
 import spike_depth_ros
-from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import load_info
-from spike_depth_ros.model.weights import misfit
+from spike_depth_ros.networks.weights import misfit
+from spike_depth_ros.tasks.architectures import SETTINGS
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.choices import Split
 from spike_training.engine.checkpoints import has_checkpoint, newest_model

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from spike_depth_ros.blocks import Table
-from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import CheckpointError, Tensors
-from spike_depth_ros.model.imagenet import HUB, check_weights, import_timm
-from spike_depth_ros.model.lite_encoder import PACKAGE, package_file
-from spike_depth_ros.model.registry import IMAGENET, weights_of
+from spike_depth_ros.networks.imagenet import HUB, check_weights, import_timm
+from spike_depth_ros.networks.lite_encoder import PACKAGE, package_file
+from spike_depth_ros.networks.registry import IMAGENET, weights_of
+from spike_depth_ros.pages.blocks import Table
+from spike_depth_ros.pages.terminal import print_table
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.choices import Split
 from spike_training.cpu import configure_cpu

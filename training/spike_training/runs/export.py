@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from spike_depth_ros.base.results import hash_file, write_atomically
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     Tensors,
@@ -17,8 +18,7 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
     save,
 )
-from spike_depth_ros.model.registry import build_with_weights
-from spike_depth_ros.result_files import hash_file, write_atomically
+from spike_depth_ros.networks.registry import build_with_weights
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from spike_depth_ros.base.locks import lock_folder
+from spike_depth_ros.base.results import remove_unfinished, write_atomically
 from spike_depth_ros.checkpoint import Tensors, load, save
-from spike_depth_ros.folder_lock import lock_folder
-from spike_depth_ros.model.registry import weights_of
-from spike_depth_ros.result_files import remove_unfinished, write_atomically
+from spike_depth_ros.networks.registry import weights_of
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.cpu import configure_cpu
 from spike_training.disk import make_folder

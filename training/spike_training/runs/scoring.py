@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
+from spike_depth_ros.base.results import has_keys, write_atomically
 from spike_depth_ros.checkpoint import find_checkpoint, load, load_with_correction
-from spike_depth_ros.result_files import has_keys, write_atomically
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.choices import MEAN_RATE, Device

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 import spike_depth_ros
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.results import write_atomically
 from spike_training.errors import TrainingError, one_line
 
 SESSIONS = 'sessions.json'

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spike_depth_ros.io.video.light import Light, luminance
+from spike_depth_ros.io.video.placement import Placement
 from spike_depth_ros.stream.window import reference_index
-from spike_depth_ros.video.light import Light, luminance
-from spike_depth_ros.video.placement import Placement
 from spike_training.choices import MEAN_RATE, Transform
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, RightFrames
 from spike_training.datasets.readers.pairs import pairs_of

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.geometry.rectification import Rectification
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import reference_index

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spike_depth_ros.video.placement import Placement
+from spike_depth_ros.io.video.placement import Placement
 from spike_training.sampling.sample import Batch, View
 
 AUTHORS_CROP = (352, 1216)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batched spike camera: luminance in, packed planes or counts out, on any device.
 
-Integrate and fire (:mod:`spike_depth_ros.video.spiking`) for batches, with all that a
+Integrate and fire (:mod:`spike_depth_ros.io.video.spiking`) for batches, with all that a
 :class:`spike_training.sensor.parameters.Sensor` has. Defects that are switched off cost nothing.
 
 A recording is a function of its seed: batch, device and division into calls do not change it (the
@@ -24,8 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spike_depth_ros.stream.chunk import BitOrder
-from spike_depth_ros.video.spiking import (
+from spike_depth_ros.io.video.spiking import (
     QUANTA,
     Array,
     LinearLight,
@@ -33,6 +32,7 @@ from spike_depth_ros.video.spiking import (
     linear_light,
     to_quanta,
 )
+from spike_depth_ros.stream.chunk import BitOrder
 from spike_training.sensor import exposure
 from spike_training.sensor.parameters import IDEAL, Sensor
 from spike_training.sensor.pixels import NORMAL_STD, Pixels, hashes, normals, pixels_of

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spike counts straight from luminance at a few knots, and the pixels' initial charge.
 
-Integrate and fire (:mod:`spike_depth_ros.video.spiking`) in closed form, bit for bit: luminance
+Integrate and fire (:mod:`spike_depth_ros.io.video.spiking`) in closed form, bit for bit: luminance
 that is linear from knot to knot adds up to a whole number of quanta per bin, and a pixel's count
 is the whole thresholds in its charge. That is thousands of times less work than making the planes.
 """
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from spike_depth_ros.io.video.spiking import QUANTA, QUANTUM_BITS, linear_light
 from spike_depth_ros.stream import packing
-from spike_depth_ros.video.spiking import QUANTA, QUANTUM_BITS, linear_light
 from spike_training.choices import LONGEST_BIN
 
 

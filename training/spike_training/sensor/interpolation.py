@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.video.light import Light
+from spike_depth_ros.io.video.light import Light
 
 Vectors = npt.NDArray[np.float32]
 """Motion of each pixel, ``[height, width, 2]``: pixels to the right and down."""

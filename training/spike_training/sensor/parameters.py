@@ -10,7 +10,7 @@ from typing import Annotated
 
 from spike_depth_ros.base.schema import refuse
 from spike_depth_ros.base.values import Check, Fraction, within
-from spike_depth_ros.video.spiking import Mode
+from spike_depth_ros.io.video.spiking import Mode
 from spike_training.errors import ConfigError
 
 Amount = Annotated[float, within(0, 1e9)]

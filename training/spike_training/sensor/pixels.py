@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spike_depth_ros.video.spiking import Array
+from spike_depth_ros.io.video.spiking import Array
 from spike_training.sensor.parameters import Sensor
 
 NORMAL_STD = math.sqrt(8 * (256**2 - 1) / 12)

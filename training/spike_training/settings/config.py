@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
-from spike_depth_ros.architectures import IMAGENET, SETTINGS
 from spike_depth_ros.base import schema
+from spike_depth_ros.base.errors import printable
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import (
     DISTINCT,
@@ -33,7 +33,7 @@ from spike_depth_ros.base.values import (
     within,
 )
 from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint
-from spike_depth_ros.errors import printable
+from spike_depth_ros.tasks.architectures import IMAGENET, SETTINGS
 from spike_depth_ros.tasks.base import TASKS
 from spike_training.choices import (
     LARGEST_SEED,

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from spike_depth_ros.base import cli, schema
-from spike_depth_ros.safe_yaml import read_yaml
+from spike_depth_ros.base.safe_yaml import read_yaml
 from spike_training.errors import ConfigError, one_line
 from spike_training.settings.config import RunConfig, StageConfig, check, listed, problems_of
 from spike_training.settings.method import Method, find_kind, find_method

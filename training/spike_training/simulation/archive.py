@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.results import write_atomically
 from spike_training.datasets.clip import Clip
 from spike_training.errors import DataSetError, FrameError
 from spike_training.simulation.clip_camera import ClipCamera

@@ -15,9 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from rosbags.rosbag2 import WriterError
 
-from spike_depth_ros.bags.writing import Storage
-from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.conversion.spike_bag import (
+from spike_depth_ros.base.results import UnfinishedFolder, place_result
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.io.bags.writing import Storage
+from spike_depth_ros.io.topics import FRAME_TOPICS, TOPICS
+from spike_depth_ros.io.video.spiking import regroup
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.tools.convert.spike_bag import (
     PacketStream,
     TimedMessage,
     depth_message,
@@ -25,10 +29,6 @@ from spike_depth_ros.conversion.spike_bag import (
     packet_problem,
     write_messages,
 )
-from spike_depth_ros.io.topics import FRAME_TOPICS, TOPICS
-from spike_depth_ros.result_files import UnfinishedFolder, place_result
-from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.video.spiking import regroup
 from spike_training.datasets.clip import Clip
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.progress import progress_bar

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from spike_depth_ros.io.video.light import Light, luminance
+from spike_depth_ros.io.video.spiking import cut
 from spike_depth_ros.stream.chunk import PackedPlanes
-from spike_depth_ros.video.light import Light, luminance
-from spike_depth_ros.video.spiking import cut
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb
 from spike_training.datasets.readers.files import check_share, note_skipped

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.geometry.calibration import Calibration
 from spike_training.sampling.procedural import apply_flicker, exposure_gain
 from spike_training.sensor.camera import SpikeCamera
 from spike_worlds.render import Rendering, render

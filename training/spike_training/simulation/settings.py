@@ -9,7 +9,7 @@ from typing import Annotated
 
 from spike_depth_ros.base.schema import refuse
 from spike_depth_ros.base.values import Check, within
-from spike_depth_ros.stream.recording import MAX_ARCHIVE_BYTES
+from spike_depth_ros.io.recording import MAX_ARCHIVE_BYTES
 from spike_training.choices import LARGEST_SEED, MEAN_RATE, Interpolation, Transform
 from spike_training.errors import ConfigError
 from spike_training.sensor.parameters import IDEAL, Sensor

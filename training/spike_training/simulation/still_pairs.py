@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros.preview import GAMMA
 from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_depth_ros.stream.preview import GAMMA
 from spike_training.datasets.clip import Rgb
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.parameters import Sensor

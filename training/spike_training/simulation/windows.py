@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from spike_depth_ros.folder_lock import LOCK
-from spike_depth_ros.result_files import PART_SUFFIX, write_atomically
-from spike_depth_ros.safe_yaml import read_yaml
+from spike_depth_ros.base.locks import LOCK
+from spike_depth_ros.base.results import PART_SUFFIX, write_atomically
+from spike_depth_ros.base.safe_yaml import read_yaml
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Matrix

@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, get_args
 
-from spike_depth_ros import blocks
-from spike_depth_ros.blocks.terminal import print_table
+from spike_depth_ros.pages import blocks
+from spike_depth_ros.pages.terminal import print_table
 from spike_training.evaluation.preparation import TRUE_LOOK
 from spike_training.evaluation.published import METRICS
 from spike_training.evaluation.report import domain_sets

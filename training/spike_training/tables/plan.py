@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.base import schema
 from spike_depth_ros.base.schema import Problems
-from spike_depth_ros.model.registry import build
+from spike_depth_ros.networks.registry import build
+from spike_depth_ros.tasks.architectures import SETTINGS
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.datasets.depth_maps import MapFolder, open_maps, read_maps
 from spike_training.errors import ConfigError

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import spike_depth_ros
+from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.checkpoint import load, load_info
-from spike_depth_ros.result_files import write_atomically
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
 from spike_training.cpu import configure_cpu

@@ -18,8 +18,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.folder_lock import lock_folder
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.locks import lock_folder
+from spike_depth_ros.base.results import write_atomically
 from spike_training.dask_client import import_distributed
 from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
 from spike_training.run_data.recordings import check_recordings

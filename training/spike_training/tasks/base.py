@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import spike_depth_ros
-from spike_depth_ros.blocks import Table
+from spike_depth_ros.pages.blocks import Table
 from spike_depth_ros.tasks.base import CheckpointInfo, TaskKind
 from spike_training.errors import ConfigError
 from spike_training.evaluation.preparation import Preparation

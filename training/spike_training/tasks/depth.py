@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from spike_depth_ros.architectures import TinySettings
-from spike_depth_ros.blocks import number
 from spike_depth_ros.checkpoint import Tensors, load
 from spike_depth_ros.evaluation.controls import (
     ALIGNED,
@@ -20,6 +18,8 @@ from spike_depth_ros.evaluation.controls import (
     comparison_sentence,
     control_name,
 )
+from spike_depth_ros.pages.blocks import number
+from spike_depth_ros.tasks.architectures import TinySettings
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_depth_ros.tasks.translation import TranslationInfo

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from spike_depth_ros.architectures import FuseLiteSettings
-from spike_depth_ros.blocks import Table, number, percent
-from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors, load
 from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
+from spike_depth_ros.pages.blocks import Table, number, percent
+from spike_depth_ros.pages.terminal import print_table
+from spike_depth_ros.tasks.architectures import FuseLiteSettings
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.fused import FusedInfo
 from spike_training.evaluation.mean_depth import MeanDepth

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spike_depth_ros.blocks import Table, number
-from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.networks.registry import build_with_weights
+from spike_depth_ros.pages.blocks import Table, number
+from spike_depth_ros.pages.terminal import print_table
 from spike_depth_ros.stream import packing
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.image import ImageInfo

@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros import preview
-from spike_depth_ros.architectures import StereoLiteSettings
-from spike_depth_ros.blocks import Table, number, percent
-from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors
-from spike_depth_ros.model import SpikeNet, to_channels_last
-from spike_depth_ros.model.registry import build_with_weights
-from spike_depth_ros.model.stereo_lite import STRIDE, StereoOutput
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.networks import SpikeNet, to_channels_last
+from spike_depth_ros.networks.registry import build_with_weights
+from spike_depth_ros.networks.stereo_lite import STRIDE, StereoOutput
+from spike_depth_ros.pages.blocks import Table, number, percent
+from spike_depth_ros.pages.terminal import print_table
 from spike_depth_ros.stereo.sgbm import SgbmMatcher, SgbmSettings
+from spike_depth_ros.stream import preview
+from spike_depth_ros.tasks.architectures import StereoLiteSettings
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.choices import Split

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.blocks import Table
-from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
+from spike_depth_ros.pages.blocks import Table
+from spike_depth_ros.pages.terminal import print_table
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_training.errors import ConfigError

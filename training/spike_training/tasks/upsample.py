@@ -14,12 +14,12 @@ from typing import Any
 import torch
 
 import spike_depth_ros
-from spike_depth_ros.architectures import SETTINGS, UpsampleLiteSettings
-from spike_depth_ros.blocks import Table, number, percent
-from spike_depth_ros.blocks.terminal import print_table
 from spike_depth_ros.checkpoint import Tensors
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.networks.registry import build_with_weights
+from spike_depth_ros.pages.blocks import Table, number, percent
+from spike_depth_ros.pages.terminal import print_table
+from spike_depth_ros.tasks.architectures import SETTINGS, UpsampleLiteSettings
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.datasets.depth_maps import DepthMap, Levels, factors_of, read_maps

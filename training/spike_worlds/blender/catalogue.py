@@ -14,7 +14,7 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path
 
-from spike_depth_ros.errors import OneLineError
+from spike_depth_ros.base.errors import OneLineError
 
 FOLDER = Path('/usr/share/sweethome3d/furniture')
 """Folder where the Debian package puts its archives."""

@@ -27,9 +27,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / 'training')]  # before the imports of both
 
-from spike_depth_ros.errors import OneLineError, one_line, shorten  # noqa: E402
-from spike_depth_ros.folder_lock import lock_folder  # noqa: E402
-from spike_depth_ros.result_files import remove_unfinished, write_atomically  # noqa: E402
+from spike_depth_ros.base.errors import OneLineError, one_line, shorten  # noqa: E402
+from spike_depth_ros.base.locks import lock_folder  # noqa: E402
+from spike_depth_ros.base.results import remove_unfinished, write_atomically  # noqa: E402
 from spike_worlds import rendered_set  # noqa: E402
 from spike_worlds.blender import catalogue  # noqa: E402
 from spike_worlds.blender.catalogue import Catalogue, read_catalogue  # noqa: E402

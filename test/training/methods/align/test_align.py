@@ -10,7 +10,7 @@ import torch
 
 from kit.runs import MODEL, SMALL, TARGET, equal, tiny_run
 from kit.stages import RampSource, alike, copied, learn, pairs
-from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_depth_ros.networks.depth_net import dpt_tiny
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms

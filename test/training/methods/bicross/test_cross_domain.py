@@ -9,7 +9,7 @@ import torch
 
 from kit.runs import MODEL, SMALL, equal, rows, state_of
 from kit.stages import RampSource, StoppedAt, pairs, train
-from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny
+from spike_depth_ros.networks.depth_net import DepthOutput, dpt_tiny
 from spike_training.errors import NonFiniteError
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics

@@ -8,7 +8,7 @@ import torch
 
 from kit.runs import MODEL, SMALL
 from kit.stages import RampSource, train
-from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_depth_ros.networks.depth_net import dpt_tiny
 from spike_training.evaluation.predictors import predict
 from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig
 from spike_training.methods.bicross.stages.cross_modality import CrossModality

@@ -10,8 +10,8 @@ import torch
 from kit.runs import MODEL, SMALL, TARGET, equal, tiny_run
 from kit.stages import StoppedAt, pairs, train
 from spike_depth_ros.checkpoint import load, save
-from spike_depth_ros.model.depth_net import dpt_tiny
-from spike_depth_ros.model.registry import build, weights_of
+from spike_depth_ros.networks.depth_net import dpt_tiny
+from spike_depth_ros.networks.registry import build, weights_of
 from spike_training.engine.optim import check_groups
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import AdaptConfig, JointConfig, PretrainConfig

@@ -12,7 +12,7 @@ import torch
 
 from kit.runs import MODEL, SMALL, equal, rows, state_of
 from kit.stages import StoppedAt, pairs, train
-from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_depth_ros.networks.depth_net import dpt_tiny
 from spike_training.engine.optim import check_groups
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictors import predict

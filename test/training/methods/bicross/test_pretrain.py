@@ -11,7 +11,7 @@ from torch import nn
 
 from kit.runs import MODEL, SMALL
 from kit.stages import RampSource
-from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny
+from spike_depth_ros.networks.depth_net import DepthOutput, dpt_tiny
 from spike_training.adaptation.candidates import load_network
 from spike_training.errors import ConfigError
 from spike_training.evaluation.statistics import batch_norms

@@ -10,11 +10,11 @@ from PIL import Image
 
 from kit.runs import tiny_run
 from kit.stages import batch_of, boxes
-from spike_depth_ros.architectures import UpsampleLiteSettings
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.depth_colours import DEPTH_COLOURS
-from spike_depth_ros.model.registry import build_with_weights
-from spike_depth_ros.model.upsampling import UpsampleLite
+from spike_depth_ros.networks.registry import build_with_weights
+from spike_depth_ros.networks.upsampling import UpsampleLite
+from spike_depth_ros.pages.depth_colours import DEPTH_COLOURS
+from spike_depth_ros.tasks.architectures import UpsampleLiteSettings
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.methods.dsr.enlarge import COLLAPSED, Enlarge
 from spike_training.methods.dsr.losses import l1_loss, middle_weight

@@ -10,9 +10,9 @@ import torch
 
 from kit.runs import tiny_run
 from kit.stages import batch_of, boxes
-from spike_depth_ros.architectures import DsrSettings
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.model.dsr_net import DeNet, DsrNet
+from spike_depth_ros.networks.dsr_net import DeNet, DsrNet
+from spike_depth_ros.tasks.architectures import DsrSettings
 from spike_depth_ros.tasks.upsample import UpsampleInfo
 from spike_training.methods.dsr.losses import (
     affinity,

@@ -17,7 +17,7 @@ from kit.datasets import make_teacher
 from kit.runs import equal, tiny_run
 from kit.stages import copied, learn
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.model.depth_anything import depth_anything
+from spike_depth_ros.networks.depth_anything import depth_anything
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.optim import check_groups
@@ -298,7 +298,7 @@ class TestStage:
 
 
 def _settings():
-    from spike_depth_ros.architectures import DepthAnythingSettings
+    from spike_depth_ros.tasks.architectures import DepthAnythingSettings
 
     return DepthAnythingSettings(**SIZES)
 

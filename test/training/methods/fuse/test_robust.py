@@ -11,7 +11,7 @@ import torch
 from kit.runs import tiny_run
 from kit.stages import copied, learn
 from spike_depth_ros.checkpoint import save
-from spike_depth_ros.model.registry import weights_of
+from spike_depth_ros.networks.registry import weights_of
 from spike_training.engine.optim import check_groups
 from spike_training.methods.fuse.settings import FuseConfig, RobustConfig
 from spike_training.runs.build import context, make_stage, make_work

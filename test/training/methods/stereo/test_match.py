@@ -12,7 +12,7 @@ import torch
 from kit.runs import tiny_run
 from spike_depth_ros.checkpoint import CheckpointError, load, load_info
 from spike_depth_ros.estimator import DepthEstimator
-from spike_depth_ros.model.stereo_lite import LAPLACE_68
+from spike_depth_ros.networks.stereo_lite import LAPLACE_68
 from spike_depth_ros.stereo.network import StereoNetwork
 from spike_depth_ros.tasks.stereo import StereoInfo
 from spike_training.errors import ConfigError, NonFiniteError

@@ -14,8 +14,8 @@ import torch
 from kit.datasets import write_paper_sets
 from kit.runs import TARGET, tiny_run
 from spike_depth_ros.checkpoint import load, save
-from spike_depth_ros.model.dpn import Dpn
-from spike_depth_ros.model.registry import weights_of
+from spike_depth_ros.networks.dpn import Dpn
+from spike_depth_ros.networks.registry import weights_of
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import PretrainConfig

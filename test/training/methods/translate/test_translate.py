@@ -12,10 +12,10 @@ from torch import nn
 
 from kit.runs import MODEL, SMALL, TARGET, equal, state_of, tiny_run
 from kit.stages import RampSource, StoppedAt, alike, pairs, train
-from spike_depth_ros.architectures import TranslatorSettings
 from spike_depth_ros.checkpoint import load
-from spike_depth_ros.model.depth_net import dpt_tiny
-from spike_depth_ros.model.translator import Translator
+from spike_depth_ros.networks.depth_net import dpt_tiny
+from spike_depth_ros.networks.translator import Translator
+from spike_depth_ros.tasks.architectures import TranslatorSettings
 from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_training.engine.optim import check_groups
 from spike_training.errors import DataSetError

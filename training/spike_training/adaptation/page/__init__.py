@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.results import write_atomically
 from spike_training.errors import one_line
 from spike_training.sampling.sample import Batch, Unlabelled
 

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros import pictures, preview
-from spike_depth_ros.blocks import (
+from spike_depth_ros.evaluation.report.pictures import as_png, pad_colour_bar
+from spike_depth_ros.pages import pictures
+from spike_depth_ros.pages.blocks import (
     Block,
     Cell,
     Figure,
@@ -26,8 +27,8 @@ from spike_depth_ros.blocks import (
     numbers,
     percent,
 )
-from spike_depth_ros.blocks.html import render_page
-from spike_depth_ros.evaluation.report.pictures import as_png, pad_colour_bar
+from spike_depth_ros.pages.html import render_page
+from spike_depth_ros.stream import preview
 from spike_training.adaptation.candidates import load_network
 from spike_training.adaptation.correction import firing_rates
 from spike_training.adaptation.evidence import (

@@ -17,12 +17,12 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
-from spike_depth_ros.arguments import OptionalFocalLength, PlaneRate, parse_size
 from spike_depth_ros.base.values import NotNegative, Positive
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.io.vidar import Axes, Packing, RawLayout
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.vidar import Axes, Packing, RawLayout
 from spike_depth_ros.stream.window import reference_index
+from spike_depth_ros.tools.arguments import OptionalFocalLength, PlaneRate, parse_size
 from spike_training.datasets.clip import Matrix, RightSpikes, SpikeClip
 from spike_training.datasets.readers import files, pairs, recordings
 from spike_training.datasets.readers.options import checked

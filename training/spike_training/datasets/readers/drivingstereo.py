@@ -18,8 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from spike_depth_ros.arguments import OptionalFocalLength
-from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.tools.arguments import OptionalFocalLength
 from spike_training.datasets.clip import Clip, Matrix
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked

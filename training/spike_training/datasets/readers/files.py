@@ -15,21 +15,21 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.calibration import (
+from spike_depth_ros.base.errors import OneLineError, check_regular, special_file
+from spike_depth_ros.geometry.calibration import (
     Calibration,
     CalibrationError,
     check_focal_lengths,
 )
-from spike_depth_ros.depth_values import to_metres, unit_problem
-from spike_depth_ros.errors import OneLineError, check_regular, special_file
+from spike_depth_ros.geometry.depth_values import to_metres, unit_problem
+from spike_depth_ros.geometry.rectification import check_matrix
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.io.arrays import (
     DEPTH_SUFFIXES,
     ArrayFileError,
     read_picture,
     read_stored,
 )
-from spike_depth_ros.rectification import check_matrix
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError
 
@@ -53,7 +53,7 @@ OUTDOOR_M = (1.0, 300.0)
 class DepthEncoding:
     """Encoding of depth in files.
 
-    What is unknown, and what is beyond, :func:`spike_depth_ros.depth_values.resolve` decides.
+    What is unknown, and what is beyond, :func:`spike_depth_ros.geometry.depth_values.resolve` decides.
 
     Attributes:
         per_metre: Stored value of one metre: 1000 for millimetres, 256 for KITTI; None: 1000 of

@@ -19,12 +19,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.arguments import OptionalFocalLength
 from spike_depth_ros.base.values import NotNegative
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.ray_depth import ray_lengths
 from spike_depth_ros.io.arrays import ArrayFileError, read_picture
-from spike_depth_ros.orientation import QUARTER, turn
-from spike_depth_ros.ray_depth import ray_lengths
+from spike_depth_ros.io.orientation import QUARTER, turn
+from spike_depth_ros.tools.arguments import OptionalFocalLength
 from spike_training.datasets.clip import Clip, Depth, Matrix, Times
 from spike_training.datasets.labels import RELATIVE, Labels, find_labels
 from spike_training.datasets.name_times import Given, read_times

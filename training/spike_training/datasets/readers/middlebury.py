@@ -25,18 +25,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.calibration import (
+from spike_depth_ros.base.errors import check_regular, printable
+from spike_depth_ros.geometry.calibration import (
     MAX_BASELINE_M,
     MIN_BASELINE_M,
     Calibration,
     CalibrationError,
 )
-from spike_depth_ros.depth_values import unit_problem
-from spike_depth_ros.errors import check_regular, printable
+from spike_depth_ros.geometry.depth_values import unit_problem
+from spike_depth_ros.geometry.rectification import check_matrix
+from spike_depth_ros.geometry.rig import ANYWHERE, StereoRig
 from spike_depth_ros.io.arrays import open_picture, picture_size, read_pfm, reading
-from spike_depth_ros.orientation import check_upright
-from spike_depth_ros.rectification import check_matrix
-from spike_depth_ros.stereo.rig import ANYWHERE, StereoRig
+from spike_depth_ros.io.orientation import check_upright
 from spike_training.datasets.clip import Clip, Depth, Disparity, Matrix, Rgb, RightFrames
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from spike_depth_ros.arguments import OptionalFocalLength, PlaneRate
 from spike_depth_ros.base.values import Number
-from spike_depth_ros.calibration import CalibrationError
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.geometry.calibration import CalibrationError
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.io.layout_check import axes_problem
+from spike_depth_ros.io.recording import Eye, Recording, RecordingError, open_recording
+from spike_depth_ros.io.vidar import Axes
 from spike_depth_ros.stream.chunk import PackedPlanes
-from spike_depth_ros.stream.layout import axes_problem
-from spike_depth_ros.stream.recording import Eye, Recording, RecordingError, open_recording
-from spike_depth_ros.stream.vidar import Axes
+from spike_depth_ros.tools.arguments import OptionalFocalLength, PlaneRate
 from spike_training.datasets.clip import Depth, RightSpikes, SpikeClip
 from spike_training.datasets.labels import Labels, find_labels
 from spike_training.datasets.readers import files, recordings

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from spike_depth_ros.calibration import MAX_BASELINE_M, MIN_BASELINE_M, CalibrationError
+from spike_depth_ros.geometry.calibration import MAX_BASELINE_M, MIN_BASELINE_M, CalibrationError
+from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.io.arrays import picture_size
-from spike_depth_ros.preview import render
 from spike_depth_ros.stereo.alignment import EVERY_NS, PAIRS, AlignmentCheck
-from spike_depth_ros.stereo.rig import StereoRig
+from spike_depth_ros.stream.preview import render
 from spike_depth_ros.stream.window import Window, reference_index
 from spike_training.datasets.clip import Clip, Disparity, Matrix, Rgb, RightFrames, SpikeClip
 from spike_training.datasets.readers import files

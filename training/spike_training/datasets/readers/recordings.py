@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.io.raw_check import head_problem
+from spike_depth_ros.io.recording import NpyFile
+from spike_depth_ros.io.vidar import Axes, RawLayout, read_part, read_series
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
-from spike_depth_ros.stream.raw_check import head_problem
-from spike_depth_ros.stream.recording import NpyFile
-from spike_depth_ros.stream.vidar import Axes, RawLayout, read_part, read_series
 from spike_training.datasets.clip import Depth, Grey, Matrix
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from spike_depth_ros.base.errors import shorten
 from spike_depth_ros.base.values import Number
-from spike_depth_ros.errors import shorten
 from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spike_depth_ros.arguments import OptionalFocalLength, PlaneRate
+from spike_depth_ros.io.vidar import RawLayout
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.vidar import RawLayout
 from spike_depth_ros.stream.window import reference_index
+from spike_depth_ros.tools.arguments import OptionalFocalLength, PlaneRate
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import files, recordings
 from spike_training.datasets.readers.options import checked

@@ -19,13 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.arguments import OptionalFocalLength, parse_size
-from spike_depth_ros.bags.bag import Bag, BagError, decode
-from spike_depth_ros.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
+from spike_depth_ros.geometry.rectification import Rectification, check_camera
+from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.io.bags.bag import Bag, BagError, decode
 from spike_depth_ros.io.streams import Index, Load, RecordedStream, Section, index
 from spike_depth_ros.io.topics import CAMERA_INFO, IMAGE
-from spike_depth_ros.rectification import Rectification, check_camera
-from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import (
     METRES,
@@ -36,6 +35,7 @@ from spike_depth_ros.stream.decode import (
 )
 from spike_depth_ros.stream.stamps import differs
 from spike_depth_ros.stream.window import reference_index
+from spike_depth_ros.tools.arguments import OptionalFocalLength, parse_size
 from spike_training.datasets.clip import Depth, Matrix, RightSpikes, SpikeClip
 from spike_training.datasets.readers import files, pairs, recordings
 from spike_training.datasets.readers.options import checked

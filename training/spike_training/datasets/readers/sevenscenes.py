@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spike_depth_ros.arguments import FocalLength
+from spike_depth_ros.tools.arguments import FocalLength
 from spike_training.datasets.clip import Clip, Depth
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spike_depth_ros.arguments import OptionalFocalLength, PerMetre
+from spike_depth_ros.tools.arguments import OptionalFocalLength, PerMetre
 from spike_training.datasets.clip import Clip, Matrix, Times
 from spike_training.datasets.name_times import check_gap
 from spike_training.datasets.readers import files

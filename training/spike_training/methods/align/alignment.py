@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.statistics import untracked

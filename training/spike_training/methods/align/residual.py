@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
-from spike_depth_ros.model.encoder import HybridEncoder
+from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.networks.encoder import HybridEncoder
 from spike_training.engine.stage import Context
 from spike_training.learning.adversarial import PatchDiscriminator, TokenDiscriminator
 from spike_training.learning.looks import positions, see

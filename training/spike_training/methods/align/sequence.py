@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.stage import Context
 from spike_training.learning.adversarial import TokenDiscriminator
 from spike_training.learning.backbone import freeze

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from spike_depth_ros.model.heads import to_float32
+from spike_depth_ros.networks.heads import to_float32
 
 
 def masked_average(features: Tensor, selected: Tensor) -> Tensor:

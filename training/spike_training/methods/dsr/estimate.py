@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from spike_depth_ros.model.dsr_net import DeNet
+from spike_depth_ros.networks.dsr_net import DeNet
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.methods.dsr.degradation import draw_crops, generator_of
 from spike_training.methods.dsr.losses import estimation_loss, fit_to_truth, l1_loss

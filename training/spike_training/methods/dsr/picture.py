@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from spike_depth_ros import pictures
-from spike_depth_ros.depth_colours import DepthColours, Rgb
+from spike_depth_ros.pages import pictures
+from spike_depth_ros.pages.depth_colours import DepthColours, Rgb
 from spike_training.evaluation.small_maps import metres
 
 DRAWN = 3

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.dsr_net import DeNet, DsrNet
+from spike_depth_ros.networks.dsr_net import DeNet, DsrNet
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.upsampling import bilinear, nearest

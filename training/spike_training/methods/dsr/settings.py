@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.base.schema import Problems, across, problems_of
 from spike_depth_ros.base.values import (
     DISTINCT,
@@ -20,6 +19,7 @@ from spike_depth_ros.base.values import (
     faults,
     one_of,
 )
+from spike_depth_ros.tasks.architectures import SETTINGS
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.upsample import FACTORS
 from spike_training.settings.config import (

@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_anything import (
+from spike_depth_ros.networks.depth_anything import (
     DepthAnything,
     Features,
     load_transformers,
     weights_of_transformers,
 )
-from spike_depth_ros.model.registry import build
+from spike_depth_ros.networks.registry import build
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.engine.fabric import is_first
 from spike_training.engine.optim import Groups, ParameterGroup

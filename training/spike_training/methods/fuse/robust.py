@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput
-from spike_depth_ros.model.fuse_lite import FuseLite
+from spike_depth_ros.networks.depth_net import DepthOutput
+from spike_depth_ros.networks.fuse_lite import FuseLite
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.predictors import predict

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from spike_depth_ros.architectures import SETTINGS, settings_of
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Check, Count, NotNegative, within
+from spike_depth_ros.tasks.architectures import SETTINGS, settings_of
 from spike_training.errors import ConfigError
 from spike_training.learning.settings import SupervisedConfig
 from spike_training.settings.config import BatchSpec, ResolvedStage, StageConfig

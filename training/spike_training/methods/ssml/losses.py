@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
+from spike_depth_ros.networks.reconstruction.rate_estimates import RateEstimates
 
 ROBUST_ERROR = 0.01
 """Error, spikes per plane, below which :func:`robust_error` is quadratic."""

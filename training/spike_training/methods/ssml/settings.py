@@ -56,7 +56,7 @@ def _problems_of_network(model: ModelConfig) -> Problems:
     import torch
 
     from spike_depth_ros.checkpoint import CheckpointError
-    from spike_depth_ros.model.registry import build
+    from spike_depth_ros.networks.registry import build
     from spike_depth_ros.tasks.image import ImageInfo
 
     try:

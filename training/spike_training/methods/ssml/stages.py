@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.architectures import BlindSpotSettings
-from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
-from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
-from spike_depth_ros.preview import COVERED_PLANES
+from spike_depth_ros.networks import SpikeNet
+from spike_depth_ros.networks.reconstruction.blind_spot import BlindSpotNet
+from spike_depth_ros.networks.reconstruction.rate_estimates import RateEstimates
+from spike_depth_ros.stream.preview import COVERED_PLANES
 from spike_depth_ros.stream.window import reference_index
+from spike_depth_ros.tasks.architectures import BlindSpotSettings
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.methods.ssml.losses import (

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.stereo_lite import STRIDE, StereoLite, StereoOutput
+from spike_depth_ros.networks.stereo_lite import STRIDE, StereoLite, StereoOutput
 from spike_training.engine.stage import Phase, Stage
 from spike_training.methods.stereo.augmentation import augment
 from spike_training.methods.stereo.match_loss import (

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spike_depth_ros.model.stereo_lite import LAPLACE_68, STRIDE
+from spike_depth_ros.networks.stereo_lite import LAPLACE_68, STRIDE
 
 FARTHEST_ERROR_PX = 32.0
 """Error from which the uncertainty is not trained to grow, pixels."""

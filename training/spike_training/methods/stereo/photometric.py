@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
-from spike_depth_ros.model.dpn import Dpn
-from spike_depth_ros.model.temporal import MIN_RATE, central_bin_weights
+from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.networks.dpn import Dpn
+from spike_depth_ros.networks.temporal import MIN_RATE, central_bin_weights
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.predictors import predict

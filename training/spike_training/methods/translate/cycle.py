@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.architectures import TranslatorSettings
-from spike_depth_ros.model.translator import Translator
+from spike_depth_ros.networks.translator import Translator
+from spike_depth_ros.tasks.architectures import TranslatorSettings
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.looks import edge_f1

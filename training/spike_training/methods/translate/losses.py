@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.heads import to_float32
+from spike_depth_ros.networks.heads import to_float32
 from spike_training.learning.adversarial import Alignment, accuracy_of
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from spike_depth_ros.model.translator import Translator
+from spike_depth_ros.networks.translator import Translator
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.looks import edge_f1

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from spike_depth_ros.architectures import TranslatorSettings
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import Count, NotNegative
+from spike_depth_ros.tasks.architectures import TranslatorSettings
 from spike_training.learning.settings import PictureConfig
 from spike_training.settings.config import BatchSpec, ResolvedStage, StageConfig
 

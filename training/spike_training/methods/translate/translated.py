@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from spike_depth_ros.architectures import TranslatorSettings
-from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.translator import Translator
+from spike_depth_ros.networks.depth_net import SpikeDepthNet
+from spike_depth_ros.networks.translator import Translator
+from spike_depth_ros.tasks.architectures import TranslatorSettings
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.statistics import untracked

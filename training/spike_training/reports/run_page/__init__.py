@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spike_depth_ros.result_files import write_atomically
+from spike_depth_ros.base.results import write_atomically
 from spike_training.errors import ConfigError, one_line
 
 AnyT = TypeVar('AnyT')

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from spike_depth_ros.blocks import Figure
-from spike_depth_ros.blocks.plots import COLOURS, GREY, RED, chart, style, svg
+from spike_depth_ros.pages.blocks import Figure
+from spike_depth_ros.pages.plots import COLOURS, GREY, RED, chart, style, svg
 from spike_training.reports.run_page.folder import Series, StageFolder
 from spike_training.settings.method import ScalarChart
 

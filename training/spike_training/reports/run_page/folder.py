@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from spike_depth_ros.safe_yaml import read_yaml
+from spike_depth_ros.base.safe_yaml import read_yaml
 from spike_training.engine.checkpoints import POINTER
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.errors import ConfigError, one_line

@@ -12,7 +12,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.blocks import (
+from spike_depth_ros.base.results import hash_file
+from spike_depth_ros.checkpoint import CheckpointError, load_info, onnx_path
+from spike_depth_ros.evaluation.controls import NETWORK, control_name
+from spike_depth_ros.evaluation.report.headings import (
+    FIGURES,
+    STRUCTURE,
+    UNCERTAINTY,
+    uncertainty_cells,
+)
+from spike_depth_ros.io.arrays import open_picture
+from spike_depth_ros.pages.blocks import (
     Block,
     Cell,
     Figure,
@@ -25,17 +35,7 @@ from spike_depth_ros.blocks import (
     numbers,
     percent,
 )
-from spike_depth_ros.blocks.html import render_page
-from spike_depth_ros.checkpoint import CheckpointError, load_info, onnx_path
-from spike_depth_ros.evaluation.controls import NETWORK, control_name
-from spike_depth_ros.evaluation.report.headings import (
-    FIGURES,
-    STRUCTURE,
-    UNCERTAINTY,
-    uncertainty_cells,
-)
-from spike_depth_ros.io.arrays import open_picture
-from spike_depth_ros.result_files import hash_file
+from spike_depth_ros.pages.html import render_page
 from spike_depth_ros.tasks.base import CheckpointInfo
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.evaluation.report import ALIGNMENTS, domain_sets
@@ -270,7 +270,7 @@ def _legend(stage: StageFolder) -> str:
     shown = task_of(stage.config.task).shown
     if shown is None or not shown.depth_pictures:
         return ''
-    from spike_depth_ros.pictures import LEGEND
+    from spike_depth_ros.pages.pictures import LEGEND
 
     return f' {LEGEND}'
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.ema import average_into, warmed_up
 from spike_training.engine.fabric import is_first, mean_over_processes
 from spike_training.engine.optim import Groups, groups_of

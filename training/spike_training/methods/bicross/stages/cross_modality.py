@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.predictors import predict

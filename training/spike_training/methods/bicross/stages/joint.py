@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_depth_ros.networks.depth_net import SpikeDepthNet
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Context, Phase, Selection, Stage
 from spike_training.evaluation.statistics import untracked
