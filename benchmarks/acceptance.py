@@ -84,10 +84,10 @@ from spike_training.evaluation.statistics import estimate_statistics
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.sample import Batch, Unlabelled
 from spike_training.sampling.shifted import Optics, ShiftedSource
-from spike_training.scenes.pool import generate
 from spike_training.sensor.camera import simulate_counts
 from spike_training.sensor.parameters import SENSORS, Sensor
 from spike_training.settings.reading import load_config
+from spike_worlds.pool import generate
 
 CONFIG = Path('training/configs/adapt.yaml')
 SHIPPED = Path('unet_lite')

@@ -56,10 +56,10 @@ from spike_training.engine.checkpoints import newest_model
 from spike_training.evaluation.predictors import predict
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Batch, collate
-from spike_training.scenes.generator import STYLES
-from spike_training.scenes.pool import generate
-from spike_training.scenes.render import render
-from spike_training.scenes.second_eye import (
+from spike_worlds.generator import STYLES
+from spike_worlds.pool import generate
+from spike_worlds.render import render
+from spike_worlds.second_eye import (
     BASELINE_M,
     BASELINES_M,
     second_eye,

@@ -43,7 +43,6 @@ from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.fuse.settings import AlignConfig
 from spike_training.runs import pipeline
 from spike_training.runs.third_party import evaluate_teacher
-from spike_training.scenes.generator import STYLES
 from spike_training.settings.config import (
     DataConfig,
     ModelConfig,
@@ -53,6 +52,7 @@ from spike_training.settings.config import (
 )
 from spike_training.tasks.depth import evaluate_network
 from spike_training.teacher import Teacher, find_teacher
+from spike_worlds.generator import STYLES
 
 ROWS = ('colours', 'frozen', 'aligned')
 HEIGHT, WIDTH = 128, 192

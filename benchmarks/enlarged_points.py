@@ -25,7 +25,7 @@ from spike_depth_ros.pages.depth_colours import DepthColours, colour_depth
 from spike_depth_ros.pages.pictures import BAR_WIDTH, depth_bar, save_png
 from spike_training.evaluation.small_maps import grey_levels, metres, shrink
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.scenes.generator import STYLES
+from spike_worlds.generator import STYLES
 
 HEIGHT, WIDTH, FACTOR = 960, 1280, 8
 SIDE, PART_ROWS, TITLE_ROWS = 430, 320, 28

@@ -56,7 +56,7 @@ from spike_training.evaluation.predictors import (
     network_predictor,
 )
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.scenes.generator import SPLITS, STYLES
+from spike_worlds.generator import SPLITS, STYLES
 
 SEED = 59  # training has 0; constants of the filter were chosen on 71 and 72
 HEIGHT, WIDTH, PLANES = 256, 384, 128

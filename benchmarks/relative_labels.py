@@ -39,7 +39,6 @@ from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.runs import pipeline
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Batch
-from spike_training.scenes.generator import STYLES
 from spike_training.settings.config import (
     DataConfig,
     EvaluateConfig,
@@ -49,6 +48,7 @@ from spike_training.settings.config import (
     TrainConfig,
 )
 from spike_training.tasks.depth import evaluate_network
+from spike_worlds.generator import STYLES
 
 DEPTH = {'metres': 'depth', 'relative': RELATIVE}
 KINDS = (*DEPTH,)

@@ -62,7 +62,7 @@ from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.transforms import TRANSFORMS
-from spike_training.scenes.generator import SceneGenerator
+from spike_worlds.generator import SceneGenerator
 
 STYLES = ('road', 'hall', 'home', 'office', 'indoor')
 """Styles of scenes with a floor."""

@@ -62,9 +62,9 @@ from spike_training.errors import DataSetError
 from spike_training.evaluation.stereo import score_pairs, table
 from spike_training.evaluation.stereo_pairs import PairsOf
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.scenes.generator import STYLES
 from spike_training.sensor.parameters import SENSORS
 from spike_training.simulation.still_pairs import PairCamera
+from spike_worlds.generator import STYLES
 
 SEED = 38  # training has 0
 HEIGHT, WIDTH, PLANES, RATE_HZ = 256, 384, 128, 20_000

@@ -65,7 +65,7 @@ def files() -> dict[str, Any]:
 
 def scenes() -> dict[str, Any]:
     """Figures of each field of some scenes of each style and split."""
-    from spike_training.scenes.generator import STYLES, SceneGenerator
+    from spike_worlds.generator import STYLES, SceneGenerator
 
     chosen = ((3, 'train', (0, 1, 900)), (11, 'calibration', (0, 7)), (3, 'test', (1, 2)))
     found: dict[str, Any] = {}
@@ -81,8 +81,8 @@ def scenes() -> dict[str, Any]:
 
 def pictures() -> dict[str, Any]:
     """Figures of the images of a scene of each style."""
-    from spike_training.scenes.generator import STYLES, SceneGenerator
-    from spike_training.scenes.render import render
+    from spike_worlds.generator import STYLES, SceneGenerator
+    from spike_worlds.render import render
 
     found: dict[str, Any] = {}
     for style in STYLES:

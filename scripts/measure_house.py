@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PARTS = {
     'core': ('spike_depth_ros/', 'launch/'),
-    'training': ('training/',),
+    'training': ('training/', 'scripts/rooms/'),  # where rooms of Blender were before
     'tests': ('test/',),
     'around': ('benchmarks/', 'scripts/', 'setup.py'),
 }
@@ -45,8 +45,12 @@ PARTS = {
 
 PRODUCT = ('core', 'training')
 
-PACKAGES = {'core': 'spike_depth_ros', 'training': 'training/spike_training'}
-"""Folder of the package of each part."""
+PACKAGES = {
+    'core': 'spike_depth_ros',
+    'training': 'training/spike_training',
+    'worlds': 'training/spike_worlds',
+}
+"""Folder of each package of the product."""
 
 TASK_NAMES = {'depth', 'fused', 'image', 'stereo', 'translation', 'upsample'}
 

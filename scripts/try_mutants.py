@@ -3,7 +3,7 @@
 """Change an operator or constant of the product at a time, and run the tests of its line.
 
     python -m pytest -m "not long and not dds" --cov-context=test --cov=spike_depth_ros \
-        --cov=training/spike_training
+        --cov=training/spike_training --cov=training/spike_worlds
     python -m scripts.try_mutants write|compare [--workers 2]
 
 `write` draws mutants by a fixed seed, as many of each kind, from lines that a test touches, and
@@ -37,7 +37,7 @@ import coverage
 
 from scripts.tree_copy import ROOT, copy_tree
 
-PRODUCT = ('spike_depth_ros', 'training/spike_training')
+PRODUCT = ('spike_depth_ros', 'training/spike_training', 'training/spike_worlds')
 MUTANTS = ROOT / 'test' / 'mutants.json'
 SEED = 7
 EACH = 30

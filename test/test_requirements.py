@@ -14,7 +14,8 @@ import pytest
 
 from kit.programs import ROOT, declared_distribution, run_program
 
-SOURCES = {'spike_depth_ros': ROOT, 'spike_training': ROOT / 'training'}
+TRAINING = ROOT / 'training'
+SOURCES = {'spike_depth_ros': ROOT, 'spike_training': TRAINING, 'spike_worlds': TRAINING}
 OF = {
     'PIL': 'pillow', 'cv2': 'opencv-python-headless',
     'huggingface_hub': 'timm',  # brings it

@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except ModuleNotFoundError as error:
         package = (error.name or '').partition('.')[0]
-        if package in ('', 'spike_depth_ros', 'spike_training'):
+        if package in ('', 'spike_depth_ros', 'spike_training', 'spike_worlds'):
             raise  # an error in this package, not a missing one
         wanted = GET_PACKAGES
         if package in ('peft', 'transformers'):

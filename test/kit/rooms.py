@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scripts.rooms.catalogue import Model
-from spike_training.datasets import rendered_set
+from spike_worlds import rendered_set
+from spike_worlds.blender.catalogue import Model
 
 HEIGHT, WIDTH = 32, 48
 

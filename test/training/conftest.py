@@ -57,12 +57,12 @@ def known_scenes(request):
     of them would generate 256.
     """
     from spike_training.sampling import procedural
-    from spike_training.scenes.generator import SceneGenerator
+    from spike_worlds.generator import SceneGenerator
 
     remembering = _remembering()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(procedural, '_PREFETCHED', 16)
-        if request.path.parent.name not in ('sampling', 'scenes'):
+        if request.path.parent.name not in ('sampling', 'worlds'):
             patch.setattr(SceneGenerator, 'batch', remembering)
         yield
 
@@ -70,7 +70,7 @@ def known_scenes(request):
 @functools.cache
 def _remembering():
     """Return ``SceneGenerator.batch`` with a memory."""
-    from spike_training.scenes.generator import SceneGenerator
+    from spike_worlds.generator import SceneGenerator
 
     generate, known = SceneGenerator.batch, {}
 

@@ -22,8 +22,8 @@ from spike_training.adaptation.motion import (
 )
 from spike_training.datasets.clip import SpikeClip
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.scenes.pool import generate
-from spike_training.scenes.render import render
+from spike_worlds.pool import generate
+from spike_worlds.render import render
 
 HEIGHT, WIDTH, PLANES, RATE = 224, 384, 128, 20_000.0
 STEP_S = 0.04

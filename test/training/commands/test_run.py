@@ -63,7 +63,7 @@ def test_the_pipeline_is_imported_without_what_stages_need():
     late = (
         'lightning_fabric', 'torch._dynamo', 'torchvision', 'timm', 'onnx', 'onnxruntime',
         'matplotlib', 'jinja2', 'tensorboard', 'distributed',
-        'spike_training.scenes.rooms', 'spike_training.scenes.streets',
+        'spike_worlds.rooms', 'spike_worlds.streets',
     )  # fmt: skip
     code = """
 from spike_training.settings.reading import check_run, read_arguments

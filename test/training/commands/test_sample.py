@@ -25,14 +25,14 @@ from spike_training.datasets import readers
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.stereo import score
 from spike_training.evaluation.stereo_pairs import PairsOf
-from spike_training.scenes.generator import SceneGenerator
-from spike_training.scenes.render import render
-from spike_training.scenes.second_eye import second_eye, without_illumination
 from spike_training.sensor.parameters import IDEAL
 from spike_training.simulation import archive
 from spike_training.simulation.archive import MARGIN, sharpest_pair, write_archive
 from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
 from spike_training.simulation.still_pairs import PairCamera
+from spike_worlds.generator import SceneGenerator
+from spike_worlds.render import render
+from spike_worlds.second_eye import second_eye, without_illumination
 
 ASSETS = Path(spike_depth_ros.__file__).parent / 'assets'
 OFFICE, STREET, PAIR = (ASSETS / f'{name}.npz' for name in ('office', 'street', 'stereo'))

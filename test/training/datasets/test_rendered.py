@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from kit.rooms import HEIGHT, WIDTH, write_rooms
-from spike_training.datasets import rendered_set
 from spike_training.datasets.readers import read
 from spike_training.datasets.splits import assign_splits, select_split
 from spike_training.errors import DataSetError
 from spike_training.sampling.clip_source import ClipSource
+from spike_worlds import rendered_set
 
 
 def test_twenty_views_are_clips_of_two_frames_whose_first_has_depth(tmp_path) -> None:

@@ -21,8 +21,8 @@ from spike_training.sampling.conditions import (
     motion_blur,
 )
 from spike_training.sampling.procedural import ProceduralSource, expose
-from spike_training.scenes.pool import generate
-from spike_training.scenes.render import render
+from spike_worlds.pool import generate
+from spike_worlds.render import render
 
 SETTINGS = {'styles': ('home', 'hall'), 'height': 32, 'width': 48, 'split': 'test', 'bins': 8}
 SCENES = (0, 1, 2, 11)  # lamps flicker in the last one

@@ -12,12 +12,11 @@ import pytest
 import yaml
 
 from spike_depth_ros.base import schema
-from spike_training.choices import Interpolation, SensorName, Style, Transform
+from spike_training.choices import Interpolation, SensorName, Split, Style, Transform
 from spike_training.errors import ConfigError
 from spike_training.learning.supervision import SI_FORMS
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.sampling.transforms import TRANSFORMS
-from spike_training.scenes.generator import STYLES
 from spike_training.sensor.parameters import SENSORS
 from spike_training.settings.config import (
     ABSENT,
@@ -34,6 +33,7 @@ from spike_training.settings.config import (
 )
 from spike_training.settings.reading import load_config, read_arguments
 from spike_training.simulation.clip_camera import INTERPOLATORS
+from spike_worlds.generator import SPLITS, STYLES
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = sorted((ROOT / 'training' / 'configs').glob('*.yaml'))
@@ -465,6 +465,7 @@ def test_a_number_without_a_point_is_a_number_where_null_is_allowed_too(file):
     ('names', 'known'),
     [
         (Style, STYLES),
+        (Split, SPLITS),
         (SensorName, SENSORS),
         (Transform, TRANSFORMS),
         (Interpolation, INTERPOLATORS),

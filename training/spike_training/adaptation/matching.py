@@ -26,9 +26,9 @@ from spike_training.matching.pattern import lasting_pattern
 from spike_training.matching.view import DARK_SPREAD
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.shifted import Optics, ShiftedSource
-from spike_training.scenes.pool import generate
-from spike_training.scenes.render import render
 from spike_training.sensor.parameters import Sensor
+from spike_worlds.pool import generate
+from spike_worlds.render import render
 
 Floats = npt.NDArray[np.float64]
 

@@ -122,9 +122,9 @@ def _generated(
 ) -> tuple[dict[str, Any], str]:
     """Return the stream of a generated scene, and its description."""
     height, width = size
-    from spike_training.scenes.generator import SceneGenerator
-    from spike_training.scenes.second_eye import BASELINE_M, BASELINES_M
     from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
+    from spike_worlds.generator import SceneGenerator
+    from spike_worlds.second_eye import BASELINE_M, BASELINES_M
 
     check_stream(height, width, rate, planes, 1 + right, -(-planes // DEPTH_EVERY))
     try:

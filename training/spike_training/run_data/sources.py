@@ -31,7 +31,6 @@ from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Unlabelled
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.sampling.spike_source import SpikeSource
-from spike_training.scenes.generator import SceneGenerator
 from spike_training.sensor.parameters import SENSORS, Sensor
 from spike_training.settings.config import (
     BatchSpec,
@@ -42,6 +41,7 @@ from spike_training.settings.config import (
     StageConfig,
     TargetConfig,
 )
+from spike_worlds.generator import SceneGenerator
 
 TARGET_WORLD = 1 << 31
 """Offset of the target's seed, so that source and target share no scene."""

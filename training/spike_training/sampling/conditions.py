@@ -24,10 +24,10 @@ from spike_training.sampling.procedural import (
     light_at_knots,
 )
 from spike_training.sampling.sample import Batch
-from spike_training.scenes.pool import generate
-from spike_training.scenes.render import Rendering, render
-from spike_training.scenes.scene import Array, Scenes
 from spike_training.sensor.exposure import count_spikes, initial_charge
+from spike_worlds.pool import generate
+from spike_worlds.render import Rendering, render
+from spike_worlds.scene import Array, Scenes
 
 FRAME_LEVELS = 1 << 16
 """Levels of a frame camera from dark to what saturates the spike camera."""

@@ -25,19 +25,19 @@ from spike_training.sampling.frames import (
     lose_bins,
 )
 from spike_training.sampling.sample import Batch, View, collate
-from spike_training.scenes.building.sampler import cos_sin
-from spike_training.scenes.generator import SceneGenerator
-from spike_training.scenes.pool import ScenePool, generate
-from spike_training.scenes.render import Rendering, render
-from spike_training.scenes.scene import Array, Scenes
-from spike_training.scenes.second_eye import (
+from spike_training.sensor.camera import SpikeCamera
+from spike_training.sensor.exposure import count_spikes, initial_charge
+from spike_worlds.building.sampler import cos_sin
+from spike_worlds.generator import SceneGenerator
+from spike_worlds.pool import ScenePool, generate
+from spike_worlds.render import Rendering, render
+from spike_worlds.scene import Array, Scenes
+from spike_worlds.second_eye import (
     BASELINE_M,
     BASELINES_M,
     second_eye,
     without_illumination,
 )
-from spike_training.sensor.camera import SpikeCamera
-from spike_training.sensor.exposure import count_spikes, initial_charge
 
 SEGMENTS = 4
 """Segments of a window; light is linear within each."""

@@ -17,10 +17,10 @@ from spike_training.sampling.lens import dirt, falloff
 from spike_training.sampling.procedural import (
     ProceduralSource,
 )
-from spike_training.scenes.render import Rendering
-from spike_training.scenes.scene import Scenes
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
 from spike_training.sensor.parameters import IDEAL, Sensor
+from spike_worlds.render import Rendering
+from spike_worlds.scene import Scenes
 
 _MOST_SEGMENTS = 8.0  # of light in a window, over those of scenes of the source's speed
 

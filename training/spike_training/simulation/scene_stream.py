@@ -13,10 +13,10 @@ import torch
 
 from spike_depth_ros.geometry.calibration import Calibration
 from spike_training.sampling.procedural import apply_flicker, exposure_gain
-from spike_training.scenes.render import Rendering, render
-from spike_training.scenes.scene import Scenes
-from spike_training.scenes.second_eye import second_eye, without_illumination
 from spike_training.sensor.camera import SpikeCamera
+from spike_worlds.render import Rendering, render
+from spike_worlds.scene import Scenes
+from spike_worlds.second_eye import second_eye, without_illumination
 
 LARGEST_MOTION = 0.5
 """Largest motion between two rendered images, pixels; in between, light is linear."""

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of rendered rooms, sets that ``scripts/rooms/make.py`` makes (docs/rooms.md).
+"""Reader of rendered rooms, sets that ``spike_worlds/blender/make.py`` makes (docs/rooms.md).
 
 A view is a clip of two frames 10 ms apart, the first of which has depth; the camera goes on moving
 before and after them. The views of a room are one place.
@@ -17,18 +17,18 @@ import numpy as np
 
 from spike_depth_ros.base.errors import shorten
 from spike_depth_ros.base.values import Number
-from spike_training.datasets import rendered_set
 from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError, one_line
+from spike_worlds import rendered_set
 
 TREE = f"""\
   ROOT/{rendered_set.MANIFEST}
   ROOT/{rendered_set.room_name(0)}/{rendered_set.view_name(0)}/{rendered_set.VIEW}
   ROOT/{rendered_set.room_name(0)}/{rendered_set.view_name(0)}/{rendered_set.FRAMES[0]}   (and 1)
   ROOT/{rendered_set.room_name(0)}/{rendered_set.view_name(0)}/{rendered_set.DEPTH}     (uint16, millimetres)
-as scripts/rooms/make.py writes them"""  # noqa: E501
+as training/spike_worlds/blender/make.py writes them"""  # noqa: E501
 
 ENCODING = files.DepthEncoding(
     rendered_set.PER_METRE,
@@ -58,7 +58,7 @@ def read(root: Path, views: Number = 0) -> list[Clip]:
     if not found or len(found) < views:
         raise DataSetError(
             f'{root}: holds {len(found)} views, expected {views or "one or more"}; '
-            'scripts/rooms/make.py makes more'
+            'training/spike_worlds/blender/make.py makes more'
         )
     chosen = found[: views or None]
     clips: list[Clip] = []
@@ -90,7 +90,7 @@ def _check_version(path: Path) -> None:
         raise DataSetError(
             f'{path}: {shorten(repr(found[0]), 220)} of version {shorten(repr(found[1]), 220)}, '
             f'expected {rendered_set.FORMAT!r} of version {rendered_set.VERSION}: render it again '
-            'with this scripts/rooms/make.py'
+            'with this training/spike_worlds/blender/make.py'
         )
 
 
