@@ -58,7 +58,7 @@ help:  ## This list
 	@echo '                                       PACKING=whole, SKIP_COLUMNS=16, AXES=hwt: other layouts of a file'
 	@echo '  make demo SPEED=0.5                  at half the rate, for a machine that cannot keep up; also'
 	@echo '                                       SECONDS=20, DEVICE=cuda, ALLOW_PARTIAL=1 (a file that ends early)'
-	@echo '  make demo VIEW=1                     also in the viewer of Rerun, as spike_view (docs/view.md)'
+	@echo '  make demo VIEW=1                     also in the viewer of Rerun, as spike_view (docs/tasks/view.md)'
 	@echo '  First use of make demo: 600 MB, about a minute; of make test: 6 GB, some minutes.'
 	@echo '  make fuzz FUZZ_ARGS="--seed 1 --cases 20000 --targets npz mcap"'
 	@echo '  make test PYTEST_ARGS="-k window"   some of the tests;   PYTHON=python3.11 chooses the Python'

@@ -9,7 +9,8 @@ that it was not trained on, a window each.
 
 The JSON holds ``machine``, ``settings`` and ``styles``. Each of these has ``name``, ``maps``, and
 
-- ``before``, ``after``: metric ``flying_pixels`` (docs/metrics.md) without and with the filter
+- ``before``, ``after``: metric ``flying_pixels`` (docs/reference/metrics.md) without and with the
+  filter
 - ``removed``: share of the flying pixels that the filter takes
 - ``removed_steps``: the same of those that are not on a true plane: near the horizon, a road
   spans as much as an edge does

@@ -5,7 +5,7 @@
     python -m benchmarks.network_size --size 384x384
 
 from the repository's root; needs torch and timm. Sizes are the architectures' own, see
-docs/models.md.
+docs/reference/networks.md.
 """
 
 from __future__ import annotations

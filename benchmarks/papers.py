@@ -5,7 +5,7 @@
     PYTHONPATH=training python -m benchmarks.papers --write
     PYTHONPATH=training python -m benchmarks.papers --run --only ssml.mutual_tfi --jobs 2
 
-from the repository's root. ``--write`` makes docs/papers.md and docs/papers.csv from
+from the repository's root. ``--write`` makes papers.md and papers.csv in docs/evidence from
 training/spike_training/tables/papers, benchmarks/papers.yaml and benchmarks/paper_results alone.
 ``--run`` trains what results lack by ``run.py table``, seed by seed, and marks results of other
 settings as stale; it needs torch. Both may be given.
@@ -208,8 +208,8 @@ def argument_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('--run', action='store_true', help='train what results lack')
     add('--only', default='', metavar='TABLE[.ROW]', help='of --run')
-    add('--write', action='store_true', help='make docs/papers.md and docs/papers.csv')
-    add('--docs', type=Path, default=ROOT / 'docs', help='folder of these')
+    add('--write', action='store_true', help='make papers.md and papers.csv in docs/evidence')
+    add('--docs', type=Path, default=ROOT / 'docs' / 'evidence', help='folder of these')
     add('--out', type=Path, default=Path('runs/papers'), help='folder of --run')
     add('--jobs', type=int, default=1, help='as of run.py table')
     add('--scheduler', default='', help='as of run.py table')

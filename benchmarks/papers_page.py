@@ -43,7 +43,7 @@ ADABN = 'AdaBN'
 
 
 def csv_text(items: list[Item]) -> str:
-    """Format the numbers as docs/papers.csv."""
+    """Format the numbers as docs/evidence/papers.csv."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator='\n')
     writer.writerow(['paper', 'table', 'row', 'metric', 'printed', 'ours by seed', 'verdict'])
@@ -54,7 +54,7 @@ def csv_text(items: list[Item]) -> str:
 
 
 def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str) -> str:
-    """Format docs/papers.md: counts of verdicts, what no paper prints, then each paper."""
+    """Format the page: counts of verdicts, what no paper prints, then each paper."""
     counts = Counter(item.verdict for item in items)
     said = reader.plan['verdicts']
     marks = [[mark, f'{name}: {said[name]}', counts[name]] for name, mark in MARKS.items()]

@@ -49,7 +49,7 @@ OF_BLENDER = Path('training/spike_worlds/blender')
 """Folder of what runs in an environment without PyYAML, which the schema needs."""
 
 
-FAULTS = Path('docs/reliability.md')
+FAULTS = Path('docs/reference/reliability.md')
 """Page whose table names a test for each fault, as the last cell of its row."""
 
 NAMED_TEST = re.compile(r'\| `([\w/]+\.py)::(test_\w+)(?:\[[^`]*\])?` \|$')

@@ -42,13 +42,13 @@ Tensors = dict[str, npt.NDArray[Any]]
 """Weights by name."""
 
 SHIPPED = TASKS['depth'].shipped
-"""Names of the shipped models of depth, the default first: docs/model_card.md."""
+"""Names of the shipped models of depth, the default first: docs/reference/model_card.md."""
 
 IMAGE_MODEL = TASKS['image'].shipped[0]
-"""Name of the shipped model of pictures: docs/reconstruction.md."""
+"""Name of the shipped model of pictures: docs/tasks/pictures.md."""
 
 UPSAMPLE_MODEL = TASKS['upsample'].shipped[0]
-"""Name of the shipped model that enlarges depth maps: docs/dsr.md."""
+"""Name of the shipped model that enlarges depth maps: docs/tasks/enlarge_maps.md."""
 
 ALL_SHIPPED = tuple(name for kind in TASKS.values() for name in kind.shipped)
 """Names of all shipped models, those of depth first."""

@@ -356,7 +356,7 @@ def test_every_make_target_that_is_named_exists() -> None:
     """In documents, workflow and hooks."""
     makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
     targets = set(re.findall(r'^([a-z-]+):', makefile, re.MULTILINE))
-    texts = [*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md'), ROOT / '.pre-commit-config.yaml']
+    texts = [*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md'), ROOT / '.pre-commit-config.yaml']
     for path in texts:
         text = path.read_text(encoding='utf-8')
         named = re.findall(r'(?:`|^|entry: )make (?:--silent )?([a-z-]+)', text, re.MULTILINE)
@@ -497,8 +497,12 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any
         ('a.npz', bytes(600 * 1024), 'KiB'),
         ('assets/a.npz', bytes(600 * 1024), None),
         ('a.yaml', b'a: 1\n', None),
-        ('docs/reliability.md', FAULTS + b'| a | `a.py::test_a` |\n', 'a.py has no test_a'),
-        ('docs/reliability.md', FAULTS + b'| a | none |\n', 'expected a test'),
+        (
+            'docs/reference/reliability.md',
+            FAULTS + b'| a | `a.py::test_a` |\n',
+            'a.py has no test_a',
+        ),
+        ('docs/reference/reliability.md', FAULTS + b'| a | none |\n', 'expected a test'),
         ('training/a.py', HEADER + b'import argparse\n', 'options are parameters'),
         ('training/a.py', HEADER + b'def problems(self): ...\n', 'annotations of fields'),
         ('spike_depth_ros/a.py', HEADER + b'def _checks(): ...\n', 'annotations of fields'),
@@ -527,8 +531,8 @@ def test_file_check_finds_code_that_is_named_and_gone(tmp_path: Path, checked: A
     }.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(head + text)
-    page = tmp_path / 'docs' / 'reliability.md'
-    page.parent.mkdir()
+    page = tmp_path / 'docs' / 'reference' / 'reliability.md'
+    page.parent.mkdir(parents=True)
     for name, gone in names.items():
         page.write_bytes(FAULTS + f'| a | `{name}` | `test_a.py::test_a` |\n'.encode())
         status, printed = checked()

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of depth and uncertainty, as sums and counts; definitions in docs/metrics.md.
+"""Metrics of depth and uncertainty, as sums and counts; definitions in docs/reference/metrics.md.
 
 Each image is scored separately, and only sums and counts are kept, which can be merged. Batches
 and processes therefore do not change the result.
@@ -550,7 +550,7 @@ class UncertaintyErrors(Accumulator):
         return _ratio(self.inside, self.covered)
 
     def metrics(self) -> dict[str, float]:
-        """Return all metrics by name, see docs/metrics.md; NaN for missing values.
+        """Return all metrics by name, see docs/reference/metrics.md; NaN for missing values.
 
         ``interval_coverage`` is a share of pixels. The others are means over the images that have
         them: ``ause``, ``aurg``, ``rank_correlation``, ``median_error``, ``median_uncertainty``,

@@ -3,7 +3,7 @@
 """Scores of a model on a recording: sums, and one row of metrics for each window.
 
 Depth is scored by the protocol. Uncertainty, boundaries, ordinal accuracy and the bins take depth
-as it is, whole images without cap and alignment: docs/metrics.md.
+as it is, whole images without cap and alignment: docs/reference/metrics.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Every container of measured depth (messages, archives, files of maps, data sets) maps its values by
 :func:`resolve`. Depth that a network predicts is not measured: its infinities and its values of 0
-and less have the meaning of docs/metrics.md.
+and less have the meaning of docs/reference/metrics.md.
 """
 
 from __future__ import annotations

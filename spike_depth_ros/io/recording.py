@@ -147,7 +147,8 @@ def open_recording(
     """Open a recording by its suffix.
 
     ``.npz`` is either an archive of this package (``packed``, ``width``, ``bit_order`` and
-    optionally ``rate_hz``, ``K``, ``depth``, ``depth_planes``; see docs/wire_format.md) or holds
+    optionally ``rate_hz``, ``K``, ``depth``, ``depth_planes``; see docs/reference/wire_format.md)
+    or holds
     exactly one unpacked stream; ``.npy`` is an unpacked stream: ``[planes, height, width]`` of 0
     and 1. Any other suffix is raw packed planes (Vidar ``.dat``). An archive of two eyes also has
     ``packed_right``, ``K_right`` and ``baseline_m``.

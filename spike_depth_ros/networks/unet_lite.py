@@ -3,7 +3,8 @@
 """Network of an ImageNet encoder (EfficientNet-Lite0) and a convolutional decoder.
 
 Not in BiCross, whose encoder has ImageNet weights too, at thirty times the size. A small network
-that is trained on procedural pictures alone does not generalise from them, see docs/world.md.
+that is trained on procedural pictures alone does not generalise from them, see
+docs/reference/worlds.md.
 """
 
 from __future__ import annotations

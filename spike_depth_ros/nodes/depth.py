@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lifecycle node ``spike_depth``: spike topics in, depth and uncertainty out.
 
-Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire_format.md),
+Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image,
+docs/reference/wire_format.md),
 ``camera_info``; of models that take frames also ``image``, ``image/camera_info``. Publishes:
 ``depth/image`` (32FC1, metres along the optical axis), its ``depth/camera_info``,
 ``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval),

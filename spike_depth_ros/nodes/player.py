@@ -53,8 +53,8 @@ class Sent:
 class PlayerOptions(PairOptions, CameraOptions, RecordingOptions):
     """Publish a recorded or piped spike stream as ROS 2 topics spikes and camera_info.
 
-    The messages: docs/wire_format.md. A live camera: vendor_dump | spike_player - --size 400x250
-    --rate 20000 --speed 0
+    The messages: docs/reference/wire_format.md. A live camera:
+    vendor_dump | spike_player - --size 400x250 --rate 20000 --speed 0
 
     Two files play by one clock as left/spikes and right/spikes, each with its camera_info. So does
     a bag that has both, with left/depth/truth, unless --topic names one; its stamps keep their

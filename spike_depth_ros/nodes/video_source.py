@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Node ``video_source``: publishes a video file or a webcam as a live spike topic.
 
-Publishes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire_format.md),
-``camera_info``, ``/diagnostics``. Parameters: ``VideoParameters``; see docs/video_source.md.
+Publishes (relative names, remap them): ``spikes`` (sensor_msgs/Image,
+docs/reference/wire_format.md),
+``camera_info``, ``/diagnostics``. Parameters: ``VideoParameters``; see docs/tasks/video.md.
 """
 
 from __future__ import annotations
@@ -275,7 +276,7 @@ def main(args: list[str] | None = None) -> int:
     given = parameters.parse_command_line(
         'video_source',
         'Publish a video file or a webcam as a live spike stream: ROS 2 topics spikes and '
-        'camera_info (docs/video_source.md).',
+        'camera_info (docs/tasks/video.md).',
         VideoParameters,
         args,
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Decoding of messages to planes and depth (docs/wire_format.md), without ROS.
+"""Decoding of messages to planes and depth (docs/reference/wire_format.md), without ROS.
 
 The nodes pass messages of rclpy, the evaluation those of rosbags; both have the same fields.
 """
@@ -79,7 +79,8 @@ def chunk_from_msg(msg: ImageMessage, height: int, width: int) -> SpikeChunk:
     """Read the planes of a spike message; packed ones are a view of its data.
 
     Args:
-        msg: Packed planes (``8UC1``) or one unpacked plane (``mono8``); see docs/wire_format.md.
+        msg: Packed planes (``8UC1``) or one unpacked plane (``mono8``); see
+            docs/reference/wire_format.md.
         height: Sensor height in pixels.
         width: Sensor width in pixels.
 

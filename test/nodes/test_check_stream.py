@@ -204,13 +204,15 @@ def test_the_cause_of_lost_planes_is_named_with_the_remedies_that_are_left(capsy
     assert 'of 20,000 planes/s (its cores are 100% busy): close other programs' in say(
         busy='its cores are 100% busy'
     )
-    assert say().endswith('lost before DDS, in the driver or its link (docs/driver.md)')
+    lost = 'lost before DDS, in the driver or its link (docs/tasks/connect_camera.md)'
+    assert say().endswith(lost)
     assert say(reliable=False) == 'let the publisher be reliable'
     assert say(planes=80) == 'send packets of at most 40 planes'
     assert say(planes=4, rate_hz=20_000.0) == 'pack 40 planes into a packet'
     monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE')
     assert say(reliable=False) == (
-        'let the publisher be reliable, or use our DDS profile at both ends (docs/reliability.md)'
+        'let the publisher be reliable, or use our DDS profile at both ends '
+        '(docs/reference/reliability.md)'
     )
 
 

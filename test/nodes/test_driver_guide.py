@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The publisher printed in docs/driver.md works as printed."""
+"""The publisher printed in docs/tasks/connect_camera.md works as printed."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from spike_depth_ros.stream.decode import chunk_from_msg
 
 pytestmark = pytest.mark.dds
 
-GUIDE = Path(__file__).parents[2] / 'docs' / 'driver.md'
+GUIDE = Path(__file__).parents[2] / 'docs' / 'tasks' / 'connect_camera.md'
 
 
 def test_the_printed_publisher_follows_the_wire_format(ros_node, spin):

@@ -204,11 +204,13 @@ class TestVerdicts:
 def test_the_page_is_what_the_command_writes(tmp_path):
     assert papers.main(['--write', '--docs', str(tmp_path)]) == 0
     for name in ('papers.md', 'papers.csv'):
-        assert (tmp_path / name).read_bytes() == (papers.ROOT / 'docs' / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (
+            papers.ROOT / 'docs' / 'evidence' / name
+        ).read_bytes()
 
 
 def test_every_printed_number_is_there_once_and_has_a_verdict():
-    with (papers.ROOT / 'docs' / 'papers.csv').open(encoding='utf-8') as file:
+    with (papers.ROOT / 'docs' / 'evidence' / 'papers.csv').open(encoding='utf-8') as file:
         rows = [*csv.DictReader(file)]
     assert len(rows) == 74 + 88 + 66 + 127 + 288
     assert len({tuple(row.values())[:4] for row in rows}) == len(rows)

@@ -31,7 +31,7 @@ def stamp_msg(ns: int) -> Time:
 
 
 def spikes_msg(chunk: SpikeChunk, frame_id: str) -> Image:
-    """Make the message of packed planes (docs/wire_format.md)."""
+    """Make the message of packed planes (docs/reference/wire_format.md)."""
     geometry = chunk.geometry
     msg = Image(
         header=Header(stamp=stamp_msg(chunk.t0_ns), frame_id=frame_id),

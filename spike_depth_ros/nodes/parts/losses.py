@@ -89,7 +89,7 @@ def losses(
         Loss(
             sum(refused.values()),
             f'refused ({", ".join(sorted(refused))})',
-            'see the log and the table of docs/reliability.md',
+            'see the log and the table of docs/reference/reliability.md',
         ),
     ]
     return [loss for loss in found if loss.planes > 0]
@@ -99,7 +99,7 @@ def _remedy_of_transport(active: ActiveRemedies) -> str:
     if not active.reliable:
         return 'ask for reliable transport at both ends (spikes.reliability)'
     if not active.profile:
-        return 'set the DDS profile at both ends (docs/reliability.md)'
+        return 'set the DDS profile at both ends (docs/reference/reliability.md)'
     return _free_the_machine(active, 'check that the publisher keeps its rate')
 
 

@@ -382,7 +382,7 @@ FEWER_PACKETS = f'pack {PACKED} planes into a packet'
 REMEDIES: dict[str, Callable[[ReadStream], bool]] = {
     FEWER_PACKETS: lambda stream: stream.packets_per_s > OFTEN,
     'let the publisher be reliable': lambda stream: not stream.is_reliable,
-    'use our DDS profile at both ends (docs/reliability.md)': lambda stream: (
+    'use our DDS profile at both ends (docs/reference/reliability.md)': lambda stream: (
         not stream.has_profile
     ),
     f'send packets of at most {PACKED} planes': lambda stream: stream.planes_a_packet > PACKED,
@@ -406,7 +406,7 @@ def _why_behind(stream: ReadStream) -> str:
     where = f', perhaps as this machine is too slow ({stream.busy})' if stream.busy else ''
     return (
         f'the publisher is behind{where}, or its stamps are not the times of planes '
-        '(docs/driver.md); spike_player: --speed'
+        '(docs/tasks/connect_camera.md); spike_player: --speed'
     )
 
 
@@ -429,7 +429,7 @@ PUBLISHER: Rows[Publisher] = (
         'topic',
         lambda one: one.topic_type != IMAGE_TYPE,
         lambda one: f'{one.topic} is {one.topic_type}; expected {IMAGE_TYPE}',
-        '(docs/wire_format.md)',
+        '(docs/reference/wire_format.md)',
         joint=' ',
     ),
     fine('publisher', lambda one: f'{one.node}: {one.reliability}'),
@@ -505,7 +505,8 @@ STREAM: Rows[ReadStream] = (
         'rate',
         lambda stream: not stream.stamped_hz,
         lambda _: 'unknown: the steps between stamps do not agree',
-        'stamp each packet with the time of its first plane, counted in planes (docs/driver.md)',
+        'stamp each packet with the time of its first plane, counted in planes '
+        '(docs/tasks/connect_camera.md)',
         joint='; ',
         ends='group',
     ),
@@ -530,7 +531,7 @@ STREAM: Rows[ReadStream] = (
         lambda stream: (
             f'{_lost(stream)}: {_arriving(stream)} arrive and this machine has time left'
         ),
-        'they are lost before DDS, in the driver or its link (docs/driver.md)',
+        'they are lost before DDS, in the driver or its link (docs/tasks/connect_camera.md)',
     ),
     fine('loss', lambda stream: f'none of {stream.accounting.expected} planes'),
     Finding(

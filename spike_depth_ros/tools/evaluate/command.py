@@ -130,7 +130,7 @@ class EvaluateOptions(
 ):  # fmt: skip
     """Replay a rosbag2 in lockstep through a model: every window, none dropped.
 
-    Writes metrics.json, windows.csv, timing.json and report.html (docs/evaluation.md). For
+    Writes metrics.json, windows.csv, timing.json and report.html (docs/tasks/evaluate.md). For
     example: evaluate_bag my_bag --out results; and to compare: evaluate_bag my_bag --model
     a.safetensors --model b.safetensors --out results
     """

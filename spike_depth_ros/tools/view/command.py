@@ -25,7 +25,7 @@ from spike_depth_ros.tools.arguments import (
 
 GET_RERUN = (
     'spike_view needs Rerun, which needs Python 3.11 and numpy 2: make view-environment, then '
-    '.venv-view/bin/spike_view (docs/view.md)'
+    '.venv-view/bin/spike_view (docs/tasks/view.md)'
 )
 
 
@@ -47,7 +47,7 @@ class ViewOptions(RecordedOptions):
 
     Of a running depth node, at most five times a second, or of a recording. For example:
     spike_view, spike_view --web, spike_view --ros-args -r __ns:=/left, and spike_view my.dat
-    --size 400x250 --save look.rrd (docs/view.md).
+    --size 400x250 --save look.rrd (docs/tasks/view.md).
     """
 
     recording: Annotated[Path | None, POSITIONAL] = None

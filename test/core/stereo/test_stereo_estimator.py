@@ -179,7 +179,7 @@ def test_one_camera_sees_the_left_window_of_a_pair():
 
 
 def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
-    page = Path(__file__).parents[3] / 'docs' / 'stereo.md'
+    page = Path(__file__).parents[3] / 'docs' / 'tasks' / 'two_cameras.md'
     (code,) = re.findall(r'```python\n(.*?)```', page.read_text(), re.DOTALL)
     rig = StereoRig.from_baseline(0.12, 430.0, 400, 250)
     for name, camera in (('left', rig.left), ('right', rig.right)):

@@ -461,7 +461,7 @@ def test_the_non_blind_network_waits_and_then_takes_steps_of_the_learning_rate(t
 
 
 def test_the_documented_command_learns_from_recordings(tmp_path):
-    page = (ROOT / 'docs' / 'reconstruction.md').read_text()
+    page = (ROOT / 'docs' / 'tasks' / 'pictures.md').read_text()
     (line,) = (line for line in page.splitlines() if 'configs/own_recording.yaml' in line)
     words = shlex.split(line)[3:]
     where = write_dat(tmp_path / 'dat', planes=400)

@@ -50,8 +50,8 @@ def adapt(
     Faulty pixels, response and dark current of the sensor are corrected first. Generated scenes
     are simulated as the recording's camera sees; the network learns from these, then from the
     recording itself. An acceptance test without labels compares each candidate with the old
-    network on a held-back part of the recording: docs/adapt.md. A file is written only if the
-    verdict is improved. The folder beside it holds adapt.json and its page, adapt.html, and
+    network on a held-back part of the recording: docs/tasks/adapt.md. A file is written only if
+    the verdict is improved. The folder beside it holds adapt.json and its page, adapt.html, and
     resumes an interrupted adaptation with the same command. Recordings of a second camera, to the
     right of the first one, teach metres; the adapted network needs one camera.
 

@@ -38,13 +38,14 @@ def bag(
 ) -> None:
     """Write a recording of frames as a rosbag2 with the spikes of a simulated camera.
 
-    Topics: spikes (docs/wire_format.md), camera_info, and depth/truth (32FC1, metres) at the
+    Topics: spikes (docs/reference/wire_format.md), camera_info, and depth/truth (32FC1, metres)
+        at the
     stamps of the frames that have depth. The stream is continuous; its size is printed before
     anything is written.
 
     Args:
         data: One data set by name: --data.kitti PATH. Options of its reader follow the path:
-            --data.tum PATH,per_metre=5000. See docs/data_sets.md.
+            --data.tum PATH,per_metre=5000. See docs/reference/data_sets.md.
         out: The bag to write, a folder; an existing one is refused without overwrite.
         clip: Name of the recording in the data set; needed if it has several.
         size: Width and height of the sensor in pixels.

@@ -45,23 +45,24 @@ def evaluate(
     With data, data sets are scored; spikes are simulated from frames, unless a set has spikes.
 
     A network of pictures (task image) is scored by PSNR and SSIM, beside estimates without
-    learning; recordings also without truth, by planes held out: docs/reconstruction.md.
+    learning; recordings also without truth, by planes held out: docs/tasks/pictures.md.
 
     The controls of depth: median-depth baseline, each pixel's median depth over training scenes;
     shuffled input, the depth predicted from another sample's spikes; mean prediction, each pixel's
     mean predicted depth over the samples. The first lines name those that are not beaten.
 
     Third-party depth maps are of the samples that inputs_only writes with the same config, data,
-    samples, planes and mean_rate: see docs/predictions.md.
+    samples, planes and mean_rate: see docs/reference/third_party_maps.md.
 
     A network of spikes and a frame (task fused) is scored on generated scenes by what is wrong
     with either of them.
 
     A network that enlarges depth maps (task upsample) is scored on generated scenes, or on a
-    folder of maps, beside enlargement without learning: docs/dsr.md.
+    folder of maps, beside enlargement without learning: docs/tasks/enlarge_maps.md.
 
     A config with evaluate.stereo scores depth from two cameras on data sets of pairs: matching,
-    one camera, matching that one camera fills, and a network that matches: docs/stereo.md.
+    one camera, matching that one camera fills, and a network that matches:
+    docs/tasks/two_cameras.md.
 
     Args:
         config: The config.yaml of a run or of inputs, or a config: its test scenes, the size of
@@ -81,10 +82,11 @@ def evaluate(
             NAME.npz, their names and sizes in index.csv, and config.yaml.
         maps: With a checkpoint of the task upsample: folder of full-size maps, test_gt/NAME.png,
             with their small maps, testx8/NAME.png for a factor of 8; PNG of 8 bits. See
-            docs/data_sets.md. No scenes are generated.
+            docs/reference/data_sets.md. No scenes are generated.
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
             readers follow the path: --data.tum PATH,per_metre=5000. A set with another name than
-            its reader also gives the reader: --data.office folder:PATH. See docs/data_sets.md.
+            its reader also gives the reader: --data.office folder:PATH. See
+            docs/reference/data_sets.md.
         samples: Test scenes of each style, or labelled frames of each data set, spread over its
             recordings; as the config's evaluate.scenes if not given.
         planes: Length of the windows, or a list; those of the config if not given. Of data sets

@@ -32,7 +32,8 @@ def inspect_data(
 
     Args:
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
-            readers follow the path: --data.tum PATH,per_metre=5000. See docs/data_sets.md.
+            readers follow the path: --data.tum PATH,per_metre=5000. See
+            docs/reference/data_sets.md.
         out: Folder to write to; made if missing.
         frames: Number of labelled frames to measure, spread over the set.
         height: Rows to which frames are resized; recordings of spikes keep theirs.

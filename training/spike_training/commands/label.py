@@ -43,7 +43,7 @@ def label(
     Frames of data sets and videos become a folder for the reader 'folder', recordings of spikes
     windows for the reader 'npz'. A picture and its mirror image are both predicted; the label is
     their mean, unknown where they differ. Existing labels are not made again: run the same command
-    to resume. OUT/labels.png shows some labels: look at it. See docs/labels.md.
+    to resume. OUT/labels.png shows some labels: look at it. See docs/tasks/label_video.md.
 
     Args:
         out: Folder to write to; made if missing.
@@ -52,7 +52,7 @@ def label(
         licence: Licence of the model's weights, such as Apache-2.0; kept with all that learns from
             the labels.
         data: Data sets by name: --data.folder PATH,depth=none. Options of their readers follow the
-            path. See docs/data_sets.md.
+            path. See docs/reference/data_sets.md.
         video: A video file in place of data sets; give fx or hfov.
         fx: With a video: focal length in pixels.
         hfov: With a video: horizontal field of view in degrees.

@@ -42,16 +42,19 @@ def sample(
     With data: spikes of an ideal camera from one frame of a recording to the next, with the
     measured depth of both, and 64 more planes at either end. With a style: a generated scene in
     motion, with its exact depth every 20 planes; it is one of split test, never trained on. With
-    right: two parallel cameras in such a scene, as far apart as in training (docs/stereo.md).
+    right: two parallel cameras in such a scene, as far apart as in training
+        (docs/tasks/two_cameras.md).
 
     Args:
-        out: The archive to write, .npz (docs/wire_format.md); an existing one is refused without
+        out: The archive to write, .npz (docs/reference/wire_format.md); an existing one is
+            refused without
             overwrite.
-        data: One data set by name: --data.office folder:PATH. See docs/data_sets.md.
+        data: One data set by name: --data.office folder:PATH. See docs/reference/data_sets.md.
         clip: With data: name of the recording in the data set; needed if it has several.
         frame: With data: number of the first frame; if not given, that of the sharpest pair of
             neighbouring frames with much depth.
-        style: Kind of generated scene: indoor, road, home, outdoor, hall, office (docs/world.md).
+        style: Kind of generated scene: indoor, road, home, outdoor, hall, office
+            (docs/reference/worlds.md).
         index: With a style: number of the scene, 0 or more.
         planes: With a style: number of planes.
         size: Width and height of the sensor in pixels.

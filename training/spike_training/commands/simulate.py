@@ -40,7 +40,8 @@ def simulate(
 
     Args:
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
-            readers follow the path: --data.tum PATH,per_metre=5000. See docs/data_sets.md.
+            readers follow the path: --data.tum PATH,per_metre=5000. See
+            docs/reference/data_sets.md.
         out: Folder to write to; made if missing.
         size: Width and height of the sensor in pixels.
         rate: Planes per second.

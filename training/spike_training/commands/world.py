@@ -32,7 +32,8 @@ def show_world(
 
     Args:
         out: The .png file to write; its folder is made if missing.
-        style: Kind of scenes: indoor, road, home, outdoor, hall, office (docs/world.md), or all:
+        style: Kind of scenes: indoor, road, home, outdoor, hall, office
+            (docs/reference/worlds.md), or all:
             one after the other.
         scenes: Number of scenes, of the training split; with a checkpoint, of the test split.
         height: Rows of an image.

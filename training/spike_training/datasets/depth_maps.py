@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders of full-size depth maps with their small maps, which papers on enlargement publish.
 
-The layout is that of six maps of Middlebury 2005 (docs/data_sets.md): ``test_gt`` has the maps,
+The layout is that of six maps of Middlebury 2005 (docs/reference/data_sets.md): ``test_gt`` has
+the maps,
 ``testx8`` an eighth of their rows and columns under the same names, likewise other factors.
 """
 
@@ -29,7 +30,9 @@ Levels = npt.NDArray[np.uint8]
 TRUTH, SMALL = 'test_gt', 'testx'
 """Folder of the full-size maps; start of the names of the folders of small ones."""
 
-LAYOUT = f'{TRUTH}/NAME.png and, for a factor of 8, {SMALL}8/NAME.png (docs/data_sets.md)'
+LAYOUT = (
+    f'{TRUTH}/NAME.png and, for a factor of 8, {SMALL}8/NAME.png (docs/reference/data_sets.md)'
+)
 """Expected files of a folder."""
 
 GREY = 'a PNG of 8 bits and one channel'

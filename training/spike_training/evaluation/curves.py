@@ -225,7 +225,8 @@ def measure_flicker(
         advance: Called after each batch under a condition.
 
     Returns:
-        Mean over scenes of the ``flicker`` of docs/evaluation.md between two windows end to end.
+        Mean over scenes of the ``flicker`` of docs/tasks/evaluate.md between two windows end to
+        end.
     """
     found: dict[Condition, list[float]] = {condition: [] for condition in conditions}
     for indices in batches:

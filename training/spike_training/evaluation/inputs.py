@@ -54,7 +54,7 @@ def write_inputs(out: Path, sets: Sequence[EvaluationSet], config: str) -> None:
 
     The files are NAME.npz for each sample: the spikes in the format of spike_player, with the
     camera matrix where it is known; index.csv with names and sizes; and config.yaml. See
-    docs/predictions.md.
+    docs/reference/third_party_maps.md.
 
     Args:
         out: Folder to write; created if missing.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Third-party depth maps, read from a folder and scored like the outputs of our networks.
 
-Formats, names and rules: docs/predictions.md.
+Formats, names and rules: docs/reference/third_party_maps.md.
 """
 
 from __future__ import annotations

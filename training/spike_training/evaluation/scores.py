@@ -220,7 +220,7 @@ def evaluate_set(
             those after a fit of both, as of samples whose truth is relative.
 
     Returns:
-        Report for JSON, see docs/training.md.
+        Report for JSON, see docs/reference/training.md.
 
     Raises:
         DataSetError: Too many of the samples cannot be used, or a focal length is unknown.

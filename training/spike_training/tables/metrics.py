@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics of a table: mean, standard deviation over seeds and paired difference for each row.
 
-A metric is the mean over images (docs/metrics.md), as in published tables, over the test scenes
+A metric is the mean over images (docs/reference/metrics.md), as in published tables, over the
+test scenes
 of all styles. Rows with the same seed are scored on the same scenes, so that differences are
 taken within a seed first.
 """

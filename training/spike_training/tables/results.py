@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Results of a table by row and seed, few enough bytes to be committed (docs/table.md)."""
+"""Results of a table by row and seed, small enough to be committed (docs/reference/tables.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Render views of furnished rooms with exact depth, to train on (docs/rooms.md).
+"""Render views of furnished rooms with exact depth, to train on (docs/reference/rooms.md).
 
     pip install -r training/spike_worlds/blender/requirements.txt     # Python 3.11
     sudo apt-get install sweethome3d-furniture

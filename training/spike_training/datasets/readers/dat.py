@@ -4,7 +4,7 @@
 
 ``NAME.dat`` has its depth in ``depth/NAME_PLANE.npy``, one file for each plane with depth, or in
 ``depth/NAME.npy`` for the middle plane. Sharp images are named likewise, as the tree below
-shows. docs/wire_format.md describes the format of .dat files.
+shows. docs/reference/wire_format.md describes the format of .dat files.
 """
 
 from __future__ import annotations

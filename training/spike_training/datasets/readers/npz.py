@@ -3,8 +3,8 @@
 """Reader of windows of spikes in ``.npz`` archives, as ``simulate`` and ``label`` write them.
 
 Each archive is a recording of its own, optionally with plane rate, camera matrix, depth and right
-eye; docs/wire_format.md describes the format. Archives and ``.npy`` files of only unpacked planes
-are read as well.
+eye; docs/reference/wire_format.md describes the format. Archives and ``.npy`` files of only
+unpacked planes are read as well.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of rendered rooms, sets that ``spike_worlds/blender/make.py`` makes (docs/rooms.md).
+"""Reader of sets that ``spike_worlds/blender/make.py`` renders (docs/reference/rooms.md).
 
 A view is a clip of two frames 10 ms apart, the first of which has depth; the camera goes on moving
 before and after them. The views of a room are one place.

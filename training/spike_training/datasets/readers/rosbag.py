@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reader of rosbag2 recordings (SQLite or MCAP) of a packed spike stream, with depth if recorded.
 
-See docs/wire_format.md for the stream. A gap in the stream begins another clip. Planes are counted
+See docs/reference/wire_format.md for the stream. A gap in the stream begins another clip. Planes
+are counted
 by stamps; a depth image belongs to the plane that is nearest to its stamp. Of two eyes, a clip is
 a time in which both streams have no gap; windows are paired by their middle planes, as
 :mod:`spike_depth_ros.stereo.pairing` does it.
@@ -55,7 +56,7 @@ GIVE_SIZE = 'give it with the option size, for instance 400x250'
 
 RECOVER = (
     'write the planes that can be read to a .dat file with spike_convert --allow-gaps, or recover '
-    'the bag (docs/evaluation.md)'
+    'the bag (docs/tasks/evaluate.md)'
 )
 
 

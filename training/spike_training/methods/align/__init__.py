@@ -4,7 +4,7 @@
 
 Kundu et al., "AdaDepth: Unsupervised Content Congruent Adaptation for Depth Estimation", and Wang
 et al., "Exploring Sequence Feature Alignment for Domain Adaptive Detection Transformers", which
-BiCross is compared with. docs/translation.md says what is taken of them.
+BiCross is compared with. docs/method/translation.md says what is taken of them.
 """
 
 from spike_training.methods.align.charts import CHARTS

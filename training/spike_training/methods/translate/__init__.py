@@ -4,8 +4,8 @@
 
 Zheng, Cham, Cai, "T2Net: Synthetic-to-Realistic Translation for Solving Single-Image Depth
 Estimation Tasks", and the cross-modal translation of Shen et al., "A Depth Estimation Framework
-Based on Unsupervised Learning and Cross-Modal Translation". docs/translation.md says what is taken
-of them.
+Based on Unsupervised Learning and Cross-Modal Translation". docs/method/translation.md says what
+is taken of them.
 """
 
 from spike_training.methods.translate.charts import CHARTS
