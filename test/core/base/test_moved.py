@@ -1,3 +1,5 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Old paths of modules import the modules where they are now."""
 
 import importlib
