@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Site of the documentation, built by Sphinx: ``make docs``.
 
-The pages are plain Markdown that is read in the repository, too. So what only a site has is added as
-they are read: the sidebar, and names in place of links to files beside ``docs/``. A link that leads
-nowhere, and an image without a text, are warnings, which end the build.
+The pages are plain Markdown that is read in the repository, too. So what only a site has is added
+as they are read: the sidebar, and names in place of links to files beside ``docs/``. A link that
+leads nowhere, and an image without a text, are warnings, which end the build.
 """
 
 from __future__ import annotations

@@ -234,7 +234,6 @@ class TestLabelsOfTheTarget:
             config.target = TargetConfig(recordings=where)
             source = make_target(config, 'train', CPU, labels=False)
             with monkeypatch.context() as patch:
-                patch.setattr(files.FileClip, 'depth', refuse)
                 patch.setattr(files, 'read_depth', refuse)
                 assert source.batch(0, 2).depth.isnan().all()
                 with pytest.raises(AssertionError, match='was read'):

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
@@ -33,7 +32,7 @@ class RightFrames:
 
     Attributes:
         frames: Numbers of the frames that are pairs, increasing; with or without depth.
-        image: Function that reads the right frame of a number, as :meth:`Clip.image` the left one.
+        image: Function that reads the right frame of a number, as :attr:`Clip.image` the left one.
         disparity: Function that reads the true disparity of a number: left less right column,
             ``[H, W]`` float32 pixels of the left frame, NaN unknown. It raises FrameError as well.
         rig: Calibrations of both eyes; None: unknown, a disparity has no metres.
@@ -63,10 +62,12 @@ class RightSpikes:
     rig: StereoRig
 
 
-class Clip(ABC):
+@dataclasses.dataclass(eq=False)
+class Clip:
     """Recording of one camera: frames in the order of time, some of them with depth.
 
-    Frames are read on demand, never all at once.
+    Frames are read on demand, never all at once. Functions that read them take their numbers, and
+    raise FrameError for what cannot be read.
 
     Attributes:
         name: Name for reports, such as ``sevenscenes/kitchen/seq-01``.
@@ -75,6 +76,9 @@ class Clip(ABC):
             None: unknown, and no frame has depth.
         times_s: Times of the frames, ``[N]`` seconds, increasing; from stamps, or number / nominal
             rate.
+        image: Function that reads a frame, ``[H, W, 3]`` uint8 RGB, gamma encoded as it is stored.
+        depth: Function that reads true depth along the optical axis: ``[H, W]`` float32 metres,
+            NaN where unknown, +Inf for sky where the data set marks it; None where there is none.
         labelled: Numbers of the frames with depth, increasing.
         skipped: Names of the frames that the reader left out, by reason.
         video: True if frames follow one another closely, so that motion between them can be
@@ -90,8 +94,10 @@ class Clip(ABC):
     name: str
     camera: Matrix | None
     times_s: Times
+    image: Callable[[int], Rgb]
+    depth: Callable[[int], Depth | None]
     labelled: tuple[int, ...]
-    skipped: dict[str, list[str]]
+    skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     video: bool = True
     goes_on: bool = False
     mean_rate: float | None = None
@@ -100,25 +106,6 @@ class Clip(ABC):
 
     def __len__(self) -> int:
         return len(self.times_s)
-
-    @abstractmethod
-    def image(self, index: int) -> Rgb:
-        """Read a frame, ``[H, W, 3]`` uint8 RGB, gamma encoded as it is stored.
-
-        Raises:
-            FrameError: It cannot be read.
-        """
-
-    @abstractmethod
-    def depth(self, index: int) -> Depth | None:
-        """Read true depth along the optical axis at a frame, None where there is none.
-
-        Returns:
-            ``[H, W]`` float32 metres, NaN where unknown, +Inf for sky where the data set marks it.
-
-        Raises:
-            FrameError: It cannot be read, or is not depth.
-        """
 
 
 @dataclasses.dataclass(frozen=True)

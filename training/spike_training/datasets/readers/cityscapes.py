@@ -10,7 +10,6 @@ picture holds, with the baseline; a city has few of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import files, pairs
-from spike_training.errors import DataSetError, FrameError, one_line
+from spike_training.errors import FrameError, one_line
 
 TREE = """\
   ROOT/leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png    (also train_extra, val, test)
@@ -39,8 +38,7 @@ class Camera(NamedTuple):
     baseline_m: float
 
 
-Pictures = list[tuple[Path, Path]]
-"""Left and right pictures."""
+SET = files.DataSet('cityscapes', TREE)
 
 
 def read(root: Path, part: str = '') -> list[Clip]:
@@ -54,50 +52,28 @@ def read(root: Path, part: str = '') -> list[Clip]:
         DataSetError: Files are missing, too many pictures have no right eye or calibration, or a
             calibration is no pair's.
     """
-    files.folders(root, TREE)
+    SET.check_folder(root)
     clips: list[Clip] = []
     skipped: dict[str, list[str]] = {}
     total = 0
     for city in sorted(root.glob(f'leftImg8bit/{part or "*"}/*/')):
-        found = _pairs(root, city, skipped)
-        total += sum(map(len, found.values()))
+        below = city.relative_to(root / 'leftImg8bit')
+        found: dict[Camera, list[tuple[Path, Path]]] = {}
+        for left in sorted(city.iterdir()):  # in the order of time
+            stem = left.stem.removesuffix('_leftImg8bit')
+            if stem == left.stem or not files.is_one_of(left, files.PICTURES):
+                continue
+            total += 1
+            with files.left_out(skipped, left.name):
+                right = root / 'rightImg8bit' / below / f'{stem}_rightImg8bit{left.suffix}'
+                if not right.is_file():
+                    raise FrameError('no right picture')
+                camera = _camera(root / 'camera' / below / f'{stem}_camera.json')
+                found.setdefault(camera, []).append((left, right))
         for number, (camera, pictures) in enumerate(found.items()):
-            name = f'cityscapes/{city.parent.name}/{city.name}'
-            clips.append(_clip(name if len(found) == 1 else f'{name}/{number}', camera, pictures))
-    bad = sum(map(len, skipped.values()))
-    files.check_share(skipped, total + bad, f'cityscapes/{root.resolve().name}')
-    if not clips and skipped:
-        raise DataSetError(f'{root}: {next(iter(skipped))}')
-    if not clips:
-        raise files.missing(root / 'leftImg8bit' / (part or 'train'), TREE)
-    clips[0].skipped.update(skipped)
-    return clips
-
-
-def _pairs(root: Path, city: Path, skipped: dict[str, list[str]]) -> dict[Camera, Pictures]:
-    """Return the pairs of a city by their calibration, and note those that cannot be used."""
-    below = city.relative_to(root / 'leftImg8bit')
-    found: dict[Camera, Pictures] = {}
-    for left in _pictures(city):
-        stem = left.stem.removesuffix('_leftImg8bit')
-        right = root / 'rightImg8bit' / below / f'{stem}_rightImg8bit{left.suffix}'
-        if not right.is_file():
-            files.note_skipped(skipped, 'no right picture', left.name)
-            continue
-        try:
-            camera = _camera(root / 'camera' / below / f'{stem}_camera.json')
-        except FrameError as error:
-            files.note_skipped(skipped, str(error), left.name)
-            continue
-        found.setdefault(camera, []).append((left, right))
-    return found
-
-
-def _pictures(city: Path) -> Iterator[Path]:
-    """Yield the left pictures of a city in the order of their names, which is that of time."""
-    for path in sorted(city.iterdir()):
-        if files.is_one_of(path, ('.png', '.jpg')) and path.stem.endswith('_leftImg8bit'):
-            yield path
+            name = below.as_posix() + (f'/{number}' if len(found) > 1 else '')
+            clips.append(_clip(name, camera, pictures))
+    return SET.usable(root, clips, skipped, total, f'leftImg8bit/{part or "train"}')
 
 
 def _camera(path: Path) -> Camera:
@@ -115,17 +91,10 @@ def _camera(path: Path) -> Camera:
     return camera
 
 
-def _clip(name: str, camera: Camera, pictures: Pictures) -> Clip:
+def _clip(name: str, camera: Camera, pictures: list[tuple[Path, Path]]) -> Clip:
     matrix = files.camera_matrix(camera.fx, camera.fy, camera.u0, camera.v0)
-    number = len(pictures)
-    clip = files.FileClip(
-        name,
-        matrix,
-        np.arange(number, dtype=np.float64),
-        [left for left, _ in pictures],
-        [None] * number,
-        files.DepthEncoding(),
-    )
+    times_s = np.arange(len(pictures), dtype=np.float64)
+    clip = SET.clip(name, matrix, times_s, [(left, None) for left, _ in pictures], {})
     clip.video = False
     clip.right = pairs.right_frames(clip, dict(enumerate(pictures)), matrix, camera.baseline_m)
     return clip

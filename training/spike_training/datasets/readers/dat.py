@@ -37,6 +37,8 @@ TREE = """\
   ROOT/K.txt                   (camera matrix, 3 x 3, pixels; or give the option fx)
   RIGHT/NAME.dat               (right eye of pairs, the option right; RIGHT may be a file)"""
 
+SET = files.DataSet('dat', TREE)
+
 
 @checked
 def read(
@@ -81,10 +83,10 @@ def read(
         if alone.suffix != '.dat':
             raise DataSetError(f'{alone}: expected a .dat file, or a folder of them')
         root = root.parent
-    files.folders(root, TREE)
+    SET.check_folder(root)
     width, height = parse_size(size, DataSetError)
     geometry = Geometry(height, width)
-    found = [alone] if alone is not None else files.list_files(root, ('.dat',), TREE)
+    found = [alone] if alone is not None else SET.listed(root, ('.dat',))
     order = axes or 'thw'
     layout = _layout(geometry, row_bytes, packing, skip_columns)
     if order == 'thw' and not row_bytes:
@@ -92,13 +94,13 @@ def read(
         layout = measure_layout(found, layout, [name for name, one in given.items() if one])
     maps = []
     if (root / 'depth').is_dir():
-        maps = files.list_depths(root / 'depth', TREE)
+        maps = SET.depth_maps(root / 'depth')
     stems = {path.stem for path in root.glob('*.dat')}
     if alone is not None:  # maps of other recordings are not counted as skipped
         maps = [path for _, path in _by_plane(maps, alone.stem, sys.maxsize, stems)]
     camera = recordings.centred_camera(fx, geometry)
     if camera is None and (root / 'K.txt').is_file():
-        camera = files.read_matrix(root / 'K.txt', TREE)
+        camera = SET.matrix(root / 'K.txt')
     rig = _rig(right, baseline, camera, geometry)
     clips, skipped = [], {path.name for path in maps}
     for path in found:
@@ -134,7 +136,7 @@ def read(
     if camera is not None and not fx:  # not before the size of the recordings is known to be right
         files.check_size(root / 'K.txt', camera, (height, width))
     if not clips:
-        raise files.missing(root / 'depth' / f'{found[0].stem}.npy', TREE)
+        raise SET.missing(root / 'depth' / f'{found[0].stem}.npy')
     if skipped:
         reasons = {'no plane of a recording for the depth': sorted(skipped)}
         files.check_share(reasons, len(maps), f'dat/{root.name}')

@@ -11,8 +11,10 @@ or half size. A file's name is its sequence and its stamp, ``2018-10-31-06-55-01
 from __future__ import annotations
 
 import datetime
+import functools
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +40,7 @@ LONGEST_GAP_S = 1.0
 """Longest time between frames of a clip; after a longer gap another clip begins."""
 
 ENCODING = files.DepthEncoding(256.0, plausible_m=files.OUTDOOR_M)
+SET = files.DataSet('drivingstereo', TREE, ENCODING)
 
 
 @checked
@@ -58,20 +61,14 @@ def read(
     Raises:
         DataSetError: Files are missing, or too many images and depth maps do not pair.
     """
-    files.folders(root, TREE)
+    SET.check_folder(root)
     clips: list[Clip] = []
     for where, images, depths in _folders(root, size):
-        if weather not in ('', where):
-            continue
-        for name, pairs, skipped in _sequences(where, images, depths):
-            camera = _camera(root, name, size, fx, next(iter(pairs.values()))[0])
-            clips += _cut(f'drivingstereo/{where}/{name}', camera, pairs, skipped)
+        if weather in ('', where):
+            clips += _part(where, images, depths, functools.partial(_camera, root, size, fx))
     if not clips:
-        raise files.missing(root / (weather or 'train-left-image'), TREE)
+        raise SET.missing(root / (weather or 'train-left-image'))
     return clips
-
-
-Pairs = dict[str, tuple[Path, Path]]
 
 
 def _folders(root: Path, size: str) -> Iterator[tuple[str, Path, Path]]:
@@ -83,39 +80,37 @@ def _folders(root: Path, size: str) -> Iterator[tuple[str, Path, Path]]:
         yield images.parent.name, images, images.parent / f'depth-map-{size}-size'
 
 
-def _sequences(
-    where: str, images: Path, depths: Path
-) -> Iterator[tuple[str, Pairs, dict[str, list[str]]]]:
-    """Yield name, pairs by stamp, and unpaired files of each sequence."""
-    files.folders(depths, TREE)
+def _part(
+    where: str, images: Path, depths: Path, camera_of: Callable[[str, Path], Matrix]
+) -> Iterator[Clip]:
+    """Yield the clips of a part, cut at gaps; a single frame between two is a clip of one image.
+
+    Args:
+        where: Name of the part.
+        images: Folder of its images.
+        depths: Folder of its depth.
+        camera_of: Function of a sequence and one of its images.
+    """
+    SET.check_folder(depths)
     found, maps = (
         {path.stem: path for path in sorted(base.rglob('*')) if files.is_one_of(path, suffixes)}
-        for base, suffixes in ((images, ('.jpg', '.png')), (depths, ('.png',)))
+        for base, suffixes in ((images, files.PICTURES), (depths, files.MAPS))
     )
     if not found:
-        raise files.missing(images / 'SEQUENCE_STAMP.jpg', TREE)
+        raise SET.missing(images / 'SEQUENCE_STAMP.jpg')
     pairs, skipped = files.pair(found, maps, f'drivingstereo/{where}')
-    by_sequence: dict[str, Pairs] = {}
-    for stem, files_of_it in sorted(pairs.items()):
-        sequence, _, stamp = stem.partition('_')
-        by_sequence.setdefault(sequence, {})[stamp] = files_of_it
-    for sequence, own in by_sequence.items():
-        yield sequence, own, skipped
-        skipped = {}  # reported once
-
-
-def _cut(name: str, camera: Matrix, pairs: Pairs, skipped: dict[str, list[str]]) -> Iterator[Clip]:
-    """Yield clips without gaps; a single frame between two gaps is a clip of one image."""
-    times = np.array([seconds(stamp) for stamp in pairs])
-    order = np.argsort(times, kind='stable')
-    times, chosen = times[order], [list(pairs.values())[k] for k in order]
-    ends = [*(np.flatnonzero(np.diff(times) > LONGEST_GAP_S) + 1).tolist(), len(times)]
-    first = 0
-    for end in ends:
-        own = name if len(ends) == 1 else f'{name}/{first}'
-        part, since = chosen[first:end], times[first:end] - times[first]
-        yield files.FileClip.checked(own, camera, since, part, ENCODING, skipped)
-        first, skipped = end, {}
+    for sequence, stems in itertools.groupby(sorted(pairs), lambda stem: stem.partition('_')[0]):
+        own = [*stems]
+        camera = camera_of(sequence, pairs[own[0]][0])
+        times = {stem: seconds(stem.partition('_')[2]) for stem in own}
+        order = sorted(times, key=lambda stem: times[stem])
+        stamps = np.array([times[stem] for stem in order])
+        starts = [0, *(np.flatnonzero(np.diff(stamps) > LONGEST_GAP_S) + 1).tolist()]
+        for first, end in itertools.zip_longest(starts, starts[1:]):
+            name = f'{where}/{sequence}' + (f'/{first}' if len(starts) > 1 else '')
+            frames, since = [pairs[stem] for stem in order[first:end]], stamps[first:end]
+            yield SET.clip(name, camera, since - since[0], frames, skipped)
+            skipped = {}  # reported once
 
 
 def seconds(stamp: str) -> float:
@@ -137,11 +132,11 @@ def seconds(stamp: str) -> float:
     return moment.timestamp() + int(match[2]) / 1000
 
 
-def _camera(root: Path, sequence: str, size: str, fx: float, image: Path) -> Matrix:
+def _camera(root: Path, size: str, fx: float, sequence: str, image: Path) -> Matrix:
     if fx:
         height, width, _ = files.read_rgb(image).shape
         return Calibration.centred(fx, width, height).matrix
     name = f'{sequence}.txt'
     usual = root / 'calib' / f'{size}-image-calib' / name
     path = usual if usual.is_file() else next(root.rglob(f'{size}-image-calib/**/{name}'), usual)
-    return files.read_projection(path, 'P_rect_101', TREE)[:, :3]
+    return SET.matrix(path, 'P_rect_101')[:, :3]

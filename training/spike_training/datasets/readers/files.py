@@ -35,6 +35,10 @@ from spike_training.errors import DataSetError, FrameError
 
 Key = TypeVar('Key', bound=Hashable)
 
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
+PICTURES, MAPS = ('.png', '.jpg'), ('.png',)
+"""Suffixes of any picture; of the pictures and of the depth maps of most data sets."""
+
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; above it the data set is refused."""
 
@@ -90,6 +94,11 @@ def frame_errors() -> Iterator[None]:
         raise FrameError(str(error)) from error
 
 
+def is_one_of(path: Path, suffixes: Sequence[str]) -> bool:
+    """Return True if a file has one of some suffixes and is not hidden, as ``._`` files are."""
+    return path.suffix.lower() in suffixes and not path.name.startswith('.')
+
+
 def read_rgb(path: Path, orientation: int = 1) -> Rgb:
     """Read an image, ``[H, W, 3]`` uint8 RGB.
 
@@ -123,89 +132,202 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
     return depth
 
 
-class FileClip(Clip):
-    """Clip of frames and depth maps in one file each.
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """Files of a data set: what they are alike in. The rest is said by its reader.
 
-    Args:
-        name: See :class:`Clip`.
-        camera: See :class:`Clip`.
-        times_s: See :class:`Clip`.
-        images: Image file of each frame.
-        depths: Depth file of each frame, None where there is no depth.
+    Attributes:
+        name: Name of the reader, with which those of its clips begin.
+        tree: Expected layout, a line for each folder or kind of file, for messages.
         encoding: Encoding of the depth files.
-        skipped: See :class:`Clip`.
-        register: Function that registers a stored depth map to the image; None if maps are
-            registered already.
-        orientation: EXIF orientation of all images; camera and registered depth are those of the
-            turned ones.
+        rate_hz: Frames a second, where the last number in the name of a file is that of a frame.
     """
 
-    def __init__(
+    name: str
+    tree: str
+    encoding: DepthEncoding = DepthEncoding()
+    rate_hz: float = 1.0
+
+    def missing(self, path: Path) -> DataSetError:
+        """Return the error for a missing file or folder."""
+        return DataSetError(f'{path} is missing; expected\n{self.tree}')
+
+    def check_folder(self, path: Path) -> None:
+        """Refuse what is no folder.
+
+        Raises:
+            DataSetError: There is none of that name, or a file, a pipe or a device.
+        """
+        if kind := special_file(path):
+            raise DataSetError(f'{path}: is {kind}; expected a folder or a file of\n{self.tree}')
+        if not path.is_dir():
+            raise self.missing(path)
+
+    def folders_of(self, root: Path, *patterns: str, example: str) -> list[Path]:
+        """Return the folders of files below a folder, in the order of their names.
+
+        Args:
+            root: The folder.
+            patterns: Patterns of the files' paths below it.
+            example: Such a path, which is missing where there is none.
+
+        Raises:
+            DataSetError: There is no such folder, or no such file.
+        """
+        self.check_folder(root)
+        found = sorted({path.parent for pattern in patterns for path in root.glob(pattern)})
+        if not found:
+            raise self.missing(root / example)
+        return found
+
+    def listed(self, folder: Path, suffixes: Sequence[str] = PICTURES) -> list[Path]:
+        """List the files of a folder with one of some suffixes, in the order of their numbers.
+
+        Raises:
+            DataSetError: There is no such folder, or no such file in it.
+        """
+        self.check_folder(folder)
+        files = natural(path for path in folder.iterdir() if is_one_of(path, suffixes))
+        if not files:
+            raise self.missing(folder / f'*{suffixes[0]}')
+        return files
+
+    def depth_maps(self, folder: Path) -> list[Path]:
+        """List the depth maps of a folder of any format, likewise, one of each name.
+
+        Raises:
+            DataSetError: There is no such folder, no map in it, or one in two formats.
+        """
+        found = self.listed(folder, DEPTH_SUFFIXES)
+        for one, other in itertools.pairwise(sorted(found, key=lambda path: path.stem)):
+            if one.stem == other.stem:
+                raise DataSetError(
+                    f'{one} and {other.name} are of one name, expected one depth map of each: '
+                    'move one of the formats to another folder'
+                )
+        return found
+
+    def by_number(
+        self, name: str, images: Iterable[Path], depths: Iterable[Path]
+    ) -> tuple[Times, Iterable[tuple[Path, Path]], dict[str, list[str]]]:
+        """Pair images and depth maps of one number, for :meth:`clip`.
+
+        Returns:
+            Times, frames, and names of unpaired files, by reason.
+
+        Raises:
+            DataSetError: Too many do not pair.
+        """
+        pairs, skipped = pair(numbered(images), numbered(depths), f'{self.name}/{name}')
+        return np.array([*pairs]) / self.rate_hz, pairs.values(), skipped
+
+    def clip(
         self,
         name: str,
         camera: Matrix,
         times_s: Times,
-        images: Sequence[Path],
-        depths: Sequence[Path | None],
-        encoding: DepthEncoding,
-        skipped: dict[str, list[str]] | None = None,
-        register: Callable[[Depth], Depth] | None = None,
-        orientation: int = 1,
-    ) -> None:
-        self.name, self.camera, self.times_s = name, camera, times_s
-        self.encoding = encoding
-        self.labelled = tuple(i for i, path in enumerate(depths) if path is not None)
-        self.skipped = skipped or {}
-        self._images, self._depths, self._register = tuple(images), tuple(depths), register
-        self._orientation = orientation
-
-    def image(self, index: int) -> Rgb:
-        """Implement :meth:`Clip.image`."""
-        return read_rgb(self._images[index], self._orientation)
-
-    def depth(self, index: int) -> Depth | None:
-        """Implement :meth:`Clip.depth`."""
-        path = self._depths[index]
-        if path is None:
-            return None
-        depth = read_depth(path, self.encoding)
-        return depth if self._register is None else self._register(depth)
-
-    @classmethod
-    def checked(
-        cls,
-        name: str,
-        camera: Matrix,
-        times_s: Times,
         frames: Iterable[tuple[Path, Path | None]],
-        encoding: DepthEncoding,
         skipped: dict[str, list[str]],
+        show: Callable[[Path], Rgb] = read_rgb,
         register: Callable[[Depth], Depth] | None = None,
-        orientation: int = 1,
-    ) -> FileClip:
-        """Create a clip and check it with :func:`check_clip`.
+        check: bool = True,
+    ) -> Clip:
+        """Return the clip of frames and depth maps in one file each.
 
         Args:
-            name: As for the class, and so are the others.
-            camera: Matrix of the images.
+            name: Name of the clip behind that of the data set.
+            camera: Matrix of the images, as they are shown.
             times_s: Times of the frames.
             frames: Image and depth map of each frame, None where there is no depth.
-            encoding: Encoding of the depth files.
             skipped: Frames that were left out.
-            register: Function that registers depth to the image.
-            orientation: EXIF orientation of the images.
+            show: Function that reads an image.
+            register: Function that registers a stored depth map to the image; None if maps are
+                registered already.
+            check: Check it by :func:`check_clip`.
 
         Raises:
             DataSetError: Image, depth and unit do not match.
         """
         images, depths = zip(*frames, strict=True)
-        clip = cls(name, camera, times_s, images, depths, encoding, skipped, register, orientation)
-        check_clip(clip, encoding.plausible_m)
-        return clip
+
+        def depth(index: int) -> Depth | None:
+            if depths[index] is None:
+                return None
+            found = read_depth(depths[index], self.encoding)
+            return found if register is None else register(found)
+
+        labelled = tuple(number for number, path in enumerate(depths) if path is not None)
+        whole, image = f'{self.name}/{name}', lambda index: show(images[index])
+        clip = Clip(whole, camera, times_s, image, depth, labelled, skipped)
+        return check_clip(clip, self.encoding.plausible_m) if check else clip
+
+    def usable(
+        self,
+        root: Path,
+        clips: list[Clip],
+        skipped: dict[str, list[str]],
+        total: int,
+        example: str,
+    ) -> list[Clip]:
+        """Return the clips of a folder; the first one names what was left out.
+
+        Args:
+            root: The folder.
+            clips: Its clips.
+            skipped: Names of what cannot be used, by reason.
+            total: Number of all, including those.
+            example: Path of a file below the folder, which is missing where there is none.
+
+        Raises:
+            DataSetError: There is no clip, or too many of all cannot be used.
+        """
+        check_share(skipped, total, f'{self.name}/{root.resolve().name}')
+        if not clips and skipped:
+            raise DataSetError(f'{root}: {next(iter(skipped))}')
+        if not clips:
+            raise self.missing(root / example)
+        clips[0].skipped.update(skipped)
+        return clips
+
+    def matrix(self, path: Path, line: str = '') -> Matrix:
+        """Read a camera matrix, ``[3, 3]``, from a text file of its numbers.
+
+        Args:
+            path: The file.
+            line: Name of a line of KITTI's format, a name, a colon and numbers, with a projection
+                matrix, ``[3, 4]``, to read that instead.
+
+        Raises:
+            DataSetError: The file is missing or does not contain such a matrix.
+        """
+        if not path.is_file():
+            raise self.missing(path)
+        lines, expected = read_lines(path), 'a camera matrix, three rows of three'
+        if line:
+            lines = [one.partition(':')[2] for one in lines if one.startswith(f'{line}:')][:1]
+            expected = f'a line "{line}:" with twelve numbers'
+        try:
+            numbers = np.array(' '.join(lines).split(), np.float64)
+            matrix: Matrix = numbers.reshape(3, 4 if line else 3)
+        except ValueError as error:
+            raise DataSetError(f'{path}: expected {expected}') from error
+        if not np.isfinite(matrix).all():
+            raise DataSetError(f'{path}: expected a camera matrix of finite numbers')
+        name = line or path.name
+        try:
+            check_focal_lengths(matrix[0, 0], matrix[1, 1], name)
+        except CalibrationError as error:
+            raise DataSetError(f'{path}: {error}') from error
+        if matrix[1, 0] or not np.array_equal(matrix[2, :3], [0, 0, 1]):
+            rows = '; '.join(' '.join(f'{one:g}' for one in row[:3]) for row in matrix)
+            raise DataSetError(
+                f'{path}: {name} is {rows}, expected fx 0 cx; 0 fy cy; 0 0 1: is it transposed?'
+            )
+        return matrix
 
 
-def check_clip(clip: Clip, plausible_m: tuple[float, float]) -> None:
-    """Check on one labelled frame that image, depth and unit match.
+def check_clip(clip: Clip, plausible_m: tuple[float, float]) -> Clip:
+    """Return a clip, of which one labelled frame shows that image, depth and unit match.
 
     If the frame cannot be read, the next one is tried.
 
@@ -232,25 +354,12 @@ def check_clip(clip: Clip, plausible_m: tuple[float, float]) -> None:
             )
         if not np.isfinite(depth).any():
             continue
-        check_median(f'{clip.name}, frame {index}', depth, plausible_m)
-        return
+        if wrong := unit_problem(depth, plausible_m):
+            raise DataSetError(f'{clip.name}, frame {index}: {wrong}; {UNIT}')
+        return clip
     if problem is not None:
         raise DataSetError(str(problem))
-
-
-def check_median(name: str, depth: Depth, plausible_m: tuple[float, float]) -> None:
-    """Refuse depth in a wrong unit.
-
-    Args:
-        name: Name of the clip or frame, for messages.
-        depth: Depth, metres; NaN and infinity are ignored.
-        plausible_m: Plausible range of the median, metres.
-
-    Raises:
-        DataSetError: The median is outside this range.
-    """
-    if problem := unit_problem(depth, plausible_m):
-        raise DataSetError(f'{name}: {problem}; {UNIT}')
+    return clip
 
 
 class UnitError(FrameError):
@@ -269,28 +378,6 @@ def check_unit(name: str, depth: Depth) -> None:
     """
     if problem := unit_problem(depth):
         raise UnitError(f'{name}: {problem}; {UNIT}')
-
-
-def missing(path: Path, tree: str) -> DataSetError:
-    """Return the error for a missing file or folder of a data set.
-
-    Args:
-        path: The missing file or folder.
-        tree: Expected layout, a line for each folder or kind of file.
-    """
-    return DataSetError(f'{path} is missing; expected\n{tree}')
-
-
-def folders(root: Path, tree: str) -> None:
-    """Refuse a data set whose folder does not exist.
-
-    Raises:
-        DataSetError: There is no such folder.
-    """
-    if kind := special_file(root):
-        raise DataSetError(f'{root}: is {kind}; expected a folder or a file of\n{tree}')
-    if not root.is_dir():
-        raise missing(root, tree)
 
 
 def natural(paths: Iterable[Path]) -> list[Path]:
@@ -373,37 +460,6 @@ def read_lines(path: Path) -> list[str]:
     return path.read_text(encoding='utf-8', errors='replace').splitlines()
 
 
-def read_matrix(path: Path, tree: str) -> Matrix:
-    """Read a camera matrix of nine numbers from a text file.
-
-    Raises:
-        DataSetError: The file is missing or does not contain a camera matrix.
-    """
-    if not path.is_file():
-        raise missing(path, tree)
-    try:
-        matrix = np.array(path.read_text(encoding='utf-8').split(), np.float64).reshape(3, 3)
-    except ValueError as error:
-        raise DataSetError(f'{path}: expected a camera matrix, three rows of three') from error
-    _check_matrix(path, path.name, matrix)
-    return matrix
-
-
-def _check_matrix(path: Path, name: str, matrix: npt.NDArray[np.float64]) -> None:
-    """Refuse what is no camera matrix, ``[3, 3]`` or the first three columns of ``[3, 4]``."""
-    if not np.isfinite(matrix).all():
-        raise DataSetError(f'{path}: expected a camera matrix of finite numbers')
-    try:
-        check_focal_lengths(matrix[0, 0], matrix[1, 1], name)
-    except CalibrationError as error:
-        raise DataSetError(f'{path}: {error}') from error
-    if matrix[1, 0] or not np.array_equal(matrix[2, :3], [0, 0, 1]):
-        rows = '; '.join(' '.join(f'{one:g}' for one in row[:3]) for row in matrix)
-        raise DataSetError(
-            f'{path}: {name} is {rows}, expected fx 0 cx; 0 fy cy; 0 0 1: is it transposed?'
-        )
-
-
 def check_size(path: Path, matrix: Matrix, size: Sequence[int]) -> None:
     """Refuse the camera matrix of a file that is of pictures of another size.
 
@@ -422,40 +478,19 @@ def check_size(path: Path, matrix: Matrix, size: Sequence[int]) -> None:
         raise DataSetError(f'{path}: {error}, or give the option fx') from error
 
 
-def read_projection(path: Path, name: str, tree: str) -> Matrix:
-    """Read a projection matrix, ``[3, 4]``, from a calibration file of KITTI's format.
-
-    Args:
-        path: File with lines of a name, a colon and numbers.
-        name: Name of the line with the projection matrix, twelve numbers.
-        tree: Expected layout of the data set, for messages.
+def numbered(paths: Iterable[Path]) -> dict[int, Path]:
+    """Return files by the last numbers in their names.
 
     Raises:
-        DataSetError: The file is missing or lacks that line.
+        DataSetError: A name has none.
     """
-    if not path.is_file():
-        raise missing(path, tree)
-    for line in read_lines(path):
-        if line.startswith(f'{name}:'):
-            try:
-                matrix = np.array(line.split()[1:], np.float64).reshape(3, 4)
-            except ValueError:
-                break
-            _check_matrix(path, name, matrix)
-            return matrix
-    raise DataSetError(f'{path}: expected a line "{name}:" with twelve numbers')
-
-
-def number_of(path: Path) -> int:
-    """Return the last number in a file's name.
-
-    Raises:
-        DataSetError: There is none.
-    """
-    digits = re.findall(r'\d+', path.stem)
-    if not digits:
-        raise DataSetError(f'{path}: expected a number in the name')
-    return int(digits[-1])
+    found = {}
+    for path in paths:
+        digits = re.findall(r'\d+', path.stem)
+        if not digits:
+            raise DataSetError(f'{path}: expected a number in the name')
+        found[int(digits[-1])] = path
+    return found
 
 
 def pair(
@@ -492,6 +527,15 @@ def note_skipped(skipped: dict[str, list[str]], reason: str, *names: str) -> Non
     known += [name for name in dict.fromkeys(names) if name not in known]
 
 
+@contextlib.contextmanager
+def left_out(skipped: dict[str, list[str]], name: str) -> Iterator[None]:
+    """Note a name by the reason for which it cannot be used, where there is one."""
+    try:
+        yield
+    except FrameError as error:
+        note_skipped(skipped, str(error), name)
+
+
 def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
     """Refuse a data set or clip of which too many frames were left out.
 
@@ -512,43 +556,6 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
             f'{name}: {bad} of {total} frames cannot be used, expected at most '
             f'{MAX_BAD_SHARE:.0%} ({reasons})'
         )
-
-
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
-
-
-def is_one_of(path: Path, suffixes: Sequence[str]) -> bool:
-    """Return True if a file has one of some suffixes and is not hidden, as ``._`` files are."""
-    return path.suffix.lower() in suffixes and not path.name.startswith('.')
-
-
-def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
-    """List the files of a folder with one of some suffixes, in the order of their numbers.
-
-    Raises:
-        DataSetError: There is no such folder, or no such file in it.
-    """
-    folders(folder, tree)
-    files = natural(path for path in folder.iterdir() if is_one_of(path, suffixes))
-    if not files:
-        raise missing(folder / f'*{suffixes[0]}', tree)
-    return files
-
-
-def list_depths(folder: Path, tree: str) -> list[Path]:
-    """List the depth maps of a folder, in the order of their numbers, one of each name.
-
-    Raises:
-        DataSetError: There is no such folder, no map in it, or one in two formats.
-    """
-    found = list_files(folder, DEPTH_SUFFIXES, tree)
-    for one, other in itertools.pairwise(sorted(found, key=lambda path: path.stem)):
-        if one.stem == other.stem:
-            raise DataSetError(
-                f'{one} and {other.name} are of one name, expected one depth map of each: move '
-                'one of the formats to another folder'
-            )
-    return found
 
 
 def _part(text: str) -> tuple[int, float, str]:

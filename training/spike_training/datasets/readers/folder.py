@@ -10,6 +10,7 @@ ardaduz/deep-video-mvs, such as its HoloLens sample, have this layout: ``images`
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 import re
@@ -38,6 +39,8 @@ TREE = """\
   ROOT/relative_depth/    (in place of depth/: labels, as the command label writes them)
   ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)
   (or folders of such recordings below ROOT)"""
+
+SET = files.DataSet('folder', TREE)
 
 FRAME_HZ = 30.0
 
@@ -80,7 +83,7 @@ def read(
         DataSetError: Files are missing, too many images and depth maps do not pair, the unit is
             wrong, or names may be times of several kinds.
     """
-    files.folders(root, TREE)
+    SET.check_folder(root)
     if depth and depth_along == 'ray':
         raise DataSetError('option depth_along is ray, expected axis, or ray with depth')
     found = [root] if _images(root) else _recordings(root)
@@ -140,46 +143,40 @@ def _read(
     times: Given,
 ) -> Clip:
     """Read one recording; see :func:`read`."""
-    images = files.list_files(
-        _images(folder) or folder / IMAGE_FOLDERS[0], files.IMAGE_SUFFIXES, TREE
-    )
-    name = '/'.join(
-        ['folder', os.path.basename(os.path.abspath(root)), *folder.relative_to(root).parts]
-    )
-    labels, depth_name = None, 'depth'
-    if not without_depth:
-        labels, depth_name = _labels(folder, root)
-    encoding, skipped = files.DepthEncoding(), dict[str, list[str]]()
+    images = SET.listed(_images(folder) or folder / IMAGE_FOLDERS[0], files.IMAGE_SUFFIXES)
+    name = '/'.join([os.path.basename(os.path.abspath(root)), *folder.relative_to(root).parts])
+    whole, data, labels, skipped = f'folder/{name}', SET, None, dict[str, list[str]]()
     frames: Frames = [(image, None) for image in images]
     if not without_depth:
-        depths = files.list_depths(folder / depth_name, TREE)
+        labels, depth_name = _labels(folder, root)
+        depths = SET.depth_maps(folder / depth_name)
         by_stem, maps = ({path.stem: path for path in found} for found in (images, depths))
         if not by_stem.keys() & maps.keys():
             raise DataSetError(
-                f'{name}: no depth map is named as an image is ({images[0].name}, '
+                f'{whole}: no depth map is named as an image is ({images[0].name}, '
                 f'{depths[0].name}): rename them alike; if they are of different times, list them '
                 'in rgb.txt and depth.txt for the reader tum'
             )
-        pairs, skipped = files.pair(by_stem, maps, name)
+        pairs, skipped = files.pair(by_stem, maps, whole)
         frames = [*pairs.values()]
         encoding = files.DepthEncoding(per_metre or None)
-    if labels is not None and labels.relative:
-        encoding = dataclasses.replace(encoding, plausible_m=(0.0, math.inf))
-    shown = _Shown.of(frames, name)
+        if labels is not None and labels.relative:
+            encoding = dataclasses.replace(encoding, plausible_m=(0.0, math.inf))
+        data = dataclasses.replace(SET, encoding=encoding)
+    shown = _Shown.of(frames, whole)
     if fx:
         camera = Calibration.centred(fx, *shown.size[::-1]).matrix
     else:
-        camera = shown.camera(files.read_matrix(folder / 'K.txt', TREE), name)
+        camera = shown.camera(SET.matrix(folder / 'K.txt'), whole)
         files.check_size(folder / 'K.txt', camera, shown.size)
-    found, frames = _timed(frames, frame_hz, times, name)
+    found, frames = _timed(frames, frame_hz, times, whole)
 
     def registered(stored: Depth) -> Depth:
         turned = stored if shown.orientation == 1 else shown.depth(stored)
         return turned if register is None else register(camera, turned)
 
-    clip = files.FileClip.checked(
-        name, camera, found, frames, encoding, skipped, registered, shown.orientation
-    )
+    show = functools.partial(files.read_rgb, orientation=shown.orientation)
+    clip = data.clip(name, camera, found, frames, skipped, show, registered)
     clip.labels, clip.video = labels, frame_hz > 0
     return clip
 

@@ -15,13 +15,12 @@ in the other usual form, with its drive and number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from spike_training.datasets.clip import Clip, Matrix, RightFrames
+from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import files, pairs
 from spike_training.errors import DataSetError
 
@@ -36,8 +35,8 @@ or one recording
   ROOT/depth/0000000000.png     (uint16, 256 to a metre)
 with the option right, image_03 and P_rect_03 beside image_02 and P_rect_02; depth is optional"""
 
-RATE_HZ = 10.0
 ENCODING = files.DepthEncoding(256.0, plausible_m=files.OUTDOOR_M)
+SET = files.DataSet('kitti', TREE, ENCODING, rate_hz=10.0)
 
 
 def read(
@@ -60,32 +59,38 @@ def read(
         DataSetError: Files are missing, too many images and depth maps do not pair, or the cameras
             are no left and right one.
     """
-    files.folders(root, TREE)
-    cameras = Cameras(camera, right)
+    SET.check_folder(root)
     if (root / 'calib.txt').is_file():
-        return [_recording(root, cameras)]
+        maps = [root / 'depth'] if (root / 'depth').is_dir() or not right else []
+        return [_clip(root, root / 'calib.txt', camera, right, maps, None)]
     drives = sorted(root.glob('????_??_??/*_drive_*_sync'))
     if not drives:
-        raise files.missing(
-            root / '2011_09_26' / '2011_09_26_drive_0001_sync' / camera / 'data', TREE
-        )
+        raise SET.missing(root / '2011_09_26' / '2011_09_26_drive_0001_sync' / camera / 'data')
     if depth is not None:
-        files.folders(depth, TREE)
+        SET.check_folder(depth)
     chosen = None if split is None else read_split(split, camera)
     clips = []
     for drive in drives:
-        if chosen is None or drive.name in chosen:
+        places = [_maps(depth or root, part, drive, camera) for part in ('train', 'val', '.')]
+        maps = [folder for folder in places if folder.is_dir()]
+        if (maps or right) and (chosen is None or drive.name in chosen):
             wanted = None if chosen is None else chosen[drive.name]
-            clips += _drive(drive, depth or root, wanted, cameras)
+            calibration = drive.parent / 'calib_cam_to_cam.txt'
+            clips.append(_clip(drive, calibration, camera, right, maps, wanted))
+    clips = [clip for clip in clips if clip.labelled or clip.right is not None]
+    if not clips and split is not None:
+        beside = '' if right else f' with depth below {depth or root}'
+        raise DataSetError(
+            f'{split}: no image of this list lies below {root}{beside}; expected\n{TREE}'
+        )
     if not clips:
-        where = (depth or root) / 'train' / drives[0].name / 'proj_depth' / 'groundtruth' / camera
-        if split is not None:
-            beside = '' if right else f' with depth below {depth or root}'
-            raise DataSetError(
-                f'{split}: no image of this list lies below {root}{beside}; expected\n{TREE}'
-            )
-        raise files.missing(where, TREE)
+        raise SET.missing(_maps(depth or root, 'train', drives[0], camera))
     return clips
+
+
+def _maps(depth: Path, part: str, drive: Path, camera: str) -> Path:
+    """Return the folder of a drive's annotated depth, which may be missing."""
+    return depth / part / drive.name / 'proj_depth' / 'groundtruth' / camera
 
 
 def read_split(path: Path, camera: str) -> dict[str, set[int]]:
@@ -123,108 +128,52 @@ def read_split(path: Path, camera: str) -> dict[str, set[int]]:
     return frames
 
 
-class Cameras(NamedTuple):
-    """Names of the cameras that are read, such as ``image_02``.
-
-    Attributes:
-        left: That of the frames.
-        right: That of their right eye; empty: none.
-    """
-
-    left: str
-    right: str
-
-
-def _recording(root: Path, cameras: Cameras) -> Clip:
-    images = files.list_files(root / cameras.left / 'data', ('.png', '.jpg'), TREE)
-    depths: list[Path] = []
-    if (root / 'depth').is_dir() or not cameras.right:
-        depths = files.list_files(root / 'depth', ('.png',), TREE)
-    return _clip(root.name, cameras, root / 'calib.txt', images, depths, None)
-
-
-def _drive(drive: Path, depth: Path, wanted: set[int] | None, cameras: Cameras) -> list[Clip]:
-    folders = [
-        folder
-        for part in ('train', 'val', '.')
-        if (folder := depth / part / drive.name / 'proj_depth/groundtruth' / cameras.left).is_dir()
-    ]
-    if not folders and not cameras.right:
-        return []
-    depths = [path for folder in folders for path in files.list_files(folder, ('.png',), TREE)]
-    images = files.list_files(drive / cameras.left / 'data', ('.png', '.jpg'), TREE)
-    calibration = drive.parent / 'calib_cam_to_cam.txt'
-    clip = _clip(drive.name, cameras, calibration, images, depths, wanted)
-    return [clip] if clip.labelled or clip.right is not None else []
-
-
 def _clip(
-    name: str,
-    cameras: Cameras,
+    drive: Path,
     calibration: Path,
-    images: list[Path],
-    depths: Iterable[Path],
-    wanted: set[int] | None,
+    camera: str,
+    other: str,
+    folders: Sequence[Path],
+    wanted: Collection[int] | None,
 ) -> Clip:
-    by_number = {files.number_of(path): path for path in depths}
-    numbers = [files.number_of(path) for path in images]
-    skipped: dict[str, list[str]] = {}
-    if alone := sorted(by_number.keys() - {*numbers}):
-        skipped['depth without its image'] = [by_number[number].name for number in alone]
-        files.check_share(skipped, len(by_number), f'kitti/{name}')
-    if wanted is not None:
-        by_number = {number: path for number, path in by_number.items() if number in wanted}
-    if len(images) < 2:
-        raise DataSetError(f'{images[0].parent}: 1 image, expected 2 or more')
-    times = np.array(numbers) / RATE_HZ
-    frames = zip(images, map(by_number.get, numbers), strict=True)
-    projection = _projection(calibration, cameras.left)
-    clip = files.FileClip.checked(
-        f'kitti/{name}', projection[:, :3], times, frames, ENCODING, skipped
-    )
-    if cameras.right:
-        numbered = dict(zip(numbers, images, strict=True))
-        clip.right = _right(clip, cameras, calibration, numbered, wanted)
-    return clip
-
-
-def _right(
-    clip: Clip,
-    cameras: Cameras,
-    calibration: Path,
-    images: dict[int, Path],
-    wanted: set[int] | None,
-) -> RightFrames | None:
-    """Return the right eye of a clip; None: no frame that is wanted is a pair.
+    """Return the clip of a drive.
 
     Args:
-        clip: The clip.
-        cameras: Both cameras.
+        drive: Folder of its cameras.
         calibration: File of the calibration of both.
-        images: Left picture of each frame by its number, in their order.
-        wanted: Numbers of the frames that may be pairs; None: all.
-
-    Raises:
-        DataSetError: Files are missing, too many pictures do not pair, or the cameras are no pair.
+        camera: Name of the camera of the frames.
+        other: That of their right eye; empty: none.
+        folders: Folders of its depth.
+        wanted: Numbers of the frames that may have depth or be pairs; None: all.
     """
-    left, right = (_projection(calibration, one) for one in cameras)
-    folder = next(iter(images.values())).parents[2] / cameras.right / 'data'
-    others = {
-        files.number_of(path): path for path in files.list_files(folder, ('.png', '.jpg'), TREE)
-    }
-    if alone := [path.name for number, path in images.items() if number not in others]:
-        clip.skipped[f'no picture of {cameras.right}'] = alone
+    images = files.numbered(SET.listed(drive / camera / 'data'))
+    depths = files.numbered(path for folder in folders for path in SET.listed(folder, files.MAPS))
+    skipped: dict[str, list[str]] = {}
+    if alone := sorted(depths.keys() - images.keys()):
+        skipped['depth without its image'] = [depths[number].name for number in alone]
+        files.check_share(skipped, len(depths), f'kitti/{drive.name}')
+    if len(images) < 2:
+        raise DataSetError(f'{drive / camera / "data"}: 1 image, expected 2 or more')
+    frames = [
+        (path, depths.get(number) if wanted is None or number in wanted else None)
+        for number, path in images.items()
+    ]
+    times_s = np.array([*images]) / SET.rate_hz
+    left = SET.matrix(calibration, f'P_rect_{camera[-2:]}')
+    clip = SET.clip(drive.name, left[:, :3], times_s, frames, skipped)
+    if not other:
+        return clip
+    right = SET.matrix(calibration, f'P_rect_{other[-2:]}')
+    others = files.numbered(SET.listed(drive / other / 'data'))
+    if lone := [path.name for number, path in images.items() if number not in others]:
+        clip.skipped[f'no picture of {other}'] = lone
         files.check_share(clip.skipped, len(images), clip.name)
     pictures = {
         place: (path, others[number])
         for place, (number, path) in enumerate(images.items())
         if number in others and (wanted is None or number in wanted)
     }
-    if not pictures:
-        return None
-    baseline_m = float(left[0, 3] - right[0, 3]) / float(left[0, 0])
-    return pairs.right_frames(clip, pictures, right[:, :3], baseline_m)
-
-
-def _projection(path: Path, camera: str) -> Matrix:
-    return files.read_projection(path, f'P_rect_{camera[-2:]}', TREE)
+    if pictures:
+        baseline_m = float(left[0, 3] - right[0, 3]) / float(left[0, 0])
+        clip.right = pairs.right_frames(clip, pictures, right[:, :3], baseline_m)
+    return clip

@@ -18,7 +18,7 @@ and a baseline in millimetres. Depth is ``baseline * f / (disparity + doffs)``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,11 +35,11 @@ from spike_depth_ros.geometry.calibration import (
 from spike_depth_ros.geometry.depth_values import unit_problem
 from spike_depth_ros.geometry.rectification import check_matrix
 from spike_depth_ros.geometry.rig import ANYWHERE, StereoRig
-from spike_depth_ros.io.arrays import open_picture, picture_size, read_pfm, reading
+from spike_depth_ros.io.arrays import ArrayFileError, open_picture, picture_size, read_pfm, reading
 from spike_depth_ros.io.orientation import check_upright
 from spike_training.datasets.clip import Clip, Depth, Disparity, Matrix, Rgb, RightFrames
 from spike_training.datasets.readers import files
-from spike_training.errors import DataSetError, FrameError, one_line
+from spike_training.errors import FrameError, one_line
 
 TREE = """\
   ROOT/Art/view1.png and view5.png   (left and right picture of 2005 or 2006, third size)
@@ -72,12 +72,14 @@ MOST_DISPARITY = 1.5
 UNKNOWN_PX = (0.0, -1.0)
 """Disparities of a .pfm that are none, beside NaN and infinity."""
 
+SET = files.DataSet('middlebury', TREE)
+
 PFM_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
 """Plausible median of depth where ``calib.txt`` gives the scale, metres."""
 
 
 class Layout(NamedTuple):
-    """Names of a pair's files.
+    """Names of a pair's three files, and their form.
 
     Attributes:
         left: Left picture.
@@ -91,11 +93,6 @@ class Layout(NamedTuple):
     disparity: str
     steps: int
 
-    @property
-    def names(self) -> tuple[str, str, str]:
-        """The files."""
-        return self.left, self.right, self.disparity
-
 
 LAYOUTS = (
     Layout('view1.png', 'view5.png', 'disp1.png', THIRD),
@@ -106,118 +103,105 @@ LAYOUTS = (
 
 
 class Calib(NamedTuple):
-    """What a ``calib.txt`` tells.
+    """What ``calib.txt`` or ``dmin.txt`` tells.
 
     Attributes:
-        camera: Matrix of the left camera.
+        camera: Matrix of the left camera; None: there is no such file.
         rig: Both cameras; None: there is no baseline.
         most_px: Largest disparity that may be: the width where it does not tell.
     """
 
-    camera: Matrix
+    camera: Matrix | None
     rig: StereoRig | None
     most_px: float
 
 
-class StillPair(Clip):
-    """Clip of one frame: a pair of pictures.
-
-    Args:
-        folder: Folder of the pair.
-        layout: Its files.
+def _pair(folder: Path, layout: Layout) -> Clip:
+    """Return the clip of a pair of pictures.
 
     Raises:
         FrameError: It is of another size, or ``dmin.txt`` or ``calib.txt`` cannot be used.
     """
+    name = f'middlebury/{folder.resolve().name}'
+    width, height = _size(folder / layout.left, MAX_WIDTH if layout.steps else math.inf)
+    about = Calib(None, None, float(width))
+    if layout.steps == 0 and (folder / CALIB).is_file():
+        about = _calib(folder / CALIB, width, height)
+    elif layout.steps == THIRD and (folder / DMIN).is_file():
+        about = _third(folder / DMIN, width, height)
+    rig, plausible_m = about.rig, files.INDOOR_M if layout.steps else PFM_M
 
-    def __init__(self, folder: Path, layout: Layout) -> None:
-        self.name, self.times_s = f'middlebury/{folder.resolve().name}', np.zeros(1)
-        self.skipped, self.video = {}, False
-        self._folder, self._layout = folder, layout
-        width, height = _size(folder / layout.left, MAX_WIDTH if layout.steps else math.inf)
-        self.camera, self.labelled, rig = None, (), None
-        self._shape, self._most_px = (height, width), float(width)
-        self.plausible_m = files.INDOOR_M if layout.steps else PFM_M
-        if layout.steps == 0 and (folder / CALIB).is_file():
-            self.camera, rig, self._most_px = _calib(folder / CALIB, width, height)
-            self.labelled = () if rig is None else (0,)
-        elif layout.steps == THIRD and (folder / DMIN).is_file():
-            self.labelled = (0,)
-            self.camera = Calibration.centred(FX_PX / THIRD, width, height).matrix
-            right = self.camera.copy()
-            right[0, 2] += _dmin(folder / DMIN) / THIRD
-            try:
-                rig = files.parallel_rig(self.camera, right, BASELINE_M, (height, width))
-            except CalibrationError as error:
-                raise FrameError(f'{DMIN}: {error}') from error
-        self.right = RightFrames((0,), self._right_image, self._disparity, rig)
+    def disparity(index: int) -> Disparity:
+        path = folder / layout.disparity
+        found = _bytes(path, layout.steps) if layout.steps else _floats(path, about.most_px)
+        if found.shape != (height, width):
+            raise FrameError(
+                f'{path}: {list(found.shape)}, expected {[height, width]}, rows and columns of '
+                f'{layout.left}'
+            )
+        return found
 
-    def image(self, index: int) -> Rgb:
-        """Implement :meth:`Clip.image`."""
-        return files.read_rgb(self._folder / self._layout.left)
-
-    def depth(self, index: int) -> Depth | None:
-        """Implement :meth:`Clip.depth`."""
-        assert self.right is not None
-        if (rig := self.right.rig) is None:
+    def depth(index: int) -> Depth | None:
+        if rig is None:
             return None
-        disparity = self._disparity(index)
-        least = disparity[np.isfinite(disparity)].min(initial=np.inf)
+        found = disparity(index)
+        least = found[np.isfinite(found)].min(initial=np.inf)
         if least <= rig.offset_px:
             raise FrameError(
-                f'{self.name}: disparity of {least:g} pixels, expected more than '
-                f'{rig.offset_px:g}, that of what is infinitely far: is it of this calibration?'
+                f'{name}: disparity of {least:g} pixels, expected more than {rig.offset_px:g}, '
+                'that of what is infinitely far: is it of this calibration?'
             )
-        depth = rig.depth_of(disparity)
-        if problem := unit_problem(depth, self.plausible_m):
-            raise FrameError(f'{self.name}: {problem}: is it of this calibration?')
-        return depth
+        metres = rig.depth_of(found)
+        if problem := unit_problem(metres, plausible_m):
+            raise FrameError(f'{name}: {problem}: is it of this calibration?')
+        return metres
 
-    def _right_image(self, index: int) -> Rgb:
-        return files.read_rgb(self._folder / self._layout.right)
+    def picture(file: str) -> Callable[[int], Rgb]:
+        return lambda index: files.read_rgb(folder / file)
 
-    def _disparity(self, index: int) -> Disparity:
-        disparity = self._bytes() if self._layout.steps else self._floats()
-        if disparity.shape != self._shape:
-            raise FrameError(
-                f'{self._folder / self._layout.disparity}: {list(disparity.shape)}, expected '
-                f'{list(self._shape)}, rows and columns of {self._layout.left}'
-            )
-        return disparity
+    return Clip(
+        name,
+        about.camera,
+        np.zeros(1),
+        picture(layout.left),
+        depth,
+        () if rig is None else (0,),
+        video=False,
+        right=RightFrames((0,), picture(layout.right), disparity, rig),
+    )
 
-    def _floats(self) -> Disparity:
-        """Read disparity of a .pfm, NaN where it is unknown or masked."""
-        path = self._folder / self._layout.disparity
-        with files.frame_errors(), reading(path):
-            found = read_pfm(path)
-        disparity: Disparity = np.where(np.isfinite(found), found, np.float32(np.nan))
-        disparity[np.isin(found, UNKNOWN_PX)] = np.nan
-        if (mask := self._folder / MASK).is_file():
-            known = files.read_rgb(mask).max(axis=2) > 0
-            if known.shape != disparity.shape:
-                raise FrameError(f'{mask}: {list(known.shape)}, expected {list(disparity.shape)}')
-            disparity[~known] = np.nan
-        values = disparity[np.isfinite(disparity)]
-        least, most = values.min(initial=np.inf), values.max(initial=-np.inf)
-        if least < 0 or most > self._most_px:
-            raise FrameError(
-                f'{path}: disparities of {least:g} to {most:g} pixels, expected above 0 and at '
-                f'most {self._most_px:g}, by ndisp of {CALIB} or the width: is one of them of '
-                'another size?'
-            )
-        return disparity
 
-    def _bytes(self) -> Disparity:
-        """Read disparity of a picture, NaN where it is unknown."""
-        path = self._folder / self._layout.disparity
-        with files.frame_errors(), reading(path), open_picture(path) as image:
-            stored = np.asarray(image)
-            check_upright(image)
-        if stored.dtype != np.uint8 or stored.ndim != 2:
-            raise FrameError(f'{path}: {stored.dtype} {list(stored.shape)}, expected grey bytes')
-        disparity = stored.astype(np.float32) / self._layout.steps
-        disparity[stored == 0] = np.nan
-        return disparity
+def _floats(path: Path, most_px: float) -> Disparity:
+    """Read disparity of a .pfm, NaN where it is unknown or masked."""
+    with files.frame_errors(), reading(path):
+        found = read_pfm(path)
+    disparity: Disparity = np.where(np.isfinite(found), found, np.float32(np.nan))
+    disparity[np.isin(found, UNKNOWN_PX)] = np.nan
+    if (mask := path.parent / MASK).is_file():
+        known = files.read_rgb(mask).max(axis=2) > 0
+        if known.shape != disparity.shape:
+            raise FrameError(f'{mask}: {list(known.shape)}, expected {list(disparity.shape)}')
+        disparity[~known] = np.nan
+    values = disparity[np.isfinite(disparity)]
+    least, most = values.min(initial=np.inf), values.max(initial=-np.inf)
+    if least < 0 or most > most_px:
+        raise FrameError(
+            f'{path}: disparities of {least:g} to {most:g} pixels, expected above 0 and at most '
+            f'{most_px:g}, by ndisp of {CALIB} or the width: is one of them of another size?'
+        )
+    return disparity
+
+
+def _bytes(path: Path, steps: int) -> Disparity:
+    """Read disparity of a picture, so many steps to a pixel, NaN where it is unknown."""
+    with files.frame_errors(), reading(path), open_picture(path) as image:
+        stored = np.asarray(image)
+        check_upright(image)
+    if stored.dtype != np.uint8 or stored.ndim != 2:
+        raise FrameError(f'{path}: {stored.dtype} {list(stored.shape)}, expected grey bytes')
+    disparity = stored.astype(np.float32) / steps
+    disparity[stored == 0] = np.nan
+    return disparity
 
 
 def read(root: Path) -> list[Clip]:
@@ -229,47 +213,40 @@ def read(root: Path) -> list[Clip]:
     Raises:
         DataSetError: There is no pair, or too many of them cannot be used.
     """
-    files.folders(root, TREE)
-    clips: list[StillPair] = []
+    SET.check_folder(root)
+    clips: list[Clip] = []
     skipped: dict[str, list[str]] = {}
     for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
-        try:
-            layout = _layout(folder)
-            if layout is not None:
-                clips.append(StillPair(folder, layout))
-        except FrameError as error:
-            files.note_skipped(skipped, str(error), folder.name)
-    bad = sum(map(len, skipped.values()))
-    files.check_share(skipped, len(clips) + bad, f'middlebury/{root.resolve().name}')
-    if not clips and skipped:
-        raise DataSetError(f'{root}: {next(iter(skipped))}')
-    if not clips:
-        raise files.missing(root / 'Art' / LAYOUTS[0].left, TREE)
-    clips[0].skipped.update(skipped)
+        with files.left_out(skipped, folder.name):
+            if layout := _layout(folder):
+                clips.append(_pair(folder, layout))
+    total = len(clips) + sum(map(len, skipped.values()))
+    clips = SET.usable(root, clips, skipped, total, f'Art/{LAYOUTS[0].left}')
     if calibrated := [clip for clip in clips if clip.labelled]:
-        files.check_clip(calibrated[0], calibrated[0].plausible_m)
-    return [*clips]
+        files.check_clip(calibrated[0], PFM_M)  # reading depth checks its own range
+    return clips
 
 
 def _layout(folder: Path) -> Layout | None:
     """Return the layout of a pair's folder; None: it holds none of its files."""
     lacking = {
-        layout: [name for name in layout.names if not (folder / name).is_file()]
+        layout: [name for name in layout[:3] if not (folder / name).is_file()]
         for layout in LAYOUTS
     }
-    for layout, names in lacking.items():
-        if not names:
-            return layout
-    for layout, names in lacking.items():
-        if len(names) < len(layout.names):
-            raise FrameError(f'{" and ".join(names)} missing, expected {", ".join(layout.names)}')
-    return None
+    best = min(LAYOUTS, key=lambda layout: len(lacking[layout]))
+    if len(lacking[best]) == len(best[:3]):
+        return None
+    if lacking[best]:
+        raise FrameError(f'{" and ".join(lacking[best])} missing, expected {", ".join(best[:3])}')
+    return best
 
 
 def _size(path: Path, most: float) -> tuple[int, int]:
     """Return width and height of a picture."""
-    with files.frame_errors():
+    try:
         height, width = picture_size(path)
+    except ArrayFileError as error:
+        raise FrameError(str(error).removeprefix(f'{path.parent}/')) from error
     if width > most:
         raise FrameError(
             f'{path.name} is {width} pixels wide, expected at most {most}: take the third '
@@ -366,13 +343,20 @@ def _metres(baseline_mm: npt.NDArray[np.float64]) -> float:
     return metres
 
 
-def _dmin(path: Path) -> float:
-    """Read the disparity that cropping removed, pixels of the full size."""
+def _third(path: Path, width: int, height: int) -> Calib:
+    """Read a ``dmin.txt``, the disparity that cropping removed, of a picture of a third."""
     try:
         check_regular(path)
-        value = float(path.read_text(encoding='utf-8'))
+        removed_px = float(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise FrameError(f'{DMIN}: expected one number of pixels: {one_line(error)}') from error
-    if not (math.isfinite(value) and value >= 0):
-        raise FrameError(f'{DMIN}: {value:g}, expected a number of pixels, 0 or more')
-    return value
+    if not (math.isfinite(removed_px) and removed_px >= 0):
+        raise FrameError(f'{DMIN}: {removed_px:g}, expected a number of pixels, 0 or more')
+    camera = Calibration.centred(FX_PX / THIRD, width, height).matrix
+    right = camera.copy()
+    right[0, 2] += removed_px / THIRD
+    try:
+        rig = files.parallel_rig(camera, right, BASELINE_M, (height, width))
+    except CalibrationError as error:
+        raise FrameError(f'{DMIN}: {error}') from error
+    return Calib(camera, rig, float(width))

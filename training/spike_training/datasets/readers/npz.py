@@ -33,6 +33,8 @@ TREE = """\
                                 folders may be deeper, and ROOT may be a file)
   ROOT/NAME.npz or NAME.npy    (or one array [planes, height, width] of 0 and 1)"""
 
+SET = files.DataSet('npz', TREE)
+
 SUFFIXES = ('.npz', '.npy')
 
 
@@ -66,13 +68,13 @@ def read(
             raise DataSetError(f'{root}: expected a .npz or .npy file, or a folder of them')
         found, top = [root], root.parent
     else:
-        files.folders(root, TREE)
+        SET.check_folder(root)
         # Windows of one folder in the order of time, which may have more digits than six.
         paths = files.natural(path for path in root.rglob('*') if _is_recording(path))
         found = sorted(paths, key=lambda path: path.parent)
         top = root
         if not found:
-            raise files.missing(root / 'RECORDING/000000.npz', TREE)
+            raise SET.missing(root / 'RECORDING/000000.npz')
     clips, damaged = [], []
     labels = {folder: find_labels(folder, top) for folder in {path.parent for path in found}}
     for path in found:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.io.arrays import check_pixels
-from spike_training.datasets.clip import Clip, Depth, Rgb
+from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError
@@ -41,43 +41,30 @@ MAX_NAME = 10_000
 MAX_PART_BYTES = 1 << 28
 """Largest part of a field that is compressed, bytes; those of the data set are far smaller."""
 
-ENCODING = files.DepthEncoding(1.0, plausible_m=files.INDOOR_M)
+SET = files.DataSet('nyuv2', TREE, files.DepthEncoding(1.0, plausible_m=files.INDOOR_M))
 
 
-class LabelledRoom(Clip):
-    """Clip of the images of one room, which are not consecutive frames of a video.
+def _room(path: Path, name: str, numbers: list[int], field: str) -> Clip:
+    """Return the clip of the images of a room, which are not consecutive frames of a video."""
 
-    Args:
-        path: The MATLAB file.
-        name: See :class:`Clip`.
-        numbers: Numbers of the images in the file.
-        field: Field of depth, ``rawDepths`` or ``depths``.
-    """
-
-    def __init__(self, path: Path, name: str, numbers: list[int], field: str) -> None:
-        self.name, self.camera = name, files.camera_matrix(*CAMERA)
-        self.times_s = np.arange(len(numbers), dtype=np.float64)
-        self.labelled = tuple(range(len(numbers)))
-        self.skipped = {}
-        self.video = False
-        self._path, self._numbers, self._field = path, numbers, field
-
-    def image(self, index: int) -> Rgb:
-        """Implement :meth:`Clip.image`."""
-        return np.ascontiguousarray(self._read('images', index).transpose(2, 1, 0))
-
-    def depth(self, index: int) -> Depth:
-        """Implement :meth:`Clip.depth`."""
-        return ENCODING.metres(np.ascontiguousarray(self._read(self._field, index).T))
-
-    def _read(self, field: str, index: int) -> npt.NDArray[Any]:
-        number = self._numbers[index]
+    def stored(field: str, index: int) -> npt.NDArray[Any]:
         try:
-            with h5py.File(self._path, 'r') as file:
+            with h5py.File(path, 'r') as file:
                 _check_sizes(file[field])
-                return np.asarray(file[field][number])
+                return np.asarray(file[field][numbers[index]])
         except (OSError, KeyError, ValueError) as error:
-            raise FrameError(f'{self._path}: {field} {number} cannot be read: {error}') from error
+            problem = f'{field} {numbers[index]} cannot be read: {error}'
+            raise FrameError(f'{path}: {problem}') from error
+
+    return Clip(
+        f'nyuv2/{name}',
+        files.camera_matrix(*CAMERA),
+        np.arange(len(numbers), dtype=np.float64),
+        lambda index: np.ascontiguousarray(stored('images', index).transpose(2, 1, 0)),
+        lambda index: SET.encoding.metres(np.ascontiguousarray(stored(field, index).T)),
+        tuple(range(len(numbers))),
+        video=False,
+    )
 
 
 @checked
@@ -93,7 +80,7 @@ def read(root: Path, field: Literal['rawDepths', 'depths'] = 'rawDepths') -> lis
     """
     path = root / NAME if root.is_dir() else root
     if not path.is_file():
-        raise files.missing(path, TREE)
+        raise SET.missing(path)
     try:
         with h5py.File(path, 'r') as file:
             for name in ('images', field):
@@ -112,11 +99,8 @@ def read(root: Path, field: Literal['rawDepths', 'depths'] = 'rawDepths') -> lis
     by_room: dict[str, list[int]] = {}
     for number, room in enumerate(rooms):
         by_room.setdefault(room, []).append(number)
-    clips: list[Clip] = [
-        LabelledRoom(path, f'nyuv2/{room}', numbers, field) for room, numbers in by_room.items()
-    ]
-    files.check_clip(clips[0], ENCODING.plausible_m)
-    return clips
+    first, *others = (_room(path, *room, field) for room in by_room.items())
+    return [files.check_clip(first, SET.encoding.plausible_m), *others]
 
 
 def _texts(file: Any, name: str, number: int) -> list[str]:

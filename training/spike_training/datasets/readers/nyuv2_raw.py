@@ -10,6 +10,7 @@ those of the data set's toolbox. The reader undistorts images and registers dept
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -68,18 +69,24 @@ class KinectNumbers(files.DepthEncoding):
         return depth
 
 
-ENCODING = KinectNumbers(plausible_m=files.INDOOR_M)
+registered = functools.partial(
+    files.reproject, depth_camera=DEPTH, camera=COLOUR, rotation=ROTATION, shift_m=SHIFT_M
+)
+"""Register undistorted depth, ``[480, 640]`` metres, to the colour camera."""
+
+SET = files.DataSet('nyuv2_raw', TREE, KinectNumbers(plausible_m=files.INDOOR_M))
 
 
-class RawRoom(files.FileClip):
-    """Clip of a Kinect with undistorted images."""
+def undistorted(path: Path) -> Rgb:
+    """Read an image and undistort it.
 
-    def image(self, index: int) -> Rgb:
-        """Implement :meth:`Clip.image` with an undistorted image."""
-        image = super().image(index)
-        if image.shape != (480, 640, 3):
-            raise FrameError(f'image {list(image.shape)}: expected [480, 640, 3] of a Kinect')
-        return np.asarray(cv2.remap(image, *_COLOUR_MAPS, cv2.INTER_LINEAR), np.uint8)
+    Raises:
+        FrameError: It cannot be read, or is of another camera.
+    """
+    image = files.read_rgb(path)
+    if image.shape != (480, 640, 3):
+        raise FrameError(f'image {list(image.shape)}: expected [480, 640, 3] of a Kinect')
+    return np.asarray(cv2.remap(image, *_COLOUR_MAPS, cv2.INTER_LINEAR), np.uint8)
 
 
 def read(root: Path) -> list[Clip]:
@@ -91,23 +98,8 @@ def read(root: Path) -> list[Clip]:
     Raises:
         DataSetError: Files are missing, or no image pairs with a depth map.
     """
-    files.folders(root, TREE)
-    rooms = sorted({path.parent for path in root.rglob('d-*.pgm')})
-    if not rooms:
-        raise files.missing(root / 'd-STAMP-NUMBER.pgm', TREE)
+    rooms = SET.folders_of(root, '**/d-*.pgm', example='d-STAMP-NUMBER.pgm')
     return [_room(folder) for folder in rooms]
-
-
-def registered(depth: Depth) -> Depth:
-    """Register depth of the depth camera to the colour camera; of two surfaces, the nearer.
-
-    Args:
-        depth: ``[480, 640]`` metres, undistorted, NaN unknown.
-
-    Returns:
-        ``[480, 640]`` metres, NaN unknown.
-    """
-    return files.reproject(depth, DEPTH, COLOUR, ROTATION, SHIFT_M)
 
 
 def _room(folder: Path) -> Clip:
@@ -120,8 +112,8 @@ def _room(folder: Path) -> Clip:
             f'{folder}: {len(frames)} images, {alone} of them without depth within '
             f'{MAX_APART_S:g} s; expected 2 images or more, with depth'
         )
-    name, times = f'nyuv2_raw/{folder.name}', image_times - image_times[0]
-    return RawRoom.checked(name, COLOUR, times, frames, ENCODING, skipped, registered)
+    times = image_times - image_times[0]
+    return SET.clip(folder.name, COLOUR, times, frames, skipped, undistorted, registered)
 
 
 def _stamped(folder: Path, pattern: str) -> tuple[npt.NDArray[np.float64], list[Path]]:
@@ -133,7 +125,7 @@ def _stamped(folder: Path, pattern: str) -> tuple[npt.NDArray[np.float64], list[
             raise DataSetError(f'{path}: expected {pattern[0]}-STAMP-NUMBER as the name')
         found.setdefault(float(match[1]), path)
     if not found:
-        raise files.missing(folder / pattern.replace('*', 'STAMP-NUMBER'), TREE)
+        raise SET.missing(folder / pattern.replace('*', 'STAMP-NUMBER'))
     times = sorted(found)
     return np.array(times), [found[time] for time in times]
 

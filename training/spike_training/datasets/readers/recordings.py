@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from spike_depth_ros.geometry.calibration import Calibration
+from spike_depth_ros.geometry.depth_values import unit_problem
 from spike_depth_ros.io.raw_check import head_problem
 from spike_depth_ros.io.recording import NpyFile
 from spike_depth_ros.io.vidar import Axes, RawLayout, read_part, read_series
@@ -114,32 +115,24 @@ def depth_file(
     path: Path, encoding: files.DepthEncoding, geometry: Geometry
 ) -> Callable[[], Depth]:
     """Return a function that reads a depth map, which must be of the sensor's size."""
-
-    def read() -> Depth:
-        depth = files.read_depth(path, encoding)
-        if depth.shape != (geometry.height, geometry.width):
-            raise FrameError(
-                f'{path}: depth {list(depth.shape)}, expected the sensor size '
-                f'{[geometry.height, geometry.width]}'
-            )
-        return depth
-
-    return read
+    return lambda: _of_sensor(path, 'depth', files.read_depth(path, encoding), geometry)
 
 
 def image_file(path: Path, geometry: Geometry) -> Callable[[], Grey]:
     """Return a function that reads a grey image, which must be of the sensor's size."""
+    return lambda: _of_sensor(
+        path, 'picture', files.read_rgb(path).astype(np.float32).mean(axis=2) / 255, geometry
+    )
 
-    def read() -> Grey:
-        grey: Grey = files.read_rgb(path).astype(np.float32).mean(axis=2) / 255
-        if grey.shape != (geometry.height, geometry.width):
-            raise FrameError(
-                f'{path}: picture {list(grey.shape)}, expected the sensor size '
-                f'{[geometry.height, geometry.width]}'
-            )
-        return grey
 
-    return read
+def _of_sensor(path: Path, what: str, found: Depth, geometry: Geometry) -> Depth:
+    """Refuse a map or picture of another size than the sensor's."""
+    if found.shape != (geometry.height, geometry.width):
+        raise FrameError(
+            f'{path}: {what} {list(found.shape)}, expected the sensor size '
+            f'{[geometry.height, geometry.width]}'
+        )
+    return found
 
 
 def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
@@ -164,7 +157,8 @@ def check_depth(name: str, read: Callable[[], Depth], plausible_m: tuple[float, 
         raise DataSetError(f'{name}: {error}') from error
     except FrameError:
         return
-    files.check_median(name, depth, plausible_m)
+    if problem := unit_problem(depth, plausible_m):
+        raise DataSetError(f'{name}: {problem}; {files.UNIT}')
 
 
 @contextlib.contextmanager

@@ -31,10 +31,9 @@ TREE = f"""\
 as training/spike_worlds/blender/make.py writes them"""  # noqa: E501
 
 ENCODING = files.DepthEncoding(
-    rendered_set.PER_METRE,
-    sky=rendered_set.SKY,
-    plausible_m=files.INDOOR_M,
+    rendered_set.PER_METRE, sky=rendered_set.SKY, plausible_m=files.INDOOR_M
 )
+SET = files.DataSet('rendered', TREE, ENCODING)
 
 WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """Errors of JSON of another form."""
@@ -52,7 +51,7 @@ def read(root: Path, views: Number = 0) -> list[Clip]:
         DataSetError: It is no such set, of another version, holds fewer views than wanted, or too
             many of them are damaged.
     """
-    files.folders(root, TREE)
+    SET.check_folder(root)
     _check_version(root / rendered_set.MANIFEST)
     found = sorted(root.glob('room_*/view_*'))
     if not found or len(found) < views:
@@ -64,21 +63,16 @@ def read(root: Path, views: Number = 0) -> list[Clip]:
     clips: list[Clip] = []
     skipped: dict[str, list[str]] = {}
     for folder in chosen:
-        try:
+        with files.left_out(skipped, f'{folder.parent.name}/{folder.name}'):
             clips.append(_view(folder))
-        except FrameError as error:
-            files.note_skipped(skipped, str(error), f'{folder.parent.name}/{folder.name}')
-    files.check_share(skipped, len(chosen), f'rendered/{root.name}')
-    if not clips:
-        raise DataSetError(next(iter(skipped)))
-    clips[0].skipped.update(skipped)
+    clips = SET.usable(root, clips, skipped, len(chosen), rendered_set.VIEW)
     files.check_clip(clips[0], ENCODING.plausible_m)
     return clips
 
 
 def _check_version(path: Path) -> None:
     if not path.is_file():
-        raise files.missing(path, TREE)
+        raise SET.missing(path)
     try:
         about = json.loads(path.read_text(encoding='utf-8'))
         found = about['format'], about['version']
@@ -119,7 +113,7 @@ def _view(folder: Path) -> Clip:
             raise FrameError(f'{name} is missing, or not of the size it was written with')
     images = [folder / name for name in rendered_set.FRAMES]
     depths = [folder / rendered_set.DEPTH, *[None] * (len(images) - 1)]
-    name = f'rendered/{folder.parent.name}/{folder.name}'
-    clip = files.FileClip(name, camera, times_s, images, depths, ENCODING)
+    name, frames = f'{folder.parent.name}/{folder.name}', zip(images, depths, strict=True)
+    clip = SET.clip(name, camera, times_s, frames, {}, check=False)
     clip.mean_rate, clip.goes_on = mean_rate, True
     return clip

@@ -29,7 +29,7 @@ TREE = """\
 
 GEOMETRY = Geometry(250, 400)
 PAIRED_PLANES = 128
-ENCODING = files.DepthEncoding()
+SET = files.DataSet('respike', TREE)
 
 
 @checked
@@ -54,12 +54,12 @@ def read(
             their depth.
     """
     base = root / scene / 'spike'
-    files.folders(base, TREE)
+    SET.check_folder(base)
     found = sorted(
         path for path in base.glob(f'{split or "*"}/*/left/*') if path.suffix in ('.npy', '.dat')
     )
     if not found:
-        raise files.missing(base / (split or 'train') / 'SCENE' / 'left' / 'NAME.npy', TREE)
+        raise SET.missing(base / (split or 'train') / 'SCENE' / 'left' / 'NAME.npy')
     clips, alone = [], []
     for path in found:
         part, place = path.parts[-4:-2]
@@ -71,10 +71,10 @@ def read(
             alone.append(str(depth.relative_to(root)))
     skipped = {'depth is missing': alone} if alone else {}
     if not clips:
-        raise files.missing(root / alone[0], TREE)
+        raise SET.missing(root / alone[0])
     files.check_share(skipped, len(found), f'respike/{scene}')
     clips[0].skipped.update(skipped)
-    recordings.check_depth(clips[0].name, clips[0].depths[0], ENCODING.plausible_m)
+    recordings.check_depth(clips[0].name, clips[0].depths[0], SET.encoding.plausible_m)
     return clips
 
 
@@ -91,5 +91,5 @@ def _clip(name: str, path: Path, depth: Path, rate_hz: float, fx: float) -> Spik
         recordings.centred_camera(fx, GEOMETRY),
         load,
         (reference_index('middle', min(planes, PAIRED_PLANES)),),
-        (recordings.depth_file(depth, ENCODING, GEOMETRY),),
+        (recordings.depth_file(depth, SET.encoding, GEOMETRY),),
     )

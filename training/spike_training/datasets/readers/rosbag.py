@@ -50,6 +50,8 @@ TREE = """\
   and of pairs, by the options spikes and right, left/spikes, left/camera_info, right/spikes and
   right/camera_info"""
 
+SET = files.DataSet('rosbag', TREE)
+
 PLAUSIBLE_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
 
 GIVE_SIZE = 'give it with the option size, for instance 400x250'
@@ -210,7 +212,7 @@ def _opened(root: Path) -> Iterator[Bag]:
     """
     file = root / 'metadata.yaml' if root.is_dir() else root
     if not file.is_file():
-        raise files.missing(file, TREE)
+        raise SET.missing(file)
     try:
         bag = Bag(root)
         yield bag

@@ -31,7 +31,6 @@ TREE = """\
 DEPTH_FOCAL, COLOUR_FOCAL = 585.0, 525.0
 CENTRE = (320.0, 240.0)
 BASELINE_M = 0.025
-RATE_HZ = 30.0
 
 EDGE_STEP = 1.1
 """Least ratio of the depths of neighbouring pixels at an edge."""
@@ -39,6 +38,7 @@ EDGE_MARGIN = 3
 """Margin of invalid depth around an edge, pixels, as registration is only nominal."""
 
 ENCODING = files.DepthEncoding(1000.0, plausible_m=files.INDOOR_M)
+SET = files.DataSet('sevenscenes', TREE, ENCODING, rate_hz=30.0)
 
 
 @checked
@@ -52,26 +52,21 @@ def read(root: Path, fx: FocalLength = COLOUR_FOCAL) -> list[Clip]:
     Raises:
         DataSetError: There are no such frames, or too many lack their depth.
     """
-    files.folders(root, TREE)
-    sequences = sorted({path.parent for path in root.rglob('frame-*.color.*')})
-    if not sequences:
-        raise files.missing(root / 'frame-000000.color.png', TREE)
+    example = 'frame-000000.color.png'
+    sequences = SET.folders_of(root, '**/frame-*.color.*', example=example)
     return [_sequence(folder, fx) for folder in sequences]
 
 
 def _sequence(folder: Path, fx: float) -> Clip:
     images, depths = (
-        {files.number_of(path.with_suffix('')): path for path in sorted(folder.glob(pattern))}
-        for pattern in ('frame-*.color.*', 'frame-*.depth.png')
+        sorted(folder.glob(pattern)) for pattern in ('frame-*.color.*', 'frame-*.depth.png')
     )
     if not depths:
-        raise files.missing(folder / 'frame-000000.depth.png', TREE)
-    whole = folder.absolute()
-    name = f'sevenscenes/{whole.parent.name}/{whole.name}'  # its place is the scene's folder
-    pairs, skipped = files.pair(images, depths, name)
-    camera, times = files.camera_matrix(fx, fx, *CENTRE), np.array([*pairs]) / RATE_HZ
-    return files.FileClip.checked(
-        name, camera, times, pairs.values(), ENCODING, skipped,
+        raise SET.missing(folder / 'frame-000000.depth.png')
+    name = '/'.join(folder.absolute().parts[-2:])  # its place is the scene's folder
+    camera = files.camera_matrix(fx, fx, *CENTRE)
+    return SET.clip(
+        name, camera, *SET.by_number(name, images, depths),
         register=lambda depth: without_edges(registered(depth, fx)),
     )  # fmt: skip
 

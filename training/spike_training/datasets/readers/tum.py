@@ -10,6 +10,7 @@ cameras of fr1, fr2 and fr3, which are used where the folder's name includes the
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -41,6 +42,8 @@ CAMERAS = {
 """Focal lengths and principal points of the colour cameras, pixels, by part of folder name."""
 ANY_CAMERA = (525.0, 525.0, 319.5, 239.5)
 
+SET = files.DataSet('tum', TREE)
+
 
 @checked
 def read(root: Path, per_metre: PerMetre = 5000.0, fx: OptionalFocalLength = 0.0) -> list[Clip]:
@@ -55,15 +58,14 @@ def read(root: Path, per_metre: PerMetre = 5000.0, fx: OptionalFocalLength = 0.0
         DataSetError: Lists or files are missing, or no image has depth. Images without depth are
             kept and named, as there may be more of them.
     """
-    files.folders(root, TREE)
     root = Path(os.path.abspath(root))  # its name tells the camera
-    sequences = sorted(path.parent for path in [*root.glob('rgb.txt'), *root.glob('*/rgb.txt')])
-    if not sequences:
-        raise files.missing(root / 'rgb.txt', TREE)
-    return [_sequence(folder, per_metre, fx) for folder in sequences]
+    sequences = SET.folders_of(root, 'rgb.txt', '*/rgb.txt', example='rgb.txt')
+    encoding = files.DepthEncoding(per_metre, plausible_m=files.INDOOR_M)
+    data = dataclasses.replace(SET, encoding=encoding)
+    return [_sequence(folder, data, fx) for folder in sequences]
 
 
-def _sequence(folder: Path, per_metre: float, fx: float) -> Clip:
+def _sequence(folder: Path, data: files.DataSet, fx: float) -> Clip:
     image_times, images = _list(folder / 'rgb.txt')
     frames, skipped = pair_by_time(image_times, images, *_list(folder / 'depth.txt'), MAX_APART_S)
     name = f'tum/{folder.name}'
@@ -75,9 +77,7 @@ def _sequence(folder: Path, per_metre: float, fx: float) -> Clip:
         )
     if len(images) < 2:
         raise DataSetError(f'{name}: {len(images)} images, expected 2 or more')
-    encoding = files.DepthEncoding(per_metre, plausible_m=files.INDOOR_M)
-    camera = _camera(folder.name, fx)
-    return files.FileClip.checked(name, camera, image_times, frames, encoding, skipped)
+    return data.clip(folder.name, _camera(folder.name, fx), image_times, frames, skipped)
 
 
 def pair_by_time(
@@ -135,7 +135,7 @@ def associate(times: Times, others: Times, apart_s: float) -> list[int]:
 def _list(path: Path) -> tuple[Times, list[Path]]:
     """Read times and files of a list, in the order of time."""
     if not path.is_file():
-        raise files.missing(path, TREE)
+        raise SET.missing(path)
     entries = []
     for number, line in enumerate(files.read_lines(path), 1):
         if not line.strip() or line.startswith('#'):

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError
@@ -27,9 +25,9 @@ or
   ROOT/vkitti_2.0.3_depth/Scene01/clone/frames/depth/Camera_0/depth_00000.png
   (uint16, centimetres; the parts vkitti_2.0.3_* may also be missing: ROOT/Scene01/...)"""
 
-RATE_HZ = 10.0
 CENTRE = (620.5, 187.0)
 ENCODING = files.DepthEncoding(100.0, sky=65535, plausible_m=files.OUTDOOR_M)
+SET = files.DataSet('vkitti', TREE, ENCODING, rate_hz=10.0)
 
 
 def read(root: Path, variation: str = '', camera: str = 'Camera_0') -> list[Clip]:
@@ -44,10 +42,10 @@ def read(root: Path, variation: str = '', camera: str = 'Camera_0') -> list[Clip
     Raises:
         DataSetError: Files are missing, or too many images and depth maps do not pair.
     """
-    files.folders(root, TREE)
+    SET.check_folder(root)
     found = [*_version_1(root), *_version_2(root, camera)]
     if not found:
-        raise files.missing(root / 'vkitti_2.0.3_rgb', TREE)
+        raise SET.missing(root / 'vkitti_2.0.3_rgb')
     chosen = [one for one in found if variation in ('', one.variation)]
     if not chosen:
         known = ', '.join(sorted({one.variation for one in found}))
@@ -80,11 +78,6 @@ def _version_2(root: Path, camera: str) -> Iterator[_Sequence]:
 
 
 def _clip(one: _Sequence) -> Clip:
-    name = f'vkitti/{one.name}'
-    images, depths = (
-        {files.number_of(path): path for path in files.list_files(folder, suffixes, TREE)}
-        for folder, suffixes in ((one.images, ('.png', '.jpg')), (one.depths, ('.png',)))
-    )
-    paired, skipped = files.pair(images, depths, name)
-    camera, times = files.camera_matrix(one.fx, one.fx, *CENTRE), np.array([*paired]) / RATE_HZ
-    return files.FileClip.checked(name, camera, times, paired.values(), ENCODING, skipped)
+    camera = files.camera_matrix(one.fx, one.fx, *CENTRE)
+    images, depths = SET.listed(one.images), SET.listed(one.depths, files.MAPS)
+    return SET.clip(one.name, camera, *SET.by_number(one.name, images, depths))
