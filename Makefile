@@ -25,6 +25,7 @@ PYTEST_ARGS ?=
 FUZZ_ARGS ?=
 QUICK ?=
 BENCH_OUT ?= bench_out
+DOCS_OUT ?= docs_out
 UV ?= uv
 
 # The demo's environment stays small (no torch, no tools), and running the tests does not change it. Rerun needs
@@ -32,6 +33,7 @@ UV ?= uv
 VENV := .venv
 TEST_VENV := .venv-test
 VIEW_VENV := .venv-view
+DOCS_VENV := .venv-docs
 RUN := $(TEST_VENV)/bin/python -m
 
 # These environments bring their own ROS 2. A sourced installation, or the environment of another one of
@@ -47,7 +49,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long test-kinds test-all fuzz bench check lint format-check types imports spelling files format \
-	lock clean environment test-environment view-environment complete-environment
+	lock clean docs environment test-environment view-environment docs-environment complete-environment
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,11 +127,17 @@ test-environment:
 view-environment:  ## The environment of spike_view, .venv-view: 1.1 GB
 	@scripts/environment.sh $(VIEW_VENV) requirements/view.txt 1100 3.11
 
+docs: docs-environment  ## The site of the documentation, offline; open docs_out/index.html
+	@$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -b html docs '$(DOCS_OUT)'
+
+docs-environment:
+	@scripts/environment.sh $(DOCS_VENV) requirements/docs.txt 300 3.11
+
 lock:  ## Makes requirements/*.txt anew from *.in (needs uv; UPGRADE=1 takes newer versions)
 	@command -v $(UV) >/dev/null || { echo 'spike_depth_ros: uv not found: pip install uv' >&2; exit 1; }
 	UV='$(UV)' UPGRADE='$(UPGRADE)' scripts/lock.sh
 
 clean:  ## Removes the environments, builds, caches and results
-	rm -rf $(VENV) $(TEST_VENV) $(VIEW_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
-		.hypothesis bench_out demo_out fuzz_out
+	rm -rf $(VENV) $(TEST_VENV) $(VIEW_VENV) $(DOCS_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis bench_out demo_out docs_out fuzz_out
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -114,9 +114,9 @@ def test_the_library_imports_only_what_pip_installs(declared):
 @pytest.mark.parametrize(
     ('extra', 'packages'),
     [
-        ('bags', ['bags', 'conversion', 'reconstruction', 'upsample_command']),
-        ('evaluate', ['evaluation']),
-        ('view', ['viewing']),
+        ('bags', ['io.bags', 'tools.convert', 'tools.reconstruct', 'tools.upsample']),
+        ('evaluate', ['evaluation', 'tools.evaluate']),
+        ('view', ['tools.view']),
     ],
 )
 def test_an_extra_has_what_its_commands_import(declared, extra, packages):

@@ -61,3 +61,18 @@ def test_the_sizes_of_the_first_day_are_those_of_its_planes(tmp_path, monkeypatc
 
 def size_of(folder):
     return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def test_pages_that_code_names_are_there_and_have_not_moved():
+    folders = ('spike_depth_ros', 'training', 'test', 'benchmarks', 'scripts', 'config', 'launch')
+    files = [path for folder in folders for path in (ROOT / folder).rglob('*')]
+    named = {
+        page
+        for path in (*files, ROOT / 'Makefile', ROOT / 'pyproject.toml', ROOT / 'setup.py')
+        if path.suffix in ('.py', '.yaml', '.toml', '.txt', '.sh') or path.name == 'Makefile'
+        for page in re.findall(r'\bdocs/[\w/]+\.(?:md|csv|png)', path.read_text())
+    }
+    assert len(named) > 20
+    for page in named:
+        assert (ROOT / page).is_file(), page
+        assert page.endswith('g') or not (ROOT / page).read_text().startswith('# Moved'), page
