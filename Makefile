@@ -131,7 +131,7 @@ docs: docs-environment  ## The site of the documentation, offline; open docs_out
 	@$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -b html docs '$(DOCS_OUT)'
 
 docs-environment:
-	@scripts/environment.sh $(DOCS_VENV) requirements/docs.txt 300 3.11
+	@scripts/environment.sh $(DOCS_VENV) requirements/docs.txt 450 3.11
 
 lock:  ## Makes requirements/*.txt anew from *.in (needs uv; UPGRADE=1 takes newer versions)
 	@command -v $(UV) >/dev/null || { echo 'spike_depth_ros: uv not found: pip install uv' >&2; exit 1; }
