@@ -103,7 +103,7 @@ def prose(text: str) -> Iterator[str]:
     """Yield the paragraphs and items of lists of a page, without marks."""
     text = _FIELDS.sub('', text)
     text = re.sub(r'<!--.*?-->', '', _FENCE.sub('\n', text), flags=re.DOTALL)
-    text = re.sub(r'`[^`\n]+`', 'code', text)
+    text = re.sub(r'`[^`\n]+`', 'CODE', text)
     text = re.sub(r'!\[[^\]]*\]\([^)]*\)', '', text)
     text = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', text)
     lines: list[str] = []
