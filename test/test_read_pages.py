@@ -40,8 +40,8 @@ def page(tmp_path, monkeypatch):
     monkeypatch.setattr(read_pages, 'ROOT', tmp_path)
     monkeypatch.setattr(read_pages, 'DOCS', tmp_path / 'docs')
 
-    def read(text, name='docs/tasks/page.md'):
-        path = tmp_path / name
+    def read(text, name='docs/tasks/page'):
+        path = tmp_path / f'{name}.md'
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return read_pages.read_page(path)
@@ -77,11 +77,11 @@ def test_words_of_sentences_count_and_nothing_else(page):
 )
 def test_limits_of_a_task(page, text, problem):
     assert [one for one in read_pages.problems(page(text)) if problem in one]
-    assert not [*read_pages.problems(page(text, 'docs/method/page.md'))]
+    assert not [*read_pages.problems(page(text, 'docs/method/page'))]
 
 
 def test_the_readme_has_a_limit(page):
-    assert [*read_pages.problems(page('A word. ' * 451, 'README.md'))] == [
+    assert [*read_pages.problems(page('A word. ' * 451, 'README'))] == [
         '902 words, at most 900'
     ]
 
