@@ -4,7 +4,7 @@
 
 Not in BiCross, whose encoder has ImageNet weights too, at thirty times the size. A small network
 that is trained on procedural pictures alone does not generalise from them, see
-docs/reference/worlds.md.
+docs/evidence/data.md.
 """
 
 from __future__ import annotations
