@@ -20,7 +20,7 @@ from benchmarks.papers_verdicts import (
     spread,
 )
 from spike_depth_ros.pages.markdown import table_lines
-from spike_training.tables.paper import Paper, PrintedTable
+from spike_training.tables.paper import Paper
 
 LEAST_CLOSED = 0.5
 """Share of a headroom that BiCross is to close."""
@@ -30,10 +30,10 @@ LOG = 'rmse_log'
 SHOWN = {
     RAW: 'AbsRel',
     LOG: 'RMSE log',
-    'scaled_rmse_log': 'scaled RMSE log',
-    SCALED: 'scaled AbsRel',
+    'scaled_rmse_log': 'median-scaled RMSE log',
+    SCALED: 'median-scaled AbsRel',
 }
-"""Metrics of closed headrooms; scaled AbsRel and RMSE log decide.
+"""Metrics of closed headrooms; median-scaled AbsRel and RMSE log decide.
 
 AbsRel punishes depth that is too far more than depth that is too near, RMSE log does not.
 """
@@ -46,104 +46,150 @@ def csv_text(items: list[Item]) -> str:
     """Format the numbers as docs/evidence/papers.csv."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator='\n')
-    writer.writerow(['paper', 'table', 'row', 'metric', 'printed', 'ours by seed', 'verdict'])
+    writer.writerow(
+        ['paper', 'table', 'row', 'metric', 'printed', 'ours by seed', 'verdict', 'note']
+    )
     for item in items:
         ours = ' '.join(f'{seed}:{value:g}' for seed, value in item.ours.items())
-        writer.writerow([*item[:4], f'{item.printed:g}', ours, item.verdict])
+        writer.writerow([*item[:4], f'{item.printed:g}', ours, item.verdict, item.note])
     return file.getvalue()
 
 
 def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str) -> str:
-    """Format the page: counts of verdicts, what no paper prints, then each paper."""
-    counts = Counter(item.verdict for item in items)
+    """Format the page: verdicts, each paper, what no paper prints, the tables of ours."""
+    counts = Counter((item.verdict, item.paper) for item in items)
     said = reader.plan['verdicts']
-    marks = [[mark, f'{name}: {said[name]}', counts[name]] for name, mark in MARKS.items()]
-    lines = [head.rstrip(), '']
-    lines += table_lines([['mark', 'verdict', 'numbers of tables'], *marks], names=True)
-    lines += _own_lines(reader)
+    rows = [['mark', 'verdict', *read]]
+    for verdict, mark in MARKS.items():
+        numbers = [str(counts[verdict, name]) for name in read]
+        rows.append([mark, f'{verdict}: {said[verdict]}', *numbers])
+    lines = [head.rstrip(), '', *table_lines(rows, names=True)]
     for name, paper in read.items():
-        lines += ['', f'## {paper.cited}: {paper.title}', '']
-        note = reader.plan.get('notes', {}).get(name, '')
-        lines.append(f'Network of the paper: {paper.network}. {note}'.strip())
-        for table in paper.tables:
-            own = [one for one in items if (one.paper, one.table) == (name, table.number)]
-            lines += ['', *_table_lines(reader, name, paper, table, own)]
-        lines += ['', '### Figures and statements', '']
-        rows = [['place', 'what is said', 'numbers']]
-        said = [(f'Figure {one.number}', one) for one in paper.figures]
-        said += [(one.place, one) for one in paper.statements]  # type: ignore[misc]
-        for place, one in said:
-            numbers = ', '.join(
-                f'{value.name} {value.value:g} {value.unit}'.strip()
-                + reader.said(name, place, value.name)
-                for value in one.values
-            )
-            numbers = numbers or reader.said(name, place, '').strip(' /')
-            rows.append([place, one.about, numbers])
-        lines += table_lines(rows, names=True)
+        lines += ['', f'## {paper.cited}: {paper.title} (`{name}`)', '']
+        if report := reader.plan.get('reports', {}).get(name, ''):
+            lines += [report.rstrip(), '']
+        lines += _paper_lines(reader, name, paper, [one for one in items if one.paper == name])
+    lines += _own_lines(reader)
+    lines += _trained_lines(reader)
     return '\n'.join(lines) + '\n'
 
 
-def _table_lines(
-    reader: Reader, name: str, paper: Paper, table: PrintedTable, items: list[Item]
+def _paper_lines(reader: Reader, name: str, paper: Paper, items: list[Item]) -> Iterator[str]:
+    """Yield the rows of ours beside the printed ones, claims, and what is open or missing."""
+    plan = reader.plan['papers'][name]
+    pairs = {
+        (table.number, row.name): pair
+        for table in paper.tables
+        for row in table.rows
+        if (pair := Reader.pair(plan[table.number], row.name))
+    }
+    cells = {(one.table, one.row, one.column): _cell(one) for one in items if one.ours}
+    trained = {
+        place: pair
+        for place, pair in pairs.items()
+        if reader.stale(pair[0]) or any(key[:2] == place for key in cells)
+    }
+    if trained:
+        yield from _row_lines(reader, paper, trained, cells)
+    claims = list(_claims(reader, name, paper))
+    if found := [[*claim[:2], claim[2].lstrip(' /')] for claim in claims if ' / ' in claim[2]]:
+        head = ['place', 'what the paper states', 'printed / difference here']
+        yield from (*table_lines([head, *found], names=True), '')
+    yield from _headroom_lines(reader, name, pairs)
+    for own in dict.fromkeys(pair[0].partition('.')[0] for pair in pairs.values()):
+        for metric, about in reader.plan['tables'][own].get('also', {}).items():
+            known = {
+                place[1]: spread([*reader.values(pair[0], metric).values()])
+                for place, pair in pairs.items()
+                if pair[0].startswith(f'{own}.')
+            }
+            told = ', '.join(f'{row} {text}' for row, text in known.items() if text)
+            yield f'- {about}: {told or "open"}'
+    left: dict[str, list[str]] = {}
+    for number, row in pairs.keys() - trained.keys():
+        left.setdefault(number, []).append(row)
+    for number in filter(left.get, plan):
+        known = [row for row in plan[number]['rows'] if row in left[number]]
+        rows = 'all rows' if len(known) == len(plan[number]['rows']) else ', '.join(known)
+        yield f'- Open in Table {number}: {rows}'
+    if waiting := dict.fromkeys(claim[0] for claim in claims if ' / ' not in claim[2]):
+        yield f'- Open statements and figures: {"; ".join(waiting)}'
+    missing = ((number, given['missing']) for number, given in plan.items() if 'missing' in given)
+    yield from (f'- Missing for Table {number}: {what}' for number, what in missing)
+
+
+def _row_lines(
+    reader: Reader,
+    paper: Paper,
+    trained: Mapping[tuple[str, str], tuple[str, str, str]],
+    cells: Mapping[tuple[str, str, str], str],
 ) -> Iterator[str]:
-    given = reader.plan['papers'][name][table.number]
-    yield from (f'### Table {table.number}: {table.caption}', '')
-    titles = paper.titles([table.number])
-    headings = dict.fromkeys(one.removeprefix(f'{column}: ') for column, one in titles.items())
-    yield f'- metrics: {"; ".join(headings)}'
-    for printed in table.rows:
-        for column, note in printed.notes.items():
-            yield f'- as printed: {printed.name}, {column}: {note}'
-    pairs = {row.name: Reader.pair(given, row.name) for row in table.rows}
-    used = dict.fromkeys(pair[0].partition('.')[0] for pair in pairs.values() if pair)
-    for own in used:
-        facts = {**reader.plan['tables'][own], **given}
-        config = f'training/configs/tables/{facts["config"]}'
-        options = f' {facts["options"]}' if 'options' in facts else ''
-        yield (
-            f'- `{own}`: {facts["stand_in"]}; {facts["images"]} test images, seeds '
-            f'{", ".join(map(str, facts["seeds"]))}, about {facts["hours"]:g} core-hours: '
-            f'`python training/run.py table --config {config} --out runs/table_{own}{options}`'
+    numbers = dict.fromkeys(number for number, _ in trained)
+    shown = {
+        column: title
+        for column, title in paper.titles([*numbers]).items()
+        if any(key[2] == column for key in cells)
+    }
+    of_data = {column: title for column, title in shown.items() if title.startswith(f'{column}: ')}
+    heads = [column if column in of_data else title for column, title in shown.items()]
+    rows: list[list[str]] = [['table', 'row', 'ours', 'compared with', *heads, 'core-hours']]
+    for (number, row), (own, than, other) in trained.items():
+        against = '' if own == other and row == than else f'`{other}`'
+        values = [cells.get((number, row, column), '') for column in shown]
+        rows.append([number, row, f'`{own}`', against, *values, _effort(reader, own)])
+    yield from (*table_lines(rows, names=True), '')
+    if units := {title.removeprefix(f'{column}: ') for column, title in of_data.items()}:
+        yield from (f'Columns that name data: {"; ".join(sorted(units))}.', '')
+
+
+def _claims(reader: Reader, name: str, paper: Paper) -> Iterator[list[str]]:
+    """Yield place, text and numbers of what a paper says of a difference, with what is found."""
+    said = [(f'Figure {one.number}', one) for one in paper.figures]
+    said += [(one.place, one) for one in paper.statements]  # type: ignore[misc]
+    for place, one in said:
+        numbers = ', '.join(
+            f'{value.name} {value.value:g} {value.unit}'.strip() + found
+            for value in one.values
+            if (found := reader.said(name, place, value.name))
         )
-    for room, rows in given.get('headroom', {}).items():
-        shares = {
-            row: share
-            for row in rows
-            if (pair := pairs[row]) and (share := reader.closed(room, pair[0])) is not None
-            if row != given['against']
-        }
+        numbers = numbers or reader.said(name, place, '')
+        if numbers:
+            yield [place, one.about, numbers]
+
+
+def _headroom_lines(
+    reader: Reader, name: str, pairs: Mapping[tuple[str, str], tuple[str, str, str]]
+) -> Iterator[str]:
+    rooms: dict[str, tuple[list[str], dict[str, float]]] = {}
+    for number, given in reader.plan['papers'][name].items():
+        for room, rows in given.get('headroom', {}).items():
+            tables, shares = rooms.setdefault(room, ([], {}))
+            tables.append(number)
+            for row in rows:
+                share = reader.closed(room, pairs[number, row][0])
+                if row != given['against'] and share is not None:
+                    shares[row] = share
+    for room, (tables, shares) in rooms.items():
         closed = ', '.join(f'{row} {share:.0%}' for row, share in shares.items())
         raw = reader.headroom(room, RAW)
         yield (
-            f'- headroom, {room}: {_share(reader.headroom(room))}'
-            + (f', of depth that is not scaled {_share(raw)}' if raw is not None else '')
-            + (f'; of the former closed: {closed}' if closed else '')
+            f'- Headroom in median-scaled AbsRel, {room} (Table {", ".join(tables)}): '
+            + _share(reader.headroom(room))
+            + (f', in AbsRel {_share(raw)}' if raw is not None else '')
+            + (f'; closed of the former: {closed}' if closed else '')
         )
-    if 'missing' in given:
-        yield f'- missing here: {given["missing"]}'
-    for row, pair in pairs.items():
-        if pair is not None:
-            than = f'compared with `{pair[2]}` ({pair[1]})'
-            than = than if row != given['against'] else 'others are compared with it'
-            yield f'- {row}: `{pair[0]}`, {than}{_effort(reader, pair[0])}'
-    for own in used:
-        for metric, about in reader.plan['tables'][own].get('also', {}).items():
-            found = {
-                row: spread([*reader.values(pair[0], metric).values()])
-                for row, pair in pairs.items()
-                if pair and pair[0].startswith(f'{own}.')
-            }
-            told = ', '.join(f'{row} {text}' for row, text in found.items() if text)
-            yield f'- {about}: {told or "open"}'
-    marked = {(item.row, item.column): _cell(item) for item in items}
-    rows, columns = [row.name for row in table.rows], [*table.columns]
-    turned = len(columns) > len(rows)  # so that wide ones can be read
-    lines = [['', *(rows if turned else columns)]]
-    for name in columns if turned else rows:
-        places = [(row, name) for row in rows] if turned else [(name, one) for one in columns]
-        lines.append([name, *(marked.get(place, '') for place in places)])
-    yield from ('', *table_lines(lines, names=True))
+
+
+def _trained_lines(reader: Reader) -> Iterator[str]:
+    """Yield what the tables of ours are trained and tested on."""
+    yield from ('', '## Tables that stand in', '')
+    rows = [['table', 'trained and tested on', 'test images', 'seeds', 'core-hours']]
+    for name, facts in reader.plan['tables'].items():
+        seeds = ', '.join(map(str, facts['seeds']))
+        options = f' with `{facts["options"]}`' if 'options' in facts else ''
+        own = f'`{name}`{options}'
+        rows.append([own, facts['stand_in'], facts['images'], seeds, f'{facts["hours"]:g}'])
+    yield from table_lines(rows, names=True)
 
 
 def _own_lines(reader: Reader) -> Iterator[str]:
@@ -169,18 +215,20 @@ def _own_lines(reader: Reader) -> Iterator[str]:
             if by != ADABN and share is not None and log is not None and than is not None:
                 least = min(share, log)
                 reached[by].append(gains and least >= LEAST_CLOSED and share > than)
-    counts = ', '.join(f'{by} in {sum(one)} of {len(one)}' for by, one in reached.items())
+    counts = [f'{sum(reached[by])} of {len(reached[by])}' for by in columns if by != ADABN]
+    rows.append(['scenarios', 'aim is reached', '', *counts, ''])
     yield from table_lines(rows, names=True)
     yield from (
         '',
         'Headroom: how far labels of the target lower the error below that of the better network '
-        'of the source alone. Columns are the shares of it that a method gains; below 0 it is '
-        'worse than that network. To close '
-        f'{LEAST_CLOSED:.0%} or more in scaled AbsRel and in RMSE log where the headroom is '
-        f'{LEAST_HEADROOM:.0%} or more, and more than AdaBN of a network of as many steps: '
-        f'{counts} scenarios that were run (aim of BiCross: lens and fog).',
-        *(line for cause in reader.plan.get('causes', []) for line in ('', cause)),
+        'of the source alone. A column is the fraction of it that a method closes; below 0 the '
+        'method is worse than that network.',
         '',
+        f'The aim of BiCross, for lens and fog, is {LEAST_CLOSED:.0%} or more of the headroom in '
+        'median-scaled AbsRel and in RMSE log. It is also to be more than what AdaBN closes '
+        f'after as many steps. It counts where the headroom is {LEAST_HEADROOM:.0%} or more.',
+        '',
+        *([reader.plan['causes'].rstrip(), ''] if 'causes' in reader.plan else []),
     )
     found = [
         [one['about'], reader.difference(one).strip(' /')] for one in reader.plan.get('ours', [])
@@ -197,17 +245,14 @@ def _effort(reader: Reader, where: str) -> str:
     stale = reader.stale(where)
     old = f'; of other settings, not used: seeds {", ".join(stale)}' if stale else ''
     found = [*reader.seeds(where).values()]
-    if not found:
-        return old
     hours: dict[str, float] = {}
     for one in found:
         gpu = re.sub(r'^CPU, [^,]*(, )?', '', one['device'])
-        where = f' beside {gpu}' if gpu else ''
-        hours[where] = hours.get(where, 0) + one['core_seconds'] / 3600
-    spent = ', '.join(f'{number:.2g} core-hours{where}' for where, number in hours.items())
-    origins = {(one['commit'], one['device']) for one in found}
-    mixed = '' if len(origins) == 1 else ', of several commits or devices'
-    return f'; {spent}{mixed}{old}'
+        beside = f' beside {gpu}' if gpu else ''
+        hours[beside] = hours.get(beside, 0) + one['core_seconds'] / 3600
+    spent = ', '.join(f'{number:.2g}{beside}' for beside, number in hours.items())
+    mixed = len({(one['commit'], one['device']) for one in found}) > 1
+    return f'{spent}{"*" if mixed else ""}{old}'.removeprefix('; ')
 
 
 def _cell(item: Item) -> str:

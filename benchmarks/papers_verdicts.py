@@ -26,7 +26,7 @@ MARKS = {
     'does not hold': '✗',
     'undecided': '?',
     'reference': '=',
-    'nothing to gain here': '0',
+    'nothing to gain here': '∅',
     'no verdict': '~',
     'open': '·',
     'not runnable here': '–',
@@ -37,7 +37,7 @@ Results = Mapping[str, Mapping[str, Any]]
 
 
 class Item(NamedTuple):
-    """A printed number with its verdict; ``ours`` is by seed."""
+    """A printed number with its verdict; ``ours`` is by seed, ``note`` on a likely misprint."""
 
     paper: str
     table: str
@@ -46,6 +46,7 @@ class Item(NamedTuple):
     printed: float
     ours: Mapping[str, float]
     verdict: str
+    note: str
 
 
 def read_results(folder: Path) -> dict[str, Results]:
@@ -152,7 +153,9 @@ class Reader:
                 for column, value in zip(table.columns, row.values, strict=True):
                     if value is not None:
                         ours, verdict = self._judge(name, table, row.name, column, value)
-                        yield Item(name, table.number, row.name, column, value, ours, verdict)
+                        note = row.notes.get(column, '')
+                        place = name, table.number, row.name, column
+                        yield Item(*place, value, ours, verdict, note)
 
     def _judge(
         self, name: str, table: PrintedTable, row: str, column: str, printed: float

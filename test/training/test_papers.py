@@ -88,21 +88,24 @@ class TestVerdicts:
         assert items(stale=True)['New', 'abs_rel'].verdict == 'open'
         reader = Reader(PLAN, {'a': {'old': seeds_of(0.5, 0.52, stale=True)}, 'few': {}})
         told = papers_page.page(reader, {'p': PAPER}, [*reader.items('p', PAPER)], '')
-        assert 'others are compared with it; of other settings, not used: seeds 0, 1\n' in told
+        assert '\n| I | Old | `a.old` |  | of other settings, not used: seeds 0, 1 |\n' in told
 
     @pytest.mark.parametrize(
         ('device', 'told'),
         [
-            ('CPU, A core', '; 1 core-hours\n'),
-            ('NVIDIA H200', '; 1 core-hours beside NVIDIA H200\n'),
-            ('CPU, A core, NVIDIA H200', '; 1 core-hours beside NVIDIA H200\n'),
+            ('CPU, A core', '1'),
+            ('NVIDIA H200', '1 beside NVIDIA H200'),
+            ('CPU, A core, NVIDIA H200', '1 beside NVIDIA H200'),
         ],
     )
     def test_hours_beside_a_gpu_are_told_apart(self, device, told):
         rows = {'old': seeds_of(0.5, 0.5), 'new': seeds_of(0.4, 0.4, device=device)}
         reader = Reader(PLAN, {'a': rows})
         listed = papers_page.page(reader, {'p': PAPER}, [*reader.items('p', PAPER)], '')
-        assert f'- New: `a.new`, compared with `a.old` (Old){told}' in listed
+        (line,) = (
+            one for one in listed.splitlines() if one.startswith('| I | New | `a.new` | `a.old` |')
+        )
+        assert line.endswith(f' | {told} |')
 
     def test_other_metrics_of_a_table_are_listed_without_verdict(self):
         plan = json.loads(json.dumps(PLAN))
@@ -136,8 +139,8 @@ class TestVerdicts:
         assert part.closed('night', 'a.new') == pytest.approx(1)
         listed = [*reader.items('p', PAPER)]
         told = (
-            '- headroom, night: 11%, of depth that is not scaled 20%; of the former closed: '
-            'New 100%\n'
+            '- Headroom in median-scaled AbsRel, night (Table I): 11%, in AbsRel 20%; '
+            'closed of the former: New 100%\n'
         )
         assert told in papers_page.page(reader, {'p': PAPER}, listed, '')
         found = {(one.row, one.column): one.verdict for one in listed}
@@ -145,7 +148,7 @@ class TestVerdicts:
         assert found['Old', 'abs_rel'] == 'reference'
         said = {'row': 'a.new', 'metric': 'abs_rel', 'below': 'a.old'}
         assert reader.difference(said).endswith('✓')
-        assert reader.difference({**said, 'headroom': 'night'}).endswith(' 0')
+        assert reader.difference({**said, 'headroom': 'night'}).endswith(' ∅')
 
     def test_an_unknown_headroom_is_open(self):
         plan = json.loads(json.dumps(PLAN))
@@ -176,10 +179,10 @@ class TestVerdicts:
             'headroom': {'night': night, 'other': {**night, 'closed': {'AdaBN': 'a.b'}}},
         }
         listed = papers_page.page(Reader(plan, {'a': rows}), {}, [], '')
-        assert f'One in {reached} of 1, Two in 0 of 0 scenarios' in listed
+        assert f'| scenarios | aim is reached |  | {reached} of 1 | 0 of 0 |  |' in listed
         share = (0.5 - bicross) / 0.15
-        assert f'| night | scaled AbsRel | 30% | {share:.0%} | open | ' in listed
-        assert '| other | scaled AbsRel | 30% | open | open | open |' in listed
+        assert f'| night | median-scaled AbsRel | 30% | {share:.0%} | open | ' in listed
+        assert '| other | median-scaled AbsRel | 30% | open | open | open |' in listed
 
     @pytest.mark.parametrize(
         ('side', 'other', 'told'),
@@ -199,6 +202,19 @@ class TestVerdicts:
 
     def test_each_number_is_one_item(self):
         assert len(items()) == 7
+
+
+def test_rows_of_others_are_in_the_csv_alone():
+    rows = {'old': seeds_of(0.5, 0.52)}
+    reader = Reader(PLAN, {'a': rows})
+    listed = [*reader.items('p', PAPER)]
+    told = papers_page.page(reader, {'p': PAPER}, listed, '')
+    assert '| I | Old | `a.old` |  | 0.3 / 0.51 ± 0.014\xa0= |' in told
+    assert 'Theirs' not in told
+    assert 'p,I,Theirs,abs_rel,0.1,,not runnable here,' in papers_page.csv_text(listed)
+    assert '\n- Open in Table I: New, Other\n- Missing for Table I: their code\n' in told
+    told = papers_page.page(Reader(PLAN, {}), {'p': PAPER}, [], '')
+    assert '\n- Open in Table I: all rows\n' in told
 
 
 def test_the_page_is_what_the_command_writes(tmp_path):
