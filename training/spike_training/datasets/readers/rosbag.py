@@ -58,7 +58,7 @@ GIVE_SIZE = 'give it with the option size, for instance 400x250'
 
 RECOVER = (
     'write the planes that can be read to a .dat file with spike_convert --allow-gaps, or recover '
-    'the bag (docs/tasks/evaluate.md)'
+    'the bag (docs/tasks/record.md)'
 )
 
 
