@@ -85,7 +85,7 @@ def dpt_tiny(
 
     Convolutional stages in the manner of MobileNetV4-conv-small, four small transformer blocks at
     stride 16, a DPT decoder of separable convolutions. The sizes were chosen by ONNX Runtime's
-    time on two CPU cores at 400x250, see docs/reference/model_card.md.
+    time on two CPU cores at 400x250.
 
     Args:
         bins: Channels of counts; 3 for RGB.
