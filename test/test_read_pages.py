@@ -81,9 +81,7 @@ def test_limits_of_a_task(page, text, problem):
 
 
 def test_the_readme_has_a_limit(page):
-    assert [*read_pages.problems(page('A word. ' * 451, 'README'))] == [
-        '902 words, at most 900'
-    ]
+    assert [*read_pages.problems(page('A word. ' * 451, 'README'))] == ['902 words, at most 900']
 
 
 @pytest.mark.parametrize(

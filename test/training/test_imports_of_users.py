@@ -16,18 +16,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FROZEN = """
 from spike_depth_ros import DepthEstimator, Observation, Window
-from spike_depth_ros.tasks.architectures import DpnSettings
-from spike_depth_ros.pages.depth_colours import DepthColours
+from spike_depth_ros.architectures import DpnSettings
+from spike_depth_ros.depth_colours import DepthColours
 from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.observation import Frame
-from spike_depth_ros.geometry.registration import Registration
-from spike_depth_ros.networks.dpn import dpn
-from spike_depth_ros.pages.pictures import depth_panel, save_png
+from spike_depth_ros.fusion.frame import Frame
+from spike_depth_ros.fusion.registration import Registration
+from spike_depth_ros.model.dpn import dpn
+from spike_depth_ros.pictures import depth_panel, save_png
 from spike_depth_ros.stereo.estimator import MATCHED, StereoEstimator
-from spike_depth_ros.geometry.rig import StereoRig
+from spike_depth_ros.stereo.rig import StereoRig
 from spike_depth_ros.stream.packing import unpack
-from spike_depth_ros.io.recording import open_recording
-from spike_depth_ros.filters.upsampling import Upsampler, camera_matrix
+from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.upsampling import Upsampler, camera_matrix
 from spike_depth_ros.tasks.architectures import DpnSettings
 from spike_depth_ros.pages.depth_colours import DepthColours
 from spike_depth_ros.estimator import DepthEstimator
@@ -49,7 +49,7 @@ from spike_training.settings.ranges import Problems, above, at_least, share
 """
 """Written by pages and methods at version 0.1.0: a line may be added, none goes."""
 
-MOVED = {'spike_training.settings.ranges', 'spike_depth_ros.networks.dpn'} | {
+MOVED = {'spike_training.settings.ranges', 'spike_depth_ros.model.dpn'} | {
     f'spike_depth_ros.{old}' for old in moved.MOVED
 }
 """Modules whose content has another place, which they say."""

@@ -29,7 +29,7 @@ def test_an_old_path_is_the_module_where_it_is_now(old):
 
 def test_a_file_of_a_moved_folder_is_loaded_once():
     code = (
-        'import spike_depth_ros.io.video.spiking as old; from spike_depth_ros import floor\n'
+        'import spike_depth_ros.video.spiking as old; from spike_depth_ros import floor\n'
         'from spike_depth_ros.io.video import spiking; print(old is spiking, floor.__name__)'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
@@ -39,7 +39,7 @@ def test_a_file_of_a_moved_folder_is_loaded_once():
 def test_other_names_are_left_alone():
     assert new_name('spike_depth_ros.stream.ring') is None
     assert new_name('spike_depth_rosx.metrics') is None
-    assert new_name('spike_depth_ros.networks.reconstruction.unet') == (
+    assert new_name('spike_depth_ros.model.reconstruction.unet') == (
         'spike_depth_ros.networks.reconstruction.unet'
     )
     with pytest.raises(ModuleNotFoundError, match='nothing_here'):
