@@ -5,7 +5,9 @@
 import sys
 from types import TracebackType
 
-GET_PACKAGES = "pip install -e '.[train]' in the root of the repository (ROS 2: README.md)"
+GET_PACKAGES = (
+    "pip install -e '.[train]' in the root of the repository (ROS 2: docs/start/install.md)"
+)
 
 
 def _print_missing(

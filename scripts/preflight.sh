@@ -28,7 +28,7 @@ system=$(uname -s)
 machine=$(uname -m)
 case $machine in
 x86_64 | amd64) ;;
-*) refuse "ROS 2 has no wheels for $machine, only for x86_64: install ROS 2 itself and follow the section \"With ROS 2\" of README.md." ;;
+*) refuse "ROS 2 has no wheels for $machine, only for x86_64: install ROS 2 itself and follow \"With ROS 2\" of docs/start/install.md." ;;
 esac
 
 # Prints "major.minor libc has-ensurepip"; written so that any Python still in use can run it.

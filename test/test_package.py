@@ -258,7 +258,7 @@ def test_preflight_understands_this_python(machine: Path) -> None:
 ARM = 'case $1 in -s) echo Linux ;; *) echo aarch64 ;; esac'
 UNFIT = {  # what must be named, a command that answers otherwise, options and variables
     'another system': ('Darwin', 'uname', 'case $1 in -s) echo Darwin ;; esac'),
-    'another processor': ('"With ROS 2" of README', 'uname', ARM),
+    'another processor': ('"With ROS 2" of docs/start/install.md', 'uname', ARM),
     'a newer Python': ('PYTHON=python3.12', 'python3', 'echo 3.13 glibc yes'),
     'an older Python': ('Python 3.8', 'python3', 'echo 3.8 glibc yes'),
     'no venv': ('sudo apt install python3-venv', 'python3', 'echo 3.12 glibc no'),

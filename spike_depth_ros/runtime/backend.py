@@ -32,7 +32,7 @@ Images = dict[str, FloatImage]
 MAX_THREADS = 1024
 """CPU threads of an inference at most."""
 
-GET_TORCH = 'pip install torch timm (README.md, "With ROS 2")'
+GET_TORCH = 'pip install torch timm (docs/start/install.md)'
 """Advice to the user of a network that has no export, or of a GPU."""
 
 # One of these exists wherever a CUDA (or, in torch's words, HIP) device does: Linux, WSL, Jetson.

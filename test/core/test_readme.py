@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the README prints works as printed, and what it points to is there."""
+"""What README and first hour print works as printed, and what pages point to is there."""
 
 import re
 from pathlib import Path
@@ -23,6 +23,17 @@ def test_the_library_example_runs(tmp_path, monkeypatch):
     assert (tmp_path / 'depth.png').is_file()
 
 
+def test_the_table_of_commands_has_all_of_them():
+    page = (ROOT / 'docs' / 'reference' / 'commands.md').read_text()
+    scripts = re.findall(r"'(\w+) = spike_depth_ros\.", (ROOT / 'setup.py').read_text())
+    training = (ROOT / 'training' / 'run.py').read_text()
+    (listed,) = re.findall(r'^COMMANDS\b[^{]*\{(.*?)^\}', training, re.DOTALL | re.MULTILINE)
+    subcommands = re.findall(r"^    '(\w+)':", listed, re.MULTILINE)
+    launches = [path.name for path in (ROOT / 'launch').glob('*.launch.py')]
+    assert min(len(scripts), len(subcommands), len(launches)) > 4
+    assert [name for name in [*scripts, *subcommands, *launches] if f'`{name}`' not in page] == []
+
+
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     for target in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', page.read_text()):
@@ -30,7 +41,7 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_the_sizes_of_the_first_day_are_those_of_its_planes(tmp_path, monkeypatch):
+def test_the_sizes_of_the_first_hour_are_those_of_its_planes(tmp_path, monkeypatch):
     """What a short recording takes for each plane and window gives what 5 s of them take."""
     pytest.importorskip('rosbags')
     from spike_depth_ros.tools.convert.command import main as spike_convert
@@ -38,7 +49,7 @@ def test_the_sizes_of_the_first_day_are_those_of_its_planes(tmp_path, monkeypatc
     from spike_depth_ros.tools.evaluate.command import main as evaluate_bag
 
     monkeypatch.setattr(run, 'render', lambda stream, runs: '')  # of the bag alone
-    page = (ROOT / 'README.md').read_text()
+    page = (ROOT / 'docs' / 'start' / 'first_hour.md').read_text()
     planes, window, seconds = 1280, 128, int(re.search(r'spike_record .*--seconds (\d+)', page)[1])
     raw, bag, scores = (tmp_path / name for name in ('my.dat', 'my_bag', 'scores'))
     np.random.default_rng(0).integers(0, 256, (planes, 250, 50), np.uint8).tofile(raw)

@@ -211,8 +211,7 @@ def test_the_cause_of_lost_planes_is_named_with_the_remedies_that_are_left(capsy
     assert say(planes=4, rate_hz=20_000.0) == 'pack 40 planes into a packet'
     monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE')
     assert say(reliable=False) == (
-        'let the publisher be reliable, or use our DDS profile at both ends '
-        '(docs/reference/reliability.md)'
+        'let the publisher be reliable, or use our DDS profile at both ends (docs/tasks/robot.md)'
     )
 
 

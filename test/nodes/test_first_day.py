@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of the README's first day work as printed, from the first to the last."""
+"""The commands of the first hour work as printed, from the first to the last."""
 
 import os
 import re
@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.dds, pytest.mark.timed, pytest.mark.long, pytest.mark.
 
 
 def printed_commands():
-    page = (ROOT / 'README.md').read_text(encoding='utf-8')
-    (day,) = re.findall(r'## Your first day\n(.*?)\n## ', page, re.DOTALL)
-    commands, look = re.findall(r'```sh\n(.*?)```', day, re.DOTALL)
-    assert look == 'make view-environment\n.venv-view/bin/spike_view\n'
+    page = (ROOT / 'docs' / 'start' / 'first_hour.md').read_text(encoding='utf-8')
+    (hour,) = re.findall(r'## From a recording to scores\n(.*?)\n## ', page, re.DOTALL)
+    (commands,) = re.findall(r'```sh\n(.*?)```', hour, re.DOTALL)
+    assert '```sh\nmake view-environment\n.venv-view/bin/spike_view\n```' in page
     lines = commands.splitlines()
     assert lines[0] == '. .venv/bin/activate'
     assert 'export ROS_DOMAIN_ID=7 ' in lines[1]

@@ -189,7 +189,7 @@ def test_lost_planes_explain_small_packets_and_a_low_rate():
         (
             {'packets_per_s': 2000.0, 'is_reliable': False, 'has_profile': False},
             'pack 40 planes into a packet, or let the publisher be reliable, or use our DDS '
-            'profile at both ends (docs/reference/reliability.md)',
+            'profile at both ends (docs/tasks/robot.md)',
         ),
         ({'packets': 10}, 'send packets of at most 40 planes'),
     ],

@@ -99,7 +99,7 @@ def _remedy_of_transport(active: ActiveRemedies) -> str:
     if not active.reliable:
         return 'ask for reliable transport at both ends (spikes.reliability)'
     if not active.profile:
-        return 'set the DDS profile at both ends (docs/reference/reliability.md)'
+        return 'set the DDS profile at both ends (docs/tasks/robot.md)'
     return _free_the_machine(active, 'check that the publisher keeps its rate')
 
 

@@ -382,7 +382,7 @@ FEWER_PACKETS = f'pack {PACKED} planes into a packet'
 REMEDIES: dict[str, Callable[[ReadStream], bool]] = {
     FEWER_PACKETS: lambda stream: stream.packets_per_s > OFTEN,
     'let the publisher be reliable': lambda stream: not stream.is_reliable,
-    'use our DDS profile at both ends (docs/reference/reliability.md)': lambda stream: (
+    'use our DDS profile at both ends (docs/tasks/robot.md)': lambda stream: (
         not stream.has_profile
     ),
     f'send packets of at most {PACKED} planes': lambda stream: stream.planes_a_packet > PACKED,

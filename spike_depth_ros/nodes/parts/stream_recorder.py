@@ -245,7 +245,7 @@ class _Spikes(RecordedTopic):
             text += (
                 f' of {planes.expected} planes in {planes.gaps} gaps, {planes.lost_in_transport} '
                 f'in transport, {planes.lost_in_queue} as this machine was too slow '
-                '(docs/reference/reliability.md)'
+                '(docs/tasks/robot.md)'
             )
         for reason, packets in self._ingest.packets_refused.items():
             text += f'; {packets} packets not accounted for: {reason}'
