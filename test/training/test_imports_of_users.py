@@ -30,7 +30,8 @@ from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.upsampling import Upsampler, camera_matrix
 from spike_depth_ros.tasks.architectures import DpnSettings
 from spike_depth_ros.pages.depth_colours import DepthColours
-from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.estimator import DepthEstimator, ImageEstimator
+from spike_depth_ros.stream.preview import encode
 from spike_depth_ros.observation import Observation
 from spike_depth_ros.observation import Frame
 from spike_depth_ros.geometry.registration import Registration
