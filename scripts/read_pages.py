@@ -7,8 +7,8 @@
 Prints of each page its words, the words before its first command, the mean and the longest of its
 sentences, and the words that need a reason to stay. Tables, code, headings, captions and comments
 do not count; a piece of inline code is one word. At last all words of docs/evidence/ and of the
-other pages, tables and code included, without what is generated. Pages under docs/tasks/ have
-limits, and so has README.md: exits with 1 if one is exceeded.
+other pages, tables and code included, without what is generated. Sentences have limits, and so
+have words under docs/tasks/ and in README.md: exits with 1 if one is exceeded.
 """
 
 from __future__ import annotations
@@ -137,6 +137,10 @@ def read_page(path: Path) -> Page:
 
 def problems(page: Page) -> Iterator[str]:
     """Yield what exceeds the limits of a page."""
+    if page.mean > MEAN:
+        yield f'sentences of {page.mean:.1f} words, at most {MEAN:g}'
+    if count(page.longest) > LONGEST:
+        yield f'a sentence of {count(page.longest)} words: {page.longest}'
     if page.path == ROOT / 'README.md' and page.words > README_WORDS:
         yield f'{page.words} words, at most {README_WORDS}'
     if page.path.parent != DOCS / 'tasks':
@@ -145,10 +149,6 @@ def problems(page: Page) -> Iterator[str]:
         yield f'{page.words} words, at most {TASK_WORDS}'
     if page.before is None or page.before > BEFORE_COMMAND:
         yield f'{page.before} words before a command, at most {BEFORE_COMMAND}'
-    if page.mean > MEAN:
-        yield f'sentences of {page.mean:.1f} words, at most {MEAN:g}'
-    if count(page.longest) > LONGEST:
-        yield f'a sentence of {count(page.longest)} words: {page.longest}'
 
 
 def pages() -> list[Path]:
