@@ -128,7 +128,7 @@ view-environment:  ## The environment of spike_view, .venv-view: 1.1 GB
 	@scripts/environment.sh $(VIEW_VENV) requirements/view.txt 1100 3.11
 
 docs: docs-environment  ## The site of the documentation, offline; open docs_out/index.html
-	@$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -b html docs '$(DOCS_OUT)'
+	@$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -E -a -b html docs '$(DOCS_OUT)'
 
 docs-environment:
 	@scripts/environment.sh $(DOCS_VENV) requirements/docs.txt 450 3.11
