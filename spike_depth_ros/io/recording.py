@@ -148,10 +148,9 @@ def open_recording(
 
     ``.npz`` is either an archive of this package (``packed``, ``width``, ``bit_order`` and
     optionally ``rate_hz``, ``K``, ``depth``, ``depth_planes``; see docs/reference/wire_format.md)
-    or holds
-    exactly one unpacked stream; ``.npy`` is an unpacked stream: ``[planes, height, width]`` of 0
-    and 1. Any other suffix is raw packed planes (Vidar ``.dat``). An archive of two eyes also has
-    ``packed_right``, ``K_right`` and ``baseline_m``.
+    or holds exactly one unpacked stream; ``.npy`` is an unpacked stream: ``[planes, height,
+    width]`` of 0 and 1. Any other suffix is raw packed planes (Vidar ``.dat``). An archive of two
+    eyes also has ``packed_right``, ``K_right`` and ``baseline_m``.
 
     Args:
         path: The file.

@@ -3,11 +3,10 @@
 """Lifecycle node ``spike_depth``: spike topics in, depth and uncertainty out.
 
 Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image,
-docs/reference/wire_format.md),
-``camera_info``; of models that take frames also ``image``, ``image/camera_info``. Publishes:
+docs/reference/wire_format.md), ``camera_info``; of models that take frames also ``image``,
+``image/camera_info``. Publishes:
 ``depth/image`` (32FC1, metres along the optical axis), its ``depth/camera_info``,
-``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval),
-``depth/colour`` (rgb8),
+``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval), ``depth/colour`` (rgb8),
 ``spikes/image`` (mono8 preview), ``spikes/image_rect`` (the same, rectified), ``/diagnostics``.
 Parameters: ``depth_parameters.DepthParameters``.
 """

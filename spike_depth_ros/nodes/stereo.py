@@ -4,8 +4,8 @@
 
 Subscribes (relative names, remap them): ``left/spikes``, ``left/camera_info``, ``right/spikes``,
 ``right/camera_info`` (docs/reference/wire_format.md). Publishes in the rectified frame of the
-left camera:
-``depth/image``, ``depth/camera_info``, ``depth/uncertainty``, ``depth/colour`` as ``spike_depth``,
+left camera: ``depth/image``, ``depth/camera_info``, ``depth/uncertainty``, ``depth/colour``
+as ``spike_depth``,
 ``disparity`` (stereo_msgs/DisparityImage), ``left/image_rect``, ``right/image_rect`` (mono8) and
 the ``camera_info`` of each; as the cameras see it ``left/spikes/image``, ``right/spikes/image``;
 ``/diagnostics``. Parameters: ``stereo_parameters.StereoParameters``.

@@ -3,8 +3,8 @@
 """Node ``video_source``: publishes a video file or a webcam as a live spike topic.
 
 Publishes (relative names, remap them): ``spikes`` (sensor_msgs/Image,
-docs/reference/wire_format.md),
-``camera_info``, ``/diagnostics``. Parameters: ``VideoParameters``; see docs/tasks/video.md.
+docs/reference/wire_format.md), ``camera_info``, ``/diagnostics``. Parameters:
+``VideoParameters``; see docs/tasks/video.md.
 """
 
 from __future__ import annotations

@@ -42,8 +42,7 @@ PACKET_BYTES = 500_000
 """Bytes of a packet of 40 planes of 400x250, for the size of queues."""
 
 LOWER_PRIORITY = 2
-"""Steps of niceness of inference below ingest; docs/evidence/performance.md compares other
-steps."""
+"""Steps of niceness of inference below ingest."""
 
 OF_WHEELS = (
     'AMENT_PREFIX_PATH', 'LD_LIBRARY_PATH', 'PYTHONPATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE',
