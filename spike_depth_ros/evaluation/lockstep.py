@@ -13,11 +13,13 @@ import dataclasses
 import math
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
 from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.io.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.io.layout_check import message_problem
+from spike_depth_ros.io.streams import RecordedStream, Refused
 from spike_depth_ros.io.topics import CameraTopics
 from spike_depth_ros.observation import Frame
 from spike_depth_ros.stream.accounting import PlaneAccounting
@@ -93,7 +95,7 @@ class Replay:
         self._shorten = shorten
         self.warnings: dict[str, tuple[int, str]] = {}
         self._bag = bag
-        self._topics = topics
+        self._stream = RecordedStream(bag, topics.spikes, topics.camera_info)
         width, height = size or (0, 0)
         self._settings = StreamSettings(
             window=window,
@@ -159,7 +161,7 @@ class Replay:
         number = 0
         for message in self._bag.in_order(self.topics, also):
             self.feed(message)
-            ring = self.ring if message.topic == self._topics.spikes else None
+            ring = self.ring if message.topic == self._stream.topic else None
             while ring is not None and (window := ring.take()) is not None:
                 number += 1
                 if number == 1:
@@ -173,19 +175,25 @@ class Replay:
     @property
     def topics(self) -> list[str]:
         """Names of the topics of the stream and of its camera."""
-        return [name for name in (self._topics.spikes, self._topics.camera_info) if name]
+        return self._stream.topics
 
     @property
     def ring(self) -> PlaneRing | None:
         """Ring of the planes; None: the sensor size or the plane rate is not yet known."""
         return self._ingest.ring
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, entry: BagMessage) -> None:
         """Handle a message; one of another topic is ignored."""
-        if message.topic == self._topics.camera_info:
-            self._on_camera_info(message)
-        elif message.topic == self._topics.spikes:
-            self._on_spikes(message)
+        if entry.topic not in self.topics:
+            return
+        read = self._stream.message(entry)
+        if entry.topic != self._stream.topic:
+            self._on_camera_info(read)
+        elif isinstance(read, Refused):
+            self.packets_refused['damaged'] += 1
+            self._warn('damaged', f'spikes: packet refused: {read.reason}')
+        else:
+            self._ingest.on_spikes(read)
 
     def settle(self) -> None:
         """Count provisional gaps as lost, as the stream has ended."""
@@ -210,30 +218,20 @@ class Replay:
 
     def read_camera(self) -> None:
         """Handle the first camera_info before the first packet; a live node waits for it, too."""
-        if self._topics.camera_info is not None:
-            for message in self._bag.messages([self._topics.camera_info]):
-                self._on_camera_info(message)
-                given = (self._settings.sensor_height, self._settings.sensor_width)
-                used = self._ingest.size or given
-                if all(given) and used != given:
-                    text = f'camera_info: size {used[1]}x{used[0]} is used, not --size '
-                    self._warn('size', f'{text}{given[1]}x{given[0]}')
-                return
-
-    def _on_camera_info(self, message: BagMessage) -> None:
-        try:
-            self._ingest.on_camera_info(decode(message.data, CAMERA_INFO))
-        except BagError as error:
-            self._warn('camera_info', f'camera_info: {error}')
-
-    def _on_spikes(self, message: BagMessage) -> None:
-        try:
-            packet = decode(message.data, IMAGE)
-        except BagError as error:
-            self.packets_refused['damaged'] += 1
-            self._warn('damaged', f'spikes: packet refused: {error}')
+        if (first := next(self._stream.cameras(), None)) is None:
             return
-        self._ingest.on_spikes(packet)
+        self._on_camera_info(first)
+        given = (self._settings.sensor_height, self._settings.sensor_width)
+        used = self._ingest.size or given
+        if all(given) and used != given:
+            text = f'camera_info: size {used[1]}x{used[0]} is used, not --size '
+            self._warn('size', f'{text}{given[1]}x{given[0]}')
+
+    def _on_camera_info(self, info: Any | Refused) -> None:
+        if isinstance(info, Refused):
+            self._warn('camera_info', f'camera_info: {info.reason}')
+        else:
+            self._ingest.on_camera_info(info)
 
     def _capacity(self, planes: int) -> int:
         """Return the capacity of a ring in which waiting packets overwrite no plane.
@@ -257,7 +255,7 @@ class Replay:
 
     def no_windows_reason(self) -> str:
         """Return why there was no window, one line."""
-        start, spikes = f'{self._bag.path}: not one window', self._topics.spikes
+        start, spikes = f'{self._bag.path}: not one window', self._stream.topic
         accounting = self.accounting
         if not self._bag.topics[spikes].messages:
             return f'{start}: topic {spikes} is empty; the bag has {self._bag.known.describe()}'

@@ -101,6 +101,17 @@ def reading(path: Path) -> Iterator[None]:
         raise ArrayFileError(f'{path}: cannot be read: {one_line(error)}') from error
 
 
+class _PictureFile(io.BufferedReader):
+    """File that is not asked for more than it has: a damaged length would take that memory."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._most = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(-1 if size is None else min(size, self._most))
+
+
 @contextlib.contextmanager
 def open_picture(
     file: Path | IO[bytes], formats: tuple[str, ...] | None = None
@@ -119,15 +130,18 @@ def open_picture(
 
     # Pillow warns of fewer pixels than are allowed here.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-    try:
-        opened = Image.open(file, formats=formats)  # noqa: TID251 - the one place
-    except Image.DecompressionBombError as error:
-        raise ValueError(
-            f'too many pixels, expected at most {MAX_PIXELS / 1e6:g} million ({error})'
-        ) from None
-    with opened as image:
-        check_pixels(*image.size)
-        yield image
+    own = _PictureFile(file) if isinstance(file, Path) else None
+    with contextlib.ExitStack() as stack:
+        source = file if own is None else stack.enter_context(own)
+        try:
+            image = Image.open(source, formats=formats)  # noqa: TID251 - the one place
+        except Image.DecompressionBombError as error:
+            raise ValueError(
+                f'too many pixels, expected at most {MAX_PIXELS / 1e6:g} million ({error})'
+            ) from None
+        with image:
+            check_pixels(*image.size)
+            yield image
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorded stream of one spike camera in a bag, read in order or at random.
 
-A :class:`RecordedStream` says what each message of a bag is: a packet of planes, or why it is
-none. :func:`index` and :class:`Section` find planes by their stamps. Gaps, late packets and
-restarts are found by who follows the stream: :class:`~.stamps.StampTracker` in a node and in
-replay, the sections here in training, where what has no gap is one recording.
+A :class:`RecordedStream` decodes each message of a bag; a :class:`SizedStream` says which planes
+it holds, or why it is no packet. :func:`index` and :class:`Section` find planes by their stamps.
+Gaps, late packets and restarts are found by who follows the stream:
+:class:`~.stamps.StampTracker` in a node and in replay, the sections here in training, where what
+has no gap is one recording.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Packet(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Message that is no packet of the stream.
+    """Message that cannot be used.
 
     Attributes:
         reason: Why, one line.
@@ -63,7 +64,37 @@ class Refused(NamedTuple):
 
 
 class RecordedStream:
-    """Packed planes of one camera in a bag.
+    """Messages of one spike camera in a bag, also where the size of its sensor is not known.
+
+    Args:
+        bag: The bag.
+        spikes: Topic of the packets.
+        camera_info: Topic of the calibration; None: there is none.
+
+    Attributes:
+        bag: The bag.
+        topic: Topic of the packets.
+        topics: The same, and that of the calibration if there is one.
+    """
+
+    def __init__(self, bag: Bag, spikes: str, camera_info: str | None = None) -> None:
+        self.bag, self.topic = bag, spikes
+        self.topics = [spikes] if camera_info is None else [spikes, camera_info]
+
+    def message(self, entry: BagMessage) -> Any | Refused:
+        """Decode a message of one of the topics: spikes as an image, or a camera_info."""
+        try:
+            return decode(entry.data, IMAGE if entry.topic == self.topic else CAMERA_INFO)
+        except BagError as error:
+            return Refused(str(error), entry.time_ns, None)
+
+    def cameras(self) -> Iterator[Any | Refused]:
+        """Yield each camera_info, in the order in which they were recorded."""
+        return map(self.message, self.bag.messages(self.topics[1:]))
+
+
+class SizedStream(RecordedStream):
+    """Packed planes of one camera in a bag, which tells the size of its sensor, or the user does.
 
     Args:
         bag: The bag.
@@ -73,8 +104,6 @@ class RecordedStream:
         give_size: How to give the size.
 
     Attributes:
-        bag: The bag.
-        topic: Topic of the packets.
         camera_message: First message of the calibration, see :func:`.decode`; None: there is none.
         calibration: The calibration; None: there is none.
         height: Rows of the sensor.
@@ -92,7 +121,7 @@ class RecordedStream:
         size: tuple[int, int] | None = None,
         give_size: str = GIVE_SIZE,
     ) -> None:
-        self.bag, self.topic = bag, spikes
+        super().__init__(bag, spikes, camera_info)
         self.camera_message = first_message(bag, camera_info)
         self.calibration: Calibration | None = None
         if self.camera_message is None:
@@ -122,12 +151,11 @@ class RecordedStream:
                 f'{size[0]}x{size[1]} as given: leave out --size'
             )
 
-    def read(self, entry: BagMessage) -> Packet | Refused:
-        """Read a message of the topic."""
-        try:
-            message = decode(entry.data, IMAGE)
-        except BagError as error:
-            return Refused(str(error), entry.time_ns, None)
+    def packet(self, entry: BagMessage) -> Packet | Refused:
+        """Read a message of the spikes as a packet."""
+        message = self.message(entry)
+        if isinstance(message, Refused):
+            return message
         try:
             chunk = chunk_from_msg(message, self.height, self.width)
         except PacketError as error:
@@ -137,13 +165,13 @@ class RecordedStream:
         return Packet(chunk, entry.time_ns, str(message.header.frame_id))
 
     def packets(self, entries: Iterable[BagMessage] | None = None) -> Iterator[Packet | Refused]:
-        """Yield the messages of the topic.
+        """Yield the messages of the spikes.
 
         Args:
             entries: Some of these messages; None: all, in the order of their stamps.
         """
         found = self.bag.in_order([self.topic]) if entries is None else entries
-        return map(self.read, found)
+        return map(self.packet, found)
 
 
 def first_message(bag: Bag, topic: str | None) -> Any:
@@ -184,7 +212,7 @@ class Index:
         refused: Messages that are no packets.
     """
 
-    stream: RecordedStream
+    stream: SizedStream
     geometry: Geometry
     places: Sequence[Place]
     refused: Sequence[Refused]
@@ -218,7 +246,7 @@ class Index:
         return [Section(self.stream, self.geometry, part, period_ns) for part in parts]
 
 
-def index(stream: RecordedStream) -> Index:
+def index(stream: SizedStream) -> Index:
     """Find all packets of a stream.
 
     Raises:
@@ -276,7 +304,7 @@ class Section:
 
     def __init__(
         self,
-        stream: RecordedStream,
+        stream: SizedStream,
         geometry: Geometry,
         places: Sequence[Place],
         period_ns: float,

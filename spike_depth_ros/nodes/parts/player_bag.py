@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from spike_depth_ros.io.bags.bag import IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.io.streams import Packet as RecordedPacket
-from spike_depth_ros.io.streams import RecordedStream, Refused, first_message
+from spike_depth_ros.io.streams import Refused, SizedStream, first_message
 from spike_depth_ros.io.topics import CameraTopics, FrameTopics
 from spike_depth_ros.nodes.parts import process
 from spike_depth_ros.nodes.parts.calibration import camera_info_from_matrix
@@ -55,9 +55,7 @@ def open_bag(path: Path, options: Any) -> Source:
     try:
         bag = Bag(path)
         topics = _bag_topics(bag, options)
-        streams = [
-            RecordedStream(bag, one.spikes, one.camera_info, options.size) for one in topics
-        ]
+        streams = [SizedStream(bag, one.spikes, one.camera_info, options.size) for one in topics]
         for one in streams:
             one.check_size(options.size)
         eyes = [_BagEye(one) for one in streams]
@@ -138,7 +136,7 @@ class _BagEye:
         process.UserError: The bag has no two packets to compute the plane rate from.
     """
 
-    def __init__(self, stream: RecordedStream) -> None:
+    def __init__(self, stream: SizedStream) -> None:
         self.stream, self.topic = stream, stream.topic
         where, found = f'{stream.bag.path}: topic {stream.topic}', stream.packets()
         # A packet between two that cannot be read would double the period.
@@ -262,7 +260,7 @@ class _BagStream:
             image: Any = None
             packet: RecordedPacket | Refused | None = None
             if entry.topic in numbers:
-                packet = eye.stream.read(entry)
+                packet = eye.stream.packet(entry)
                 stamp = packet.stamp_ns
             else:
                 image = _image(self._bag, entry)

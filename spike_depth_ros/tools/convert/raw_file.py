@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spike_depth_ros.io.bags.bag import Bag, BagError
-from spike_depth_ros.io.streams import RecordedStream, Refused
+from spike_depth_ros.io.streams import Refused, SizedStream
 from spike_depth_ros.io.topics import CameraTopics
 from spike_depth_ros.io.vidar import RowOrder, upright
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
@@ -60,7 +60,7 @@ class RawFile:
         self.irregularities: list[dict[str, Any]] = []
         self._irregular = self.planes_lost = self.packets_left_out = self.packets_sorted = 0
         self.bag, self.topic = bag, topics.spikes
-        self._stream = RecordedStream(bag, topics.spikes, topics.camera_info, size)
+        self._stream = SizedStream(bag, topics.spikes, topics.camera_info, size)
         self._stream.check_size(size)
         self.geometry = Geometry(self._stream.height, self._stream.width)
         self._given = rate_hz is not None

@@ -42,6 +42,18 @@ class TestPictures:
         (tmp_path / 'a.png').write_bytes(png(Image.fromarray(GREY))[:45])
         assert arrays.picture_size(tmp_path / 'a.png') == GREY.shape
 
+    def test_a_damaged_length_takes_no_memory(self, tmp_path):
+        content = png(Image.fromarray(GREY))
+        start = content.index(b'IDAT') - 4
+        length = (1 << 29).to_bytes(4, 'big')
+        (tmp_path / 'a.png').write_bytes(content[:start] + length + content[start + 4 :])
+        tracemalloc.start()
+        try:
+            arrays.read_picture(tmp_path / 'a.png')
+            assert tracemalloc.get_traced_memory()[1] < 1 << 24
+        finally:
+            tracemalloc.stop()
+
     def test_lack_of_memory_is_no_damage(self, tmp_path):
         with pytest.raises(MemoryError), arrays.reading(tmp_path):
             raise MemoryError

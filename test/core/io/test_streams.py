@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kit import bags
 from spike_depth_ros.io.bags.bag import Bag, BagError
-from spike_depth_ros.io.streams import Packet, RecordedStream, Refused, index
+from spike_depth_ros.io.streams import Packet, Refused, SizedStream, index
 from spike_depth_ros.stream import packing
 
 PLANES = 800
@@ -17,7 +17,7 @@ PLANES = 800
 
 def stream_of(folder, messages, storage='mcap', **given):
     bag = Bag(bags.write(folder, messages, storage))
-    return RecordedStream(bag, '/spikes', '/camera_info', **given)
+    return SizedStream(bag, '/spikes', '/camera_info', **given)
 
 
 def seen(section, start, stop):
@@ -78,8 +78,8 @@ def test_what_is_no_packet_is_told_with_its_stamp(tmp_path):
 def test_a_damaged_message_has_no_stamp(tmp_path):
     stream = stream_of(tmp_path / 'bag', bags.stream(80))
     (entry, *_) = stream.bag.messages(['/spikes'])
-    assert isinstance(stream.read(entry), Packet)
-    damaged = stream.read(entry._replace(data=entry.data[:9]))
+    assert isinstance(stream.packet(entry), Packet)
+    damaged = stream.packet(entry._replace(data=entry.data[:9]))
     assert isinstance(damaged, Refused)
     assert damaged.stamp_ns is None
     assert 'a message is no sensor_msgs/msg/Image' in damaged.reason
@@ -87,12 +87,12 @@ def test_a_damaged_message_has_no_stamp(tmp_path):
 
 def test_the_size_is_that_of_the_calibration_or_given(tmp_path):
     bag = Bag(bags.write(tmp_path / 'bag', bags.stream(80)))
-    assert RecordedStream(bag, '/spikes', None, (48, 32)).height == 32
+    assert SizedStream(bag, '/spikes', None, (48, 32)).height == 32
     with pytest.raises(BagError, match='so that the sensor size is unknown'):
-        RecordedStream(bag, '/spikes')
+        SizedStream(bag, '/spikes')
     with pytest.raises(BagError, match=r'camera_info has 48x32.*; expected 24x32 as given'):
-        RecordedStream(bag, '/spikes', '/camera_info', (24, 32)).check_size((24, 32))
-    RecordedStream(bag, '/spikes', '/camera_info').check_size((48, 32))
+        SizedStream(bag, '/spikes', '/camera_info', (24, 32)).check_size((24, 32))
+    SizedStream(bag, '/spikes', '/camera_info').check_size((48, 32))
 
 
 def test_planes_that_are_gone_are_refused(tmp_path):

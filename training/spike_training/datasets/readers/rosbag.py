@@ -24,7 +24,7 @@ from spike_depth_ros.geometry.calibration import Calibration, CalibrationError
 from spike_depth_ros.geometry.rectification import Rectification, check_camera
 from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.io.bags.bag import Bag, BagError, decode
-from spike_depth_ros.io.streams import Index, Load, RecordedStream, Section, index
+from spike_depth_ros.io.streams import Index, Load, Section, SizedStream, index
 from spike_depth_ros.io.topics import CAMERA_INFO, IMAGE
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import (
@@ -222,14 +222,12 @@ def _opened(root: Path) -> Iterator[Bag]:
         raise DataSetError(f'{root}: cannot be read: {bag.damage[0]}: {RECOVER}')
 
 
-def _stream(
-    bag: Bag, spikes: str, camera_info: str, size: str
-) -> tuple[RecordedStream, list[str]]:
+def _stream(bag: Bag, spikes: str, camera_info: str, size: str) -> tuple[SizedStream, list[str]]:
     """Return the stream of a camera, and its topic with those of other cameras."""
     topics = _streams(bag, spikes)
     info = bag.known.nearest(camera_info, CAMERA_INFO, topics)
     given = parse_size(size, DataSetError) if size else None
-    return RecordedStream(bag, topics[0], info, given, GIVE_SIZE), topics
+    return SizedStream(bag, topics[0], info, given, GIVE_SIZE), topics
 
 
 def _eye(bag: Bag, spikes: str, camera_info: str, size: str) -> _Eye:
