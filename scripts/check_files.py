@@ -7,7 +7,6 @@ Looks at the files that git tracks or would add, prints one line for each proble
 
 from __future__ import annotations
 
-import functools
 import re
 import subprocess
 import sys
@@ -50,50 +49,24 @@ OF_BLENDER = Path('training/spike_worlds/blender')
 
 
 FAULTS = Path('docs/reference/reliability.md')
-"""Page whose table names a test for each fault, as the last cell of its row."""
-
-NAMED_TEST = re.compile(r'\| `([\w/]+\.py)::(test_\w+)(?:\[[^`]*\])?` \|$')
-
-NAMED_CODE = re.compile(r'`(\w+)\.(\w+)`')
-"""Name of a module or class and of what it defines or inherits, as in the cell before the last."""
-
-CODE = ('spike_depth_ros', 'training', 'scripts', 'launch')
-"""Folders of the code that these name."""
+"""Page whose tables name tests for each fault, in the last cell of its row."""
 
 
 def untested_faults(text: str) -> Iterator[str]:
-    """Yield the rows of the table of faults whose test does not exist."""
-    table = text.partition('\n## Faults, and the tests that inject them\n')[2].partition('\n## ')[
-        0
-    ]
-    for row in [line for line in table.splitlines() if line.startswith('| ')][1:]:
-        named = NAMED_TEST.search(row)
-        if not named:
-            yield f'expected a test, `path/of/file.py::test_name`, at the end of: {row}'
-        elif not Path(named[1]).is_file() or f'def {named[2]}(' not in Path(named[1]).read_text():
-            yield f'{named[1]} has no {named[2]}'
-        else:
-            handling = row.removesuffix(named[0]).rpartition(' | ')[2]
-            for owner, name in NAMED_CODE.findall(handling):
-                if not is_defined(owner, name):
-                    yield f'there is no {owner}.{name}, which this names: {row}'
-
-
-@functools.cache
-def texts_of_code() -> dict[Path, str]:
-    """Return the text of each module of the code, read once."""
-    paths = (path for folder in CODE for path in Path(folder).rglob('*.py'))
-    return {path: path.read_text(encoding='utf-8') for path in paths}
-
-
-def is_defined(owner: str, name: str) -> bool:
-    """Check that a module defines a name; of a class, that both are defined, as it may inherit."""
-    code = texts_of_code()
-    modules = {path: text for path, text in code.items() if path.stem == owner}
-    texts = (modules or code).values()
-    has_owner = modules or any(f'class {owner}' in text for text in texts)
-    defined = re.compile(rf'(def|class) {name}\b|\b{name}(: [^=\n]+)? = ')
-    return bool(has_owner) and any(defined.search(text) for text in texts)
+    """Yield what is wrong with the tables of faults: rows without a test, tests that are gone."""
+    files = [path.read_text(encoding='utf-8') for path in Path('test').rglob('test_*.py')]
+    tests = {
+        name for file in files for name in re.findall(r'^ *def (test_\w+)\(', file, re.MULTILINE)
+    }
+    tables = text.partition('\n## Faults, and the tests that inject them\n')[2]
+    for row in [line for line in tables.splitlines() if line.startswith('| ')]:
+        last = row.removesuffix(' |').rpartition('| ')[2]
+        named = re.findall(r'`(test_\w+)`', last)
+        if not named and last != 'test':
+            yield f'expected a test, `test_name`, at the end of: {row}'
+        for name in named:
+            if name not in tests:
+                yield f'test/ has no {name}'
 
 
 def said_again(path: Path, text: str) -> Iterator[str]:

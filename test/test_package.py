@@ -499,8 +499,8 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any
         ('a.yaml', b'a: 1\n', None),
         (
             'docs/reference/reliability.md',
-            FAULTS + b'| a | `a.py::test_a` |\n',
-            'a.py has no test_a',
+            FAULTS + b'| a | `test_a` |\n',
+            'test/ has no test_a',
         ),
         ('docs/reference/reliability.md', FAULTS + b'| a | none |\n', 'expected a test'),
         ('training/a.py', HEADER + b'import argparse\n', 'options are parameters'),
@@ -521,23 +521,13 @@ def test_file_check(
     assert (problem or 'are good') in printed
 
 
-def test_file_check_finds_code_that_is_named_and_gone(tmp_path: Path, checked: Any) -> None:
-    names = {'Kept.held': None, 'kept.held': None, 'Gone.held': 'Gone.held', 'Kept.a': 'Kept.a'}
-    script = ROOT / 'scripts' / 'check_files.py'
-    head = ''.join(script.read_text(encoding='utf-8').splitlines(keepends=True)[:2])
-    for path, text in {
-        'scripts/kept.py': 'class Kept:\n    def held(self): ...\n',
-        'test_a.py': 'def test_a(): ...\n',
-    }.items():
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_text(head + text)
+def test_file_check_finds_the_test_of_a_fault(tmp_path: Path, checked: Any) -> None:
+    (tmp_path / 'test' / 'nodes').mkdir(parents=True)
+    (tmp_path / 'test' / 'nodes' / 'test_a.py').write_bytes(HEADER + b'def test_a(): ...\n')
     page = tmp_path / 'docs' / 'reference' / 'reliability.md'
     page.parent.mkdir(parents=True)
-    for name, gone in names.items():
-        page.write_bytes(FAULTS + f'| a | `{name}` | `test_a.py::test_a` |\n'.encode())
-        status, printed = checked()
-        assert status == bool(gone)
-        assert (f'there is no {gone}' if gone else 'are good') in printed
+    page.write_bytes(FAULTS + b'| a | `test_a` |\n\n### More\n\n| b | `test_a`, `test_b` |\n')
+    assert checked() == (1, f'{page.relative_to(tmp_path)}: test/ has no test_b\n')
 
 
 def test_the_file_check_is_a_program(tmp_path: Path) -> None:
