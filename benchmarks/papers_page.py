@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from benchmarks.papers_verdicts import (
     LEAST_HEADROOM,
@@ -63,15 +63,22 @@ def page(reader: Reader, read: Mapping[str, Paper], items: list[Item], head: str
     for verdict, mark in MARKS.items():
         numbers = [str(counts[verdict, name]) for name in read]
         rows.append([mark, f'{verdict}: {said[verdict]}', *numbers])
-    lines = [head.rstrip(), '', *table_lines(rows, names=True)]
+    lines = [head.rstrip(), '', *_generated(table_lines(rows, names=True))]
     for name, paper in read.items():
         lines += ['', f'## {paper.cited}: {paper.title} (`{name}`)', '']
         if report := reader.plan.get('reports', {}).get(name, ''):
             lines += [report.rstrip(), '']
-        lines += _paper_lines(reader, name, paper, [one for one in items if one.paper == name])
-    lines += _own_lines(reader)
-    lines += _trained_lines(reader)
+        own = [one for one in items if one.paper == name]
+        lines += _generated(_paper_lines(reader, name, paper, own))
+    lines += ['', '## Beside the papers', '', *_generated(_closed_lines(reader)), '']
+    lines += [reader.plan.get('causes', '').rstrip(), '', *_generated(_found_lines(reader))]
+    lines += ['', '## Tables that stand in', '', *_generated(_trained_lines(reader))]
     return '\n'.join(lines) + '\n'
+
+
+def _generated(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines between marks, so that scripts/read_pages.py does not count their words."""
+    yield from ('<!-- rows of benchmarks.papers -->', *lines, '<!-- end of rows -->')
 
 
 def _paper_lines(reader: Reader, name: str, paper: Paper, items: list[Item]) -> Iterator[str]:
@@ -182,7 +189,6 @@ def _headroom_lines(
 
 def _trained_lines(reader: Reader) -> Iterator[str]:
     """Yield what the tables of ours are trained and tested on."""
-    yield from ('', '## Tables that stand in', '')
     rows = [['table', 'trained and tested on', 'test images', 'seeds', 'core-hours']]
     for name, facts in reader.plan['tables'].items():
         seeds = ', '.join(map(str, facts['seeds']))
@@ -192,9 +198,8 @@ def _trained_lines(reader: Reader) -> Iterator[str]:
     yield from table_lines(rows, names=True)
 
 
-def _own_lines(reader: Reader) -> Iterator[str]:
-    """Yield what no paper prints: shares of headrooms, and differences of the plan."""
-    yield from ('', '## Beside the papers', '')
+def _closed_lines(reader: Reader) -> Iterator[str]:
+    """Yield which methods close how much of the headrooms, and the aim of BiCross."""
     rooms = {
         name: room for name, room in reader.plan.get('headroom', {}).items() if 'closed' in room
     }
@@ -227,9 +232,11 @@ def _own_lines(reader: Reader) -> Iterator[str]:
         f'The aim of BiCross, for lens and fog, is {LEAST_CLOSED:.0%} or more of the headroom in '
         'median-scaled AbsRel and in RMSE log. It is also to be more than what AdaBN closes '
         f'after as many steps. It counts where the headroom is {LEAST_HEADROOM:.0%} or more.',
-        '',
-        *([reader.plan['causes'].rstrip(), ''] if 'causes' in reader.plan else []),
     )
+
+
+def _found_lines(reader: Reader) -> Iterator[str]:
+    """Yield the differences of the plan that no paper prints."""
     found = [
         [one['about'], reader.difference(one).strip(' /')] for one in reader.plan.get('ours', [])
     ]

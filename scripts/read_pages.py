@@ -7,8 +7,9 @@
 Prints of each page its words, the words before its first command, the mean and the longest of its
 sentences, and the words that need a reason to stay. Tables, code, headings, captions and comments
 do not count; a piece of inline code is one word. At last all words of docs/evidence/ and of the
-other pages, tables and code included, without what is generated. Sentences have limits, and so
-have words under docs/tasks/ and in README.md: exits with 1 if one is exceeded.
+other pages, tables and code included, without what is generated, such as a table between
+``<!-- fields of NAME -->`` and ``<!-- end of fields -->``. Sentences have limits, and so have
+words under docs/tasks/ and in README.md: exits with 1 if one is exceeded.
 """
 
 from __future__ import annotations
@@ -53,11 +54,8 @@ README_WORDS = 900
 OUTSIDE, INSIDE = 26_000, 9_000
 """Words of all pages outside docs/evidence and inside, at most."""
 
-GENERATED = DOCS / 'evidence' / 'papers.md'
-"""Page whose tables are generated."""
-
 _FENCE = re.compile(r'^ *(```|~~~).*?^ *\1[^\n]*$', re.MULTILINE | re.DOTALL)
-_FIELDS = re.compile(r'<!-- fields of .*?<!-- end of fields -->', re.DOTALL)
+_GENERATED = re.compile(r'<!-- (\w+) of .*?<!-- end of \1 -->', re.DOTALL)
 _BETWEEN = re.compile(r'(?<=[.!?])["\')]*\s+(?=["\'(`*\[]*[A-Z0-9`-])')
 
 
@@ -101,7 +99,6 @@ def count(text: str) -> int:
 
 def prose(text: str) -> Iterator[str]:
     """Yield the paragraphs and items of lists of a page, without marks."""
-    text = _FIELDS.sub('', text)
     text = re.sub(r'<!--.*?-->', '', _FENCE.sub('\n', text), flags=re.DOTALL)
     text = re.sub(r'`[^`\n]+`', 'CODE', text)
     text = re.sub(r'!\[[^\]]*\]\([^)]*\)', '', text)
@@ -131,8 +128,8 @@ def read_page(path: Path) -> Page:
     before = None if found is None else sum(map(count, prose(text[: found.start()])))
     words = Counter(re.findall(r'[a-z]+', ' '.join(sentences).lower()))
     stopping = Counter({word: words[word] for word in STOPPING if words[word]})
-    everything = sum(map(count, sentences)) if path == GENERATED else count(_FIELDS.sub('', text))
-    return Page(path, [one for one in sentences if count(one)], before, stopping, everything)
+    counted = count(_GENERATED.sub('', text))
+    return Page(path, [one for one in sentences if count(one)], before, stopping, counted)
 
 
 def problems(page: Page) -> Iterator[str]:

@@ -29,6 +29,8 @@ a command that does not count
 
 <!-- fields of a.b:C -->
 | generated | not |
+
+- An item of a generated list is read.
 <!-- end of fields -->
 After the command.
 """
@@ -56,13 +58,15 @@ def test_words_of_sentences_count_and_nothing_else(page):
         'Another one is told.',
         'an item of three CODE words',
         '12 more',
+        'An item of a generated list is read.',
         'After the command.',
     ]
-    assert (read.words, read.mean, read.longest) == (22, 4.4, read.sentences[0])
+    assert (read.words, read.mean, read.longest) == (30, 5.0, read.sentences[-2])
     assert read.before == 19
     assert read.stopping == {'told': 1}
     assert page(TEXT + '\nOne more.').all_words == read.all_words + 2
-    assert page(TEXT.replace('generated', 'a b c generated')).all_words == read.all_words
+    for generated in (TEXT.replace('generated', 'a b c generated'), TEXT.replace('fields', 'rows')):
+        assert page(generated).all_words == read.all_words
 
 
 @pytest.mark.parametrize(
