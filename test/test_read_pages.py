@@ -65,7 +65,10 @@ def test_words_of_sentences_count_and_nothing_else(page):
     assert read.before == 19
     assert read.stopping == {'told': 1}
     assert page(TEXT + '\nOne more.').all_words == read.all_words + 2
-    for generated in (TEXT.replace('generated', 'a b c generated'), TEXT.replace('fields', 'rows')):
+    for generated in (
+        TEXT.replace('generated', 'a b c generated'),
+        TEXT.replace('fields', 'rows'),
+    ):
         assert page(generated).all_words == read.all_words
 
 
