@@ -6,10 +6,9 @@
 
 Prints of each page its words, the words before its first command, the mean and the longest of its
 sentences, and the words that need a reason to stay. Tables, code, headings, captions and comments
-do not count; a piece of inline code is one word. At last all words of docs/evidence/ and of the
-other pages, tables and code included, without what is generated, such as a table between
-``<!-- fields of NAME -->`` and ``<!-- end of fields -->``. Sentences have limits, and so have
-words under docs/tasks/ and in README.md: exits with 1 if one is exceeded.
+do not count; a piece of inline code is one word. At last all words of docs/evidence/ and of other
+pages with tables and code, but not what is generated, between ``<!-- fields of NAME -->`` and
+``<!-- end of fields -->``. Exits with 1 if words or sentences exceed their limits.
 """
 
 from __future__ import annotations
