@@ -125,7 +125,7 @@ def read_page(path: Path) -> Page:
     sentences = [one.replace('*', '') for part in paragraphs for one in _BETWEEN.split(part)]
     found = re.search(r'^ *```', text, re.MULTILINE)
     before = None if found is None else sum(map(count, prose(text[: found.start()])))
-    words = Counter(re.findall(r'[a-z]+', ' '.join(sentences).lower()))
+    words = Counter(re.findall(r'[a-z]+(?:-[a-z]+)*', ' '.join(sentences).lower()))
     stopping = Counter({word: words[word] for word in STOPPING if words[word]})
     counted = count(_GENERATED.sub('', text))
     return Page(path, [one for one in sentences if count(one)], before, stopping, counted)
