@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import threading
 from pathlib import Path
@@ -82,6 +83,29 @@ class HeightScale:
 
 
 @dataclasses.dataclass(frozen=True)
+class MotionRefinement:
+    """Correction of a prediction by points whose depth the camera's motion measures.
+
+    Attributes:
+        factor: Factor on the depth of the model; 1 where the points have no metres.
+        uncertainty: Half-width of the 68 % interval of its logarithm; 0 likewise.
+        points: Points that were used.
+        parallax_px: Their median parallax, in the pair of pictures with the largest one.
+        age_s: Time since they were measured, seconds.
+        field: True if a smooth field corrects the shape, too.
+        metres: True if the factor gives metres.
+    """
+
+    factor: float
+    uncertainty: float
+    points: int
+    parallax_px: float
+    age_s: float
+    field: bool
+    metres: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Prediction:
     """Depth of one window, at the time of its reference plane.
 
@@ -92,12 +116,13 @@ class Prediction:
         depth_range: Lowest and highest possible depth at this focal length, metres. Values near
             either end mean "closer" and "farther".
         scale: The checkpoint's kind of scale (``metric``, ``inherited``, ``none``), ``assumed``
-            where the focal length is not known, or ``height``.
+            where the focal length is not known, ``height``, or ``odometry``.
         pixel_binning: Sensor pixels per side of a depth pixel, 1 or 2. At 2, focal length and
             principal point are halved (``c' = (c + 0.5) / 2 - 0.5``), an odd last row or column is
             left out.
         notes: Reasons for less confidence, one line each; empty if all is as in training.
         height: Scale from the height of the camera; None unless ``scale`` is ``height``.
+        motion: Correction by the motion of the camera; None: there is none.
     """
 
     depth: FloatImage
@@ -107,6 +132,55 @@ class Prediction:
     pixel_binning: int
     notes: tuple[str, ...]
     height: HeightScale | None = None
+    motion: MotionRefinement | None = None
+
+    def scaled(self, factor: float, uncertainty: float, scale: str) -> Prediction:
+        """Return the prediction with depth times a factor.
+
+        Args:
+            factor: The factor, above 0.
+            uncertainty: Half-width of the 68 % interval of its logarithm; added, squared, to that
+                of the logarithm of depth.
+            scale: What gives the metres, see :attr:`scale`.
+        """
+        depth = self.depth * np.float32(factor)
+        squares, added = self.uncertainty * np.float32(factor), depth * np.float32(uncertainty)
+        squares *= squares
+        added *= added
+        squares += added
+        near, far = self.depth_range
+        return dataclasses.replace(
+            self,
+            depth=depth,
+            uncertainty=np.sqrt(squares, out=squares),
+            depth_range=(near * factor, far * factor),
+            scale=scale,
+        )
+
+    def refined(
+        self, motion: MotionRefinement, correction: FloatImage, deviation: FloatImage
+    ) -> Prediction:
+        """Return the prediction corrected by the motion of the camera.
+
+        Args:
+            motion: Its factor, and what it is made of.
+            correction: Added to the logarithm of depth beside the factor, ``[height, width]``.
+            deviation: Relative uncertainty afterwards, same shape.
+        """
+        depth = self.depth * np.exp(correction + np.float32(math.log(motion.factor)))
+        near, far = self.depth_range
+        return dataclasses.replace(
+            self,
+            depth=depth,
+            uncertainty=deviation * depth,
+            depth_range=(near * motion.factor, far * motion.factor),
+            scale='odometry' if motion.metres else self.scale,
+            motion=motion,
+        )
+
+    def noted(self, *notes: str) -> Prediction:
+        """Return the prediction with more notes."""
+        return dataclasses.replace(self, notes=(*self.notes, *notes))
 
     @property
     def relative_uncertainty(self) -> FloatImage:

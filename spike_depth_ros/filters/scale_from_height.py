@@ -91,7 +91,7 @@ class ScaleFromHeight:
             first floor.
         """
         if matrix is None or not (matrix[0] > 0 and matrix[4] > 0):
-            return _with_notes(prediction, [NO_FOCAL_LENGTH])
+            return prediction.noted(NO_FOCAL_LENGTH)
         k = prediction.camera_matrix(matrix, 3)
         near, far = prediction.depth_range
         depth = prediction.depth
@@ -99,7 +99,7 @@ class ScaleFromHeight:
         held = self._update(floor, time_ns)
         in_view = self._finder.sees_floor((depth.shape[0], depth.shape[1]), k)
         if not self._floors:
-            return _with_notes(prediction, [NOT_YET if in_view else NOT_IN_VIEW])
+            return prediction.noted(NOT_YET if in_view else NOT_IN_VIEW)
         scale = self._scale(floor, time_ns)
         notes = {
             NOT_IN_VIEW: not in_view,
@@ -107,8 +107,9 @@ class ScaleFromHeight:
             HELD: held,
             TILTED: scale.tilt_rad > MAX_TILT_RAD,
         }
-        scaled = _scaled(prediction, scale)
-        return _with_notes(scaled, [note for note, applies in notes.items() if applies])
+        scaled = prediction.scaled(scale.factor, scale.uncertainty, 'height')
+        scaled = dataclasses.replace(scaled, height=scale)
+        return scaled.noted(*(note for note, applies in notes.items() if applies))
 
     def _update(self, floor: Floor | None, time_ns: int) -> bool:
         """Take the floor of the next window, if any; return True if its factor is held off."""
@@ -149,26 +150,3 @@ class ScaleFromHeight:
 def _jumps(floor: Floor, others: Iterable[Floor]) -> bool:
     ratio = floor.height / float(np.median([each.height for each in others]))
     return not 1 / JUMP < ratio < JUMP
-
-
-def _scaled(prediction: Prediction, scale: HeightScale) -> Prediction:
-    """Scale depth; add the scale's uncertainty, squared, to that of the logarithm of depth."""
-    factor, own = np.float32(scale.factor), np.float32(scale.uncertainty)
-    depth = prediction.depth * factor
-    uncertainty, added = prediction.uncertainty * factor, depth * own
-    uncertainty *= uncertainty
-    added *= added
-    uncertainty += added
-    near, far = prediction.depth_range
-    return dataclasses.replace(
-        prediction,
-        depth=depth,
-        uncertainty=np.sqrt(uncertainty, out=uncertainty),
-        depth_range=(near * scale.factor, far * scale.factor),
-        scale='height',
-        height=scale,
-    )
-
-
-def _with_notes(prediction: Prediction, notes: Sequence[str]) -> Prediction:
-    return dataclasses.replace(prediction, notes=(*prediction.notes, *notes))

@@ -1,0 +1,282 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth of the points of a picture, from the past pictures of a camera that moves.
+
+The error of the logarithm of depth is the error of places over the parallax: the distance of a
+point from where it would be without the shift. It grows without bound toward the epipole, so that
+a camera that moves straight ahead has no points in the middle of its picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.motion.pose import (
+    LEAST_POINTS,
+    PRIOR,
+    Motion,
+    Prior,
+    between,
+    by_points,
+    rays,
+    refine,
+)
+from spike_depth_ros.motion.tracks import Floats, Picture, Sight, Tracker
+
+AGES_S = (0.15, 0.3, 0.5, 0.8)
+"""Ages of the past pictures that each picture is compared with, seconds; the nearest ones are."""
+
+NOISE_PX = 0.5
+"""Standard deviation of a place along the epipolar line, pixels."""
+
+LEAST_PARALLAX_PX = 2.0
+"""Median parallax of a pair of pictures, at least, pixels."""
+
+LARGEST_EPIPOLAR_PX = 1.5
+"""Distance of a point from its epipolar line, at most, pixels."""
+
+LARGEST_SIGMA = 0.2
+"""Error of the logarithm of a point's depth, at most."""
+
+LEAST_VIEWS = 2
+"""Past pictures that agree on the depth of a point, at least."""
+
+LEAST_SPREAD = 0.05
+"""Standard deviation of log depth without odometry, at least: one plane leaves the motion open."""
+
+MOVED_M = 0.01
+"""Shift by odometry below which a camera stands, metres."""
+
+STANDS = 'the camera does not move'
+FEW = 'too few points are seen again'
+FLAT = 'the points lie on one plane, and there is no odometry'
+DISAGREE = 'past pictures do not agree on depth'
+WAITS = 'too few past pictures so far'
+
+
+class Points(NamedTuple):
+    """Points of a picture with depth.
+
+    Attributes:
+        places: Columns and rows, ``[N, 2]`` pixels.
+        depth: Along the optical axis, ``[N]``; metres, or in an unknown unit.
+        sigma: Standard deviation of its logarithm, ``[N]``, of each point on its own.
+        common: That which all of them have in common; 0 where the unit is not known.
+        metres: True if the unit is the metre.
+        parallax_px: Median parallax of the pair of pictures with the largest one.
+        epipolar_px: Median distance from epipolar lines.
+        numbers: Numbers of the tracked points, ``[N]``.
+        time_ns: Time of the picture.
+    """
+
+    places: Floats
+    depth: Floats
+    sigma: Floats
+    common: float
+    metres: bool
+    parallax_px: float
+    epipolar_px: float
+    numbers: npt.NDArray[np.int64]
+    time_ns: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """Depth by one past picture, for points of the picture; NaN where it gives none."""
+
+    log_depth: Floats
+    sigma: Floats
+    common: float
+    parallax_px: float
+    epipolar_px: float
+
+
+def triangulate(
+    first: Floats, second: Floats, camera: Floats, motion: Motion, noise_px: float = NOISE_PX
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the depth of points by two pictures.
+
+    With ``p`` the ray of the first picture, turned, ``a`` its place at depth 1, and ``t`` the
+    shift, the point is seen at ``a + s (t_xy - t_z a)``, with ``1 / s`` its depth before the
+    second camera.
+
+    Args:
+        first: Places in the first picture, ``[N, 2]`` pixels.
+        second: Those of the same points in the second one.
+        camera: Camera matrix, ``[3, 3]`` pixels.
+        motion: Motion from the first camera to the second one.
+        noise_px: Standard deviation of a place, pixels.
+
+    Returns:
+        Depth before the first camera, in the unit of the shift, the standard deviation of its
+        logarithm, the parallax and the distance from the epipolar line, pixels, ``[N]`` each. NaN
+        where a point lies behind a camera or has no parallax.
+    """
+    turned = rays(first, camera) @ motion.rotation.T
+    ahead = turned[:, 2]
+    with np.errstate(divide='ignore', invalid='ignore'):
+        origin = turned[:, :2] / ahead[:, None]
+        line = motion.shift[:2] - motion.shift[2] * origin
+        flow = rays(second, camera)[:, :2] - origin
+        length = np.linalg.norm(line, axis=1)
+        along = (flow * line).sum(1) / length
+        across = (flow[:, 0] * line[:, 1] - flow[:, 1] * line[:, 0]) / length
+        beyond = length / along  # depth before the second camera
+        depth = (beyond - motion.shift[2]) / ahead
+        # Both places have the error.
+        sigma = math.sqrt(2) * noise_px / camera[0, 0] * beyond / along / (ahead * depth)
+    good = (along > 0) & (ahead > 0) & (depth > 0) & np.isfinite(sigma)
+    depth, sigma = (np.where(good, each, np.nan) for each in (depth, sigma))
+    return depth, sigma, np.abs(along) * camera[0, 0], np.abs(across) * camera[0, 0]
+
+
+class MotionPoints:
+    """Depth of the points of each picture by those of up to a second before.
+
+    Args:
+        prior: Error of odometry.
+    """
+
+    def __init__(self, prior: Prior = PRIOR) -> None:
+        self._prior = prior
+        self._tracker = Tracker()
+        self._poses: dict[int, Floats | None] = {}
+
+    def reset(self) -> None:
+        """Forget all pictures, as after a gap in the stream."""
+        self._tracker.reset()
+        self._poses.clear()
+
+    @property
+    def newest(self) -> Sight | None:
+        """Points of the newest picture, with or without depth; None before the first one."""
+        return self._tracker.sights[-1] if self._tracker.sights else None
+
+    def update(
+        self, picture: Picture, time_ns: int, camera: Floats, pose: Floats | None = None
+    ) -> Points | str:
+        """Track the points to the next picture, and return those with depth.
+
+        Args:
+            picture: ``[H, W]`` uint8, see :func:`draw_picture`.
+            time_ns: Its time.
+            camera: Camera matrix of the picture, ``[3, 3]`` pixels.
+            pose: Pose of the camera, ``[4, 4]``, camera to world, metres; None: unknown.
+
+        Returns:
+            The points, in metres where there are poses; or a reason why there are none.
+        """
+        sight = self._tracker.update(picture, time_ns)
+        sights = self._tracker.sights
+        self._poses = {each.time_ns: self._poses.get(each.time_ns) for each in sights}
+        self._poses[time_ns] = pose
+        pairs: list[_Pair] = []
+        reasons: list[str] = []
+        partners = self._partners(sight, pose is not None)
+        for past in partners:
+            found = self._pair(sight, past, camera, pose)
+            (reasons if isinstance(found, str) else pairs).append(found)  # type: ignore[arg-type]
+        if len(pairs) < LEAST_VIEWS:
+            return next(iter(reasons), WAITS)
+        return self._joined(sight, pairs, pose is not None)
+
+    def _partners(self, sight: Sight, posed: bool) -> list[Sight]:
+        """Return the past pictures to compare with, each once."""
+        past = [
+            each for each in self._tracker.sights
+            if each is not sight and (not posed or self._poses[each.time_ns] is not None)
+        ]  # fmt: skip
+        chosen = {}
+        for age_s in AGES_S:
+            if past:
+                found = min(past, key=lambda e: abs(sight.time_ns - e.time_ns - 1e9 * age_s))
+                if abs(sight.time_ns - found.time_ns - 1e9 * age_s) < 0.4e9 * age_s:
+                    chosen[found.time_ns] = found
+        return list(chosen.values())
+
+    def _pair(self, sight: Sight, past: Sight, camera: Floats, pose: Floats | None) -> _Pair | str:
+        """Return depth by one past picture, or why there is none."""
+        _, mine, its = np.intersect1d(
+            sight.numbers, past.numbers, assume_unique=True, return_indices=True
+        )
+        if len(mine) < LEAST_POINTS:
+            return FEW
+        first, second = sight.places[mine].astype(float), past.places[its].astype(float)
+        before = self._poses[past.time_ns]
+        if pose is not None and before is not None:
+            start = between(pose, before)
+            if np.linalg.norm(start.shift) < MOVED_M:
+                return STANDS
+        else:
+            flow = np.linalg.norm(first - second, axis=1)
+            if float(np.median(flow)) < LEAST_PARALLAX_PX / 2:
+                return STANDS
+            by_all = by_points(first, second, camera)
+            if by_all is None:
+                return FEW
+            start = by_all
+        motion = refine(first, second, camera, start, self._prior)
+        depth, sigma, parallax, epipolar = triangulate(first, second, camera, motion)
+        good = (sigma < LARGEST_SIGMA) & (epipolar < LARGEST_EPIPOLAR_PX)
+        if float(np.median(parallax)) < LEAST_PARALLAX_PX:
+            return STANDS
+        if int(good.sum()) < LEAST_POINTS:
+            return FEW
+        log_depth, sigmas = np.full((2, len(sight.numbers)), np.nan)
+        log_depth[mine[good]], sigmas[mine[good]] = np.log(depth[good]), sigma[good]
+        middle_px = float(np.median(parallax))
+        turned_px = motion.rotation_rad * camera[0, 0]
+        common = math.hypot(
+            self._prior.shift_m / max(float(np.linalg.norm(motion.shift)), 1e-9),
+            turned_px / middle_px,
+        )
+        return _Pair(
+            log_depth, sigmas, common if motion.metres else 0.0, middle_px, motion.epipolar_px
+        )
+
+    def _joined(self, sight: Sight, pairs: list[_Pair], metres: bool) -> Points | str:
+        """Return the points on which pairs agree."""
+        best = max(pairs, key=lambda pair: pair.parallax_px)
+        logs = np.stack([pair.log_depth for pair in pairs])
+        sigmas = np.stack([pair.sigma for pair in pairs])
+        if not metres:
+            # Each pair has a unit of its own: that of the best one is taken.
+            for each, own in zip(pairs, logs, strict=True):
+                both = np.isfinite(each.log_depth) & np.isfinite(best.log_depth)
+                if int(both.sum()) < LEAST_POINTS:
+                    own[:] = np.nan
+                else:
+                    own += float(np.median((best.log_depth - each.log_depth)[both]))
+        weights = np.where(np.isfinite(logs), 1 / sigmas**2, 0)
+        seen = weights.sum(0) > 0
+        with np.errstate(invalid='ignore', divide='ignore'):
+            mean = np.nansum(weights * np.nan_to_num(logs), 0) / weights.sum(0)
+            # What a pair with another depth says is left out, and the mean taken again.
+            agrees = np.abs(logs - mean) < 3 * sigmas
+            weights = np.where(agrees, weights, 0)
+            mean = np.nansum(weights * np.nan_to_num(logs), 0) / weights.sum(0)
+            total, roots = weights.sum(0), np.sqrt(weights).sum(0)
+            # Half of a pair's variance is of the place in this picture, the same in all pairs.
+            sigma = np.sqrt((total + roots**2) / 2) / total
+        views = np.isfinite(logs).sum(0)
+        good = seen & (agrees.sum(0) >= LEAST_VIEWS) & (agrees.sum(0) >= views - 1)
+        if int(good.sum()) < LEAST_POINTS:
+            return DISAGREE
+        if not metres and float(np.std(mean[good])) < LEAST_SPREAD:
+            return FLAT
+        return Points(
+            places=sight.places[good].astype(float),
+            depth=np.exp(mean[good]),
+            sigma=sigma[good],
+            common=min(pair.common for pair in pairs),
+            metres=metres,
+            parallax_px=best.parallax_px,
+            epipolar_px=float(np.median([pair.epipolar_px for pair in pairs])),
+            numbers=sight.numbers[good],
+            time_ns=sight.time_ns,
+        )
