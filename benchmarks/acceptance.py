@@ -69,13 +69,7 @@ from spike_training.adaptation.matching import (
     compute_statistics,
     match_camera,
 )
-from spike_training.adaptation.motion import (
-    STEP_S,
-    STEPS,
-    draw_picture,
-    label_points,
-    triangulate,
-)
+from spike_training.adaptation.motion import STEP_S, label_points, picture_of
 from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.datasets import readers
 from spike_training.engine.checkpoints import newest_model
@@ -269,9 +263,9 @@ def moving_of(
         first = next(sequence)
         fx = float(first.fx[0])
         camera = np.array([[fx, 0, WIDTH / 2 - 0.5], [0, fx, HEIGHT / 2 - 0.5], [0, 0, 1]])
-        points = triangulate(
+        points = triangulate_sequence(
             (
-                draw_picture(window if given is None else given.recorded.correct(window))
+                picture_of(window if given is None else given.recorded.correct(window))
                 for window in itertools.chain([first], sequence)
             ),
             camera,

@@ -63,15 +63,15 @@ def fit_field(
     at = _features(places / width, log_depth[rows, columns].astype(np.float64))
     covariance = AMPLITUDE**2 * _kernel(at, at)
     covariance[np.diag_indices_from(covariance)] += variances / own**2 + NOISE**2
-    root = np.linalg.cholesky(covariance)
-    weights = np.linalg.solve(root.T, np.linalg.solve(root, residuals / own))
+    precision = np.linalg.inv(covariance)
+    weights = precision @ (residuals / own)
     known = np.isfinite(log_depth)
     grid = _Grid(log_depth, known)
     to_nodes = AMPLITUDE**2 * _kernel(grid.features, at)
-    explained = (np.linalg.solve(root, to_nodes.T) ** 2).sum(0)
+    explained = (to_nodes @ precision * to_nodes).sum(1)
     mean, left = grid.slice([to_nodes @ weights, AMPLITUDE**2 - explained])
     correction = np.clip(mean, -BOUND, BOUND) * stated
-    deviation = np.sqrt(np.maximum(left, 0) + NOISE**2) * stated
+    deviation = np.sqrt(np.maximum(left, 0)) * stated
     return correction.astype(np.float32), deviation.astype(np.float32)
 
 

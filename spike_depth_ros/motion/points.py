@@ -40,6 +40,9 @@ LEAST_PARALLAX_PX = 2.0
 LARGEST_EPIPOLAR_PX = 1.5
 """Distance of a point from its epipolar line, at most, pixels."""
 
+LARGEST_MEDIAN_PX = 1.0
+"""Median of these distances from which on odometry does not fit what is seen, pixels."""
+
 LARGEST_SIGMA = 0.2
 """Error of the logarithm of a point's depth, at most."""
 
@@ -55,6 +58,7 @@ MOVED_M = 0.01
 STANDS = 'the camera does not move'
 FEW = 'too few points are seen again'
 FLAT = 'the points lie on one plane, and there is no odometry'
+MISFIT = 'odometry does not fit the tracks: check its clock and the pose of the camera on it'
 DISAGREE = 'past pictures do not agree on depth'
 WAITS = 'too few past pictures so far'
 
@@ -222,6 +226,8 @@ class MotionPoints:
             start = by_all
         motion = refine(first, second, camera, start, self._prior)
         depth, sigma, parallax, epipolar = triangulate(first, second, camera, motion)
+        if motion.epipolar_px > LARGEST_MEDIAN_PX:
+            return MISFIT if motion.metres else DISAGREE
         good = (sigma < LARGEST_SIGMA) & (epipolar < LARGEST_EPIPOLAR_PX)
         if float(np.median(parallax)) < LEAST_PARALLAX_PX:
             return STANDS
@@ -244,14 +250,26 @@ class MotionPoints:
         best = max(pairs, key=lambda pair: pair.parallax_px)
         logs = np.stack([pair.log_depth for pair in pairs])
         sigmas = np.stack([pair.sigma for pair in pairs])
-        if not metres:
-            # Each pair has a unit of its own: that of the best one is taken.
-            for each, own in zip(pairs, logs, strict=True):
-                both = np.isfinite(each.log_depth) & np.isfinite(best.log_depth)
-                if int(both.sum()) < LEAST_POINTS:
-                    own[:] = np.nan
-                else:
-                    own += float(np.median((best.log_depth - each.log_depth)[both]))
+        # What all points of a pair have in common, as an error of its shift, is no error of theirs:
+        # pairs are moved to the best one, and metres are the mean of all.
+        offsets = []
+        for each, own in zip(pairs, logs, strict=True):
+            both = np.isfinite(each.log_depth) & np.isfinite(best.log_depth)
+            if int(both.sum()) < LEAST_POINTS:
+                own[:] = np.nan
+            else:
+                offset = float(np.median((best.log_depth - each.log_depth)[both]))
+                own += offset
+                offsets.append((offset, each.common))
+        common = 0.0
+        if metres:
+            shifts, own = np.array(offsets).T
+            trust = 1 / np.maximum(own, 1e-6) ** 2
+            middle = float(trust @ shifts / trust.sum())
+            logs -= middle
+            # Errors of pairs are alike, so that more pairs do not make them smaller.
+            scatter = float(trust @ (shifts - middle) ** 2 / trust.sum())
+            common = math.hypot(own.min(), math.sqrt(scatter))
         weights = np.where(np.isfinite(logs), 1 / sigmas**2, 0)
         seen = weights.sum(0) > 0
         with np.errstate(invalid='ignore', divide='ignore'):
@@ -273,7 +291,7 @@ class MotionPoints:
             places=sight.places[good].astype(float),
             depth=np.exp(mean[good]),
             sigma=sigma[good],
-            common=min(pair.common for pair in pairs),
+            common=common,
             metres=metres,
             parallax_px=best.parallax_px,
             epipolar_px=float(np.median([pair.epipolar_px for pair in pairs])),

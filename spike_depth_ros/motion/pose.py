@@ -175,11 +175,9 @@ def _moved(rotation: Floats, direction: Floats, step: Floats) -> tuple[Floats, F
 
 def _tangents(direction: Floats) -> Floats:
     """Return two directions at right angles to one, ``[3, 2]``."""
-    axis = np.zeros(3)
-    axis[np.abs(direction).argmin()] = 1
-    one = np.cross(direction, axis)
-    one /= np.linalg.norm(one)
-    return np.stack([one, np.cross(direction, one)], 1)
+    axes = np.linalg.svd(direction[None])[2]
+    found: Floats = axes[1:].T
+    return found
 
 
 def _sampson(one: Floats, other: Floats, rotation: Floats, direction: Floats) -> Floats:

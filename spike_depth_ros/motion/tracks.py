@@ -111,7 +111,7 @@ def track(last: Picture, picture: Picture, places: Places) -> tuple[Places, npt.
     size = np.array(picture.shape[::-1])
     found = (there[:, 0] > 0) & (again[:, 0] > 0)
     found &= np.abs(back - places).max(axis=1) < PLACE_ERROR_PX
-    found &= ((moved >= 0) & (moved <= size - 1)).all(axis=1)
+    found &= ((moved >= 0) & (moved < size)).all(axis=1)
     return moved, found
 
 

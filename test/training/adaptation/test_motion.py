@@ -10,16 +10,14 @@ import pytest
 import torch
 
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
+from spike_depth_ros.motion.sequence import (
+    LEAST_POINTS,
+    SequencePoints,
+    triangulate_sequence,
+)
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.window import reference_index
-from spike_training.adaptation.motion import (
-    LEAST_POINTS,
-    Points,
-    draw_picture,
-    label_by_motion,
-    label_points,
-    triangulate,
-)
+from spike_training.adaptation.motion import label_by_motion, label_points, picture_of
 from spike_training.datasets.clip import SpikeClip
 from spike_training.sampling.procedural import ProceduralSource
 from spike_worlds.pool import generate
@@ -69,12 +67,12 @@ def errors(points, depth):
 def test_depth_of_tracked_points_is_right_up_to_scale(speed):
     room = Room(speed)
     windows = room.windows()
-    points = triangulate(map(draw_picture, windows), room.camera)
+    points = triangulate_sequence(map(picture_of, windows), room.camera)
     assert points is not None
     assert len(points.depth) >= LEAST_POINTS
     found = errors(points, windows[0].depth[0, 0].numpy())
     assert np.median(found) < 0.1
-    again = triangulate(map(draw_picture, windows), room.camera)
+    again = triangulate_sequence(map(picture_of, windows), room.camera)
     np.testing.assert_array_equal(points.depth, again.depth)
 
 
@@ -83,7 +81,7 @@ def test_depth_of_tracked_points_is_right_up_to_scale(speed):
 )
 def test_without_translation_there_is_no_depth(speed, turn):
     room = Room(speed, turn)
-    assert triangulate(map(draw_picture, room.windows()), room.camera) is None
+    assert triangulate_sequence(map(picture_of, room.windows()), room.camera) is None
 
 
 def test_pictures_are_read_as_long_as_points_are_tracked():
@@ -95,17 +93,17 @@ def test_pictures_are_read_as_long_as_points_are_tracked():
             random = np.random.default_rng(number)  # pictures that have nothing in common
             yield random.integers(0, 255, (HEIGHT, WIDTH), dtype=np.uint8)
 
-    assert triangulate(pictures(), Room((0, 0, 0)).camera) is None
+    assert triangulate_sequence(pictures(), Room((0, 0, 0)).camera) is None
     assert len(read) < 5
 
 
 def test_without_a_picture_there_is_no_depth():
-    assert triangulate([], Room((0, 0, 0)).camera) is None
+    assert triangulate_sequence([], Room((0, 0, 0)).camera) is None
 
 
 def test_points_become_sparse_depth_within_the_range_of_the_network():
     window = Room((0, 0, 0)).at(0.0)
-    points = Points(
+    points = SequencePoints(
         np.array([[3.2, 7.0], [100.0, 50.4], [9.0, 9.0]]), np.array([1.0, 2, 4]), np.arange(3), 1.0
     )
     depth = label_points(window, points, INFO).depth[0, 0]
@@ -154,9 +152,9 @@ def test_windows_of_a_recording_get_depth_from_motion():
 def test_pairs_agree_up_to_scale_on_the_points_that_they_share():
     random = np.random.default_rng(0)
     depth = random.uniform(1, 5, 60)
-    pair = Points(np.zeros((60, 2)), depth, np.arange(60), 1.0)
+    pair = SequencePoints(np.zeros((60, 2)), depth, np.arange(60), 1.0)
     part = np.arange(20, 60)
-    assert pair.agrees(Points(pair.places[part], 7 * depth[part], part, 1.0))
-    bent = Points(pair.places, depth * np.exp(random.normal(0, 0.1, 60)), pair.numbers, 1.0)
+    assert pair.agrees(SequencePoints(pair.places[part], 7 * depth[part], part, 1.0))
+    bent = SequencePoints(pair.places, depth * np.exp(random.normal(0, 0.1, 60)), pair.numbers, 1.0)
     assert not pair.agrees(bent)
     assert not pair.agrees(pair._replace(numbers=pair.numbers + 50))
