@@ -226,12 +226,27 @@ class Prediction:
             The scaled matrix, row by row, pixels.
         """
         matrix = np.array(values, np.float64).reshape(3, columns)
-        if matrix[0, 0] != 0 and self.pixel_binning != 1:
-            matrix[:2, 2] = (matrix[:2, 2] + 0.5) / self.pixel_binning - 0.5
-            matrix[[0, 1], [0, 1]] /= self.pixel_binning
-            if columns == 4:
-                matrix[:2, 3] /= self.pixel_binning
-        return [float(value) for value in matrix.ravel()]
+        return [float(value) for value in binned_camera(matrix, self.pixel_binning).ravel()]
+
+
+def pixel_binning(geometry: Geometry, max_pixels: int = MAX_PIXELS) -> int:
+    """Return the sensor pixels per side of a depth pixel, 1 or 2."""
+    return 2 if geometry.height * geometry.width > max_pixels else 1
+
+
+def binned_camera(matrix: npt.NDArray[np.float64], pixel_binning: int) -> npt.NDArray[np.float64]:
+    """Return a camera matrix of the pixels of a depth image.
+
+    Args:
+        matrix: K ``[3, 3]`` or P ``[3, 4]`` of the sensor, pixels; zeros: not calibrated.
+        pixel_binning: Sensor pixels per side of a depth pixel.
+    """
+    found = matrix.copy()
+    if found[0, 0] != 0 and pixel_binning != 1:
+        found[:2, 2] = (found[:2, 2] + 0.5) / pixel_binning - 0.5
+        found[[0, 1], [0, 1]] /= pixel_binning
+        found[:2, 3:] /= pixel_binning
+    return found
 
 
 class DepthEstimator:
@@ -423,7 +438,7 @@ class DepthEstimator:
 
     def _layout(self, window: Window) -> Layout:
         sensor = window.geometry
-        binning = 2 if sensor.height * sensor.width > self._max_pixels else 1
+        binning = pixel_binning(sensor, self._max_pixels)
         check_sensor(self.info, (sensor.height, sensor.width), binning)
         used, rate_hz = self._used, 0.0
         if self.correction is not None:

@@ -1,19 +1,30 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Predicted depth corrected by points whose depth the motion of the camera measures."""
+"""Predicted depth corrected by points whose depth the motion of the camera measures.
+
+Points are measured at some windows, and carried to the next ones by their tracks. Where there are
+too few, the last factor stays, and no field.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import threading
 
 import numpy as np
+import numpy.typing as npt
 
 from spike_depth_ros.base import opencv as cv2
-from spike_depth_ros.estimator import MotionRefinement, Prediction
+from spike_depth_ros.estimator import MotionRefinement, Prediction, binned_camera, pixel_binning
+from spike_depth_ros.geometry.depth_values import FloatImage
 from spike_depth_ros.motion.field import fit_field
-from spike_depth_ros.motion.points import Points
+from spike_depth_ros.motion.points import STANDS, WAITS, MotionPoints, Points, PoseAt
 from spike_depth_ros.motion.pose import LEAST_POINTS
-from spike_depth_ros.motion.tracks import Floats
+from spike_depth_ros.motion.tracks import Floats, Picture, draw_picture
+from spike_depth_ros.runtime.layout import Layout
+from spike_depth_ros.stream.correction import SensorCorrection
+from spike_depth_ros.stream.window import Window
 
 LEAST_OF_FIELD = 60
 """Points from which on there is a field; with fewer there is one factor alone."""
@@ -34,6 +45,208 @@ points and far from them, by ``benchmarks.depth_from_motion --half first``.
 GATE = 3.0
 """Standard deviations from the map beyond which a point moves, or is wrong."""
 
+STALE_NS = 500_000_000
+"""Time for which points are carried by a camera that moves in an unknown way, nanoseconds."""
+
+NO_FOCAL_LENGTH = (
+    'no depth from the motion of the camera without its focal length: publish camera_info with K'
+)
+NOT_YET = 'no depth from the motion of the camera yet: metres are those of the model'
+LOST = (
+    'no depth from the motion of the camera for longer than scale_timeout_s: the last factor is '
+    'used'
+)
+OFF_OUTLINES = f'fewer than {LEAST_POINTS} points off outlines'
+OUTSIDE = f'fewer than {LEAST_POINTS} points agree with the map'
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionStatus:
+    """State of the correction by motion.
+
+    Attributes:
+        reason: Why the newest window gave no points with depth; empty: it did.
+        points: Points with depth in the newest window that was corrected.
+        parallax_px: Their median parallax.
+        epipolar_px: Their median distance from epipolar lines.
+        refined: Windows that were corrected.
+        windows: All of them.
+    """
+
+    reason: str = WAITS
+    points: int = 0
+    parallax_px: float = math.nan
+    epipolar_px: float = math.nan
+    refined: int = 0
+    windows: int = 0
+
+
+class RefineByMotion:
+    """Correction of the predictions of successive windows.
+
+    :meth:`track` and :meth:`apply` belong to one window each, in this order; :meth:`measure` may
+    run in another thread meanwhile.
+
+    Args:
+        poses: Pose of the camera at a time; None: no odometry.
+        metres: Take metres from odometry; else the median of a map stays as it is.
+        timeout_s: Time without points from which predictions have a note, seconds of the stream.
+
+    Attributes:
+        points: Points of the newest window, as they were used; None: none were.
+    """
+
+    def __init__(self, poses: PoseAt | None, metres: bool, timeout_s: float) -> None:
+        self._metres = metres and poses is not None
+        self._timeout_ns = round(1e9 * timeout_s)
+        self._tracks = MotionPoints(poses)
+        self._has_poses = poses is not None
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the windows so far, as after a gap in the stream."""
+        with self._lock:
+            self._tracks.reset()
+            self._camera: Floats | None = None
+            self._segment = 0
+            self._measured: Points | None = None
+            self._held: MotionRefinement | None = None
+            self._held_ns = self._first_ns = 0
+            self.points: Points | None = None
+            self.status = MotionStatus()
+
+    def forget_factor(self) -> None:
+        """Forget the factor, which is that of another model."""
+        with self._lock:
+            self._held = None
+
+    def track(self, window: Window, correction: SensorCorrection | None = None) -> None:
+        """Track the points to the next window.
+
+        Args:
+            window: Its planes.
+            correction: Correction of the sensor; None: none.
+        """
+        matrix = window.camera.matrix
+        binning = pixel_binning(window.geometry)
+        picture = picture_of(window, binning, correction)
+        with self._lock:
+            if window.segment != self._segment:
+                self._tracks.reset()
+                self._measured, self._segment = None, window.segment
+            self._camera = None
+            if matrix is not None and matrix[0] > 0 and matrix[4] > 0:
+                self._camera = binned_camera(np.array(matrix).reshape(3, 3), binning)
+            self._tracks.track(picture, window.reference_ns)
+
+    def measure(self) -> Points | str:
+        """Return the points with depth of the newest window, or why there are none.
+
+        It takes some ten milliseconds, and waits for nothing. :meth:`use` takes the result.
+        """
+        with self._lock:
+            tracks, camera = self._tracks.snapshot(), self._camera
+        return NO_FOCAL_LENGTH if camera is None else tracks.measure(camera)
+
+    def use(self, measured: Points | str) -> None:
+        """Use points from the next :meth:`apply` on."""
+        with self._lock:
+            if isinstance(measured, Points):
+                self._measured = measured
+            elif measured != STANDS and not self._has_poses and self._measured is not None:
+                newest = self._tracks.newest
+                if newest is None or newest.time_ns - self._measured.time_ns > STALE_NS:
+                    self._measured = None
+            reason = '' if isinstance(measured, Points) else measured
+            self.status = dataclasses.replace(self.status, reason=reason)
+
+    def apply(self, prediction: Prediction, window: Window) -> Prediction:
+        """Correct the prediction of the window that was tracked last.
+
+        Args:
+            prediction: Prediction of the model.
+            window: Its planes.
+
+        Returns:
+            The corrected prediction. Where points are too few: with the last factor, if it gives
+            metres, else as given.
+        """
+        time_ns = window.reference_ns
+        self.points = carried = self._carried(time_ns)
+        count = self.status.windows + 1
+        self._first_ns = self._first_ns or time_ns
+        refined: Prediction | str = self.status.reason or WAITS
+        if carried is not None:
+            age_s = (time_ns - carried.time_ns) / 1e9
+            refined = refine_by_motion(prediction, carried, age_s, self._metres)
+        if isinstance(refined, str):
+            self.points = None
+            self.status = dataclasses.replace(
+                self.status, reason=self.status.reason or refined, points=0, windows=count
+            )
+            return self._hold(prediction, time_ns)
+        assert carried is not None
+        assert refined.motion is not None
+        self._held, self._held_ns = refined.motion, time_ns
+        self.status = dataclasses.replace(
+            self.status,
+            points=refined.motion.points,
+            parallax_px=carried.parallax_px,
+            epipolar_px=carried.epipolar_px,
+            refined=self.status.refined + 1,
+            windows=count,
+        )
+        return refined
+
+    def _carried(self, time_ns: int) -> Points | None:
+        """Return the points at their places in a window; None: they or the window are unknown."""
+        with self._lock:
+            newest = self._tracks.newest
+            if self._measured is None or self._camera is None:
+                return None
+            if newest is None or newest.time_ns != time_ns:
+                return None
+            return self._tracks.carry(self._measured, self._camera)
+
+    def _hold(self, prediction: Prediction, time_ns: int) -> Prediction:
+        """Return a prediction with the last factor, and no field."""
+        if self._camera is None:
+            return prediction.noted(NO_FOCAL_LENGTH)
+        if not self._metres:
+            return prediction
+        held = self._held
+        if held is None:
+            late = time_ns - self._first_ns > self._timeout_ns
+            return prediction.noted(NOT_YET, *([self.status.reason] if late else []))
+        age_ns = time_ns - self._held_ns
+        held = dataclasses.replace(held, points=0, field=False, age_s=age_ns / 1e9)
+        scaled = prediction.scaled(held.factor, held.uncertainty, 'odometry')
+        scaled = dataclasses.replace(scaled, motion=held)
+        return scaled.noted(LOST) if age_ns > self._timeout_ns else scaled
+
+
+def picture_of(
+    window: Window, binning: int = 1, correction: SensorCorrection | None = None
+) -> Picture:
+    """Draw a window as a picture to track points in, in pixels of its depth image.
+
+    Args:
+        window: Its planes.
+        binning: Sensor pixels per side of a pixel.
+        correction: Correction of the sensor; None: none.
+    """
+    layout = Layout(
+        window.geometry, window.planes, 1, binning, 1, correction, window.rate_hz,
+        window.camera.rectification,
+    )  # fmt: skip
+    counts = layout.new_counts()
+    layout.count(window.data, counts)
+    rate = counts[0, 0, : layout.height, : layout.width] / np.float32(layout.planes_per_bin[0])
+    if layout.unknown is not None:
+        rate[layout.unknown] = np.nan
+    return draw_picture(rate)
+
 
 def refine_by_motion(
     prediction: Prediction, points: Points, age_s: float = 0.0, metres: bool = True
@@ -41,7 +254,7 @@ def refine_by_motion(
     """Correct a prediction by points: by one factor, and by a smooth field.
 
     Args:
-        prediction: Prediction of the model, or with the scale of another source.
+        prediction: Prediction of the model.
         points: Points at their places in the prediction's image.
         age_s: Time since the points were measured, seconds.
         metres: Take metres from the points, where they have them; else the median of the map
@@ -50,37 +263,37 @@ def refine_by_motion(
     Returns:
         The corrected prediction, or a reason why the points do not correct it.
     """
-    chosen = _usable(prediction, points)
-    if isinstance(chosen, str):
-        return chosen
     log_depth = np.log(prediction.depth)
-    columns, rows = points.places.round().astype(int)[chosen].T
+    chosen = _off_outlines(log_depth, points)
+    if len(chosen) < LEAST_POINTS:
+        return OFF_OUTLINES
+    places = points.places[chosen]
+    columns, rows = places.round().astype(int).T
     stated = prediction.relative_uncertainty
     own, variances = stated[rows, columns].astype(float), points.sigma[chosen] ** 2
-    residuals = np.log(points.depth[chosen]) - _median_of_nine(log_depth)[rows, columns]
-    # The map is the less certain of the two by far.
+    # The median of nine is the map beside noise of single pixels.
+    residuals = np.log(points.depth[chosen]) - cv2.medianBlur(log_depth, 3)[rows, columns]
     factor, spread = _factor(residuals, own, variances)
     inliers = np.abs(residuals - factor) < GATE * np.hypot(own, np.sqrt(variances))
     if int(inliers.sum()) < LEAST_POINTS:
-        return f'fewer than {LEAST_POINTS} points agree with the map'
+        return OUTSIDE
     residuals, own, variances = (each[inliers] for each in (residuals, own, variances))
     factor, spread = _factor(residuals, own, variances)
-    deviation = stated
-    correction = np.zeros_like(log_depth)
+    uncertainty = OF_FACTOR * math.hypot(spread, points.common)
+    correction, deviation = np.zeros_like(log_depth), stated
     field = len(residuals) >= LEAST_OF_FIELD
     if field:
-        correction, deviation = fit_field(
-            points.places[chosen][inliers], residuals - factor, variances, log_depth, stated
+        correction, left = fit_field(
+            places[inliers], residuals - factor, variances, log_depth, stated
         )
-        deviation = np.float32(OF_FIELD) * deviation
-    uncertainty = OF_FACTOR * math.hypot(spread, points.common)
+        deviation = np.float32(OF_FIELD) * left
     gives_metres = metres and points.metres
     if gives_metres:
         deviation = np.sqrt(deviation**2 + np.float32(uncertainty**2))
     else:
-        factor, deviation = 0.0, stated  # of which most is of the unknown scale
-        correction -= np.float32(np.nanmedian(correction))
-    refined = MotionRefinement(
+        deviation = stated  # of which most is of the scale, which stays unknown
+        correction = correction - np.float32(np.nanmedian(correction))
+    refinement = MotionRefinement(
         factor=math.exp(factor) if gives_metres else 1.0,
         uncertainty=uncertainty if gives_metres else 0.0,
         points=len(residuals),
@@ -89,28 +302,21 @@ def refine_by_motion(
         field=field,
         metres=gives_metres,
     )
-    return prediction.refined(refined, correction, deviation)
+    return prediction.refined(refinement, correction, deviation)
 
 
-def _usable(prediction: Prediction, points: Points) -> Floats | str:
-    """Return the numbers of the points inside the map and off outlines, or why there are none."""
-    height, width = prediction.depth.shape
+def _off_outlines(log_depth: FloatImage, points: Points) -> npt.NDArray[np.intp]:
+    """Return the numbers of the points inside the map where it has no outline."""
+    height, width = log_depth.shape
     columns, rows = points.places.round().astype(int).T
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    log_depth = np.log(prediction.depth)
-    square = np.ones(2 * (2 * OUTLINE_PX + 1,), np.uint8)
     known = np.isfinite(log_depth)
+    square = np.ones(2 * (2 * OUTLINE_PX + 1,), np.uint8)
     low = cv2.erode(np.where(known, log_depth, np.float32(math.inf)), square)
     high = cv2.dilate(np.where(known, log_depth, np.float32(-math.inf)), square)
     flat = known & (high - low < OUTLINE)
     inside[inside] = flat[rows[inside], columns[inside]]
-    if int(inside.sum()) < LEAST_POINTS:
-        return f'fewer than {LEAST_POINTS} points off outlines'
     return np.flatnonzero(inside)
-
-
-def _median_of_nine(image: Floats) -> Floats:
-    return cv2.medianBlur(np.asarray(image, np.float32), 3)
 
 
 def _factor(residuals: Floats, own: Floats, variances: Floats) -> tuple[float, float]:

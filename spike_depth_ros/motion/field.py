@@ -13,11 +13,10 @@ the Bilateral Grid".
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from spike_depth_ros.base import opencv as cv2
 from spike_depth_ros.geometry.depth_values import FloatImage
-
-Floats = npt.NDArray[np.float64]
+from spike_depth_ros.motion.tracks import Floats
 
 PLACE = 0.2
 """Distance over which the field changes, in widths of the image."""
@@ -34,8 +33,9 @@ NOISE = 0.4
 BOUND = 3.0
 """Largest correction, in stated uncertainties of the map."""
 
-_ROWS, _COLUMNS, _LEVEL_STEP = 16, 24, 0.15
-"""Nodes of the grid over the image, and the distance of its levels of log depth."""
+_ROWS, _COLUMNS, _LEVEL_STEP = 8, 12, 0.15
+"""Nodes of the grid over the image, and the distance of its levels of log depth: half of what the
+field changes over."""
 
 
 def fit_field(
@@ -59,26 +59,33 @@ def fit_field(
     """
     columns, rows = places.round().astype(int).T
     own = stated[rows, columns].astype(np.float64)
-    width = log_depth.shape[1]
-    at = _features(places / width, log_depth[rows, columns].astype(np.float64))
-    covariance = AMPLITUDE**2 * _kernel(at, at)
+    height, width = log_depth.shape
+    at, levels = (
+        places / width / PLACE,
+        log_depth[rows, columns].astype(np.float64)[:, None] / LEVEL,
+    )
+    covariance = AMPLITUDE**2 * _kernel(at, at) * _kernel(levels, levels)
     covariance[np.diag_indices_from(covariance)] += variances / own**2 + NOISE**2
     precision = np.linalg.inv(covariance)
     weights = precision @ (residuals / own)
-    known = np.isfinite(log_depth)
-    grid = _Grid(log_depth, known)
-    to_nodes = AMPLITUDE**2 * _kernel(grid.features, at)
-    explained = (to_nodes @ precision * to_nodes).sum(1)
-    mean, left = grid.slice([to_nodes @ weights, AMPLITUDE**2 - explained])
-    correction = np.clip(mean, -BOUND, BOUND) * stated
-    deviation = np.sqrt(np.maximum(left, 0)) * stated
-    return correction.astype(np.float32), deviation.astype(np.float32)
-
-
-def _features(places: Floats, levels: Floats) -> Floats:
-    """Return what the kernel takes distances of: places in widths, and log depth."""
-    found: Floats = np.column_stack([places / PLACE, levels / LEVEL])
-    return found
+    lowest = float(np.nanmin(log_depth))
+    nodes = lowest + _LEVEL_STEP * np.arange(
+        int((float(np.nanmax(log_depth)) - lowest) / _LEVEL_STEP) + 2
+    )
+    row, column = np.mgrid[0 : height - 1 : _ROWS * 1j, 0 : width - 1 : _COLUMNS * 1j]
+    # The kernel is a product: it is computed over the image and over the levels apart.
+    over_image = _kernel(np.column_stack([column.ravel(), row.ravel()]) / width / PLACE, at)
+    over_levels = _kernel(nodes[:, None] / LEVEL, levels)
+    grid = np.empty((len(nodes), _ROWS * _COLUMNS, 2), np.float32)
+    for node, level in zip(grid, over_levels, strict=True):
+        to_points = AMPLITUDE**2 * over_image * level
+        node[:, 0] = to_points @ weights
+        node[:, 1] = AMPLITUDE**2 - (to_points @ precision * to_points).sum(1)
+    mean, left = _slice(grid, (log_depth - np.float32(lowest)) / np.float32(_LEVEL_STEP))
+    return (
+        np.clip(mean, -BOUND, BOUND) * stated,
+        np.sqrt(np.maximum(left, 0)) * stated,
+    )
 
 
 def _kernel(one: Floats, other: Floats) -> Floats:
@@ -88,49 +95,27 @@ def _kernel(one: Floats, other: Floats) -> Floats:
     return found
 
 
-class _Grid:
-    """Nodes over the image and the levels of its log depth, and the way back to its pixels."""
+def _slice(grid: FloatImage, levels: FloatImage) -> tuple[FloatImage, FloatImage]:
+    """Return both values of a grid at the pixels of an image, linear between its nodes.
 
-    def __init__(self, log_depth: FloatImage, known: npt.NDArray[np.bool_]) -> None:
-        height, width = log_depth.shape
-        levels = log_depth[known]
-        lowest = float(levels.min()) if levels.size else 0.0
-        highest = float(levels.max()) if levels.size else 0.0
-        self._shape = (_ROWS, _COLUMNS, int((highest - lowest) / _LEVEL_STEP) + 2)
-        node_rows = np.linspace(0, height - 1, _ROWS)
-        node_columns = np.linspace(0, width - 1, _COLUMNS)
-        node_levels = lowest + _LEVEL_STEP * np.arange(self._shape[2])
-        row, column, level = np.meshgrid(node_rows, node_columns, node_levels, indexing='ij')
-        places = np.column_stack([column.ravel(), row.ravel()]) / width
-        self.features = _features(places, level.ravel())
-        self._known = known
-        rows, columns = np.nonzero(known)
-        self._at = (
-            rows * ((_ROWS - 1) / max(height - 1, 1)),
-            columns * ((_COLUMNS - 1) / max(width - 1, 1)),
-            (levels.astype(np.float64) - lowest) / _LEVEL_STEP,
-        )
+    Args:
+        grid: ``[levels, rows * columns, 2]``.
+        levels: Number of the level of each pixel, with the part beyond it, ``[H, W]``; NaN:
+            unknown.
 
-    def slice(self, values: list[Floats]) -> list[FloatImage]:
-        """Return values of the nodes at the pixels, linear between them; NaN where unknown."""
-        firsts, rests = [], []
-        for at, size in zip(self._at, self._shape, strict=True):
-            first = np.minimum(at.astype(np.intp), size - 2)
-            firsts.append(first)
-            rests.append((at - first).astype(np.float32))
-        _, columns, levels = self._shape
-        base = (firsts[0] * columns + firsts[1]) * levels + firsts[2]
-        stacked = np.stack(values, 1).astype(np.float32)
-        total = np.zeros((len(base), len(values)), np.float32)
-        for corner in range(8):
-            row, column, level = corner >> 2, corner >> 1 & 1, corner & 1
-            weight = np.ones(len(base), np.float32)
-            for bit, rest in zip((row, column, level), rests, strict=True):
-                weight *= rest if bit else 1 - rest
-            total += weight[:, None] * stacked[base + (row * columns + column) * levels + level]
-        found = []
-        for k in range(len(values)):
-            image = np.full(self._known.shape, np.nan, np.float32)
-            image[self._known] = total[:, k]
-            found.append(image)
-        return found
+    Returns:
+        ``[H, W]`` each; NaN where the level is unknown.
+    """
+    height, width = levels.shape
+    below = np.floor(np.nan_to_num(levels)).clip(0, len(grid) - 2)
+    above = levels - below
+    column = np.linspace(0, _COLUMNS - 1, width, dtype=np.float32)
+    row = np.linspace(0, _ROWS - 1, height, dtype=np.float32)
+    columns = np.broadcast_to(column, (height, width))
+    rows = row[:, None] + _ROWS * below
+    tiles = grid.reshape(-1, _COLUMNS, 2)
+    one, other = (
+        cv2.remap(tiles, columns, rows + _ROWS * more, cv2.INTER_LINEAR) for more in (0, 1)
+    )
+    found = one + above[..., None] * (other - one)
+    return found[..., 0], found[..., 1]

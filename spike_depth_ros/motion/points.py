@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,12 @@ from spike_depth_ros.motion.tracks import Floats, Picture, Sight, Tracker
 
 AGES_S = (0.15, 0.3, 0.5, 0.8)
 """Ages of the past pictures that each picture is compared with, seconds; the nearest ones are."""
+
+LARGEST_OFF = 0.4
+"""How far the age of a picture may be from one of them, as a part of it."""
+
+LATEST_POSE_NS = 300_000_000
+"""Age of the newest picture with a pose, at most, nanoseconds."""
 
 NOISE_PX = 0.5
 """Standard deviation of a place along the epipolar line, pixels."""
@@ -61,6 +68,10 @@ FLAT = 'the points lie on one plane, and there is no odometry'
 MISFIT = 'odometry does not fit the tracks: check its clock and the pose of the camera on it'
 DISAGREE = 'past pictures do not agree on depth'
 WAITS = 'too few past pictures so far'
+NO_ODOMETRY = 'no odometry at the time of the windows'
+
+PoseAt = Callable[[int], Floats | None]
+"""Pose of the camera at a time, ``[4, 4]``, camera to world, metres; None: unknown."""
 
 
 class Points(NamedTuple):
@@ -143,67 +154,110 @@ class MotionPoints:
     """Depth of the points of each picture by those of up to a second before.
 
     Args:
+        poses: Pose of the camera at a time, ``[4, 4]``, camera to world, metres; None: unknown.
+            None in its place: there is no odometry.
         prior: Error of odometry.
     """
 
-    def __init__(self, prior: Prior = PRIOR) -> None:
-        self._prior = prior
+    def __init__(self, poses: PoseAt | None = None, prior: Prior = PRIOR) -> None:
+        self._poses, self._prior = poses, prior
         self._tracker = Tracker()
-        self._poses: dict[int, Floats | None] = {}
 
     def reset(self) -> None:
         """Forget all pictures, as after a gap in the stream."""
         self._tracker.reset()
-        self._poses.clear()
 
     @property
     def newest(self) -> Sight | None:
         """Points of the newest picture, with or without depth; None before the first one."""
         return self._tracker.sights[-1] if self._tracker.sights else None
 
-    def update(
-        self, picture: Picture, time_ns: int, camera: Floats, pose: Floats | None = None
-    ) -> Points | str:
-        """Track the points to the next picture, and return those with depth.
+    def snapshot(self) -> MotionPoints:
+        """Return the same pictures for another thread, without those that are tracked later."""
+        copy = MotionPoints(self._poses, self._prior)
+        copy._tracker.sights.extend(self._tracker.sights)
+        return copy
+
+    def track(self, picture: Picture, time_ns: int) -> Sight:
+        """Track the points to the next picture.
 
         Args:
             picture: ``[H, W]`` uint8, see :func:`draw_picture`.
             time_ns: Its time.
-            camera: Camera matrix of the picture, ``[3, 3]`` pixels.
-            pose: Pose of the camera, ``[4, 4]``, camera to world, metres; None: unknown.
+        """
+        return self._tracker.update(picture, time_ns)
+
+    def measure(self, camera: Floats) -> Points | str:
+        """Return the points with depth of the newest picture, or of the newest one with a pose.
+
+        Args:
+            camera: Camera matrix of the pictures, ``[3, 3]`` pixels.
 
         Returns:
-            The points, in metres where there are poses; or a reason why there are none.
+            The points, in metres with odometry; or a reason why there are none.
         """
-        sight = self._tracker.update(picture, time_ns)
-        sights = self._tracker.sights
-        self._poses = {each.time_ns: self._poses.get(each.time_ns) for each in sights}
-        self._poses[time_ns] = pose
+        sights = list(self._tracker.sights)
+        if not sights:
+            return WAITS
+        posed = {each.time_ns: self._pose(each) for each in sights}
+        newest_ns = sights[-1].time_ns
+        if self._poses is not None:
+            sights = [each for each in sights if posed[each.time_ns] is not None]
+            if not sights or newest_ns - sights[-1].time_ns > LATEST_POSE_NS:
+                return NO_ODOMETRY
+        sight = sights.pop()
         pairs: list[_Pair] = []
         reasons: list[str] = []
-        partners = self._partners(sight, pose is not None)
-        for past in partners:
-            found = self._pair(sight, past, camera, pose)
-            (reasons if isinstance(found, str) else pairs).append(found)  # type: ignore[arg-type]
+        for past in _partners(sight, sights):
+            found = self._pair(sight, past, camera, posed[sight.time_ns], posed[past.time_ns])
+            if isinstance(found, str):
+                reasons.append(found)
+            else:
+                pairs.append(found)
         if len(pairs) < LEAST_VIEWS:
             return next(iter(reasons), WAITS)
-        return self._joined(sight, pairs, pose is not None)
+        return _joined(sight, pairs, self._poses is not None)
 
-    def _partners(self, sight: Sight, posed: bool) -> list[Sight]:
-        """Return the past pictures to compare with, each once."""
-        past = [
-            each for each in self._tracker.sights
-            if each is not sight and (not posed or self._poses[each.time_ns] is not None)
-        ]  # fmt: skip
-        chosen = {}
-        for age_s in AGES_S:
-            if past:
-                found = min(past, key=lambda e: abs(sight.time_ns - e.time_ns - 1e9 * age_s))
-                if abs(sight.time_ns - found.time_ns - 1e9 * age_s) < 0.4e9 * age_s:
-                    chosen[found.time_ns] = found
-        return list(chosen.values())
+    def carry(self, points: Points, camera: Floats) -> Points | None:
+        """Carry points to the newest picture, where they are still tracked.
 
-    def _pair(self, sight: Sight, past: Sight, camera: Floats, pose: Floats | None) -> _Pair | str:
+        Their depth is that before the camera there, if poses of both pictures are known; else it
+        stays.
+
+        Args:
+            points: The points.
+            camera: Camera matrix of the pictures, ``[3, 3]`` pixels.
+
+        Returns:
+            None before the first picture.
+        """
+        sight = self.newest
+        if sight is None or sight.time_ns == points.time_ns:
+            return points if sight is not None else None
+        _, mine, its = np.intersect1d(
+            points.numbers, sight.numbers, assume_unique=True, return_indices=True
+        )
+        depth, sigma = points.depth[mine], points.sigma[mine]
+        if self._poses is not None:
+            then, now = self._poses(points.time_ns), self._poses(sight.time_ns)
+            if then is not None and now is not None:
+                motion = between(then, now)
+                turned = rays(points.places[mine], camera) @ motion.rotation[2]
+                depth = depth * turned + motion.shift[2]
+        ahead = depth > 0
+        return points._replace(
+            places=sight.places[its[ahead]].astype(float),
+            depth=depth[ahead],
+            sigma=sigma[ahead],
+            numbers=points.numbers[mine[ahead]],
+        )
+
+    def _pose(self, sight: Sight) -> Floats | None:
+        return None if self._poses is None else self._poses(sight.time_ns)
+
+    def _pair(
+        self, sight: Sight, past: Sight, camera: Floats, pose: Floats | None, before: Floats | None
+    ) -> _Pair | str:
         """Return depth by one past picture, or why there is none."""
         _, mine, its = np.intersect1d(
             sight.numbers, past.numbers, assume_unique=True, return_indices=True
@@ -211,7 +265,6 @@ class MotionPoints:
         if len(mine) < LEAST_POINTS:
             return FEW
         first, second = sight.places[mine].astype(float), past.places[its].astype(float)
-        before = self._poses[past.time_ns]
         if pose is not None and before is not None:
             start = between(pose, before)
             if np.linalg.norm(start.shift) < MOVED_M:
@@ -245,56 +298,68 @@ class MotionPoints:
             log_depth, sigmas, common if motion.metres else 0.0, middle_px, motion.epipolar_px
         )
 
-    def _joined(self, sight: Sight, pairs: list[_Pair], metres: bool) -> Points | str:
-        """Return the points on which pairs agree."""
-        best = max(pairs, key=lambda pair: pair.parallax_px)
-        logs = np.stack([pair.log_depth for pair in pairs])
-        sigmas = np.stack([pair.sigma for pair in pairs])
-        # What all points of a pair have in common, as an error of its shift, is no error of theirs:
-        # pairs are moved to the best one, and metres are the mean of all.
-        offsets = []
-        for each, own in zip(pairs, logs, strict=True):
-            both = np.isfinite(each.log_depth) & np.isfinite(best.log_depth)
-            if int(both.sum()) < LEAST_POINTS:
-                own[:] = np.nan
-            else:
-                offset = float(np.median((best.log_depth - each.log_depth)[both]))
-                own += offset
-                offsets.append((offset, each.common))
-        common = 0.0
-        if metres:
-            shifts, own = np.array(offsets).T
-            trust = 1 / np.maximum(own, 1e-6) ** 2
-            middle = float(trust @ shifts / trust.sum())
-            logs -= middle
-            # Errors of pairs are alike, so that more pairs do not make them smaller.
-            scatter = float(trust @ (shifts - middle) ** 2 / trust.sum())
-            common = math.hypot(own.min(), math.sqrt(scatter))
-        weights = np.where(np.isfinite(logs), 1 / sigmas**2, 0)
-        seen = weights.sum(0) > 0
-        with np.errstate(invalid='ignore', divide='ignore'):
-            mean = np.nansum(weights * np.nan_to_num(logs), 0) / weights.sum(0)
-            # What a pair with another depth says is left out, and the mean taken again.
-            agrees = np.abs(logs - mean) < 3 * sigmas
-            weights = np.where(agrees, weights, 0)
-            mean = np.nansum(weights * np.nan_to_num(logs), 0) / weights.sum(0)
-            total, roots = weights.sum(0), np.sqrt(weights).sum(0)
-            # Half of a pair's variance is of the place in this picture, the same in all pairs.
-            sigma = np.sqrt((total + roots**2) / 2) / total
-        views = np.isfinite(logs).sum(0)
-        good = seen & (agrees.sum(0) >= LEAST_VIEWS) & (agrees.sum(0) >= views - 1)
-        if int(good.sum()) < LEAST_POINTS:
-            return DISAGREE
-        if not metres and float(np.std(mean[good])) < LEAST_SPREAD:
-            return FLAT
-        return Points(
-            places=sight.places[good].astype(float),
-            depth=np.exp(mean[good]),
-            sigma=sigma[good],
-            common=common,
-            metres=metres,
-            parallax_px=best.parallax_px,
-            epipolar_px=float(np.median([pair.epipolar_px for pair in pairs])),
-            numbers=sight.numbers[good],
-            time_ns=sight.time_ns,
-        )
+
+def _partners(sight: Sight, past: Sequence[Sight]) -> list[Sight]:
+    """Return the past pictures to compare a picture with, each once."""
+    chosen = {}
+    for age_s in AGES_S:
+        off_ns = [abs(sight.time_ns - each.time_ns - 1e9 * age_s) for each in past]
+        if past and min(off_ns) < LARGEST_OFF * 1e9 * age_s:
+            found = past[int(np.argmin(off_ns))]
+            chosen[found.time_ns] = found
+    return list(chosen.values())
+
+
+def _joined(sight: Sight, pairs: list[_Pair], metres: bool) -> Points | str:
+    """Return the points on which pairs agree."""
+    best = max(pairs, key=lambda pair: pair.parallax_px)
+    logs = np.stack([pair.log_depth for pair in pairs])
+    sigmas = np.stack([pair.sigma for pair in pairs])
+    # What all points of a pair have in common, as an error of its shift, is no error of theirs
+    # alone: pairs are moved to the best one, and metres are the mean of all.
+    offsets = []
+    for each, own in zip(pairs, logs, strict=True):
+        both = np.isfinite(each.log_depth) & np.isfinite(best.log_depth)
+        if int(both.sum()) < LEAST_POINTS:
+            own[:] = np.nan
+        else:
+            offset = float(np.median((best.log_depth - each.log_depth)[both]))
+            own += offset
+            offsets.append((offset, each.common))
+    common = 0.0
+    if metres:
+        shifts, own = np.array(offsets).T
+        trust = 1 / np.maximum(own, 1e-6) ** 2
+        middle = float(trust @ shifts / trust.sum())
+        logs -= middle
+        # Errors of pairs are alike, so that more pairs do not make them smaller.
+        scatter = float(trust @ (shifts - middle) ** 2 / trust.sum())
+        common = math.hypot(own.min(), math.sqrt(scatter))
+    weights = np.where(np.isfinite(logs), 1 / sigmas**2, 0)
+    seen = weights.sum(0) > 0
+    with np.errstate(invalid='ignore', divide='ignore'):
+        mean = np.nansum(weights * np.nan_to_num(logs), 0) / weights.sum(0)
+        # What a pair with another depth says is left out, and the mean taken again.
+        agrees = np.abs(logs - mean) < 3 * sigmas
+        weights = np.where(agrees, weights, 0)
+        mean = np.nansum(weights * np.nan_to_num(logs), 0) / weights.sum(0)
+        total, roots = weights.sum(0), np.sqrt(weights).sum(0)
+        # Half of a pair's variance is of the place in this picture, the same in all pairs.
+        sigma = np.sqrt((total + roots**2) / 2) / total
+    views = np.isfinite(logs).sum(0)
+    good = seen & (agrees.sum(0) >= LEAST_VIEWS) & (agrees.sum(0) >= views - 1)
+    if int(good.sum()) < LEAST_POINTS:
+        return DISAGREE
+    if not metres and float(np.std(mean[good])) < LEAST_SPREAD:
+        return FLAT
+    return Points(
+        places=sight.places[good].astype(float),
+        depth=np.exp(mean[good]),
+        sigma=sigma[good],
+        common=common,
+        metres=metres,
+        parallax_px=best.parallax_px,
+        epipolar_px=float(np.median([pair.epipolar_px for pair in pairs])),
+        numbers=sight.numbers[good],
+        time_ns=sight.time_ns,
+    )

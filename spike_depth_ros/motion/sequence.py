@@ -184,7 +184,7 @@ def _check_between(
     found, turn, shift, inliers = cv2.solvePnPRansac(
         world[chosen], between[chosen], camera, None,
         reprojectionError=_BETWEEN_ERROR, iterationsCount=200,
-    )  # type: ignore[call-overload]  # fmt: skip
+    )  # fmt: skip
     if not found or inliers is None:
         return chosen[:0], math.inf
     kept = chosen[inliers[:, 0]]
