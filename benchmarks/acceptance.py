@@ -37,6 +37,7 @@ from benchmarks.options import count
 from spike_depth_ros.base.results import write_atomically
 from spike_depth_ros.checkpoint import find_checkpoint
 from spike_depth_ros.io.video.light import luminance
+from spike_depth_ros.motion.sequence import STEPS, triangulate_sequence
 from spike_depth_ros.networks.depth_net import DepthOutput
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.acceptance import Comparison

@@ -35,7 +35,7 @@ OUTLINE = 0.1
 OUTLINE_PX = 2
 """Distance of an outline, pixels."""
 
-OF_FIELD, OF_FACTOR = 0.87, 1.5
+OF_FIELD, OF_FACTOR = 0.92, 1.5
 """Factors on the uncertainty of the field and of the factor.
 
 With them the interval holds 68 % of the pixels of the sequences that they are fitted on, near

@@ -155,6 +155,8 @@ def test_pairs_agree_up_to_scale_on_the_points_that_they_share():
     pair = SequencePoints(np.zeros((60, 2)), depth, np.arange(60), 1.0)
     part = np.arange(20, 60)
     assert pair.agrees(SequencePoints(pair.places[part], 7 * depth[part], part, 1.0))
-    bent = SequencePoints(pair.places, depth * np.exp(random.normal(0, 0.1, 60)), pair.numbers, 1.0)
+    bent = SequencePoints(
+        pair.places, depth * np.exp(random.normal(0, 0.1, 60)), pair.numbers, 1.0
+    )
     assert not pair.agrees(bent)
     assert not pair.agrees(pair._replace(numbers=pair.numbers + 50))
