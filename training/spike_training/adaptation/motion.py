@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from spike_depth_ros.motion.sequence import STEPS, SequencePoints, triangulate_sequence
-from spike_depth_ros.motion.tracks import Floats, Picture, draw_picture
+from spike_depth_ros.motion.tracks import Picture, draw_picture
 from spike_depth_ros.tasks.depth import DepthInfo
 from spike_training.adaptation.correction import CountCorrector
 from spike_training.datasets.clip import SpikeClip
