@@ -70,8 +70,8 @@ def test_points_are_found_where_the_picture_went(shift):
 
 def test_points_that_leave_the_picture_are_lost():
     corners = find_corners(shifted(), 300)
-    _, found = tracks.track(shifted(), shifted(-20), corners)
-    leave = corners[:, 0] < 18
+    _, found = tracks.track(shifted(), shifted(-8), corners)
+    leave = corners[:, 0] < 7.5
     assert leave.sum() > 10
     assert found[leave].mean() < 0.1
     assert found[~leave].mean() > 0.8
