@@ -13,7 +13,7 @@ from spike_depth_ros.stream.window import Camera, Window
 HEIGHT, WIDTH, FOCAL = 144, 192, 160.0
 CAMERA = np.array([[FOCAL, 0, (WIDTH - 1) / 2], [0, FOCAL, (HEIGHT - 1) / 2], [0, 0, 1.0]])
 
-WALLS = ((0, 1, 0.8), (0, -1, 1.0), (1, -1, 1.2), (1, 1, 1.5), (2, 1, 5.0))
+WALLS = ((1, 1, 0.8), (1, -1, 1.0), (0, -1, 1.2), (0, 1, 1.5), (2, 1, 5.0))
 """Axis, side and distance of floor, ceiling, left and right wall, and the end, metres."""
 
 BACK_WALL = ((2, 1, 3.0),)

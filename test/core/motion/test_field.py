@@ -44,8 +44,7 @@ def test_residuals_that_all_points_have_are_corrected_everywhere():
     assert correction.dtype == left.dtype == np.float32
     np.testing.assert_allclose(correction[24:-24, 24:-24], 0.06, rtol=0.05)
     assert 0.03 < correction.min() < correction.max() < 0.063
-    assert left.max() < 0.25 * AMPLITUDE * STATED
-    assert left.min() > 0
+    assert 0 < left.min() < left[24:-24, 24:-24].max() < 0.3 * AMPLITUDE * STATED
 
 
 def test_a_field_does_not_cross_a_step():
