@@ -113,6 +113,8 @@ def test_nothing_is_known_before_the_first_pose():
     poses = Poses()
     assert poses.at(0) is None
     assert poses.newest_ns is None
+    poses.add(7, about_z(0))
+    assert poses.newest_ns == 7
 
 
 @pytest.mark.parametrize(('gap_ns', 'some'), [(LARGEST_GAP_NS, True), (LARGEST_GAP_NS + 2, False)])

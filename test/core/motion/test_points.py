@@ -83,7 +83,9 @@ def test_the_unit_of_depth_is_that_of_the_shift():
         (pose(x=0.5), (61, 40)),  # moves the wrong way: behind both
         (pose(x=0.5), (60, 40)),  # does not move: infinitely far
         (pose(z=1.0), (55, 40)),  # moves toward the epipole
-        (pose(x=0.5, yaw=math.pi), (35, 40)),  # the second camera looks back
+        (pose(z=3.0), (45, 40)),  # at 1 m, 2 m behind the second camera
+        (pose(z=-1.0), (40, 40)),  # 0.5 m behind the first camera, before the second one
+        (pose(z=5.0, yaw=math.pi), (50 - 20 / 3, 40)),  # at 2 m, seen from the other side
         (pose(), (60, 40)),
         (pose(yaw=0.1), (50.0, 40)),  # a rotation alone
     ],
@@ -128,6 +130,7 @@ PATHS = {
     'both': lambda s: pose(x=0.3 * s, z=0.6 * s, yaw=0.1 * s),
     'turn': lambda s: pose(yaw=0.6 * s),
     'stand': lambda s: pose(),
+    'slow': lambda s: pose(x=0.07 * s),
 }
 
 
@@ -213,17 +216,18 @@ def test_a_thing_that_moves_has_no_points():
     for number in range(STEPS):
         picture = seen('side', number)[0].copy()
         top = 10 + 4 * number  # across the epipolar lines
-        picture[top : top + 40, 50:100] = thing
+        left = 75 - 3 * number  # as what is near
+        picture[top : top + 40, left : left + 50] = thing
         points.track(picture, number * STEP_NS)
     found, newest = points.measure(CAMERA), points.newest
     assert newest is not None
     assert not isinstance(found, str), found
-    on_it, left = (
-        ((each > (54, top + 4)) & (each < (95, top + 35))).all(axis=1).sum()
+    tracked_on_it, on_it = (
+        ((each > (left + 4, top + 4)) & (each < (left + 45, top + 35))).all(axis=1).sum()
         for each in (newest.places, found.places)
     )
-    assert on_it > 10
-    assert left <= 1
+    assert tracked_on_it > 10
+    assert on_it <= 1
     assert len(found.places) > 60
 
 
@@ -246,6 +250,7 @@ def test_what_all_points_have_in_common_is_the_error_of_odometry():
         ('stand', True, STEPS, moving.WALLS, STANDS),
         ('stand', False, STEPS, moving.WALLS, STANDS),
         ('turn', True, STEPS, moving.WALLS, STANDS),
+        ('slow', True, STEPS, moving.WALLS, STANDS),
         ('side', False, STEPS, moving.BACK_WALL, FLAT),
     ],
 )
