@@ -25,6 +25,7 @@ from spike_depth_ros.motion.points import (
     triangulate,
 )
 from spike_depth_ros.motion.pose import PRIOR, Motion, Prior, between, rays
+from spike_depth_ros.motion.tracks import Sight
 
 HAND = np.array([[100, 0, 50], [0, 100, 40], [0, 0, 1.0]])
 STEP_NS = 50_000_000
@@ -267,6 +268,23 @@ def test_a_wall_has_metres_by_odometry():
     points = measure('side', by_path('side'), walls=moving.BACK_WALL)
     assert not isinstance(points, str), points
     np.testing.assert_allclose(np.median(points.depth), 3, rtol=0.01)
+
+
+def test_what_one_past_picture_alone_says_is_left_out():
+    rng = np.random.default_rng(0)
+    column, row = rng.uniform(20, moving.WIDTH - 20, 90), rng.uniform(5, moving.HEIGHT - 5, 90)
+    depth = rng.uniform(1, 2, 90)
+    points = MotionPoints(by_path('side'))
+    for number in range(STEPS):
+        left = FOCAL * 0.6 * (number - STEPS + 1) * STEP_NS / 1e9 / depth
+        places = np.column_stack([column - left, row]).astype(np.float32)
+        if number == STEPS - 7:  # 0.3 s before
+            places[:10, 0] += 8
+        points._tracker.sights.append(Sight(number * STEP_NS, places, np.arange(90)))
+    found = points.measure(CAMERA)
+    assert not isinstance(found, str), found
+    assert len(found.depth) >= 80
+    np.testing.assert_allclose(found.depth, depth[found.numbers], rtol=0.02)
 
 
 @pytest.mark.parametrize('odometry', [False, True])
