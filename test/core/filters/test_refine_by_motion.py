@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from kit import moving
+from kit import cameras, moving
 from kit.moving import HEIGHT, WIDTH, pose
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.filters.refine_by_motion import (
@@ -26,8 +26,10 @@ from spike_depth_ros.filters.refine_by_motion import (
     picture_of,
     refine_by_motion,
 )
+from spike_depth_ros.geometry.rectification import Rectification
 from spike_depth_ros.motion.points import FEW, STANDS, WAITS, Points
 from spike_depth_ros.motion.pose import LEAST_POINTS
+from spike_depth_ros.stream.window import Camera
 
 STATED = 0.1
 RANGE = (0.1, 50.0)
@@ -489,3 +491,15 @@ def test_the_picture_has_the_pixels_of_the_depth_image(binning):
     middle = picture[HEIGHT // binning // 2].astype(int)
     assert (np.diff(middle) >= 0).all()
     assert (middle[0], middle[-1]) == (0, 255)
+
+
+def test_the_picture_is_rectified_and_its_contrast_is_that_of_what_is_seen():
+    lens = cameras.lens('plumb_bob', (-0.25, 0.06, 0.0, 0.0, 0.0), target=150.0)
+    given = 120 + 10 * np.random.default_rng(0).random((cameras.HEIGHT, cameras.WIDTH))
+    one = moving.window(
+        given.astype(np.uint8), 0, camera=Camera(rectification=Rectification(lens))
+    )
+    picture = picture_of(one)
+    assert picture[0, 0] == 0  # beyond the sensor
+    middle = picture[100:150, 150:250]
+    assert np.ptp(middle) > 150
