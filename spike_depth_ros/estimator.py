@@ -90,7 +90,7 @@ class MotionRefinement:
         factor: Factor on the depth of the model; 1 where the points have no metres.
         uncertainty: Half-width of the 68 % interval of its logarithm; 0 likewise.
         places: Columns and rows of the points that were used, ``[N, 2]`` pixels of the image.
-        depth: Their depth, ``[N]``, in metres or an unknown unit.
+        depth: Their depth, ``[N]``, in metres, or the map's unit.
         parallax_px: Their median parallax, in the pair of pictures with the largest one.
         age_s: Time since they were measured, seconds.
         field: True if a smooth field corrects the shape, too.

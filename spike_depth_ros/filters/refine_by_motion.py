@@ -316,17 +316,18 @@ def refine_by_motion(
             places[inliers], residuals - factor, variances, log_depth, stated
         )
         deviation = np.float32(OF_FIELD) * left
-    gives_metres = metres and points.metres
+    gives_metres, unit = metres and points.metres, factor
     if gives_metres:
         deviation = np.sqrt(deviation**2 + np.float32(uncertainty**2))
     else:
         deviation = stated  # of which most is of the scale, which stays unknown
         correction = correction - np.float32(np.nanmedian(correction))
+    measured = points.depth[chosen][inliers]
     refinement = MotionRefinement(
         factor=math.exp(factor) if gives_metres else 1.0,
         uncertainty=uncertainty if gives_metres else 0.0,
         places=places[inliers],
-        depth=points.depth[chosen][inliers],
+        depth=measured if gives_metres else measured * math.exp(-unit),
         parallax_px=points.parallax_px,
         age_s=age_s,
         field=field,
