@@ -22,6 +22,11 @@ def _texture(seed):
     return 0.25 + 0.2 * np.clip(smooth / smooth.std(), -1.2, 1.2)
 
 
+def camera():
+    """Camera matrix."""
+    return np.array([[FX, 0, (WIDTH - 1) / 2], [0, FX, (HEIGHT - 1) / 2], [0, 0, 1]])
+
+
 def depth():
     """Depth of both walls, which fill a half each, [row, column], metres."""
     found = np.full((HEIGHT, WIDTH), FAR_M, np.float32)

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth that the motion of the camera corrects, with odometry over a real DDS."""
 
+import json
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
+from kit import bags
 from kit import moving_walls as walls
 from kit.nodes import QUEUE, T0, set_parameter
 from spike_depth_ros.geometry.calibration import Calibration
@@ -15,10 +18,12 @@ from spike_depth_ros.nodes.parts.calibration import set_fields
 from spike_depth_ros.nodes.parts.conversions import array_from_msg, spikes_msg, stamp_msg
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.tools.evaluate.command import main as evaluate_bag
 
 pytestmark = pytest.mark.dds
 
 WINDOWS, PER_PACKET = 20, 64
+MOTION = '--refine', 'motion'
 GIVEN = {
     'refine': 'motion',
     'policy': 'every',
@@ -46,11 +51,7 @@ class MovingCamera:
         spin(lambda: all(one.get_subscription_count() for one in ends), what='subscribers')
 
     def send(self, windows=WINDOWS, jump_m=0.0):
-        calibration = Calibration.from_matrix(
-            np.array([[walls.FX, 0, 95.5], [0, walls.FX, 63.5], [0, 0, 1]]),
-            walls.WIDTH,
-            walls.HEIGHT,
-        )
+        calibration = Calibration.from_matrix(walls.camera(), walls.WIDTH, walls.HEIGHT)
         info = CameraInfo(width=walls.WIDTH, height=walls.HEIGHT)
         set_fields(info, calibration)
         for _ in range(windows * 128 // PER_PACKET):
@@ -131,3 +132,89 @@ def test_bad_odometry_is_said_in_the_status(ros_node, depth_node, listener, spin
     listener.status.clear()
     spin(lambda: 'model' in listener.status, what='diagnostics')
     assert 'motion' not in listener.status
+
+
+def odometry_of(stamp_ns, child='base_link', w=1.0, y=None):
+    kinds = bags.TYPES.types
+    x, place_y, z = walls.place((stamp_ns - bags.START) / 1e9)
+    pose = kinds['geometry_msgs/msg/Pose'](
+        kinds['geometry_msgs/msg/Point'](x, place_y if y is None else y, z),
+        kinds['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, w),
+    )
+    zero = kinds['geometry_msgs/msg/Vector3'](0.0, 0.0, 0.0)
+    return kinds['nav_msgs/msg/Odometry'](
+        bags.header(stamp_ns, 'odom'),
+        child,
+        kinds['geometry_msgs/msg/PoseWithCovariance'](pose, np.zeros(36)),
+        kinds['geometry_msgs/msg/TwistWithCovariance'](
+            kinds['geometry_msgs/msg/Twist'](zero, zero), np.zeros(36)
+        ),
+    )
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    """A bag of the walls, with odometry and true depth."""
+    given = Calibration.from_matrix(walls.camera(), walls.WIDTH, walls.HEIGHT)
+    messages = [('/camera_info', bags.START, bags.lens_camera(given))]
+    for first in range(0, 128 * WINDOWS, PER_PACKET):
+        stamp = bags.START + first * walls.PERIOD
+        for ahead in (0, 32):
+            at = stamp + ahead * walls.PERIOD
+            messages.append(('/odom', at, odometry_of(at)))
+        messages.append(('/spikes', stamp, bags.packet(stamp, walls.planes(first, PER_PACKET))))
+        if first % 128:
+            messages.append(('/depth/truth', stamp, bags.image(stamp, walls.depth(), '32FC1')))
+    return bags.write(
+        tmp_path_factory.mktemp('bag') / 'walls', sorted(messages, key=lambda m: m[1])
+    )
+
+
+def evaluated(bag, out, *options):
+    given = ['--device', 'cpu', '--threads', '1', '--window', '128', *options]
+    assert evaluate_bag([str(bag), '--out', str(out), *given]) == 0
+    (model,) = json.loads((out / 'metrics.json').read_text())['models']
+    return model, (out / 'windows.csv').read_bytes()
+
+
+def test_a_bag_is_evaluated_with_the_points_that_a_node_would_have_had(bag, tmp_path, capsys):
+    mounting = ' '.join(map(str, walls.MOUNTING))
+    by_motion = *MOTION, '--odometry', '/odom', '--camera-pose', mounting
+    alone, _ = evaluated(bag, tmp_path / 'alone')
+    refined, windows = evaluated(bag, tmp_path / 'refined', *by_motion)
+    _, same = evaluated(bag, tmp_path / 'again', *by_motion)
+    assert windows == same
+    at_once, _ = evaluated(bag, tmp_path / 'at_once', *by_motion, '--refine-delay-ms', '0')
+    errors = [one['metrics']['abs_rel'] for one in (alone, refined, at_once)]
+    assert errors[1] < 0.7 * errors[0]
+    assert errors[2] < 0.7 * errors[0]
+    assert refined['scale'] == 'odometry'
+    assert refined['motion']['refined'] > WINDOWS / 2
+    assert at_once['motion']['refined'] > refined['motion']['refined']
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        (['--odometry', '/odom'], '--odometry without a correction: give --refine motion'),
+        ([*MOTION, '--odometry', '/other'], 'topic /other of odometry: there is none'),
+        ([*MOTION, '--odometry', '/spikes'], 'it is sensor_msgs/msg/Image; expected'),
+        ([*MOTION, '--camera-pose', '0 0 0 0 0 0 1'], 'name its topic with --odometry'),
+        ([*MOTION, '--odometry', '/odom', '--camera-pose', '1 2'], 'x y z qx qy qz qw'),
+        ([*MOTION, '--stereo'], 'expected of one camera'),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(bag, tmp_path, capsys, options, reason):
+    try:
+        status = evaluate_bag([str(bag), '--out', str(tmp_path / 'out'), *options])
+    except SystemExit as ended:
+        status = ended.code
+    assert status in (1, 2)
+    assert reason in capsys.readouterr().err
+
+
+def test_a_bag_without_a_focal_length_is_refused(tmp_path, capsys):
+    uncalibrated = bags.write(tmp_path / 'no_fx', bags.stream(300, fx=0.0))
+    out = ['--out', str(tmp_path / 'out'), *MOTION, '--threads', '1']
+    assert evaluate_bag([str(uncalibrated), *out]) == 1
+    assert 'no focal length for depth from the motion of the camera' in capsys.readouterr().err
