@@ -16,8 +16,10 @@ from kit.nodes import QUEUE, T0, set_parameter
 from spike_depth_ros.geometry.calibration import Calibration
 from spike_depth_ros.nodes.parts.calibration import set_fields
 from spike_depth_ros.nodes.parts.conversions import array_from_msg, spikes_msg, stamp_msg
+from spike_depth_ros.nodes.parts.depth_topics import DepthTopics
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.stream.decode import points_from_msg
 from spike_depth_ros.tools.evaluate.command import main as evaluate_bag
 
 pytestmark = pytest.mark.dds
@@ -84,6 +86,7 @@ def test_odometry_gives_metres_and_the_shape_of_two_walls(
 ):
     camera = MovingCamera(ros_node, kind)
     depth_node(scale_from='odometry', **GIVEN)
+    viewed = DepthTopics(ros_node)
     camera.connect(spin)
     camera.send()
     spin(lambda: len(listener.depth) >= WINDOWS - 1, what='every window')
@@ -95,11 +98,14 @@ def test_odometry_gives_metres_and_the_shape_of_two_walls(
     left, right = depth[:, : walls.WIDTH // 2], depth[:, walls.WIDTH // 2 :]
     assert np.nanmedian(left) == pytest.approx(walls.NEAR_M, rel=0.15)
     assert np.nanmedian(right) == pytest.approx(walls.FAR_M, rel=0.15)
-    points = np.frombuffer(bytes(camera.points[-1].data), np.float32).reshape(-1, 3)
+    points = points_from_msg(camera.points[-1])
     x, _, z = points.T
     assert len(points) > 60
     assert np.median(z[x < -0.1]) == pytest.approx(walls.NEAR_M, rel=0.05)
     assert np.median(z[x > 0.2]) == pytest.approx(walls.FAR_M, rel=0.05)
+    frame = viewed.take()
+    assert len(frame.measured) > 60
+    assert frame.values['scale']['factor'] != 1
     stamps = [one.header for one in listener.depth]
     assert all(one.header in stamps for one in camera.points[:-1])
 
