@@ -38,7 +38,7 @@ TREE = """\
   ROOT/depth/00000.png    (uint16; or float .npy, .exr, .pfm in metres; not with depth=none)
   ROOT/relative_depth/    (in place of depth/: labels, as the command label writes them)
   ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)
-  ROOT/poses.txt          (optional: camera to world, 16 numbers a row, a row for each image)
+  ROOT/poses.txt          (optional: camera to world, 16 numbers a row, a row for each image, in time)
   (or folders of such recordings below ROOT)"""
 
 SET = files.DataSet('folder', TREE)
@@ -170,7 +170,13 @@ def _read(
     else:
         camera = shown.camera(SET.matrix(folder / 'K.txt'), whole)
         files.check_size(folder / 'K.txt', camera, shown.size)
-    known = _poses(folder, images, shown.orientation, whole)
+    known: dict[Path, Matrix] = {}
+    if (folder / 'poses.txt').exists():
+        if shown.orientation != 1:
+            raise _ambiguous(whole, Path('poses.txt'), shown.orientation, 'poses.txt')
+        every = _timed([(image, None) for image in images], frame_hz, times, whole)[1]
+        rows = poses.read_poses(folder / 'poses.txt', len(every))
+        known = {image: pose for (image, _), pose in zip(every, rows, strict=True)}
     found, frames = _timed(frames, frame_hz, times, whole)
 
     def registered(stored: Depth) -> Depth:
@@ -182,16 +188,6 @@ def _read(
     clip.labels, clip.video = labels, frame_hz > 0
     clip.poses = poses.camera_poses(found, [known.get(image) for image, _ in frames])
     return clip
-
-
-def _poses(folder: Path, images: list[Path], orientation: int, name: str) -> dict[Path, Matrix]:
-    """Return the pose of each image, with or without depth; none without ``poses.txt``."""
-    path = folder / 'poses.txt'
-    if not path.exists():
-        return {}
-    if orientation != 1:
-        raise _ambiguous(name, path, orientation, 'poses.txt')
-    return dict(zip(images, poses.read_poses(path, len(images)), strict=True))
 
 
 class _Shown(NamedTuple):

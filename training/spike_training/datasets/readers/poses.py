@@ -42,7 +42,7 @@ def read_poses(path: Path, number: int) -> list[Matrix]:
     if len(lines) != number:
         raise DataSetError(
             f'{path}: {len(lines)} rows, expected {number}, one for each image in the order of '
-            'their names; another kind of file needs another name'
+            'time; another kind of file needs another name'
         )
     return [_pose(line, f'{path}, row {k}') for k, line in enumerate(lines, 1)]
 
