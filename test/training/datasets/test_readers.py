@@ -218,7 +218,6 @@ class TestFolder:
         (clip,) = readers.read('folder', f'{tmp_path},fx=33')
         np.testing.assert_array_equal(clip.camera, [[33, 0, 19.5], [0, 33, 11.5], [0, 0, 1]])
 
-
     def test_poses_are_those_of_the_images_by_their_names(self, tmp_path):
         """In the order of all images, though one has no depth."""
         readable.folder(tmp_path, 30)

@@ -174,10 +174,13 @@ class ClipBag:
                 if span.start_s <= time_s <= span.end_s
             ]
         if errors != NO_ERRORS and not self._poses:
+            given = ', '.join(
+                f'odometry_{name} is {value:g}'
+                for name, value in errors._asdict().items()
+                if value != getattr(NO_ERRORS, name)
+            )
             raise ConfigError(
-                f'odometry_length, odometry_rotation_deg and odometry_clock_ms are '
-                f'{", ".join(f"{one:g}" for one in errors)}: expected 1, 0, 0, as the bag has no '
-                f'odometry: odometry is false, or no pose of {clip.name} lies between '
+                f'{given}: expected --odometry true, and poses of {clip.name} between '
                 f'{span.start_s:g} and {span.end_s:g} s'
             )
         self._geometry = Geometry(settings.height, settings.width)

@@ -38,7 +38,7 @@ TREE = """\
   ROOT/depth/00000.png    (uint16; or float .npy, .exr, .pfm in metres; not with depth=none)
   ROOT/relative_depth/    (in place of depth/: labels, as the command label writes them)
   ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)
-  ROOT/poses.txt          (optional: camera to world, 16 numbers a row, a row for each image, in time)
+  ROOT/poses.txt          (optional: camera to world, 16 numbers; a row an image, by time)
   (or folders of such recordings below ROOT)"""
 
 SET = files.DataSet('folder', TREE)

@@ -62,8 +62,8 @@ def _pose(text: str, place: str) -> Matrix:
     if wrong or np.linalg.det(turn) < 0 or not np.array_equal(pose[3], [0, 0, 0, 1]):
         rows = '; '.join(' '.join(f'{one:.4g}' for one in row) for row in pose)
         raise DataSetError(
-            f'{place}: {rows}: expected a rotation and a shift above 0 0 0 1: is it transposed, '
-            'mirrored or scaled?'
+            f'{place}: {rows}: expected a rotation and a shift above 0 0 0 1: is it transposed '
+            'or mirrored?'
         )
     return pose
 
