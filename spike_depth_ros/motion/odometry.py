@@ -70,6 +70,14 @@ def pose_matrix(values: Sequence[float]) -> Floats:
     return pose
 
 
+def pose_values(pose: Floats) -> list[float]:
+    """Return x, y, z, qx, qy, qz, qw of a pose, ``[4, 4]``: the reverse of :func:`pose_matrix`."""
+    turn = np.asarray(cv2.Rodrigues(pose[:3, :3])[0])[:, 0]
+    angle = float(np.linalg.norm(turn))
+    vector = turn * (math.sin(angle / 2) / angle if angle > 1e-12 else 0.5)
+    return [*map(float, pose[:3, 3]), *map(float, vector), math.cos(angle / 2)]
+
+
 class Poses:
     """Poses of a camera by odometry, for several threads.
 
