@@ -116,7 +116,6 @@ def odometry_message(sent_ns: int, stamp_ns: int, values: Sequence[float]) -> Ti
         values: x, y, z in metres, and the quaternion qx, qy, qz, qw.
     """
 
-
     def make(name: str, *fields: Any) -> Any:
         return message_type(f'geometry_msgs/msg/{name}')(*fields)
 

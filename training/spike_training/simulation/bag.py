@@ -174,13 +174,13 @@ class ClipBag:
                 if span.start_s <= time_s <= span.end_s
             ]
         if errors != NO_ERRORS and not self._poses:
-            given = ', '.join(
+            named = ', '.join(
                 f'odometry_{name} is {value:g}'
                 for name, value in errors._asdict().items()
                 if value != getattr(NO_ERRORS, name)
             )
             raise ConfigError(
-                f'{given}: expected --odometry true, and poses of {clip.name} between '
+                f'{named}: expected --odometry true, and poses of {clip.name} between '
                 f'{span.start_s:g} and {span.end_s:g} s'
             )
         self._geometry = Geometry(settings.height, settings.width)
