@@ -343,8 +343,8 @@ def _off_outlines(log_depth: FloatImage, points: Points) -> npt.NDArray[np.intp]
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     known = np.isfinite(log_depth)
     square = np.ones(2 * (2 * OUTLINE_PX + 1,), np.uint8)
-    low = cv2.erode(np.where(known, log_depth, np.float32(math.inf)), square)
-    high = cv2.dilate(np.where(known, log_depth, np.float32(-math.inf)), square)
+    low = cv2.erode(np.where(known, log_depth, np.float32(1e9)), square)
+    high = cv2.dilate(np.where(known, log_depth, np.float32(-1e9)), square)
     flat = known & (high - low < OUTLINE)
     inside[inside] = flat[rows[inside], columns[inside]]
     return np.flatnonzero(inside)

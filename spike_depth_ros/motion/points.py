@@ -214,6 +214,9 @@ class MotionPoints:
                 reasons.append(found)
             else:
                 pairs.append(found)
+        misfits = reasons.count(MISFIT)
+        if misfits and misfits >= len(pairs):  # short baselines fit any odometry
+            return MISFIT
         if len(pairs) < LEAST_VIEWS:
             return next(iter(reasons), WAITS)
         return _joined(sight, pairs, self._poses is not None)

@@ -62,6 +62,9 @@ def draw_picture(rate: FloatImage) -> Picture:
     """
     known = np.isfinite(rate)
     smooth = cv2.GaussianBlur(np.sqrt(np.where(known, rate, 0)), (0, 0), _NOISE_PX)
+    if not known.all():  # the mean of the known pixels: a dark border would set the contrast
+        weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), _NOISE_PX)
+        smooth /= np.maximum(weight, np.float32(1e-6))
     seen = smooth[known] if known.any() else smooth
     darkest, brightest = np.percentile(seen, [_DARKEST, _BRIGHTEST])
     scaled = np.clip((smooth - darkest) / max(brightest - darkest, 1e-6), 0, 1)
@@ -139,13 +142,13 @@ class Tracker:
     """
 
     def __init__(self) -> None:
+        self._next = 0
         self.reset()
 
     def reset(self) -> None:
-        """Forget all pictures, as after a gap in the stream."""
+        """Forget all pictures, as after a gap in the stream; no number is given twice."""
         self.sights: collections.deque[Sight] = collections.deque()
         self._last: Picture | None = None
-        self._next = 0
 
     def update(self, picture: Picture, time_ns: int) -> Sight:
         """Track the points to the next picture, and add corners where there are few.

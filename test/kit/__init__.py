@@ -10,6 +10,7 @@ clips           ``Sliding``: frames and depth as a data set has them; the same a
 datasets        whole small data sets in the layout of the real ones
 forks           commands of nodes, started quickly
 large_files     files that are too large to be read
+moving          a camera that moves through a corridor: pictures, depth, windows
 nodes           ``Driver``, ``Listener``: what talks to a node in another process
 pictures        images, depth maps, texts
 programs        ``run_program``, ``run_training``, ``wait_until``, ``largest_file``
