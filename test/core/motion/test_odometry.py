@@ -169,6 +169,10 @@ def test_a_pose_that_comes_twice_is_taken_once():
     assert found is not None
     np.testing.assert_allclose(found, pose_matrix(about_z(10)), atol=1e-12)
     assert poses.restarts == 0
+    poses.add(200 * MS, about_z(30))
+    between = poses.at(150 * MS)
+    assert between is not None
+    np.testing.assert_allclose(between, pose_matrix(about_z(20)), atol=1e-9)
 
 
 def test_poses_of_another_frame_are_refused():

@@ -86,7 +86,9 @@ def test_points_alone_give_rotation_and_direction():
     assert not found.metres
 
 
-@pytest.mark.parametrize(('number', 'some'), [(LEAST_POINTS - 1, False), (LEAST_POINTS, True)])
+@pytest.mark.parametrize(
+    ('number', 'some'), [(0, False), (3, False), (LEAST_POINTS - 1, False), (LEAST_POINTS, True)]
+)
 def test_too_few_points_alone_give_no_motion(number, some):
     points = world(number)
     found = by_points(project(points, np.eye(4)), project(points, SECOND), CAMERA)
