@@ -1,0 +1,270 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The shell commands of docs/start and docs/tasks run as printed, page by page, in their order.
+
+They run in a folder that looks like a reader's clone, by the installed programs, over a real DDS.
+What a test changes, readers may change, too:
+
+- It makes the files that commands read, small ones (``kit.page_inputs``), and removes what an
+  earlier command of a page has written under the name of a later one.
+- It adds options (``ADDED``): few steps and small pictures in training, short recordings and
+  demos, a file in place of a window.
+- Where a fence leaves it to the reader, it plays a recording, and runs a depth node.
+- Without a ROS installation ``ros2 run`` starts the program itself, ``ros2 param set`` is
+  ``spike_inspect set``, as the pages say, and ``ros2 service call`` calls by rclpy.
+- ``.venv`` is the environment of the tests. Commands that make an environment run in the real
+  clone, where they find it up to date; those that need one that is not there are left out.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from kit import page_inputs
+from kit.page_commands import all_commands, fences_of, pages
+from kit.programs import ROOT, wait_until
+
+pytestmark = pytest.mark.dds
+
+SCRIPTS = Path(sys.executable).parent
+LEAST_SHARE = 0.8
+"""Of the commands, which a test runs."""
+
+SMALL = '--train.steps 2 --train.batch_size 2 --train.validate_every 0 --train.picture_every 0'
+SMALL_DATA = '--data.height 64 --data.width 96'
+FEW = '--evaluate.scenes 2 --evaluate.baseline_scenes 2 --evaluate.calibration_scenes 2'
+ADDED = (
+    (r'make demo', 'SECONDS=3'),
+    (r'\S*spike_demo', '--seconds 3'),
+    (r'spike_player .*--loop &', '--speed 0.25'),
+    (r'(.*\| )?spike_player (?!.*(--loop|--with-truth))', '--wait 1'),
+    (r'spike_record .*--seconds', '--max-gb 0.1'),
+    (r'\.venv-view/bin/spike_view', '--save look.rrd'),
+)
+"""What is added to commands, ``ros2 run`` left out, by how they begin."""
+
+OFFICE = f'spike_player {page_inputs.ASSETS}/office.npz --loop --speed 0.25'
+SLOW = f'spike_player left.dat --size 400x250 --rate {page_inputs.SLOW_HZ} --fx 430 --loop'
+PAIR = f'spike_player {page_inputs.ASSETS}/stereo.npz --loop --speed 0.25'
+FRAMES = (
+    'spike_player my_bag --image /camera/image_raw --loop --ros-args -r image:=/camera/image_raw '
+    '-r image/camera_info:=/camera/camera_info'
+)
+BESIDE = (
+    (r'spike_record .*--image', [FRAMES]),
+    (r'(spike_record|check_stream) .*--stereo', [PAIR]),
+    (r'.*spike_view .*left/image_rect', [PAIR, 'spike_stereo']),
+    (r'spike_record .*--seconds 10', [SLOW]),
+    (r'(spike_record|check_stream)', [OFFICE]),
+    (r'(ros2 param|spike_inspect (set|topics|save|diag)|.*spike_view$)', [OFFICE, 'spike_depth']),
+    (r'vendor_dump', ['spike_depth']),
+)
+"""What must run beside a command, by how it begins, unless its page started it."""
+
+GOES_ON = re.compile(
+    r'(spike_depth|spike_stereo|spike_evaluation|video_source)\b|check_stream --watch'
+    r'|spike_record .*--services|spike_player .*--loop|\S*spike_view\b'
+)
+"""Commands that run until they are interrupted."""
+
+
+MAKES_ENVIRONMENT = re.compile(r'make view-environment|sh scripts/environment')
+
+LONGEST_S = 400
+"""Of a command, seconds on a busy machine."""
+
+
+class Reader:
+    """Follows a page in shells of a folder.
+
+    Args:
+        folder: A new folder.
+    """
+
+    def __init__(self, folder):
+        self.folder, self._set_up, self._running, self._logs = folder, [], {}, {}
+        self._by_page = set()  # what a command has written
+        programs = folder.with_name('programs')
+        folder.mkdir()
+        page_inputs.make_checkout(folder)
+        page_inputs.make_programs(programs)
+        left_out = (
+            *('LD_LIBRARY_PATH', 'AMENT_PREFIX_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE'),
+            *('MAKEFLAGS', 'DISPLAY', 'WAYLAND_DISPLAY'),
+        )
+        self._environment = {k: v for k, v in os.environ.items() if k not in left_out}
+        self._environment['PATH'] = f'{programs}:{SCRIPTS}:{os.environ["PATH"]}'
+
+    def follow(self, fence):
+        """Run the commands of a fence, as in shells that its end closes."""
+        self._set_up = []
+        texts = [command.text for command in fence]
+        of_two = 'right/spikes' in ' '.join(texts)
+        for number, command in enumerate(fence):
+            text = command.text.replace('/data/', 'data/')
+            if command.needs or left_out(text):
+                continue
+            if command.sets_up:
+                self._set_up.append(text.replace('DOMAIN_ID=7', 'DOMAIN_ID=$ROS_DOMAIN_ID'))
+            elif jobs := re.fullmatch(r'kill( %\d)+', text):
+                started = [text for text in self._running]
+                for job in re.findall(r'\d', jobs[0]):
+                    self._stop(started[int(job) - 1], signal.SIGTERM)
+            else:
+                self._make_inputs(text, of_two)
+                self._start_beside(text)
+                awaited = text == 'make demo' and any('spike_inspect' in one for one in texts)
+                if GOES_ON.match(program_of(text)) or awaited:
+                    self.start(text)
+                else:
+                    self.run(text)
+        for text in reversed([*self._running]):
+            self._stop(text, None if text == 'make demo' else signal.SIGINT)
+
+    def _make_inputs(self, text, of_two):
+        """Make the files that a command names, and remove what it is to write."""
+        out = re.search(r'(?:--out|-o) (\S+)', text)
+        for written in (out[1], out[1].removesuffix('.safetensors')) if out else ():
+            path = self.folder / written
+            if 'train ' in text or 'evaluate' in text or '--services' in text:
+                continue  # goes on, or writes beside it
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(True)
+        read = text.replace(out[0], '') if out else text
+        makers = page_inputs.MAKERS | (page_inputs.OF_TWO if of_two else {})
+        makers |= {'FOLDER': page_inputs.folder_of(text)}
+        for name, make in makers.items():
+            if not re.search(rf'(?<![\w/]){re.escape(name)}(?![\w.])', read):
+                continue
+            path = self.folder / name
+            if path.exists() and not (of_two and name == 'my_bag' and path not in self._by_page):
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            make(path)
+
+    def _start_beside(self, text):
+        for begin, commands in BESIDE:
+            if re.match(begin, program_of(text)):
+                for command in commands:
+                    name = program_of(command).split()[0]
+                    if not any(program_of(one).split()[0] == name for one in self._running):
+                        self._make_inputs(command, False)
+                        self.start(command)
+                return
+
+    def _shell(self, text, log):
+        text = with_options(text)
+        folder = ROOT if MAKES_ENVIRONMENT.match(text) else self.folder
+        if text.startswith('make demo'):
+            text = text.replace('make ', 'make -o environment -o view-environment ')
+        lines = [*self._set_up, text if '|' in text else f'exec {text.removesuffix("&")}']
+        return subprocess.Popen(
+            ['bash', '-ec', '\n'.join(lines)], cwd=folder, env=self._environment,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+
+    def run(self, text):
+        """Run a command to its end."""
+        self.start(text)
+        self._stop(text, None)
+
+    def start(self, text):
+        """Start a command that goes on."""
+        path = self.folder.with_name(f'{len(self._logs)}.log')
+        with path.open('wb') as log:
+            self._running[text] = self._shell(text, log)
+        self._logs[text] = path
+        if GOES_ON.match(program_of(text)) and 'spike_evaluation' not in text:
+            wait_until(path.read_text, 30, lambda: f'{text} says nothing')
+
+    def _stop(self, text, number):
+        process = self._running[text]
+        if number is not None:
+            assert process.poll() is None, f'{text} has ended:\n{self._logs[text].read_text()}'
+            os.killpg(process.pid, number)
+        status = process.wait(LONGEST_S)
+        del self._running[text]
+        said = self._logs[text].read_text()
+        assert 'Traceback' not in said, f'{text}:\n{said}'
+        # Of a busy machine a check may find what is lost.
+        assert status in ((0, 1) if 'check_stream' in text else (0,)), f'{text}:\n{said}'
+
+    def said(self):
+        """What the commands have said."""
+        return {text: path.read_text() for text, path in self._logs.items()}
+
+    def end(self):
+        """Kill what still runs."""
+        for process in self._running.values():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def program_of(text):
+    """The command without ``ros2 run``."""
+    return text.replace('ros2 run spike_depth_ros ', '')
+
+
+def with_options(text):
+    """The command with what the tests add."""
+    for begin, added in ADDED:
+        if re.match(begin, program_of(text)):
+            place = re.search(r' --ros-args| &|$', text).start()
+            text = f'{text[:place]} {added}{text[place:]}'
+    return text
+
+
+def left_out(text):
+    """Whether a command needs an environment that is not there."""
+    environments = re.findall(r'\.venv(?:-view)?(?= requirements)', text)
+    if re.search(r'view-environment|\.venv-view|VIEW=1', text):
+        environments.append('.venv-view')
+    return not all((ROOT / name).exists() for name in environments)
+
+
+@pytest.mark.timed
+@pytest.mark.long
+@pytest.mark.parametrize(
+    'page',
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.kind] * (page.stem == 'first_hour'))
+        for page in pages()
+    ],
+)
+def test_the_commands_of_a_page_run(page, tmp_path):
+    if not (SCRIPTS / 'spike_depth').exists():
+        pytest.skip('the commands are not installed')
+    reader = Reader(tmp_path / 'clone')
+    try:
+        for fence in fences_of(page.read_text(encoding='utf-8')):
+            reader.follow(fence)
+    finally:
+        reader.end()
+
+
+def test_four_of_five_commands_run_and_the_others_say_why(record_property):
+    commands = all_commands()
+    needs = Counter(command.needs for command in commands)
+    record_property('commands', dict(needs))
+    assert needs[''] >= LEAST_SHARE * len(commands), needs
+
+
+@pytest.mark.parametrize(
+    'fence',
+    [
+        '```\nspike_depth\n```\n',
+        '<!-- needs: patience -->\n```sh\nspike_depth\n```\n',
+        '<!-- needs: camera (spike_player) -->\n```sh\nspike_depth\n```\n',
+    ],
+)
+def test_a_fence_without_a_language_or_a_known_reason_is_refused(fence):
+    with pytest.raises(AssertionError):
+        list(fences_of(fence))
