@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 
 from kit import bags, cameras, checkpoints, readable, videos
 from kit.clips import Sliding, write_folder
@@ -39,10 +40,11 @@ assert (group, verb, rest) == ('service', 'call', ['std_srvs/srv/Trigger'])
 import rclpy
 from std_srvs.srv import Trigger
 rclpy.init()
-client = rclpy.create_node('caller').create_client(Trigger, name)
+node = rclpy.create_node('caller')
+client = node.create_client(Trigger, name)
 assert client.wait_for_service(10)
 future = client.call_async(Trigger.Request())
-rclpy.spin_until_future_complete(client._node, future, timeout_sec=30)
+rclpy.spin_until_future_complete(node, future, timeout_sec=30)
 print(future.result())
 sys.exit(not future.result().success)
 """
@@ -51,8 +53,10 @@ sys.exit(not future.result().success)
 
 VENDOR_DUMP = f"""#!{sys.executable}
 import sys
+from pathlib import Path
 from spike_depth_ros.io.recording import open_recording
-sys.stdout.buffer.write(open_recording({str(ASSETS / 'office.npz')!r}).planes[:, ::-1].tobytes())
+office = open_recording(Path({str(ASSETS / 'office.npz')!r}))
+sys.stdout.buffer.write(office.planes[:, ::-1].tobytes())
 """
 
 
@@ -175,7 +179,9 @@ def rooms(path):
 
 def windows(path):
     rooms(path)
-    readable.npz(path / 'windows')
+    for name in ('office', 'street'):
+        (path / 'windows' / name).mkdir(parents=True)
+        shutil.copy(ASSETS / f'{name}.npz', path / 'windows' / name / '000000.npz')
 
 
 def teacher(path):
@@ -188,6 +194,15 @@ def raw_folder(path):
     raw_office(path / 'b.dat')
 
 
+def quick_adaptation(path):
+    """Settings of an adaptation whose first stage alone takes two steps."""
+    settings = yaml.safe_load((ROOT / 'training' / 'configs' / 'adapt.yaml').read_text())
+    settings['stages'] = [settings['stages'][0] | {'steps': 2}]
+    settings['data']['styles'] = ['home']
+    settings['train']['batch_size'] = 2
+    path.write_text(yaml.safe_dump(settings))
+
+
 MAKERS = {
     'my.dat': raw_office,
     'left.dat': moving_wall,
@@ -198,6 +213,8 @@ MAKERS = {
     'right.yaml': calibration,
     'stereo.npz': lambda path: shutil.copy(ASSETS / 'stereo.npz', path),
     'my_bag': bag,
+    'frames_bag': bag,
+    'quick.yaml': quick_adaptation,
     'my_camera.safetensors': shipped,
     'a.safetensors': shipped,
     'b.safetensors': shipped,

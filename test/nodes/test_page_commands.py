@@ -16,12 +16,14 @@ What a test changes, readers may change, too:
   clone, where they find it up to date; those that need one that is not there are left out.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -37,15 +39,46 @@ SCRIPTS = Path(sys.executable).parent
 LEAST_SHARE = 0.8
 """Of the commands, which a test runs."""
 
-SMALL = '--train.steps 2 --train.batch_size 2 --train.validate_every 0 --train.picture_every 0'
-SMALL_DATA = '--data.height 64 --data.width 96'
-FEW = '--evaluate.scenes 2 --evaluate.baseline_scenes 2 --evaluate.calibration_scenes 2'
+TRAIN = '--train.batch_size 2 --train.warmup_steps 1 --train.validate_every 0'
+FEW = ' '.join(
+    f'--evaluate.{name} 2'
+    for name in ('scenes', 'baseline_scenes', 'calibration_scenes', 'batch_size')
+)
+SMALL = '--data.height 64 --data.width 96'
+LABELS = f'{TRAIN} {FEW} {SMALL} --train.steps 2 --data.planes [32]'
+SIZES = (
+    '{hidden: 48, layers: 4, heads: 4, mlp_ratio: 2, grid: 5, taps: [1, 2, 3, 4], '
+    'neck: [8, 16, 32, 32], fusion: 16, head: 8}'
+)
 ADDED = (
+    (r'.* train .*/labels\.yaml', LABELS),
+    (r'.* train .*/stereo_lite\.yaml', f'{TRAIN} {FEW} --train.steps 2'),
+    (
+        r'.* train .*/dsr\.yaml',
+        f'{TRAIN} {FEW} --train.steps 2 --data.height 256 --data.width 320 '
+        '--stages.enlarge.crops 4',
+    ),
+    (
+        r'.* train .*/fuse\.yaml',
+        f'{FEW} {SMALL} --evaluate.export false --stages.small.steps 2 --stages.small.height 32 --stages.small.width 64 '
+        '--train.batch_size 2 --stages.large.steps 2 --stages.large.batch_size 2',
+    ),
+    (
+        r'.* train .*/fuse_align\.yaml',
+        f'{TRAIN} {FEW} {SMALL} --train.steps 2 --stages.metres.steps 2 '
+        f"--model.settings '{SIZES}'",
+    ),
+    (r'.* train .*/own_recording\.yaml', f'{TRAIN} {FEW} --train.steps 2'),
     (r'make demo', 'SECONDS=3'),
     (r'\S*spike_demo', '--seconds 3'),
     (r'spike_player .*--loop &', '--speed 0.25'),
     (r'(.*\| )?spike_player (?!.*(--loop|--with-truth))', '--wait 1'),
-    (r'spike_record .*--seconds', '--max-gb 0.1'),
+    (r'.* adapt (?!.*--right)', '--config quick.yaml'),
+    (r'.* adapt .*--right right\.dat', f'--rate-hz {page_inputs.SLOW_HZ}'),
+    (r'spike_record .*--split-gb', '--max-gb 0.1 --split-gb 0.04'),
+    (r'spike_record .*--seconds 5', '--max-gb 0.1'),
+    (r'spike_record .*(--image|--stereo)', '--seconds 2'),
+    (r'.* evaluate .*/dsr.yaml', '--samples 2'),
     (r'\.venv-view/bin/spike_view', '--save look.rrd'),
 )
 """What is added to commands, ``ros2 run`` left out, by how they begin."""
@@ -54,8 +87,8 @@ OFFICE = f'spike_player {page_inputs.ASSETS}/office.npz --loop --speed 0.25'
 SLOW = f'spike_player left.dat --size 400x250 --rate {page_inputs.SLOW_HZ} --fx 430 --loop'
 PAIR = f'spike_player {page_inputs.ASSETS}/stereo.npz --loop --speed 0.25'
 FRAMES = (
-    'spike_player my_bag --image /camera/image_raw --loop --ros-args -r image:=/camera/image_raw '
-    '-r image/camera_info:=/camera/camera_info'
+    'spike_player frames_bag --image /camera/image_raw --loop --ros-args '
+    '-r image:=/camera/image_raw -r image/camera_info:=/camera/camera_info'
 )
 BESIDE = (
     (r'spike_record .*--image', [FRAMES]),
@@ -64,6 +97,7 @@ BESIDE = (
     (r'spike_record .*--seconds 10', [SLOW]),
     (r'(spike_record|check_stream)', [OFFICE]),
     (r'(ros2 param|spike_inspect (set|topics|save|diag)|.*spike_view$)', [OFFICE, 'spike_depth']),
+    (r'spike_stereo .*network', [PAIR]),
     (r'vendor_dump', ['spike_depth']),
 )
 """What must run beside a command, by how it begins, unless its page started it."""
@@ -75,9 +109,9 @@ GOES_ON = re.compile(
 """Commands that run until they are interrupted."""
 
 
-MAKES_ENVIRONMENT = re.compile(r'make view-environment|sh scripts/environment')
+MAKES_ENVIRONMENT = re.compile(r'make \S*environment|sh scripts/environment')
 
-LONGEST_S = 400
+LONGEST_S = 100
 """Of a command, seconds on a busy machine."""
 
 
@@ -90,6 +124,7 @@ class Reader:
 
     def __init__(self, folder):
         self.folder, self._set_up, self._running, self._logs = folder, [], {}, {}
+        self._begun = {}
         self._by_page = set()  # what a command has written
         programs = folder.with_name('programs')
         folder.mkdir()
@@ -100,6 +135,11 @@ class Reader:
             *('MAKEFLAGS', 'DISPLAY', 'WAYLAND_DISPLAY'),
         )
         self._environment = {k: v for k, v in os.environ.items() if k not in left_out}
+        # What pip installs goes beside the clone: never into the environment of the tests.
+        self._environment |= {
+            'PIP_TARGET': str(folder.with_name('installed')), 'PIP_NO_DEPS': '1',
+            'PIP_NO_INDEX': '1', 'PIP_NO_BUILD_ISOLATION': '0',
+        }  # fmt: skip
         self._environment['PATH'] = f'{programs}:{SCRIPTS}:{os.environ["PATH"]}'
 
     def follow(self, fence):
@@ -107,24 +147,26 @@ class Reader:
         self._set_up = []
         texts = [command.text for command in fence]
         of_two = 'right/spikes' in ' '.join(texts)
-        for number, command in enumerate(fence):
+        for command in fence:
             text = command.text.replace('/data/', 'data/')
             if command.needs or left_out(text):
                 continue
             if command.sets_up:
                 self._set_up.append(text.replace('DOMAIN_ID=7', 'DOMAIN_ID=$ROS_DOMAIN_ID'))
             elif jobs := re.fullmatch(r'kill( %\d)+', text):
-                started = [text for text in self._running]
+                started = list(self._running)
                 for job in re.findall(r'\d', jobs[0]):
                     self._stop(started[int(job) - 1], signal.SIGTERM)
             else:
-                self._make_inputs(text, of_two)
+                self._make_inputs(with_options(text), of_two)
                 self._start_beside(text)
                 awaited = text == 'make demo' and any('spike_inspect' in one for one in texts)
                 if GOES_ON.match(program_of(text)) or awaited:
                     self.start(text)
                 else:
                     self.run(text)
+        if {'node', 'source'} <= {kind for one in self._running for kind in kinds_of(one)}:
+            self.run('spike_inspect save depth/image seen.png --overwrite --timeout 30')
         for text in reversed([*self._running]):
             self._stop(text, None if text == 'make demo' else signal.SIGINT)
 
@@ -136,7 +178,7 @@ class Reader:
             if 'train ' in text or 'evaluate' in text or '--services' in text:
                 continue  # goes on, or writes beside it
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(True)
-        read = text.replace(out[0], '') if out else text
+        read = (text.replace(out[0], '') if out else text).replace('$PWD/', '')
         makers = page_inputs.MAKERS | (page_inputs.OF_TWO if of_two else {})
         makers |= {'FOLDER': page_inputs.folder_of(text)}
         for name, make in makers.items():
@@ -160,12 +202,15 @@ class Reader:
 
     def _shell(self, text, log):
         text = with_options(text)
-        folder = ROOT if MAKES_ENVIRONMENT.match(text) else self.folder
+        folder, environment = self.folder, self._environment
+        if MAKES_ENVIRONMENT.match(text):
+            folder = ROOT
+            environment = {k: v for k, v in environment.items() if not k.startswith('PIP_')}
         if text.startswith('make demo'):
             text = text.replace('make ', 'make -o environment -o view-environment ')
         lines = [*self._set_up, text if '|' in text else f'exec {text.removesuffix("&")}']
         return subprocess.Popen(
-            ['bash', '-ec', '\n'.join(lines)], cwd=folder, env=self._environment,
+            ['bash', '-ec', '\n'.join(lines)], cwd=folder, env=environment,
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -181,9 +226,16 @@ class Reader:
         path = self.folder.with_name(f'{len(self._logs)}.log')
         with path.open('wb') as log:
             self._running[text] = self._shell(text, log)
+        self._begun[text] = time.monotonic()
         self._logs[text] = path
-        if GOES_ON.match(program_of(text)) and 'spike_evaluation' not in text:
+        if 'spike_view' in text:
+            wait_until(self._sees, 60, path.read_text)
+        elif GOES_ON.match(program_of(text)) and 'spike_evaluation' not in text:
             wait_until(path.read_text, 30, lambda: f'{text} says nothing')
+
+    def _sees(self):
+        """Whether a view has written pictures to its file, which has no name yet."""
+        return any(one.stat().st_size > 100_000 for one in self.folder.glob('.*/look.rrd'))
 
     def _stop(self, text, number):
         process = self._running[text]
@@ -193,19 +245,25 @@ class Reader:
         status = process.wait(LONGEST_S)
         del self._running[text]
         said = self._logs[text].read_text()
+        print(f'{time.monotonic() - self._begun[text]:5.1f} s  {with_options(text)}')
         assert 'Traceback' not in said, f'{text}:\n{said}'
         # Of a busy machine a check may find what is lost.
         assert status in ((0, 1) if 'check_stream' in text else (0,)), f'{text}:\n{said}'
 
-    def said(self):
-        """What the commands have said."""
-        return {text: path.read_text() for text, path in self._logs.items()}
-
     def end(self):
         """Kill what still runs."""
         for process in self._running.values():
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def kinds_of(text):
+    """Whether a command is a node of depth, or a source of spikes."""
+    if re.match(r'(spike_depth|spike_stereo)\b', program_of(text)):
+        yield 'node'
+    if re.match(r'(spike_player|video_source)\b', program_of(text)):
+        yield 'source'
 
 
 def program_of(text):
@@ -215,8 +273,11 @@ def program_of(text):
 
 def with_options(text):
     """The command with what the tests add."""
+    given = program_of(text)
+    if 'run.py evaluate' in text:  # at the size of the training
+        text = re.sub(r'(--checkpoint (runs/\w+)/.*--config )\S+', r'\1\2/config.yaml', text)
     for begin, added in ADDED:
-        if re.match(begin, program_of(text)):
+        if re.match(begin, given):
             place = re.search(r' --ros-args| &|$', text).start()
             text = f'{text[:place]} {added}{text[place:]}'
     return text
