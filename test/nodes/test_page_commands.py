@@ -60,7 +60,8 @@ ADDED = (
     ),
     (
         r'.* train .*/fuse\.yaml',
-        f'{FEW} {SMALL} --evaluate.export false --stages.small.steps 2 --stages.small.height 32 --stages.small.width 64 '
+        f'{FEW} {SMALL} --evaluate.export false --stages.small.steps 2 '
+        '--stages.small.height 32 --stages.small.width 64 '
         '--train.batch_size 2 --stages.large.steps 2 --stages.large.batch_size 2',
     ),
     (
@@ -73,8 +74,9 @@ ADDED = (
     (r'\S*spike_demo', '--seconds 3'),
     (r'spike_player .*--loop &', '--speed 0.25'),
     (r'(.*\| )?spike_player (?!.*(--loop|--with-truth))', '--wait 1'),
-    (r'.* adapt (?!.*--right)', '--config quick.yaml'),
-    (r'.* adapt .*--right right\.dat', f'--rate-hz {page_inputs.SLOW_HZ}'),
+    (r'.* adapt (?!.*--right)', '--minutes 3 --config quick.yaml'),
+    (r'.* adapt .*--right right/', '--minutes 3'),
+    (r'.* adapt .*--right right\.dat', f'--minutes 3 --rate-hz {page_inputs.SLOW_HZ}'),
     (r'spike_record .*--split-gb', '--max-gb 0.1 --split-gb 0.04'),
     (r'spike_record .*--seconds 5', '--max-gb 0.1'),
     (r'spike_record .*(--image|--stereo)', '--seconds 2'),
@@ -111,7 +113,7 @@ GOES_ON = re.compile(
 
 MAKES_ENVIRONMENT = re.compile(r'make \S*environment|sh scripts/environment')
 
-LONGEST_S = 100
+LONGEST_S = 400
 """Of a command, seconds on a busy machine."""
 
 
@@ -158,6 +160,8 @@ class Reader:
                 for job in re.findall(r'\d', jobs[0]):
                     self._stop(started[int(job) - 1], signal.SIGTERM)
             else:
+                if 'demo' in text:  # it starts a node of its own
+                    self._close()
                 self._make_inputs(with_options(text), of_two)
                 self._start_beside(text)
                 awaited = text == 'make demo' and any('spike_inspect' in one for one in texts)
@@ -165,6 +169,10 @@ class Reader:
                     self.start(text)
                 else:
                     self.run(text)
+        self._close()
+
+    def _close(self):
+        """Interrupt what still runs, once depth has come from a node that has a source."""
         if {'node', 'source'} <= {kind for one in self._running for kind in kinds_of(one)}:
             self.run('spike_inspect save depth/image seen.png --overwrite --timeout 30')
         for text in reversed([*self._running]):
