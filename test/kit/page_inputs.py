@@ -95,8 +95,8 @@ def moving_wall(path):
 
     knots = [*range(0, _PLANES + 1, _STEP)]
     noise = np.random.default_rng(1).random((250, 400 + _NEAR_PX + len(knots)), np.float32)
-    wall = cv2.GaussianBlur(noise, None, 1.5)
-    wall = 0.05 + 0.4 * (wall - wall.min()) / np.ptp(wall)
+    wall = cv2.GaussianBlur(noise, None, 2.0)
+    wall = np.clip(0.25 + 0.12 * (wall - wall.mean()) / wall.std(), 0.02, 0.6)
     right = path.stem == 'right'
     views = [
         np.concatenate([half[:, k + right * by :][:, :400] for half, by in zip(
@@ -231,8 +231,6 @@ MAKERS = {
     'data/office': lambda path: write_folder(path, Sliding(6)),
 }
 """What makes each file or folder that commands read."""
-
-OF_TWO = {'my_bag': bag_of_two}
 
 
 def folder_of(text):
