@@ -183,8 +183,9 @@ class Reader:
         """Make the files that a command names, and remove what it is to write."""
         out = re.search(r'--out (\S+)', text)
         if out and re.search(r'adapt |spike_record|spike_convert', text):
-            for name in (out[1], out[1].removesuffix('.safetensors')):
-                path = self.folder / name
+            path = self.folder / out[1]
+            beside = (path.with_suffix(''), path.with_suffix('.onnx')) * bool(path.suffix)
+            for path in (path, *beside):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         read = (text.replace(out[0], '') if out else text).replace('$PWD/', '')
         makers = {**page_inputs.MAKERS, 'FOLDER': page_inputs.folder_of(text)}
