@@ -50,7 +50,6 @@ sys.exit(not future.result().success)
 """
 """Stands in for ros2 where there is no ROS installation: our commands, and services of nodes."""
 
-
 VENDOR_DUMP = f"""#!{sys.executable}
 import sys
 from pathlib import Path
@@ -60,14 +59,20 @@ sys.stdout.buffer.write(office.planes[:, ::-1].tobytes())
 """
 
 
+CLONE = (
+    *('LICENSE', 'Makefile', 'README.md', 'package.xml', 'setup.cfg', 'setup.py'),
+    *('config', 'launch', 'requirements', 'resource', 'scripts', 'spike_depth_ros', 'training'),
+)
+"""What commands need of the repository; its folders of results are not among them."""
+
+
 def make_checkout(folder):
     """Make what a reader has: the repository, in which results are of this test, and commands.
 
     Of a clone the environments are links: .venv and .venv-test to the one that runs the tests.
     """
-    for path in ROOT.iterdir():
-        if not path.name.startswith('.') and path.suffix != '.egg-info':
-            (folder / path.name).symlink_to(path)
+    for name in CLONE:
+        (folder / name).symlink_to(ROOT / name)
     for name in ('.venv', '.venv-test'):
         (folder / name).symlink_to(sys.prefix)
     (folder / '.venv-view').symlink_to(ROOT / '.venv-view')

@@ -110,7 +110,6 @@ GOES_ON = re.compile(
 )
 """Commands that run until they are interrupted."""
 
-
 MAKES_ENVIRONMENT = re.compile(r'make \S*environment|sh scripts/environment')
 
 LONGEST_S = 400
@@ -185,8 +184,8 @@ class Reader:
         if out and re.search(r'adapt |spike_record|spike_convert', text):
             path = self.folder / out[1]
             beside = (path.with_suffix(''), path.with_suffix('.onnx')) * bool(path.suffix)
-            for path in (path, *beside):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            for old in (path, *beside):
+                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
         read = (text.replace(out[0], '') if out else text).replace('$PWD/', '')
         makers = {**page_inputs.MAKERS, 'FOLDER': page_inputs.folder_of(text)}
         if of_two:
