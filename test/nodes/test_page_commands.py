@@ -74,6 +74,7 @@ ADDED = (
     (r'\S*spike_demo', '--seconds 3'),
     (r'spike_player .*--loop &', '--speed 0.25'),
     (r'(.*\| )?spike_player (?!.*(--loop|--with-truth))', '--wait 1'),
+    (r'spike_player .*--with-truth', '--speed 0.05'),
     (r'.* adapt (?!.*--right)', '--minutes 3 --config quick.yaml'),
     (r'.* adapt .*--right right/', '--minutes 3'),
     (r'.* adapt .*--right right\.dat', f'--minutes 3 --rate-hz {page_inputs.SLOW_HZ}'),
@@ -301,8 +302,8 @@ def left_out(text):
 
 
 def marks_of(page):
-    """What the test of a page is: long but for two, timed where no plane may be lost."""
-    if page.stem not in ('evaluate', 'video'):
+    """What the test of a page is: long but for one, timed where no plane may be lost."""
+    if page.stem != 'video':
         yield pytest.mark.long
         yield pytest.mark.timeout(1200)
     if page.stem in ('first_hour', 'record', 'two_cameras'):
