@@ -9,6 +9,8 @@ What a test changes, readers may change, too:
   earlier command of a page has written under the name of a later one.
 - It adds options (``ADDED``): few steps and small pictures in training, short recordings and
   demos, a file in place of a window.
+  ``adapt`` gets the settings of one stage and 3 minutes; the evaluation of a trained network
+  reads the settings of that training.
 - Where a fence leaves it to the reader, it plays a recording, and runs a depth node.
 - Without a ROS installation ``ros2 run`` starts the program itself, ``ros2 param set`` is
   ``spike_inspect set``, as the pages say, and ``ros2 service call`` calls by rclpy.
