@@ -55,6 +55,6 @@ def planes(first, number=40, speed=SPEED_M_S):
     return (rng.random((number, HEIGHT, WIDTH), np.float32) < chance).astype(np.uint8)
 
 
-def place(seconds, speed=SPEED_M_S):
-    """Place of the frame that odometry is of: to the right is -y."""
-    return 0.0, -speed * seconds, 0.0
+def pose(seconds, speed=SPEED_M_S):
+    """Pose of the frame that odometry is of, x, y, z and a quaternion: to the right is -y."""
+    return 0.0, -speed * seconds, 0.0, 0.0, 0.0, 0.0, 1.0

@@ -126,8 +126,14 @@ def calibration(path):
 
 
 def bag(path):
-    """A bag of a small sensor with true depth, and frames of a camera beside it."""
+    """A bag of a small sensor with true depth, odometry, and frames of a camera beside it."""
+    from spike_depth_ros.tools.convert.spike_bag import odometry_message
+
     messages = bags.stream(2000, truths=range(64, 2000, 128))
+    for plane in range(0, 2000, 100):
+        stamp = bags.START + plane * bags.PERIOD
+        pose = odometry_message(stamp, stamp, walls.pose(plane / 20_000))[2]
+        messages.append(('/odom', stamp, pose))
     for plane in (0, 600, 1200):
         stamp = bags.START + plane * bags.PERIOD
         pixels = np.random.default_rng(plane).integers(

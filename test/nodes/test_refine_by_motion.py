@@ -20,6 +20,7 @@ from spike_depth_ros.nodes.parts.depth_topics import DepthTopics
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.decode import points_from_msg
+from spike_depth_ros.tools.convert.spike_bag import odometry_message
 from spike_depth_ros.tools.evaluate.command import main as evaluate_bag
 
 pytestmark = pytest.mark.dds
@@ -74,8 +75,8 @@ class MovingCamera:
         pose = msg.pose
         if self.kind is Odometry:
             msg.child_frame_id, pose = 'base_link', msg.pose.pose
-        x, pose.position.y, pose.position.z = walls.place(plane / walls.RATE)
-        pose.position.x = x + jump_m
+        pose.position.y = walls.pose(plane / walls.RATE)[1]
+        pose.position.x = jump_m
         pose.orientation.w = 1.0
         self.odometry.publish(msg)
 
@@ -140,24 +141,6 @@ def test_bad_odometry_is_said_in_the_status(ros_node, depth_node, listener, spin
     assert 'motion' not in listener.status
 
 
-def odometry_of(stamp_ns, child='base_link', w=1.0, y=None):
-    kinds = bags.TYPES.types
-    x, place_y, z = walls.place((stamp_ns - bags.START) / 1e9)
-    pose = kinds['geometry_msgs/msg/Pose'](
-        kinds['geometry_msgs/msg/Point'](x, place_y if y is None else y, z),
-        kinds['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, w),
-    )
-    zero = kinds['geometry_msgs/msg/Vector3'](0.0, 0.0, 0.0)
-    return kinds['nav_msgs/msg/Odometry'](
-        bags.header(stamp_ns, 'odom'),
-        child,
-        kinds['geometry_msgs/msg/PoseWithCovariance'](pose, np.zeros(36)),
-        kinds['geometry_msgs/msg/TwistWithCovariance'](
-            kinds['geometry_msgs/msg/Twist'](zero, zero), np.zeros(36)
-        ),
-    )
-
-
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
     """A bag of the walls, with odometry and true depth."""
@@ -167,7 +150,9 @@ def bag(tmp_path_factory):
         stamp = bags.START + first * walls.PERIOD
         for ahead in (0, 32):
             at = stamp + ahead * walls.PERIOD
-            messages.append(('/odom', at, odometry_of(at)))
+            messages.append(
+                ('/odom', at, odometry_message(at, at, walls.pose((at - bags.START) / 1e9))[2])
+            )
         messages.append(('/spikes', stamp, bags.packet(stamp, walls.planes(first, PER_PACKET))))
         if first % 128:
             messages.append(('/depth/truth', stamp, bags.image(stamp, walls.depth(), '32FC1')))
