@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import yaml
 
-from kit import bags, cameras, checkpoints, readable, videos
+from kit import bags, cameras, checkpoints, moving_walls, readable, videos
 from kit.clips import Sliding, write_folder
 from kit.datasets import make_teacher
 from spike_depth_ros.checkpoint import default_checkpoint, onnx_path
@@ -132,7 +132,7 @@ def bag(path):
     messages = bags.stream(2000, truths=range(64, 2000, 128))
     for plane in range(0, 2000, 100):
         stamp = bags.START + plane * bags.PERIOD
-        pose = odometry_message(stamp, stamp, walls.pose(plane / 20_000))[2]
+        pose = odometry_message(stamp, stamp, moving_walls.pose(plane / 20_000))[2]
         messages.append(('/odom', stamp, pose))
     for plane in (0, 600, 1200):
         stamp = bags.START + plane * bags.PERIOD
