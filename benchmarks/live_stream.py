@@ -101,6 +101,12 @@ def previewing(method: str) -> Pipeline:
     return dataclasses.replace(ours, node=(*ours.node, '-p', f'preview:={method}'), shows=True)
 
 
+def refining() -> Pipeline:
+    """Return our player and depth node, which corrects depth by the motion of the camera."""
+    ours = spike_depth('refine motion')
+    return dataclasses.replace(ours, node=(*ours.node, '-p', 'refine:=motion'))
+
+
 def viewed(view: Path) -> Pipeline:
     """Return our player and depth node, with a view of them into a file beside it."""
     return dataclasses.replace(spike_depth('spike_view'), view=view)

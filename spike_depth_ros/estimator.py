@@ -89,7 +89,8 @@ class MotionRefinement:
     Attributes:
         factor: Factor on the depth of the model; 1 where the points have no metres.
         uncertainty: Half-width of the 68 % interval of its logarithm; 0 likewise.
-        points: Points that were used.
+        places: Columns and rows of the points that were used, ``[N, 2]`` pixels of the image.
+        depth: Their depth, ``[N]``, in metres, or the map's unit.
         parallax_px: Their median parallax, in the pair of pictures with the largest one.
         age_s: Time since they were measured, seconds.
         field: True if a smooth field corrects the shape, too.
@@ -98,11 +99,17 @@ class MotionRefinement:
 
     factor: float
     uncertainty: float
-    points: int
+    places: npt.NDArray[np.float64] = dataclasses.field(compare=False)
+    depth: npt.NDArray[np.float64] = dataclasses.field(compare=False)
     parallax_px: float
     age_s: float
     field: bool
     metres: bool
+
+    @property
+    def points(self) -> int:
+        """Number of points that were used; 0: none, and the factor is that of earlier ones."""
+        return len(self.depth)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,6 +34,10 @@ NEEDED = {
     'test/core/test_fused_estimator.py': ('torch', 'timm'),
     'test/core/filters/test_upsampling.py': ('torch', 'onnx', 'onnxscript'),
     'test/nodes': ('rclpy',),
+    'test/nodes/test_page_commands.py': (
+        *('torch', 'timm', 'lightning_fabric', 'onnx', 'onnxscript', 'tensorboard'),
+        *('distributed', 'h5py', 'rosbags', 'transformers', 'peft'),
+    ),
     'test/training': (
         *('torch', 'timm', 'lightning_fabric'),
         *('onnx', 'onnxscript', 'tensorboard', 'distributed'),

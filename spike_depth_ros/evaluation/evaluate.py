@@ -21,6 +21,7 @@ from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.frames import FrameTopic
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, WindowSample
 from spike_depth_ros.evaluation.metrics import EvalProtocol, Mean
+from spike_depth_ros.evaluation.odometry import MotionReplay, MotionSettings, OdometryTopic
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.pairs import MatcherInfo, PairReplay, PairScores, measured_range
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
@@ -64,6 +65,7 @@ class Options:
         size: Sensor (width, height) in pixels; None: from camera_info.
         rectify: Rectify lens distortion of camera_info, as the node's parameter ``rectify``.
         pose: Pose of the camera, for metres from its height; None: metres of the model.
+        motion: Correction by the motion of the camera; None: none.
         filter_s: Time constant of the temporal filter, as the node's parameter
             ``filter.temporal``, seconds; 0: none.
         min_depth_m: Depth of the nearest place that two cameras search, metres.
@@ -84,6 +86,7 @@ class Options:
     size: tuple[int, int] | None = None
     rectify: bool = True
     pose: CameraPose | None = None
+    motion: MotionSettings | None = None
     filter_s: float = 0.0
     min_depth_m: float = MIN_DEPTH_M
     protocol: EvalProtocol = EvalProtocol()  # noqa: RUF009 - frozen
@@ -100,11 +103,18 @@ class _ModelEvaluator:
         estimator: Estimator,
         windows_file: WindowsFile,
         options: Options,
+        bag: Bag,
     ) -> None:
         self.label = label
         self.estimator = estimator
         self._temporal = TemporalFilter(options.filter_s)
         self._scale = ScaleFromHeight(options.pose) if options.pose is not None else None
+        self._motion: MotionReplay | None = None
+        self.odometry: OdometryTopic | None = None
+        if (motion := options.motion) is not None:
+            if motion.odometry is not None:
+                self.odometry = OdometryTopic(bag, motion.odometry, motion.camera_pose)
+            self._motion = MotionReplay(motion, self.odometry)
         self._range = self.window_range = (0.0, 0.0)  # of the model, and of its newest prediction
         self._min_depth_m = options.min_depth_m
         self.scores: Scores | None = None
@@ -123,8 +133,12 @@ class _ModelEvaluator:
         prediction = self.estimator.predict(
             Observation(window, window.camera.fx_px, sample.right, rig, sample.image)
         )
-        prediction = self._temporal.apply(prediction, window)
         self._range = measured or prediction.depth_range
+        if self._motion is not None:
+            network = network_of(self.estimator)
+            correction = None if network is None else network.correction
+            prediction = self._motion.apply(prediction, sample, correction)
+        prediction = self._temporal.apply(prediction, window)
         if self._scale is not None:
             matrix = window.camera.matrix
             prediction = self._scale.apply(prediction, matrix, window.reference_ns)
@@ -166,6 +180,7 @@ class _ModelEvaluator:
             times_ms={'predict': (float(median), float(high))},
             largest_differences=self.largest_differences,
             height=self.prediction.height,
+            motion=None if self._motion is None else self._motion.refiner.status,
             pairs=self.pairs,
         )
 
@@ -204,7 +219,7 @@ def evaluate(
             name = 'windows.csv' if len(models) == 1 else f'windows_{label}.csv'
             file = WindowsFile(out / name)
             stack.callback(file.close)
-            evaluators.append(_ModelEvaluator(label, estimator, file, options))
+            evaluators.append(_ModelEvaluator(label, estimator, file, options, bag))
         for other in evaluators[1:]:
             other.largest_differences = LargestDifferences()
         evaluation = _Evaluation(bag, replay, options, evaluators, output_bag)
@@ -270,11 +285,8 @@ class _Evaluation:
     def evaluate(self, sample: WindowSample) -> None:
         """Predict and score a window with each model."""
         window = sample.window
-        if self._options.pose is not None and window.camera.matrix is None:
-            raise BagError(
-                f'{self._bag.path}: no focal length for metres from the height of the camera: '
-                'record camera_info with K, or leave out --camera-height-m'
-            )
+        if window.camera.matrix is None:
+            self._check_needs_no_focal_length()
         if self._truth is None:  # the plane rate, and so the hop, is known from here on
             self._truth = TruthTopic(
                 self._bag, self._options.topics.truth, self._replay.hop_ns // 2
@@ -309,6 +321,17 @@ class _Evaluation:
                 evaluator.largest_differences.add(scored[0], scored[-1])
         self.windows += 1
 
+    def _check_needs_no_focal_length(self) -> None:
+        for wanted, what, option in (
+            (self._options.pose, 'metres from the height', '--camera-height-m'),
+            (self._options.motion, 'depth from the motion', '--refine motion'),
+        ):
+            if wanted is not None:
+                raise BagError(
+                    f'{self._bag.path}: no focal length for {what} of the camera: record '
+                    f'camera_info with K, or leave out {option}'
+                )
+
     def finish(self) -> Stream:
         """Return the results of the stream after its last window."""
         assert self._truth is not None
@@ -330,6 +353,13 @@ class _Evaluation:
             texts += dict.fromkeys(
                 text for frames in self._frames.values() for text in frames.describe()
             )
+        odometry = self._evaluators[0].odometry
+        if odometry is not None and options.motion is not None:
+            topics['odometry'] = options.motion.odometry
+            texts += [
+                f'{text} ({count} times)' if count > 1 else text
+                for text, count in odometry.warnings.items()
+            ]
         takes = any(_largest_age(one.estimator) is not None for one in self._evaluators)
         if takes and options.frames is None:
             texts.append('no frames are read: depth is of the spikes alone')

@@ -24,6 +24,7 @@ from spike_depth_ros.evaluation.metrics import without_nan
 from spike_depth_ros.evaluation.pairs import MatcherInfo, PairScores
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccounting
+from spike_depth_ros.filters.refine_by_motion import MotionStatus
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.tasks.depth import DepthInfo
 
@@ -113,6 +114,7 @@ class ModelRun:
     times_ms: dict[str, tuple[float, float]]
     largest_differences: LargestDifferences | None = None
     height: HeightScale | None = None
+    motion: MotionStatus | None = None
     pairs: PairScores | None = None
 
 
@@ -168,6 +170,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'device': run.device,
         'scale': run.scale,
         'height': dataclasses.asdict(run.height) if run.height is not None else None,
+        **({'motion': dataclasses.asdict(run.motion)} if run.motion is not None else {}),
         'notes': run.notes,
         'metrics': scores.headline(),
         **pairs,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from spike_depth_ros.base import opencv as cv2
 from spike_depth_ros.estimator import MotionRefinement, Prediction, binned_camera, pixel_binning
+from spike_depth_ros.filters.scale_from_height import TIMEOUT_S
 from spike_depth_ros.geometry.depth_values import FloatImage
 from spike_depth_ros.motion.field import fit_field
 from spike_depth_ros.motion.points import STANDS, WAITS, MotionPoints, Points, PoseAt
@@ -44,6 +45,11 @@ points and far from them, by ``benchmarks.depth_from_motion --half first``.
 
 GATE = 3.0
 """Standard deviations from the map beyond which a point moves, or is wrong."""
+
+RATE_HZ = 10.0
+"""How often points are measured, at most, by default."""
+
+NONE = np.empty((0, 2))
 
 STALE_NS = 500_000_000
 """Time for which points are carried by a camera that moves in an unknown way, nanoseconds."""
@@ -91,13 +97,21 @@ class RefineByMotion:
         poses: Pose of the camera at a time; None: no odometry.
         metres: Take metres from odometry; else the median of a map stays as it is.
         timeout_s: Time without points from which predictions have a note, seconds of the stream.
+        rate_hz: How often points are measured, at most.
 
     Attributes:
-        points: Points of the newest window, as they were used; None: none were.
+        status: State after the newest window.
     """
 
-    def __init__(self, poses: PoseAt | None, metres: bool, timeout_s: float) -> None:
+    def __init__(
+        self,
+        poses: PoseAt | None,
+        metres: bool,
+        timeout_s: float = TIMEOUT_S,
+        rate_hz: float = RATE_HZ,
+    ) -> None:
         self._metres = metres and poses is not None
+        self._period_ns = round(1e9 / rate_hz)
         self._timeout_ns = round(1e9 * timeout_s)
         self._tracks = MotionPoints(poses)
         self._has_poses = poses is not None
@@ -112,8 +126,7 @@ class RefineByMotion:
             self._segment = 0
             self._measured: Points | None = None
             self._held: MotionRefinement | None = None
-            self._held_ns = self._first_ns = 0
-            self.points: Points | None = None
+            self._held_ns = self._first_ns = self._due_ns = 0
             self.status = MotionStatus()
 
     def forget_factor(self) -> None:
@@ -139,6 +152,21 @@ class RefineByMotion:
             if matrix is not None and matrix[0] > 0 and matrix[4] > 0:
                 self._camera = binned_camera(np.array(matrix).reshape(3, 3), binning)
             self._tracks.track(picture, window.reference_ns)
+
+    def is_due(self) -> bool:
+        """Return True if the points of the newest window are to be measured."""
+        with self._lock:
+            newest = self._tracks.newest
+            if newest is None:
+                return False
+            elapsed_ns = newest.time_ns - self._due_ns
+            if 0 <= elapsed_ns < self._period_ns:
+                return False
+            # By a schedule, so that the rate is reached although windows come at their own times.
+            late_ns = elapsed_ns - self._period_ns
+            on_time = 0 <= late_ns < self._period_ns
+            self._due_ns = newest.time_ns - (late_ns if on_time else 0)
+            return True
 
     def measure(self) -> Points | str:
         """Return the points with depth of the newest window, or why there are none.
@@ -173,7 +201,7 @@ class RefineByMotion:
             metres, else as given.
         """
         time_ns = window.reference_ns
-        self.points = carried = self._carried(time_ns)
+        carried = self._carried(time_ns)
         count = self.status.windows + 1
         self._first_ns = self._first_ns or time_ns
         refined: Prediction | str = self.status.reason or WAITS
@@ -181,7 +209,6 @@ class RefineByMotion:
             age_s = (time_ns - carried.time_ns) / 1e9
             refined = refine_by_motion(prediction, carried, age_s, self._metres)
         if isinstance(refined, str):
-            self.points = None
             self.status = dataclasses.replace(
                 self.status, reason=self.status.reason or refined, points=0, windows=count
             )
@@ -220,7 +247,9 @@ class RefineByMotion:
             late = time_ns - self._first_ns > self._timeout_ns
             return prediction.noted(NOT_YET, *([self.status.reason] if late else []))
         age_ns = time_ns - self._held_ns
-        held = dataclasses.replace(held, points=0, field=False, age_s=age_ns / 1e9)
+        held = dataclasses.replace(
+            held, places=NONE, depth=NONE[:, 0], field=False, age_s=age_ns / 1e9
+        )
         scaled = prediction.scaled(held.factor, held.uncertainty, 'odometry')
         scaled = dataclasses.replace(scaled, motion=held)
         return scaled.noted(LOST) if age_ns > self._timeout_ns else scaled
@@ -287,16 +316,18 @@ def refine_by_motion(
             places[inliers], residuals - factor, variances, log_depth, stated
         )
         deviation = np.float32(OF_FIELD) * left
-    gives_metres = metres and points.metres
+    gives_metres, unit = metres and points.metres, factor
     if gives_metres:
         deviation = np.sqrt(deviation**2 + np.float32(uncertainty**2))
     else:
         deviation = stated  # of which most is of the scale, which stays unknown
         correction = correction - np.float32(np.nanmedian(correction))
+    measured = points.depth[chosen][inliers]
     refinement = MotionRefinement(
         factor=math.exp(factor) if gives_metres else 1.0,
         uncertainty=uncertainty if gives_metres else 0.0,
-        points=len(residuals),
+        places=places[inliers],
+        depth=measured if gives_metres else measured * math.exp(-unit),
         parallax_px=points.parallax_px,
         age_s=age_s,
         field=field,

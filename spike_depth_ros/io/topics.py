@@ -16,6 +16,7 @@ from spike_depth_ros.base.errors import OneLineError, printable
 
 IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+ODOMETRY = 'nav_msgs/msg/Odometry'
 
 TOPICS = {'spikes': IMAGE, 'camera_info': CAMERA_INFO, 'depth/truth': IMAGE}
 """Topics of a camera in its namespace, and their types; ``depth/image`` is what a node
@@ -23,6 +24,9 @@ predicts."""
 
 FRAME_TOPICS = {'image': IMAGE, 'image/camera_info': CAMERA_INFO}
 """Topics of frames beside the spikes, and their types."""
+
+ODOMETRY_TOPICS = {'odom': ODOMETRY}
+"""Topic of the camera's poses, and its type."""
 
 NONE = 'none'
 """In place of the name of a topic: none is read."""

@@ -9,11 +9,13 @@ import collections
 import math
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from spike_depth_ros.base import opencv as cv2
 from spike_depth_ros.motion.tracks import Floats
+from spike_depth_ros.stream.decode import stamp_ns
 
 KEPT_NS = 5_000_000_000
 """Time for which poses are kept, nanoseconds."""
@@ -25,6 +27,13 @@ FASTEST_M_S = 50.0
 """Speed beyond which odometry jumps, metres a second."""
 
 _UNIT = 0.01  # how far the norm of a quaternion may be from 1
+
+
+IDENTITY = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+"""Pose of a camera whose optical frame odometry is of: x, y, z, qx, qy, qz, qw."""
+
+TYPES = ('nav_msgs/msg/Odometry', 'geometry_msgs/msg/PoseStamped')
+"""Types of the messages of odometry."""
 
 
 class PoseError(ValueError):
@@ -61,6 +70,14 @@ def pose_matrix(values: Sequence[float]) -> Floats:
     return pose
 
 
+def pose_values(pose: Floats) -> list[float]:
+    """Return x, y, z, qx, qy, qz, qw of a pose, ``[4, 4]``: the reverse of :func:`pose_matrix`."""
+    turn = np.asarray(cv2.Rodrigues(pose[:3, :3])[0])[:, 0]
+    angle = float(np.linalg.norm(turn))
+    vector = turn * (math.sin(angle / 2) / angle if angle > 1e-12 else 0.5)
+    return [*map(float, pose[:3, 3]), *map(float, vector), math.cos(angle / 2)]
+
+
 class Poses:
     """Poses of a camera by odometry, for several threads.
 
@@ -69,6 +86,7 @@ class Poses:
             that odometry is of, as of :func:`pose_matrix`.
 
     Attributes:
+        received: Messages received.
         refused: Poses that could not be used, by reason.
         restarts: Times that all poses were forgotten, as time went back or the camera jumped.
 
@@ -76,14 +94,26 @@ class Poses:
         PoseError: The mounting is no pose.
     """
 
-    def __init__(self, mounting: Sequence[float] = (0, 0, 0, 0, 0, 0, 1)) -> None:
+    def __init__(self, mounting: Sequence[float] = IDENTITY) -> None:
         self._mounting = pose_matrix(mounting)
         self._times: list[int] = []
         self._poses: list[Floats] = []
         self._lock = threading.Lock()
         self._child = ''
+        self.received = self.restarts = 0
         self.refused: collections.Counter[str] = collections.Counter()
-        self.restarts = 0
+
+    def on_message(self, message: Any) -> str:
+        """Take a message of one of the :data:`TYPES`; return what is wrong as :meth:`add`."""
+        child = getattr(message, 'child_frame_id', '')
+        pose = message.pose.pose if hasattr(message.pose, 'pose') else message.pose
+        at, turn = pose.position, pose.orientation
+        self.received += 1
+        return self.add(
+            stamp_ns(message.header.stamp),
+            (at.x, at.y, at.z, turn.x, turn.y, turn.z, turn.w),
+            child,
+        )
 
     def add(self, time_ns: int, values: Sequence[float], child_frame: str = '') -> str:
         """Take a pose of the frame that odometry is of.

@@ -8,6 +8,8 @@ docs/reference/wire_format.md), ``camera_info``; of models that take frames also
 ``depth/image`` (32FC1, metres along the optical axis), its ``depth/camera_info``,
 ``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval), ``depth/colour`` (rgb8),
 ``spikes/image`` (mono8 preview), ``spikes/image_rect`` (the same, rectified), ``/diagnostics``.
+With ``refine: motion`` also subscribes the topic of ``odometry``, and publishes
+``depth/motion_points`` (sensor_msgs/PointCloud2, the points that were used).
 Parameters: ``depth_parameters.DepthParameters``.
 """
 
@@ -26,24 +28,32 @@ from rclpy.parameter import Parameter as RosParameter
 from spike_depth_ros.base.errors import one_line
 from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.filters.refine_by_motion import RefineByMotion
 from spike_depth_ros.filters.scale_from_height import ScaleFromHeight
 from spike_depth_ros.filters.temporal_filter import TemporalFilter
 from spike_depth_ros.fusion.source import FusedSource
 from spike_depth_ros.geometry.floor import CameraPose
+from spike_depth_ros.motion.odometry import Poses
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts import diagnostics, parameters, process, shared_memory
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.parts.frame_inputs import FrameInputs
 from spike_depth_ros.nodes.parts.learnt_preview import LEARNT
+from spike_depth_ros.nodes.parts.motion_thread import MotionThread
+from spike_depth_ros.nodes.parts.odometry_input import OdometryInput
 from spike_depth_ros.nodes.parts.perception import PerceptionNode, log_exceptions
 from spike_depth_ros.nodes.parts.spike_topics import several_publishers
 from spike_depth_ros.nodes.parts.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.parts.topic_outputs import TopicOutputs
+from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.tasks.image import ImageInfo
 
 OF_SCALE = ('scale_', 'camera_')
 """What names of parameters of the scale from the height of the camera begin with."""
+
+OF_MOTION = ('refine', 'scale_', 'camera_pose', 'motion_')
+"""What names of parameters of the correction by motion begin with."""
 
 
 class SpikeDepthNode(PerceptionNode[DepthParameters]):
@@ -55,6 +65,8 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
         self._scale: ScaleFromHeight | None = None
         self._ingest: Ingest | None = None
         self._frames: FrameInputs | None = None
+        self._odometry: OdometryInput | None = None
+        self._motion: MotionThread | None = None
         self._swap_problem = ''
         # A model is loaded beside the running one; the node's state may change meanwhile.
         self._model_lock = threading.Lock()
@@ -97,11 +109,18 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
         self._inference_task = diagnostics.InferenceTask()
         frames = FrameInputs(self, self._settings.image, self._frame_age_s, self._warn)
         self._frames = frames
+        if self._settings.odometry:
+            self._odometry = OdometryInput(
+                self, self._settings.odometry, Poses(self._settings.camera_pose), self._warn
+            )
+        self._motion = self._motion_from(self._settings)
         with self._model_lock:
             assert self._estimator is not None
             self._temporal.reset()  # segments are numbered from 1 again
             source = FusedSource(self._ingest, lambda: frames.frames)
-            self._inference = self._make_inference(self._estimator, source, self._scale)
+            self._inference = self._make_inference(
+                self._estimator, source, self._scale, self._motion
+            )
         self._inputs.start()
         self._inference.start()
         return super().on_activate(state)
@@ -127,7 +146,11 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
     def _forget_streams(self) -> None:
         if self._frames is not None:
             self._frames.stop()
-        self._frames = None
+        if self._odometry is not None:
+            self._odometry.stop()
+        if self._motion is not None:
+            self._motion.stop()
+        self._frames = self._odometry = self._motion = None
         with self._model_lock:
             self._ingest = self._inference = None
 
@@ -219,6 +242,34 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
             self._scale = _scale_from(self._settings)
             if self._inference is not None:
                 self._inference.scale = self._scale
+        if any(name.startswith(OF_MOTION) for name in changed) and self._inference is not None:
+            if 'camera_pose' in changed and self._odometry is not None:
+                self._odometry.poses = Poses(self._settings.camera_pose)
+            before, self._motion = self._motion, self._motion_from(self._settings)
+            self._inference.motion = self._motion
+            if before is not None:
+                before.stop()
+
+    def _motion_from(self, settings: DepthParameters) -> MotionThread | None:
+        """Return the correction by motion by parameters; None: there is none."""
+        if settings.refine != 'motion':
+            return None
+        poses = None if self._odometry is None else self._odometry.poses.at
+        refiner = RefineByMotion(
+            poses,
+            settings.scale_from == 'odometry',
+            settings.scale_timeout_s,
+            settings.motion_rate_hz,
+        )
+        return MotionThread(
+            refiner,
+            self._correction,
+            lambda: process.lower_priority(self._warn_of_priority),
+        )
+
+    def _correction(self) -> SensorCorrection | None:
+        estimator = self._estimator
+        return None if estimator is None else estimator.correction
 
     def _load_beside(self, path: str) -> None:
         with self._model_lock:
@@ -281,6 +332,19 @@ class SpikeDepthNode(PerceptionNode[DepthParameters]):
                 start + keys.INFERENCE, frame, self._inference, outputs.colour_range
             ),
             *(self._frames.status(start + keys.FRAMES) if self._frames is not None else []),
+            *(
+                [
+                    diagnostics.motion_status(
+                        start + keys.MOTION,
+                        frame,
+                        self._motion.refiner.status,
+                        self._inference.last,
+                        self._odometry,
+                    )
+                ]
+                if self._motion is not None
+                else []
+            ),
             diagnostics.model_status(
                 start + keys.MODEL,
                 frame,

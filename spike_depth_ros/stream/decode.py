@@ -209,6 +209,35 @@ def grey_from_msg(msg: ImageMessage) -> npt.NDArray[np.uint8]:
     return rows[:, : msg.width]
 
 
+def points_from_msg(msg: Any) -> FloatImage:
+    """Read the points of a sensor_msgs/PointCloud2.
+
+    Args:
+        msg: Its fields x, y and z are 32-bit floats of the machine's byte order.
+
+    Returns:
+        ``[N, 3]`` float32, metres.
+
+    Raises:
+        PacketError: Other fields, or a size that does not fit the data.
+    """
+    places = {one.name: one.offset for one in msg.fields if one.datatype == 7 and one.count == 1}
+    step, number = int(msg.point_step), int(msg.height) * int(msg.width)
+    at = [places.get(name, step) for name in 'xyz']
+    if msg.is_bigendian or step < 12 or max(at) + 4 > step:
+        raise PacketError(
+            f'fields {[one.name for one in msg.fields]} of {step} bytes a point; expected x, y '
+            'and z as 32-bit floats, little-endian'
+        )
+    if len(msg.data) != number * step:
+        raise PacketError(
+            f'data holds {len(msg.data)} bytes; expected {number} points of {step} bytes'
+        )
+    rows = np.frombuffer(msg.data, np.uint8).reshape(number, step)
+    found = [rows[:, one : one + 4].copy().view(np.float32) for one in at]
+    return np.concatenate(found, axis=1)
+
+
 def _check_length(msg: ImageMessage, expected: int) -> None:
     if len(msg.data) != expected:
         raise PacketError(

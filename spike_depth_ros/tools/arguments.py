@@ -19,6 +19,7 @@ from spike_depth_ros.geometry.calibration import (
 )
 from spike_depth_ros.io.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from spike_depth_ros.io.vidar import MAX_SKIPPED
+from spike_depth_ros.motion.odometry import PoseError, pose_matrix
 from spike_depth_ros.runtime.backend import MAX_THREADS
 
 LAYOUT_OPTIONS = (
@@ -46,6 +47,26 @@ def parse_size(text: str, problem: type[Exception] = ValueError) -> tuple[int, i
 
 Size = Annotated[tuple[int, int], Option(parse=parse_size)]
 """Width and height of a sensor, WIDTHxHEIGHT, pixels."""
+
+
+def parse_pose(text: str, problem: type[Exception] = ValueError) -> tuple[float, ...]:
+    """Parse a pose, "x y z qx qy qz qw".
+
+    Args:
+        text: The pose.
+        problem: Class of the error.
+
+    Raises:
+        problem: The text is no pose; the message is one line.
+    """
+    try:
+        values = tuple(float(one) for one in text.replace(',', ' ').split())
+        pose_matrix(values)
+    except ValueError as error:
+        wrong = error if isinstance(error, PoseError) else f'pose {text!r}'
+        raise problem(f'{wrong}: expected "x y z qx qy qz qw"') from None
+    return values
+
 
 PlaneRate = Annotated[float, within(MIN_RATE_HZ, MAX_RATE_HZ, 'planes a second')]
 FocalLength = Annotated[float, Check(is_focal_length, FX_RANGE)]

@@ -52,6 +52,19 @@ class Sliding(Clip):
         return depth
 
 
+def walk(frames):
+    """Poses of a camera that goes and turns, ``[frames, 4, 4]``."""
+    poses = np.tile(np.eye(4), (frames, 1, 1))
+    for k, pose in enumerate(poses):
+        pose[:3, :3] = cv2.Rodrigues(np.array([0.1, -0.2 * k, 1.5]))[0]
+        pose[:3, 3] = 3 + 0.02 * k, -1.0, 0.01 * k * k
+    return poses
+
+
+def write_poses(root, poses):
+    np.savetxt(root / 'poses.txt', poses.reshape(len(poses), 16))
+
+
 def write_folder(root, clip):
     """The clip as images, depth and K.txt; a damaged frame is cut short."""
     for name in ('images', 'depth'):

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from spike_depth_ros.estimator import Prediction
@@ -84,6 +85,32 @@ def image_msg(source: ImageMessage, header: Header) -> Image:
     return msg
 
 
+def points_msg(prediction: Prediction, k: Sequence[float], header: Header) -> PointCloud2:
+    """Make the message of the points of a correction by motion.
+
+    Args:
+        prediction: The corrected prediction.
+        k: Camera matrix of the depth image, row by row, pixels.
+        header: Header of the depth image: points lie in its optical frame.
+    """
+    motion = prediction.motion
+    places, depth = (
+        (np.empty((0, 2)), np.empty(0)) if motion is None else (motion.places, motion.depth)
+    )
+    x, y = ((places[:, i] - k[3 * i + 2]) / k[4 * i] * depth for i in (0, 1))
+    points = np.stack([x, y, depth], 1).astype(np.float32)
+    fields = [
+        PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+        for i, name in enumerate('xyz')
+    ]
+    msg = PointCloud2(
+        header=header, height=1, width=len(points), fields=fields, point_step=12,
+        row_step=12 * len(points), is_dense=True,
+    )  # fmt: skip
+    msg._data = _byte_array(points)
+    return msg
+
+
 def array_from_msg(msg: Image) -> npt.NDArray[Any]:
     """Return the pixels of a 32FC1 or mono8 image, ``[H, W]``."""
     return np.asarray(_BRIDGE.imgmsg_to_cv2(msg, msg.encoding))
@@ -102,7 +129,7 @@ def _image(
 def _byte_array(pixels: npt.NDArray[np.generic]) -> array.array[int]:
     """Return the array for a message's ``_data``; the setter of ``data`` checks every byte."""
     content = array.array('B')
-    content.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
+    content.frombytes(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8).data)
     return content
 
 

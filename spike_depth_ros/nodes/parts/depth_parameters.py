@@ -9,8 +9,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import within
+from spike_depth_ros.filters.refine_by_motion import RATE_HZ
 from spike_depth_ros.filters.scale_from_height import TIMEOUT_S
 from spike_depth_ros.fusion.frames import FrameSettings
+from spike_depth_ros.motion.odometry import IDENTITY, PoseError, pose_matrix
 from spike_depth_ros.nodes.parts.parameters import LIVE, Mark
 from spike_depth_ros.nodes.parts.process import QUEUE_PACKETS
 from spike_depth_ros.runtime.backend import MAX_THREADS
@@ -126,9 +128,19 @@ class DepthParameters(PerceptionParameters):
     rectify: bool = True
     """Rectify counts and preview where camera_info has lens distortion (D not 0), so that depth is
     that of a pinhole camera."""
-    scale_from: Annotated[Literal['model', 'height'], LIVE] = 'model'
-    """Where metres come from: model, or height (from the floor in the depth and the height of the
-    camera above it)."""
+    scale_from: Annotated[Literal['model', 'height', 'odometry'], LIVE] = 'model'
+    """Where metres come from: model, height (from the floor in the depth and the height of the
+    camera above it), or odometry (with refine motion)."""
+    refine: Annotated[Literal['none', 'motion'], LIVE] = 'none'
+    """What corrects depth: none, or motion (points that are tracked while the camera moves)."""
+    odometry: str = ''
+    """Topic of the camera's odometry, nav_msgs/Odometry or geometry_msgs/PoseStamped, for refine
+    motion; empty: none, and motion corrects the shape alone."""
+    camera_pose: Annotated[tuple[float, float, float, float, float, float, float], LIVE] = IDENTITY
+    """Pose of the camera's optical frame in the frame that odometry is of: x, y, z, m, and the
+    quaternion qx, qy, qz, qw."""
+    motion_rate_hz: Annotated[float, within(0.1, 1000), LIVE] = RATE_HZ
+    """How often refine motion measures points, Hz, at most."""
     camera_height_m: Annotated[float, within(0, 1000), LIVE] = 0.0
     """Height of the lens above the floor, m; above 0 with scale_from height."""
     camera_pitch_rad: Annotated[float, within(-1.571, 1.571), LIVE] = 0.0
@@ -137,8 +149,8 @@ class DepthParameters(PerceptionParameters):
     """Rotation of the camera about its x axis (forward, REP 103), rad: positive raises its left
     side."""
     scale_timeout_s: Annotated[float, within(0.1, 3600), LIVE] = TIMEOUT_S
-    """Without a floor for this long: a warning, s; a jump of its height that lasts as long is
-    taken for a new scale."""
+    """Without a floor, or without points of refine motion, for this long: a warning, s; a jump of
+    the floor's height that lasts as long is taken for a new scale."""
     preview: Annotated[Literal[Method, 'learnt'], LIVE] = 'interval'
     """Estimate of the firing rate on spikes/image: rate (mean of the window), short (mean of the
     21 planes around the one that the depth belongs to), interval (by the intervals between the
@@ -152,6 +164,17 @@ class DepthParameters(PerceptionParameters):
     def pose(self) -> tuple[float, float, float]:
         """Height of the camera, m, its pitch and its roll, rad."""
         return self.camera_height_m, self.camera_pitch_rad, self.camera_roll_rad
+
+    @across('scale_from', 'refine', 'odometry', 'camera_pose')
+    def _motion(self) -> Problems:
+        if self.scale_from == 'odometry' and self.refine != 'motion':
+            yield 'refine is none: expected motion with scale_from odometry'
+        if self.scale_from == 'odometry' and not self.odometry:
+            yield 'odometry is empty: expected the topic of odometry with scale_from odometry'
+        try:
+            pose_matrix(self.camera_pose)
+        except PoseError as error:
+            yield f'camera_pose: {error}'
 
     @across('scale_from', 'camera_height_m')
     def _height(self) -> Problems:

@@ -13,11 +13,17 @@ import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts.diagnostic_values import Values
-from spike_depth_ros.stream.decode import PacketError, depth_from_msg, grey_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import (
+    PacketError,
+    depth_from_msg,
+    grey_from_msg,
+    points_from_msg,
+    stamp_ns,
+)
 from spike_depth_ros.tools.view.frame import ViewFrame
 
 Pixels = TypeVar('Pixels')
@@ -44,7 +50,7 @@ class DepthTopics:
     def __init__(self, node: Node) -> None:
         self._namespace = node.get_namespace().strip('/')
         self._stream, self._inference, self._model = Values(), Values(), Values()
-        self._stereo, self._right_stream = Values(), Values()
+        self._stereo, self._right_stream, self._motion = Values(), Values(), Values()
         self._messages: dict[str, dict[int, Any]] = {name: {} for name in _JOINED}
         self._pictures: dict[str, Image] = {}
         self._names: dict[str, str] = {}
@@ -60,6 +66,9 @@ class DepthTopics:
         for topic in (_PICTURE, _RECTIFIED):
             keep = functools.partial(self._pictures.__setitem__, topic)
             self._names[topic] = subscribe(Image, topic, keep, _QOS).topic_name
+        self._points: PointCloud2 | None = None
+        kept = subscribe(PointCloud2, 'depth/motion_points', self._keep_points, _QOS)
+        self._names['points'] = kept.topic_name
         # All tasks of a node's diagnostics are in one message a second.
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10))
 
@@ -78,6 +87,9 @@ class DepthTopics:
 
         return keep
 
+    def _keep_points(self, msg: PointCloud2) -> None:
+        self._points = msg
+
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
             start, _, task = status.name.rpartition(': ')
@@ -88,6 +100,7 @@ class DepthTopics:
                 keys.STEREO: self._stereo,
                 keys.INFERENCE: self._inference,
                 keys.MODEL: self._model,
+                keys.MOTION: self._motion,
             }.get(task)
             # The topic has the nodes of all namespaces.
             if kept is None or start.rpartition('/')[0] != self._namespace:
@@ -120,6 +133,8 @@ class DepthTopics:
                 del kept[older]
         lost = self._stream.accounting()
         factor = self._model.number(keys.SCALE_FACTOR)
+        if keys.MOTION_FACTOR in self._motion and keys.SCALE_FACTOR not in self._model:
+            factor = self._motion.number(keys.MOTION_FACTOR)
         if keys.FILL_FACTOR in self._stereo:
             factor = self._stereo.number(keys.FILL_FACTOR)
         return ViewFrame(
@@ -127,6 +142,7 @@ class DepthTopics:
             depth=self._read('depth', depth_from_msg, depth),
             uncertainty=self._read('uncertainty', depth_from_msg, uncertainty),
             picture=self._picture(stamp),
+            measured=self._measured(stamp),
             matrix=tuple(float(value) for value in camera.k),
             values={
                 'latency': _latency(self._inference.latencies()),
@@ -151,7 +167,14 @@ class DepthTopics:
             topic, found = _PICTURE, self._pictures.get(_PICTURE)
         return None if found is None else self._read(topic, grey_from_msg, found)
 
-    def _read(self, name: str, read: Callable[[Image], Pixels], msg: Image) -> Pixels:
+    def _measured(self, stamp: int) -> npt.NDArray[np.float32] | None:
+        """Return the newest points of a correction by motion; None: there are none."""
+        found = self._points
+        if found is None or stamp_ns(found.header.stamp) < stamp - _PAST_NS:
+            return None
+        return self._read('points', points_from_msg, found)
+
+    def _read(self, name: str, read: Callable[[Any], Pixels], msg: Any) -> Pixels:
         try:
             return read(msg)
         except PacketError as error:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from spike_depth_ros.estimator import HeightScale
+from spike_depth_ros.estimator import HeightScale, MotionRefinement
 from spike_depth_ros.stream.accounting import PlaneAccounting
 
 # Tasks: the ends of the names of statuses.
 STREAM, INFERENCE, MODEL = 'stream', 'inference', 'model'
 LEFT_STREAM, RIGHT_STREAM, STEREO = 'left stream', 'right stream', 'stereo'
 EVALUATION, PROCESS = 'evaluation', 'process'
-FRAMES = 'frames'
+FRAMES, MOTION = 'frames', 'motion'
 
 # Stream.
 RELIABILITY, RESUBSCRIPTIONS = 'reliability', 'resubscriptions'
@@ -50,6 +50,14 @@ UNCERTAINTY_M_MEDIAN = 'uncertainty_m_median'
 # Scale from the height of the camera.
 SCALE_FACTOR, SCALE_UNCERTAINTY = 'scale_factor', 'scale_uncertainty'
 SCALE_INLIERS, SCALE_AGE_S, SCALE_TILT_RAD = 'scale_inliers', 'scale_age_s', 'scale_tilt_rad'
+
+# Motion of the camera.
+MOTION_POINTS, MOTION_PARALLAX_PX = 'motion_points', 'motion_parallax_px'
+MOTION_EPIPOLAR_PX, MOTION_FACTOR = 'motion_epipolar_px', 'motion_factor'
+MOTION_FACTOR_UNCERTAINTY, MOTION_AGE_S = 'motion_factor_uncertainty', 'motion_age_s'
+WINDOWS_REFINED, WINDOWS_TRACKED = 'windows_refined', 'windows_tracked'
+ODOMETRY_RECEIVED, ODOMETRY_REFUSED = 'odometry_received', 'odometry_refused'
+ODOMETRY_RESTARTS, MOTION_REASON = 'odometry_restarts', 'motion_reason'
 
 # Two cameras.
 PAIRS, PAIRS_PER_S, WINDOWS_ALONE = 'pairs', 'pairs_per_s', 'windows_alone'
@@ -119,6 +127,15 @@ def of_height(scale: HeightScale) -> dict[str, object]:
         SCALE_INLIERS: scale.inliers,
         SCALE_AGE_S: scale.age_s,
         SCALE_TILT_RAD: scale.tilt_rad,
+    }
+
+
+def of_motion(motion: MotionRefinement) -> dict[str, object]:
+    """Return the values of a correction by the motion of the camera."""
+    return {
+        MOTION_FACTOR: motion.factor,
+        MOTION_FACTOR_UNCERTAINTY: motion.uncertainty,
+        MOTION_AGE_S: motion.age_s,
     }
 
 

@@ -14,10 +14,13 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from spike_depth_ros.estimator import DepthEstimator, Prediction
+from spike_depth_ros.filters.refine_by_motion import NO_FOCAL_LENGTH, MotionStatus
+from spike_depth_ros.motion.points import MISFIT, NO_ODOMETRY
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts.inference import Inference
 from spike_depth_ros.nodes.parts.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.parts.losses import ActiveRemedies, losses
+from spike_depth_ros.nodes.parts.odometry_input import OdometryInput
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest
 
@@ -244,6 +247,46 @@ def process_status(name: str) -> DiagnosticStatus:
             '(see the log)'
         )
     return builder.status(name, '', {keys.INTERNAL_ERRORS: INTERNAL_ERRORS.count})
+
+
+def motion_status(
+    name: str,
+    hardware_id: str,
+    state: MotionStatus,
+    prediction: Prediction | None,
+    odometry: OdometryInput | None,
+) -> DiagnosticStatus:
+    """Build the status of the correction by the motion of the camera.
+
+    Args:
+        name: Name of the status.
+        hardware_id: Frame of the camera.
+        state: State of the correction.
+        prediction: The newest prediction; None before it.
+        odometry: Subscription of odometry; None: there is none.
+    """
+    builder = StatusBuilder(state.reason or 'windows are refined')
+    if state.reason in (MISFIT, NO_ODOMETRY, NO_FOCAL_LENGTH):
+        builder.warn(state.reason)
+    values: dict[str, object] = {
+        keys.WINDOWS_REFINED: state.refined,
+        keys.WINDOWS_TRACKED: state.windows,
+        keys.MOTION_POINTS: state.points,
+        keys.MOTION_PARALLAX_PX: state.parallax_px,
+        keys.MOTION_EPIPOLAR_PX: state.epipolar_px,
+        keys.MOTION_REASON: state.reason,
+    }
+    if prediction is not None and prediction.motion is not None:
+        values |= keys.of_motion(prediction.motion)
+    if odometry is not None:
+        if odometry.problem:
+            builder.warn(odometry.problem)
+        values |= {
+            keys.ODOMETRY_RECEIVED: odometry.poses.received,
+            **keys.of_counts(keys.ODOMETRY_REFUSED, odometry.poses.refused),
+            keys.ODOMETRY_RESTARTS: odometry.poses.restarts,
+        }
+    return builder.status(name, hardware_id, values)
 
 
 def model_status(

@@ -18,6 +18,7 @@ from spike_depth_ros.filters.scale_from_height import ScaleFromHeight
 from spike_depth_ros.filters.temporal_filter import TemporalFilter
 from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.nodes.parts.internal_errors import INTERNAL_ERRORS
+from spike_depth_ros.nodes.parts.motion_thread import MotionThread
 from spike_depth_ros.observation import Observation
 from spike_depth_ros.stream.window import Window
 
@@ -114,10 +115,12 @@ class Inference(threading.Thread):
         idle_s: Time between two checks for a subscriber, seconds, unless :meth:`wake` is called.
         scale: Scale from the height of the camera; None: that of the model.
         temporal: Filter of the model's depth; None: none.
+        motion: Correction by the motion of the camera; None: none.
 
     Attributes:
         estimator: The model in use.
         scale: The scale in use; may be replaced at any time.
+        motion: The correction in use; may be replaced at any time, and the old one stopped.
         windows: Windows predicted and published.
         failures: Windows whose prediction failed.
         failures_in_row: Failures since the last success.
@@ -135,10 +138,12 @@ class Inference(threading.Thread):
         idle_s: float = IDLE_S,
         scale: ScaleFromHeight | None = None,
         temporal: TemporalFilter | None = None,
+        motion: MotionThread | None = None,
     ) -> None:
         super().__init__(name='inference', daemon=True)
         self.estimator = estimator
         self.scale = scale
+        self.motion = motion
         self._temporal = temporal or TemporalFilter(0.0)
         self.windows = 0
         self.failures = 0
@@ -171,6 +176,8 @@ class Inference(threading.Thread):
         with self._between_windows:
             self.estimator = estimator
             self._temporal.reset()
+            if self.motion is not None:
+                self.motion.refiner.forget_factor()
             if self.scale is not None:
                 self.scale.reset()
 
@@ -228,7 +235,12 @@ class Inference(threading.Thread):
             if observation.rig is not self._rig:
                 self._rig = observation.rig
                 self._temporal.reset()
+            motion = self.motion  # another thread may replace it
+            if motion is not None:
+                motion.begin(window)
             prediction = self.estimator.predict(observation)
+            if motion is not None:
+                prediction = motion.finish(prediction, window)
             prediction = self._scaled(window, self._temporal.apply(prediction, window))
         predicted = time.perf_counter()
         self._outputs.publish_depth(observation, prediction)

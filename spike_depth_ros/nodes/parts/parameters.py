@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import inspect
 import math
@@ -87,9 +88,15 @@ class Parameter(NamedTuple):
     def problem(self, value: Any) -> str:
         """Return the reason to refuse a value, one line; empty: it is good."""
         found = (
-            f'{self.name} is {what}: expected {it}' for _, what, it in faults(value, self.hint)
+            f'{self.name}{place} is {what}: expected {it}'
+            for place, what, it in faults(plain(value), self.hint)
         )
         return printable(next(found, ''))
+
+
+def plain(value: Any) -> Any:
+    """Return the value of a parameter, a list as a tuple: rclpy has arrays, too."""
+    return tuple(value) if isinstance(value, list | array.array) else value
 
 
 def _is_no_range(check: Check) -> bool:
@@ -164,7 +171,7 @@ def _build(kind: Any, given: Mapping[str, Any], group: str) -> Any:
         if dataclasses.is_dataclass(one.type):
             found[name] = _build(one.type, given, group + _group_of(one))
         elif group + name in given:
-            found[name] = given[group + name]
+            found[name] = plain(given[group + name])
     try:
         return kind(**found)
     except ValueError as error:
@@ -217,10 +224,11 @@ def declare(node: Node, kind: type) -> None:
     """
     for row in parameters_of(kind):
         try:
-            node.declare_parameter(row.name, row.default, row.descriptor())
+            default = [*row.default] if isinstance(row.default, tuple) else row.default
+            node.declare_parameter(row.name, default, row.descriptor())
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             decimal = 'a number with a decimal point such as 1.0'
-            expected = re.sub('^a number', decimal, describe(row.hint))
+            expected = re.sub('(^|each )a number', rf'\1{decimal}', describe(row.hint))
             raise UserError(f'parameter {row.name}: expected {expected}: {error}') from None
     warn_of_unknown(node)
 

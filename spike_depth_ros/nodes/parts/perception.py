@@ -31,6 +31,7 @@ from spike_depth_ros.nodes.parts.inference import (
     Inference,
     Observations,
 )
+from spike_depth_ros.nodes.parts.motion_thread import MotionThread
 from spike_depth_ros.nodes.parts.private_rclpy import RCLError
 from spike_depth_ros.nodes.parts.topic_inputs import TopicInputs
 
@@ -128,7 +129,11 @@ class PerceptionNode(LifecycleNode, Generic[SettingsT]):
         """Close the models, if there are any."""
 
     def _make_inference(
-        self, estimator: Estimator, source: Observations, scale: ScaleFromHeight | None = None
+        self,
+        estimator: Estimator,
+        source: Observations,
+        scale: ScaleFromHeight | None = None,
+        motion: MotionThread | None = None,
     ) -> Inference:
         """Make the thread from observations to the publishers, which wake it."""
         assert self._outputs is not None
@@ -141,6 +146,7 @@ class PerceptionNode(LifecycleNode, Generic[SettingsT]):
             LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
             scale,
             self._temporal,
+            motion,
         )
         self._outputs.matched = made.wake
         return made

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2
 
 from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, onnx_path
-from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.estimator import ImageEstimator, Prediction
 from spike_depth_ros.nodes.parts import conversions
 from spike_depth_ros.nodes.parts.depth_outputs import DepthOutputs, subscribed
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
@@ -46,9 +46,19 @@ class TopicOutputs(DepthOutputs):
         self._learnt: LearntPreview | None = None
         self._ending: list[LearntPreview] = []
         self._preview = self._publisher(Image, 'spikes/image')
+        self._points = self._publisher(PointCloud2, 'depth/motion_points')
         self._rectified: Any = None
         if settings.rectify:
             self._rectified = self._publisher(Image, 'spikes/image_rect')
+
+    def publish_depth(self, observation: Observation, prediction: Prediction) -> None:
+        """Publish depth, and the points of a correction by motion."""
+        super().publish_depth(observation, prediction)
+        camera = observation.window.camera
+        if subscribed(self._points) and camera.matrix is not None:
+            k = prediction.camera_matrix(camera.matrix, 3)
+            header = self._header(observation.window)
+            self._points.publish(conversions.points_msg(prediction, k, header))
 
     def preview_wanted(self) -> bool:
         """Return True if the preview has a subscriber."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import heapq
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from spike_depth_ros.io.bags.writing import (
     make_camera_info,
     make_header,
     make_image,
+    message_type,
 )
 from spike_depth_ros.io.recording import Recording, RecordingError, TrueDepth
-from spike_depth_ros.io.topics import TOPICS
+from spike_depth_ros.io.topics import ODOMETRY, TOPICS
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
@@ -104,6 +105,29 @@ def packet_problem(geometry: Geometry, planes: int) -> str:
 def depth_message(sent_ns: int, stamp_ns: int, depth: npt.NDArray[np.float32]) -> TimedMessage:
     """Return a message of true depth, ``[height, width]`` metres."""
     return sent_ns, 'depth/truth', make_image(depth, METRES, make_header(stamp_ns, FRAME_ID))
+
+
+def odometry_message(sent_ns: int, stamp_ns: int, values: Sequence[float]) -> TimedMessage:
+    """Return a message of the camera's pose in the frame ``odom``; its speed is not known.
+
+    Args:
+        sent_ns: When it is recorded, nanoseconds.
+        stamp_ns: Time of the pose, nanoseconds.
+        values: x, y, z in metres, and the quaternion qx, qy, qz, qw.
+    """
+
+    def make(name: str, *fields: Any) -> Any:
+        return message_type(f'geometry_msgs/msg/{name}')(*fields)
+
+    pose = make('Pose', make('Point', *values[:3]), make('Quaternion', *values[3:]))
+    still, unknown = make('Vector3', 0.0, 0.0, 0.0), np.zeros(36)
+    message = message_type(ODOMETRY)(
+        header=make_header(stamp_ns, 'odom'),
+        child_frame_id=FRAME_ID,
+        pose=make('PoseWithCovariance', pose, unknown),
+        twist=make('TwistWithCovariance', make('Twist', still, still), unknown),
+    )
+    return sent_ns, 'odom', message
 
 
 def frame_messages(

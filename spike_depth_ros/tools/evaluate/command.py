@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from spike_depth_ros.base import cli
-from spike_depth_ros.base.cli import POSITIONAL, REPEATED
+from spike_depth_ros.base.cli import POSITIONAL, REPEATED, Option
 from spike_depth_ros.base.values import NotNegative, within
 from spike_depth_ros.commands import run_library
-from spike_depth_ros.tools.arguments import Amount, PlaneRate, Size, Threads
+from spike_depth_ros.tools.arguments import Amount, PlaneRate, Size, Threads, parse_pose
+
+DELAY_S = 0.05
+"""Time after which a live node uses measured points, on two cores, seconds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,21 @@ class PoseOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class MotionOptions:
+    """Correction by the motion of the camera."""
+
+    refine: Literal['none', 'motion'] = 'none'
+    """What corrects depth: none, or motion (points that are tracked while the camera moves)."""
+    odometry: str | None = None
+    """Topic of odometry, which gives metres. Default: none, motion corrects the shape alone."""
+    camera_pose: Annotated[tuple[float, ...] | None, Option(parse=parse_pose)] = None
+    """Pose of the camera's optical frame in the frame that odometry is of: "x y z qx qy qz qw", m
+    and a quaternion. Default: it is that frame."""
+    refine_delay_ms: Annotated[float, within(0, 10_000)] = 1e3 * DELAY_S
+    """Time after which measured points are used, ms; 0: in their own window."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoringOptions:
     """Scoring."""
 
@@ -125,8 +143,8 @@ class RunningOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(
-    RunningOptions, ScoringOptions, PoseOptions, StereoOptions, StreamOptions, FrameOptions,
-    TopicOptions,
+    RunningOptions, ScoringOptions, MotionOptions, PoseOptions, StereoOptions, StreamOptions,
+    FrameOptions, TopicOptions,
 ):  # fmt: skip
     """Replay a rosbag2 in lockstep through a model: every window, none dropped.
 

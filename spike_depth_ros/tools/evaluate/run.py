@@ -21,6 +21,7 @@ from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Estimator, Options, evaluate, labels
 from spike_depth_ros.evaluation.intervals import LEVEL
 from spike_depth_ros.evaluation.metrics import PUBLISHED, EvalProtocol, Mean
+from spike_depth_ros.evaluation.odometry import MotionSettings
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.report.headings import FIGURES, STRUCTURE
 from spike_depth_ros.evaluation.report.render import compared, render, warnings
@@ -42,6 +43,7 @@ from spike_depth_ros.io.arrays import ArrayFileError, open_picture, reading
 from spike_depth_ros.io.bags.bag import Bag, BagError
 from spike_depth_ros.io.orientation import check_upright
 from spike_depth_ros.io.topics import NONE
+from spike_depth_ros.motion.odometry import IDENTITY
 from spike_depth_ros.pages.blocks import Table, numbers
 from spike_depth_ros.pages.terminal import print_table
 from spike_depth_ros.stereo.estimator import MIN_DEPTH_M, StereoEstimator
@@ -52,7 +54,7 @@ OUTPUT_BAG = 'bag'
 
 _OF_ONE = (
     *('camera_info', 'size', 'no_rectify'),
-    *('camera_height_m', 'camera_pitch_rad', 'camera_roll_rad'),
+    *('camera_height_m', 'camera_pitch_rad', 'camera_roll_rad', 'odometry', 'camera_pose'),
 )
 _OF_PAIRS: tuple[str, ...] = ('fill', 'min_depth_m')
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -199,8 +201,32 @@ def pose(options: EvaluateOptions) -> CameraPose | None:
     return None
 
 
+def motion(options: EvaluateOptions) -> MotionSettings | None:
+    """Return the settings of the correction by motion on the command line; None: there is none.
+
+    Raises:
+        BagError: There are two cameras, or an option of motion without it.
+    """
+    if options.refine == 'none':
+        if given := [one for one in ('odometry', 'camera_pose') if vars(options)[one] is not None]:
+            names = ' and '.join(f'--{one.replace("_", "-")}' for one in given)
+            raise BagError(f'{names} without a correction: give --refine motion')
+        return None
+    if options.stereo:
+        raise BagError('--refine motion with --stereo; expected of one camera: leave out either')
+    if options.camera_pose is not None and options.odometry is None:
+        raise BagError('--camera-pose without odometry: name its topic with --odometry')
+    return MotionSettings(
+        options.odometry,
+        options.camera_height_m is None,  # else metres are those of the height
+        options.camera_pose or IDENTITY,
+        options.refine_delay_ms / 1e3,
+    )
+
+
 def _settings(options: EvaluateOptions, bag: Bag) -> Options:
     _check_pair_options(options)
+    by_motion = motion(options)
     right = None
     if options.stereo:
         topics, right = bag.known.pair(options.spikes, options.truth)
@@ -225,6 +251,7 @@ def _settings(options: EvaluateOptions, bag: Bag) -> Options:
         size=options.size,
         rectify=not options.no_rectify,
         pose=pose(options),
+        motion=by_motion,
         filter_s=options.filter_temporal,
         min_depth_m=options.min_depth_m or MIN_DEPTH_M,
         protocol=scored,

@@ -21,7 +21,7 @@ PLOTS: Mapping[str, str] = {
     'scale': 'scale',
 }
 """Titles of the plots of a view: durations, planes since the start, and the factor on the depth of
-the model from the height of the camera."""
+the model, as from the height of the camera."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,8 @@ class ViewFrame:
         picture: Grey picture of the spikes, of the camera of the depth image, ``[rows, columns]``
             uint8; None: none.
         matrix: Matrix K of the depth image, row by row, pixels; zeros: not calibrated.
+        measured: Points that a correction by the motion of the camera has used, ``[N, 3]`` float32
+            metres in the optical frame; None: there is none.
         values: Values by plot, a key of :data:`PLOTS`, and name of the curve.
         notes: What is wrong, one line each.
     """
@@ -45,5 +47,6 @@ class ViewFrame:
     uncertainty: FloatImage | None = None
     picture: npt.NDArray[np.uint8] | None = None
     matrix: tuple[float, ...] = NO_MATRIX
+    measured: FloatImage | None = None
     values: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ APPLICATION = 'spike_depth_ros'
 DEPTH, METRES, COLOURS, BAR = 'depth', 'depth/metres', 'depth/colours', 'depth/bar'
 CAMERA, POINTS = 'camera', 'points'
 UNCERTAINTY, SPIKES, NOTES = 'uncertainty', 'spikes', 'notes'
+MEASURED, MEASURED_COLOUR, MEASURED_M = 'measured', (255, 140, 0), 0.02
 
 SMOOTHING = 0.5
 """Weight of the newest frame in the ends of colours: a view sees a few frames a second."""
@@ -93,6 +94,9 @@ class RerunLog:
             stream.set_time('stamp', duration=np.timedelta64(frame.stamp_ns, 'ns'))
         self._add_depth(frame.depth)
         self._add_points(frame)
+        if frame.measured is not None:
+            measured = rr.Points3D(frame.measured, colors=MEASURED_COLOUR, radii=MEASURED_M)
+            stream.log(MEASURED, measured)
         if frame.uncertainty is not None:
             stream.log(
                 UNCERTAINTY,
@@ -204,7 +208,7 @@ def _layout() -> rrb.Blueprint:
             rrb.Vertical(
                 rrb.Spatial3DView(
                     origin='/',
-                    contents=[CAMERA, POINTS],
+                    contents=[CAMERA, POINTS, MEASURED],
                     name='points',
                     eye_controls=rrb.EyeControls3D(
                         position=(0.8, -0.8, -1.0), look_target=(0, 0, 2.5), eye_up=(0, -1.0, 0)

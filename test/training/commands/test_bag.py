@@ -7,13 +7,15 @@ import shutil
 import sqlite3
 import stat
 
+import cv2
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from kit.clips import CAMERA, FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
+from kit.clips import CAMERA, FRAME_S, HEIGHT, WIDTH, Sliding, walk, write_folder, write_poses
 from kit.refusals import leaving
+from spike_depth_ros.motion.odometry import pose_matrix
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.packing import spike_counts, unpack
@@ -242,6 +244,84 @@ def test_frames_lie_beside_the_spikes_pixel_for_pixel(recording, tmp_path):
         np.testing.assert_array_equal(pixels, shown.image(number))
 
 
+@pytest.fixture(scope='module')
+def posed(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data') / 'posed'
+    write_folder(root, Sliding(6))
+    write_poses(root, walk(6))
+    return root
+
+
+def odometry_of(posed, out, **settings):
+    """Messages of odometry in a bag: when recorded, by their stamps, and poses of the camera."""
+    bag({'folder': str(posed)}, out, size='30x20', rate=600.0, **settings)
+    recorded, messages = zip(*read(out)['/odom'], strict=True)
+    stamps = [stamp_ns(message.header.stamp) for message in messages]
+    found = []
+    for message in messages:
+        at, turn = message.pose.pose.position, message.pose.pose.orientation
+        found.append(pose_matrix([at.x, at.y, at.z, turn.x, turn.y, turn.z, turn.w]))
+    return messages, np.array(recorded), np.array(stamps), np.stack(found)
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_odometry_is_the_poses_of_the_camera(posed, tmp_path, capsys, storage):
+    messages, recorded, stamps, poses = odometry_of(
+        posed, tmp_path / 'made', start=0.05, seconds=0.1, storage=storage
+    )
+    assert ', 3 depth images, 3 poses, ' in capsys.readouterr().out
+    np.testing.assert_allclose(stamps, SECOND + np.arange(2, 5) * SECOND / 30, atol=2)
+    np.testing.assert_array_equal(recorded, stamps)
+    np.testing.assert_allclose(poses, walk(6)[2:5], atol=1e-9)
+    for message in messages:
+        assert message.header.frame_id == 'odom'
+        assert message.child_frame_id == 'spike_camera_optical_frame'
+        for unknown in (message.pose.covariance, message.twist.covariance):
+            assert np.array_equal(unknown, np.zeros(36))
+
+
+def test_errors_of_odometry(posed, tmp_path):
+    errors = {'odometry_length': 1.1, 'odometry_rotation_deg': 0.5, 'odometry_clock_ms': 20.0}
+    _, recorded, stamps, poses = odometry_of(posed, tmp_path / 'made', **errors)
+    true = walk(6)
+    np.testing.assert_allclose(recorded, SECOND + np.arange(6) * SECOND / 30, atol=2)
+    np.testing.assert_array_equal(stamps, recorded + 20_000_000)
+    np.testing.assert_allclose(poses[:, :3, 3], 1.1 * true[:, :3, 3])
+    turns = np.swapaxes(true[:, :3, :3], 1, 2) @ poses[:, :3, :3]
+    turns = np.stack([cv2.Rodrigues(turn)[0][:, 0] for turn in turns])
+    np.testing.assert_allclose(np.linalg.norm(turns, axis=1), np.radians(0.5), rtol=1e-6)
+    axes = turns / np.radians(0.5)
+    assert np.abs(axes @ axes.T - np.eye(6)).min() > 0
+    assert np.linalg.norm(axes.mean(0)) < 0.7
+    *_, again = odometry_of(posed, tmp_path / 'again', **errors)
+    *_, other = odometry_of(posed, tmp_path / 'other', **errors, seed=1)
+    np.testing.assert_array_equal(again, poses)
+    assert np.abs(other - poses)[:, :3, :3].max(axis=(1, 2)).min() > 1e-4
+
+
+def test_odometry_may_be_left_out(recording, posed, tmp_path):
+    for root, odometry in ((posed, False), (recording, True)):
+        out = tmp_path / str(odometry)
+        bag({'folder': str(root)}, out, size='30x20', rate=600.0, odometry=odometry)
+        assert read(out).keys() == {'/spikes', '/camera_info', '/depth/truth'}
+
+
+@pytest.mark.parametrize(
+    ('name', 'where'),
+    [('folder', 'rgbd/hololens_000,frame_hz=10'), ('sevenscenes', 'rgbd/sevenscenes_kitchen')],
+)
+def test_odometry_of_real_recordings(real_data, tmp_path, name, where):
+    (clip,) = frame_clips(name, str(real_data / where))
+    camera = ClipCamera(clip, CameraSettings(20, 30, 600.0))
+    span = choose_span(clip.times_s, 600.0, 1.0, 0.5)
+    messages = read(ClipBag(camera, span, 40).write(tmp_path / 'made', 'mcap'))
+    stamps = [stamp_ns(message.header.stamp) for _, message in messages['/odom']]
+    assert stamps == [stamp_ns(message.header.stamp) for _, message in messages['/depth/truth']]
+    at = messages['/odom'][0][1].pose.pose.position
+    first = np.searchsorted(clip.times_s, span.start_s)
+    np.testing.assert_allclose([at.x, at.y, at.z], clip.poses.matrices[first, :3, 3])
+
+
 def test_a_gap_in_the_names_of_frames_stays_one(tmp_path, capsys):
     """Eight frames of half a second, of which a texture moves at 200 pixels a second."""
     times = [0.0, 0.033, 0.067, 0.1, 0.4, 0.433, 0.467, 0.5]
@@ -282,6 +362,11 @@ def test_what_bag_refuses(refusals, recording, tmp_path, monkeypatch, command):
         call = functools.partial(choose_span, FRAME_S * np.arange(6), 1000.0, start, seconds)
         rows[f'of a clip from {start} s for {seconds} s'] = 'part', call
     row('no frame in the part', 'frames', rate=RATE, start=0.01, seconds=0.01, frames=True)
+    for option, value in (('length', 1.1), ('rotation_deg', 0.2), ('clock_ms', 5.0)):
+        row(f'no poses for {option}', 'odometry_', **{f'odometry_{option}': value})
+    row('an endless way', 'odometry_length', odometry_length=math.inf)
+    row('a turn below 0', 'odometry_rotation_deg', odometry_rotation_deg=-1.0)
+    row('a clock that is late by a minute', 'odometry_clock_ms', odometry_clock_ms=60_000.0)
     first, second = Sliding(), Sliding()
     first.name = 'made/first'
     for clip in ('', 'x'):

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from kit import bags, cameras, readable, streams
+from kit.clips import walk, write_poses
 from kit.pictures import HEIGHT, METRES, WIDTH, depth_png, picture, texts, write_pfm
 from kit.readable import COLUMNS, DRIVE, MAP, OTHER_DRIVE, PERIOD, ROWS, SEQUENCE
 from spike_depth_ros.geometry.rig import StereoRig
@@ -122,6 +123,26 @@ def image_2(clip):
     return clip.image(2)
 
 
+@step
+def posed(root, change=lambda poses: poses, of=slice(None)):
+    """Poses of four images, changed."""
+    poses = walk(4)
+    change(poses)
+    write_poses(root, poses[of])
+
+
+def halved(poses):
+    poses[2, :3, :3] /= 2
+
+
+def mirrored(poses):
+    poses[2, :, 0] *= -1
+
+
+def transposed(poses):
+    poses[2] = poses[2].T.copy()
+
+
 TWICE = put('K.txt', '60 0 39.5\n0 62 23.5\n0 0 1\n')  # of twice the size
 FOLDER = {
     'depth along rays': ('depth_along', TWICE, ',depth_along=rays'),
@@ -152,6 +173,17 @@ FOLDER = {
     'a quarter turn of squares, no depth': ('orientation 6', turned(6, (24, 24)), ',depth=none'),
     'principal point between both': (
         'orientation 6', turned(6, matrix=('30 0 15.5', '0 30 15.5', '0 0 1')),
+    ),
+    'poses of three images': ('poses.txt: 3 rows', posed(of=slice(3))),
+    'poses of three numbers a row': ('row 1: 3 numbers', put('poses.txt', '1 2 3\n' * 4)),
+    'poses in words': ("'x'", put('poses.txt', ('x ' * 16 + '\n') * 4)),
+    'a pose with nan': ('row 3', posed(lambda poses: poses[2].fill(np.nan))),
+    'a pose of half the size': ('row 3', posed(halved)),
+    'a mirrored pose': ('row 3', posed(mirrored)),
+    'a pose transposed': ('row 3', posed(transposed)),
+    'poses in a pipe': ('poses.txt', posed(), pipe('poses.txt')),
+    'poses of pictures that are turned': (
+        'rename poses.txt', turned(6, matrix=('30 0 19.5', '0 30 11.5', '0 0 1')), posed(),
     ),
     'one picture turned otherwise': (
         '00002.png', turned(6, matrix=('30 0 19.5', '0 30 11.5', '0 0 1')),

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from kit import large_files, readable
+from kit.clips import walk, write_poses
 from kit.pictures import HEIGHT, METRES, WIDTH, depth_png, picture, texts, write_pfm
 from kit.readable import DRIVE, SEQUENCE, SEQUENCE_LEFT, driving_frame
 from spike_training.datasets import readers
@@ -153,7 +154,7 @@ class TestPairs:
 class TestChoice:
     def test_every_set_has_a_licence_to_carry_along(self):
         modules = {path.stem for path in Path(readers.__file__).parent.glob('*.py')}
-        shared = {'__init__', 'files', 'options', 'pairs', 'recordings'}
+        shared = {'__init__', 'files', 'options', 'pairs', 'poses', 'recordings'}
         assert modules - shared == readers.LICENCES.keys()
         assert all(readers.LICENCES.values())
 
@@ -217,6 +218,31 @@ class TestFolder:
         (clip,) = readers.read('folder', f'{tmp_path},fx=33')
         np.testing.assert_array_equal(clip.camera, [[33, 0, 19.5], [0, 33, 11.5], [0, 0, 1]])
 
+    def test_poses_are_those_of_the_images_by_their_names(self, tmp_path):
+        """In the order of all images, though one has no depth."""
+        readable.folder(tmp_path, 30)
+        write_poses(tmp_path, walk(30))
+        (tmp_path / 'depth/00002.png').unlink()
+        (clip,) = readers.read('folder', f'{tmp_path},frame_hz=10')
+        found = [0, 1, *range(3, 30)]
+        np.testing.assert_array_equal(clip.poses.times_s, clip.times_s)
+        np.testing.assert_allclose(clip.poses.times_s, 0.1 * np.array(found))
+        np.testing.assert_allclose(clip.poses.matrices, walk(30)[found], atol=1e-15)
+
+    def test_poses_are_in_the_order_of_time(self, tmp_path):
+        readable.folder(tmp_path)
+        write_poses(tmp_path, walk(4))
+        for number, time in enumerate(('0', '25', '5', '75')):  # as numbers, 5 is before 25
+            for path in tmp_path.glob(f'*/0000{number}.png'):
+                path.rename(path.with_name(f'1305031102.{time}.png'))
+        (clip,) = readers.read('folder', str(tmp_path))
+        assert [clip.image(k)[5, 5, 0] for k in range(4)] == [0, 1, 2, 3]
+        np.testing.assert_allclose(clip.poses.matrices, walk(4), atol=1e-15)
+
+    def test_without_poses_there_are_none(self, tmp_path):
+        (clip,) = readers.read('folder', str(readable.folder(tmp_path)))
+        assert clip.poses is None
+
 
 class TestSevenScenes:
     @pytest.fixture
@@ -243,6 +269,40 @@ class TestSevenScenes:
         rows, columns = np.nonzero(np.isfinite(sevenscenes.registered(depth, 525.0)))
         assert rows.tolist() == [round(240 - 100 * 525 / 585)]
         assert columns.tolist() == [round(320 + 200 * 525 / 585 - 525 * 0.025 / 1.25)]
+
+    def test_poses_are_of_the_colour_camera(self, root):
+        """Where a point is by depth of the depth camera, it is by registered depth."""
+        for k, pose in zip((0, 1, 3), walk(3), strict=True):
+            np.savetxt(root / f'chess/seq-01/frame-{k:06d}.pose.txt', pose)
+        (clip,) = readers.read('sevenscenes', str(root))
+        np.testing.assert_array_equal(clip.poses.times_s, clip.times_s)
+        depth = np.full((480, 640), np.nan, np.float32)
+        depth[140, 520] = 1.25
+        registered = sevenscenes.registered(depth, 525.0)
+        ((row, column),) = np.argwhere(np.isfinite(registered))
+        for k, pose in enumerate(walk(3)):
+            before = pose @ [200 / 585 * 1.25, -100 / 585 * 1.25, 1.25, 1]
+            at = np.array([(column - 320) / 525, (row - 240) / 525, 1]) * registered[row, column]
+            # The nearest pixel is at most half a one away.
+            np.testing.assert_allclose(
+                clip.poses.matrices[k] @ [*at, 1], before, atol=0.71 * 1.25 / 525
+            )
+            moved = np.linalg.norm((clip.poses.matrices[k] - pose)[:3, 3])
+            assert moved == pytest.approx(0.025)
+
+    @pytest.mark.parametrize('damage', ['', '1 2 3', 'nan ' * 16, '-1.#IND ' * 16, '2 ' * 16])
+    def test_a_pose_that_cannot_be_used_is_left_out(self, root, damage):
+        for k, pose in zip((0, 1, 3), walk(3), strict=True):
+            np.savetxt(root / f'chess/seq-01/frame-{k:06d}.pose.txt', pose)
+        (root / 'chess/seq-01/frame-000001.pose.txt').write_text(damage)
+        (clip,) = readers.read('sevenscenes', str(root))
+        assert len(clip) == 3
+        np.testing.assert_allclose(clip.poses.times_s, [0, 0.1])
+        np.testing.assert_allclose(clip.poses.matrices[1, :3, :3], walk(3)[2, :3, :3], atol=1e-15)
+
+    def test_without_poses_there_are_none(self, root):
+        (clip,) = readers.read('sevenscenes', str(root))
+        assert clip.poses is None
 
     def test_depth_beside_an_edge_is_left_out(self):
         depth = np.full((20, 40), 1.0, np.float32)
@@ -442,3 +502,20 @@ def test_real_recordings(real_data, name, where, frames, median, known):
     depths = np.stack([clip.depth(k) for k in range(0, frames, frames // 6)])
     assert np.nanmedian(depths) == pytest.approx(median, rel=0.2)
     assert np.isfinite(depths).mean() == pytest.approx(known, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ('name', 'where', 'further'),
+    [('sevenscenes', 'rgbd/sevenscenes_kitchen', 45), ('folder', 'rgbd/hololens_000', 10)],
+)
+def test_real_poses_carry_depth_from_frame_to_frame(real_data, name, where, further):
+    (clip,) = readers.read(name, str(real_data / where))
+    np.testing.assert_array_equal(clip.poses.times_s, clip.times_s)
+    first, second = clip.poses.matrices[[0, further]]
+    moved = np.linalg.inv(second) @ first
+    assert np.linalg.norm(moved[:3, 3]) > 0.05
+    # Depth of one frame, as the other sees it.
+    seen = files.reproject(clip.depth(0), clip.camera, clip.camera, moved[:3, :3], moved[:3, 3])
+    ratio = seen / clip.depth(further)
+    assert np.isfinite(ratio).mean() > 0.2
+    assert np.nanmedian(np.abs(ratio - 1)) < 0.01

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from spike_depth_ros.base.cli import checked
-from spike_depth_ros.base.values import Count
+from spike_depth_ros.base.values import Count, Positive, within
 from spike_depth_ros.tools.arguments import parse_size
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_new, check_room, make_folder
@@ -34,14 +34,18 @@ def bag(
     sensor: Sensor = IDEAL,
     seed: int = 0,
     frames: bool = False,
+    odometry: bool = True,
+    odometry_length: Positive = 1.0,
+    odometry_rotation_deg: Annotated[float, within(0, 180)] = 0.0,
+    odometry_clock_ms: Annotated[float, within(-500, 500)] = 0.0,
     overwrite: bool = False,
 ) -> None:
     """Write a recording of frames as a rosbag2 with the spikes of a simulated camera.
 
-    Topics: spikes (docs/reference/wire_format.md), camera_info, and depth/truth (32FC1, metres)
-        at the
-    stamps of the frames that have depth. The stream is continuous; its size is printed before
-    anything is written.
+    Topics: spikes (docs/reference/wire_format.md), camera_info, depth/truth (32FC1, metres) at the
+    stamps of the frames that have depth, and odom (nav_msgs/msg/Odometry) with the camera's poses,
+    where the data set has some. The stream is continuous; its size is printed before anything is
+    written.
 
     Args:
         data: One data set by name: --data.kitti PATH. Options of its reader follow the path:
@@ -59,8 +63,12 @@ def bag(
         interpolation: Between frames: flow, along optical flow; or linear, blended.
         sensor: Noise and mismatch of the pixels: a YAML file, or single values. The default is
             ideal.
-        seed: Seed of the pixels' initial charge, noise and mismatch.
+        seed: Seed of the pixels' initial charge, noise and mismatch, and of odometry_rotation_deg.
         frames: Also write the frames, pixel for pixel, as image, with image/camera_info.
+        odometry: Write the camera's poses as odom, where the data set has some.
+        odometry_length: Factor of the way of odom: 1.05 is 5 % too long.
+        odometry_rotation_deg: Degrees by which each pose of odom is turned about a random axis.
+        odometry_clock_ms: Milliseconds by which the stamps of odom are late.
         overwrite: Replace an existing bag, once the new one is complete.
 
     Raises:
@@ -83,13 +91,14 @@ def bag(
     if len(data) != 1:
         raise ConfigError(f'{len(data)} data sets: expected one, --data.NAME PATH')
     ((name, where),) = data.items()
-    from spike_training.simulation.bag import ClipBag, choose_clip, choose_span
+    from spike_training.simulation.bag import ClipBag, OdometryErrors, choose_clip, choose_span
     from spike_training.simulation.clip_camera import ClipCamera, describe_gaps, frame_clips
 
     chosen = choose_clip(frame_clips(name, where), clip)
     span = choose_span(chosen.times_s, rate, start, seconds)
     camera = ClipCamera(chosen, settings)
-    recording = ClipBag(camera, span, planes_per_packet, frames)
+    errors = OdometryErrors(odometry_length, odometry_rotation_deg, odometry_clock_ms)
+    recording = ClipBag(camera, span, planes_per_packet, frames, odometry, errors)
     print(recording.describe(), flush=True)
     for note in describe_gaps(chosen):
         print(note, flush=True)

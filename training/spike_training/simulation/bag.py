@@ -1,6 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags of a simulated spike camera from clips of frames: spikes, camera_info and true depth."""
+"""Bags of a simulated spike camera from clips of frames.
+
+They have spikes, camera_info, true depth and odometry.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from rosbags.rosbag2 import WriterError
@@ -18,24 +22,27 @@ from rosbags.rosbag2 import WriterError
 from spike_depth_ros.base.results import UnfinishedFolder, place_result
 from spike_depth_ros.geometry.calibration import Calibration
 from spike_depth_ros.io.bags.writing import Storage
-from spike_depth_ros.io.topics import FRAME_TOPICS, TOPICS
+from spike_depth_ros.io.topics import FRAME_TOPICS, ODOMETRY_TOPICS, TOPICS
 from spike_depth_ros.io.video.spiking import regroup
+from spike_depth_ros.motion.odometry import pose_values
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.tools.convert.spike_bag import (
     PacketStream,
     TimedMessage,
     depth_message,
     frame_messages,
+    odometry_message,
     packet_problem,
     write_messages,
 )
-from spike_training.datasets.clip import Clip
+from spike_training.datasets.clip import Clip, Matrix
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.progress import progress_bar
 from spike_training.simulation.clip_camera import ClipCamera
 
 _EARLIEST_S = 1.0
 _MESSAGE_BYTES = 512
+_ODOMETRY_BYTES = 1024
 _SECOND = 1_000_000_000
 
 
@@ -53,6 +60,23 @@ class Span(NamedTuple):
     end_s: float
     planes: int
     stamp_ns: int
+
+
+class OdometryErrors(NamedTuple):
+    """Errors of the odometry that a bag has.
+
+    Attributes:
+        length: Factor of all shifts.
+        rotation_deg: Angle by which each pose is turned about a random axis, degrees.
+        clock_ms: Time by which stamps are late, milliseconds.
+    """
+
+    length: float = 1.0
+    rotation_deg: float = 0.0
+    clock_ms: float = 0.0
+
+
+NO_ERRORS = OdometryErrors()
 
 
 def choose_clip(clips: list[Clip], name: str) -> Clip:
@@ -109,14 +133,22 @@ class ClipBag:
         span: Part of the clip.
         planes_per_packet: Planes in one message of spikes.
         frames: Whether the clip's frames lie beside the spikes, as this camera's pixels.
+        odometry: Whether its poses do, where it has some.
+        errors: Errors of those poses; random ones by the seed of the camera.
 
     Raises:
-        ConfigError: There is no frame in the span, though they are asked for, or packets are
-            too large.
+        ConfigError: There is no frame in the span, though they are asked for, no pose that could
+            have the errors, or packets are too large.
     """
 
     def __init__(
-        self, camera: ClipCamera, span: Span, planes_per_packet: int, frames: bool = False
+        self,
+        camera: ClipCamera,
+        span: Span,
+        planes_per_packet: int,
+        frames: bool = False,
+        odometry: bool = True,
+        errors: OdometryErrors = NO_ERRORS,
     ) -> None:
         self._camera, self._span, self._planes_per_packet = camera, span, planes_per_packet
         clip, settings = camera.clip, camera.settings
@@ -133,6 +165,24 @@ class ClipBag:
                 f'frames is true: expected a frame of {clip.name} between {span.start_s:g} and '
                 f'{span.end_s:g} s: choose other --start and --seconds'
             )
+        self._errors = errors
+        self._poses: list[tuple[float, Matrix]] = []
+        if odometry and clip.poses is not None:
+            self._poses = [
+                (time_s, pose)
+                for time_s, pose in zip(*clip.poses, strict=True)
+                if span.start_s <= time_s <= span.end_s
+            ]
+        if errors != NO_ERRORS and not self._poses:
+            named = ', '.join(
+                f'odometry_{name} is {value:g}'
+                for name, value in errors._asdict().items()
+                if value != getattr(NO_ERRORS, name)
+            )
+            raise ConfigError(
+                f'{named}: expected --odometry true, and poses of {clip.name} between '
+                f'{span.start_s:g} and {span.end_s:g} s'
+            )
         self._geometry = Geometry(settings.height, settings.width)
         if problem := packet_problem(self._geometry, min(planes_per_packet, span.planes)):
             raise ConfigError(f'{problem}: lower --planes_per_packet')
@@ -147,16 +197,17 @@ class ClipBag:
         plane = geometry.plane_bytes + _MESSAGE_BYTES / self._planes_per_packet
         truth = 4 * geometry.height * geometry.width + _MESSAGE_BYTES
         frame = 3 * geometry.height * geometry.width + 2 * _MESSAGE_BYTES
-        of_frames = len(self._shown) * frame
+        of_frames = len(self._shown) * frame + len(self._poses) * _ODOMETRY_BYTES
         return self._span.planes * plane + len(self._labelled) * truth + of_frames
 
     def describe(self) -> str:
         """Return a summary of the bag's content in one line."""
         planes, rate = self._span.planes, self._camera.settings.rate_hz
-        frames = f'{len(self._shown)} frames, ' if self._shown else ''
+        beside = f'{len(self._shown)} frames, ' if self._shown else ''
+        beside += f'{len(self._poses)} poses, ' if self._poses else ''
         return (
             f'{self._camera.clip.name}: {planes} planes of {self._geometry} at {rate:g} Hz '
-            f'({planes / rate:.2f} s), {len(self._labelled)} depth images, {frames}'
+            f'({planes / rate:.2f} s), {len(self._labelled)} depth images, {beside}'
             f'{self.nbytes / 1e6:.0f} MB'
         )
 
@@ -184,7 +235,8 @@ class ClipBag:
                 advance = functools.partial(progress.advance, task)
                 messages = self._stream.messages(packets, advance)
                 topics = TOPICS | (FRAME_TOPICS if self._shown else {})
-                beside = self._truths(), self._frames()
+                topics |= ODOMETRY_TOPICS if self._poses else {}
+                beside = self._truths(), self._frames(), self._odometry()
                 try:
                     write_messages(unfinished, storage, topics, *beside, messages)
                 except (WriterError, sqlite3.Error) as error:
@@ -199,7 +251,7 @@ class ClipBag:
         for index in self._labelled:
             depth = self._camera.depth(index)
             if depth is not None:
-                stamp_ns = self._stamp_ns(index)
+                stamp_ns = self._stamp_ns(self._camera.clip.times_s[index])
                 yield depth_message(stamp_ns, stamp_ns, depth)
 
     def _frames(self) -> Iterator[TimedMessage]:
@@ -207,10 +259,22 @@ class ClipBag:
         for index in self._shown:
             pixels = self._camera.colours(index)
             if pixels is not None:
-                stamp_ns = self._stamp_ns(index)
+                stamp_ns = self._stamp_ns(self._camera.clip.times_s[index])
                 yield from frame_messages(stamp_ns, stamp_ns, pixels, self._calibration)
 
-    def _stamp_ns(self, index: int) -> int:
-        """Return the stamp of a frame of the clip, nanoseconds."""
-        since_start_s = float(self._camera.clip.times_s[index]) - self._span.start_s
-        return self._span.stamp_ns + round(since_start_s * _SECOND)
+    def _odometry(self) -> Iterator[TimedMessage]:
+        """Yield the poses, with their errors, when they were taken."""
+        random = np.random.default_rng(self._camera.settings.seed)
+        late_ns = round(self._errors.clock_ms * 1e6)
+        for time_s, true in self._poses:
+            axis = random.normal(size=3)
+            turn = axis * (math.radians(self._errors.rotation_deg) / np.linalg.norm(axis))
+            pose = true.copy()
+            pose[:3, :3] = true[:3, :3] @ cv2.Rodrigues(turn)[0]
+            pose[:3, 3] *= self._errors.length
+            sent_ns = self._stamp_ns(time_s)
+            yield odometry_message(sent_ns, sent_ns + late_ns, pose_values(pose))
+
+    def _stamp_ns(self, time_s: float) -> int:
+        """Return the stamp of a time of the clip, nanoseconds."""
+        return self._span.stamp_ns + round((float(time_s) - self._span.start_s) * _SECOND)
