@@ -71,7 +71,8 @@ class MotionStatus:
     """State of the correction by motion.
 
     Attributes:
-        reason: Why the newest window gave no points with depth; empty: it did.
+        reason: Why no points were measured the last time, or why they did not correct the newest
+            window; empty: all is well.
         points: Points with depth in the newest window that was corrected.
         parallax_px: Their median parallax.
         epipolar_px: Their median distance from epipolar lines.
@@ -127,6 +128,7 @@ class RefineByMotion:
             self._measured: Points | None = None
             self._held: MotionRefinement | None = None
             self._held_ns = self._first_ns = self._due_ns = 0
+            self._reason = WAITS
             self.status = MotionStatus()
 
     def forget_factor(self) -> None:
@@ -186,8 +188,7 @@ class RefineByMotion:
                 newest = self._tracks.newest
                 if newest is None or newest.time_ns - self._measured.time_ns > STALE_NS:
                     self._measured = None
-            reason = '' if isinstance(measured, Points) else measured
-            self.status = dataclasses.replace(self.status, reason=reason)
+            self._reason = '' if isinstance(measured, Points) else measured
 
     def apply(self, prediction: Prediction, window: Window) -> Prediction:
         """Correct the prediction of the window that was tracked last.
@@ -203,14 +204,17 @@ class RefineByMotion:
         time_ns = window.reference_ns
         carried = self._carried(time_ns)
         count = self.status.windows + 1
-        self._first_ns = self._first_ns or time_ns
-        refined: Prediction | str = self.status.reason or WAITS
+        # Time goes back where a stream restarts.
+        self._first_ns = min(self._first_ns or time_ns, time_ns)
+        self._held_ns = min(self._held_ns, time_ns)
+        measured = self._reason
+        refined: Prediction | str = measured or WAITS
         if carried is not None:
             age_s = (time_ns - carried.time_ns) / 1e9
             refined = refine_by_motion(prediction, carried, age_s, self._metres)
         if isinstance(refined, str):
             self.status = dataclasses.replace(
-                self.status, reason=self.status.reason or refined, points=0, windows=count
+                self.status, reason=measured or refined, points=0, windows=count
             )
             return self._hold(prediction, time_ns)
         assert carried is not None
@@ -218,6 +222,7 @@ class RefineByMotion:
         self._held, self._held_ns = refined.motion, time_ns
         self.status = dataclasses.replace(
             self.status,
+            reason=measured,
             points=refined.motion.points,
             parallax_px=carried.parallax_px,
             epipolar_px=carried.epipolar_px,
