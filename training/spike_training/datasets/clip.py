@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,18 @@ class RightSpikes:
     rig: StereoRig
 
 
+class CameraPoses(NamedTuple):
+    """Poses of the camera of a clip.
+
+    Attributes:
+        times_s: Their times by the clip's clock, ``[M]`` seconds, increasing.
+        matrices: From the camera (z forward, x right) to the world, ``[M, 4, 4]`` metres.
+    """
+
+    times_s: Times
+    matrices: npt.NDArray[np.float64]
+
+
 @dataclasses.dataclass(eq=False)
 class Clip:
     """Recording of one camera: frames in the order of time, some of them with depth.
@@ -89,6 +102,7 @@ class Clip:
             that of the settings.
         right: Right eye; None: there is none.
         labels: Origin of depth that a foundation model has made; None: it is measured or rendered.
+        poses: Poses of the camera at some of the frames; None: unknown.
     """
 
     name: str
@@ -103,6 +117,7 @@ class Clip:
     mean_rate: float | None = None
     right: RightFrames | None = None
     labels: Labels | None = None
+    poses: CameraPoses | None = None
 
     def __len__(self) -> int:
         return len(self.times_s)

@@ -29,7 +29,7 @@ from spike_depth_ros.tools.arguments import OptionalFocalLength
 from spike_training.datasets.clip import Clip, Depth, Matrix, Times
 from spike_training.datasets.labels import RELATIVE, Labels, find_labels
 from spike_training.datasets.name_times import Given, read_times
-from spike_training.datasets.readers import files
+from spike_training.datasets.readers import files, poses
 from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError
 
@@ -38,6 +38,7 @@ TREE = """\
   ROOT/depth/00000.png    (uint16; or float .npy, .exr, .pfm in metres; not with depth=none)
   ROOT/relative_depth/    (in place of depth/: labels, as the command label writes them)
   ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)
+  ROOT/poses.txt          (optional: camera to world, 16 numbers a row, a row for each image)
   (or folders of such recordings below ROOT)"""
 
 SET = files.DataSet('folder', TREE)
@@ -169,6 +170,7 @@ def _read(
     else:
         camera = shown.camera(SET.matrix(folder / 'K.txt'), whole)
         files.check_size(folder / 'K.txt', camera, shown.size)
+    known = _poses(folder, images, shown.orientation, whole)
     found, frames = _timed(frames, frame_hz, times, whole)
 
     def registered(stored: Depth) -> Depth:
@@ -178,7 +180,18 @@ def _read(
     show = functools.partial(files.read_rgb, orientation=shown.orientation)
     clip = data.clip(name, camera, found, frames, skipped, show, registered)
     clip.labels, clip.video = labels, frame_hz > 0
+    clip.poses = poses.camera_poses(found, [known.get(image) for image, _ in frames])
     return clip
+
+
+def _poses(folder: Path, images: list[Path], orientation: int, name: str) -> dict[Path, Matrix]:
+    """Return the pose of each image, with or without depth; none without ``poses.txt``."""
+    path = folder / 'poses.txt'
+    if not path.exists():
+        return {}
+    if orientation != 1:
+        raise _ambiguous(name, path, orientation, 'poses.txt')
+    return dict(zip(images, poses.read_poses(path, len(images)), strict=True))
 
 
 class _Shown(NamedTuple):
@@ -242,11 +255,11 @@ class _Shown(NamedTuple):
 
 
 def _ambiguous(name: str, path: Path, orientation: int, what: str) -> DataSetError:
-    advice = '' if what == 'depth' else ', or give fx in its place'
+    advice = {'K.txt': ', or give fx in its place', 'poses.txt': ', or rename poses.txt'}
     return DataSetError(
         f'{name}, {path.name}: viewers turn the pictures (EXIF orientation {orientation}), and '
         f'{what} may be of the stored or the shown ones: turn the pixels to fit it and remove the '
-        f'mark (mogrify -auto-orient turns them as shown){advice}'
+        f'mark (mogrify -auto-orient turns them as shown){advice.get(what, "")}'
     )
 
 

@@ -10,6 +10,9 @@ Pseudo Ground Truth in Visual Camera Re-localisation, 2021, use for registration
 are parallel and 25 mm apart. On the kitchen's first 300 frames, depth edges and image edges agree
 best at a ratio of 0.900 to 0.905 of the focal lengths (525 / 585 = 0.897) and at 15 to 30 mm,
 within 2 pixels.
+
+Poses of the data set are those of the depth camera. Those of clips are of the colour camera, whose
+centre is at x = +25 mm of the depth camera, as its points shift by x = -25 mm in registration.
 """
 
 from __future__ import annotations
@@ -20,13 +23,15 @@ import cv2
 import numpy as np
 
 from spike_depth_ros.tools.arguments import FocalLength
-from spike_training.datasets.clip import Clip, Depth
-from spike_training.datasets.readers import files
+from spike_training.datasets.clip import Clip, Depth, Matrix
+from spike_training.datasets.readers import files, poses
 from spike_training.datasets.readers.options import checked
+from spike_training.errors import DataSetError
 
 TREE = """\
   ROOT/SCENE/seq-01/frame-000000.color.png   (or .jpg; ROOT may also be SCENE or seq-01)
-  ROOT/SCENE/seq-01/frame-000000.depth.png   (uint16, millimetres)"""
+  ROOT/SCENE/seq-01/frame-000000.depth.png   (uint16, millimetres)
+  ROOT/SCENE/seq-01/frame-000000.pose.txt    (optional: depth camera to world, metres)"""
 
 DEPTH_FOCAL, COLOUR_FOCAL = 585.0, 525.0
 CENTRE = (320.0, 240.0)
@@ -65,10 +70,23 @@ def _sequence(folder: Path, fx: float) -> Clip:
         raise SET.missing(folder / 'frame-000000.depth.png')
     name = '/'.join(folder.absolute().parts[-2:])  # its place is the scene's folder
     camera = files.camera_matrix(fx, fx, *CENTRE)
-    return SET.clip(
-        name, camera, *SET.by_number(name, images, depths),
+    times_s, frames, skipped = SET.by_number(name, images, depths)
+    clip = SET.clip(
+        name, camera, times_s, frames, skipped,
         register=lambda depth: without_edges(registered(depth, fx)),
     )  # fmt: skip
+    clip.poses = poses.camera_poses(times_s, [_pose(image) for image, _ in frames])
+    return clip
+
+
+def _pose(image: Path) -> Matrix | None:
+    """Return the pose of the colour camera at an image; None where its file cannot be used."""
+    try:
+        pose = poses.read_pose(image.with_name(f'{image.name.partition(".color.")[0]}.pose.txt'))
+    except DataSetError:
+        return None
+    pose[:3, 3] += BASELINE_M * pose[:3, 0]
+    return pose
 
 
 def registered(depth: Depth, fx: float) -> Depth:
