@@ -9,6 +9,7 @@ Fields are functions as ``spike_depth_ros.motion.field.fit_field``, and poses as
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import cv2
 import numpy as np
@@ -139,7 +140,7 @@ def essential_matrix(
     """The pose that points give without a start, with odometry's length."""
     found = by_points(first, second, camera)
     if found is None:
-        return start
+        return dataclasses.replace(start, epipolar_px=math.inf)
     shift = found.shift * np.linalg.norm(start.shift)
     start = dataclasses.replace(start, rotation=found.rotation, shift=shift)
     return as_it_is(first, second, camera, start, prior)

@@ -11,7 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import cv2
@@ -49,6 +49,7 @@ LIMITS_M = (1e-3, 1e4)
 
 Floats = npt.NDArray[np.float64]
 Depth = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
 class Seen(NamedTuple):
@@ -59,7 +60,7 @@ class Seen(NamedTuple):
     truth: Depth
 
 
-class Sequence_(NamedTuple):
+class Sequence(NamedTuple):
     """Successive windows, and poses of the camera: nanoseconds, and ``[4, 4]`` camera to world."""
 
     windows: list[Seen]
@@ -119,7 +120,7 @@ def nanoseconds(time_s: float) -> int:
     return START_NS + round(1e9 * time_s)
 
 
-def odometry(sequence: Sequence_, condition: Condition) -> Iterator[tuple[int, list[float]]]:
+def odometry(sequence: Sequence, condition: Condition) -> Iterator[tuple[int, list[float]]]:
     """Yield poses as odometry gives them: nanoseconds, metres and a quaternion."""
     rng = np.random.default_rng(0)
     for time_ns, pose in sequence.poses:
@@ -138,7 +139,7 @@ def odometry(sequence: Sequence_, condition: Condition) -> Iterator[tuple[int, l
 
 
 def corrected(
-    sequence: Sequence_, condition: Condition
+    sequence: Sequence, condition: Condition
 ) -> Iterator[tuple[Prediction, Points | None, str]]:
     """Yield the corrected prediction of each window, its points, and why there are none."""
     poses, coming = Poses(), collections.deque(odometry(sequence, condition))
@@ -182,7 +183,7 @@ class Errors:
 
 
 def score(
-    sequence: Sequence_, condition: Condition, first: int, structure: bool = True
+    sequence: Sequence, condition: Condition, first: int, structure: bool = True
 ) -> dict[str, Any]:
     """Score the correction of the windows of a sequence from one on.
 
@@ -259,8 +260,3 @@ def replaced(module: Any, name: str, other: Callable[..., Any]) -> Iterator[None
         yield
     finally:
         setattr(module, name, usual)
-
-
-def without(windows: Sequence[Seen]) -> bool:
-    """Whether no window has truth."""
-    return not any(has_truth(each.truth).any() for each in windows)
