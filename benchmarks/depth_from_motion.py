@@ -10,8 +10,8 @@ from the repository's root; needs torch and timm. The shipped network predicts d
 ``rgbd/sevenscenes_kitchen``, of which each frame is a window of spikes. Constants of the product
 are chosen on the first half of each, and ``--half second`` is what to judge by.
 
-The JSON holds ``machine``, ``settings``, ``skipped`` (reason for each set that is missing), and the
-lists of the parts, each row with its names and these means over windows:
+The JSON holds ``machine``, ``settings``, ``skipped`` (reason for each set that is missing), and
+the lists of the parts, each row with its names and these means over windows:
 
 - ``windows``, ``refined`` (share of them with points), ``points`` (of those), ``reasons`` (windows
   without points, by reason)
@@ -20,9 +20,9 @@ lists of the parts, each row with its names and these means over windows:
 - ``network_shape``, ``factor_shape``, ``field_shape``: likewise median-scaled
 - ``ratio_metres``, ``ratio_shape``: of ``field`` to ``network``
 - ``network_f1``, ``field_f1``: boundary F1 (docs/reference/metrics.md)
-- ``holds_near``, ``holds_far``: share of pixels whose truth lies in the stated 68 % interval, up to
-  30 pixels from a point and beyond, of windows with points; ``holds_network``: of the network's
-  interval
+- ``holds_near``, ``holds_far``: share of pixels whose truth lies in the stated 68 % interval, up
+  to 30 pixels from a point and beyond, of windows with points; ``holds_network``: of the
+  network's interval
 
 Parts:
 
@@ -128,8 +128,10 @@ def real(
         frame = source.frame(number)
         planes, matrix = source.window(number)
         depth = clip.depth(frame)
-        assert depth is not None  # the frames of a source have depth
-        truth = TRANSFORMS['aspect'](depth.shape, of.height, of.width).depth(depth)
+        assert depth is not None  # the frames of a source have depth, and a camera
+        assert matrix is not None
+        rows, columns = depth.shape
+        truth = TRANSFORMS['aspect']((rows, columns), of.height, of.width).depth(depth)
         windows.append(seen(estimator, planes, matrix, float(clip.times_s[frame]), truth))
     poses = [(nanoseconds(float(at)), pose) for at, pose in zip(*clip.poses, strict=True)]
     return Sequence(windows, poses), first - begin
@@ -216,8 +218,8 @@ def styles(names: list[str], clips: int, estimator: DepthEstimator) -> Iterator[
                 for condition in (EXACT, ALONE):
                     rows.setdefault(condition.name, []).append(scored(sequence, condition))
             for condition_name, found in rows.items():
-                row = {'style': style, 'motion': motion, 'condition': condition_name}
-                row |= {'scenes': clips, **joined(found)}
+                row: dict[str, Any] = {'style': style, 'motion': motion}
+                row |= {'condition': condition_name, 'scenes': clips, **joined(found)}
                 worse = [key for key in ('ratio_metres', 'ratio_shape') if row[key] > 1]
                 yield row | {'missed': worse}
 
@@ -320,7 +322,7 @@ def main(args: list[str] | None = None) -> int:
     add('--parts', nargs='+', default=[*PARTS], choices=PARTS, metavar='PART',
         help=f'default: all of {", ".join(PARTS)}')  # fmt: skip
     add('--half', choices=('first', 'second'), default='second',
-        help='of real sequences: to choose constants on, or to judge by; default: second')  # fmt: skip
+        help='of real sequences: to choose by, or to judge by; default: second')  # fmt: skip
     add('--rates', nargs='+', type=float, default=[*RATES],
         help='mean firing rates of real sequences; default: 0.2 0.05')  # fmt: skip
     add('--windows', type=count, help='of each real sequence; default: all of its half')

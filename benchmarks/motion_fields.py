@@ -66,7 +66,7 @@ def scale_and_shift(
 def kernel_regression(
     places: Floats, residuals: Floats, variances: Floats, log_depth: Depth, stated: Depth
 ) -> Field:
-    """Mean of the points' residuals, by the kernels of the product's field over place and depth."""
+    """Mean of the points' residuals, by the kernels of the product's field."""
     height, width = log_depth.shape
     rows, columns = np.mgrid[0:height:STEP, 0:width:STEP]
     levels = log_depth[::STEP, ::STEP].ravel() / LEVEL
