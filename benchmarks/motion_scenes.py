@@ -232,7 +232,9 @@ def film(
         seed = scene.seed + 7919 * (number + 1)
         planes, truth = record(later, seed)
         if random:
-            spikes = np.random.default_rng(seed).random((PLANES, HEIGHT, WIDTH)) < NOISE
+            spikes = (
+                np.random.default_rng(seed).random((PLANES, HEIGHT, WIDTH), np.float32) < NOISE
+            )
             planes = np.packbits(spikes, axis=2, bitorder='little')
         windows.append(seen(estimator, planes, matrix, time_s, truth))
         poses.append((nanoseconds(time_s), pose_of(later)))
