@@ -30,9 +30,11 @@ from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_training.sampling.procedural import apply_flicker, expose, light_at_knots
 from spike_training.sensor.camera import SpikeCamera
+from spike_worlds.atlas import SIZE, TEXELS, TILES
 from spike_worlds.generator import STYLES, SceneGenerator
 from spike_worlds.render import render
 from spike_worlds.scene import Array, Column, Scenes
+from spike_worlds.second_eye import without_illumination
 
 SEED, SPLIT = 77, 'test'  # training has the seed 0
 HEIGHT, WIDTH = 256, 384
@@ -53,6 +55,8 @@ NOISE = 0.05
 """Firing rates in the dark, and of random spikes, spikes per plane."""
 
 WALL_M = 2.5
+TILES_PER_M = 0.25  # no pattern repeats within the picture
+LIT = 0.3
 COVERED = (0.02, 0.4)
 """Share of the picture that shows what moves, least and most."""
 
@@ -133,12 +137,11 @@ def dark(scene: Scenes) -> Scenes:
 
 def wall(scene: Scenes) -> Scenes:
     """Show one wall with a texture alone."""
-    dark, bright = (
-        scene.shell_material[0, :, column]
-        for column in (Column.DARK_LUMINANCE, Column.BRIGHT_LUMINANCE)
-    )
-    textured = int(np.argmax(np.abs(bright - dark)))
-    materials = np.repeat(scene.shell_material[:, textured : textured + 1], 5, 1)
+    materials = np.zeros_like(scene.shell_material)
+    materials[..., Column.TEXTURE] = TILES['leaves'][0] * TEXELS
+    materials[..., Column.SCALES] = TILES_PER_M
+    materials[..., Column.TEXELS] = SIZE * TILES_PER_M
+    materials[..., Column.DARK_LUMINANCE], materials[..., Column.BRIGHT_LUMINANCE] = 0.1, 0.8
     axes = np.eye(3, dtype=np.float32)[None]
     speed = np.linalg.norm(scene.linear_velocity)
     return dataclasses.replace(
@@ -147,6 +150,7 @@ def wall(scene: Scenes) -> Scenes:
         open=np.zeros_like(scene.open),
         shell=np.array([[[-50, -50, -50], [50, 50, WALL_M]]], np.float32),
         shell_material=materials,
+        rate=np.full_like(scene.rate, LIT),
         eye=np.zeros((1, 3), np.float32),
         axes=axes,
         linear_velocity=(speed * axes[:, 0]).astype(np.float32),
@@ -195,7 +199,8 @@ def scenes(style: str, axis: int, number: int) -> Iterator[Scenes]:
     generator = SceneGenerator(SEED, style, SPLIT)
     while True:
         rng = np.random.default_rng([SEED, list(STYLES).index(style), axis, number])
-        scene = moved(generator.sample(number), axis, rng)
+        # Factors on the light lie on the image, and would move with the camera.
+        scene = moved(without_illumination(generator.sample(number)), axis, rng)
         if scene is not None:
             yield scene
         number += 1
