@@ -42,11 +42,18 @@ def trust(places: Floats, variances: Floats, stated: Depth) -> Floats:
     return weights
 
 
+def middle(residuals: Floats, weights: Floats) -> float:
+    """Weighted median."""
+    order = np.argsort(residuals)
+    total = np.cumsum(weights[order])
+    return float(residuals[order][np.searchsorted(total, total[-1] / 2)])
+
+
 def no_field(
     places: Floats, residuals: Floats, variances: Floats, log_depth: Depth, stated: Depth
 ) -> Field:
-    """One factor alone."""
-    return np.zeros_like(log_depth), stated
+    """One factor alone: the weighted median."""
+    return np.full_like(log_depth, middle(residuals, trust(places, variances, stated))), stated
 
 
 def scale_and_shift(
@@ -77,8 +84,11 @@ def kernel_regression(
         + (levels[:, None] - at(places, log_depth) / LEVEL) ** 2
     )
     weights = np.exp(-0.5 * squares.astype(np.float32))
-    weights *= trust(places, variances, stated).astype(np.float32)
-    found = weights @ residuals.astype(np.float32) / (weights.sum(1) + 1e-9)
+    trusted = trust(places, variances, stated)
+    weights *= trusted.astype(np.float32)
+    factor = middle(residuals, trusted)
+    moved = (residuals - factor).astype(np.float32)
+    found = factor + weights @ moved / (weights.sum(1) + 1e-9)
     small = found.reshape(rows.shape).astype(np.float32)
     return cv2.resize(small, (width, height)), stated
 
@@ -95,9 +105,9 @@ def guided_filter(
     sums = np.zeros((5, *log_depth.shape))
     values = at(places, log_depth)
     weights = trust(places, variances, stated)
-    for total, each in zip(
-        sums, (1, values, values**2, residuals, values * residuals), strict=True
-    ):
+    factor = middle(residuals, weights)
+    moved = residuals - factor
+    for total, each in zip(sums, (1, values, values**2, moved, values * moved), strict=True):
         np.add.at(total, (rows, columns), weights * each)
 
     def boxes(image: Floats) -> Floats:
@@ -112,7 +122,7 @@ def guided_filter(
     # Squares without a point say nothing.
     over = np.maximum(boxes(total), 1e-9)
     slope, shift = boxes(total * slope) / over, boxes(total * shift) / over
-    return (slope * log_depth + shift).astype(np.float32), stated
+    return (factor + slope * log_depth + shift).astype(np.float32), stated
 
 
 FIELDS = {
