@@ -242,6 +242,73 @@ def test_metres_from_the_height_are_measured_and_missing_data_is_named(
 
 
 @pytest.mark.timeout(300)
+def test_the_motion_of_a_camera_corrects_depth_and_nothing_else_does(
+    tmp_path, monkeypatch, capsys
+):
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks import depth_from_motion
+
+    monkeypatch.delenv('SPIKE_DEPTH_DATA', raising=False)
+    path = tmp_path / 'motion.json'
+    options = ['--clips', '1', '--styles', 'indoor', '--json', str(path)]
+    assert depth_from_motion.main(options) == 0
+    result = json.loads(path.read_text())
+    assert result['machine'].keys() == MACHINE
+    assert result['settings']['parts'] == [*depth_from_motion.PARTS]
+    assert result['sequences'] == result['fields'] == result['poses'] == []
+    controls = {(row['control'], row['condition']): row for row in result['controls']}
+    for name in ('still camera', 'pure rotation', 'random spikes'):
+        for condition in ('exact odometry', 'motion alone'):
+            row = controls[name, condition]
+            assert (row['refined'], row['field_metres']) == (0, row['network_metres'])
+            assert sum(row['reasons'].values()) == row['windows'] == 4
+    plane = controls['one textured plane', 'exact odometry']
+    assert plane['refined'] == 1
+    assert plane['ratio_metres'] == plane['field_metres'] / plane['network_metres'] < 0.2
+    assert controls['one textured plane', 'motion alone']['refined'] == 0
+    assert controls['cars move', 'exact odometry']['inside_metres'] > 0
+    motions = {(row['motion'], row['condition']) for row in result['styles']}
+    assert len(motions) == len(result['styles']) == 4
+    printed = capsys.readouterr().out
+    assert '| one textured plane | motion alone ' in printed
+    assert 'kitchen skipped: no data: give --data or set SPIKE_DEPTH_DATA' in printed
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.long
+@pytest.mark.skipif('SPIKE_DEPTH_DATA' not in os.environ, reason='needs SPIKE_DEPTH_DATA')
+def test_real_sequences_are_corrected_by_motion_and_by_other_fields_and_poses(tmp_path, capsys):
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks import depth_from_motion
+
+    path = tmp_path / 'motion.json'
+    parts = ['sequences', 'fields', 'poses']
+    options = ['--parts', *parts, '--rates', '0.2', '--windows', '8', '--json', str(path)]
+    assert depth_from_motion.main(options) == 0
+    result = json.loads(path.read_text())
+    rows = {(row['set'], row['condition']): row for row in result['sequences']}
+    for name in ('HoloLens', 'kitchen'):
+        exact = rows[name, 'exact odometry']
+        assert exact['windows'] == 8
+        assert exact['ratio_metres'] < 0.8
+        assert exact['factor_shape'] == pytest.approx(exact['network_shape'])
+        longer = rows[name, 'lengths +1 %']
+        assert longer['factor_metres'] != exact['factor_metres']
+        assert rows[name, 'motion alone']['factor_metres'] == exact['network_metres']
+        fields, poses = (
+            {row[one]: row['field_metres'] for row in result[part] if row['set'] == name}
+            for part, one in (('fields', 'field'), ('poses', 'pose'))
+        )
+        assert fields['Gaussian process'] == poses['refined'] == exact['field_metres']
+        assert fields['one factor'] == pytest.approx(exact['factor_metres'], rel=0.02)
+        assert len({*fields.values()}) == 5
+        assert len({*poses.values()}) == 3
+    assert '| kitchen  | 0.2  | guided filter ' in capsys.readouterr().out
+
+
+@pytest.mark.timeout(300)
 def test_flying_pixels_are_counted_with_and_without_their_filter(tmp_path, capsys):
     for module in ('torch', 'timm', 'lightning_fabric'):
         pytest.importorskip(module)
