@@ -116,9 +116,9 @@ def guided_filter(
 
     total, first, second, residual, product = map(boxes, sums)
     known = np.maximum(total, 1e-9)
-    middle, level = first / known, residual / known
-    slope = (product / known - middle * level) / (second / known - middle**2 + EPSILON)
-    shift = level - slope * middle
+    centre, level = first / known, residual / known
+    slope = (product / known - centre * level) / (second / known - centre**2 + EPSILON)
+    shift = level - slope * centre
     # Squares without a point say nothing.
     over = np.maximum(boxes(total), 1e-9)
     slope, shift = boxes(total * slope) / over, boxes(total * shift) / over

@@ -302,7 +302,7 @@ def test_real_sequences_are_corrected_by_motion_and_by_other_fields_and_poses(tm
             for part, one in (('fields', 'field'), ('poses', 'pose'))
         )
         assert fields['Gaussian process'] == poses['refined'] == exact['field_metres']
-        assert fields['one factor'] == pytest.approx(exact['factor_metres'])
+        assert fields['one factor'] == pytest.approx(exact['factor_metres'], rel=0.02)
         assert len({*fields.values()}) == 5
         assert len({*poses.values()}) == 3
     assert '| kitchen  | 0.2  | guided filter ' in capsys.readouterr().out
