@@ -39,7 +39,7 @@ With them the interval holds 68 % of the pixels of the sequences that they are f
 points and far from them, by ``benchmarks.depth_from_motion --half first``.
 """
 
-GATE = 3.0
+GATE = 2.0
 """Standard deviations from the map beyond which a point moves, or is wrong."""
 
 STALE_NS = 500_000_000
