@@ -138,9 +138,7 @@ def odometry(sequence: Sequence, condition: Condition) -> Iterator[tuple[int, li
         )
 
 
-def corrected(
-    sequence: Sequence, condition: Condition
-) -> Iterator[tuple[Prediction, Points | None, str]]:
+def corrected(sequence: Sequence, condition: Condition) -> Iterator[tuple[Prediction, str]]:
     """Yield the corrected prediction of each window, its points, and why there are none."""
     poses, coming = Poses(), collections.deque(odometry(sequence, condition))
     motion = RefineByMotion(poses.at if condition.odometry else None, True, TIMEOUT_S)
@@ -152,7 +150,7 @@ def corrected(
         measured.append(motion.measure())
         if len(measured) > condition.delay:
             motion.use(measured.popleft())
-        yield motion.apply(prediction, window), motion.points, motion.status.reason
+        yield motion.apply(prediction, window), motion.status.reason
 
 
 class Errors:
@@ -195,7 +193,7 @@ def score(
     points: list[int] = []
     reasons: collections.Counter[str] = collections.Counter()
     count = 0
-    for number, (found, used, reason) in enumerate(corrected(sequence, condition)):
+    for number, (found, reason) in enumerate(corrected(sequence, condition)):
         _, prediction, truth = sequence.windows[number]
         if number < first or not has_truth(truth).any():
             continue
@@ -204,10 +202,10 @@ def score(
         network.add(prediction.depth, truth)
         factor.add(np.float32(one) * prediction.depth, truth)
         field.add(found.depth, truth)
-        if used is None:
+        if found.motion is None or not found.motion.points:
             reasons[reason] += 1
             continue
-        assert found.motion is not None
+        used = found.motion.places
         points.append(found.motion.points)
         held.append((*intervals(found, used, truth), intervals(prediction, used, truth)[2]))
     means = [mean(column) for column in zip(*held, strict=True)] or [math.nan] * 4
@@ -230,11 +228,11 @@ def score(
     )
 
 
-def intervals(found: Prediction, points: Points, truth: Depth) -> tuple[float, float, float]:
+def intervals(found: Prediction, places: Floats, truth: Depth) -> tuple[float, float, float]:
     """Shares of pixels with truth in their interval: near points, far from them, all."""
     height, width = truth.shape
     elsewhere = np.ones((height, width), np.uint8)
-    columns, rows = points.places.round().astype(int).T
+    columns, rows = places.round().astype(int).T
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     elsewhere[rows[inside], columns[inside]] = 0
     near = cv2.distanceTransform(elsewhere, cv2.DIST_L2, 3) <= NEAR_PX

@@ -93,7 +93,6 @@ class MotionRefinement:
         depth: Their depth, ``[N]``, in metres, or the map's unit.
         parallax_px: Their median parallax, in the pair of pictures with the largest one.
         age_s: Time since they were measured, seconds.
-        field: True if a smooth field corrects the shape, too.
         metres: True if the factor gives metres.
     """
 
@@ -103,7 +102,6 @@ class MotionRefinement:
     depth: npt.NDArray[np.float64] = dataclasses.field(compare=False)
     parallax_px: float
     age_s: float
-    field: bool
     metres: bool
 
     @property

@@ -27,23 +27,20 @@ from spike_depth_ros.runtime.layout import Layout
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.window import Window
 
-LEAST_OF_FIELD = 60
-"""Points from which on there is a field; with fewer there is one factor alone."""
-
 OUTLINE = 0.1
 """Span of log depth within :data:`OUTLINE_PX` from which on a point lies on an outline."""
 
 OUTLINE_PX = 2
 """Distance of an outline, pixels."""
 
-OF_FIELD, OF_FACTOR = 0.92, 1.5
-"""Factors on the uncertainty of the field and of the factor.
+OF_FIELD, OF_COMMON = 0.92, 1.5
+"""Factors on the uncertainty of the field, and of what the points have in common.
 
 With them the interval holds 68 % of the pixels of the sequences that they are fitted on, near
 points and far from them, by ``benchmarks.depth_from_motion --half first``.
 """
 
-GATE = 3.0
+GATE = 2.5
 """Standard deviations from the map beyond which a point moves, or is wrong."""
 
 RATE_HZ = 10.0
@@ -252,9 +249,7 @@ class RefineByMotion:
             late = time_ns - self._first_ns > self._timeout_ns
             return prediction.noted(NOT_YET, *([self.status.reason] if late else []))
         age_ns = time_ns - self._held_ns
-        held = dataclasses.replace(
-            held, places=NONE, depth=NONE[:, 0], field=False, age_s=age_ns / 1e9
-        )
+        held = dataclasses.replace(held, places=NONE, depth=NONE[:, 0], age_s=age_ns / 1e9)
         scaled = prediction.scaled(held.factor, held.uncertainty, 'odometry')
         scaled = dataclasses.replace(scaled, motion=held)
         return scaled.noted(LOST) if age_ns > self._timeout_ns else scaled
@@ -307,35 +302,34 @@ def refine_by_motion(
     own, variances = stated[rows, columns].astype(float), points.sigma[chosen] ** 2
     # The median of nine is the map beside noise of single pixels.
     residuals = np.log(points.depth[chosen]) - cv2.medianBlur(log_depth, 3)[rows, columns]
-    factor, spread = _factor(residuals, own, variances)
-    inliers = np.abs(residuals - factor) < GATE * np.hypot(own, np.sqrt(variances))
+    middle = _middle(residuals, own, variances)
+    inliers = np.abs(residuals - middle) < GATE * np.hypot(own, np.sqrt(variances))
     if int(inliers.sum()) < LEAST_POINTS:
         return OUTSIDE
     residuals, own, variances = (each[inliers] for each in (residuals, own, variances))
-    factor, spread = _factor(residuals, own, variances)
-    uncertainty = OF_FACTOR * math.hypot(spread, points.common)
-    correction, deviation = np.zeros_like(log_depth), stated
-    field = len(residuals) >= LEAST_OF_FIELD
-    if field:
-        correction, left = fit_field(
-            places[inliers], residuals - factor, variances, log_depth, stated
-        )
-        deviation = np.float32(OF_FIELD) * left
-    gives_metres, unit = metres and points.metres, factor
-    if gives_metres:
-        deviation = np.sqrt(deviation**2 + np.float32(uncertainty**2))
-    else:
-        deviation = stated  # of which most is of the scale, which stays unknown
-        correction = correction - np.float32(np.nanmedian(correction))
+    gives_metres = metres and points.metres
+    middle = _middle(residuals, own, variances)
+    # What is beyond the stated uncertainty is a wrong scale, and holds everywhere.
+    typical = float(np.median(own))
+    beyond = middle - float(np.clip(middle, -typical, typical)) if gives_metres else middle
+    correction, left = fit_field(places[inliers], residuals - beyond, variances, log_depth, stated)
+    # What points do not reach is corrected by what all of them have in common.
+    factor = float(np.nanmedian(correction))
+    correction = correction - np.float32(factor)
+    deviation = np.hypot(np.float32(OF_FIELD) * left, np.float32(OF_COMMON * points.common))
+    uncertainty = float(np.nanmedian(deviation))
+    factor += beyond
     measured = points.depth[chosen][inliers]
+    if not gives_metres:
+        deviation = stated  # of which most is of the scale, which stays unknown
+        measured = measured * math.exp(-factor)
     refinement = MotionRefinement(
         factor=math.exp(factor) if gives_metres else 1.0,
         uncertainty=uncertainty if gives_metres else 0.0,
         places=places[inliers],
-        depth=measured if gives_metres else measured * math.exp(-unit),
+        depth=measured,
         parallax_px=points.parallax_px,
         age_s=age_s,
-        field=field,
         metres=gives_metres,
     )
     return prediction.refined(refinement, correction, deviation)
@@ -355,12 +349,9 @@ def _off_outlines(log_depth: FloatImage, points: Points) -> npt.NDArray[np.intp]
     return np.flatnonzero(inside)
 
 
-def _factor(residuals: Floats, own: Floats, variances: Floats) -> tuple[float, float]:
-    """Return the weighted median of residuals, and its standard deviation."""
+def _middle(residuals: Floats, own: Floats, variances: Floats) -> float:
+    """Return the weighted median of residuals."""
     weights = 1 / (own**2 + variances)
     order = np.argsort(residuals)
     total = np.cumsum(weights[order])
-    middle = float(residuals[order][np.searchsorted(total, total[-1] / 2)])
-    scatter = 1.4826 * float(np.median(np.abs(residuals - middle)))
-    effective = weights.sum() ** 2 / (weights**2).sum()
-    return middle, scatter / math.sqrt(float(effective))
+    return float(residuals[order][np.searchsorted(total, total[-1] / 2)])

@@ -24,8 +24,11 @@ PLACE = 0.2
 LEVEL = 0.3
 """Difference of log depth over which the field changes."""
 
+COMMON = 1.0
+"""Standard deviation of what the field has in common, in stated uncertainties of the map."""
+
 AMPLITUDE = 0.7
-"""Standard deviation of the field, in stated uncertainties of the map."""
+"""Standard deviation of the rest of the field, in stated uncertainties of the map."""
 
 NOISE = 0.4
 """Standard deviation of what no smooth field corrects, in stated uncertainties of the map."""
@@ -64,7 +67,7 @@ def fit_field(
         places / width / PLACE,
         log_depth[rows, columns].astype(np.float64)[:, None] / LEVEL,
     )
-    covariance = AMPLITUDE**2 * _kernel(at, at) * _kernel(levels, levels)
+    covariance = COMMON**2 + AMPLITUDE**2 * _kernel(at, at) * _kernel(levels, levels)
     covariance[np.diag_indices_from(covariance)] += variances / own**2 + NOISE**2
     precision = np.linalg.inv(covariance)
     weights = precision @ (residuals / own)
@@ -78,9 +81,9 @@ def fit_field(
     over_levels = _kernel(nodes[:, None] / LEVEL, levels)
     grid = np.empty((len(nodes), _ROWS * _COLUMNS, 2), np.float32)
     for node, level in zip(grid, over_levels, strict=True):
-        to_points = AMPLITUDE**2 * over_image * level
+        to_points = COMMON**2 + AMPLITUDE**2 * over_image * level
         node[:, 0] = to_points @ weights
-        node[:, 1] = AMPLITUDE**2 - (to_points @ precision * to_points).sum(1)
+        node[:, 1] = COMMON**2 + AMPLITUDE**2 - (to_points @ precision * to_points).sum(1)
     mean, left = _slice(grid, (log_depth - np.float32(lowest)) / np.float32(_LEVEL_STEP))
     return (
         np.clip(mean, -BOUND, BOUND) * stated,

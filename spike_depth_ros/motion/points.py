@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.base import opencv as cv2
 from spike_depth_ros.motion.pose import (
     LEAST_POINTS,
     PRIOR,
@@ -58,6 +59,12 @@ LEAST_VIEWS = 2
 
 LEAST_SPREAD = 0.05
 """Standard deviation of log depth without odometry, at least: one plane leaves the motion open."""
+
+LARGEST_PLANE = 0.8
+"""Largest part of the points that one plane explains without odometry."""
+
+PLANE_PX = 1.0
+"""Distance from where a plane has a point, at most, pixels."""
 
 MOVED_M = 0.01
 """Shift by odometry below which a camera stands, metres."""
@@ -218,7 +225,8 @@ class MotionPoints:
         if misfits and misfits >= len(pairs):  # short baselines fit any odometry
             return MISFIT
         if len(pairs) < LEAST_VIEWS:
-            return next(iter(reasons), WAITS)
+            enough = len(pairs) + len(reasons) >= LEAST_VIEWS
+            return reasons[0] if enough else WAITS
         return _joined(sight, pairs, self._poses is not None)
 
     def carry(self, points: Points, camera: Floats) -> Points | None:
@@ -276,6 +284,9 @@ class MotionPoints:
             flow = np.linalg.norm(first - second, axis=1)
             if float(np.median(flow)) < LEAST_PARALLAX_PX / 2:
                 return STANDS
+            _, flat = cv2.findHomography(first, second, cv2.USAC_MAGSAC, PLANE_PX)
+            if flat is not None and float(flat.mean()) > LARGEST_PLANE:
+                return FLAT
             by_all = by_points(first, second, camera)
             if by_all is None:
                 return FEW
