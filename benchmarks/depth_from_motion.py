@@ -57,7 +57,10 @@ from benchmarks.motion_windows import (
     EXACT,
     PLANES,
     Condition,
+    Depth,
     Sequence,
+    corrected,
+    has_truth,
     mean,
     nanoseconds,
     replaced,
@@ -68,6 +71,8 @@ from benchmarks.options import count
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.filters import refine_by_motion
 from spike_depth_ros.motion import points
+from spike_depth_ros.pages.depth_colours import DepthColours
+from spike_depth_ros.pages.pictures import depth_panel, save_png, strip
 from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import folder, sevenscenes
 from spike_training.sampling.clip_source import ClipSource
@@ -227,6 +232,8 @@ def styles(names: list[str], clips: int, estimator: DepthEstimator) -> Iterator[
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """All measurements; the result is as this module's description has it."""
     torch.set_num_threads(1)
+    if options.picture is not None:
+        picture(options.data, options.window, options.half, options.picture)
     estimator = DepthEstimator.from_checkpoint(threads=1)
     found: dict[str, Any] = {part: [] for part in options.parts}
     skipped = {}
@@ -242,6 +249,34 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         found['styles'] = [*styles(options.styles, options.clips, estimator)]
     chosen = ('parts', 'half', 'rates', 'windows', 'delay_windows', 'clips', 'styles')
     return {'settings': report.settings(options, *chosen), 'skipped': skipped, **found}
+
+
+def picture(data: Path | None, number: int, half: str, path: Path) -> None:
+    """Write a picture of a window of HoloLens: network, corrected by motion, truth.
+
+    Raises:
+        report.InputError: The sequence is missing.
+    """
+    if data is None or (reason := missing(data, SETS['HoloLens'])):
+        raise report.InputError(f'--picture: {"no data" if data is None else reason}')
+    estimator = DepthEstimator.from_checkpoint(threads=1)
+    sequence, first = real(SETS['HoloLens'], data, 0.2, half, number + 1, estimator)
+    *_, (found, _) = corrected(sequence, EXACT)
+    _, prediction, truth = sequence.windows[first + number]
+    limits = DepthColours().limits(truth)
+    shown = ((prediction.depth, 'network'), (found.depth, 'corrected by motion'))
+    panels = [
+        (depth_panel(depth, *limits), f'{name}, AbsRel {error(depth, truth):.3f}')
+        for depth, name in shown
+    ]
+    panels.append((depth_panel(truth, *limits), 'truth'))
+    save_png(strip(panels, columns=3), path)
+
+
+def error(depth: Depth, truth: Depth) -> float:
+    """AbsRel of a window in metres."""
+    known = has_truth(truth)
+    return float(np.mean(np.abs(depth[known] / truth[known] - 1)))
 
 
 def missing(data: Path | None, of: Set) -> str:
@@ -327,6 +362,8 @@ def main(args: list[str] | None = None) -> int:
         help='mean firing rates of real sequences; default: 0.2 0.05')  # fmt: skip
     add('--windows', type=count, help='of each real sequence; default: all of its half')
     add('--delay-windows', type=count, default=2, help='of the row with late points; default: 2')
+    add('--picture', type=Path, metavar='FILE', help='also write a window of HoloLens as a PNG')
+    add('--window', type=int, default=40, help='its number in the half; default: 40')
     add('--clips', type=count, default=20, help='of each control and style; default: 20')
     add('--styles', nargs='+', default=[*STYLES], choices=[*STYLES], metavar='STYLE',
         help=f'default: all of {", ".join(STYLES)}')  # fmt: skip

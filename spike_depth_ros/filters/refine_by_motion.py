@@ -280,7 +280,7 @@ def picture_of(
 def refine_by_motion(
     prediction: Prediction, points: Points, age_s: float = 0.0, metres: bool = True
 ) -> Prediction | str:
-    """Correct a prediction by points: by one factor, and by a smooth field.
+    """Correct a prediction by points, by a smooth field with a part that is the same everywhere.
 
     Args:
         prediction: Prediction of the model.
