@@ -24,7 +24,7 @@ PLACE = 0.2
 LEVEL = 0.3
 """Difference of log depth over which the field changes."""
 
-COMMON = 1.0
+COMMON = 0.7
 """Standard deviation of what the field has in common, in stated uncertainties of the map."""
 
 AMPLITUDE = 0.7
