@@ -103,7 +103,8 @@ class MotionReplay:
         window, now_ns = sample.window, sample.window.reference_ns
         if self._odometry is not None:
             self._odometry.read_until(sample.recorded_ns)
-        self.refiner.track(window, correction)
+        if self.refiner.wants(window):
+            self.refiner.track(window, correction)
         if self.refiner.is_due():
             self._coming.append((now_ns + self._delay_ns, self.refiner.measure()))
         while self._coming and self._coming[0][0] <= now_ns:

@@ -46,6 +46,9 @@ GATE = 2.5
 RATE_HZ = 10.0
 """How often points are measured, at most, by default."""
 
+TRACK_NS = 30_000_000
+"""Time between tracked windows; points of those between move on, nanoseconds."""
+
 NONE = np.empty((0, 2))
 
 STALE_NS = 500_000_000
@@ -88,8 +91,8 @@ class MotionStatus:
 class RefineByMotion:
     """Correction of the predictions of successive windows.
 
-    :meth:`track` and :meth:`apply` belong to one window each, in this order; :meth:`measure` may
-    run in another thread meanwhile.
+    :meth:`track`, of those that it :meth:`wants`, and :meth:`apply` belong to one window each, in
+    this order; :meth:`measure` may run in another thread meanwhile.
 
     Args:
         poses: Pose of the camera at a time; None: no odometry.
@@ -132,6 +135,14 @@ class RefineByMotion:
         """Forget the factor, which is that of another model."""
         with self._lock:
             self._held = None
+
+    def wants(self, window: Window) -> bool:
+        """Return True if a window is to be tracked: not :data:`TRACK_NS` after the one before."""
+        with self._lock:
+            newest = self._tracks.newest
+            if newest is None or window.segment != self._segment:
+                return True
+            return not 0 <= window.reference_ns - newest.time_ns < TRACK_NS
 
     def track(self, window: Window, correction: SensorCorrection | None = None) -> None:
         """Track the points to the next window.
@@ -188,7 +199,7 @@ class RefineByMotion:
             self._reason = '' if isinstance(measured, Points) else measured
 
     def apply(self, prediction: Prediction, window: Window) -> Prediction:
-        """Correct the prediction of the window that was tracked last.
+        """Correct the prediction of the window that was tracked last, or of one soon after.
 
         Args:
             prediction: Prediction of the model.
@@ -231,12 +242,9 @@ class RefineByMotion:
     def _carried(self, time_ns: int) -> Points | None:
         """Return the points at their places in a window; None: they or the window are unknown."""
         with self._lock:
-            newest = self._tracks.newest
             if self._measured is None or self._camera is None:
                 return None
-            if newest is None or newest.time_ns != time_ns:
-                return None
-            return self._tracks.carry(self._measured, self._camera)
+            return self._tracks.carry(self._measured, self._camera, time_ns)
 
     def _hold(self, prediction: Prediction, time_ns: int) -> Prediction:
         """Return a prediction with the last factor, and no field."""

@@ -78,7 +78,9 @@ def fit_field(
     row, column = np.mgrid[0 : height - 1 : _ROWS * 1j, 0 : width - 1 : _COLUMNS * 1j]
     # The kernel is a product: it is computed over the image and over the levels apart.
     over_image = _kernel(np.column_stack([column.ravel(), row.ravel()]) / width / PLACE, at)
-    over_levels = _kernel(nodes[:, None] / LEVEL, levels)
+    over_image = over_image.astype(np.float32)  # half of the time
+    over_levels = _kernel(nodes[:, None] / LEVEL, levels).astype(np.float32)
+    precision, weights = precision.astype(np.float32), weights.astype(np.float32)
     grid = np.empty((len(nodes), _ROWS * _COLUMNS, 2), np.float32)
     for node, level in zip(grid, over_levels, strict=True):
         to_points = COMMON**2 + AMPLITUDE**2 * over_image * level

@@ -36,6 +36,9 @@ AGES_S = (0.15, 0.3, 0.5, 0.8)
 LARGEST_OFF = 0.4
 """How far the age of a picture may be from one of them, as a part of it."""
 
+LARGEST_AHEAD_NS = 60_000_000
+"""Time after the newest picture for which points go on as they moved, nanoseconds."""
+
 LATEST_POSE_NS = 300_000_000
 """Age of the newest picture with a pose, at most, nanoseconds."""
 
@@ -229,28 +232,29 @@ class MotionPoints:
             return reasons[0] if enough else WAITS
         return _joined(sight, pairs, self._poses is not None)
 
-    def carry(self, points: Points, camera: Floats) -> Points | None:
-        """Carry points to the newest picture, where they are still tracked.
+    def carry(self, points: Points, camera: Floats, time_ns: int) -> Points | None:
+        """Carry points to the newest picture, or to a time shortly after it.
 
-        Their depth is that before the camera there, if poses of both pictures are known; else it
-        stays.
+        Where they are still tracked, and as fast as they were. Their depth is that before the
+        camera there, if both poses are known; else it stays.
 
         Args:
             points: The points.
             camera: Camera matrix of the pictures, ``[3, 3]`` pixels.
+            time_ns: That time.
 
         Returns:
-            None before the first picture.
+            None before the first picture, and from :data:`LARGEST_AHEAD_NS` after the newest.
         """
-        sight = self.newest
-        if sight is None or sight.time_ns == points.time_ns:
+        sight = self._at(time_ns)
+        if sight is None or time_ns == points.time_ns:
             return points if sight is not None else None
         _, mine, its = np.intersect1d(
             points.numbers, sight.numbers, assume_unique=True, return_indices=True
         )
         depth, sigma = points.depth[mine], points.sigma[mine]
         if self._poses is not None:
-            then, now = self._poses(points.time_ns), self._poses(sight.time_ns)
+            then, now = self._poses(points.time_ns), self._poses(time_ns)
             if then is not None and now is not None:
                 motion = between(then, now)
                 turned = rays(points.places[mine], camera) @ motion.rotation[2]
@@ -262,6 +266,22 @@ class MotionPoints:
             sigma=sigma[ahead],
             numbers=points.numbers[mine[ahead]],
         )
+
+    def _at(self, time_ns: int) -> Sight | None:
+        """Return the newest picture's points where they are at a time."""
+        sights = self._tracker.sights
+        ahead_ns = time_ns - sights[-1].time_ns if sights else -1
+        if not 0 <= ahead_ns < LARGEST_AHEAD_NS:
+            return None
+        if ahead_ns == 0 or len(sights) < 2:
+            return sights[-1] if ahead_ns == 0 else None
+        before, newest = sights[-2], sights[-1]
+        numbers, its, mine = np.intersect1d(
+            before.numbers, newest.numbers, assume_unique=True, return_indices=True
+        )
+        moved = newest.places[mine] - before.places[its]
+        part = np.float32(ahead_ns / (newest.time_ns - before.time_ns))
+        return Sight(time_ns, newest.places[mine] + part * moved, numbers)
 
     def _pose(self, sight: Sight) -> Floats | None:
         return None if self._poses is None else self._poses(sight.time_ns)

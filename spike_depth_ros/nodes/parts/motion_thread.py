@@ -40,22 +40,25 @@ class MotionThread(threading.Thread):
         self._correction, self._prepare = correction, prepare
         self._changed = threading.Condition()
         self._offered: Window | None = None
-        self._tracked_ns: int | None = None
+        self._begun_ns = self._tracked_ns = 0
         self._stopping = False
 
     def begin(self, window: Window) -> None:
-        """Start to track a window, which nobody writes to; one that waits is left out."""
+        """Start to track a window, which nobody writes to, if it is time for one."""
+        if not self.refiner.wants(window):
+            return
         if not self.is_alive() and not self._stopping:
             self.start()
         with self._changed:
             self._offered = window
+            self._begun_ns = window.reference_ns
             self._changed.notify_all()
 
     def finish(self, prediction: Prediction, window: Window) -> Prediction:
         """Correct the prediction of the window that was begun last."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._stopping or self._tracked_ns == window.reference_ns, WAIT_S
+                lambda: self._stopping or self._tracked_ns == self._begun_ns, WAIT_S
             )
         return self.refiner.apply(prediction, window)
 

@@ -21,6 +21,7 @@ from spike_depth_ros.filters.refine_by_motion import (
     OFF_OUTLINES,
     OUTSIDE,
     STALE_NS,
+    TRACK_NS,
     RefineByMotion,
     picture_of,
     refine_by_motion,
@@ -494,3 +495,17 @@ def test_the_picture_is_rectified_and_its_contrast_is_that_of_what_is_seen():
     assert picture[0, 0] == 0  # beyond the sensor
     middle = picture[100:150, 150:250]
     assert np.ptp(middle) > 150
+
+
+def test_windows_between_tracked_ones_are_corrected_too():
+    refine, _ = started()
+    newest = window(STEPS - 1)
+    soon, later = (
+        dataclasses.replace(newest, reference_ns=newest.reference_ns + after_ns)
+        for after_ns in (TRACK_NS - 1, TRACK_NS)
+    )
+    assert (refine.wants(soon), refine.wants(later)) == (False, True)
+    assert refine.wants(dataclasses.replace(soon, segment=soon.segment + 1))
+    found = refine.apply(model(STEPS - 1), soon)
+    assert found.motion is not None
+    assert found.motion.points > 100

@@ -14,6 +14,7 @@ from spike_depth_ros.motion.odometry import Poses
 from spike_depth_ros.motion.points import (
     FEW,
     FLAT,
+    LARGEST_AHEAD_NS,
     LATEST_POSE_NS,
     LEAST_POINTS,
     MISFIT,
@@ -359,7 +360,7 @@ def carried(name, poses, steps=4, later=None):
     assert not isinstance(points, str), points
     for number in range(STEPS, STEPS + steps):
         tracks.track(seen(later or name, number)[0], number * STEP_NS)
-    now = tracks.carry(points, CAMERA)
+    now = tracks.carry(points, CAMERA, tracks.newest.time_ns)
     assert now is not None
     return points, now, tracks.newest
 
@@ -417,10 +418,30 @@ def test_points_are_as_they_are_at_their_own_picture_and_none_before_the_first()
     tracks = tracked('side', by_path('side'))
     points = tracks.measure(CAMERA)
     assert not isinstance(points, str)
-    assert tracks.carry(points, CAMERA) is points
+    assert tracks.carry(points, CAMERA, points.time_ns) is points
+    assert tracks.carry(points, CAMERA, points.time_ns - 1) is None
+    assert tracks.carry(points, CAMERA, points.time_ns + LARGEST_AHEAD_NS) is None
     tracks.reset()
-    assert tracks.carry(points, CAMERA) is None
+    assert tracks.carry(points, CAMERA, points.time_ns) is None
     assert tracks.newest is None
+
+
+def test_between_pictures_points_move_on_as_they_did():
+    tracks = tracked('ahead', by_path('ahead'))
+    points = tracks.measure(CAMERA)
+    assert not isinstance(points, str)
+    late_ns = STEP_NS * 3 // 5
+    now = tracks.carry(points, CAMERA, points.time_ns + late_ns)
+    assert now is not None
+    mine = np.isin(points.numbers, now.numbers)
+    np.testing.assert_allclose(now.depth, points.depth[mine] - 1.2 * late_ns / 1e9)
+    # Where a point of that depth is seen from there.
+    there = rays(points.places[mine], CAMERA) * points.depth[mine][:, None]
+    shown = there[:, :2] / now.depth[:, None] * CAMERA[0, 0] + CAMERA[:2, 2]
+    off = np.abs(now.places - shown).max(axis=1)
+    assert np.median(off) < 0.2
+    moved = np.abs(now.places - points.places[mine]).max(axis=1)
+    assert np.median(moved) > 2 * np.median(off)
 
 
 def test_points_are_not_carried_to_others_after_a_gap():
@@ -428,7 +449,7 @@ def test_points_are_not_carried_to_others_after_a_gap():
     points = tracks.measure(CAMERA)
     assert not isinstance(points, str)
     tracks.track(seen('side', STEPS)[0], 2 * STEPS * STEP_NS)
-    now = tracks.carry(points, CAMERA)
+    now = tracks.carry(points, CAMERA, 2 * STEPS * STEP_NS)
     assert now is not None
     assert len(now.numbers) == 0
 
