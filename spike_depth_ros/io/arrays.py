@@ -105,8 +105,12 @@ class _PictureFile(io.BufferedReader):
     """File that is not asked for more than it has: a damaged length would take that memory."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
+        self._path = os.fspath(path)  # for what Python and Pillow say of it
+        super().__init__(io.FileIO(self._path))
         self._most = os.fstat(self.fileno()).st_size
+
+    def __repr__(self) -> str:
+        return repr(self._path)
 
     def read(self, size: int | None = -1, /) -> bytes:
         return super().read(-1 if size is None else min(size, self._most))

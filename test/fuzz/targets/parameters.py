@@ -16,7 +16,7 @@ from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 
 from spike_depth_ros.nodes.depth import SpikeDepthNode
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
-from spike_depth_ros.nodes.parts.parameters import parameters_of
+from spike_depth_ros.nodes.parts.parameters import parameters_of, plain
 
 ROWS = {row.name: row for row in parameters_of(DepthParameters)}
 NAMES = (*ROWS, 'use_sim_time', 'unknown', '', 'spikes', 'qos_overrides./spikes.depth')
@@ -49,7 +49,7 @@ def _parameter(random: Random) -> tuple[str, int, Any]:
     if row is None or random.random() < 0.3:
         kind = random.randint(0, 9)
     else:
-        kind = {bool: 1, int: 2, float: 3, str: 4}[type(row.default)]
+        kind = {bool: 1, int: 2, float: 3, str: 4, tuple: 8}[type(row.default)]
     span = () if row is None else row.limits
     near = [value + change for value in span for change in (-1, 0, 1, 1e-9)]
     return name, kind, _value(random, kind, near, () if row is None else row.choices)
@@ -67,7 +67,7 @@ def _value(random: Random, kind: int, near: list[float], choices: tuple[str, ...
         5: [bytes((random.randrange(256),))],
         6: [True, False],
         7: [random.choice(integers)],
-        8: [random.choice(mutations.FLOATS)],
+        8: [random.choice(mutations.FLOATS) for _ in range(random.choice((0, 1, 7, 7, 8)))],
         9: ['', text.encode(errors='replace').decode().replace('\0', '')],
     }
     return values.get(kind)
@@ -89,7 +89,7 @@ def use(case: list[dict[str, Any]], folder: Path) -> None:
             if not result.successful:
                 check_text(result.reason)
         for name, row in ROWS.items():
-            value = node.get_parameter(name).value
+            value = plain(node.get_parameter(name).value)
             if type(value) is not type(row.default):
                 raise ContractError(f'{name} is {value!r}')
             if row.limits and not row.limits[0] <= value <= row.limits[1]:
