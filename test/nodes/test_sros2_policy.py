@@ -35,8 +35,10 @@ FRAMES = {
 }
 """Allowed, but only there where frames are taken, played or recorded."""
 
-SOMETIMES = {('subscribe', '/clock'), ('publish', '/depth/truth'), *FRAMES}
-"""Allowed, but only there with simulated time, or when a bag is played, or with frames."""
+SOMETIMES = {
+    ('subscribe', '/clock'), ('subscribe', '/odom'), ('publish', '/depth/truth'), *FRAMES,
+}  # fmt: skip
+"""Allowed, but only there with simulated time, odometry, a bag that is played, or frames."""
 
 OF_PAIRS = {
     (verb, f'/{topic}')

@@ -40,6 +40,7 @@ REFUSED = 1
 
 TOPICS = (
     *(f'depth/{name}' for name in ('image', 'camera_info', 'uncertainty', 'colour', 'points')),
+    'depth/motion_points',
     *('spikes/image', 'spikes/image_rect', 'image/camera_info', 'disparity'),
     *(f'{eye}/{name}' for eye in EYES for name in ('spikes', 'camera_info', 'image_rect')),
 )
