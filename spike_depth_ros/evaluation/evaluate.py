@@ -21,7 +21,7 @@ from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.frames import FrameTopic
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, WindowSample
 from spike_depth_ros.evaluation.metrics import EvalProtocol, Mean
-from spike_depth_ros.evaluation.odometry import MotionReplay, MotionSettings, OdometryTopic
+from spike_depth_ros.evaluation.odometry import MotionReplay, MotionSettings
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.pairs import MatcherInfo, PairReplay, PairScores, measured_range
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
@@ -65,7 +65,7 @@ class Options:
         size: Sensor (width, height) in pixels; None: from camera_info.
         rectify: Rectify lens distortion of camera_info, as the node's parameter ``rectify``.
         pose: Pose of the camera, for metres from its height; None: metres of the model.
-        motion: Correction by the motion of the camera; None: none.
+        motion: Correction by the motion of the camera, in rows beside the network's; None: none.
         filter_s: Time constant of the temporal filter, as the node's parameter
             ``filter.temporal``, seconds; 0: none.
         min_depth_m: Depth of the nearest place that two cameras search, metres.
@@ -103,18 +103,13 @@ class _ModelEvaluator:
         estimator: Estimator,
         windows_file: WindowsFile,
         options: Options,
-        bag: Bag,
+        motion: MotionReplay | None,
     ) -> None:
         self.label = label
         self.estimator = estimator
         self._temporal = TemporalFilter(options.filter_s)
         self._scale = ScaleFromHeight(options.pose) if options.pose is not None else None
-        self._motion: MotionReplay | None = None
-        self.odometry: OdometryTopic | None = None
-        if (motion := options.motion) is not None:
-            if motion.odometry is not None:
-                self.odometry = OdometryTopic(bag, motion.odometry, motion.camera_pose)
-            self._motion = MotionReplay(motion, self.odometry)
+        self.motion = motion
         self._range = self.window_range = (0.0, 0.0)  # of the model, and of its newest prediction
         self._min_depth_m = options.min_depth_m
         self.scores: Scores | None = None
@@ -125,19 +120,27 @@ class _ModelEvaluator:
         self._notes: dict[str, None] = {}
         self._times_ms: collections.deque[float] = collections.deque(maxlen=TIMED)
 
-    def predict(self, sample: WindowSample) -> Prediction:
-        window, rig = sample.window, sample.rig
-        # That of a pair's prediction follows the factor of the fill.
-        measured = None if rig is None else measured_range(rig, self._min_depth_m)
+    def infer(self, sample: WindowSample) -> tuple[Prediction, float]:
+        """Return the estimator's prediction, and its duration, seconds."""
+        window = sample.window
+        self._measured_range(sample)  # what is wrong with it is said by its option
         started = time.perf_counter()
         prediction = self.estimator.predict(
-            Observation(window, window.camera.fx_px, sample.right, rig, sample.image)
+            Observation(window, window.camera.fx_px, sample.right, sample.rig, sample.image)
         )
+        return prediction, time.perf_counter() - started
+
+    def predict(
+        self, sample: WindowSample, prediction: Prediction, inference_s: float
+    ) -> Prediction:
+        """Filter and scale a prediction of :meth:`infer`."""
+        window, measured = sample.window, self._measured_range(sample)
+        started = time.perf_counter() - inference_s
         self._range = measured or prediction.depth_range
-        if self._motion is not None:
+        if self.motion is not None:
             network = network_of(self.estimator)
             correction = None if network is None else network.correction
-            prediction = self._motion.apply(prediction, sample, correction)
+            prediction = self.motion.apply(prediction, sample, correction)
         prediction = self._temporal.apply(prediction, window)
         if self._scale is not None:
             matrix = window.camera.matrix
@@ -147,6 +150,10 @@ class _ModelEvaluator:
         self._times_ms.append(1e3 * (time.perf_counter() - started))
         self._notes.update(dict.fromkeys(self.prediction.notes))
         return self.prediction
+
+    def _measured_range(self, sample: WindowSample) -> tuple[float, float] | None:
+        """Return the range of two cameras: that of a prediction follows the factor of the fill."""
+        return None if sample.rig is None else measured_range(sample.rig, self._min_depth_m)
 
     def score(self, output: Output, options: Options, hop_ns: int) -> dict[str, float]:
         assert self.prediction is not None
@@ -180,7 +187,7 @@ class _ModelEvaluator:
             times_ms={'predict': (float(median), float(high))},
             largest_differences=self.largest_differences,
             height=self.prediction.height,
-            motion=None if self._motion is None else self._motion.refiner.status,
+            motion=None if self.motion is None else self.motion.refiner.status,
             pairs=self.pairs,
         )
 
@@ -200,7 +207,8 @@ def evaluate(
         models: Label and estimator of each; at least one; of pairs, if there is a right camera.
         options: Topics, windows and protocol.
         out: Folder for ``windows.csv``, or ``windows_<label>.csv`` for each of several models.
-        output_bag: Bag for the depth of the first model; None: it is not written.
+        output_bag: Bag for the depth of the first model, corrected by motion if it is; None: it is
+            not written.
         progress: Called with the number of windows so far.
 
     Returns:
@@ -215,11 +223,17 @@ def evaluate(
     replay = _replay(bag, options, info)
     with contextlib.ExitStack() as stack:
         evaluators = []
-        for label, estimator in models:
-            name = 'windows.csv' if len(models) == 1 else f'windows_{label}.csv'
+        rows = [
+            (f'{label}{end}', estimator, motion)
+            for label, estimator in models
+            for end, motion in rows_of(options.motion)
+        ]
+        for label, estimator, motion in rows:
+            name = 'windows.csv' if len(rows) == 1 else f'windows_{label}.csv'
             file = WindowsFile(out / name)
             stack.callback(file.close)
-            evaluators.append(_ModelEvaluator(label, estimator, file, options, bag))
+            replayed = None if motion is None else MotionReplay(motion, bag)
+            evaluators.append(_ModelEvaluator(label, estimator, file, options, replayed))
         for other in evaluators[1:]:
             other.largest_differences = LargestDifferences()
         evaluation = _Evaluation(bag, replay, options, evaluators, output_bag)
@@ -227,6 +241,19 @@ def evaluate(
             evaluation.evaluate(sample)
             progress(evaluation.windows)
     return evaluation.finish(), [evaluator.run() for evaluator in evaluators]
+
+
+def rows_of(motion: MotionSettings | None) -> Iterator[tuple[str, MotionSettings | None]]:
+    """Yield the rows of a model: the end of each one's label, and its correction by motion.
+
+    Args:
+        motion: Settings of the correction; None: there is one row.
+    """
+    yield '', None
+    if motion is not None:
+        yield '_motion', motion
+        if motion.delay_s > 0:
+            yield '_motion_at_once', dataclasses.replace(motion, delay_s=0.0)
 
 
 def network_of(estimator: Estimator) -> DepthEstimator | None:
@@ -272,6 +299,8 @@ class _Evaluation:
         self._replay = replay
         self._options = options
         self._evaluators = evaluators
+        # The depth that a node would publish.
+        self._written = next((one for one in evaluators if one.motion is not None), evaluators[0])
         self._output_bag = output_bag
         self._truth: TruthTopic | None = None
         # Frames by their largest age: each network sees those of its own training.
@@ -295,12 +324,16 @@ class _Evaluation:
         truth = self._truth.take(window.reference_ns)
         taken = {age_s: frames.take(window) for age_s, frames in self._frames.items()}
         scored = []
+        inferred: dict[int, tuple[Prediction, float]] = {}  # rows of a model share it
         for evaluator in self._evaluators:
             age_s = _largest_age(evaluator.estimator)
             frame = None if age_s is None else taken.get(age_s)
-            prediction = evaluator.predict(dataclasses.replace(sample, image=frame))
+            seen, key = dataclasses.replace(sample, image=frame), id(evaluator.estimator)
+            if key not in inferred:
+                inferred[key] = evaluator.infer(seen)
+            prediction = evaluator.predict(seen, *inferred[key])
             depth = prediction.published_depth()
-            if self._output_bag is not None and evaluator is self._evaluators[0]:
+            if self._output_bag is not None and evaluator is self._written:
                 self._output_bag.add(sample, prediction, depth)
             if sample.rig is not None:
                 depth = prediction.depth  # its infinities have the range of each prediction
@@ -353,12 +386,11 @@ class _Evaluation:
             texts += dict.fromkeys(
                 text for frames in self._frames.values() for text in frames.describe()
             )
-        odometry = self._evaluators[0].odometry
-        if odometry is not None and options.motion is not None:
-            topics['odometry'] = options.motion.odometry
+        if (motion := self._written.motion) is not None and motion.odometry is not None:
+            topics['odometry'] = motion.odometry.topic
             texts += [
                 f'{text} ({count} times)' if count > 1 else text
-                for text, count in odometry.warnings.items()
+                for text, count in motion.odometry.warnings.items()
             ]
         takes = any(_largest_age(one.estimator) is not None for one in self._evaluators)
         if takes and options.frames is None:

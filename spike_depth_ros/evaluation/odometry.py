@@ -43,6 +43,7 @@ class OdometryTopic:
         camera_pose: Pose of the camera on the frame of odometry.
 
     Attributes:
+        topic: The topic.
         poses: Poses so far.
         warnings: Problems: text -> number.
 
@@ -58,7 +59,7 @@ class OdometryTopic:
                 f'topic {topic} of odometry: {what}; expected {" or ".join(TYPES)}; the bag has '
                 f'{bag.known.describe()}'
             )
-        self.poses, self._kind, self._topic = Poses(camera_pose), found.kind, topic
+        self.poses, self._kind, self.topic = Poses(camera_pose), found.kind, topic
         self.warnings: collections.Counter[str] = collections.Counter()
         self._messages = iter(bag.in_order([topic]))
         self._next = next(self._messages, None)
@@ -69,7 +70,7 @@ class OdometryTopic:
             try:
                 problem = self.poses.on_message(decode(self._next.data, self._kind))
             except BagError as error:
-                problem = f'{self._topic}: {error}'
+                problem = f'{self.topic}: {error}'
             if problem:
                 self.warnings[problem] += 1
             self._next = next(self._messages, None)
@@ -80,12 +81,21 @@ class MotionReplay:
 
     Args:
         settings: Settings.
-        odometry: Odometry; None: none.
+        bag: The bag.
+
+    Attributes:
+        odometry: Odometry so far; None: there is none.
+        refiner: The correction.
+
+    Raises:
+        BagError: The topic of odometry is missing, or of another type.
     """
 
-    def __init__(self, settings: MotionSettings, odometry: OdometryTopic | None) -> None:
-        self._odometry = odometry
-        poses = None if odometry is None else odometry.poses.at
+    def __init__(self, settings: MotionSettings, bag: Bag) -> None:
+        self.odometry: OdometryTopic | None = None
+        if settings.odometry is not None:
+            self.odometry = OdometryTopic(bag, settings.odometry, settings.camera_pose)
+        poses = None if self.odometry is None else self.odometry.poses.at
         self.refiner = RefineByMotion(poses, settings.metres)
         self._delay_ns = round(1e9 * settings.delay_s)
         self._coming: collections.deque[tuple[int, Points | str]] = collections.deque()
@@ -101,8 +111,8 @@ class MotionReplay:
             correction: Correction of the sensor; None: none.
         """
         window, now_ns = sample.window, sample.window.reference_ns
-        if self._odometry is not None:
-            self._odometry.read_until(sample.recorded_ns)
+        if self.odometry is not None:
+            self.odometry.read_until(sample.recorded_ns)
         if self.refiner.wants(window):
             self.refiner.track(window, correction)
         if self.refiner.is_due():

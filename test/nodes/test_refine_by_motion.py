@@ -164,24 +164,28 @@ def bag(tmp_path_factory):
 def evaluated(bag, out, *options):
     given = ['--device', 'cpu', '--threads', '1', '--window', '128', *options]
     assert evaluate_bag([str(bag), '--out', str(out), *given]) == 0
-    (model,) = json.loads((out / 'metrics.json').read_text())['models']
-    return model, (out / 'windows.csv').read_bytes()
+    return json.loads((out / 'metrics.json').read_text())['models']
 
 
 def test_a_bag_is_evaluated_with_the_points_that_a_node_would_have_had(bag, tmp_path, capsys):
     mounting = ' '.join(map(str, walls.MOUNTING))
     by_motion = *MOTION, '--odometry', '/odom', '--camera-pose', mounting
-    alone, _ = evaluated(bag, tmp_path / 'alone')
-    refined, windows = evaluated(bag, tmp_path / 'refined', *by_motion)
-    _, same = evaluated(bag, tmp_path / 'again', *by_motion)
-    assert windows == same
-    at_once, _ = evaluated(bag, tmp_path / 'at_once', *by_motion, '--refine-delay-ms', '0')
-    errors = [one['metrics']['abs_rel'] for one in (alone, refined, at_once)]
+    network, refined, at_once = evaluated(bag, tmp_path / 'one', *by_motion)
+    names = [one['label'] for one in (network, refined, at_once)]
+    assert names == ['unet_lite', 'unet_lite_motion', 'unet_lite_motion_at_once']
+    errors = [one['metrics']['abs_rel'] for one in (network, refined, at_once)]
     assert errors[1] < 0.7 * errors[0]
     assert errors[2] < 0.7 * errors[0]
-    assert refined['scale'] == 'odometry'
+    assert [one['scale'] for one in (network, refined)] == ['metric', 'odometry']
     assert refined['motion']['refined'] > WINDOWS / 2
     assert at_once['motion']['refined'] > refined['motion']['refined']
+    assert 'unet_lite_motion less unet_lite: AbsRel -' in capsys.readouterr().out
+    evaluated(bag, tmp_path / 'two', *by_motion)
+    for name in names:
+        windows = [(tmp_path / out / f'windows_{name}.csv').read_bytes() for out in ('one', 'two')]
+        assert windows[0] == windows[1]
+    both = evaluated(bag, tmp_path / 'both', *MOTION, '--refine-delay-ms', '0')
+    assert [one['scale'] for one in both] == ['metric', 'metric']
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ class MotionOptions:
     """Pose of the camera's optical frame in the frame that odometry is of: "x y z qx qy qz qw", m
     and a quaternion. Default: it is that frame."""
     refine_delay_ms: Annotated[float, within(0, 10_000)] = 1e3 * DELAY_S
-    """Time after which measured points are used, ms; 0: in their own window."""
+    """Time after which measured points are used, ms; a further row has 0: in their own window."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
