@@ -8,6 +8,7 @@ too few, the last factor stays, and no field.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 import threading
@@ -20,7 +21,7 @@ from spike_depth_ros.estimator import MotionRefinement, Prediction, binned_camer
 from spike_depth_ros.filters.scale_from_height import TIMEOUT_S
 from spike_depth_ros.geometry.depth_values import FloatImage
 from spike_depth_ros.motion.field import fit_field
-from spike_depth_ros.motion.points import STANDS, WAITS, MotionPoints, Points, PoseAt
+from spike_depth_ros.motion.points import MISFIT, STANDS, WAITS, MotionPoints, Points, PoseAt
 from spike_depth_ros.motion.pose import LEAST_POINTS
 from spike_depth_ros.motion.tracks import Floats, Picture, draw_picture
 from spike_depth_ros.runtime.layout import Layout
@@ -50,6 +51,13 @@ TRACK_NS = 30_000_000
 """Time between tracked windows; points of those between move on, nanoseconds."""
 
 NONE = np.empty((0, 2))
+
+JUDGED_NS = 4_000_000_000
+"""Time over which the mean part that odometry does not fit is taken, nanoseconds; half of it at
+least."""
+
+MOST_MISFIT = 0.35
+"""That part, at most: a camera that moves a little fits any pose of it."""
 
 STALE_NS = 500_000_000
 """Time for which points are carried by a camera that moves in an unknown way, nanoseconds."""
@@ -128,6 +136,7 @@ class RefineByMotion:
             self._measured: Points | None = None
             self._held: MotionRefinement | None = None
             self._held_ns = self._first_ns = self._due_ns = 0
+            self._misfits: collections.deque[tuple[int, float]] = collections.deque()
             self._reason = WAITS
             self.status = MotionStatus()
 
@@ -190,6 +199,9 @@ class RefineByMotion:
     def use(self, measured: Points | str) -> None:
         """Use points from the next :meth:`apply` on."""
         with self._lock:
+            judged = self._has_poses and (isinstance(measured, Points) or measured == MISFIT)
+            if judged and self._misfit_of(measured) > MOST_MISFIT:
+                measured, self._measured, self._held = MISFIT, None, None
             if isinstance(measured, Points):
                 self._measured = measured
             elif measured != STANDS and not self._has_poses and self._measured is not None:
@@ -197,6 +209,18 @@ class RefineByMotion:
                 if newest is None or newest.time_ns - self._measured.time_ns > STALE_NS:
                     self._measured = None
             self._reason = '' if isinstance(measured, Points) else measured
+
+    def _misfit_of(self, measured: Points | str) -> float:
+        """Return the mean part that odometry does not fit, a measurement included."""
+        newest = self._tracks.newest
+        now_ns = 0 if newest is None else newest.time_ns
+        part = measured.misfit if isinstance(measured, Points) else 1.0
+        self._misfits.append((now_ns, part))
+        while abs(now_ns - self._misfits[0][0]) > JUDGED_NS:
+            self._misfits.popleft()
+        if abs(now_ns - self._misfits[0][0]) < JUDGED_NS / 2:
+            return 0.0  # a jump is no reason
+        return sum(part for _, part in self._misfits) / len(self._misfits)
 
     def apply(self, prediction: Prediction, window: Window) -> Prediction:
         """Correct the prediction of the window that was tracked last, or of one soon after.

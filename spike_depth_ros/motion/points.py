@@ -95,6 +95,7 @@ class Points(NamedTuple):
         metres: True if the unit is the metre.
         parallax_px: Median parallax of the pair of pictures with the largest one.
         epipolar_px: Median distance from epipolar lines.
+        misfit: Part of the past pictures with which odometry does not fit, 0 to 1.
         numbers: Numbers of the tracked points, ``[N]``.
         time_ns: Time of the picture.
     """
@@ -106,6 +107,7 @@ class Points(NamedTuple):
     metres: bool
     parallax_px: float
     epipolar_px: float
+    misfit: float
     numbers: npt.NDArray[np.int64]
     time_ns: int
 
@@ -230,7 +232,10 @@ class MotionPoints:
         if len(pairs) < LEAST_VIEWS:
             enough = len(pairs) + len(reasons) >= LEAST_VIEWS
             return reasons[0] if enough else WAITS
-        return _joined(sight, pairs, self._poses is not None)
+        joined = _joined(sight, pairs, self._poses is not None)
+        if isinstance(joined, str):
+            return joined
+        return joined._replace(misfit=misfits / (misfits + len(pairs)))
 
     def carry(self, points: Points, camera: Floats, time_ns: int) -> Points | None:
         """Carry points to the newest picture, or to a time shortly after it.
@@ -394,6 +399,7 @@ def _joined(sight: Sight, pairs: list[_Pair], metres: bool) -> Points | str:
         metres=metres,
         parallax_px=best.parallax_px,
         epipolar_px=float(np.median([pair.epipolar_px for pair in pairs])),
+        misfit=0.0,
         numbers=sight.numbers[good],
         time_ns=sight.time_ns,
     )

@@ -27,7 +27,7 @@ from spike_depth_ros.filters.refine_by_motion import (
     refine_by_motion,
 )
 from spike_depth_ros.geometry.rectification import Rectification
-from spike_depth_ros.motion.points import FEW, STANDS, WAITS, Points
+from spike_depth_ros.motion.points import FEW, MISFIT, STANDS, WAITS, Points
 from spike_depth_ros.motion.pose import LEAST_POINTS
 from spike_depth_ros.stream.window import Camera
 
@@ -58,7 +58,7 @@ def points_of(depth, residuals, places=None, sigma=0.02, common=0.0, metres=True
     number = len(residuals)
     assert len(places) == number
     return Points(
-        places, found, np.full(number, sigma), common, metres, 9.0, 0.1, np.arange(number), 0
+        places, found, np.full(number, sigma), common, metres, 9.0, 0.1, 0.0, np.arange(number), 0
     )
 
 
@@ -509,3 +509,22 @@ def test_windows_between_tracked_ones_are_corrected_too():
     found = refine.apply(model(STEPS - 1), soon)
     assert found.motion is not None
     assert found.motion.points > 100
+
+
+def test_odometry_that_mostly_does_not_fit_gives_neither_points_nor_a_factor():
+    refine, before = started()
+    measured = refine.measure()
+    assert before.motion is not None
+    assert isinstance(measured, Points)
+
+    def after(number, *used):
+        for each in range(number, number + 50):
+            refine.track(window(each))
+            refine.use(used[each % len(used)])
+        return refine.apply(model(number + 49), window(number + 49)), model(number + 49)
+
+    found, alone = after(STEPS, measured, MISFIT)
+    assert (found.motion, refine.status.reason) == (None, MISFIT)
+    assert found.depth.tobytes() == alone.depth.tobytes()
+    after(STEPS + 50, measured)
+    assert refine.status.reason != MISFIT
