@@ -172,8 +172,11 @@ class Prediction:
             correction: Added to the logarithm of depth beside the factor, ``[height, width]``.
             deviation: Relative uncertainty afterwards, same shape.
         """
-        depth = self.depth * np.exp(correction + np.float32(math.log(motion.factor)))
         near, far = self.depth_range
+        # What is nearer or farther than the range stays so: the network has not measured it.
+        outside = (self.depth <= TOO_NEAR * near) | (self.depth >= BEYOND * far)
+        moved = np.where(outside, np.float32(0), correction)
+        depth = self.depth * np.exp(moved + np.float32(math.log(motion.factor)))
         return dataclasses.replace(
             self,
             depth=depth,

@@ -132,6 +132,7 @@ class RefineByMotion:
         with self._lock:
             self._tracks.reset()
             self._camera: Floats | None = None
+            self._layout: Layout | None = None
             self._segment = 0
             self._measured: Points | None = None
             self._held: MotionRefinement | None = None
@@ -162,14 +163,19 @@ class RefineByMotion:
         """
         matrix = window.camera.matrix
         binning = pixel_binning(window.geometry)
-        picture = picture_of(window, binning, correction)
+        layout = layout_of(window, binning, correction)
+        if layout != self._layout:
+            self._layout = layout  # else the one before keeps its maps
+        picture = picture_of(window, self._layout)
+        camera = None
+        if matrix is not None and matrix[0] > 0 and matrix[4] > 0:
+            camera = binned_camera(np.array(matrix).reshape(3, 3), binning)
         with self._lock:
-            if window.segment != self._segment:
+            # Places before would be pixels of another camera.
+            if window.segment != self._segment or not _same(camera, self._camera):
                 self._tracks.reset()
                 self._measured, self._segment = None, window.segment
-            self._camera = None
-            if matrix is not None and matrix[0] > 0 and matrix[4] > 0:
-                self._camera = binned_camera(np.array(matrix).reshape(3, 3), binning)
+            self._camera = camera
             self._tracks.track(picture, window.reference_ns)
 
     def is_due(self) -> bool:
@@ -287,20 +293,31 @@ class RefineByMotion:
         return scaled.noted(LOST) if age_ns > self._timeout_ns else scaled
 
 
-def picture_of(
+def _same(one: Floats | None, other: Floats | None) -> bool:
+    """Return True for equal camera matrices, or none twice."""
+    if one is None or other is None:
+        return one is other
+    return bool(np.array_equal(one, other))
+
+
+def layout_of(
     window: Window, binning: int = 1, correction: SensorCorrection | None = None
-) -> Picture:
-    """Draw a window as a picture to track points in, in pixels of its depth image.
+) -> Layout:
+    """Return the layout of a picture to track points in: one bin, the size of the depth image.
 
     Args:
         window: Its planes.
         binning: Sensor pixels per side of a pixel.
         correction: Correction of the sensor; None: none.
     """
-    layout = Layout(
+    return Layout(
         window.geometry, window.planes, 1, binning, 1, correction, window.rate_hz,
         window.camera.rectification,
     )  # fmt: skip
+
+
+def picture_of(window: Window, layout: Layout) -> Picture:
+    """Draw a window as a picture to track points in, in pixels of its depth image."""
     counts = layout.new_counts()
     layout.count(window.data, counts)
     rate = counts[0, 0, : layout.height, : layout.width] / np.float32(layout.planes_per_bin[0])

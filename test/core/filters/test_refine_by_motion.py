@@ -23,6 +23,7 @@ from spike_depth_ros.filters.refine_by_motion import (
     STALE_NS,
     TRACK_NS,
     RefineByMotion,
+    layout_of,
     picture_of,
     refine_by_motion,
 )
@@ -478,7 +479,8 @@ def test_measuring_meanwhile_sees_the_windows_so_far():
 @pytest.mark.parametrize('binning', [1, 2])
 def test_the_picture_has_the_pixels_of_the_depth_image(binning):
     ramp = np.tile(np.linspace(0, 255, WIDTH), (HEIGHT, 1)).astype(np.uint8)
-    picture = picture_of(moving.window(ramp, 0), binning)
+    shown = moving.window(ramp, 0)
+    picture = picture_of(shown, layout_of(shown, binning))
     assert picture.shape == (HEIGHT // binning, WIDTH // binning)
     middle = picture[HEIGHT // binning // 2].astype(int)
     assert (np.diff(middle) >= 0).all()
@@ -491,7 +493,7 @@ def test_the_picture_is_rectified_and_its_contrast_is_that_of_what_is_seen():
     one = moving.window(
         given.astype(np.uint8), 0, camera=Camera(rectification=Rectification(lens))
     )
-    picture = picture_of(one)
+    picture = picture_of(one, layout_of(one))
     assert picture[0, 0] == 0  # beyond the sensor
     middle = picture[100:150, 150:250]
     assert np.ptp(middle) > 150
@@ -528,3 +530,30 @@ def test_odometry_that_mostly_does_not_fit_gives_neither_points_nor_a_factor():
     assert found.depth.tobytes() == alone.depth.tobytes()
     after(STEPS + 50, measured)
     assert refine.status.reason != MISFIT
+
+
+def test_another_camera_forgets_the_tracks():
+    refine, _ = started()
+    before = refine.measure()
+    assert isinstance(before, Points)
+    other = window(STEPS)
+    other = dataclasses.replace(other, camera=moving.calibrated(2 * moving.FOCAL))
+    refine.track(other)
+    assert refine.measure() == WAITS
+    found = refine.apply(model(STEPS), other)
+    assert found.motion is not None
+    assert found.motion.points == 0
+
+
+def test_what_is_beyond_the_range_stays_beyond():
+    depth = wall()
+    near, far = RANGE
+    depth[:10], depth[-10:] = near, far
+    columns = np.arange(4, WIDTH, 8)
+    places = np.array([(x, y) for y in range(20, HEIGHT - 20, 8) for x in columns])
+    tilt = 0.05 * (places[:, 1] / HEIGHT - 0.5)
+    found = refined(prediction(depth), points_of(depth, tilt, places))
+    shown = found.published_depth()
+    assert np.isneginf(shown[:10]).all()
+    assert np.isposinf(shown[-10:]).all()
+    assert np.isfinite(shown[10:-10]).all()
