@@ -166,12 +166,6 @@ class Poses:
             )
         return ''
 
-    @property
-    def newest_ns(self) -> int | None:
-        """Time of the newest pose; None before the first one."""
-        with self._lock:
-            return self._times[-1] if self._times else None
-
     def at(self, time_ns: int) -> Floats | None:
         """Return the camera's pose at a time, ``[4, 4]``, camera to world.
 

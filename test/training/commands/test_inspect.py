@@ -69,6 +69,8 @@ def test_the_sheet_shows_image_rate_and_depth_side_by_side():
 
 def test_every_kind_of_set_writes_figures_and_pictures(tmp_path, capsys):
     write_folder(tmp_path / 'frames', Sliding(30, damaged=(0,)))
+    row = ' '.join(str(value) for value in np.eye(4).ravel())
+    (tmp_path / 'frames/poses.txt').write_text(f'{row}\n' * 30)
     light = luminance(Sliding().image(0))
     planes = np.random.default_rng(0).random((100, HEIGHT, WIDTH)) < light
     (tmp_path / 'spikes').mkdir()
@@ -85,6 +87,7 @@ def test_every_kind_of_set_writes_figures_and_pictures(tmp_path, capsys):
         json.loads((tmp_path / f'out/{name}.json').read_text()) for name in ('folder', 'dat')
     )
     assert folder['clips'][0]['frames'] == folder['clips'][0]['labelled'] == 30
+    assert folder['clips'][0]['poses'] == 30
     assert folder['clips'][0]['size'] == [HEIGHT, WIDTH]
     assert folder['samples'] == 29
     ((reason, names),) = folder['skipped'].items()
@@ -101,6 +104,7 @@ def test_every_kind_of_set_writes_figures_and_pictures(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert 'folder: 1 recordings, 30 frames, 30 with depth, 1 left out; metrics of 29' in printed
     assert 'left out, ' in printed
+    assert 'pose of the camera: at 30 of 30 frames' in printed
     assert 'depth: none' in printed
 
 

@@ -103,6 +103,7 @@ def describe_clip(clip: Clip | SpikeClip) -> dict[str, Any]:
     return common | {
         'frames': len(clip),
         'labelled': len(clip.labelled),
+        'poses': 0 if clip.poses is None else len(clip.poses.times_s),
         'size': _size(clip),
         'seconds': float(clip.times_s[-1] - clip.times_s[0]),
         'rate_hz': 1 / float(np.median(gaps)) if gaps.size else None,
@@ -124,6 +125,8 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
     for reasons in skipped:
         for reason, names in reasons.items():
             print(f'  left out, {reason}: {len(names)}, for instance {names[0]}')
+    if poses := sum(clip.get('poses', 0) for clip in clips):
+        print(f'  pose of the camera: at {poses} of {frames} frames')
     print(f'  {_time_line(clips, unit)}')
     rates = rate['percentiles']
     print(
