@@ -1,0 +1,112 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Events of a simulated camera against those counted by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from spike_training.errors import ConfigError
+from spike_training.events.camera import EventCamera, EventSensor, samples_for
+
+EXACT = EventSensor(mismatch=0, refractory_s=0)
+WIDTH, DARK_LEVEL, BAR = 48, 0.1, 8
+
+
+def bar(place, level=0.9, edge=2.0):
+    """Return a row with a bright bar whose edges are linear in log brightness."""
+    x = np.arange(WIDTH)
+    rises = np.clip((x - place + edge) / edge, 0, 1)
+    falls = np.clip((place + BAR + edge - x) / edge, 0, 1)
+    low, high = (math.log(value + EXACT.dark) for value in (DARK_LEVEL, level))
+    light = np.exp(low + (high - low) * rises * falls) - EXACT.dark
+    return torch.tensor(light, dtype=torch.float32)[None, None]
+
+
+def record(sensor, lights, times, seeds=(0,)):
+    camera = EventCamera(lights[0], times[0], torch.tensor(seeds), sensor)
+    found = [camera.see(light, time) for light, time in zip(lights[1:], times[1:], strict=True)]
+    return tuple(torch.cat(part) for part in zip(*found, strict=True))
+
+
+def test_a_bar_of_known_speed():
+    """Each pixel that it passes: as many events up as thresholds fit its contrast, then down."""
+    speed, times = 400.0, np.linspace(0, 0.05, 401)  # 20 pixels
+    lights = [bar(12 + speed * time) for time in times]
+    sensor = EventSensor(darker=0.15, mismatch=0, refractory_s=0)
+    _, pixel, when, polarity = record(sensor, lights, times)
+    ups = int(math.log((0.9 + sensor.dark) / (DARK_LEVEL + sensor.dark)) / 0.2)
+    downs = int(ups * 0.2 / 0.15)  # from the level of the last event
+    assert (ups, downs) == (10, 13)
+    passed = range(24, 30)  # both edges go over them
+    for column in passed:
+        mine = pixel == column
+        signs = polarity[mine][when[mine].argsort()]
+        assert signs.tolist() == [1] * ups + [-1] * downs
+    # Its front reaches pixel 24 after 2 pixels of the way, 5 ms, and is over it 2 pixels later.
+    for sign, (start_s, stop_s) in {1: (0.005, 0.010), -1: (0.030, 0.035)}.items():
+        times_of = when[(pixel == 24) & (polarity == sign)]
+        assert start_s < float(times_of.min()) < float(times_of.max()) < stop_s
+
+
+def test_times_and_polarity_by_hand():
+    """Log brightness falls by 0.5 in 10 ms: events at 0.2 and 0.4 of it."""
+    start = torch.full((1, 1, 1), 1.0)
+    logs = np.linspace(0, -0.5, 11) + math.log(1.0 + EXACT.dark)
+    lights = [start, *(torch.full((1, 1, 1), math.exp(one) - EXACT.dark) for one in logs[1:])]
+    _, _, when, polarity = record(EXACT, lights, np.linspace(0, 0.01, 11))
+    assert polarity.tolist() == [-1, -1]
+    np.testing.assert_allclose(when.numpy(), [0.004, 0.008], atol=1e-8)
+
+
+def test_a_pixel_in_reset_sees_nothing():
+    """The same with 3 ms of reset: after the event at 4 ms the pixel starts anew at 7 ms."""
+    sensor = EventSensor(mismatch=0, refractory_s=3e-3)
+    logs = np.linspace(0, -0.5, 11) + math.log(1.0 + sensor.dark)
+    lights = [torch.full((1, 1, 1), math.exp(one) - sensor.dark) for one in logs]
+    _, _, when, _ = record(sensor, lights, np.linspace(0, 0.01, 11))
+    np.testing.assert_allclose(when.numpy(), [0.004], atol=1e-8)
+    more = np.linspace(0, -1.0, 21) + math.log(1.0 + sensor.dark)
+    lights = [torch.full((1, 1, 1), math.exp(one) - sensor.dark) for one in more]
+    _, _, when, _ = record(sensor, lights, np.linspace(0, 0.02, 21))
+    np.testing.assert_allclose(when.numpy(), [0.004, 0.011, 0.018], atol=1e-8)
+
+
+def test_samples_that_are_too_far_apart_are_refused():
+    dim, bright = (torch.full((1, 1, 1), value) for value in (0.1, 0.16))
+    camera = EventCamera(dim, 0.0, torch.tensor([0]), EXACT)
+    with pytest.raises(ValueError, match=r'passes 2.3 thresholds.*more samples'):
+        camera.see(bright, 1e-3)
+    with pytest.raises(ValueError, match='after that of'):
+        camera.see(bright, 0.0)
+    parts = samples_for([dim, bright], EXACT)
+    assert parts == 3
+    lights = [dim + (bright - dim) * k / (2 * parts) for k in range(2 * parts + 1)]
+    assert len(record(EXACT, lights, np.linspace(0, 1e-3, 2 * parts + 1))[0]) == 2
+
+
+def test_thresholds_differ_by_seed_and_not_by_batch():
+    sensor = EventSensor(mismatch=0.1, refractory_s=0)
+    logs = np.linspace(0, 1.0, 41)
+    lights = [torch.full((2, 8, 8), 0.1 * math.exp(one)) for one in logs]
+    times = np.linspace(0, 0.01, 41)
+    both = record(sensor, lights, times, (3, 4))
+    alone = record(sensor, [light[1:] for light in lights], times, (4,))
+    second = both[0] == 1
+    for one, other in zip(both[1:], alone[1:], strict=True):
+        torch.testing.assert_close(one[second], other, rtol=0, atol=0)
+    assert not torch.equal(both[2][~second], both[2][second])
+    counts = torch.bincount(both[1][~second], minlength=64)
+    assert 4 <= int(counts.min()) <= int(counts.max()) <= 7  # 1 / 0.2 = 5, by thresholds
+
+
+def test_darkness_has_no_contrast():
+    lights = [torch.full((1, 4, 4), value) for value in np.linspace(0, 1e-4, 5)]
+    assert len(record(EXACT, lights, np.linspace(0, 1, 5))[0]) == 0
+
+
+def test_parameters_out_of_range():
+    with pytest.raises(ConfigError, match='brighter'):
+        EventSensor(brighter=0)
