@@ -37,12 +37,14 @@ class RightFrames:
         disparity: Function that reads the true disparity of a number: left less right column,
             ``[H, W]`` float32 pixels of the left frame, NaN unknown. It raises FrameError as well.
         rig: Calibrations of both eyes; None: unknown, a disparity has no metres.
+        modality: What the right camera sees, such as ``nir``; empty: the same as the left one.
     """
 
     frames: tuple[int, ...]
     image: Callable[[int], Rgb]
     disparity: Callable[[int], Disparity]
     rig: StereoRig | None
+    modality: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
