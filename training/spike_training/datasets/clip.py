@@ -105,6 +105,7 @@ class Clip:
         right: Right eye; None: there is none.
         labels: Origin of depth that a foundation model has made; None: it is measured or rendered.
         poses: Poses of the camera at some of the frames; None: unknown.
+        modality: What the pictures are of where it is not colour, such as ``nir``.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Clip:
     right: RightFrames | None = None
     labels: Labels | None = None
     poses: CameraPoses | None = None
+    modality: str = ''
 
     def __len__(self) -> int:
         return len(self.times_s)

@@ -50,6 +50,9 @@ _TRIES = 3  # pictures that are tried for their orientation
 _CLEAR = 4.0  # times that a principal point is nearer to one of two centres
 _AGREES = 0.2  # share that a given rate may differ from that of the names
 
+Modality = Literal['', 'grey', 'nir', 'thermal', 'spikes']
+"""What a camera sees; empty: colour. ``spikes`` are pictures of firing rates."""
+
 Frames = list[tuple[Path, Path | None]]
 """Images, each with its depth map or None."""
 
@@ -66,7 +69,8 @@ def read(
     depth_along: Literal['axis', 'ray'] = 'axis',
     times: Given = '',
     right: str = '',
-    right_modality: Literal['', 'grey', 'nir', 'thermal', 'spikes'] = '',
+    right_modality: Modality = '',
+    modality: Modality = '',
     baseline: NotNegative = 0.0,
 ) -> list[Clip]:
     """Read the recording in a folder, or those in the folders below it.
@@ -87,6 +91,7 @@ def read(
             right, rectified and named alike; empty: one camera.
         right_modality: What that camera sees, where it is not what the left one sees; ``spikes``
             are pictures of firing rates.
+        modality: What pictures are of where it is not colour.
         baseline: Metres from the left to the right camera.
 
     Raises:
@@ -107,6 +112,7 @@ def read(
     clips = []
     for one in found or [root]:
         clip, pictures = _read(one, root, per_metre, frame_hz, fx, bool(depth), register, times)
+        clip.modality = modality
         if right:
             clip.right = _right(one / right, clip, pictures, bool(fx), baseline, right_modality)
         clips.append(clip)
