@@ -40,6 +40,7 @@ COMMANDS = {
     'simulate': 'spike_training.commands.simulate:simulate',
     'table': 'spike_training.commands.table:table',
     'train': 'spike_training.settings.config:RunConfig',
+    'translate': 'spike_training.commands.translate:translate',
     'world': 'spike_training.commands.world:show_world',
 }
 """Function or dataclass of settings of each subcommand, which defines its options and help."""

@@ -168,6 +168,17 @@ def cityscapes(root):
         city_pair(root, city, number, fx)
 
 
+def pittsstereo(root):
+    """Two drives of two pairs, the second one with key points; right pictures are 100 greater."""
+    for drive in ('20170221_1357', '20170222_0951'):
+        for k in range(2):
+            stem = f'data/{drive}/{{0}}Resize/211357_{k:06d}_{{0}}Resize.png'
+            picture(root / stem.format('RGB'), k, (429, 582))
+            picture(root / stem.format('NIR'), 100 + k, (429, 582))
+    points = ('0.5 0.25 0.01 0', '0.25 0.5 0 3')  # x, y, disparity, class
+    texts(root / 'data/20170222_0951/Keypoint/211357_000001_Keypoint.txt', *points)
+
+
 def middlebury(root, name='disp0GT.pfm', calib=CALIB, scale=1.0, order='<'):
     """A pair of Middlebury 2014: a wall at 8.25 pixels, a square at 14.5, an unknown column.
 
@@ -349,6 +360,7 @@ SOUND = {
     'npz': npz,
     'nyuv2': nyuv2,
     'nyuv2_raw': nyuv2_raw,
+    'pittsstereo': pittsstereo,
     'rendered': rooms.write_rooms,
     'respike': respike,
     'rosbag': rosbag,
@@ -357,7 +369,7 @@ SOUND = {
     'vkitti': vkitti,
 }
 """What makes a sound data set of each reader in a folder."""
-OPTIONS = {'dat': ',size=40x20'}
+OPTIONS = {'dat': ',size=40x20', 'pittsstereo': ',fx=560,baseline=0.05'}
 """Options without which it cannot be read."""
 
 

@@ -19,6 +19,7 @@ from spike_training.datasets import readers
 from spike_training.datasets.readers import pairs
 from spike_training.datasets.splits import Splits, place_id, select_split
 from spike_training.errors import DataSetError
+from spike_training.sampling.clip_source import ClipSource
 
 
 def by_time(clips, split):
@@ -105,6 +106,115 @@ class TestKitti:
             check.update(*pair, clip.right.rig.offset_px, k * EVERY_NS)
         assert check.vertical_offset_px is not None
         assert check.notes == ()
+
+
+class TestPittsStereo:
+    @pytest.fixture
+    def root(self, tmp_path):
+        readable.pittsstereo(tmp_path)
+        return tmp_path
+
+    def test_pairs_of_colours_and_near_infrared(self, root):
+        train, test = readers.read('pittsstereo', f'{root},fx=560,baseline=0.05')
+        assert (train.name, test.name) == (
+            'pittsstereo/20170221_1357',
+            'pittsstereo/20170222_0951',
+        )
+        assert (train.labelled, test.labelled) == ((), (1,))
+        assert (train.right.frames, train.right.modality) == ((0, 1), 'nir')
+        assert train.image(1)[5, 5].tolist() == [1, 0, 0]
+        assert train.right.image(1)[5, 5].tolist() == [101, 0, 0]
+        assert (train.right.rig.baseline_m, train.right.rig.fx_px) == (0.05, 560)
+        assert not train.video
+
+    def test_depth_is_that_of_the_key_points(self, root):
+        (test,) = readers.read('pittsstereo', f'{root},fx=560,baseline=0.05,part=test')
+        depth = test.depth(1)
+        (row,), (column,) = np.nonzero(np.isfinite(depth))  # the other one has no disparity
+        assert (row, column) == (round(0.25 * 429) - 1, round(0.5 * 582) - 1)
+        assert depth[row, column] == pytest.approx(560 * 0.05 / (0.01 * 582))
+        assert test.right.disparity(1)[row, column] == pytest.approx(5.82)
+
+    def test_parts_are_those_of_the_authors(self, root):
+        for part, drive in (('train', '20170221_1357'), ('test', '20170222_0951')):
+            (clip,) = readers.read('pittsstereo', f'{root},fx=560,baseline=0.05,part={part}')
+            assert clip.name == f'pittsstereo/{drive}'
+
+    def test_metres_are_asked_for(self, root):
+        with pytest.raises(DataSetError, match=r'fx is 560 and baseline 0: expected the focal'):
+            readers.read('pittsstereo', f'{root},fx=560')
+
+    def test_a_damaged_list_of_points_is_named(self, root):
+        texts(root / 'data/20170222_0951/Keypoint/211357_000001_Keypoint.txt', '300 200 5 0')
+        with pytest.raises(
+            DataSetError, match=r'Keypoint.txt: expected x, y and disparity over the size'
+        ):
+            readers.read('pittsstereo', f'{root},fx=560,baseline=0.05,part=test')
+
+    def test_a_missing_picture_is_counted(self, root):
+        (root / 'data/20170221_1357/NIRResize/211357_000000_NIRResize.png').unlink()
+        clips = readers.read('pittsstereo', f'{root},fx=560,baseline=0.05')
+        assert clips[0].skipped == {'no near-infrared picture': ['211357_000000_RGBResize.png']}
+        assert clips[0].right.frames == (0,)
+
+
+class TestFolder:
+    @pytest.fixture
+    def root(self, tmp_path):
+        readable.folder(tmp_path)
+        for k in range(4):
+            picture(tmp_path / f'nir/{k:05d}.png', 100 + k)
+        return tmp_path
+
+    RIGHT = 'right=nir,right_modality=nir,baseline=0.1'
+
+    def test_a_camera_of_another_kind_on_the_right(self, root):
+        (clip,) = readers.read('folder', f'{root},{self.RIGHT}')
+        assert clip.labelled == clip.right.frames == (0, 1, 2, 3)
+        assert clip.right.modality == 'nir'
+        assert clip.right.image(2)[5, 5].tolist() == [102, 0, 0]
+        assert (clip.right.rig.baseline_m, clip.right.rig.offset_px) == (0.1, 0)
+        expected = clip.camera[0, 0] * 0.1 / clip.depth(1)
+        np.testing.assert_allclose(clip.right.disparity(1), expected, rtol=1e-5)
+
+    def test_its_own_matrix_is_read(self, root):
+        texts(root / 'K_nir.txt', '30 0 22.5', '0 31 11.5', '0 0 1')
+        (clip,) = readers.read('folder', f'{root},{self.RIGHT}')
+        assert clip.right.rig.offset_px == -3
+
+    def test_pictures_of_one_camera_alone_are_counted(self, root):
+        (root / 'nir/00002.png').unlink()
+        (clip,) = readers.read('folder', f'{root},{self.RIGHT}')
+        assert clip.right.frames == (0, 1, 3)
+        assert clip.skipped == {'a picture of one camera alone': ['00002.png']}
+
+    @pytest.mark.parametrize(
+        ('options', 'message'),
+        [
+            ('right=nir', r"right is 'nir', .* baseline 0: expected the folder of the right"),
+            ('baseline=0.1', 'expected the folder of the right camera'),
+            ('right_modality=nir', 'expected the folder of the right camera'),
+            ('right=other,baseline=0.1', 'other is missing'),
+            ('right=nir,baseline=0.1,right_modality=x', 'option right_modality is'),
+        ],
+    )
+    def test_half_a_pair_is_refused(self, root, options, message):
+        with pytest.raises(DataSetError, match=message):
+            readers.read('folder', f'{root},{options}')
+
+    def test_pictures_named_otherwise_are_refused(self, root):
+        for k in range(4):
+            (root / f'nir/{k:05d}.png').rename(root / f'nir/right_{k:05d}.png')
+        with pytest.raises(DataSetError, match='no picture of nir is named as one of the left'):
+            readers.read('folder', f'{root},{self.RIGHT}')
+
+    def test_samples_of_two_kinds_of_cameras_are_asked_for(self, root):
+        clips = readers.read('folder', f'{root},{self.RIGHT}')
+        given = {'with_rgb': True, 'with_spikes': False, 'with_right': True}
+        with pytest.raises(DataSetError, match=r'another kind, nir: expected translate'):
+            ClipSource(clips, 16, 32, (16,), **given)
+        sample = ClipSource(clips, 16, 32, (16,), mixed_pairs=True, **given).samples([1])
+        assert sample.right.rgb[0, 0, 5, 5] == pytest.approx(101 / 255)
 
 
 class TestCityscapes:

@@ -37,12 +37,14 @@ class RightFrames:
         disparity: Function that reads the true disparity of a number: left less right column,
             ``[H, W]`` float32 pixels of the left frame, NaN unknown. It raises FrameError as well.
         rig: Calibrations of both eyes; None: unknown, a disparity has no metres.
+        modality: What the right camera sees, such as ``nir``; empty: the same as the left one.
     """
 
     frames: tuple[int, ...]
     image: Callable[[int], Rgb]
     disparity: Callable[[int], Disparity]
     rig: StereoRig | None
+    modality: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Clip:
         right: Right eye; None: there is none.
         labels: Origin of depth that a foundation model has made; None: it is measured or rendered.
         poses: Poses of the camera at some of the frames; None: unknown.
+        modality: What the pictures are of where it is not colour, such as ``nir``.
     """
 
     name: str
@@ -118,6 +121,7 @@ class Clip:
     right: RightFrames | None = None
     labels: Labels | None = None
     poses: CameraPoses | None = None
+    modality: str = ''
 
     def __len__(self) -> int:
         return len(self.times_s)

@@ -230,6 +230,7 @@ def recorded_source(
             with_rgb=spec.rgb,
             with_spikes=spec.spikes,
             with_right=spec.right,
+            mixed_pairs=spec.mixed_pairs,
             transform=data.transform,
             random_crop=trains and data.random_crop,
             **common,

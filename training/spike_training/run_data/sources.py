@@ -96,6 +96,7 @@ def make_source(
         other_scene=spec.other_scene,
         with_right=spec.right,
         baseline_factors=spec.baseline_factors,
+        band='right' if spec.right_band else 'none',
         device=device,
         workers=data.workers if in_order else 0,
     )
@@ -218,6 +219,7 @@ def make_target(
         with_rgb=spec.rgb and spec.domain == 'target',
         with_right=spec.right,
         baseline_factors=spec.baseline_factors,
+        band='all' if target.band == 'other' else 'none',
     )
 
 

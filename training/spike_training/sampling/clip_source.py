@@ -67,9 +67,12 @@ class ClipSource(LabelledSource):
         workers: See :class:`LabelledSource`.
         with_right: Whether samples are pairs: the frames with a right eye, whose depth may be
             unknown, in place of the labelled ones.
+        mixed_pairs: Whether the right camera may see something else than the left one, such as
+            near infrared.
 
     Raises:
-        DataSetError: No frame of the clips has depth, or a right eye.
+        DataSetError: No frame of the clips has depth, or a right eye, or its cameras are of two
+            kinds.
         ValueError: A number that is not positive.
     """
 
@@ -93,6 +96,7 @@ class ClipSource(LabelledSource):
         random_crop: bool = False,
         workers: int = 0,
         with_right: bool = False,
+        mixed_pairs: bool = False,
     ) -> None:
         if min(height, width, bins, *planes) < 1 or not (rate_hz > 0 and 0 < mean_rate < 1):
             raise ValueError(
@@ -102,6 +106,13 @@ class ClipSource(LabelledSource):
             )
         super().__init__(planes, seed, flip, random_crop, workers)
         self.with_right = with_right
+        for clip in clips if with_right and not mixed_pairs else ():
+            if clip.right is not None and clip.right.modality:
+                raise DataSetError(
+                    f'{clip.name}: the right camera is of another kind, {clip.right.modality}: '
+                    'expected translate of a stage of kind photometric, which gives both pictures '
+                    'one look, or translate: none'
+                )
         self._frames = [
             (clip, index)
             for clip in (pairs_of(clips) if with_right else clips)

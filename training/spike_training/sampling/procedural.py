@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from spike_worlds.generator import SceneGenerator
 from spike_worlds.pool import ScenePool, generate
 from spike_worlds.render import Rendering, render
 from spike_worlds.scene import Array, Scenes
+from spike_worlds.second_band import other_band
 from spike_worlds.second_eye import (
     BASELINE_M,
     BASELINES_M,
@@ -47,6 +49,9 @@ FAST_WIDTHS_PER_S = 6.0
 
 KNOT_MOTION_PX = 0.5
 """Motion of such pixels between two knots of light, at most, where batches have true images."""
+
+Band = Literal['none', 'right', 'all']
+"""Eyes whose spike camera sees another band of light."""
 
 _METER_STEP = 4  # pixels between those that the exposure is metered at
 _PREFETCHED = 256  # scenes generated at once, at least
@@ -82,6 +87,8 @@ class ProceduralSource:
         other_scene: Share of samples with the frame of another scene, where there is no condition.
         condition: What goes wrong with frame or spikes, one of ``frames.CONDITIONS``; None: it is
             drawn for each sample.
+        band: Eyes whose spike camera sees another band of light, see :func:`.other_band`: none,
+            right or all. Its exposure is then its own. Colours are never of it.
         baseline_factors: Least and largest factor on this distance, drawn for each sample with a
             uniform logarithm.
         rates_hz: Plane rates of batches, one drawn for each; empty: ``rate_hz``.
@@ -118,6 +125,7 @@ class ProceduralSource:
         dropped: float = 0.0,
         other_scene: float = 0.0,
         condition: str | None = None,
+        band: Band = 'none',
     ) -> None:
         if with_image and not with_spikes:
             raise ValueError('true images without spikes: expected both, or spikes alone')
@@ -135,7 +143,7 @@ class ProceduralSource:
         self.rates_hz = rates_hz or (rate_hz,)
         self.with_rgb, self.with_image, self.with_right = with_rgb, with_image, with_right
         self.with_spikes = with_spikes
-        self.with_frame, self.condition = with_frame, condition
+        self.with_frame, self.condition, self.band = with_frame, condition, band
         self.dropped, self.other_scene = dropped, other_scene
         if not 0 < baseline_factors[0] <= baseline_factors[1]:
             raise ValueError(
@@ -195,7 +203,7 @@ class ProceduralSource:
         # As many scenes at once as for a batch: floating-point sums depend on their number, and a
         # last bit may move a spike.
         for part in self._parts(batch_size):
-            some = scenes.take(part)
+            some = self._recorded(scenes.take(part))
             rendering = render(some, self.height, self.width, self.device)
             yield from self._windows(some, rendering, planes, rate_hz)
 
@@ -215,14 +223,15 @@ class ProceduralSource:
         baseline_m = self._baselines_m(indices)
         length = planes or self.planes[0]
         for part in self._parts(len(indices)):
-            left = scenes.take(part)
-            right = second_eye(left, baseline_m[part])
+            left = self._recorded(scenes.take(part))
+            right = self._recorded(second_eye(scenes.take(part), baseline_m[part]), right=True)
             by_left, by_right = (
                 render(eye, self.height, self.width, self.device) for eye in (left, right)
             )
+            metered = (by_left if self.band == 'none' else by_right).luminance
             yield from zip(
                 self._windows(left, by_left, length, self.rate_hz),
-                self._windows(right, by_right, length, self.rate_hz, by_left.luminance),
+                self._windows(right, by_right, length, self.rate_hz, metered),
                 strict=True,
             )
 
@@ -309,6 +318,11 @@ class ProceduralSource:
         """Return scenes in the weather of the source's world."""
         return scenes
 
+    def _recorded(self, scenes: Scenes, right: bool = False) -> Scenes:
+        """Return scenes in the band of light that the spike camera of an eye sees."""
+        other = self.band == 'all' or (right and self.band == 'right')
+        return other_band(scenes) if other else scenes
+
     def _samples(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
         """Render and simulate, in parts where the batch is too large for the memory."""
         scenes = self._weather(scenes)
@@ -364,9 +378,14 @@ class ProceduralSource:
             none = torch.zeros(shape, dtype=torch.uint8, device=self.device)
             one = torch.ones(1, dtype=torch.int32, device=self.device)
             return self._batch(indices, scenes, rendering, none, one, metered)
-        light, knots = self._light(rendering, scenes, planes, rate_hz, metered)
+        right, seen, by = metered is not None, rendering, metered
+        recorded = self._recorded(scenes, right)
+        if recorded is not scenes:
+            seen = render(recorded, self.height, self.width, self.device)
+            by = seen.luminance if right else None
+        light, knots = self._light(seen, scenes, planes, rate_hz, by)
         seeds = torch.from_numpy(scenes.seed).to(self.device)
-        counts, lengths = self._counts(light, knots, seeds, right=metered is not None)
+        counts, lengths = self._counts(light, knots, seeds, right=right)
         batch = self._batch(indices, scenes, rendering, counts, lengths, metered)
         if not self.with_image:
             return batch

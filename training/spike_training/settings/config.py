@@ -57,7 +57,13 @@ ADDED = {'added': True}
 """Metadata of a field that results of stored tables were made before: hashes of settings leave it
 out at its default."""
 
-_OF_SCENES = ('fog_m', 'veil', 'row_mismatch', 'speed')  # settings that recordings cannot have
+_OF_SCENES = (
+    'fog_m',
+    'veil',
+    'row_mismatch',
+    'speed',
+    'band',
+)  # settings that recordings cannot have
 
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
@@ -222,6 +228,9 @@ class TargetConfig:
     """Relative standard deviation of the response of the sensor's rows."""
     speed: NotNegative = field(default=1.0, metadata=ADDED)
     """Factor on the speed of camera and things."""
+    band: Literal['same', 'other'] = field(default='same', metadata=ADDED)
+    """Band of light of the spike camera: that of the source's colours, or another one, in which
+    each material reflects as much as chance says."""
 
     def data(self, data: DataConfig) -> DataConfig:
         """Return the data settings with those that the target overrides."""
@@ -235,8 +244,11 @@ class TargetConfig:
         for one in dataclasses.fields(self):
             value = getattr(self, one.name)
             if self.recordings and one.name in _OF_SCENES and value != one.default:
-                expected = 'null' if one.default is None else f'{one.default:g}'
-                yield f'{one.name} is {value:g}: expected {expected}, recordings are as they are'
+                given, expected = (
+                    'null' if each is None else each if isinstance(each, str) else f'{each:g}'
+                    for each in (value, one.default)
+                )
+                yield f'{one.name} is {given}: expected {expected}, recordings are as they are'
 
 
 @dataclass
@@ -344,6 +356,10 @@ class BatchSpec:
     baseline_factors: tuple[float, float] = (1.0, 1.0)
     """Least and largest factor on the distance of the eyes of procedural samples, drawn for
     each."""
+    right_band: bool = False
+    """True if the right eye of procedural samples is a spike camera of another band of light."""
+    mixed_pairs: bool = False
+    """True if the eyes of recorded pairs may be cameras of two kinds."""
     mirrored: bool = False
     """True if samples of a target without labels are mirrored as those of the source are;
     otherwise views of the stage do that."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,15 +22,33 @@ from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import picture
 from spike_training.evaluation.report import FORMAT
 from spike_training.run_data.sources import make_source, make_target, sample_frames
-from spike_training.settings.config import BatchSpec, RunConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig
 from spike_training.tasks.base import Given, Report, Shown, Task, register
 from spike_training.tasks.image import tiles, weaknesses
 
 COLUMNS = {'psnr': 'PSNR, dB', 'ssim': 'SSIM', 'edge_f1': 'F1 of edges', 'changed': 'change'}
 """Metrics that are printed and stored, with their column titles."""
 
+COLOUR = 'colour'
+"""What pictures of the source are of, as the metadata of a translator say it."""
+
 UNCHANGED = 'unchanged'
 """Name of pictures as they are."""
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """Settings of a stage that trains a translator."""
+
+    takes: str
+    gives: str
+
+
+def metadata(config: ResolvedStage, common: dict[str, Any]) -> TranslationInfo:
+    """Return the metadata of the checkpoints of a stage."""
+    stage, size = config.stage, (config.data.height, config.data.width)
+    assert isinstance(stage, Translates)  # by the task
+    return TranslationInfo(**common, takes=stage.takes, gives=stage.gives, size=size)
 
 
 def evaluate(
@@ -52,12 +70,13 @@ def evaluate(
     assert config.target is not None  # checked with the config
     found: dict[str, Any] = {NETWORK: {}}
     if has_both_looks(config):
+        back = info.takes == COLOUR
         looks: dict[str, nn.Module] = {
             NETWORK: build_for_evaluation(info, weights, device),
             UNCHANGED: nn.Identity(),
-            **{name: match_look(config, name, device) for name in LOOKS},
+            **{name: match_look(config, name, device, back) for name in LOOKS},
         }
-        found = {name: evaluate_looks(config, look, device) for name, look in looks.items()}
+        found = {name: evaluate_looks(config, look, device, back) for name, look in looks.items()}
     return {
         'format': FORMAT,
         'task': 'translation',
@@ -82,7 +101,7 @@ def has_both_looks(config: RunConfig) -> bool:
 
 
 def evaluate_looks(
-    config: RunConfig, translator: nn.Module, device: torch.device
+    config: RunConfig, translator: nn.Module, device: torch.device, back: bool = False
 ) -> dict[str, dict[str, float]]:
     """Score what gives pictures of the target the look of the source.
 
@@ -90,6 +109,7 @@ def evaluate_looks(
         config: Config with a target of generated scenes.
         translator: Module from pictures to pictures, in eval mode.
         device: Device.
+        back: True if it gives pictures of the source the look of the target.
 
     Returns:
         By style of the target its number of ``pictures``, and the fields of
@@ -99,19 +119,24 @@ def evaluate_looks(
     sizes, scored = config.evaluate, {}
     for part in config.target_data.parts:
         pairs = both_looks(config, part, device)
+        if back:
+            pairs = ((own, seen) for seen, own in pairs)
         scores = score_pictures(translator, pairs)
         number = sizes.scenes // sizes.batch_size * sizes.batch_size
         scored[part] = {'pictures': number, **scores._asdict()}
     return scored
 
 
-def match_look(config: RunConfig, name: str, device: torch.device) -> nn.Module:
+def match_look(
+    config: RunConfig, name: str, device: torch.device, back: bool = False
+) -> nn.Module:
     """Match pictures of the target to those of the source, over their training scenes.
 
     Args:
         config: Config with a target.
         name: Key of :data:`~.looks.LOOKS`.
         device: Device.
+        back: True to match those of the source to the target.
     """
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     size = config.evaluate.batch_size
@@ -123,6 +148,8 @@ def match_look(config: RunConfig, name: str, device: torch.device) -> nn.Module:
         assert colours is not None  # asked for
         pictures.append((colours, picture(spikes.counts, spikes.planes_per_bin)))
     own, other = (torch.cat(parts) for parts in zip(*pictures, strict=True))
+    if back:
+        own, other = other, own
     matched: nn.Module = LOOKS[name](own, other).eval().to(device)
     return matched
 
@@ -192,7 +219,7 @@ register(
         TASKS['translation'],
         title='Pictures in another look',
         noun='a translator of pictures',
-        metadata=lambda config, common: TranslationInfo(**common),
+        metadata=metadata,
         evaluate=evaluate,
         metrics=metrics,
         show=show,

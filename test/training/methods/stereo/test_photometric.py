@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from kit import checkpoints
 from kit.datasets import write_paper_sets
 from kit.runs import TARGET, tiny_run
 from spike_depth_ros.checkpoint import load, save
 from spike_depth_ros.networks.dpn import Dpn
 from spike_depth_ros.networks.registry import weights_of
 from spike_depth_ros.tasks.depth import DepthInfo
+from spike_training.errors import ConfigError
+from spike_training.evaluation.rates import picture
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.stereo.augmentation import LEAST_GAIN, change_light
@@ -30,13 +33,13 @@ from spike_training.methods.stereo.photometric import (
 from spike_training.methods.stereo.settings import PhotometricConfig, PhotometricSettings
 from spike_training.reports.run_page import PageWriter
 from spike_training.run_data.recordings import focal_lengths
-from spike_training.run_data.sources import samples_of
+from spike_training.run_data.sources import make_target, samples_of
 from spike_training.runs import pipeline
 from spike_training.runs.build import context, make_stage, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.sample import Pair
-from spike_training.settings.config import DataConfig, ModelConfig, check
+from spike_training.settings.config import DataConfig, ModelConfig, TargetConfig, check
 from spike_training.settings.reading import load_config
 
 LITE = {'dim': 8, 'features8': 8, 'features': 8, 'head': 4}
@@ -375,3 +378,89 @@ class TestPaper:
         low, high = focal_lengths(config.data)
         assert low - 2 <= config.model.canonical_fx <= high + 2
         assert work.stage(batch, 'train')['loss'].isfinite()
+
+
+PAIRS = {'input': 'rgb', 'other_band': True}
+
+
+@pytest.fixture(scope='module')
+def bands():
+    """Pairs whose right eye is a spike camera of another band of light."""
+    source = ProceduralSource(
+        ('road',), 3, 32, 48, (64,), bins=9, with_right=True, with_rgb=True, band='right'
+    )
+    return source.batch(0, 4)
+
+
+class TestTwoBands:
+    """The picture of the right eye may be translated."""
+
+    def test_its_picture_is_that_of_its_rates(self, tmp_path, bands):
+        stage = stage_of(run_of(tmp_path, translate='none', **PAIRS))
+        eyes = stage.eyes(bands)
+        assert eyes.colours
+        torch.testing.assert_close(eyes.images[:, 0], bands.rgb, rtol=0, atol=0)
+        own = picture(bands.right.counts, bands.planes_per_bin)
+        torch.testing.assert_close(eyes.images[:, 1], own, rtol=0, atol=0)
+        stage(bands, 'train')['loss'].backward()
+
+    def test_moments_are_matched_and_kept(self, tmp_path, bands):
+        config = run_of(tmp_path, translate='moments', **PAIRS)
+        stage = stage_of(config)
+        before = stage.eyes(bands)
+        stage.begin([bands], [])
+        eyes = stage.eyes(bands)
+        torch.testing.assert_close(eyes.images[:, 0], bands.rgb, rtol=0, atol=0)
+        left, right = eyes.images[:, 0].double(), eyes.images[:, 1].double()
+        assert float(right.mean()) == pytest.approx(float(left.mean()), abs=0.03)
+        assert not torch.equal(eyes.images, before.images)
+        again = stage_of(config)
+        again.load_state_dict(stage.state_dict())
+        torch.testing.assert_close(again.eyes(bands).images, eyes.images, rtol=0, atol=0)
+        assert not [name for name, _ in stage.named_parameters() if name.startswith('look')]
+
+    @pytest.mark.parametrize('eye', ['left', 'right'])
+    def test_a_translator_changes_one_eye_and_does_not_learn(self, tmp_path, bands, eye):
+        info = checkpoints.info('translation', size=(32, 48))
+        made = checkpoints.network(info)
+        torch.nn.init.constant_(made.change.bias, -0.25)
+        save(tmp_path / 'look.safetensors', weights_of(made), info)
+        given = {'translate': str(tmp_path / 'look.safetensors'), 'translated_eye': eye}
+        stage = stage_of(run_of(tmp_path, **given, **PAIRS))
+        plain = stage_of(run_of(tmp_path, translate='none', **PAIRS)).eyes(bands).images
+        images = stage.eyes(bands).images
+        own = ('left', 'right').index(eye)
+        expected = (plain[:, own] - 0.25).clamp(0, 1)
+        torch.testing.assert_close(images[:, own], expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(images[:, 1 - own], plain[:, 1 - own], rtol=0, atol=0)
+        assert not [name for name in stage.state_dict() if 'change' in name]
+        stage(bands, 'train')['loss'].backward()
+
+    @pytest.mark.parametrize(
+        ('given', 'message'),
+        [
+            ({'translate': 'other'}, "translate is 'other': expected a stage or file of a"),
+            ({'translate': 'none', 'input': 'spikes'}, 'translate is given: expected input rgb'),
+            ({'other_band': True, 'input': 'spikes'}, 'other_band is given: expected input rgb'),
+        ],
+    )
+    def test_what_cannot_be_translated_is_refused(self, tmp_path, given, message):
+        with pytest.raises(ConfigError, match=message):
+            run_of(tmp_path, **({'input': 'rgb'} | given))
+
+    def test_a_checkpoint_of_another_task_is_refused(self, tmp_path):
+        path = checkpoints.checkpoint(tmp_path / 'depth.safetensors')
+        with pytest.raises(ConfigError, match=r'translate is .*expected a stage or file'):
+            run_of(tmp_path, input='rgb', translate=str(path))
+
+    def test_the_translator_never_sees_a_scene_of_the_pairs(self, tmp_path):
+        """Else it would learn the shift of the baseline."""
+        pairs = ProceduralSource(('road',), 0, 32, 48, (64,), with_rgb=True, with_right=True)
+        run = run_of(tmp_path, target=TargetConfig(styles=['road'], band='other'), input='rgb')
+        target = make_target(run, 'train', CPU, labels=False)
+        assert target.band == 'all'
+        own = pairs.batch(0, 8)
+        others = [target.batch(step, 8) for step in range(4)]
+        for one in others:
+            for depth in (own.depth, own.right.depth):
+                assert not any(torch.equal(a, b) for a in depth for b in one.depth)

@@ -23,6 +23,7 @@ LICENCES = {
     'npz': 'that of what they were made from',
     'nyuv2': 'none stated',
     'nyuv2_raw': 'none stated',
+    'pittsstereo': 'none stated',
     'rendered': 'models CC BY 3.0 and CC0 1.0, by the authors in ATTRIBUTION.txt of the set',
     'respike': 'none stated',
     'rosbag': "the user's",

@@ -26,10 +26,10 @@ from spike_depth_ros.geometry.ray_depth import ray_lengths
 from spike_depth_ros.io.arrays import ArrayFileError, read_picture
 from spike_depth_ros.io.orientation import QUARTER, turn
 from spike_depth_ros.tools.arguments import OptionalFocalLength
-from spike_training.datasets.clip import Clip, Depth, Matrix, Times
+from spike_training.datasets.clip import Clip, Depth, Matrix, RightFrames, Times
 from spike_training.datasets.labels import RELATIVE, Labels, find_labels
 from spike_training.datasets.name_times import Given, read_times
-from spike_training.datasets.readers import files, poses
+from spike_training.datasets.readers import files, pairs, poses
 from spike_training.datasets.readers.options import checked
 from spike_training.errors import DataSetError, FrameError
 
@@ -39,6 +39,7 @@ TREE = """\
   ROOT/relative_depth/    (in place of depth/: labels, as the command label writes them)
   ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)
   ROOT/poses.txt          (optional: camera to world, 16 numbers; a row an image, by time)
+  ROOT/nir/00000.png      (right camera, rectified: with right=nir; K_nir.txt if not K.txt)
   (or folders of such recordings below ROOT)"""
 
 SET = files.DataSet('folder', TREE)
@@ -48,6 +49,9 @@ FRAME_HZ = 30.0
 _TRIES = 3  # pictures that are tried for their orientation
 _CLEAR = 4.0  # times that a principal point is nearer to one of two centres
 _AGREES = 0.2  # share that a given rate may differ from that of the names
+
+Modality = Literal['', 'grey', 'nir', 'thermal', 'spikes']
+"""What a camera sees; empty: colour. ``spikes`` are pictures of firing rates."""
 
 Frames = list[tuple[Path, Path | None]]
 """Images, each with its depth map or None."""
@@ -64,6 +68,10 @@ def read(
     depth: Literal['', 'none'] = '',
     depth_along: Literal['axis', 'ray'] = 'axis',
     times: Given = '',
+    right: str = '',
+    right_modality: Modality = '',
+    modality: Modality = '',
+    baseline: NotNegative = 0.0,
 ) -> list[Clip]:
     """Read the recording in a folder, or those in the folders below it.
 
@@ -79,20 +87,77 @@ def read(
             the ray of each pixel, by which it becomes depth along the axis.
         times: What the numbers in names are, where they do not tell it: ``s``, ``ms``, ``us`` or
             ``ns`` of a clock, ``date``, or ``frames``; see ``datasets/name_times.py``.
+        right: Folder beside that of the images, such as ``nir``, with those of a camera on their
+            right, rectified and named alike; empty: one camera.
+        right_modality: What that camera sees, where it is not what the left one sees; ``spikes``
+            are pictures of firing rates.
+        modality: What pictures are of where it is not colour.
+        baseline: Metres from the left to the right camera.
 
     Raises:
         DataSetError: Files are missing, too many images and depth maps do not pair, the unit is
-            wrong, or names may be times of several kinds.
+            wrong, names may be times of several kinds, or the cameras are no pair.
     """
     SET.check_folder(root)
+    if bool(right) != bool(baseline) or (right_modality and not right):
+        raise DataSetError(
+            f'{root}: right is {right!r}, right_modality {right_modality!r} and baseline '
+            f'{baseline:g}: expected the folder of the right camera and its distance in metres, '
+            'such as right=nir,right_modality=nir,baseline=0.06, or none of them'
+        )
     if depth and depth_along == 'ray':
         raise DataSetError('option depth_along is ray, expected axis, or ray with depth')
     found = [root] if _images(root) else _recordings(root)
     register = _along_axis if depth_along == 'ray' else None
-    return [
-        _read(one, root, per_metre, frame_hz, fx, bool(depth), register, times)
-        for one in found or [root]
-    ]
+    clips = []
+    for one in found or [root]:
+        clip, pictures = _read(one, root, per_metre, frame_hz, fx, bool(depth), register, times)
+        clip.modality = modality
+        if right:
+            clip.right = _right(one / right, clip, pictures, bool(fx), baseline, right_modality)
+        clips.append(clip)
+    return clips
+
+
+def _right(
+    folder: Path,
+    clip: Clip,
+    pictures: list[Path],
+    nominal: bool,
+    baseline_m: float,
+    modality: str,
+) -> RightFrames:
+    """Return the right camera of a clip, whose pictures are named as those of the left one.
+
+    Args:
+        folder: Its pictures.
+        clip: The left camera; gets the names of pictures without a right one.
+        pictures: Those of the left camera.
+        nominal: True if its matrix is given by the focal length.
+        baseline_m: Distance of the cameras.
+        modality: What the right camera sees; empty: the same.
+    """
+    assert clip.camera is not None
+    by_stem = {path.stem: path for path in SET.listed(folder, files.IMAGE_SUFFIXES)}
+    found = {
+        number: (left, by_stem[left.stem])
+        for number, left in enumerate(pictures)
+        if left.stem in by_stem
+    }
+    if not found:
+        raise DataSetError(
+            f'{clip.name}: no picture of {folder.name} is named as one of the left camera is '
+            f'({pictures[0].name}): rename them alike'
+        )
+    stems = {left.stem for left, _ in found.values()}
+    alone = [path.name for path in pictures if path.stem not in stems]
+    alone += [path.name for stem, path in by_stem.items() if stem not in stems]
+    if alone:
+        clip.skipped['a picture of one camera alone'] = alone
+        files.check_share(clip.skipped, len(pictures), clip.name)
+    own = folder.with_name(f'K_{folder.name}.txt')
+    matrix = SET.matrix(own) if own.exists() and not nominal else clip.camera
+    return pairs.right_frames(clip, found, matrix, baseline_m, modality)
 
 
 def _images(folder: Path) -> Path | None:
@@ -142,8 +207,8 @@ def _read(
     without_depth: bool,
     register: Callable[[Matrix, Depth], Depth] | None,
     times: Given,
-) -> Clip:
-    """Read one recording; see :func:`read`."""
+) -> tuple[Clip, list[Path]]:
+    """Read one recording and list its pictures in the order of time; see :func:`read`."""
     images = SET.listed(_images(folder) or folder / IMAGE_FOLDERS[0], files.IMAGE_SUFFIXES)
     name = '/'.join([os.path.basename(os.path.abspath(root)), *folder.relative_to(root).parts])
     whole, data, labels, skipped = f'folder/{name}', SET, None, dict[str, list[str]]()
@@ -158,8 +223,8 @@ def _read(
                 f'{depths[0].name}): rename them alike; if they are of different times, list them '
                 'in rgb.txt and depth.txt for the reader tum'
             )
-        pairs, skipped = files.pair(by_stem, maps, whole)
-        frames = [*pairs.values()]
+        matched, skipped = files.pair(by_stem, maps, whole)
+        frames = [*matched.values()]
         encoding = files.DepthEncoding(per_metre or None)
         if labels is not None and labels.relative:
             encoding = dataclasses.replace(encoding, plausible_m=(0.0, math.inf))
@@ -187,7 +252,7 @@ def _read(
     clip = data.clip(name, camera, found, frames, skipped, show, registered)
     clip.labels, clip.video = labels, frame_hz > 0
     clip.poses = poses.camera_poses(found, [known.get(image) for image, _ in frames])
-    return clip
+    return clip, [image for image, _ in frames]
 
 
 class _Shown(NamedTuple):

@@ -65,6 +65,7 @@ def right_frames(
     pictures: Mapping[int, tuple[Path, Path]],
     right: Matrix,
     baseline_m: float,
+    modality: str = '',
 ) -> RightFrames:
     """Return the right eye of a clip, whose true disparities are those of its depth.
 
@@ -73,6 +74,7 @@ def right_frames(
         pictures: Left and right picture by the number of the frame, one or more.
         right: Matrix of the right camera, ``[3, 3]`` pixels.
         baseline_m: Distance from the left to the right camera, metres.
+        modality: What the right camera sees; empty: the same as the left one.
 
     Raises:
         DataSetError: The sizes of the eyes differ, no pair of a few can be read, or the cameras
@@ -93,7 +95,7 @@ def right_frames(
             return np.full(size, np.nan, np.float32)
         return rig.disparity_of(depth).astype(np.float32)
 
-    return RightFrames(tuple(sorted(pictures)), image, disparity, rig)
+    return RightFrames(tuple(sorted(pictures)), image, disparity, rig, modality)
 
 
 def right_of(clip: SpikeClip) -> SpikeClip:

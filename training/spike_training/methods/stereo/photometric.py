@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +13,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from spike_depth_ros.checkpoint import load
 from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
 from spike_depth_ros.networks.dpn import Dpn
+from spike_depth_ros.networks.registry import build_with_weights
 from spike_depth_ros.networks.temporal import MIN_RATE, central_bin_weights
+from spike_depth_ros.stereo import EYES
+from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_training.engine.optim import Groups
-from spike_training.engine.stage import Phase, Stage
+from spike_training.engine.stage import Context, Phase, Stage
+from spike_training.evaluation.looks import LOOKS
 from spike_training.evaluation.predictors import predict
-from spike_training.evaluation.rates import LEVEL
+from spike_training.evaluation.rates import LEVEL, picture
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.learning.backbone import freeze
 from spike_training.learning.supervision import Supervision, network_groups
@@ -34,6 +40,9 @@ PARTS = {'rate': 1.0, 'short': 1 / 9}
 
 LEAST_COUNTED = 0.1
 """Share of the pixels that must count in the comparison of the eyes; below, a warning is given."""
+
+MATCHED_BATCHES = 16
+"""Batches whose pictures a look is matched on, where nothing learns it."""
 
 LEAST_PX = 1.0
 """Median disparity below which a warning is given, pixels: metres are hardly measured."""
@@ -78,14 +87,43 @@ class Photometric(Stage[Any]):
     """
 
     def __init__(
-        self, network: SpikeDepthNet, config: PhotometricConfig, model: ModelConfig
+        self,
+        network: SpikeDepthNet,
+        config: PhotometricConfig,
+        model: ModelConfig,
+        translator: nn.Module | None = None,
     ) -> None:
+        """Build the stage.
+
+        Args:
+            network: Network of depth.
+            config: Settings.
+            model: Depth range and canonical focal length.
+            translator: Trained module from pictures to pictures; None: there is none, or it is
+                matched in :meth:`begin`.
+        """
         super().__init__()
         self.network = network
         self.config = config
+        # In a tuple it is no part of the module: it is neither trained nor saved.
+        self._translator = () if translator is None else (translator.eval().requires_grad_(False),)
+        self.look: nn.Module | None = None
+        if config.translate in LOOKS:
+            grey = torch.linspace(0, 1, 2).view(1, 1, 1, 2).expand(1, 3, 1, 2)
+            self.look = LOOKS[config.translate](grey, grey)
         self.supervision = Supervision(config, model)
         self.model = model
         self.train()
+
+    @classmethod
+    def from_config(cls, config: PhotometricConfig, context: Context) -> Photometric:
+        """Implement :meth:`Stage.from_config`."""
+        network, translator = context.init_model(SpikeDepthNet), None
+        if config.translator is not None:
+            path = context.checkpoint_of(config.translator)
+            if path is not None:  # else a dry run
+                translator = build_with_weights(*load(path, TranslationInfo)).to(context.device)
+        return cls(network, config, context.config.model, translator)
 
     def train(self, mode: bool = True) -> Photometric:
         """Set the mode of the module; keep frozen parts, and kept statistics, in eval mode."""
@@ -105,9 +143,20 @@ class Photometric(Stage[Any]):
         """Implement :meth:`Stage.optimizers`."""
         return {'main': network_groups(self.network, self.config)}
 
+    def begin(self, batches: Iterable[Batch | Pair], held_out: Iterable[Batch | Pair]) -> None:
+        """Implement :meth:`Stage.begin`: match the look of an eye where nothing learnt does."""
+        if self.look is None:
+            return
+        assert self.config.translate is not None
+        seen = [self._seen(batch).images for batch in itertools.islice(batches, MATCHED_BATCHES)]
+        pictures = torch.cat(seen)
+        own = EYES.index(self.config.translated_eye)
+        matched = LOOKS[self.config.translate](pictures[:, 1 - own], pictures[:, own])
+        self.look = matched.to(pictures.device)
+
     def forward(self, batch: Batch | Pair, phase: Phase) -> dict[str, Tensor]:
         """Implement :meth:`Stage.forward`."""
-        eyes = eyes_of(batch.target if isinstance(batch, Pair) else batch)
+        eyes = self.eyes(batch)
         # Compared as they are: spikes that are dropped leave noise.
         left, right = pictures_of(eyes, self.config.picture)
         if phase == 'train' and self.config.light:
@@ -136,6 +185,20 @@ class Photometric(Stage[Any]):
             loss = loss + self.config.source_weight * labelled
             scalars |= {'sup': sup, 'error': error}
         return {'loss': loss, **{name: value.detach() for name, value in scalars.items()}}
+
+    def eyes(self, batch: Batch | Pair) -> Eyes:
+        """Return what both eyes see, one of them translated where the settings say so."""
+        eyes = self._seen(batch)
+        translator = self.look or next(iter(self._translator), None)
+        if translator is None:
+            return eyes
+        images, own = eyes.images.clone(), EYES.index(self.config.translated_eye)
+        with torch.no_grad():
+            images[:, own] = translator(images[:, own])
+        return eyes._replace(images=images)
+
+    def _seen(self, batch: Batch | Pair) -> Eyes:
+        return eyes_of(batch.target if isinstance(batch, Pair) else batch, self.config.other_band)
 
     def disparities(self, eyes: Eyes) -> Disparities:
         """Return the disparities of both eyes, by the network for both or for the left one."""
@@ -176,7 +239,7 @@ class Photometric(Stage[Any]):
         # Imported here because it needs OpenCV, which training without pictures does not need.
         from spike_training.learning.panels import Panels
 
-        eyes = eyes_of(batch.target if isinstance(batch, Pair) else batch)
+        eyes = self.eyes(batch)
         left, right = pictures_of(eyes, self.config.picture)
         found = self.disparities(eyes)
         warped = left_from_right(right, found.of_left[0]).picture
@@ -194,14 +257,23 @@ class Photometric(Stage[Any]):
         )
 
 
-def eyes_of(batch: Batch | Unlabelled) -> Eyes:
-    """Return the inputs of both eyes: colours where the batch has them, else counts."""
+def eyes_of(batch: Batch | Unlabelled, right_spikes: bool = False) -> Eyes:
+    """Return the inputs of both eyes: colours where the batch has them, else counts.
+
+    Args:
+        batch: Pairs.
+        right_spikes: True if the right eye sees no colours: its picture is that of its firing
+            rates.
+    """
     assert batch.right is not None  # asked for by the settings
     assert batch.baseline_m is not None
     if isinstance(batch, Batch) and batch.rgb is not None:
         assert isinstance(batch.right, View)
-        assert batch.right.rgb is not None
-        images = torch.stack([batch.rgb, batch.right.rgb], dim=1)
+        right_picture = batch.right.rgb
+        if right_spikes:
+            right_picture = picture(batch.right.counts, batch.planes_per_bin)
+        assert right_picture is not None
+        images = torch.stack([batch.rgb, right_picture], dim=1)
         ones = torch.ones(3, dtype=torch.int32, device=images.device)
         return Eyes(images, ones, batch.baseline_m, colours=True)
     right = batch.right.counts if isinstance(batch.right, View) else batch.right

@@ -10,8 +10,22 @@ from typing import Annotated, Literal
 
 from spike_depth_ros.base.schema import Problems, across
 from spike_depth_ros.base.values import ASCENDING, Count, Fraction, NotNegative, Positive
+from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load_info
+from spike_depth_ros.tasks.translation import TranslationInfo
 from spike_training.learning.settings import SupervisedConfig
-from spike_training.settings.config import BatchSpec, ResolvedStage, StageConfig
+from spike_training.settings.config import (
+    ADDED,
+    BatchSpec,
+    ResolvedStage,
+    StageConfig,
+    is_file_of_weights,
+)
+
+LOOKS = ('moments', 'histogram')
+"""Values of ``translate`` of pictures that are matched without learning."""
+
+NONE = 'none'
+"""Value of ``translate`` that leaves pictures of cameras of different kinds as they are."""
 
 Factors = Annotated[tuple[Positive, Positive], ASCENDING]
 
@@ -111,11 +125,32 @@ class PhotometricConfig(SupervisedConfig):
     baseline_factors: Factors = (1.0, 1.0)
     """Least and largest factor on the distance of the eyes of generated pairs, drawn for each with
     a uniform logarithm."""
+    other_band: bool = field(default=False, metadata=ADDED)
+    """True: the right eye of generated pairs is a spike camera of another band of light, whose
+    firing rates are its picture; the left one sees colours."""
+    translate: str | None = field(default=None, metadata=ADDED)
+    """What gives the picture of one eye the look of the other before both are seen and compared:
+    name of an earlier stage that trains a translator (kinds cycle and paired of method translate),
+    a .safetensors file of one, or moments or histogram, which are matched without learning; none:
+    nothing, also where recordings say that the cameras differ; null: nothing, and such recordings
+    are refused."""
+    translated_eye: Literal['right', 'left'] = field(default='right', metadata=ADDED)
+    """Eye whose picture that is."""
     light: Fraction = 0.5
     """Share of the pairs whose light the network sees changed, in both eyes alike: contrast and
     brightness of colours; the brightness of spikes."""
     photometric: PhotometricSettings = field(default_factory=PhotometricSettings)
     """Loss of pairs."""
+
+    @property
+    def translator(self) -> str | None:
+        """Stage or file of the translator; None: nothing learnt translates."""
+        return None if self.translate in (None, NONE, *LOOKS) else self.translate
+
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """Earlier stages, that of the translator included; see :attr:`StageConfig.builds_on`."""
+        return (*([] if self.translator is None else [self.translator]), *super().builds_on)
 
     @property
     def keeps_statistics(self) -> bool:
@@ -128,8 +163,10 @@ class PhotometricConfig(SupervisedConfig):
         return BatchSpec(
             'both' if self.source_weight else 'source',
             rgb=self.input == 'rgb',
-            spikes=self.input == 'spikes',
+            spikes=self.input == 'spikes' or self.other_band,
             right=True,
+            right_band=self.other_band,
+            mixed_pairs=self.translate is not None,
             baseline_factors=self.baseline_factors,
             mirrored=True,
         )
@@ -144,9 +181,32 @@ class PhotometricConfig(SupervisedConfig):
         if self.source_weight and self.input != 'spikes':
             yield f'source_weight is {self.source_weight:g}: expected 0 in a stage of rgb'
 
+    @across()
+    def _pictures(self) -> Problems:
+        for name in ('other_band', 'translate'):
+            if getattr(self, name) and self.input != 'rgb':
+                yield f'{name} is given: expected input rgb, which it is of'
+
+    def _problems_of_translator(self, before: Sequence[ResolvedStage]) -> Problems:
+        if (name := self.translator) is None:
+            return
+        tasks = {one.stage.name: one.stage.task for one in before}
+        expected = f'a stage or file of a translator, {", ".join(LOOKS)} or {NONE}'
+        if is_file_of_weights(name):
+            try:
+                load_info(find_checkpoint(name), TranslationInfo)
+            except (CheckpointError, OSError) as error:
+                yield f'translate is {name!r}: {error}: expected {expected}'
+        elif tasks.get(name) != 'translation':
+            of = f', of the task {tasks[name]}' if name in tasks else ''
+            yield f'translate is {name!r}{of}: expected {expected}'
+
     def problems_in_run(self, here: ResolvedStage, before: Sequence[ResolvedStage]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
         yield from super().problems_in_run(here, before)
+        yield from self._problems_of_translator(before)
+        if self.other_band and here.run.data.recordings:
+            yield 'other_band is true: expected false, data.recordings are as they are'
         if self.right == 'predicted' and here.run.model.architecture != 'dpn':
             yield (
                 "right is 'predicted': expected siamese, as model.architecture "

@@ -30,7 +30,7 @@ class Cycle(Stage[Pair]):
     """Stage of two translators and two discriminators.
 
     Args:
-        translator: Translator from the target to the look of the source, which is exported.
+        translator: Translator from the target to the look of the source.
         back: Translator the other way.
         config: Settings.
         model: Depth range, for pictures.
@@ -64,8 +64,8 @@ class Cycle(Stage[Pair]):
 
     @property
     def deployable(self) -> nn.Module:
-        """Translator to the look of the source, see :attr:`Stage.deployable`."""
-        return self.translator
+        """Translator of the direction that is wanted, see :attr:`Stage.deployable`."""
+        return self.translator if self.config.direction == 'to_source' else self.back
 
     @property
     def networks(self) -> list[nn.Module]:

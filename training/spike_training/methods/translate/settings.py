@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spike_depth_ros.base.schema import Problems, across
-from spike_depth_ros.base.values import Count, NotNegative
+from spike_depth_ros.base.values import Count, NotNegative, Text
 from spike_depth_ros.tasks.architectures import TranslatorSettings
 from spike_training.learning.settings import PictureConfig
-from spike_training.settings.config import BatchSpec, ResolvedStage, StageConfig
+from spike_training.settings.config import ADDED, BatchSpec, ResolvedStage, StageConfig
 
 ARCHITECTURE = 'translator'
 
@@ -110,6 +110,19 @@ class TranslatorConfig(StageConfig):
     validates_loss = False
 
     input: Literal['spikes', 'rgb'] = 'rgb'
+    looks: tuple[Text, Text] = field(default=('colour', 'spikes'), metadata=ADDED)
+    """What pictures of the source and of the target are of, such as colour and nir; kept in the
+    checkpoint, so that pictures of another kind are refused. spikes: firing rates."""
+
+    @property
+    def takes(self) -> str:
+        """What the pictures are of that the exported translator changes."""
+        return self.looks[1]
+
+    @property
+    def gives(self) -> str:
+        """What the changed pictures look like."""
+        return self.looks[0]
 
     def adjust(self, here: ResolvedStage) -> ResolvedStage:
         """Implement :meth:`StageConfig.adjust`: architecture and betas are a translator's."""
@@ -144,10 +157,23 @@ class CycleConfig(TranslatorConfig):
     """Weight of the mean absolute change of pictures that have the look already."""
     look_weight: NotNegative = 1.0
     """Weight of the discriminators' loss for the translators; 0: they learn and change nothing."""
+    direction: Literal['to_source', 'to_target'] = field(default='to_source', metadata=ADDED)
+    """Which of both translators is exported: the one that gives pictures of the target the look of
+    the source, or the other one."""
     history: Count = 50
     """Translated pictures that are kept, and shown again to a discriminator."""
     gan: GanConfig = field(default_factory=GanConfig)
     """Both discriminators."""
+
+    @property
+    def takes(self) -> str:
+        """What the pictures are of that the exported translator changes."""
+        return self.looks[self.direction == 'to_source']
+
+    @property
+    def gives(self) -> str:
+        """What the changed pictures look like."""
+        return self.looks[self.direction == 'to_target']
 
     @property
     def batches(self) -> BatchSpec:
