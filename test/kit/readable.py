@@ -168,6 +168,29 @@ def cityscapes(root):
         city_pair(root, city, number, fx)
 
 
+MVSEC_START = 1.5e9
+
+
+def mvsec(root):
+    """Four frames, 50 ms apart; a map 1 ms after each but the first; an event each millisecond."""
+    height, width = 26, 35
+    frames = np.stack([np.full((height, width), k, np.uint8) for k in range(4)])
+    times = MVSEC_START + 0.05 * np.arange(4)
+    stamps = MVSEC_START + 0.001 * np.arange(200) + 0.0005
+    rows = np.arange(200)
+    events = np.stack([rows % width, rows % height, stamps, 2 * (rows % 2) - 1.0], axis=1)
+    maps = np.full((3, height, width), 7.0, np.float32)
+    maps[:, 0] = np.nan
+    root.mkdir(parents=True, exist_ok=True)
+    with h5py.File(root / 'outdoor_day1_data.hdf5', 'w') as file:
+        for name, value in {'image_raw': frames, 'image_raw_ts': times, 'events': events}.items():
+            file[f'davis/left/{name}'] = value
+    with h5py.File(root / 'outdoor_day1_gt.hdf5', 'w') as file:
+        for name, value in {'raw': maps, 'rect': maps + 10}.items():
+            file[f'davis/left/depth_image_{name}'] = value
+            file[f'davis/left/depth_image_{name}_ts'] = times[1:] + 0.001
+
+
 def pittsstereo(root):
     """Two drives of two pairs, the second one with key points; right pictures are 100 greater."""
     for drive in ('20170221_1357', '20170222_0951'):
@@ -357,6 +380,7 @@ SOUND = {
     'folder': folder,
     'kitti': kitti,
     'middlebury': middlebury,
+    'mvsec': mvsec,
     'npz': npz,
     'nyuv2': nyuv2,
     'nyuv2_raw': nyuv2_raw,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kit import readable
 from kit.clips import FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
 from kit.refusals import leaving
 from spike_depth_ros.io.video.light import luminance
@@ -19,6 +20,7 @@ from spike_training.errors import ConfigError, DataSetError
 from spike_training.reports import pixel_speed
 from spike_training.reports.contact_sheet import contact_sheet, firing_rates
 from spike_training.reports.data_set import describe_clip, measure_samples
+from spike_training.reports.events import BRIGHTER, DARKER
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.sample import collate
 
@@ -159,3 +161,22 @@ def test_what_inspect_refuses(refusals, tmp_path):
     }
     rows = {name: (named, leaving(tmp_path, call)) for name, (named, call) in rows.items()}
     refusals('run_inspect', rows, (ConfigError, DataSetError))
+
+
+def test_events_are_counted_and_drawn(tmp_path, capsys):
+    readable.mvsec(tmp_path / 'set')
+    inspect_data(
+        {'mvsec': str(tmp_path / 'set')}, tmp_path / 'out', height=16, width=32, planes=16
+    )
+    events = json.loads((tmp_path / 'out/mvsec.json').read_text())['events']
+    assert events['frames'] == 3
+    assert events['rate_hz']['median'] == pytest.approx(1000, rel=0.03)
+    assert events['brighter_share'] == pytest.approx(0.5, abs=0.02)
+    assert (events['empty_windows'], events['skipped']) == (0, {})
+    printed = capsys.readouterr().out
+    assert 'events before 3 frames: median 1e+03 a second' in printed
+    assert '50% brighter; 0 windows of 50 ms without an event' in printed
+    with Image.open(tmp_path / 'out/mvsec_events.png') as picture:
+        drawn = np.array(picture.convert('RGB')).reshape(-1, 3)
+    for colour in (BRIGHTER, DARKER):
+        assert (drawn == colour).all(axis=1).any()

@@ -28,7 +28,8 @@ def inspect_data(
     """Inspect data sets: counts, a histogram of depth, firing rates, and a sheet of pictures.
 
     Writes OUT/NAME.json and OUT/NAME.png for each data set: image, depth and firing rate of some
-    frames. Check that they are upright, aligned, and of the right unit.
+    frames. Check that they are upright, aligned, and of the right unit. OUT/NAME_events.png has
+    frames beside events, where there are some.
 
     Args:
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
@@ -58,6 +59,7 @@ def inspect_data(
     from spike_training.evaluation.report import to_json
     from spike_training.reports.contact_sheet import contact_sheet
     from spike_training.reports.data_set import describe_clip, measure_samples, print_report
+    from spike_training.reports.events import measure_events, print_events
     from spike_training.sampling.clip_source import ClipSource
     from spike_training.sampling.sample import collate
     from spike_training.sampling.spike_source import SpikeSource
@@ -77,7 +79,15 @@ def inspect_data(
         report, shown = measure_samples(source, frames)
         report = {'clips': [describe_clip(clip) for clip in clips], **report}
         write_atomically(out / f'{name}.json', to_json(report))
+        with_events = [clip for clip in frames_of if clip.events is not None]
+        if with_events:
+            report['events'], drawn = measure_events(with_events, frames)
+            pictures.save_png(drawn, out / f'{name}_events.png')
+            write_atomically(out / f'{name}.json', to_json(report))
         title = 'recorded rate' if recorded else 'simulated rate'
         pictures.save_png(contact_sheet(collate(shown), title), out / f'{name}.png')
         print_report(name, report)
+        if with_events:
+            print_events(report['events'])
+            print(f'{out / name}_events.png: frames beside their events')
         print(f'{out / name}.png: pictures; {out / name}.json: all metrics')

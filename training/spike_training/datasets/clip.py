@@ -15,6 +15,7 @@ from spike_depth_ros.geometry.rectification import Rectification
 from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_training.datasets.labels import Labels
+from spike_training.events.stream import Events
 
 Matrix = npt.NDArray[np.float64]
 Times = npt.NDArray[np.float64]
@@ -106,6 +107,8 @@ class Clip:
         labels: Origin of depth that a foundation model has made; None: it is measured or rendered.
         poses: Poses of the camera at some of the frames; None: unknown.
         modality: What the pictures are of where it is not colour, such as ``nir``.
+        events: Function that reads the events of the same pixels from one time to another one, by
+            the clip's clock, seconds; it raises FrameError as well. None: there are none.
     """
 
     name: str
@@ -122,6 +125,7 @@ class Clip:
     labels: Labels | None = None
     poses: CameraPoses | None = None
     modality: str = ''
+    events: Callable[[float, float], Events] | None = None
 
     def __len__(self) -> int:
         return len(self.times_s)

@@ -20,6 +20,7 @@ LICENCES = {
     'folder': "the user's",
     'kitti': 'CC BY-NC-SA 3.0',
     'middlebury': 'research, with citation; ETH3D: see its page',
+    'mvsec': "see the data set's page",
     'npz': 'that of what they were made from',
     'nyuv2': 'none stated',
     'nyuv2_raw': 'none stated',
