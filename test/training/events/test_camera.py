@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from spike_training.errors import ConfigError
-from spike_training.events.camera import EventCamera, EventSensor, samples_for
+from spike_training.events.camera import EventCamera, EventSensor
 
 EXACT = EventSensor(mismatch=0, refractory_s=0)
 WIDTH, DARK_LEVEL, BAR = 48, 0.1, 8
@@ -74,17 +74,29 @@ def test_a_pixel_in_reset_sees_nothing():
     np.testing.assert_allclose(when.numpy(), [0.004, 0.011, 0.018], atol=1e-8)
 
 
-def test_samples_that_are_too_far_apart_are_refused():
-    dim, bright = (torch.full((1, 1, 1), value) for value in (0.1, 0.16))
-    camera = EventCamera(dim, 0.0, torch.tensor([0]), EXACT)
-    with pytest.raises(ValueError, match=r'passes 2.3 thresholds.*more samples'):
-        camera.see(bright, 1e-3)
-    with pytest.raises(ValueError, match='after that of'):
-        camera.see(bright, 0.0)
-    parts = samples_for([dim, bright], EXACT)
-    assert parts == 3
-    lights = [dim + (bright - dim) * k / (2 * parts) for k in range(2 * parts + 1)]
-    assert len(record(EXACT, lights, np.linspace(0, 1e-3, 2 * parts + 1))[0]) == 2
+@pytest.mark.parametrize('refractory_s', [0, 2e-4, 5e-3])
+def test_one_step_is_many_short_ones(refractory_s):
+    """Log brightness is linear in between: several thresholds may be passed in one step."""
+    sensor = EventSensor(mismatch=0.1, refractory_s=refractory_s)
+    ends = torch.log(torch.rand(3, 2, 6, 5, generator=torch.Generator().manual_seed(1)) + 0.02)
+    shares = np.linspace(0, 2, 401)
+    firsts = [min(int(share), 1) for share in shares]
+    logs = [
+        torch.lerp(ends[first], ends[first + 1], share - first)
+        for first, share in zip(firsts, shares, strict=True)
+    ]
+    fine = record(sensor, [one.exp() - sensor.dark for one in logs], shares * 5e-3, (3, 4))
+    coarse = record(sensor, [one.exp() - sensor.dark for one in ends], [0, 5e-3, 1e-2], (3, 4))
+    assert len(fine[0]) == len(coarse[0]) > 50
+
+    def ordered(events):
+        rows = np.stack([part.double().numpy() for part in events], axis=1)
+        return rows[np.lexsort(rows.T[[2, 1, 0]])]
+
+    np.testing.assert_allclose(ordered(fine), ordered(coarse), atol=1e-6)
+    camera = EventCamera(ends[0].exp(), 0.01, torch.tensor([3, 4]), sensor)
+    with pytest.raises(ValueError, match=r'light of 0 s after that of 0\.01 s'):
+        camera.see(ends[1].exp(), 0.0)
 
 
 def test_thresholds_differ_by_seed_and_not_by_batch():

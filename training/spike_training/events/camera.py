@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
 import torch
@@ -49,7 +48,7 @@ class EventSensor:
 
 
 class EventBatch(NamedTuple):
-    """Events of a batch between two samples of light, ordered by pixel, each ``[N]``.
+    """Events of a batch between two samples of light, in no order, each ``[N]``.
 
     Attributes:
         sample: Number of the recording, int64.
@@ -82,8 +81,8 @@ class EventCamera:
         self.sensor = sensor or EventSensor()
         self._time_s = time_s
         self._log = self._log_of(light)
-        self._reference = self._log.clone()
-        self._free_s = torch.full_like(self._log, -math.inf)  # when the pixel's reset ends
+        self._reference = self._log.flatten()
+        self._free_s = torch.full_like(self._reference, -math.inf)  # when a pixel's reset ends
         count = light[0].numel()
 
         def thresholds(mean: float, stream: int) -> Tensor:
@@ -96,69 +95,55 @@ class EventCamera:
     def see(self, light: Tensor, time_s: float) -> EventBatch:
         """Return the events up to the next sample of light.
 
+        Log brightness is linear in between, and a pixel may pass several thresholds. How near
+        samples must be in time is a matter of that line alone.
+
         Args:
             light: Brightness, ``[B, H, W]`` float32.
             time_s: Its time, later than the one before.
 
         Raises:
-            ValueError: The time is not later, or a pixel changes by more than one threshold since
-                its last event or sample: samples must be nearer in time.
+            ValueError: The time is not later.
         """
         if not time_s > self._time_s:
             raise ValueError(f'light of {time_s:g} s after that of {self._time_s:g} s')
-        log, before, span = self._log_of(light), self._log, time_s - self._time_s
-        slope = (log - before) / span
-        # A pixel whose reset ends in between starts anew from its brightness at that time.
-        waited = (self._free_s - self._time_s).clamp(0, span)
-        held = self._free_s > self._time_s
-        reference = torch.where(held, before + slope * waited, self._reference)
-        still = self._free_s >= time_s
-        change = torch.where(still, 0.0, log - reference)
-        threshold = torch.where(change > 0, self._brighter, self._darker)
-        fires = change.abs() >= threshold
-        crossing = reference + torch.sign(change) * threshold
-        when = self._time_s + torch.where(fires, (crossing - before) / slope, 0.0)
-        again = when + self.sensor.refractory_s
-        reset = torch.where(again < time_s, before + slope * (again - self._time_s), log)
-        other = torch.where(log > reset, self._brighter, self._darker)
-        twice = fires & (again < time_s) & ((log - reset).abs() >= other)
-        if twice.any():
-            most = float((change.abs() / threshold)[twice].max())
-            raise ValueError(
-                f'brightness passes {most:.1f} thresholds between {self._time_s:g} and {time_s:g} '
-                's: expected one at most: give more samples of light'
-            )
-        self._free_s = torch.where(fires, again, self._free_s)
-        self._reference = torch.where(fires, reset, reference)
-        self._log, self._time_s = log, time_s
-        sample, row, column = torch.nonzero(fires, as_tuple=True)
-        return EventBatch(
-            sample,
-            row * light.shape[-1] + column,
-            when[fires],
-            torch.sign(change[fires]).to(torch.int8),
+        log, start_s, span = self._log_of(light), self._time_s, time_s - self._time_s
+        before, after, up, down = (
+            one.flatten() for one in (self._log, log, self._brighter, self._darker)
         )
+        slope = (after - before) / span
+        # A pixel whose reset ends in between starts anew from its brightness at that time.
+        waited = (self._free_s - start_s).clamp(0, span)
+        held = self._free_s > start_s
+        self._reference = torch.where(held, before + slope * waited, self._reference)
+        change = torch.where(self._free_s >= time_s, 0.0, after - self._reference)
+        fires = change.abs() >= torch.where(change > 0, up, down)
+        pixels = fires.nonzero()[:, 0]
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
+        while len(pixels):
+            change = after[pixels] - self._reference[pixels]
+            sign = torch.sign(change)
+            crossed = self._reference[pixels] + sign * torch.where(
+                sign > 0, up[pixels], down[pixels]
+            )
+            when = start_s + (crossed - before[pixels]) / slope[pixels]
+            found.append((pixels, when, sign.to(torch.int8)))
+            free = when + self.sensor.refractory_s
+            goes_on = free < time_s
+            anew = before[pixels] + slope[pixels] * (free - start_s)
+            self._reference[pixels] = torch.where(goes_on, anew, after[pixels])
+            self._free_s[pixels] = free
+            pixels = pixels[goes_on]
+            change = after[pixels] - self._reference[pixels]
+            threshold = torch.where(change > 0, up[pixels], down[pixels])
+            pixels = pixels[change.abs() >= threshold]
+        self._log, self._time_s = log, time_s
+        if not found:
+            none = torch.zeros(0, dtype=torch.int64, device=light.device)
+            return EventBatch(none, none, none.double(), none.to(torch.int8))
+        place, when, sign = (torch.cat(part) for part in zip(*found, strict=True))
+        count = light[0].numel()
+        return EventBatch(place // count, place % count, when, sign)
 
     def _log_of(self, light: Tensor) -> Tensor:
         return (light.to(torch.float64) + self.sensor.dark).log()
-
-
-def samples_for(light: Iterable[Tensor], sensor: EventSensor) -> int:
-    """Return how many parts each gap between samples of light needs, so that none is passed twice.
-
-    Args:
-        light: Brightness at successive times, ``[B, H, W]`` each.
-        sensor: Parameters; thresholds of its pixels may be lower by their mismatch.
-
-    Returns:
-        1 or more.
-    """
-    # Draws of the mismatch reach almost five deviations.
-    least = min(sensor.brighter, sensor.darker) * max(1 - 5 * sensor.mismatch, LEAST_THRESHOLD)
-    largest, before = 0.0, None
-    for one in light:
-        log = (one.to(torch.float64) + sensor.dark).log()
-        if before is not None:
-            largest = max(largest, float((log - before).abs().max()))
-        before = log
-    return max(1, math.ceil(largest / least))

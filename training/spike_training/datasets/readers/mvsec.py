@@ -24,6 +24,7 @@ import numpy as np
 
 from spike_depth_ros.base.values import Positive
 from spike_depth_ros.io.arrays import check_pixels
+from spike_depth_ros.tools.arguments import FocalLength
 from spike_training.datasets.clip import Clip, Depth, Rgb, Times
 from spike_training.datasets.readers import files
 from spike_training.datasets.readers.options import checked
@@ -51,7 +52,7 @@ def read(
     root: Path,
     depth: Literal['raw', 'rect'] = 'raw',
     pair_s: Positive = 0.01,
-    fx: Positive = CAMERA[0],
+    fx: FocalLength = CAMERA[0],
 ) -> list[Clip]:
     """Read the recordings below a folder: a frame for each depth map.
 

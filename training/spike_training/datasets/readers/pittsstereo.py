@@ -55,7 +55,8 @@ def read(
         DataSetError: Files, focal length or baseline are missing, or too many pictures have no
             right one.
     """
-    SET.check_folder(root)
+    example = 'data/20170222_0951/RGBResize/211357_001468_RGBResize.png'
+    drives = SET.folders_of(root, 'data/*/RGBResize/*_RGBResize.png', example=example)
     if not (fx and baseline):
         raise DataSetError(
             f'{root}: fx is {fx:g} and baseline {baseline:g}: expected the focal length in pixels '
@@ -65,7 +66,7 @@ def read(
     clips: list[Clip] = []
     skipped: dict[str, list[str]] = {}
     total = 0
-    for drive in sorted(root.glob('data/*/')):
+    for drive in (folder.parent for folder in drives):
         if part and (drive.name in TESTED) != (part == 'test'):
             continue
         pictures: list[tuple[Path, Path]] = []
@@ -78,7 +79,7 @@ def read(
                 pictures.append((left, right))
         if pictures:
             clips.append(_clip(drive, pictures, fx, baseline))
-    return SET.usable(root, clips, skipped, total, 'data/20170222_0951/RGBResize/*.png')
+    return SET.usable(root, clips, skipped, total, example)
 
 
 def _clip(drive: Path, pictures: list[tuple[Path, Path]], fx: float, baseline_m: float) -> Clip:
