@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from spike_training.errors import ConfigError
-from spike_training.events.camera import EventCamera, EventSensor
+from spike_training.events.camera import EventCamera, record_grid
+from spike_training.events.settings import EventSensor, EventWindow
 
 EXACT = EventSensor(mismatch=0, refractory_s=0)
 WIDTH, DARK_LEVEL, BAR = 48, 0.1, 8
@@ -122,3 +123,23 @@ def test_darkness_has_no_contrast():
 def test_parameters_out_of_range():
     with pytest.raises(ConfigError, match='brighter'):
         EventSensor(brighter=0)
+
+
+def test_what_a_network_sees_by_hand():
+    """A pixel brightens by three thresholds within the window; another one darkens by one."""
+    logs = torch.zeros(1, 3, 1, 2)
+    logs[0, :, 0, 0] = torch.tensor([0.0, 0.35, 0.7])
+    logs[0, :, 0, 1] = torch.tensor([0.0, 0.0, -0.3])
+    window = EventWindow(bins=3, window_s=0.1, sensor=EXACT)
+    found = record_grid((logs - 1).exp() - EXACT.dark, torch.tensor([0]), window)[0, :, 0]
+    # Times over the window: 0.2 / 0.7, 0.4 / 0.7, 0.6 / 0.7 of it; and 0.5 + 0.5 * 0.2 / 0.3.
+    places = 2 * torch.tensor([0.2, 0.4, 0.6]) / 0.7
+    plain = torch.zeros(3, 2)
+    for place, pixel, sign in [*((one, 0, 1) for one in places), (1 + 2 / 3, 1, -1)]:
+        low = int(place)
+        plain[low, pixel] += sign * (1 - (place - low))
+        plain[min(low + 1, 2), pixel] += sign * (place - low)
+    seen = plain != 0
+    expected = torch.where(seen, plain - plain[seen].mean(), 0)
+    expected /= (expected[seen] ** 2).mean().sqrt()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)

@@ -9,42 +9,20 @@ samples log brightness is linear, as in Rebecq et al., "ESIM: an Open Event Came
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from spike_depth_ros.base.schema import refuse
-from spike_depth_ros.base.values import within
-from spike_training.errors import ConfigError
+from spike_training.events.settings import EventSensor, EventWindow
+from spike_training.events.voxels import add_to_grid, normalised
 from spike_training.sensor.pixels import NORMAL_STD, normals
 
 LEAST_THRESHOLD = 0.1
 """Smallest threshold of a pixel, as a share of that of the sensor."""
 
 _BRIGHTER, _DARKER = 32, 33  # streams of random numbers
-
-
-@dataclasses.dataclass(frozen=True)
-class EventSensor:
-    """Parameters of an event camera; those of a DAVIS346 vary with its biases."""
-
-    brighter: Annotated[float, within(0.01, 2)] = 0.2
-    """Change of log brightness of an event of polarity 1; 0.2 is 22 %."""
-    darker: Annotated[float, within(0.01, 2)] = 0.2
-    """Likewise of polarity -1, as a positive number."""
-    mismatch: Annotated[float, within(0, 0.5)] = 0.03
-    """Relative standard deviation of the pixels' thresholds."""
-    refractory_s: Annotated[float, within(0, 1)] = 1e-3
-    """Time after an event in which the pixel is held in reset, seconds."""
-    dark: Annotated[float, within(1e-6, 1)] = 1e-3
-    """Brightness, of 1 for white, that is added before the logarithm: darkness has no contrast."""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError, a ValueError, for parameters out of range."""
-        refuse(self, ConfigError)
 
 
 class EventBatch(NamedTuple):
@@ -147,3 +125,24 @@ class EventCamera:
 
     def _log_of(self, light: Tensor) -> Tensor:
         return (light.to(torch.float64) + self.sensor.dark).log()
+
+
+def record_grid(light: Tensor, seeds: Tensor, window: EventWindow) -> Tensor:
+    """Record scenes by an event camera and return what a network sees of the events.
+
+    Args:
+        light: Brightness at times evenly apart over the window, ``[B, K, H, W]``, K 2 or more.
+        seeds: Of the pixels' thresholds, ``[B]`` int64.
+        window: The window and its camera.
+
+    Returns:
+        Normalised voxel grids, ``[B, bins, H, W]`` float32.
+    """
+    samples, steps = light.shape[:2]
+    grid = torch.zeros(samples, window.bins, *light.shape[2:], device=light.device)
+    camera = EventCamera(light[:, 0], 0.0, seeds, window.sensor)
+    for k in range(1, steps):
+        found = camera.see(light[:, k], k * window.window_s / (steps - 1))
+        places = found.time_s * ((window.bins - 1) / window.window_s)
+        add_to_grid(grid, found.sample, found.pixel, places, found.polarity)
+    return normalised(grid)

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import reference_index
+from spike_training.events.camera import record_grid
+from spike_training.events.settings import EventWindow
 from spike_training.sampling.frames import (
     INSTANTS,
     Shot,
@@ -89,6 +91,8 @@ class ProceduralSource:
             drawn for each sample.
         band: Eyes whose spike camera sees another band of light, see :func:`.other_band`: none,
             right or all. Its exposure is then its own. Colours are never of it.
+        events: What batches have in place of spikes: voxel grids of the events of an event camera
+            before the reference plane; None: spikes.
         baseline_factors: Least and largest factor on this distance, drawn for each sample with a
             uniform logarithm.
         rates_hz: Plane rates of batches, one drawn for each; empty: ``rate_hz``.
@@ -126,6 +130,7 @@ class ProceduralSource:
         other_scene: float = 0.0,
         condition: str | None = None,
         band: Band = 'none',
+        events: EventWindow | None = None,
     ) -> None:
         if with_image and not with_spikes:
             raise ValueError('true images without spikes: expected both, or spikes alone')
@@ -144,6 +149,7 @@ class ProceduralSource:
         self.with_rgb, self.with_image, self.with_right = with_rgb, with_image, with_right
         self.with_spikes = with_spikes
         self.with_frame, self.condition, self.band = with_frame, condition, band
+        self.events = events
         self.dropped, self.other_scene = dropped, other_scene
         if not 0 < baseline_factors[0] <= baseline_factors[1]:
             raise ValueError(
@@ -373,6 +379,10 @@ class ProceduralSource:
         metered: Tensor | None = None,
     ) -> Batch:
         """Return the batch of one eye; its exposure is that of :meth:`_light`."""
+        if self.events is not None:
+            counts = self._events(self.events, scenes, rendering, metered)
+            ones = torch.ones(self.events.bins, dtype=torch.int32, device=self.device)
+            return self._batch(indices, scenes, rendering, counts, ones, metered)
         if not self.with_spikes:
             shape = (len(indices), 1, self.height, self.width)
             none = torch.zeros(shape, dtype=torch.uint8, device=self.device)
@@ -391,6 +401,17 @@ class ProceduralSource:
             return batch
         image = light_at(light, knots, reference_index('middle', planes))
         return dataclasses.replace(batch, image=image[:, None])
+
+    def _events(
+        self, window: EventWindow, scenes: Scenes, rendering: Rendering, metered: Tensor | None
+    ) -> Tensor:
+        """Return what networks see of events, ``[B, bins, H, W]``; lamps do not flicker."""
+        exposed = expose(rendering.luminance, scenes.rate, metered)
+        steps = math.ceil(FAST_WIDTHS_PER_S * self.width * window.window_s / KNOT_MOTION_PX)
+        steps = max(steps, window.bins)
+        seconds = [(k / steps - 1) * window.window_s for k in range(steps)]
+        light = torch.stack([*moved(exposed, rendering.flow, seconds), exposed], 1)
+        return record_grid(light, torch.from_numpy(scenes.seed).to(self.device), window)
 
     def _batch(
         self,
@@ -538,6 +559,21 @@ def light_at_knots(
     """
     reference = reference_index('middle', planes)
     knots = sorted({round(k * planes / segments) for k in range(segments + 1)} | {0, planes})
+    seconds = [(knot - reference) / rate_hz for knot in knots]
+    return torch.stack(moved(luminance, flow, seconds), 1), knots
+
+
+def moved(luminance: Tensor, flow: Tensor, seconds: Sequence[float]) -> list[Tensor]:
+    """Warp images along the motion of their pixels.
+
+    Args:
+        luminance: ``[B, H, W]``, 0 to 1.
+        flow: Pixels per second, ``[B, 2, H, W]``.
+        seconds: Times after that of the images; at 0 they are exact.
+
+    Returns:
+        Images at these times, ``[B, H, W]`` each.
+    """
     _, height, width = luminance.shape
     # In the units of grid_sample the image reaches from -1 to 1.
     x = (torch.arange(width, device=flow.device) + 0.5) * (2 / width) - 1
@@ -545,14 +581,14 @@ def light_at_knots(
     place = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)
     speed = torch.stack([flow[:, 0] * (2 / width), flow[:, 1] * (2 / height)], -1)
     images = []
-    for knot in knots:
-        if knot == reference:
+    for after in seconds:
+        if after == 0:
             images.append(luminance)
             continue
-        grid = place - speed * ((knot - reference) / rate_hz)
-        moved = F.grid_sample(luminance[:, None], grid, 'bilinear', 'border', align_corners=False)
-        images.append(moved[:, 0].clamp_(0, 1))
-    return torch.stack(images, 1), knots
+        grid = place - speed * after
+        found = F.grid_sample(luminance[:, None], grid, 'bilinear', 'border', align_corners=False)
+        images.append(found[:, 0].clamp_(0, 1))
+    return images
 
 
 def light_at(light: Tensor, knots: Sequence[int], plane: float) -> Tensor:
