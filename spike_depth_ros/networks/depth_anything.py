@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ from spike_depth_ros.networks.depth_net import DepthOutput, SpikeDepthNet
 from spike_depth_ros.networks.heads import UncertaintyHead, to_float32
 from spike_depth_ros.networks.unet_lite import colours_of
 from spike_depth_ros.networks.weights import misfit
-from spike_depth_ros.tasks.architectures import DepthAnythingSettings
+from spike_depth_ros.tasks.architectures import DepthAnythingSettings, Modality
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's colours, 0 to 1, by which pictures are normalised."""
@@ -248,7 +248,7 @@ def depth_anything(
     bins: int,
     depth_range: tuple[float, float],
     settings: DepthAnythingSettings,
-    inputs: Literal['spikes', 'rgb'] = 'spikes',
+    inputs: Modality = 'spikes',
 ) -> DepthAnything:
     """Build the network with random weights (torch's global generator).
 
@@ -258,7 +258,7 @@ def depth_anything(
         bins: Channels of counts; 3 for RGB.
         depth_range: Lowest and highest depth, metres.
         settings: Sizes, and the picture.
-        inputs: Input modality: spikes, or RGB (a teacher in training).
+        inputs: Input modality: spikes; or RGB or events, in training.
 
     Raises:
         CheckpointError: transformers is not installed.

@@ -34,6 +34,7 @@ from spike_depth_ros.networks.unet_lite import unet_lite
 from spike_depth_ros.networks.upsampling import UpsampleLite
 from spike_depth_ros.networks.weights import misfit
 from spike_depth_ros.tasks.architectures import (
+    OF_EVENTS,
     SETTINGS,
     DsrSettings,
     UpsampleLiteSettings,
@@ -45,7 +46,11 @@ from spike_depth_ros.tasks.upsample import UpsampleInfo
 
 def _depth(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], SpikeNet]:
     def builder(info: DepthInfo, settings: Any) -> SpikeNet:
-        inputs = 'rgb' if info.inputs == ('rgb',) else 'spikes'
+        inputs = info.inputs[0] if info.inputs in (('rgb',), ('events',)) else 'spikes'
+        if inputs == 'events' and info.architecture not in OF_EVENTS:
+            raise CheckpointError(
+                f"field inputs is ['events'], expected architecture {' or '.join(OF_EVENTS)}"
+            )
         return build_network(info.bins, (info.min_depth, info.max_depth), settings, inputs)
 
     return builder

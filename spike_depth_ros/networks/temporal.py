@@ -15,6 +15,9 @@ from spike_depth_ros.networks.encoder import conv_norm
 from spike_depth_ros.stream.chunk import BitOrder
 from spike_depth_ros.stream.packing import bin_edges
 
+COLOURS = 3
+"""Channels of the picture that an encoder of colours takes."""
+
 MIN_RATE = 1e-4
 """Mean rate, spikes per pixel and plane, below which an image is not amplified further."""
 
@@ -153,6 +156,32 @@ class Centred(nn.Module):
             Float ``[B, 3, H, W]``.
         """
         return 2 * rgb.float() - 1
+
+
+class EventColours(nn.Module):
+    """Three colours of a voxel grid of events, normalised to a deviation of 1.
+
+    Three bins are the colours, as in the code of Sun et al. ("FUSE"); of other numbers they are
+    learnt, from those of the first, the middle and the last third on.
+    """
+
+    def __init__(self, bins: int) -> None:
+        """Build the module for a number of bins, 1 or more."""
+        super().__init__()
+        self.mix: nn.Module = nn.Identity()
+        if bins != COLOURS:
+            self.mix = nn.Conv2d(bins, COLOURS, 1, bias=False)
+            with torch.no_grad():
+                self.mix.weight.zero_()
+                for colour in range(COLOURS):
+                    first, last = (bins * end // COLOURS for end in (colour, colour + 1))
+                    part = slice(min(first, bins - 1), max(last, first + 1))
+                    self.mix.weight[colour, part] = 1 / max(last - first, 1)
+
+    def forward(self, grid: Tensor, planes_per_bin: Tensor) -> Tensor:
+        """Map ``[B, bins, H, W]`` float to ``[B, 3, H, W]``; the second argument is not used."""
+        colours: Tensor = self.mix(grid.float())
+        return colours
 
 
 class PlaneBinning(nn.Module):

@@ -9,7 +9,7 @@ docs/evidence/data.md.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,11 +34,12 @@ from spike_depth_ros.networks.lite_encoder import (
 )
 from spike_depth_ros.networks.temporal import (
     Centred,
+    EventColours,
     central_bin_weights,
     central_rates,
     relative_rates,
 )
-from spike_depth_ros.tasks.architectures import PICTURES, LiteSettings
+from spike_depth_ros.tasks.architectures import PICTURES, LiteSettings, Modality
 
 GREY = 0.2
 """Linear light, 0 to 1, of the mean rate of an image: the usual exposure of photographs."""
@@ -116,16 +117,18 @@ class CentralRatesToRgb(nn.Module):
         return colours if len(self.shares) > 1 else colours.expand(-1, 3, -1, -1)
 
 
-def colours_of(picture: str, bins: int, inputs: Literal['spikes', 'rgb']) -> nn.Module:
+def colours_of(picture: str, bins: int, inputs: Modality) -> nn.Module:
     """Build the temporal module of a network that works on three colours from -1 to 1.
 
     Args:
-        picture: Mapping from rates to colours, a key of ``PICTURES``; not used of RGB.
-        bins: Channels of counts.
+        picture: Mapping from rates to colours, a key of ``PICTURES``; of spikes alone.
+        bins: Channels of counts, or of a voxel grid of events.
         inputs: Input modality.
     """
     if inputs == 'rgb':
         return Centred()
+    if inputs == 'events':
+        return EventColours(bins)
     if picture == 'mean_and_bins':
         return RateToRgb(bins)
     return CentralRatesToRgb(bins, PICTURES[picture])
@@ -180,7 +183,7 @@ def unet_lite(
     bins: int,
     depth_range: tuple[float, float],
     settings: LiteSettings,
-    inputs: Literal['spikes', 'rgb'] = 'spikes',
+    inputs: Modality = 'spikes',
 ) -> SpikeDepthNet:
     """Build the network with random weights (torch's global generator).
 
@@ -190,7 +193,7 @@ def unet_lite(
         bins: Channels of counts; 3 for RGB.
         depth_range: Lowest and highest depth, metres.
         settings: Sizes, and the picture.
-        inputs: Input modality: spikes, or RGB (a teacher in training).
+        inputs: Input modality: spikes; or RGB or events, in training.
 
     Raises:
         CheckpointError: timm is not installed.
@@ -202,7 +205,7 @@ def lite_parts(
     bins: int,
     depth_range: tuple[float, float],
     settings: LiteSettings,
-    inputs: Literal['spikes', 'rgb'] = 'spikes',
+    inputs: Modality = 'spikes',
 ) -> dict[str, Any]:
     """Build the parts of :func:`unet_lite`, by the arguments of :class:`SpikeDepthNet`."""
     s = settings

@@ -31,6 +31,12 @@ class _Settings:
         refuse(self)
 
 
+Modality = Literal['spikes', 'rgb', 'events']
+"""Input of a network of depth: ``spikes``, or what training alone uses."""
+
+OF_EVENTS = ('unet_lite', 'depth_anything')
+"""Architectures whose input may be a voxel grid of events."""
+
 Picture = Literal['mean_and_bins', 'mean', 'three_rates']
 FourCounts = tuple[Count, Count, Count, Count]
 EnlargingFactor = Annotated[int, one_of(*FACTORS)]

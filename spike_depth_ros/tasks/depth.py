@@ -59,6 +59,9 @@ class DepthInfo(SpikeInfo):
     )
     """Powers of depth at the canonical focal length, in metres, and of the head's relative error,
     the product of which replaces this error."""
+    event_window_s: Measure | None = dataclasses.field(default=None, metadata={OPTIONAL: True})
+    """Time before the picture whose events a network of events sees, seconds; None: it sees
+    none."""
     uncertainty_calibrated: bool = False
     """True: these were measured; False: they are 1, and 0 and 1."""
     scale: Annotated[str, one_of('metric', 'inherited', 'none')] = 'none'

@@ -32,7 +32,13 @@ from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.spike_source import SpikeSource
-from spike_training.settings.config import BatchSpec, DataConfig, ModelConfig, RunConfig
+from spike_training.settings.config import (
+    BatchSpec,
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    batches_of,
+)
 
 DEVELOPMENT = ('sevenscenes', 'kitti', 'tum_office', 'tartanair', 'hololens')
 """Data sets used to develop scenes and networks: results on them are optimistic."""
@@ -50,7 +56,7 @@ def config_sets(
     config: RunConfig,
     device: torch.device,
     canonical_fx: float,
-    rgb: bool = False,
+    modality: str = 'spikes',
     true_look: bool = False,
 ) -> Iterator[EvaluationSet]:
     """Yield the test sets of a config: each style or data set of the source, and of the target.
@@ -63,7 +69,8 @@ def config_sets(
         config: Config of the run.
         device: Device of the samples.
         canonical_fx: Focal length of recordings without one, pixels.
-        rgb: True for colour images; a target has none and is then left out.
+        modality: Input of the network: spikes, rgb or events; a target has spikes alone and is
+            left out for others.
         true_look: True for those of a generated target, too, in the colours of the source.
     """
 
@@ -79,14 +86,21 @@ def config_sets(
         return EvaluationSet(domain, part, samples, *size, source.planes, data.rate_hz)
 
     for part in scored_parts(config.data):
-        source = make_source(config, 'test', device, [part], BatchSpec(rgb=rgb))
+        source = make_source(config, 'test', device, [part], spec_of(modality))
         yield one('source', part, source, config.data)
     target = config.target_data
-    if target is not None and (true_look or not rgb):
+    if target is not None and (true_look or modality == 'spikes'):
         spec = BatchSpec('target', rgb=true_look)
         for part in scored_parts(target):
             source = make_target(config, 'test', device, [part], spec=spec)
             yield one('target', part, source, target)
+
+
+def spec_of(modality: str) -> BatchSpec:
+    """Return what samples have that networks of an input are scored on."""
+    found = batches_of(modality)
+    # Metrics by motion and light are those of spikes, whatever the network sees.
+    return found if modality == 'events' else dataclasses.replace(found, spikes=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +115,7 @@ class DataSets:
         mean_rate: Share of the planes in which a pixel of simulated spikes fires.
         multiple: Factor of height and width of recorded spikes that the network requires; 0: that
             of the config's network.
-        rgb: True for colour images.
+        modality: Input of the network: spikes, rgb or events.
     """
 
     config: RunConfig
@@ -110,7 +124,7 @@ class DataSets:
     planes: int
     mean_rate: float = MEAN_RATE
     multiple: int = 0
-    rgb: bool = False
+    modality: str = 'spikes'
 
     def sets(self, device: torch.device) -> Iterator[EvaluationSet]:
         """Yield an evaluation set for each data set.
@@ -155,12 +169,14 @@ class DataSets:
                 data.rate_hz,
                 bins,
                 self.mean_rate,
-                with_rgb=self.rgb,
+                with_rgb=self.modality == 'rgb',
+                events=data.events if self.modality == 'events' else None,
                 device=device,
             )
         spikes = [clip for clip in clips if isinstance(clip, SpikeClip)]
-        if self.rgb:
-            raise DataSetError(f'{spikes[0].name}: holds spikes, but the network takes RGB')
+        if self.modality != 'spikes':
+            takes = {'rgb': 'RGB'}.get(self.modality, self.modality)
+            raise DataSetError(f'{spikes[0].name}: holds spikes, but the network takes {takes}')
         multiple = self.multiple or size_multiple(output_limits(self.config))
         return SpikeSource(spikes, self.planes, bins, multiple, device=device)
 

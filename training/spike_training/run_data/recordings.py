@@ -231,12 +231,14 @@ def recorded_source(
             with_spikes=spec.spikes,
             with_right=spec.right,
             mixed_pairs=spec.mixed_pairs,
+            events=data.events if spec.events else None,
             transform=data.transform,
             random_crop=trains and data.random_crop,
             **common,
         )
-    if spec.rgb:
-        raise DataSetError(f'{recorded[0].name}: holds spikes, expected frames with colours')
+    if spec.rgb or spec.events:
+        wanted = 'events' if spec.events else 'colours'
+        raise DataSetError(f'{recorded[0].name}: holds spikes, expected frames with {wanted}')
     _check_rates(recorded, data.rate_hz)
     source = SpikeSource(
         recorded,

@@ -97,6 +97,7 @@ def make_source(
         with_right=spec.right,
         baseline_factors=spec.baseline_factors,
         band='right' if spec.right_band else 'none',
+        events=data.events if spec.events else None,
         device=device,
         workers=data.workers if in_order else 0,
     )

@@ -21,6 +21,8 @@ from spike_training.choices import MEAN_RATE, Transform
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, RightFrames
 from spike_training.datasets.readers.pairs import pairs_of
 from spike_training.errors import DataSetError, FrameError
+from spike_training.events.settings import EventWindow
+from spike_training.events.voxels import normalised, voxel_grid
 from spike_training.sampling.labelled import LabelledSource, PlaneWindow, relative_label
 from spike_training.sampling.procedural import exposure_gain
 from spike_training.sampling.sample import Batch, View
@@ -67,6 +69,7 @@ class ClipSource(LabelledSource):
         workers: See :class:`LabelledSource`.
         with_right: Whether samples are pairs: the frames with a right eye, whose depth may be
             unknown, in place of the labelled ones.
+        events: What samples have in place of spikes: the events before the frame; None: spikes.
         mixed_pairs: Whether the right camera may see something else than the left one, such as
             near infrared.
 
@@ -97,6 +100,7 @@ class ClipSource(LabelledSource):
         workers: int = 0,
         with_right: bool = False,
         mixed_pairs: bool = False,
+        events: EventWindow | None = None,
     ) -> None:
         if min(height, width, bins, *planes) < 1 or not (rate_hz > 0 and 0 < mean_rate < 1):
             raise ValueError(
@@ -112,6 +116,12 @@ class ClipSource(LabelledSource):
                     f'{clip.name}: the right camera is of another kind, {clip.right.modality}: '
                     'expected translate of a stage of kind photometric, which gives both pictures '
                     'one look, or translate: none'
+                )
+        self.events = events
+        for clip in clips if events is not None else ():
+            if clip.events is None:
+                raise DataSetError(
+                    f'{clip.name}: has no events, expected recordings with them, such as of mvsec'
                 )
         self._frames = [
             (clip, index)
@@ -149,7 +159,11 @@ class ClipSource(LabelledSource):
             placement = self._placement(images[0])
             if place != 0.5:
                 placement = shift_placement(placement, place)
-            spikes = self._spikes(eyes, images, placement, planes)
+            spikes = (
+                self._spikes(eyes, images, placement, planes)
+                if self.events is None
+                else [self._events(clip, index, placement, self.events)]
+            )
             rgbs = [self._rgb(placement.image(image)) for image in images]
         except ValueError as error:  # of another size than the frames beside it, or too small
             raise FrameError(str(error)) from error
@@ -240,6 +254,19 @@ class ClipSource(LabelledSource):
             charge = initial_charge(self._seed(eye), self.height, self.width)
             found.append(count_spikes(exposed, knots, charge, self.bins))
         return found
+
+    def _events(
+        self, clip: Clip, index: int, placement: Placement, window: EventWindow
+    ) -> tuple[Tensor, Tensor]:
+        """Return the voxel grid of the events before a frame, resized, and ones for its bins."""
+        assert clip.events is not None  # checked with the clips
+        stop_s = float(clip.times_s[index])
+        start_s = stop_s - window.window_s
+        grid = voxel_grid(clip.events(start_s, stop_s), window.bins, (start_s, stop_s))
+        placed = placement.image(np.ascontiguousarray(grid.permute(1, 2, 0).numpy()))
+        seen = torch.from_numpy(placed.reshape(self.height, self.width, window.bins))
+        ones = torch.ones(window.bins, dtype=torch.int32)
+        return normalised(seen.permute(2, 0, 1))[None], ones
 
     def _seed(self, eye: _Eye) -> Tensor:
         return torch.tensor([eye.seed], device=self.device)

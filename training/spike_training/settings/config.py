@@ -33,7 +33,7 @@ from spike_depth_ros.base.values import (
     within,
 )
 from spike_depth_ros.checkpoint import ALL_SHIPPED, find_checkpoint
-from spike_depth_ros.tasks.architectures import IMAGENET, SETTINGS
+from spike_depth_ros.tasks.architectures import IMAGENET, OF_EVENTS, SETTINGS, Modality
 from spike_depth_ros.tasks.base import TASKS
 from spike_training.choices import (
     LARGEST_SEED,
@@ -46,6 +46,7 @@ from spike_training.choices import (
 )
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
+from spike_training.events.settings import EventWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -160,6 +161,8 @@ class DataConfig:
     """This share, 0 to 1, of the samples of these styles."""
     mixed_styles: Styles = field(default_factory=lambda: ['home', 'office', 'hall', 'indoor'])
     """Styles of which a share is replaced."""
+    events: EventWindow = field(default_factory=EventWindow, metadata=ADDED)
+    """What networks with input events see, and the event camera of procedural scenes."""
     workers: Number = 0
     """Threads that read recordings and simulate their spikes for a batch, and processes that draw
     the procedural scenes of the next ones (useful on a GPU); 0: none."""
@@ -338,6 +341,8 @@ class BatchSpec:
     """True if samples of the source have colour images."""
     spikes: bool = True
     """True if samples of the source have spikes."""
+    events: bool = False
+    """True if samples of the source have events, and no spikes."""
     image: bool = False
     """True if procedural samples of the source have the true firing rate."""
     held_out: int = 0
@@ -363,6 +368,16 @@ class BatchSpec:
     mirrored: bool = False
     """True if samples of a target without labels are mirrored as those of the source are;
     otherwise views of the stage do that."""
+
+
+def batches_of(modality: str, domain: Literal['source', 'target', 'both'] = 'source') -> BatchSpec:
+    """Return what batches of a network's input modality have."""
+    return BatchSpec(
+        domain,
+        rgb=modality == 'rgb',
+        spikes=modality == 'spikes',
+        events=modality == 'events',
+    )
 
 
 def is_file_of_weights(name: str) -> bool:
@@ -396,8 +411,9 @@ class StageConfig:
     """Name of the stage, of its folder and in the metadata of its checkpoints."""
     kind: str = ''
     """Kind of the stage, one of those of the method, or METHOD.KIND of another one."""
-    input: Literal['spikes', 'rgb'] = 'spikes'
-    """Input of the network: spikes, or rgb (a teacher of later stages)."""
+    input: Modality = 'spikes'
+    """Input of the network: spikes; or rgb (a teacher of later stages) or events (voxel grids,
+    data.events), in training alone."""
     init_from: str = 'scratch'
     """Weights to start from: scratch, previous (those of the stage before it in the list, wherever
     the shapes fit), the name of an earlier stage, imagenet (the encoder of dpt_hybrid, unet_lite
@@ -440,7 +456,7 @@ class StageConfig:
     @property
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
-        return BatchSpec(rgb=self.input == 'rgb', spikes=self.input == 'spikes')
+        return batches_of(self.input)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -521,6 +537,10 @@ class StageConfig:
                 f'kind is {self.kind!r}, of the task {self.task}: expected model.architecture '
                 f'{" or ".join(known)}, it is {own}'
             )
+        if self.input == 'events' and own not in OF_EVENTS:
+            yield f"input is 'events': expected model.architecture {' or '.join(OF_EVENTS)}"
+        if self.input == 'events' and (here.run.data.mixed_recordings or here.data.rates_hz):
+            yield "input is 'events': expected no data.mixed_recordings and no data.rates_hz"
         if self.name in ('scratch', 'previous', 'imagenet'):
             yield f'name is {self.name!r}: expected another one, init_from uses it as a keyword'
         for name in self.builds_on:
@@ -739,6 +759,7 @@ class RunConfig:
         model = dataclasses.replace(
             self.model,
             canonical_fx=self.model.canonical_fx * (data.width / max(self.data.width, 1)),
+            bins=data.events.bins if stage.input == 'events' else self.model.bins,
             settings=self.model.settings | stage.settings,
         )
         target = None if self.target is None else self.target.data(data)

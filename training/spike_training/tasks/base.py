@@ -263,6 +263,6 @@ def spike_fields(config: ResolvedStage) -> dict[str, Any]:
     return {
         'planes': planes[len(planes) // 2],
         'planes_range': (planes[0], planes[-1]),
-        'bins': config.model.bins if config.stage.input == 'spikes' else 3,
+        'bins': 3 if config.stage.input == 'rgb' else config.model.bins,
         'rate_hz_range': (min(rates), max(rates)),
     }

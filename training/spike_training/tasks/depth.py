@@ -55,7 +55,7 @@ from spike_training.run_data.sources import (
     target_batches,
 )
 from spike_training.sampling.sample import Batch
-from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, batches_of
 from spike_training.tasks import base
 from spike_training.tasks.base import (
     Exported,
@@ -96,6 +96,7 @@ def depth_fields(config: ResolvedStage) -> dict[str, Any]:
         'fx_range': fx_range(config),
         # A target beside the source has no labels.
         'scale': 'none' if is_relative(config.domains[0]) else config.stage.scale,
+        'event_window_s': config.data.events.window_s if config.stage.input == 'events' else None,
     }
 
 
@@ -123,11 +124,13 @@ def evaluate_network(
         true_look: True to show a network of RGB a generated target in the source's colours.
     """
     predictor = network_predictor(network, info)
-    rgb = info.inputs == ('rgb',)
-    sets = config_sets(config, device, info.canonical_fx, rgb, true_look)
+    modality = info.inputs[0]
+    sets = config_sets(config, device, info.canonical_fx, modality, true_look)
     if data_sets is not None:
         planes = data_sets.planes or info.planes
-        chosen = dataclasses.replace(data_sets, multiple=info.multiple, rgb=rgb, planes=planes)
+        chosen = dataclasses.replace(
+            data_sets, multiple=info.multiple, modality=modality, planes=planes
+        )
         sets = chosen.sets(device)
     baselines = Baselines(config, info.canonical_fx, device)
     return {
@@ -213,8 +216,7 @@ def calibrated(
             return info
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
-    rgb = info.inputs == ('rgb',)
-    spec = BatchSpec(rgb=rgb, spikes=not rgb)
+    spec = batches_of(info.inputs[0])
     source = (
         make_frames(config, 'calibration', device, 'clean')
         if info.largest_frame_age_s is not None
@@ -245,6 +247,10 @@ def check_size(config: RunConfig, info: DepthInfo) -> None:
 def fit_size(config: RunConfig, info: DepthInfo) -> None:
     """Give settings of another run the bins of a network; see :func:`check_size`."""
     config.model.bins = info.bins
+    if info.event_window_s is not None:
+        config.data.events = dataclasses.replace(
+            config.data.events, bins=info.bins, window_s=info.event_window_s
+        )
     check_size(config, info)
 
 
