@@ -6,13 +6,13 @@ The bundled sample (400x250, looped) is streamed by ``spike_player`` in a proces
 depth node in another, and this process counts the depth images. Rounds of our node and of
 ``naive_node.py`` alternate on the same transport (the loopback profile, reliable, packets of 40
 planes), each with fresh processes, each measured after a warm-up. ``--preview METHOD`` adds our
-node with a subscriber to its preview, ``--cloud`` our node with one to its
-points, ``--refine`` our node with ``refine: motion``, ``--against
-COMMIT`` node and player of a named commit, ``--view .venv-view/bin/spike_view`` our node with a
-view of it beside, ``--stereo`` our node of two cameras, without and with its fill (a window is a
-pair there, planes are those of both), ``--frames FILE`` our node with a network that takes frames,
-without any and beside a camera of 30 frames/s. ``python training/run.py export --architecture
-fuse_lite --out FILE`` makes one; its weights change no time.
+node with a subscriber to its preview, ``--cloud`` our node with one to its points, ``--refine``
+our node with ``refine: motion``, ``--against COMMIT`` node and player of a named commit, ``--view
+.venv-view/bin/spike_view`` our node with a view of it beside, ``--stereo`` our node of two
+cameras, without and with its fill (a window is a pair there, planes are those of both), ``--frames
+FILE`` our node with a network that takes frames, without any and beside a camera of 30 frames/s.
+``python training/run.py export --architecture fuse_lite --out FILE`` makes one; its weights change
+no time.
 
     python -m benchmarks.end_to_end --against COMMIT --json end_to_end.json
 

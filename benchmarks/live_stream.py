@@ -101,9 +101,8 @@ def spike_depth(name: str, tree: Path = ROOT) -> Pipeline:
 def previewing(method: str) -> Pipeline:
     """Return our player and depth node, which also publishes its preview by some method."""
     ours = spike_depth(f'preview {method}')
-    return dataclasses.replace(
-        ours, node=(*ours.node, '-p', f'preview:={method}'), shows='spikes/image'
-    )
+    node = (*ours.node, '-p', f'preview:={method}')
+    return dataclasses.replace(ours, node=node, shows='spikes/image')
 
 
 def clouding() -> Pipeline:
