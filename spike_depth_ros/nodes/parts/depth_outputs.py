@@ -159,7 +159,10 @@ class DepthOutputs(abc.ABC):
         self, depth: FloatImage, info: CameraInfo, picture: npt.NDArray[np.uint8]
     ) -> None:
         if not info.k[0]:
-            self._warn('depth/points', 'depth/points: no focal length is known: calibrate')
+            self._warn(
+                'depth/points',
+                'depth/points: no focal length: set K of camera_info',
+            )
             return
         organised = self._settings.pointcloud == 'organised'
         points = points_of_depth(depth, info.k, picture, organised)
