@@ -6,13 +6,12 @@ The bundled sample (400x250, looped) is streamed by ``spike_player`` in a proces
 depth node in another, and this process counts the depth images. Rounds of our node and of
 ``naive_node.py`` alternate on the same transport (the loopback profile, reliable, packets of 40
 planes), each with fresh processes, each measured after a warm-up. ``--preview METHOD`` adds our
-node with a subscriber to its preview, ``--cloud`` our node with one to its points, ``--refine``
-our node with ``refine: motion``, ``--against COMMIT`` node and player of a named commit, ``--view
-.venv-view/bin/spike_view`` our node with a view of it beside, ``--stereo`` our node of two
-cameras, without and with its fill (a window is a pair there, planes are those of both), ``--frames
-FILE`` our node with a network that takes frames, without any and beside a camera of 30 frames/s.
-``python training/run.py export --architecture fuse_lite --out FILE`` makes one; its weights change
-no time.
+node with a subscriber to its preview, ``--refine`` our node with ``refine: motion``, ``--against
+COMMIT`` node and player of a named commit, ``--view .venv-view/bin/spike_view`` our node with a
+view of it beside, ``--stereo`` our node of two cameras, without and with its fill (a window is a
+pair there, planes are those of both), ``--frames FILE`` our node with a network that takes frames,
+without any and beside a camera of 30 frames/s. ``python training/run.py export --architecture
+fuse_lite --out FILE`` makes one; its weights change no time.
 
     python -m benchmarks.end_to_end --against COMMIT --json end_to_end.json
 
@@ -34,7 +33,6 @@ from benchmarks import report
 from benchmarks.frame_camera import FrameCamera
 from benchmarks.live_stream import (
     Pipeline,
-    clouding,
     fused,
     measure_rounds,
     previewing,
@@ -63,8 +61,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
         pipelines.append(naive(options.rate))
     pipelines += map(previewing, options.preview)
-    if options.cloud:
-        pipelines.append(clouding())
     if options.refine:
         pipelines.append(refining())
     if options.stereo:
@@ -116,7 +112,7 @@ def text(result: dict[str, Any]) -> str:
         'dropped': '{planes_dropped:.0f}',
         'planes/s': '{planes_per_s:.0f}',
         **{f'{who} CPU': f'{{{who}_cpu:.2f}}' for who in ('node', 'player', 'other')},
-        'previews, clouds/s': '{previews_per_s:.1f}',
+        'previews/s': '{previews_per_s:.1f}',
         'with frame': '{framed:.0%}',
     }
     rows = []
@@ -143,11 +139,6 @@ def argument_parser() -> argparse.ArgumentParser:
         default=[],
         metavar='METHOD',
         help='measure our node also with a subscriber to its preview by these methods',
-    )
-    made.add_argument(
-        '--cloud',
-        action='store_true',
-        help='measure our node also with a subscriber to its points',
     )
     made.add_argument(
         '--refine', action='store_true', help='measure our node also with refine: motion'

@@ -24,7 +24,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import UInt64
 
 from benchmarks import report
@@ -54,9 +54,6 @@ SETTLE_S = 5.0
 OWN_PROFILE = 'SPIKE_DEPTH_BENCHMARK_PROFILE'
 """Environment variable: each tree's processes take the DDS profile of that tree."""
 
-SHOWN = {'spikes/image': Image, 'depth/points': PointCloud2}
-"""Type of each topic that may have a subscriber beside depth."""
-
 LOST = (
     'lost_in_transport',
     'lost_in_queue',
@@ -75,7 +72,7 @@ class Pipeline:
         name: Its name in tables.
         node: Arguments of Python that start the depth node.
         tree: Root of the files that both processes import.
-        shows: Topic that has a subscriber beside depth, of :data:`SHOWN`; empty: none.
+        shows: True if its preview has a subscriber.
         view: Command ``spike_view`` that writes a view of the node meanwhile; None: none does.
         recording: Sample that is played.
         spikes: Topic of the stream, or of that of the left camera.
@@ -85,7 +82,7 @@ class Pipeline:
     name: str
     node: tuple[str, ...]
     tree: Path = ROOT
-    shows: str = ''
+    shows: bool = False
     view: Path | None = None
     recording: str = 'street.npz'
     spikes: str = 'spikes'
@@ -101,13 +98,7 @@ def spike_depth(name: str, tree: Path = ROOT) -> Pipeline:
 def previewing(method: str) -> Pipeline:
     """Return our player and depth node, which also publishes its preview by some method."""
     ours = spike_depth(f'preview {method}')
-    node = (*ours.node, '-p', f'preview:={method}')
-    return dataclasses.replace(ours, node=node, shows='spikes/image')
-
-
-def clouding() -> Pipeline:
-    """Return our player and depth node, which also publishes points."""
-    return dataclasses.replace(spike_depth('points'), shows='depth/points')
+    return dataclasses.replace(ours, node=(*ours.node, '-p', f'preview:={method}'), shows=True)
 
 
 def refining() -> Pipeline:
@@ -174,7 +165,7 @@ class Subscriber(Node):
     Attributes:
         arrivals_s: Monotonic time of each depth image, seconds.
         latencies_ms: Its age: time since the last plane of its window.
-        previews: Pictures, or clouds, that have arrived.
+        previews: Pictures that have arrived.
         planes_in: Planes that the node has received.
         streams: Newest values of the node's diagnostics of each stream; none for a naive node.
         framed: Windows that had a frame, as the node counts them.
@@ -200,12 +191,12 @@ class Subscriber(Node):
         self.framed = 0
 
     @contextlib.contextmanager
-    def watching(self, shows: str) -> Iterator[None]:
-        """Count the messages of a topic meanwhile; empty: of none."""
+    def watching(self, shows: bool) -> Iterator[None]:
+        """Count the node's pictures meanwhile, if it is to publish them."""
         if not shows:
             yield
             return
-        subscription = self.create_subscription(SHOWN[shows], shows, self._on_preview, 10)
+        subscription = self.create_subscription(Image, 'spikes/image', self._on_preview, 10)
         try:
             yield
         finally:
@@ -237,7 +228,7 @@ class Subscriber(Node):
             self.destroy_publisher(infos)
             self.destroy_publisher(images)
 
-    def _on_preview(self, _: object) -> None:
+    def _on_preview(self, msg: Image) -> None:
         self.previews += 1
 
     def planes(self, counter: str) -> int:
@@ -297,7 +288,7 @@ def measure(
 
     Returns:
         - ``windows_per_s``: depth images that arrived, per second of the measured time;
-          ``previews_per_s``: pictures, or clouds;
+          ``previews_per_s``: pictures;
         - ``framed``: share of the round's windows that had a frame, as the node counts them;
         - ``latency_ms_p50``, ``latency_ms_p99``: from the time of a window's last plane to its
           arrival;
