@@ -4,13 +4,15 @@
 
     python -m benchmarks.points --json points.json
 
-from the repository's root. ``--pairs 0`` leaves out the depth node. The JSON holds
-``machine``, ``settings``, ``images`` and ``live``. An entry of ``images`` has ``height``,
-``width``, ``known`` (share of the pixels with depth), and the medians of wall-clock times of one
-thread: ``points_ms``, and ``opencv_ms`` of ``cv2.reprojectImageTo3D`` of the same places as
-disparities, less the pixels without depth; ``ratio`` is their quotient. ``live`` has windows/s of
-one running node, whose subscriber to ``depth/points`` comes and goes: ``pairs``, each without and
-with it one after the other in turn, and ``ratio``, of the sums of windows with and without.
+from the repository's root. ``--pairs 0`` leaves out the depth node. The JSON holds ``machine``,
+``settings``, ``images`` and ``live``. An entry of ``images`` has ``height``, ``width``, ``known``
+(share of the pixels with depth), and the medians of wall-clock times of one thread: ``points_ms``,
+and ``opencv_ms`` of ``cv2.reprojectImageTo3D`` of the same places as disparities, less the pixels
+without depth; ``ratio`` is their quotient. ``live`` has windows/s of one running node, whose
+subscriber to ``depth/points`` comes and goes: ``pairs``, each without and with it one after the
+other in turn (also ``..._cpu_ms``, CPU time of the node a window, which other programs hardly
+change); ``ratio``, of the sums of windows with and without; ``cpu_ratio``, of the medians of that
+time. The subscriber leaves the messages as bytes.
 """
 
 from __future__ import annotations
@@ -101,7 +103,7 @@ def measure_live(options: argparse.Namespace) -> dict[str, Any]:
     """Windows/s of one node, without and with a subscriber to its points in turn.
 
     Raises:
-        RuntimeError: No cloud arrived.
+        RuntimeError: No cloud arrived while there was one.
     """
     from sensor_msgs.msg import PointCloud2
 
@@ -118,28 +120,40 @@ def measure_live(options: argparse.Namespace) -> dict[str, Any]:
         live_stream.playing(pipeline, subscriber, node, options.rate, planes, scratch),
     ):
 
-        def windows_per_s(subscribed: bool, node: subprocess.Popen[bytes]) -> float:
+        def side(subscribed: bool, node: subprocess.Popen[bytes]) -> tuple[float, float]:
+            """Windows/s, and CPU time of the node for each, ms."""
             with contextlib.ExitStack() as stack:
                 if subscribed:
                     kept = subscriber.create_subscription(
-                        PointCloud2, 'depth/points', clouds.append, 5
+                        PointCloud2, 'depth/points', clouds.append, 5, raw=True
                     )
                     stack.callback(subscriber.destroy_subscription, kept)
                 subscriber.spin_for(SETTLE_S, node)
                 first, started = len(subscriber.arrivals_s), time.monotonic()
+                used = live_stream.cpu_seconds()[node.pid]
                 subscriber.spin_for(options.seconds, node)
+                used = live_stream.cpu_seconds()[node.pid] - used
+                if subscribed and not clouds:
+                    raise RuntimeError('no cloud arrived')
+                clouds.clear()
                 found = len(subscriber.arrivals_s) - first
-                return found / (time.monotonic() - started)
+                return found / (time.monotonic() - started), 1e3 * used / max(found, 1)
 
         subscriber.spin_for(1.0, node)
         for number in range(options.pairs):
             order = (False, True) if number % 2 else (True, False)
-            found = {subscribed: windows_per_s(subscribed, node) for subscribed in order}
-            pairs.append({'without': found[False], 'with': found[True]})
-    if not clouds:
-        raise RuntimeError('no cloud arrived')
+            found = {subscribed: side(subscribed, node) for subscribed in order}
+            pair = {}
+            for subscribed, name in enumerate(('without', 'with')):
+                pair[name], pair[f'{name}_cpu_ms'] = found[bool(subscribed)]
+            pairs.append(pair)
     sums = {name: sum(pair[name] for pair in pairs) for name in ('without', 'with')}
-    return {'pairs': pairs, 'ratio': sums['with'] / sums['without']}
+    cpu = {name: statistics.median(pair[f'{name}_cpu_ms'] for pair in pairs) for name in sums}
+    return {
+        'pairs': pairs,
+        'ratio': sums['with'] / sums['without'],
+        'cpu_ratio': cpu['with'] / cpu['without'],
+    }
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -160,12 +174,14 @@ def text(result: dict[str, Any]) -> str:
         return table
     medians = {
         name: statistics.median(pair[name] for pair in live['pairs'])
-        for name in ('without', 'with')
+        for name in ('without', 'with', 'without_cpu_ms', 'with_cpu_ms')
     }
     return (
         f'{table}\n\nwindows/s without and with a subscriber to points: {medians["without"]:.1f}, '
         f'{medians["with"]:.1f} (medians of {len(live["pairs"])} pairs); ratio of the sums '
-        f'{live["ratio"]:.3f}; load {os.getloadavg()[0]:.1f}'
+        f'{live["ratio"]:.3f}; CPU time of the node a window {medians["without_cpu_ms"]:.1f}, '
+        f'{medians["with_cpu_ms"]:.1f} ms, ratio {live["cpu_ratio"]:.3f}; load '
+        f'{os.getloadavg()[0]:.1f}'
     )
 
 
