@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.base import opencv as cv2
 from spike_depth_ros.checkpoint import (
     IMAGE_MODEL,
     CheckpointError,
@@ -255,6 +256,21 @@ def binned_camera(matrix: npt.NDArray[np.float64], pixel_binning: int) -> npt.ND
         found[[0, 1], [0, 1]] /= pixel_binning
         found[:2, 3:] /= pixel_binning
     return found
+
+
+def binned_picture(picture: npt.NDArray[np.uint8], pixel_binning: int) -> npt.NDArray[np.uint8]:
+    """Return a picture of the pixels of a depth image: the means of sensor pixels.
+
+    Args:
+        picture: ``[height, width]`` of the sensor.
+        pixel_binning: Sensor pixels per side of a depth pixel; an odd last row or column is left
+            out.
+    """
+    if pixel_binning == 1:
+        return picture
+    rows, columns = (side // pixel_binning for side in picture.shape)
+    whole = picture[: rows * pixel_binning, : columns * pixel_binning]
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class DepthEstimator:

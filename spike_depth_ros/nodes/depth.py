@@ -7,6 +7,7 @@ docs/reference/wire_format.md), ``camera_info``; of models that take frames also
 ``image/camera_info``. Publishes:
 ``depth/image`` (32FC1, metres along the optical axis), its ``depth/camera_info``,
 ``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval), ``depth/colour`` (rgb8),
+``depth/points`` (sensor_msgs/PointCloud2: x, y, z, intensity; unless ``pointcloud: none``),
 ``spikes/image`` (mono8 preview), ``spikes/image_rect`` (the same, rectified), ``/diagnostics``.
 With ``refine: motion`` also subscribes the topic of ``odometry``, and publishes
 ``depth/motion_points`` (sensor_msgs/PointCloud2, the points that were used).

@@ -4,8 +4,8 @@
 
 Subscribes (relative names, remap them): ``left/spikes``, ``left/camera_info``, ``right/spikes``,
 ``right/camera_info`` (docs/reference/wire_format.md). Publishes in the rectified frame of the
-left camera: ``depth/image``, ``depth/camera_info``, ``depth/uncertainty``, ``depth/colour``
-as ``spike_depth``,
+left camera: ``depth/image``, ``depth/camera_info``, ``depth/uncertainty``, ``depth/colour``,
+``depth/points`` as ``spike_depth``,
 ``disparity`` (stereo_msgs/DisparityImage), ``left/image_rect``, ``right/image_rect`` (mono8) and
 the ``camera_info`` of each; as the cameras see it ``left/spikes/image``, ``right/spikes/image``;
 ``/diagnostics``. Parameters: ``stereo_parameters.StereoParameters``.
@@ -71,7 +71,7 @@ class SpikeStereoNode(PerceptionNode[StereoParameters]):
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self.get_logger().error(f'cannot be configured: {one_line(error)}')
             return TransitionCallbackReturn.FAILURE
-        self._outputs = StereoOutputs(self, self._settings)
+        self._outputs = StereoOutputs(self, self._settings, self._warn)
         fill = self._estimator.fill
         self.get_logger().info(
             'matched pixels alone have depth'

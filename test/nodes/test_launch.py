@@ -139,6 +139,24 @@ def test_its_arguments_reach_the_node(launch, ros_node, spin, tmp_path):
     end(process, read)
 
 
+@pytest.mark.parametrize(
+    ('argument', 'expected'),
+    [('pointcloud:=true', 'organised'), ('pointcloud:=false', 'none'),
+     ('pointcloud:=depth_image_proc', 'none')],
+)  # fmt: skip
+def test_the_node_gives_points_unless_another_one_does(
+    launch, ros_node, spin, tmp_path, argument, expected
+):
+    if argument.endswith('proc') and launching.missing(['depth_image_proc']):
+        pytest.skip('depth_image_proc is not installed here')
+    params = tmp_path / 'mine.yaml'
+    params.write_text('/**:\n  ros__parameters: {pointcloud: organised, autostart: false}\n')
+    process, read = launch('depth.launch.py', f'params_file:={params}', argument)
+    found = parameters_of(ros_node, spin, '/spike_depth', 'pointcloud')
+    assert found == {'pointcloud': expected}, read()
+    end(process, read)
+
+
 PARAMS_FILE = """
 left:
   spike_depth:
@@ -239,6 +257,7 @@ def command_of(pid):
         ('stereo.launch.py', 'params_file:=/nope.yaml', 'params_file:=/nope.yaml: no such file'),
         ('depth.launch.py', 'respawn:=often', 'respawn:=often: expected true or false'),
         ('depth.launch.py', 'autostart:=maybe', 'autostart:=maybe: expected true or false'),
+        ('depth.launch.py', 'pointcloud:=pcl', 'true or false or depth_image_proc'),
         ('depth.launch.py', f'params_file:={__file__}', 'not a parameter file of ROS 2'),
         ('replay.launch.py', 'bag:=/nope', 'bag:=/nope: no such file'),
         ('demo.launch.py', 'stream:=/nope.dat', 'stream:=/nope.dat: no such file'),
@@ -252,7 +271,8 @@ def test_what_cannot_run_is_refused_before_anything_starts(launch, name, argumen
 
 
 @pytest.mark.parametrize(
-    ('argument', 'package'), [('rviz:=true', 'rviz2'), ('pointcloud:=true', 'depth_image_proc')]
+    ('argument', 'package'),
+    [('rviz:=true', 'rviz2'), ('pointcloud:=depth_image_proc', 'depth_image_proc')],
 )
 def test_a_package_that_is_not_installed_is_named_before_anything_starts(
     launch, argument, package

@@ -98,14 +98,25 @@ def points_msg(prediction: Prediction, k: Sequence[float], header: Header) -> Po
         (np.empty((0, 2)), np.empty(0)) if motion is None else (motion.places, motion.depth)
     )
     x, y = ((places[:, i] - k[3 * i + 2]) / k[4 * i] * depth for i in (0, 1))
-    points = np.stack([x, y, depth], 1).astype(np.float32)
+    return cloud_msg(np.stack([x, y, depth], 1).astype(np.float32), header)
+
+
+def cloud_msg(points: npt.NDArray[np.float32], header: Header) -> PointCloud2:
+    """Make the message of points.
+
+    Args:
+        points: x, y and z, metres, and maybe intensity: ``[N, 3 or 4]``, all finite; organised
+            ``[height, width, 3 or 4]``, with NaN.
+        header: Header of the depth image: points lie in its optical frame.
+    """
+    height, width, numbers = points.shape if points.ndim == 3 else (1, *points.shape)
     fields = [
         PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
-        for i, name in enumerate('xyz')
+        for i, name in enumerate(('x', 'y', 'z', 'intensity')[:numbers])
     ]
     msg = PointCloud2(
-        header=header, height=1, width=len(points), fields=fields, point_step=12,
-        row_step=12 * len(points), is_dense=True,
+        header=header, height=height, width=width, fields=fields, point_step=4 * numbers,
+        row_step=4 * numbers * width, is_dense=points.ndim == 2,
     )  # fmt: skip
     msg._data = _byte_array(points)
     return msg

@@ -105,6 +105,9 @@ class PerceptionParameters(StreamOptions):
     uncertainty: Masking = Masking()
     filter: Filters = Filters()
     colour: Colours = Colours()
+    pointcloud: Literal['none', 'dense', 'organised'] = 'dense'
+    """Points of depth/points: dense (of pixels with depth), organised (of all, NaN without depth),
+    none (no such topic)."""
     input_timeout_s: Annotated[float, within(0.1, 3600)] = 2.0
     """Without spikes for this long: an error, s."""
     autostart: bool = True

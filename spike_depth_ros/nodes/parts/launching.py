@@ -123,15 +123,20 @@ def full_name(context: LaunchContext, namespace: str, node: str) -> str:
     return f'{(inner or "").rstrip("/")}/{node}'
 
 
-def is_true(context: LaunchContext, name: str) -> bool:
+def is_true(context: LaunchContext, name: str, others: Iterable[str] = ()) -> bool:
     """Return True if a launch argument is ``true`` or ``1``.
+
+    Args:
+        context: The context.
+        name: The argument.
+        others: Other values that it may have, for the message.
 
     Raises:
         RuntimeError: It is not ``true``, ``1``, ``false`` or ``0``.
     """
     value = context.launch_configurations[name].lower()
     if value not in ('true', '1', 'false', '0'):
-        raise RuntimeError(f'{name}:={value}: expected true or false')
+        raise RuntimeError(f'{name}:={value}: expected {" or ".join(["true", "false", *others])}')
     return value in ('true', '1')
 
 

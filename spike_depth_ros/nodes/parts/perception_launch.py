@@ -57,7 +57,11 @@ OTHERS = {
     'respawn': ('false', 'start the node again if a signal ends it'),
     'log_level': ('info', 'debug, info, warn, error'),
     'rviz': ('false', 'open RViz'),
-    'pointcloud': ('false', 'turn depth into a point cloud (package depth_image_proc)'),
+    'pointcloud': (
+        'true',
+        'depth/points: true (of the node, with the picture as intensity), depth_image_proc (by '
+        'that package, without it), false (none)',
+    ),
 }
 """Default and description of further arguments."""
 
@@ -82,8 +86,8 @@ TWO_CAMERAS = {
 }
 """The same, of two cameras."""
 
-PACKAGES = {'rviz': ['rviz2'], 'pointcloud': ['rclcpp_components', 'depth_image_proc']}
-"""What must be installed for an argument that is true."""
+CLOUD_PACKAGE = 'depth_image_proc'
+"""Package, and value of the argument ``pointcloud`` with which it makes the cloud."""
 
 
 class PerceptionLaunch(NamedTuple):
@@ -127,11 +131,17 @@ class PerceptionLaunch(NamedTuple):
     def _nodes(self, context: LaunchContext, names: list[str]) -> list[Action]:
         """Check everything first: what cannot run must not leave a part of it behind."""
         given = {name: context.launch_configurations[name] for name in names}
-        true = {name: launching.is_true(context, name) for name in ('respawn', *PACKAGES)}
+        true = {name: launching.is_true(context, name) for name in ('respawn', 'rviz')}
+        of_package = given['pointcloud'] == CLOUD_PACKAGE
+        of_node = not of_package and launching.is_true(context, 'pointcloud', [CLOUD_PACKAGE])
         launching.require_file('params_file', given['params_file'])
-        launching.require_packages(
-            {f'{name}:=true': packages for name, packages in PACKAGES.items() if true[name]}
-        )
+        needed = {
+            'rviz:=true': ['rviz2'] if true['rviz'] else [],
+            f'pointcloud:={CLOUD_PACKAGE}': (
+                ['rclcpp_components', CLOUD_PACKAGE] if of_package else []
+            ),
+        }
+        launching.require_packages(needed)
         node = launching.full_name(context, given['namespace'], self.node)
         given['namespace'] = node.rpartition('/')[0]  # also for a restart, outside of a group
         values: dict[str, Any] = {
@@ -141,13 +151,15 @@ class PerceptionLaunch(NamedTuple):
         }
         for name in SWITCHES & values.keys():
             values[name] = launching.is_true(context, name)
+        if not of_node:
+            values['pointcloud'] = 'none'
         parameters = NodeParameters(Path(given['params_file']), node, values)
         actions = [
             *_sources(given, parameters, node),
             *self._depth(given, true['respawn'], parameters if values else None),
         ]
         sim_time = parameters.find('use_sim_time')[0] is True
-        if true['pointcloud']:
+        if of_package:
             actions.append(_cloud(given, sim_time))
         if true['rviz']:
             actions.append(self._rviz(given, sim_time))
@@ -236,8 +248,8 @@ def _cloud(given: dict[str, str], sim_time: bool) -> Action:
         executable='component_container',
         composable_node_descriptions=[
             ComposableNode(
-                package='depth_image_proc',
-                plugin='depth_image_proc::PointCloudXyzNode',
+                package=CLOUD_PACKAGE,
+                plugin=f'{CLOUD_PACKAGE}::PointCloudXyzNode',
                 name='spike_cloud',
                 namespace=given['namespace'],
                 remappings=[

@@ -33,10 +33,16 @@ class StereoOutputs(DepthOutputs):
     Args:
         node: Node of the publishers.
         settings: Its parameters.
+        warn: Called with kind and text of each warning.
     """
 
-    def __init__(self, node: LifecycleNode, settings: StereoParameters) -> None:
-        super().__init__(node, settings)
+    def __init__(
+        self,
+        node: LifecycleNode,
+        settings: StereoParameters,
+        warn: Callable[[str, str], object],
+    ) -> None:
+        super().__init__(node, settings, warn)
         self._method = settings.picture
         self._disparity = self._publisher(DisparityImage, 'disparity')
         self._pictures = [self._publisher(Image, f'{eye}/spikes/image') for eye in EYES]
@@ -71,6 +77,8 @@ class StereoOutputs(DepthOutputs):
             if window is None:
                 continue
             picture = preview.render(window, self._method)
+            if eye == 0:
+                self._shown = picture, window
             if subscribed(self._pictures[eye]):
                 own = Header(stamp=header.stamp, frame_id=window.camera.frame_id)
                 self._pictures[eye].publish(conversions.preview_msg(picture, own))

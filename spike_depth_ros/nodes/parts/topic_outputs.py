@@ -40,9 +40,8 @@ class TopicOutputs(DepthOutputs):
         settings: DepthParameters,
         warn: Callable[[str, str], object],
     ) -> None:
-        super().__init__(node, settings)
+        super().__init__(node, settings, warn)
         self._settings: DepthParameters = settings
-        self._warn = warn
         self._learnt: LearntPreview | None = None
         self._ending: list[LearntPreview] = []
         self._preview = self._publisher(Image, 'spikes/image')
@@ -76,7 +75,9 @@ class TopicOutputs(DepthOutputs):
             return
         self._end_learnt()
         started = time.perf_counter()
-        self._publish_grey(preview.render(window, method), window)
+        picture = preview.render(window, method)
+        self._shown = picture, window
+        self._publish_grey(picture, window)
         done(1e3 * (time.perf_counter() - started))
 
     def stop(self) -> None:
