@@ -55,7 +55,7 @@ def assert_points_of(cloud, depth, info, picture):
     np.testing.assert_array_equal(intensities(cloud), picture[known].astype(np.float32))
 
 
-@pytest.mark.parametrize('shown', [True, False], ids=['preview', 'rate'])
+@pytest.mark.parametrize('shown', [True, False], ids=['preview', 'short'])
 def test_points_lie_at_the_depth_of_a_wide_lens(
     ros_node, processes, depth_parameters, spin, tmp_path, shown
 ):
@@ -74,7 +74,7 @@ def test_points_lie_at_the_depth_of_a_wide_lens(
     remap = Rectification(LENS).remap_picture
     for number, (cloud, image, info) in enumerate(zip(clouds, depth, infos, strict=True)):
         spikes = bags.moving_bars(128 * (number + 1))[128 * number :]
-        picture = preview.render(Window.from_planes(spikes, 20_000.0), 'rate')
+        picture = preview.render(Window.from_planes(spikes, 20_000.0), 'short')
         if shown:
             assert pictures[number].header == cloud.header
             picture = array_from_msg(pictures[number])
@@ -165,7 +165,7 @@ def test_points_of_binned_depth_of_a_region_of_the_sensor(lifecycle_node, monkey
     points = points_from_msg(cloud)
     np.testing.assert_allclose(points[:, :2], expected, rtol=1e-5)
     assert (points[:, 2] == 2).all()
-    rate = preview.render(observation.window, 'rate')[:30].reshape(15, 2, 20, 2)
+    rate = preview.render(observation.window, 'short')[:30].reshape(15, 2, 20, 2)
     cells = rate.astype(float).mean(axis=(1, 3)).ravel()[1:]
     np.testing.assert_allclose(intensities(cloud), cells, atol=0.51)
     picture = np.zeros((15, 20))
