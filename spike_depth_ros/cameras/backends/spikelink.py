@@ -1,0 +1,296 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Camera of Spike Link Input; ``cameras.spikelink_api`` names the sources that were read."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spike_depth_ros.base.locks import FileLockError, lock_file
+from spike_depth_ros.cameras import spikelink_api as api
+from spike_depth_ros.cameras.base import Block, Camera, CameraError, CameraSettings, Sensor
+from spike_depth_ros.cameras.capture_ring import CaptureRing, Taken
+from spike_depth_ros.cameras.foreign_threads import hold_state
+from spike_depth_ros.io.vidar import RawLayout
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+
+DRIVER = 'libhda100.so'
+"""Driver library where ``device`` names none."""
+
+M1K40_WIDTH, M1K40_STORED = 1000, 1024
+"""Columns of M1K40, and of its stored rows: two halves of 500 pixels, 12 marker bits behind each
+(``get_row_index`` of ``SpikeCV/spkData/load_dat.py``)."""
+
+LONGEST_GAP_S = 10.0
+"""Larger steps of the numbers of frames are another stream, as between stamps."""
+
+FINI_S = 2.0
+"""Time after which ``Fini`` is taken to hang."""
+
+_ONE = threading.Lock()
+"""Held by the one open camera of this process."""
+
+_ABANDONED: list[Any] = []
+"""Callbacks of inputs whose ``Fini`` hangs: their threads may call them still."""
+
+
+class SpikeLinkCamera(Camera):
+    """SDK of the M1K40 camera (Spike Link Input, libspikelinkapi.so)."""
+
+    def __init__(self, settings: CameraSettings) -> None:
+        super().__init__(settings)
+        self._handle = 0  # 0: frames cannot go back; changes under the lock
+        self._giving_back = threading.Lock()
+        self._is_open = False
+        self._ring: CaptureRing | None = None
+        self._lock: int | None = None
+        self._holds_process = False
+        self._started = self._taking = False
+        self._next: int | None = None
+        self._refused = self._refused_before = 0
+        self._odd = ''
+        self._parameters: tuple[Any, ...] = ()
+        self._callback = api.Callback(self._on_frame)
+
+    def open(self) -> Sensor:
+        """Open the device, see :meth:`.Camera.open`."""
+        settings = self.settings
+        if settings.size is None or not settings.rate_hz:
+            raise CameraError(
+                'sensor_width, sensor_height or rate_hz is 0, and the SDK does not tell them: '
+                'expected those of the camera, such as 1000, 1000 and 20000.0'
+            )
+        width, height = settings.size
+        geometry = Geometry(height, width, settings.given_bit_order or 'little')
+        self._halves = width == M1K40_WIDTH
+        stored = M1K40_STORED if self._halves else width
+        if stored % 8:
+            raise CameraError(f'sensor_width is {width}: expected a multiple of 8')
+        self._stored = Geometry(height, stored, geometry.bit_order)
+        self._layout = RawLayout(self._stored, settings.given_row_order or 'top_down')
+        self._most_missing = LONGEST_GAP_S * settings.rate_hz
+        ring_planes = settings.ring_mb * 1_000_000 // self._stored.plane_bytes
+        if ring_planes < settings.frame_planes:
+            raise CameraError(
+                f'ring_mb is {settings.ring_mb}: expected room for a frame of '
+                f'{settings.frame_planes} planes of {self._stored.plane_bytes} bytes'
+            )
+        try:
+            self._open_device(ring_planes)
+        except BaseException:
+            self.close()
+            raise
+        return Sensor(geometry, settings.rate_hz)
+
+    def _open_device(self, ring_planes: int) -> None:
+        library = api.load(self.settings.library)
+        device = self.settings.device or DRIVER
+        name = os.fsencode(device)
+        if len(name) >= api.NAME_BYTES:
+            raise CameraError(f'{device}: expected a path below {api.NAME_BYTES} bytes')
+        is_driver = '.so' in Path(device).name
+        if is_driver:
+            api.check_driver(device)
+        elif not Path(device).is_file():
+            raise CameraError(f'{device}: no such file; expected {DRIVER}, or a raw file')
+        if not _ONE.acquire(blocking=False):
+            raise CameraError(
+                f'{device}: this process has a camera open; the SDK drives one a process: start '
+                'another process'
+            )
+        self._holds_process = True
+        try:
+            self._lock = lock_file(_path_of(device))
+        except FileLockError as error:
+            raise CameraError(f'{error}: end the other one, or name another device') from None
+        handle = library.CreateSpikeLinkInputPython()
+        if not handle:
+            raise CameraError(f'{self.settings.library}: made no input: restart the computer')
+        parameters = self._init_parameters(name, is_driver)
+        if status := library.Init(handle, ctypes.byref(parameters)):
+            # The library has freed the handle.
+            raise CameraError(
+                f'{device}: cannot be prepared (Init returned {status}): check device, '
+                'sensor_width and sensor_height'
+            )
+        self._library, self._handle, self._is_open = library, handle, True
+        self._ring = CaptureRing(self._stored.plane_bytes, ring_planes)
+        library.SetCallbackPython(handle, self._callback)
+        if (status := library.Open(handle)) or not library.IsOpen(handle):
+            raise CameraError(
+                f'{device}: no camera can be opened (Open returned {status}): switch it on, check '
+                'its cable and driver, and end other programs that use it'
+            )
+
+    def _init_parameters(self, name: bytes, is_driver: bool) -> api.InitParams:
+        settings, rate = self.settings, api.Rational(round(self.settings.rate_hz * 1000), 1000)
+        if is_driver:
+            own: Any = api.PciParams(devName=name)
+        else:
+            own = api.DummyParams(fileName=name, fps=rate, repeat=settings.loop)
+        mode = api.MODES.get(settings.size or (0, 0), api.UNKNOWN_MODE)
+        if mode != api.UNKNOWN_MODE and settings.rate_hz > 20_000:
+            mode += 1
+        parameters = api.InitParams(
+            opaque=ctypes.cast(ctypes.pointer(own), ctypes.c_void_p),
+            type=api.PCI if is_driver else api.DUMMY,
+            mode=mode,
+            format=api.ONE_BIT,
+            buff_size=settings.frames,
+            cusum=settings.frame_planes,
+            picture=api.Picture(
+                width=self._stored.width,
+                height=self._stored.height,
+                format=api.ONE_BIT,
+                fps=rate,
+            ),
+        )
+        self._parameters = own, parameters  # kept: the library points to them
+        return parameters
+
+    def start(self) -> None:
+        """Begin to take planes, see :meth:`.Camera.start`."""
+        self._next, self._taking, self._started = None, True, True
+        if status := self._library.Start(self._handle):
+            self.stop()
+            raise CameraError(
+                f'{self.settings.device or DRIVER}: the camera does not start (Start returned '
+                f'{status}): switch it off and on'
+            )
+
+    def read(self, most: int, wait_s: float) -> Block | None:
+        """Return the next planes, see :meth:`.Camera.read`."""
+        assert self._ring is not None
+        taken = self._ring.take(most, wait_s)
+        refused, self._refused_before = self._refused - self._refused_before, self._refused
+        if self._odd:
+            self.warnings.append(self._odd)
+            self._odd = ''
+        if taken is None:
+            if self._library.GetState(self._handle) != api.STARTED:
+                raise CameraError(
+                    f'{self.settings.device or DRIVER}: the camera has stopped: plug it in, '
+                    'switch it on, and configure and activate the node again'
+                )
+            if not refused:
+                return None
+            taken = Taken(np.empty((0, self._stored.plane_bytes), np.uint8), 0, 0)
+        planes = self._layout.planes(taken.planes)
+        if self._halves:
+            planes = joined(planes, self._stored.bit_order)
+        return Block(planes, taken.missing, taken.overrun, refused)
+
+    def stop(self) -> None:
+        """Take no more planes, see :meth:`.Camera.stop`."""
+        self._taking = False
+        if self._started:
+            self._started = False
+            self._library.Stop(self._handle)
+
+    def close(self) -> None:
+        """Close the device, see :meth:`.Camera.close`."""
+        self.stop()
+        hangs = False
+        if self._is_open:
+            self._is_open = False
+            if self._library.IsOpen(self._handle):
+                self._library.Close(self._handle)
+            with self._giving_back:  # a frame given back during Fini would end the process
+                handle, self._handle = self._handle, 0
+            hangs = not self._finished(handle)
+        self._ring = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        if self._holds_process and not hangs:
+            self._holds_process = False
+            _ONE.release()
+
+    def _finished(self, handle: int) -> bool:
+        """Release the input; return False if the library does not come back."""
+        # A thread of its own: where it hangs, the process ends without it.
+        thread = threading.Thread(target=self._library.Fini, args=(handle,), daemon=True)
+        thread.start()
+        thread.join(FINI_S)
+        if not thread.is_alive():
+            return True
+        _ABANDONED.append((self._callback, self._parameters))
+        self.warnings.append(
+            f'{self.settings.library}: Fini did not return in {FINI_S:g} s: the device is closed, '
+            'and opens again in another process only'
+        )
+        return False
+
+    def _on_frame(self, address: int | None) -> None:
+        """Take a frame of a thread of the library, and give it back whatever happens."""
+        hold_state()
+        try:
+            if self._taking and address:
+                self._keep(api.VideoFrame.from_address(address))
+        finally:
+            with self._giving_back:
+                if self._handle and address:
+                    self._library.ReleaseFrame(self._handle, address)
+
+    def _keep(self, frame: api.VideoFrame) -> None:
+        """Copy the planes of a frame to the ring."""
+        asked = self._stored
+        planes, rest = divmod(frame.size, asked.plane_bytes)
+        first, data = frame.pts, frame.data[0]
+        step, self._next = 0 if self._next is None else first - self._next, first + 1
+        missing = step * planes
+        fits = (frame.width, frame.height) == (asked.width, asked.height) and not rest and data
+        if not (fits and 0 < planes <= self.settings.frame_planes):
+            self._refused += self.settings.frame_planes
+            self._odd = (
+                f'frames of {frame.width}x{frame.height} and {frame.size} bytes are refused: '
+                f'expected {asked.width}x{asked.height} and {asked.plane_bytes} bytes a plane: '
+                'correct sensor_width, sensor_height or frame_planes'
+            )
+            return
+        assert self._ring is not None
+        self._ring.put(data, planes, missing if 0 < missing <= self._most_missing else 0)
+
+
+def joined(planes: PackedPlanes, bit_order: str) -> PackedPlanes:
+    """Return planes of M1K40 without the marker bits of its rows.
+
+    Args:
+        planes: ``[planes, height, 128]`` uint8, two halves of 64 bytes with 500 pixels each.
+        bit_order: ``little`` or ``big``.
+
+    Returns:
+        ``[planes, height, 125]`` uint8.
+    """
+    left, right = planes[..., :63], planes[..., 64:127]
+    made = np.empty((*planes.shape[:2], 125), np.uint8)
+    made[..., :62] = left[..., :62]
+    half = np.uint8(4)
+    if bit_order == 'little':  # the low half of byte 62 is left, the high one right
+        made[..., 62] = (left[..., 62] & np.uint8(0x0F)) | (right[..., 0] << half)
+        np.right_shift(right[..., :62], half, out=made[..., 63:])
+        np.bitwise_or(made[..., 63:], right[..., 1:] << half, out=made[..., 63:])
+    else:
+        made[..., 62] = (left[..., 62] & np.uint8(0xF0)) | (right[..., 0] >> half)
+        np.left_shift(right[..., :62], half, out=made[..., 63:])
+        np.bitwise_or(made[..., 63:], right[..., 1:] >> half, out=made[..., 63:])
+    return made
+
+
+def _path_of(library: str) -> Path:
+    """Return the path of a file or loaded library, to be locked."""
+    if Path(library).exists():
+        return Path(library)
+    lines = Path('/proc/self/maps').read_text(encoding='utf-8', errors='replace').splitlines()
+    found = (line.split(maxsplit=5)[-1] for line in lines if line.endswith(f'/{library}'))
+    return Path(next(found, library))
+
+
+BACKEND = SpikeLinkCamera
