@@ -3,8 +3,9 @@
 """Threads of native libraries that call Python often.
 
 ctypes makes a thread state for each call of a foreign thread and deletes it behind the call, which
-takes 12 microseconds with Python 3.11, most of a callback. A state that is held once stays; when
-the thread ends, its C library calls the destructor of a key, which gives it back.
+takes 12 microseconds with Python 3.11, most of a callback. A state that is held once stays; it is
+given back where the thread's C++ objects are destroyed, at its end. Keys of pthread come too late:
+that of Python is cleared before.
 """
 
 from __future__ import annotations
@@ -12,26 +13,26 @@ from __future__ import annotations
 import ctypes
 import threading
 
-_C = ctypes.CDLL(None)
-_HELD = threading.local()
+_AT_END = getattr(ctypes.CDLL(None), '__cxa_thread_atexit_impl', None)
+"""Registers a function of the calling thread's end (glibc); None: states are not held."""
+
 _LOCKED = 0
-"""Result of ``PyGILState_Ensure`` where the interpreter's lock was held before."""
+"""Result of ``PyGILState_Ensure`` where the interpreter's lock is held."""
+
+_HELD = threading.local()
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-def _on_end(_: int | None) -> None:
+def _give_back(_: int | None) -> None:
     """Give the state back; the end of this call deletes it."""
     ctypes.pythonapi.PyGILState_Release(_LOCKED)
 
 
-_KEY = ctypes.c_uint()
-_C.pthread_key_create(ctypes.byref(_KEY), _on_end)
-
-
 def hold_state() -> None:
     """Hold the Python thread state of the calling foreign thread until the thread ends."""
-    if getattr(_HELD, 'held', False):
+    if _AT_END is None or getattr(_HELD, 'held', False):
         return
     _HELD.held = True
-    ctypes.pythonapi.PyGILState_Ensure()
-    _C.pthread_setspecific(_KEY, ctypes.c_void_p(1))
+    # The last argument is any address of a library that stays loaded.
+    if not _AT_END(_give_back, None, ctypes.pythonapi.PyGILState_Ensure):
+        ctypes.pythonapi.PyGILState_Ensure()

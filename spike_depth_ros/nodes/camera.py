@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 
+import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
@@ -122,11 +123,12 @@ class SpikeCameraNode(ManagedNode[CameraParameters]):
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.end()
-            counted = thread.accounting
-            self.get_logger().info(
-                f'{counted.windowed} planes in {thread.packets_sent} packets sent; lost: '
-                f'{counted.dropped or "none"}'
-            )
+            if rclpy.ok():
+                counted = thread.accounting
+                self.get_logger().info(
+                    f'{counted.windowed} planes in {thread.packets_sent} packets sent; lost: '
+                    f'{counted.dropped or "none"}'
+                )
         if self._camera is not None:
             self._camera.stop()
 
@@ -134,7 +136,7 @@ class SpikeCameraNode(ManagedNode[CameraParameters]):
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
-            for text in camera.warnings:
+            for text in camera.warnings if rclpy.ok() else ():
                 self.get_logger().warning(text)
         if self._topics is not None:
             self._topics.destroy()

@@ -82,7 +82,7 @@ static pthread_t sender;
 int64_t fake_delivered(void) { return __atomic_load_n(&delivered, __ATOMIC_SEQ_CST); }
 int64_t fake_lost(void) { return __atomic_load_n(&lost, __ATOMIC_SEQ_CST); }
 int64_t fake_out(void) { return __atomic_load_n(&out, __ATOMIC_SEQ_CST); }
-InitParams *fake_given(void) { return &given; }
+InitParams *fake_given_address(void) { return &given; }
 int32_t fake_state(void) { return state; }
 
 static bool asked(const char *word) {

@@ -18,7 +18,7 @@ from spike_depth_ros.cameras import spikelink_api as api
 from spike_depth_ros.cameras.base import Block, Camera, CameraError, CameraSettings, Sensor
 from spike_depth_ros.cameras.capture_ring import CaptureRing, Taken
 from spike_depth_ros.cameras.foreign_threads import hold_state
-from spike_depth_ros.io.vidar import RawLayout
+from spike_depth_ros.io.vidar import RawLayout, upright
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 
 DRIVER = 'libhda100.so'
@@ -68,12 +68,14 @@ class SpikeLinkCamera(Camera):
                 'expected those of the camera, such as 1000, 1000 and 20000.0'
             )
         width, height = settings.size
-        geometry = Geometry(height, width, settings.given_bit_order or 'little')
+        geometry = Geometry(height, width)
+        if settings.bit_order == 'big':
+            raise CameraError('bit_order is big: expected auto or little, as the SDK has it')
         self._halves = width == M1K40_WIDTH
         stored = M1K40_STORED if self._halves else width
         if stored % 8:
             raise CameraError(f'sensor_width is {width}: expected a multiple of 8')
-        self._stored = Geometry(height, stored, geometry.bit_order)
+        self._stored = Geometry(height, stored)
         self._layout = RawLayout(self._stored, settings.given_row_order or 'top_down')
         self._most_missing = LONGEST_GAP_S * settings.rate_hz
         ring_planes = settings.ring_mb * 1_000_000 // self._stored.plane_bytes
@@ -184,7 +186,7 @@ class SpikeLinkCamera(Camera):
             taken = Taken(np.empty((0, self._stored.plane_bytes), np.uint8), 0, 0)
         planes = self._layout.planes(taken.planes)
         if self._halves:
-            planes = joined(planes, self._stored.bit_order)
+            planes = upright(joined(taken.planes.reshape(planes.shape)), self._layout.row_order)
         return Block(planes, taken.missing, taken.overrun, refused)
 
     def stop(self) -> None:
@@ -259,28 +261,25 @@ class SpikeLinkCamera(Camera):
         self._ring.put(data, planes, missing if 0 < missing <= self._most_missing else 0)
 
 
-def joined(planes: PackedPlanes, bit_order: str) -> PackedPlanes:
+def joined(planes: PackedPlanes) -> PackedPlanes:
     """Return planes of M1K40 without the marker bits of its rows.
 
     Args:
-        planes: ``[planes, height, 128]`` uint8, two halves of 64 bytes with 500 pixels each.
-        bit_order: ``little`` or ``big``.
+        planes: ``[planes, height, 128]`` uint8, bit order little, contiguous: two halves of 64
+            bytes with 500 pixels each.
 
     Returns:
         ``[planes, height, 125]`` uint8.
     """
-    left, right = planes[..., :63], planes[..., 64:127]
-    made = np.empty((*planes.shape[:2], 125), np.uint8)
-    made[..., :62] = left[..., :62]
-    half = np.uint8(4)
-    if bit_order == 'little':  # the low half of byte 62 is left, the high one right
-        made[..., 62] = (left[..., 62] & np.uint8(0x0F)) | (right[..., 0] << half)
-        np.right_shift(right[..., :62], half, out=made[..., 63:])
-        np.bitwise_or(made[..., 63:], right[..., 1:] << half, out=made[..., 63:])
-    else:
-        made[..., 62] = (left[..., 62] & np.uint8(0xF0)) | (right[..., 0] >> half)
-        np.left_shift(right[..., :62], half, out=made[..., 63:])
-        np.bitwise_or(made[..., 63:], right[..., 1:] >> half, out=made[..., 63:])
+    words = planes.reshape(-1).view('<u8')
+    shifted = words << np.uint64(4)  # also over the ends of words: fast, as it is one array
+    shifted[1:] |= words[:-1] >> np.uint64(60)
+    right = shifted.view(np.uint8).reshape(planes.shape)[..., 64:127]
+    made = np.empty((*planes.shape[:2], M1K40_WIDTH // 8), np.uint8)
+    made[..., :62] = planes[..., :62]
+    # Pixels 496 to 499 of the left half, and the first four of the right one.
+    made[..., 62] = (planes[..., 62] & np.uint8(0x0F)) | (right[..., 0] & np.uint8(0xF0))
+    made[..., 63:] = right[..., 1:]
     return made
 
 

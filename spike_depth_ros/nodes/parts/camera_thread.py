@@ -8,9 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 
+import rclpy
+
 from spike_depth_ros.cameras.base import Block, Camera, CameraError, StreamEnd
 from spike_depth_ros.cameras.reduction import Reduction
 from spike_depth_ros.nodes.parts.conversions import spikes_msg
+from spike_depth_ros.nodes.parts.private_rclpy import RCLError
 from spike_depth_ros.nodes.parts.spike_topics import SpikeTopics
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.chunk import SpikeChunk
@@ -30,6 +33,7 @@ class CameraThread(threading.Thread):
         topics: The publishers.
         frame_id: Optical frame of the stamps.
         planes_per_packet: Planes of a message.
+        every_nth: Planes of the camera to each of them.
         now_ns: Returns the time of the node's clock, nanoseconds.
         warn: Called with kind and text of each warning.
 
@@ -85,6 +89,9 @@ class CameraThread(threading.Thread):
             self.ended = True
         except CameraError as error:
             self.problem = str(error)
+        except RCLError:
+            if rclpy.ok():  # else ROS was shut down while a packet was published
+                raise
 
     def _publish(self, block: Block) -> None:
         counted = self.accounting
