@@ -40,7 +40,7 @@ class CameraSettings:
     (a recording in its place)."""
     device: str = ''
     """Of spikelink: driver library of the card (libhda100.so), or a raw file for the SDK's dummy
-    camera; of pipe: a named pipe, or - for standard input; of file: the recording."""
+    camera; of pipe: a named pipe, empty for standard input; of file: the recording."""
     library: str = 'libspikelinkapi.so'
     """Library of the camera's SDK: a path, or a name that the loader finds."""
     sensor_width: Annotated[int, within(0, 16_384)] = 0
@@ -88,8 +88,8 @@ class CameraSettings:
 
     @across('device')
     def _a_device(self) -> Problems:
-        if not self.device and self.backend != 'spikelink':
-            yield f'device is empty: expected what to read by {self.backend}: set device'
+        if not self.device and self.backend == 'file':
+            yield 'device is empty: expected a recording'
 
 
 @dataclasses.dataclass(frozen=True)

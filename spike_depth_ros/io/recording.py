@@ -183,7 +183,7 @@ def open_recording(
     if kind := special_file(path):
         raise RecordingError(
             f'{path}: is {kind}; expected a file: write the planes to one first (spike_player '
-            'alone reads pipes)'
+            'and spike_camera read pipes)'
         )
     if path.suffix in ('.npy', '.npz'):
         _refuse_options(path, bit_order, row_order, allow_partial, packing)

@@ -16,7 +16,7 @@ from spike_depth_ros.cameras.base import (
     StreamEnd,
 )
 from spike_depth_ros.io.layout_check import raw_file_problem
-from spike_depth_ros.io.recording import Recording, RecordingError, open_recording
+from spike_depth_ros.io.recording import Recording, RecordingError, is_pipe, open_recording
 from spike_depth_ros.io.vidar import TruncatedError
 from spike_depth_ros.stream.plane_clock import NANOSECONDS, PlaneClock
 
@@ -34,6 +34,8 @@ class FileCamera(Camera):
     def open(self) -> Sensor:
         """Open the recording, see :meth:`.Camera.open`."""
         settings, path = self.settings, Path(self.settings.device)
+        if is_pipe(path):
+            raise CameraError(f'{path}: is a pipe: set backend to pipe')
         if settings.size is None and path.suffix not in ('.npy', '.npz'):
             raise CameraError(
                 f'{path}: sensor_width or sensor_height is 0, and a raw file does not tell them: '

@@ -25,7 +25,7 @@ from spike_depth_ros.io.vidar import TruncatedError
 
 
 class PipeCamera(Camera):
-    """Packed planes from a named pipe, or - for standard input; the program sets the pace."""
+    """Packed planes from a named pipe or standard input; the program there sets the pace."""
 
     def __init__(self, settings: CameraSettings) -> None:
         super().__init__(settings)
@@ -40,13 +40,14 @@ class PipeCamera(Camera):
                 'sensor_width, sensor_height or rate_hz is 0: a pipe does not tell them: expected '
                 'those of the camera, such as 400, 250 and 20000.0'
             )
-        if not is_pipe(settings.device):
-            raise CameraError(f'{settings.device}: expected a named pipe, or - as device')
+        source = settings.device or '-'
+        if not is_pipe(source):
+            raise CameraError(f'{source}: expected a named pipe, or no device: standard input')
         layout = raw_layout(settings.size, settings.given_bit_order, settings.given_row_order)
         check = PipeCheck(layout)
         self.warnings = check.warnings
         try:
-            self._stream = open_pipe(settings.device)
+            self._stream = open_pipe(source)
         except (RecordingError, OSError) as error:
             raise CameraError(str(error)) from error
         self._pipe = PlanePipe(self._stream, layout, check.look)

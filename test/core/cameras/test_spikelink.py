@@ -217,9 +217,7 @@ def test_a_sensor_of_1000_columns_is_asked_for_1024(library, camera):
     np.testing.assert_array_equal(first, np.arange(len(first)))
 
 
-def test_what_cannot_be_opened_is_refused_in_one_line(
-    library, camera, faults, tmp_path, refusals
-):
+def test_what_cannot_be_opened_is_refused_in_one_line(library, camera, faults, tmp_path, refusals):
     without = spikelink.build(tmp_path, 'WITHOUT_RELEASE')
     other = tmp_path / 'libother.so'
     other.write_text('no library')
