@@ -16,6 +16,7 @@ import time
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
@@ -34,6 +35,9 @@ from spike_depth_ros.nodes.parts.spike_topics import SpikeTopics, several_publis
 
 CHECK_EVERY_S = 0.1
 """Time between two looks at the thread, seconds."""
+
+LAST_PACKETS_S = 5.0
+"""Longest time that the last packets of a stream take to subscribers, seconds."""
 
 SLOW = 0.95
 """Share of the plane rate below which diagnostics warn."""
@@ -152,8 +156,10 @@ class SpikeCameraNode(ManagedNode[CameraParameters]):
         thread = self._thread
         if thread is None or thread.is_alive():
             return
-        if thread.ended and self._settings.autostart:
-            raise ExternalShutdownException
+        if thread.ended and self._topics is not None:
+            self._topics.spikes.wait_for_all_acked(Duration(seconds=LAST_PACKETS_S))
+            if self._settings.autostart:
+                raise ExternalShutdownException
         text = thread.problem or 'the stream is over'
         if thread.problem:
             self.get_logger().error(text)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Library of Spike Link Input that misbehaves on request, compiled from spikelink.c beside this."""
+"""Stand-in for the library of Spike Link Input, compiled from spikelink.c beside this module."""
 
 import ctypes
 import shutil
