@@ -22,10 +22,12 @@ _LOCKED = 0
 _HELD = threading.local()
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-def _give_back(_: int | None) -> None:
+def _release(_: int | None) -> None:
     """Give the state back; the end of this call deletes it."""
     ctypes.pythonapi.PyGILState_Release(_LOCKED)
+
+
+_GIVE_BACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_release)
 
 
 def hold_state() -> None:
@@ -34,5 +36,5 @@ def hold_state() -> None:
         return
     _HELD.held = True
     # The last argument is any address of a library that stays loaded.
-    if not _AT_END(_give_back, None, ctypes.pythonapi.PyGILState_Ensure):
+    if not _AT_END(_GIVE_BACK, None, ctypes.pythonapi.PyGILState_Ensure):
         ctypes.pythonapi.PyGILState_Ensure()
