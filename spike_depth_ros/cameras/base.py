@@ -62,6 +62,8 @@ class CameraSettings:
     ring_mb: Annotated[int, within(1, 65_536)] = 128
     """Memory for planes that wait to be published, MB; when it is full, planes are lost and
     counted."""
+    every_nth: Annotated[int, within(1, 10_000)] = 1
+    """Publish every n-th plane alone; the stamps have the rate that is left."""
     loop: bool = True
     """Begin a file again at its end; stamps go on."""
 
@@ -108,17 +110,22 @@ class Sensor:
 
 
 class Block(NamedTuple):
-    """Consecutive planes of a camera, and what was lost before them.
+    """Planes of a camera, and what was lost before them.
 
     Attributes:
         planes: ``[planes, height, row_bytes]`` uint8, top row first; may be none. A view that is
-            valid until the next one is read.
+            valid until the next block is read.
+        first: Number of the first plane since the start of the camera; those lost have one, too.
+        stride: Step to the number of the next plane: 1, or ``every_nth`` where the camera leaves
+            out the others itself.
         missing: Planes before them that the device did not deliver, by its numbers.
         overrun: Planes before them that found the ring full.
         refused: Planes of frames of another size since the block before.
     """
 
     planes: PackedPlanes
+    first: int
+    stride: int = 1
     missing: int = 0
     overrun: int = 0
     refused: int = 0
@@ -159,7 +166,8 @@ class Camera(abc.ABC):
         """Return the next planes, between start and stop.
 
         Args:
-            most: Planes at most; fewer only if they do not come in time, or before a gap.
+            most: Planes at most, with those left out; fewer only if they do not come in time, or
+                before a gap.
             wait_s: Longest wait, seconds.
 
         Returns:

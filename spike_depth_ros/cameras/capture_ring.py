@@ -16,23 +16,26 @@ import numpy.typing as npt
 
 
 class Taken(NamedTuple):
-    """Consecutive planes from the ring.
+    """Planes from the ring.
 
     Attributes:
         planes: ``[planes, plane_bytes]`` uint8, a view that is valid until more are taken.
+        first: Number of the first one.
         missing: Planes before them that were not delivered.
         overrun: Planes before them that found the ring full.
     """
 
     planes: npt.NDArray[np.uint8]
-    missing: int
-    overrun: int
+    first: int
+    missing: int = 0
+    overrun: int = 0
 
 
 class _Gap(NamedTuple):
-    """Planes that are lost in front of a position."""
+    """Step of the numbers at a position, or what is lost in front of it."""
 
     position: int
+    number: int
     missing: int
     overrun: int
 
@@ -43,15 +46,18 @@ class CaptureRing:
     Args:
         plane_bytes: Bytes of a plane as it is stored.
         capacity: Planes that it holds.
+        stride: Step from the number of a plane to the next one that is put.
     """
 
-    def __init__(self, plane_bytes: int, capacity: int) -> None:
+    def __init__(self, plane_bytes: int, capacity: int, stride: int = 1) -> None:
         self._memory = np.empty((capacity, plane_bytes), np.uint8)
         self._address = self._memory.ctypes.data
-        self._plane_bytes, self._capacity = plane_bytes, capacity
-        # Counts since the begin: the writer alone changes those of the first line.
+        self._plane_bytes, self._capacity, self._stride = plane_bytes, capacity, stride
+        # Counts since the begin: the writer alone changes those of the first lines.
         self._written = self._missing = self._overrun = 0
+        self._due = -1  # number of the plane that continues the last one
         self._read = self._taken = self._wanted = 0
+        self._number = 0  # of the first plane since the begin, as if there were no gap
         self._gaps: collections.deque[_Gap] = collections.deque()  # at most one a plane
         self._ready = threading.Lock()  # taken; the writer releases it to wake the reader
         self._ready.acquire()
@@ -61,22 +67,32 @@ class CaptureRing:
         """Planes that wait for the reader."""
         return self._written - self._taken
 
-    def put(self, address: int, planes: int, missing: int = 0) -> None:
+    def clear(self) -> None:
+        """Forget all planes and gaps, while nobody writes or reads."""
+        self._read = self._taken = self._written
+        self._gaps.clear()
+        self._missing, self._overrun, self._due = 0, 0, -1
+
+    def miss(self, planes: int) -> None:
+        """Count planes that were not delivered, as the writer."""
+        self._missing += planes
+
+    def put(self, address: int, planes: int, number: int) -> None:
         """Copy planes into the ring; where they do not fit, count them as an overrun.
 
         Args:
             address: Memory of the planes, one after another.
             planes: Their number.
-            missing: Planes in front of them that were not delivered.
+            number: Number of the first one.
         """
         written = self._written
         if planes > self._capacity - (written - self._read):
-            self._missing, self._overrun = self._missing + missing, self._overrun + planes
+            self._overrun += planes
             return
-        missing += self._missing
-        if missing or self._overrun:
-            self._gaps.append(_Gap(written, missing, self._overrun))
+        if self._missing or self._overrun or number != self._due:
+            self._gaps.append(_Gap(written, number, self._missing, self._overrun))
             self._missing = self._overrun = 0
+        self._due = number + planes * self._stride
         slot = written % self._capacity
         first = min(planes, self._capacity - slot) * self._plane_bytes
         ctypes.memmove(self._address + slot * self._plane_bytes, address, first)
@@ -103,20 +119,18 @@ class CaptureRing:
         end_s = time.monotonic() + wait_s
         while self._written < self._wanted and (left_s := end_s - time.monotonic()) > 0:
             self._ready.acquire(timeout=left_s)
+        planes = self._written - first  # before the gaps: theirs are known by then
+        if not planes:
+            return None
         missing = overrun = 0
         while self._gaps and self._gaps[0].position == first:
             gap = self._gaps.popleft()
             missing, overrun = missing + gap.missing, overrun + gap.overrun
+            self._number = gap.number - first * self._stride
         slot = first % self._capacity
-        planes = min(self._written - first, most, self._capacity - slot)
+        planes = min(planes, most, self._capacity - slot)
         if self._gaps:
             planes = min(planes, self._gaps[0].position - first)
-        if not (planes or missing or overrun):
-            return None
         self._taken = first + planes
-        return Taken(self._memory[slot : slot + planes], missing, overrun)
-
-    def rest(self) -> tuple[int, int]:
-        """Return missing and overrun planes behind the newest ones, once the writer has ended."""
-        rest, self._missing, self._overrun = (self._missing, self._overrun), 0, 0
-        return rest
+        number = self._number + first * self._stride
+        return Taken(self._memory[slot : slot + planes], number, missing, overrun)

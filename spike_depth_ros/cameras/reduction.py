@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from spike_depth_ros.cameras.base import CameraError
+from spike_depth_ros.cameras.base import Block, CameraError
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 
 WHOLE = (0, 0, 0, 0)
@@ -51,19 +51,21 @@ class Reduction:
         self._bytes = slice(x // 8, -(-right // 8))
         self._every = every_nth
 
-    def kept(self, planes: PackedPlanes, first: int) -> tuple[PackedPlanes, int]:
-        """Return what is kept of consecutive planes, and the number of its first plane.
+    def kept(self, block: Block) -> tuple[PackedPlanes, int]:
+        """Return what is kept of planes, and the number of the first one that is.
 
         Args:
-            planes: ``[planes, height, row_bytes]`` uint8.
-            first: Number of the first one since the stream's begin: multiples of ``every_nth`` are
-                kept, also after a gap.
+            block: The planes: those whose number is a multiple of ``every_nth`` are kept, also
+                after a gap.
 
         Returns:
             ``[kept, rows, bytes]``, a view, maybe of no planes.
         """
-        skipped = -first % self._every
-        return planes[skipped :: self._every, self._rows, self._bytes], first + skipped
+        if block.stride == self._every:
+            return block.planes[:, self._rows, self._bytes], block.first
+        skipped = -block.first % self._every
+        kept = block.planes[skipped :: self._every, self._rows, self._bytes]
+        return kept, block.first + skipped
 
 
 def _text(crop: tuple[int, ...]) -> str:

@@ -80,8 +80,8 @@ class FileCamera(Camera):
             planes = self._recording.read(first, stop)
         except (TruncatedError, OSError) as error:
             raise CameraError(str(error)) from error
-        self._read += stop - first
-        return Block(planes)
+        self._read += len(planes)
+        return Block(planes, self._read - len(planes))
 
     def stop(self) -> None:
         """Read no more, see :meth:`.Camera.stop`."""

@@ -31,6 +31,7 @@ class PipeCamera(Camera):
         super().__init__(settings)
         self._stream: WaitingPipe | None = None
         self._pipe: PlanePipe | None = None
+        self._read = 0
 
     def open(self) -> Sensor:
         """Open the pipe, see :meth:`.Camera.open`."""
@@ -55,6 +56,7 @@ class PipeCamera(Camera):
 
     def start(self) -> None:
         """Begin to read, see :meth:`.Camera.start`."""
+        self._read = 0
 
     def read(self, most: int, wait_s: float) -> Block | None:
         """Return the next planes, see :meth:`.Camera.read`."""
@@ -65,7 +67,10 @@ class PipeCamera(Camera):
             raise CameraError(str(error)) from error
         if planes is None and self._pipe.ended:
             raise StreamEnd
-        return None if planes is None else Block(planes)
+        if planes is None:
+            return None
+        self._read += len(planes)
+        return Block(planes, self._read - len(planes))
 
     def stop(self) -> None:
         """Read no more, see :meth:`.Camera.stop`."""

@@ -45,14 +45,15 @@ class SpikeLinkCamera(Camera):
 
     def __init__(self, settings: CameraSettings) -> None:
         super().__init__(settings)
-        self._handle = 0  # 0: frames cannot go back; changes under the lock
-        self._giving_back = threading.Lock()
+        self._handle = 0  # 0: frames cannot go back
+        self._in_callback = threading.Lock()  # never waited for by the callback, but at the end
         self._is_open = False
         self._ring: CaptureRing | None = None
         self._lock: int | None = None
         self._holds_process = False
         self._started = self._taking = False
-        self._next: int | None = None
+        self._next: int | None = None  # number of the next frame, by the library
+        self._planes = self._offset = 0  # since the start; to the number of a frame's first plane
         self._refused = self._refused_before = 0
         self._odd = ''
         self._parameters: tuple[Any, ...] = ()
@@ -122,7 +123,9 @@ class SpikeLinkCamera(Camera):
                 'sensor_width and sensor_height'
             )
         self._library, self._handle, self._is_open = library, handle, True
-        self._ring = CaptureRing(self._stored.plane_bytes, ring_planes)
+        # Of frames of one plane, those that are left out are not copied either.
+        self._stride = 1 if self.settings.frame_planes > 1 else self.settings.every_nth
+        self._ring = CaptureRing(self._stored.plane_bytes, ring_planes, self._stride)
         library.SetCallbackPython(handle, self._callback)
         if (status := library.Open(handle)) or not library.IsOpen(handle):
             raise CameraError(
@@ -158,7 +161,10 @@ class SpikeLinkCamera(Camera):
 
     def start(self) -> None:
         """Begin to take planes, see :meth:`.Camera.start`."""
-        self._next, self._taking, self._started = None, True, True
+        assert self._ring is not None
+        self._ring.clear()
+        self._next, self._planes = None, 0
+        self._taking = self._started = True
         if status := self._library.Start(self._handle):
             self.stop()
             raise CameraError(
@@ -169,7 +175,7 @@ class SpikeLinkCamera(Camera):
     def read(self, most: int, wait_s: float) -> Block | None:
         """Return the next planes, see :meth:`.Camera.read`."""
         assert self._ring is not None
-        taken = self._ring.take(most, wait_s)
+        taken = self._ring.take(max(1, most // self._stride), wait_s)
         refused, self._refused_before = self._refused - self._refused_before, self._refused
         if self._odd:
             self.warnings.append(self._odd)
@@ -182,15 +188,16 @@ class SpikeLinkCamera(Camera):
                 )
             if not refused:
                 return None
-            taken = Taken(np.empty((0, self._stored.plane_bytes), np.uint8), 0, 0)
+            taken = Taken(np.empty((0, self._stored.plane_bytes), np.uint8), 0)
         planes = self._layout.planes(taken.planes)
         if self._halves:
             planes = upright(joined(taken.planes.reshape(planes.shape)), self._layout.row_order)
-        return Block(planes, taken.missing, taken.overrun, refused)
+        return Block(planes, taken.first, self._stride, taken.missing, taken.overrun, refused)
 
     def stop(self) -> None:
         """Take no more planes, see :meth:`.Camera.stop`."""
-        self._taking = False
+        with self._in_callback:
+            self._taking = False
         if self._started:
             self._started = False
             self._library.Stop(self._handle)
@@ -203,7 +210,7 @@ class SpikeLinkCamera(Camera):
             self._is_open = False
             if self._library.IsOpen(self._handle):
                 self._library.Close(self._handle)
-            with self._giving_back:  # a frame given back during Fini would end the process
+            with self._in_callback:  # a frame given back during Fini would end the process
                 handle, self._handle = self._handle, 0
             hangs = not self._finished(handle)
         self._ring = None
@@ -232,32 +239,39 @@ class SpikeLinkCamera(Camera):
     def _on_frame(self, address: int | None) -> None:
         """Take a frame of a thread of the library, and give it back whatever happens."""
         hold_state()
-        try:
-            if self._taking and address:
-                self._keep(api.VideoFrame.from_address(address))
-        finally:
-            with self._giving_back:
+        with self._in_callback:
+            try:
+                if self._taking and address:
+                    self._keep(api.VideoFrame.from_address(address))
+            finally:
                 if self._handle and address:
                     self._library.ReleaseFrame(self._handle, address)
 
     def _keep(self, frame: api.VideoFrame) -> None:
         """Copy the planes of a frame to the ring."""
-        asked = self._stored
+        asked, ring, number = self._stored, self._ring, frame.pts
+        assert ring is not None
         planes, rest = divmod(frame.size, asked.plane_bytes)
-        first, data = frame.pts, frame.data[0]
-        step, self._next = 0 if self._next is None else first - self._next, first + 1
-        missing = step * planes
-        fits = (frame.width, frame.height) == (asked.width, asked.height) and not rest and data
-        if not (fits and 0 < planes <= self.settings.frame_planes):
-            self._refused += self.settings.frame_planes
+        data, most = frame.data[0], self.settings.frame_planes
+        fits = (frame.width, frame.height) == (asked.width, asked.height) and data and not rest
+        fits = fits and 0 < planes <= most
+        if not fits:
+            self._refused += most
             self._odd = (
                 f'frames of {frame.width}x{frame.height} and {frame.size} bytes are refused: '
                 f'expected {asked.width}x{asked.height} and {asked.plane_bytes} bytes a plane: '
                 'correct sensor_width, sensor_height or frame_planes'
             )
-            return
-        assert self._ring is not None
-        self._ring.put(data, planes, missing if 0 < missing <= self._most_missing else 0)
+            planes = most
+        missing = -1 if self._next is None else (number - self._next) * planes
+        if 0 <= missing <= self._most_missing:
+            ring.miss(missing)
+        else:  # the first frame, or another stream
+            self._offset = self._planes - number * planes
+        self._next, first = number + 1, number * planes + self._offset
+        self._planes = first + planes
+        if fits and first % self._stride == 0:
+            ring.put(data, planes, first)
 
 
 def joined(planes: PackedPlanes) -> PackedPlanes:

@@ -25,8 +25,6 @@ class CameraParameters(CameraSettings):
     crop: tuple[Pixels, Pixels, Pixels, Pixels] = WHOLE
     """Region that is published: left column, top row, width and height, pixels, of whole bytes;
     zeros: the whole sensor. camera_info has it as roi."""
-    every_nth: Annotated[int, within(1, 10_000)] = 1
-    """Publish every n-th plane alone; the stamps have the rate that is left."""
     planes_per_packet: Annotated[int, within(1, 10_000)] = PLANES_PER_PACKET
     """Planes in one message."""
     camera_info: str = ''

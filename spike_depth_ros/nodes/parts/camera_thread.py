@@ -68,6 +68,7 @@ class CameraThread(threading.Thread):
         self._now_ns, self._warn = now_ns, warn
         self._clock = PlaneClock(rate_hz)
         self._start_ns: int | None = None
+        self._next = 0
         self._ending = threading.Event()
 
     def end(self) -> None:
@@ -110,16 +111,19 @@ class CameraThread(threading.Thread):
         counted.refuse(block.refused, 'geometry')
         if not len(block.planes):
             return
-        first = counted.expected
-        counted.receive(len(block.planes))
+        span = (len(block.planes) - 1) * block.stride + 1
+        left_out = block.first - self._next - block.missing - block.overrun - block.refused
+        self._next = block.first + span
+        received = max(0, left_out) + span
+        counted.receive(received)
         self.newest_s = time.monotonic()
         if self._start_ns is None:
-            self._start_ns = self._now_ns() - self._clock.since_start_ns(counted.expected)
-        kept, number = self._reduction.kept(block.planes, first)
+            self._start_ns = self._now_ns() - self._clock.since_start_ns(self._next)
+        kept, number = self._reduction.kept(block)
         if len(kept):
             stamp_ns = self._start_ns + self._clock.since_start_ns(number)
             chunk = SpikeChunk(kept, self._reduction.geometry, stamp_ns)
             self._topics.publish(spikes_msg(chunk, self._frame_id), stamp_ns)
             self.packets_sent += 1
         counted.windowed += len(kept)
-        counted.skipped_by_policy += len(block.planes) - len(kept)
+        counted.skipped_by_policy += received - len(kept)

@@ -10,15 +10,18 @@ from spike_depth_ros.cameras.capture_ring import CaptureRing
 BYTES = 16
 
 
-def put(ring, first, planes, missing=0):
-    """Put planes of their numbers."""
+def put(ring, first, planes, missing=0, stride=1):
+    """Put planes that hold their numbers."""
     data = np.zeros((planes, BYTES // 8), '<i8')
-    data[:, 0] = np.arange(first, first + planes)
-    ring.put(data.ctypes.data, planes, missing)
+    data[:, 0] = np.arange(planes) * stride + first
+    ring.miss(missing)
+    ring.put(data.ctypes.data, planes, first)
 
 
 def numbers(taken):
-    return taken.planes.view('<i8')[:, 0].tolist()
+    found = taken.planes.view('<i8')[:, 0].tolist()
+    assert found[0] == taken.first
+    return found
 
 
 def test_planes_come_out_in_order_around_the_end_of_the_memory():
@@ -55,13 +58,29 @@ def test_what_is_lost_stands_before_the_planes_behind_it():
     assert (numbers(taken), taken.missing, taken.overrun) == ([0, 1, 2, 3], 0, 0)
     taken = ring.take(9, 0)
     assert (numbers(taken), taken.missing, taken.overrun) == ([7, 8], 3, 0)
-    assert ring.rest() == (2, 2)
-    assert ring.rest() == (0, 0)
+    put(ring, 13, 1)
+    taken = ring.take(9, 0)
+    assert (numbers(taken), taken.missing, taken.overrun) == ([13], 2, 2)
+
+
+def test_numbers_may_have_a_stride_and_begin_anew():
+    ring = CaptureRing(BYTES, 6, stride=5)
+    put(ring, 100, 2, stride=5)
+    put(ring, 110, 1)
+    assert numbers(ring.take(9, 0)) == [100, 105, 110]
+    put(ring, 120, 1)  # without a loss: planes that are left out hide it
+    put(ring, 125, 1)
+    assert numbers(ring.take(9, 0)) == [120, 125]
+    put(ring, 130, 1, missing=4)
+    ring.clear()
+    put(ring, 0, 2, stride=5)
+    taken = ring.take(9, 0)
+    assert (numbers(taken), taken.missing) == ([0, 5], 0)
 
 
 def test_a_full_ring_takes_no_more_memory():
     ring = CaptureRing(BYTES, 2)
-    for number in range(1000):
+    for number in range(1, 2000, 2):
         put(ring, number, 1, missing=1)
     assert len(ring._gaps) <= 2
 

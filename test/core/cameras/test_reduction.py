@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from spike_depth_ros.cameras.base import CameraError
+from spike_depth_ros.cameras.base import Block, CameraError
 from spike_depth_ros.cameras.reduction import Reduction
 from spike_depth_ros.stream.chunk import Geometry
 
@@ -21,7 +21,7 @@ def planes_of(rng, planes=11):
 def test_a_region_has_the_pixels_of_the_sensor(crop):
     bits, packed = planes_of(np.random.default_rng(0))
     reduction = Reduction(SENSOR, crop)
-    kept, first = reduction.kept(packed, 0)
+    kept, first = reduction.kept(Block(packed, 0))
     x, y, width, height = crop if any(crop) else (0, 0, 43, 20)
     assert (reduction.geometry.width, reduction.geometry.height, first) == (width, height, 0)
     found = np.unpackbits(kept, axis=-1, bitorder='little')[..., :width]
@@ -34,10 +34,12 @@ def test_every_nth_plane_keeps_its_phase_over_blocks_and_gaps():
     numbers = np.arange(100, dtype=np.uint8)[:, None, None] * np.ones((1, 20, 6), np.uint8)
     found = []
     for first, stop in ((0, 3), (3, 9), (17, 30), (30, 31)):
-        kept, number = reduction.kept(numbers[first:stop], first)
+        kept, number = reduction.kept(Block(numbers[first:stop], first))
         assert kept[:, 0, 0].tolist() == [*range(number, stop, 4)]
         found += kept[:, 0, 0].tolist()
     assert found == [0, 4, 8, 20, 24, 28]
+    kept, number = reduction.kept(Block(numbers[4:12:4], 4, stride=4))  # by the camera itself
+    assert (kept[:, 0, 0].tolist(), number) == ([4, 8], 4)
 
 
 def test_regions_that_do_not_fit_are_refused(refusals):

@@ -62,12 +62,22 @@ def camera(library, faults):
 def blocks(camera, planes):
     """Blocks of a started camera, until there are so many planes."""
     found, end = [], time.monotonic() + 30
-    while sum(len(planes) for planes, *_ in found) < planes:
+    while sum(len(block.planes) for block in found) < planes:
         assert time.monotonic() < end
         block = camera.read(40, 0.1)
         if block is not None:
             found.append(block._replace(planes=block.planes.copy()))
     return found
+
+
+def assert_numbered(found):
+    """All planes have their numbers, and those between them are counted as lost."""
+    due = 0
+    for block in found:
+        due += block.missing + block.overrun
+        assert block.first == due
+        due += len(block.planes)
+        np.testing.assert_array_equal(spikelink.numbers(block.planes), np.arange(block.first, due))
 
 
 def text_of(call):
@@ -106,10 +116,8 @@ def test_planes_come_in_order_and_frames_go_back(library, camera, frame_planes):
     one.start()
     found = blocks(one, 3000)
     one.stop()
-    received = np.concatenate([spikelink.numbers(planes) for planes, *_ in found])
-    lost = sum(missing + overrun for _, missing, overrun, _ in found)
-    assert received[-1] + 1 == len(received) + lost
-    assert (np.diff(received) > 0).all()
+    assert not any(block.missing for block in found)
+    assert_numbered(found)
     assert spikelink.asked(library).fake_out() == 0
 
 
@@ -123,13 +131,8 @@ def test_planes_that_find_the_ring_full_are_counted(library, camera, faults):
     while asked.fake_delivered() < capacity + 500:
         time.sleep(0.01)
     found = blocks(one, capacity + 200)
-    counted = 0
-    for planes, missing, overrun, _ in found:
-        counted += missing + overrun
-        if len(planes):
-            assert spikelink.numbers(planes)[0] == counted
-        counted += len(planes)
-    assert sum(overrun for _, _, overrun, _ in found) >= 500
+    assert_numbered(found)
+    assert sum(block.overrun for block in found) >= 500
     assert asked.fake_lost() == 0  # the library never waited for the ring
 
 
@@ -139,13 +142,25 @@ def test_numbers_that_are_missing_are_counted(camera, faults):
     one.open()
     one.start()
     found = blocks(one, 300)
-    index = 0
-    for planes, missing, overrun, _ in found:
-        index += missing + overrun
-        if len(planes):
-            assert spikelink.numbers(planes)[0] == index
-        index += len(planes)
-    assert sum(missing for _, missing, _, _ in found) >= 27
+    assert_numbered(found)
+    assert sum(block.missing for block in found) >= 27
+
+
+def test_every_nth_plane_alone_is_copied_also_where_it_is_missing(camera, faults):
+    faults('gaps')  # of the numbers 9, 19, ...: every third one of those that are kept
+    one = camera(every_nth=3)
+    one.open()
+    one.start()
+    found = blocks(one, 300)
+    numbers = np.concatenate([spikelink.numbers(block.planes) for block in found])
+    wanted = np.arange(0, numbers[-1] + 1, 3)
+    lost = sum(block.overrun for block in found)
+    assert len(numbers) == (wanted % 10 != 9).sum() - lost
+    for block in found:
+        np.testing.assert_array_equal(
+            spikelink.numbers(block.planes), block.first + 3 * np.arange(len(block.planes))
+        )
+    assert sum(block.missing for block in found) >= (numbers[-1] + 1) // 10 - 1
 
 
 def test_frames_of_another_size_are_refused_and_go_back(library, camera, faults):
@@ -193,7 +208,7 @@ def test_a_slow_release_delays_frames_and_loses_none(library, camera, faults):
     one.start()
     found = blocks(one, 60)
     one.stop()
-    assert not any(missing or overrun for _, missing, overrun, _ in found)
+    assert not any(block.missing or block.overrun for block in found)
     assert spikelink.asked(library).fake_out() == 0
 
 
