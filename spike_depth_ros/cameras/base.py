@@ -59,7 +59,7 @@ class CameraSettings:
     """Planes in a frame of the SDK."""
     frames: Annotated[int, within(2, 100_000)] = 512
     """Frames that the SDK holds."""
-    ring_mb: Annotated[int, within(1, 65_536)] = 128
+    ring_mb: Annotated[int, within(1, 65_536)] = 256
     """Memory for planes that wait to be published, MB; when it is full, planes are lost and
     counted."""
     every_nth: Annotated[int, within(1, 10_000)] = 1

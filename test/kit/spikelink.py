@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spike_depth_ros.cameras import spikelink_api as api
+
 SOURCE = Path(__file__).with_suffix('.c')
 
 
@@ -33,6 +35,11 @@ def asked(path):
         getattr(library, name).restype = ctypes.c_int64
     library.fake_given_address.restype = ctypes.c_void_p
     return library
+
+
+def given(path):
+    """Parameters of the newest Init."""
+    return api.InitParams.from_address(asked(path).fake_given_address())
 
 
 def numbers(planes):

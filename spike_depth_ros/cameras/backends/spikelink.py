@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,88 @@ LONGEST_GAP_S = 10.0
 """Larger steps of the numbers of frames are another stream, as between stamps."""
 
 FINI_S = 2.0
-"""Time after which ``Fini`` is taken to hang."""
+"""Time after which ``Fini`` is taken to hang, seconds."""
+
+
+class Input:
+    """Input of the library: the one of this process, which is kept for the next camera.
+
+    ``Fini`` of the library may wait for itself forever, and is left out where it can be.
+
+    Args:
+        library: The library.
+        name: Its name.
+        key: What the input is of: a camera of another one needs another input.
+
+    Attributes:
+        library: The library.
+        handle: Handle of the input; 0: it is released.
+        key: As given.
+        keep: Takes each frame, in a thread of the library; None: frames are not wanted.
+        entered: Lock that is held while a frame is taken; the callback waits for it only where a
+            camera is stopped.
+    """
+
+    def __init__(self, library: Any, name: str, key: tuple[object, ...]) -> None:
+        self.library, self.key = library, key
+        self.keep: Callable[[api.VideoFrame], object] | None = None
+        self.entered = threading.Lock()
+        self._parameters: tuple[Any, ...] = ()
+        self._callback = api.Callback(self._on_frame)
+        self.handle = int(library.CreateSpikeLinkInputPython() or 0)
+        if not self.handle:
+            raise CameraError(f'{name}: made no input: end other programs that use the camera')
+
+    def prepare(self, own: Any, parameters: api.InitParams, device: str) -> None:
+        """Call ``Init`` with parameters, which are kept, as the library points to them.
+
+        Raises:
+            CameraError: It fails; the library has freed the handle.
+        """
+        self._parameters = own, parameters
+        if status := self.library.Init(self.handle, ctypes.byref(parameters)):
+            raise CameraError(
+                f'{device}: cannot be prepared (Init returned {status}): check device, '
+                'sensor_width and sensor_height'
+            )
+        self.library.SetCallbackPython(self.handle, self._callback)
+
+    def release(self, name: str) -> None:
+        """Release the input.
+
+        Raises:
+            CameraError: The library does not come back.
+        """
+        with self.entered:  # a frame given back during Fini would end the process
+            handle, self.handle = self.handle, 0
+        # A thread of its own: where it hangs, the process ends without it.
+        thread = threading.Thread(target=self.library.Fini, args=(handle,), daemon=True)
+        thread.start()
+        thread.join(FINI_S)
+        if thread.is_alive():
+            _INPUTS.append(self)  # its threads may call back still
+            raise CameraError(
+                f'{name}: does not release the camera before (Fini did not return in '
+                f'{FINI_S:g} s): start the node again to use other settings'
+            )
+
+    def _on_frame(self, address: int | None) -> None:
+        """Take a frame in a thread of the library, and give it back whatever happens."""
+        hold_state()
+        with self.entered:
+            try:
+                if self.keep is not None and address:
+                    self.keep(api.VideoFrame.from_address(address))
+            finally:
+                if self.handle and address:
+                    self.library.ReleaseFrame(self.handle, address)
+
+
+_INPUTS: list[Input] = []
+"""The input of this process, prepared; behind it those that hang. Changes with ``_ONE``."""
 
 _ONE = threading.Lock()
 """Held by the one open camera of this process."""
-
-_ABANDONED: list[Any] = []
-"""Callbacks of inputs whose ``Fini`` hangs: their threads may call them still."""
 
 
 class SpikeLinkCamera(Camera):
@@ -45,19 +121,15 @@ class SpikeLinkCamera(Camera):
 
     def __init__(self, settings: CameraSettings) -> None:
         super().__init__(settings)
-        self._handle = 0  # 0: frames cannot go back
-        self._in_callback = threading.Lock()  # never waited for by the callback, but at the end
-        self._is_open = False
+        self._input: Input | None = None
         self._ring: CaptureRing | None = None
         self._lock: int | None = None
         self._holds_process = False
-        self._started = self._taking = False
+        self._started = False
         self._next: int | None = None  # number of the next frame, by the library
         self._planes = self._offset = 0  # since the start; to the number of a frame's first plane
         self._refused = self._refused_before = 0
         self._odd = ''
-        self._parameters: tuple[Any, ...] = ()
-        self._callback = api.Callback(self._on_frame)
 
     def open(self) -> Sensor:
         """Open the device, see :meth:`.Camera.open`."""
@@ -112,28 +184,40 @@ class SpikeLinkCamera(Camera):
             self._lock = lock_file(_path_of(device))
         except FileLockError as error:
             raise CameraError(f'{error}: end the other one, or name another device') from None
-        handle = library.CreateSpikeLinkInputPython()
-        if not handle:
-            raise CameraError(f'{self.settings.library}: made no input: restart the computer')
-        parameters = self._init_parameters(name, is_driver)
-        if status := library.Init(handle, ctypes.byref(parameters)):
-            # The library has freed the handle.
-            raise CameraError(
-                f'{device}: cannot be prepared (Init returned {status}): check device, '
-                'sensor_width and sensor_height'
-            )
-        self._library, self._handle, self._is_open = library, handle, True
+        self._input = found = self._prepared(library, name, is_driver)
         # Of frames of one plane, those that are left out are not copied either.
         self._stride = 1 if self.settings.frame_planes > 1 else self.settings.every_nth
         self._ring = CaptureRing(self._stored.plane_bytes, ring_planes, self._stride)
-        library.SetCallbackPython(handle, self._callback)
-        if (status := library.Open(handle)) or not library.IsOpen(handle):
+        status = found.library.Open(found.handle)
+        if status or not found.library.IsOpen(found.handle):
             raise CameraError(
                 f'{device}: no camera can be opened (Open returned {status}): switch it on, check '
                 'its cable and driver, and end other programs that use it'
             )
 
-    def _init_parameters(self, name: bytes, is_driver: bool) -> api.InitParams:
+    def _prepared(self, library: Any, name: bytes, is_driver: bool) -> Input:
+        """Return the input of this process, if it is of these settings, or another one."""
+        settings = self.settings
+        key = (
+            settings.library, name, self._stored, settings.rate_hz, settings.frame_planes,
+            settings.frames, settings.loop,
+        )  # fmt: skip
+        before = next(iter(_INPUTS), None)
+        if before is not None and before.key == key and before.handle:
+            return before
+        if before is not None and not before.handle:
+            raise CameraError(
+                f'{settings.library}: has not released the camera before: start the node again'
+            )
+        if before is not None:
+            _INPUTS.clear()
+            before.release(settings.library)
+        made = Input(library, settings.library, key)
+        made.prepare(*self._init_parameters(name, is_driver), os.fsdecode(name))
+        _INPUTS.append(made)
+        return made
+
+    def _init_parameters(self, name: bytes, is_driver: bool) -> tuple[Any, api.InitParams]:
         settings, rate = self.settings, api.Rational(round(self.settings.rate_hz * 1000), 1000)
         if is_driver:
             own: Any = api.PciParams(devName=name)
@@ -156,16 +240,16 @@ class SpikeLinkCamera(Camera):
                 fps=rate,
             ),
         )
-        self._parameters = own, parameters  # kept: the library points to them
-        return parameters
+        return own, parameters
 
     def start(self) -> None:
         """Begin to take planes, see :meth:`.Camera.start`."""
         assert self._ring is not None
+        assert self._input is not None
         self._ring.clear()
         self._next, self._planes = None, 0
-        self._taking = self._started = True
-        if status := self._library.Start(self._handle):
+        self._input.keep, self._started = self._keep, True
+        if status := self._input.library.Start(self._input.handle):
             self.stop()
             raise CameraError(
                 f'{self.settings.device or DRIVER}: the camera does not start (Start returned '
@@ -175,13 +259,14 @@ class SpikeLinkCamera(Camera):
     def read(self, most: int, wait_s: float) -> Block | None:
         """Return the next planes, see :meth:`.Camera.read`."""
         assert self._ring is not None
+        assert self._input is not None
         taken = self._ring.take(max(1, most // self._stride), wait_s)
         refused, self._refused_before = self._refused - self._refused_before, self._refused
         if self._odd:
             self.warnings.append(self._odd)
             self._odd = ''
         if taken is None:
-            if self._library.GetState(self._handle) != api.STARTED:
+            if self._input.library.GetState(self._input.handle) != api.STARTED:
                 raise CameraError(
                     f'{self.settings.device or DRIVER}: the camera has stopped: plug it in, '
                     'switch it on, and configure and activate the node again'
@@ -196,56 +281,28 @@ class SpikeLinkCamera(Camera):
 
     def stop(self) -> None:
         """Take no more planes, see :meth:`.Camera.stop`."""
-        with self._in_callback:
-            self._taking = False
+        found = self._input
+        if found is None:
+            return
+        with found.entered:
+            found.keep = None
         if self._started:
             self._started = False
-            self._library.Stop(self._handle)
+            found.library.Stop(found.handle)
 
     def close(self) -> None:
         """Close the device, see :meth:`.Camera.close`."""
         self.stop()
-        hangs = False
-        if self._is_open:
-            self._is_open = False
-            if self._library.IsOpen(self._handle):
-                self._library.Close(self._handle)
-            with self._in_callback:  # a frame given back during Fini would end the process
-                handle, self._handle = self._handle, 0
-            hangs = not self._finished(handle)
+        found, self._input = self._input, None
+        if found is not None and found.library.IsOpen(found.handle):
+            found.library.Close(found.handle)
         self._ring = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-        if self._holds_process and not hangs:
+        if self._holds_process:
             self._holds_process = False
             _ONE.release()
-
-    def _finished(self, handle: int) -> bool:
-        """Release the input; return False if the library does not come back."""
-        # A thread of its own: where it hangs, the process ends without it.
-        thread = threading.Thread(target=self._library.Fini, args=(handle,), daemon=True)
-        thread.start()
-        thread.join(FINI_S)
-        if not thread.is_alive():
-            return True
-        _ABANDONED.append((self._callback, self._parameters))
-        self.warnings.append(
-            f'{self.settings.library}: Fini did not return in {FINI_S:g} s: the device is closed, '
-            'and opens again in another process only'
-        )
-        return False
-
-    def _on_frame(self, address: int | None) -> None:
-        """Take a frame of a thread of the library, and give it back whatever happens."""
-        hold_state()
-        with self._in_callback:
-            try:
-                if self._taking and address:
-                    self._keep(api.VideoFrame.from_address(address))
-            finally:
-                if self._handle and address:
-                    self._library.ReleaseFrame(self._handle, address)
 
     def _keep(self, frame: api.VideoFrame) -> None:
         """Copy the planes of a frame to the ring."""

@@ -110,7 +110,7 @@ def test_planes_come_in_order_and_frames_go_back(library, camera, frame_planes):
     one = camera(frame_planes=frame_planes)
     sensor = one.open()
     assert (sensor.geometry.width, sensor.geometry.height) == (WIDTH, HEIGHT)
-    given = api.InitParams.from_address(spikelink.asked(library).fake_given_address())
+    given = spikelink.given(library)
     assert (given.type, given.mode, given.cusum) == (api.PCI, api.UNKNOWN_MODE, frame_planes)
     assert (given.picture.width, given.picture.fps.num / given.picture.fps.den) == (WIDTH, RATE)
     one.start()
@@ -223,7 +223,7 @@ def test_m1k40_rows_lose_their_marker_bits():
 def test_a_sensor_of_1000_columns_is_asked_for_1024(library, camera):
     one = camera(sensor_width=1000, sensor_height=1000, ring_mb=20, row_order='bottom_up')
     one.open()
-    given = api.InitParams.from_address(spikelink.asked(library).fake_given_address())
+    given = spikelink.given(library)
     assert (given.picture.width, given.mode) == (1024, 0x2000)
     one.start()
     block = blocks(one, 1)[0]
@@ -287,20 +287,39 @@ def test_a_second_process_is_refused(library, camera):
                          'device')  # fmt: skip
 
 
-def test_a_library_that_hangs_at_the_end_is_told(library, faults):
+def test_other_settings_are_another_input_and_the_same_ones_are_not(library, camera):
+    first = camera()
+    first.open()
+    handle = first._input.handle
+    first.close()
+    again = camera()
+    again.open()
+    assert again._input.handle == handle  # the real one hangs where it is released
+    again.start()
+    assert_numbered(blocks(again, 40))
+    again.close()
+    other = camera(frames=17)
+    other.open()
+    assert spikelink.given(library).buff_size == 17
+
+
+def test_a_library_that_hangs_is_told_where_settings_change(library, faults):
     """In a process of its own: the library never comes back."""
     code = f"""
         from spike_depth_ros.cameras.backends import spikelink as backend
         from spike_depth_ros.cameras.base import CameraSettings
         backend.FINI_S = 0.1
-        one = backend.BACKEND(CameraSettings(library={str(library)!r}, device={str(library)!r},
-            sensor_width=64, sensor_height=48, rate_hz=20000.0))
-        one.open(); one.start(); one.read(40, 1.0); one.close()
-        print(*one.warnings)
-        try:
-            one.open()
-        except ValueError as error:
-            print(error)
+        def camera(frames):
+            return backend.BACKEND(CameraSettings(library={str(library)!r}, frames=frames,
+                device={str(library)!r}, sensor_width=64, sensor_height=48, rate_hz=20000.0))
+        one = camera(16)
+        for _ in range(2):
+            one.open(); one.start(); one.read(40, 1.0); one.close()
+        for _ in range(2):
+            try:
+                camera(17).open()
+            except ValueError as error:
+                print(error)
     """
     faults('hang')
     ended = subprocess.run(
@@ -309,8 +328,8 @@ def test_a_library_that_hangs_at_the_end_is_told(library, faults):
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     first, second = ended.stdout.splitlines()
-    assert 'Fini did not return in 0.1 s' in first
-    assert 'this process has a camera open' in second
+    assert 'Fini did not return in 0.1 s): start the node again' in first
+    assert 'has not released the camera before: start the node again' in second
 
 
 def held():
