@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera's planes through ``spike_camera`` to a subscriber, which checks the number of each.
 
-The library of the camera is the stand-in of the tests (``test/kit/spikelink.c``, compiled here): it
-delivers numbered planes at the rate, whether they are taken or not. No camera is needed.
+The library of the camera is the stand-in of the tests (``test/kit/spikelink.c``, compiled here),
+which delivers numbered planes at the rate. No camera is needed.
 
     python -m benchmarks.camera --seconds 60 --json camera.json
     python -m benchmarks.camera --size 1000x1000 --rate 2500
@@ -11,8 +11,8 @@ delivers numbered planes at the rate, whether they are taken or not. No camera i
 from the repository's root. The JSON holds ``machine``, ``settings`` and ``rounds``: of each
 ``planes_received``, ``planes_lost`` (numbers between the first and the last one received that did
 not come; those left out by ``--every-nth`` are not lost), ``planes_out_of_order``, ``mb_per_s`` of
-planes published and received, ``camera_cpu``, CPU seconds of the node per second, and ``load``, the
-machine's load average behind it.
+received planes, ``camera_cpu``, CPU seconds of the node per second, and ``load``, the load average
+behind it.
 """
 
 from __future__ import annotations
