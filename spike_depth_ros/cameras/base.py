@@ -57,8 +57,8 @@ class CameraSettings:
     or as recorded."""
     frame_planes: Annotated[int, within(1, 10_000)] = 1
     """Planes in a frame of the SDK."""
-    frames: Annotated[int, within(2, 100_000)] = 512
-    """Frames that the SDK holds."""
+    frames: Annotated[int, within(2, 100_000)] = 2048
+    """Frames that the SDK holds: 2048 of one plane are 0.1 s at 20 kHz."""
     ring_mb: Annotated[int, within(1, 65_536)] = 256
     """Memory for planes that wait to be published, MB; when it is full, planes are lost and
     counted."""
