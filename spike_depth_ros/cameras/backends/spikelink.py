@@ -38,7 +38,8 @@ FINI_S = 2.0
 class Input:
     """Input of the library: the one of this process, which is kept for the next camera.
 
-    ``Fini`` of the library may wait for itself forever, and is left out where it can be.
+    ``Fini`` of the library may wait for itself forever: it is called only for other settings. Until
+    then the library holds its frames, also while the camera is closed.
 
     Args:
         library: The library.
@@ -110,7 +111,8 @@ class Input:
 
 
 _INPUTS: list[Input] = []
-"""The input of this process, prepared; behind it those that hang. Changes with ``_ONE``."""
+"""The input of this process, if there is one; with the handle 0 it hangs where it is released, and
+its threads may call back still. Changes under ``_ONE``."""
 
 _ONE = threading.Lock()
 """Held by the one open camera of this process."""
