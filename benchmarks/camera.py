@@ -34,6 +34,7 @@ from sensor_msgs.msg import Image
 from benchmarks import report
 from benchmarks.live_stream import ROOT, START_S, cpu_seconds, running, session
 from benchmarks.options import count
+from spike_depth_ros.cameras.base import CameraSettings
 from spike_depth_ros.nodes.parts.process import QUEUE_PACKETS
 from spike_depth_ros.tools.arguments import parse_size
 
@@ -88,7 +89,8 @@ def measure(options: argparse.Namespace, scratch: Path) -> dict[str, float]:
     values = {
         'library': built, 'device': built, 'sensor_width': width, 'sensor_height': height,
         'rate_hz': float(options.rate), 'every_nth': options.every_nth,
-        'frame_planes': options.frame_planes,
+        'frame_planes': options.frame_planes, 'frames': options.frames,
+        'ring_mb': options.ring_mb,
         'planes_per_packet': max(1, 500_000 * 8 // (width * height)),
     }  # fmt: skip
     given = [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
@@ -129,7 +131,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all rounds; the result is as this module's description has it."""
     with session(options.rate) as (_, scratch):
         rounds = [measure(options, scratch) for _ in range(options.rounds)]
-    names = ('seconds', 'rounds', 'rate', 'size', 'every_nth', 'frame_planes')
+    names = (
+        'seconds', 'rounds', 'rate', 'size', 'every_nth', 'frame_planes', 'frames', 'ring_mb',
+    )  # fmt: skip
     return {'settings': report.settings(options, *names), 'rounds': rounds}
 
 
@@ -158,6 +162,11 @@ def argument_parser() -> argparse.ArgumentParser:
     add('--size', type=parse_size, default=(400, 250), help='of the sensor. Default: 400x250')
     add('--every-nth', type=count, default=1, help='publish every n-th plane. Default: 1')
     add('--frame-planes', type=count, default=1, help='planes in a frame. Default: 1')
+    defaults = CameraSettings()
+    held = f'frames of the SDK. Default: {defaults.frames}'
+    add('--frames', type=count, default=defaults.frames, help=held)
+    ring = f'planes that wait, MB. Default: {defaults.ring_mb}'
+    add('--ring-mb', type=count, default=defaults.ring_mb, help=ring)
     return made
 
 

@@ -38,8 +38,8 @@ FINI_S = 2.0
 class Input:
     """Input of the library: the one of this process, which is kept for the next camera.
 
-    ``Fini`` of the library may wait for itself forever: it is called only for other settings. Until
-    then the library holds its frames, also while the camera is closed.
+    ``Fini`` of the library may wait for itself forever: it is called only for other settings.
+    Until then the library holds its frames, also while the camera is closed.
 
     Args:
         library: The library.
