@@ -74,6 +74,7 @@ setup(
             'spike_depth = spike_depth_ros.commands:spike_depth',
             'spike_stereo = spike_depth_ros.commands:spike_stereo',
             'spike_player = spike_depth_ros.commands:spike_player',
+            'spike_camera = spike_depth_ros.commands:spike_camera',
             'check_stream = spike_depth_ros.commands:check_stream',
             'spike_demo = spike_depth_ros.commands:spike_demo',
             'spike_evaluation = spike_depth_ros.commands:spike_evaluation',

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write what comes from fields: config/spike_depth.yaml, config/spike_stereo.yaml, tables of docs.
+"""Write what comes from fields: config/spike_*.yaml of the nodes, tables of docs.
 
     python -m scripts.from_fields
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from spike_depth_ros.base.values import describe
+from spike_depth_ros.nodes.parts.camera_parameters import CameraParameters
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.parts.parameters import Parameter, parameters_of
 from spike_depth_ros.nodes.parts.stereo_parameters import StereoParameters
@@ -29,7 +30,11 @@ from spike_depth_ros.pages.markdown import table_lines
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG, DOCS = ROOT / 'config', ROOT / 'docs'
 
-NODES = {'spike_depth': DepthParameters, 'spike_stereo': StereoParameters}
+NODES = {
+    'spike_depth': DepthParameters,
+    'spike_stereo': StereoParameters,
+    'spike_camera': CameraParameters,
+}
 
 OF_LAUNCH = ('checkpoint', 'device', 'spikes.reliability')
 """Parameters that launch files decide, unless a file gives them: they stand in a comment."""

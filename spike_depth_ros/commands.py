@@ -179,6 +179,11 @@ def spike_player() -> int:
     return run_node('spike_player', 'player')
 
 
+def spike_camera() -> int:
+    """Run the console script ``spike_camera``."""
+    return run_node('spike_camera', 'camera')
+
+
 def check_stream() -> int:
     """Run the console script ``check_stream``."""
     return run_node('check_stream', 'check_stream')

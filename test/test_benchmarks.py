@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from benchmarks import named_commit, packing, rectification, upsampling
-from kit import programs
+from kit import programs, spikelink
 from spike_depth_ros.checkpoint import default_checkpoint
 from spike_depth_ros.pages.depth_colours import DEPTH_COLOURS, MISSING
 
@@ -573,6 +573,19 @@ def test_recording_counts_planes_beside_a_plain_file(tmp_path):
     assert only['ratio'] == only['recorded_mb_per_s'] / only['written_mb_per_s']
     assert only['recorder_cpu'] > 0
     assert '| 1     | 2000 | 2000 ' in printed
+
+
+@pytest.mark.dds
+@pytest.mark.skipif(not spikelink.compiler(), reason='needs a C compiler (gcc)')
+def test_a_camera_is_measured_by_the_numbers_of_its_planes(tmp_path):
+    options = ('--seconds', '1', '--rate', '1000', '--every-nth', '2')
+    result, printed = run_benchmark('camera', tmp_path / 'out.json', *options)
+    (only,) = result['rounds']
+    assert only['planes_received'] > 200
+    assert (only['planes_lost'], only['planes_out_of_order']) == (0, 0)
+    assert 0 < only['mb_per_s'] < 12.5
+    assert only['camera_cpu'] > 0
+    assert '| 1     | ' in printed
 
 
 def test_ingest_is_timed_beside_a_copy(tmp_path, capsys):

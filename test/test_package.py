@@ -83,7 +83,7 @@ def test_console_scripts_exist(declared: Any) -> None:
         assert function in defined, script
     names = {script.split('=')[0].strip() for script in scripts}
     assert names == {
-        'spike_depth', 'spike_player', 'check_stream', 'spike_demo',
+        'spike_depth', 'spike_player', 'spike_camera', 'check_stream', 'spike_demo',
         'spike_evaluation', 'video_source', 'evaluate_bag', 'spike_inspect',
         'spike_convert', 'spike_reconstruct', 'spike_record', 'spike_view', 'spike_stereo',
         'spike_upsample',

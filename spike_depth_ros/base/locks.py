@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lock of a folder that one process writes to at a time."""
+"""Locks of a folder that one process writes to at a time, and of a file that one uses."""
 
 from __future__ import annotations
 
@@ -18,6 +18,30 @@ LOCK = '.lock'
 
 class FolderLockError(OneLineError):
     """Folder that another process works in, or that cannot be made or locked."""
+
+
+class FileLockError(OneLineError):
+    """File that another process has locked, or that cannot be locked."""
+
+
+def lock_file(path: Path) -> int:
+    """Lock a file that exists, by ``flock``, and return its descriptor, which holds the lock.
+
+    Raises:
+        FileLockError: Another process holds the lock, or the file cannot be opened and locked.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(file)
+            raise
+    except BlockingIOError:
+        raise FileLockError(f'{path}: another process uses it') from None
+    except OSError as error:
+        raise FileLockError(f'{path}: cannot be locked ({error.strerror})') from error
+    return file
 
 
 @contextlib.contextmanager

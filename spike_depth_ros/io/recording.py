@@ -10,6 +10,8 @@ import functools
 import math
 import os
 import select
+import stat
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -181,7 +183,7 @@ def open_recording(
     if kind := special_file(path):
         raise RecordingError(
             f'{path}: is {kind}; expected a file: write the planes to one first (spike_player '
-            'alone reads pipes)'
+            'and spike_camera read pipes)'
         )
     if path.suffix in ('.npy', '.npz'):
         _refuse_options(path, bit_order, row_order, allow_partial, packing)
@@ -290,6 +292,7 @@ class WaitingPipe:
     """
 
     def __init__(self, source: Path | int, wait_s: float = 0.2) -> None:
+        self._is_own = isinstance(source, Path)
         if isinstance(source, Path):
             source = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
         self._descriptor = source
@@ -303,6 +306,88 @@ class WaitingPipe:
         """Read at most ``size`` bytes; none at the end, None if none arrive within ``wait_s``."""
         return os.read(self._descriptor, size) if self.ready() else None
 
+    def close(self) -> None:
+        """Close the pipe, unless it was given as a descriptor."""
+        if self._is_own:
+            os.close(self._descriptor)
+
+
+def open_pipe(source: str) -> WaitingPipe:
+    """Open a named pipe, or standard input of the name ``-``.
+
+    Raises:
+        RecordingError: Standard input is closed.
+        OSError: The pipe cannot be opened.
+    """
+    if source != '-':
+        return WaitingPipe(Path(source))
+    if sys.stdin is None:
+        raise RecordingError('standard input is closed; pipe the planes into it')
+    return WaitingPipe(sys.stdin.fileno())
+
+
+def is_pipe(source: str | Path) -> bool:
+    """Return True for a named pipe, and for ``-``, standard input."""
+    path = Path(source)
+    return str(source) == '-' or (path.exists() and stat.S_ISFIFO(path.stat().st_mode))
+
+
+class PlanePipe:
+    """Raw packed planes of a pipe, a socket file or standard input, block by block.
+
+    Args:
+        stream: Binary stream.
+        layout: Layout of the planes.
+        look: Called with the bytes of each block, and with none at the end of the stream.
+
+    Attributes:
+        ended: True: the stream is over.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        layout: RawLayout,
+        look: Callable[[bytes | bytearray], object] = lambda _: None,
+    ) -> None:
+        self.ended = False
+        self._stream, self._layout, self._look = stream, layout, look
+        self._block = bytearray()
+
+    def read(self, planes: int) -> PackedPlanes | None:
+        """Return the next block; None: the stream has no bytes at the moment, or has ended.
+
+        Args:
+            planes: Planes in the block, at least 1; the last one may hold fewer.
+
+        Returns:
+            ``[planes, height, row_bytes]`` uint8, top row first.
+
+        Raises:
+            vidar.TruncatedError: The stream ended within a plane; the whole planes were returned.
+        """
+        each = self._layout.plane_bytes
+        wanted = planes * each
+        while not self.ended and len(self._block) < wanted:
+            piece = self._stream.read(wanted - len(self._block))
+            if piece is None:
+                return None
+            self.ended = not piece
+            self._block += piece
+        whole, rest = divmod(len(self._block), each)
+        block, self._block = self._block, self._block[whole * each :] if rest else bytearray()
+        if whole:
+            self._look(block)
+            return self._layout.planes(np.frombuffer(block, np.uint8, whole * each))
+        self._look(b'')
+        if rest:
+            self._block = bytearray()
+            raise vidar.TruncatedError(
+                f'the stream ended within a plane: {rest} of {each} bytes ({self._layout}) were '
+                'left over; check the sensor size'
+            )
+        return None
+
 
 def read_pipe(
     stream: ByteStream,
@@ -311,46 +396,25 @@ def read_pipe(
     keep_going: Callable[[], bool] = lambda: True,
     look: Callable[[bytes | bytearray], object] = lambda _: None,
 ) -> Iterator[PackedPlanes]:
-    """Yield raw packed planes from a pipe, a socket file or standard input, block by block.
+    """Yield the blocks of a pipe, see :class:`PlanePipe`.
 
     Args:
         stream: Binary stream; ends the iteration at its end.
-        layout: Layout of the planes.
-        planes: Planes in a block, at least 1; the last block may hold fewer.
+        layout: As there.
+        planes: Planes in a block.
         keep_going: Called while the stream has no bytes; False ends the iteration, without the
             incomplete block.
-        look: Called with the bytes of each block, and with none at the end of the stream.
-
-    Yields:
-        ``[planes, height, row_bytes]`` uint8, top row first.
+        look: As there.
 
     Raises:
         vidar.TruncatedError: The stream ended within a plane; the whole planes were yielded.
     """
-    wanted, each = planes * layout.plane_bytes, layout.plane_bytes
+    pipe = PlanePipe(stream, layout, look)
     while True:
-        block = bytearray()
-        while len(block) < wanted:
-            piece = stream.read(wanted - len(block))
-            if piece is None:
-                if not keep_going():
-                    return
-                continue
-            if not piece:
-                break
-            block += piece
-        whole, rest = divmod(len(block), each)
-        if whole:
-            look(block)
-            yield layout.planes(np.frombuffer(block, np.uint8, whole * each))
-        if len(block) < wanted:
-            look(b'')
-        if rest:
-            raise vidar.TruncatedError(
-                f'the stream ended within a plane: {rest} of {each} bytes ({layout}) were left '
-                'over; check the sensor size'
-            )
-        if len(block) < wanted:
+        block = pipe.read(planes)
+        if block is not None:
+            yield block
+        elif pipe.ended or not keep_going():
             return
 
 

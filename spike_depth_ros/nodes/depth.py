@@ -40,9 +40,10 @@ from spike_depth_ros.nodes.parts import diagnostics, parameters, process, shared
 from spike_depth_ros.nodes.parts.depth_parameters import DepthParameters
 from spike_depth_ros.nodes.parts.frame_inputs import FrameInputs
 from spike_depth_ros.nodes.parts.learnt_preview import LEARNT
+from spike_depth_ros.nodes.parts.lifecycle import log_exceptions
 from spike_depth_ros.nodes.parts.motion_thread import MotionThread
 from spike_depth_ros.nodes.parts.odometry_input import OdometryInput
-from spike_depth_ros.nodes.parts.perception import PerceptionNode, log_exceptions
+from spike_depth_ros.nodes.parts.perception import PerceptionNode
 from spike_depth_ros.nodes.parts.spike_topics import several_publishers
 from spike_depth_ros.nodes.parts.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.parts.topic_outputs import TopicOutputs

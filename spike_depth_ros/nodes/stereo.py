@@ -27,7 +27,8 @@ from spike_depth_ros.filters.temporal_filter import TemporalFilter
 from spike_depth_ros.geometry.rig import StereoRig
 from spike_depth_ros.nodes.parts import diagnostic_values as keys
 from spike_depth_ros.nodes.parts import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.parts.perception import PerceptionNode, log_exceptions
+from spike_depth_ros.nodes.parts.lifecycle import log_exceptions
+from spike_depth_ros.nodes.parts.perception import PerceptionNode
 from spike_depth_ros.nodes.parts.spike_topics import several_publishers
 from spike_depth_ros.nodes.parts.stereo_diagnostics import StereoTask, only_pictures
 from spike_depth_ros.nodes.parts.stereo_outputs import StereoOutputs

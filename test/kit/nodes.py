@@ -146,9 +146,9 @@ def call(node, spin, kind, name, request):
     return future.result()
 
 
-def change_state(node, spin, transition):
+def change_state(node, spin, transition, name='/spike_depth'):
     request = ChangeState.Request(transition=Transition(id=transition))
-    return call(node, spin, ChangeState, '/spike_depth/change_state', request).success
+    return call(node, spin, ChangeState, f'{name}/change_state', request).success
 
 
 def state(node, spin, name='/spike_depth'):

@@ -56,7 +56,7 @@ Image.Image.save = quick
 """Pictures that are compressed little: to make them as small as can be takes ten times as long."""
 
 QUICKER = {
-    **dict.fromkeys(('depth', 'evaluation', 'stereo', 'video_source'), STATUSES),
+    **dict.fromkeys(('camera', 'depth', 'evaluation', 'stereo', 'video_source'), STATUSES),
     'demo': PICTURES,
 }
 """What runs before commands."""

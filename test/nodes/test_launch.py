@@ -403,6 +403,18 @@ def test_each_of_two_cameras_has_its_own_depth(launch, processes, ros_node, spin
     end(process, read)
 
 
+def test_the_camera_launch_file_publishes_a_recording(launch, ros_node, spin, tmp_path):
+    packets = []
+    ros_node.create_subscription(Image, 'left/spikes', packets.append, QoSProfile(depth=5))
+    given = [f'device:={save_bars(tmp_path / "bars.npz")}', 'backend:=file', 'namespace:=left']
+    process, read = launch('camera.launch.py', *given)
+    spin(lambda: packets, what='spikes')
+    expected = {'backend': 'file', 'planes_per_packet': 40}
+    assert parameters_of(ros_node, spin, '/left/spike_camera', *expected) == expected
+    assert packets[0].header.frame_id == 'spike_camera_optical_frame'
+    end(process, read)
+
+
 def test_the_stereo_launch_file_gives_depth_of_two_cameras(
     launch, processes, ros_node, spin, tmp_path
 ):

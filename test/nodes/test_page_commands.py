@@ -108,7 +108,8 @@ BESIDE = (
 """What must run beside a command, by how it begins, unless its page started it."""
 
 GOES_ON = re.compile(
-    r'(spike_depth|spike_stereo|spike_evaluation|video_source)\b|check_stream --watch'
+    r'(spike_depth|spike_stereo|spike_camera(?! --list)|spike_evaluation|video_source)\b'
+    r'|check_stream --watch'
     r'|spike_record .*--services|spike_player .*--loop|\S*spike_view\b'
 )
 """Commands that run until they are interrupted."""

@@ -29,6 +29,7 @@ COMMANDS = {
         *['--ros-args', '-p', 'video:=VIDEO', '-p', 'sensor_width:=64'],
         *['-p', 'sensor_height:=48', '-p', 'rate_hz:=1000.0', '-p', 'wait_s:=0.0'],
     ],
+    'camera': ['--ros-args', '-p', 'backend:=file', '-p', 'device:=BARS'],
     'player': ['BARS', '--loop', '--wait', 0],
     'check_stream': ['--duration', 60],
     'recorder': ['/spikes', '--out', 'OUT', '--seconds', 60],

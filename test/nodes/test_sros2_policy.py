@@ -51,7 +51,8 @@ OF_PAIRS = {
 
 
 NODES = {
-    'spike_depth', 'spike_stereo', 'spike_player', 'video_source', 'spike_evaluation',
+    'spike_depth', 'spike_stereo', 'spike_player', 'spike_camera', 'video_source',
+    'spike_evaluation',
     'check_stream', 'spike_inspect', 'spike_record',
 }  # fmt: skip
 
@@ -149,6 +150,13 @@ def test_the_policy_covers_the_node_of_two_cameras(
     of_one = {('publish', '/spikes'), ('publish', '/camera_info')}
     others = SOMETIMES | of_one | {('publish', '/left/depth/truth')}
     assert_covered(ros_node, 'spike_player', 'spike_player', others)
+
+
+def test_the_policy_covers_a_camera(processes, depth_parameters, ros_node, tmp_path):
+    spikes = tmp_path / 'a.npz'
+    np.savez(spikes, packed=np.zeros((80, 48, 8), np.uint8), width=64, rate_hz=1000.0)
+    processes.start('camera', *depth_parameters(backend='file', device=spikes))
+    assert_covered(ros_node, 'spike_camera', 'spike_camera')
 
 
 def test_the_policy_covers_a_video_source(processes, depth_parameters, ros_node, video):

@@ -35,6 +35,27 @@ def camera_info_from_matrix(
     return info
 
 
+def given_camera_info(path: str, fx_px: float, width: int, height: int) -> CameraInfo | None:
+    """Make the camera info that parameters give; None: they give none.
+
+    Args:
+        path: Calibration file; empty: none.
+        fx_px: Focal length in place of a calibration, pixels; 0: none.
+        width: Columns of the sensor, pixels.
+        height: Its rows.
+
+    Raises:
+        CalibrationError: The file cannot be used.
+    """
+    if path:
+        return camera_info_from_yaml(Path(path), width, height)
+    if not fx_px:
+        return None
+    info = CameraInfo(width=width, height=height)
+    set_fields(info, Calibration.centred(fx_px, width, height))
+    return info
+
+
 def set_fields(info: CameraInfo, calibration: Calibration) -> None:
     """Set matrices and distortion of a message."""
     info.distortion_model = calibration.distortion_model

@@ -31,7 +31,7 @@ COUNTERS = {
 }
 """Key of each counter of the plane accounting, by its name."""
 
-# Stream of a video source.
+# Stream of a video source or camera.
 PLANES_PER_S_ASKED, PLANES_SENT, PACKETS_SENT = 'planes_per_s_asked', 'planes_sent', 'packets_sent'
 PLANES_PASSED_OVER, FRAMES_READ, BEHIND_S = 'planes_passed_over', 'frames_read', 'behind_s'
 

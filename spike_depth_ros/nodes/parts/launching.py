@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +28,7 @@ from launch.launch_description import LaunchDescription
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from spike_depth_ros.base.schema import nearest
+from spike_depth_ros.nodes.parts.params_file import NodeParameters
 from spike_depth_ros.nodes.parts.process import dds_environment, shared_file
 from spike_depth_ros.stereo import EYES
 
@@ -108,6 +111,16 @@ def dds_profile(publishers: int) -> list[Action]:
         *(SetEnvironmentVariable(name, value) for name, value in variables.items()),
         *(LogInfo(msg=f'warning: {warning}') for warning in warnings),
     ]
+
+
+def parameter_files(parameters: NodeParameters) -> list[str]:
+    """Return the parameter files of a node: the one that is given, and one of given values."""
+    files = [str(parameters.path)]
+    if parameters.given:
+        with tempfile.NamedTemporaryFile('w', prefix='launch_params_', delete=False) as file:
+            json.dump(parameters.overrides(), file)  # JSON is YAML with its texts in quotes
+        files.append(file.name)
+    return files
 
 
 def full_name(context: LaunchContext, namespace: str, node: str) -> str:

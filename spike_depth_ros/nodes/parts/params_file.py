@@ -26,6 +26,8 @@ class NodeParameters:
         given: Given values by parameter.
 
     Attributes:
+        path: The file.
+        given: The given values.
         sections: Parameters of the file (names with dots) by the sections that apply to the node,
             in the order of the file: a later one overrides an earlier one, also where ``/**``
             comes after the node's name.
@@ -35,7 +37,7 @@ class NodeParameters:
     """
 
     def __init__(self, path: Path, node: str, given: Mapping[str, Any]) -> None:
-        self._node, self._given = node, dict(given)
+        self.path, self.given, self._node = path, dict(given), node
         try:
             named = list(_sections(read_yaml(path), ''))
             self.sections = {name: values for name, values in named if _matches(name, node)}
@@ -47,8 +49,8 @@ class NodeParameters:
 
     def find(self, name: str) -> tuple[Any, str]:
         """Return a value and its source: argument, params_file, or default (the value is None)."""
-        if name in self._given:
-            return self._given[name], 'argument'
+        if name in self.given:
+            return self.given[name], 'argument'
         for values in reversed(self.sections.values()):
             if name in values:
                 return values[name], 'params_file'
@@ -61,7 +63,7 @@ class NodeParameters:
         sections that apply, so that none of the first file comes after them.
         """
         names = ('/**', *self.sections, self._node)
-        return {name: {_PARAMETERS: self._given} for name in names}
+        return {name: {_PARAMETERS: self.given} for name in names}
 
 
 def _sections(content: Any, namespace: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,7 +155,7 @@ class PerceptionLaunch(NamedTuple):
         parameters = NodeParameters(Path(given['params_file']), node, values)
         actions = [
             *_sources(given, parameters, node),
-            *self._depth(given, true['respawn'], parameters if values else None),
+            *self._depth(given, true['respawn'], parameters),
         ]
         sim_time = parameters.find('use_sim_time')[0] is True
         if of_package:
@@ -166,25 +165,21 @@ class PerceptionLaunch(NamedTuple):
         return actions
 
     def _depth(
-        self, given: dict[str, str], respawn: bool, overrides: NodeParameters | None
+        self, given: dict[str, str], respawn: bool, parameters: NodeParameters
     ) -> list[Action]:
-        files = [given['params_file']]
-        if overrides:
-            with tempfile.NamedTemporaryFile('w', prefix='launch_params_', delete=False) as file:
-                json.dump(overrides.overrides(), file)  # JSON is YAML with its texts in quotes
-            files.append(file.name)
         depth = Node(
             package='spike_depth_ros',
             executable=self.node,
             name=self.node,
             namespace=given['namespace'],
-            parameters=files,
+            parameters=launching.parameter_files(parameters),
             remappings=remappings(given),
             arguments=['--ros-args', '--log-level', given['log_level']],
             output='screen',
         )
         if respawn:
-            handler = launching.respawn_with(depth, lambda: self._depth(given, respawn, overrides))
+            again = functools.partial(self._depth, given, respawn, parameters)
+            handler = launching.respawn_with(depth, again)
         else:
             handler = launching.end_with(depth)
         # The handler first: a node that ends at once must find it.

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import itertools
-import stat
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,9 @@ from spike_depth_ros.io.recording import (
     Eye,
     Recording,
     RecordingError,
-    WaitingPipe,
     is_bag,
+    is_pipe,
+    open_pipe,
     open_recording,
     raw_layout,
     read_pipe,
@@ -78,7 +77,7 @@ def open_source(options: Any, keep_going: Callable[[], bool]) -> Source:
 
 def _open(options: Any, keep_going: Callable[[], bool]) -> Source:
     path = Path(options.source)
-    played = _is_pipe(options.source) or (path.exists() and not is_bag(path))
+    played = is_pipe(options.source) or (path.exists() and not is_bag(path))
     if options.image is not None and played:
         raise process.UserError(
             f'{options.source}: --image names frames in a bag: leave it out, or play a bag'
@@ -86,7 +85,7 @@ def _open(options: Any, keep_going: Callable[[], bool]) -> Source:
     if options.right is not None:
         _check_pair(options)
         return _open_files([path, Path(options.right)], options)
-    if _is_pipe(options.source):
+    if is_pipe(options.source):
         return _open_pipe(options, keep_going)
     return _open_bag(path, options) if is_bag(path) else _open_files([path], options)
 
@@ -102,11 +101,6 @@ def _open_bag(path: Path, options: Any) -> Source:
     return open_bag(path, options)
 
 
-def _is_pipe(source: str | Path) -> bool:
-    path = Path(source)
-    return str(source) == '-' or (path.exists() and stat.S_ISFIFO(path.stat().st_mode))
-
-
 def _check_pair(options: Any) -> None:
     """Refuse what does not play beside another camera."""
     if options.topic is not None:
@@ -114,7 +108,7 @@ def _check_pair(options: Any) -> None:
             '--topic is a stream of a bag, --right a second file: leave one of them out'
         )
     for source in (options.source, options.right):
-        if _is_pipe(source):
+        if is_pipe(source):
             raise process.UserError(
                 f'{Path(source)}: is a pipe; expected files of both cameras with --right: record '
                 'it first'
@@ -240,12 +234,7 @@ def _open_pipe(options: Any, keep_going: Callable[[], bool]) -> Source:
     layout = raw_layout(**{name: given[name] for name in _OF_PIPES})
     if options.rate is None:
         raise _unknown_rate(options.source)
-    if options.source != '-':
-        pipe = WaitingPipe(Path(options.source))
-    elif sys.stdin is not None:
-        pipe = WaitingPipe(sys.stdin.fileno())
-    else:
-        raise process.UserError('standard input is closed; pipe the planes into it')
+    pipe = open_pipe(options.source)
     size = options.planes_per_packet or PLANES_PER_PACKET
     check = PipeCheck(layout)
     blocks = read_pipe(pipe, layout, size, keep_going, check.look)

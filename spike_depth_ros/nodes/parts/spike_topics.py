@@ -130,6 +130,11 @@ class SpikeTopics:
         self._camera.header.stamp = stamp_msg(stamp_ns)
         self._camera_info.publish(self._camera)
 
+    def destroy(self) -> None:
+        """Destroy the publishers."""
+        for publisher in (self._camera_info, self.spikes):
+            self._node.destroy_publisher(publisher)
+
     def settle(self, until_s: float) -> None:
         """Wait until new subscribers have discovered these publishers.
 
