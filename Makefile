@@ -28,10 +28,11 @@ BENCH_OUT ?= bench_out
 DOCS_OUT ?= docs_out
 UV ?= uv
 
-# The demo's environment stays small (no torch, no tools, no viewer unless asked for), and running the tests does
-# not change it.
+# The demo's environment stays small (no torch, no tools), and running the tests does not change it. Rerun needs
+# another numpy than cv_bridge.
 VENV := .venv
 TEST_VENV := .venv-test
+VIEW_VENV := .venv-view
 DOCS_VENV := .venv-docs
 RUN := $(TEST_VENV)/bin/python -m
 
@@ -70,7 +71,7 @@ demo: environment $(if $(VIEW),view-environment)  ## Depth from a stream through
 		$(if $(BIT_ORDER),--bit-order '$(BIT_ORDER)') $(if $(FX),--fx '$(FX)') $(if $(CAMERA_INFO),--camera-info '$(CAMERA_INFO)') \
 		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(DEVICE),--device '$(DEVICE)') \
 		$(if $(PACKING),--packing '$(PACKING)') $(if $(SKIP_COLUMNS),--skip-columns '$(SKIP_COLUMNS)') $(if $(AXES),--axes '$(AXES)') \
-		$(if $(ALLOW_PARTIAL),--allow-partial) $(if $(VIEW),--view '$(VENV)/bin/spike_view') --out '$(OUT)'
+		$(if $(ALLOW_PARTIAL),--allow-partial) $(if $(VIEW),--view '$(VIEW_VENV)/bin/spike_view') --out '$(OUT)'
 
 test: check complete-environment  ## The linters and all tests but those that take long by nature
 	@$(TEST_VENV)/bin/python scripts/run_tests.py 'not long' auto $(PYTEST_ARGS)
@@ -123,8 +124,8 @@ environment:
 test-environment:
 	@scripts/environment.sh $(TEST_VENV) requirements/test.txt 9000
 
-view-environment: environment  ## Adds spike_view to .venv: 1.1 GB in all
-	@scripts/add_to_environment.sh $(VENV) requirements/view.txt 3.11
+view-environment:  ## The environment of spike_view, .venv-view: 1.1 GB
+	@scripts/environment.sh $(VIEW_VENV) requirements/view.txt 1100 3.11
 
 docs: docs-environment  ## The site of the documentation, offline; open docs_out/index.html
 	@$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -E -a -b html docs '$(DOCS_OUT)'
@@ -137,6 +138,6 @@ lock:  ## Makes requirements/*.txt anew from *.in (needs uv; UPGRADE=1 takes new
 	UV='$(UV)' UPGRADE='$(UPGRADE)' scripts/lock.sh
 
 clean:  ## Removes the environments, builds, caches and results
-	rm -rf $(VENV) $(TEST_VENV) $(DOCS_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(TEST_VENV) $(VIEW_VENV) $(DOCS_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
 		.hypothesis bench_out demo_out docs_out fuzz_out
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

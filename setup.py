@@ -62,7 +62,7 @@ setup(
         'torch': TORCH,
         'bags': BAGS,
         'evaluate': EVALUATE,
-        # Needs numpy 2; ROS 2 Jazzy from apt has 1.26, and its cv_bridge is built for that.
+        # Needs numpy 2, and cv_bridge of ROS 2 Jazzy numpy 1.26: an environment of its own.
         'view': [*BAGS, 'rerun-sdk>=0.41,<0.42'],
         'train': TRAIN,
         'teacher': [*TRAIN, 'peft', 'transformers'],

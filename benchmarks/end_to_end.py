@@ -7,7 +7,7 @@ depth node in another, and this process counts the depth images. Rounds of our n
 ``naive_node.py`` alternate on the same transport (the loopback profile, reliable, packets of 40
 planes), each with fresh processes, each measured after a warm-up. ``--preview METHOD`` adds our
 node with a subscriber to its preview, ``--refine`` our node with ``refine: motion``, ``--against
-COMMIT`` node and player of a named commit, ``--view .venv/bin/spike_view`` our node with a
+COMMIT`` node and player of a named commit, ``--view .venv-view/bin/spike_view`` our node with a
 view of it beside, ``--stereo`` our node of two cameras, without and with its fill (a window is a
 pair there, planes are those of both), ``--frames FILE`` our node with a network that takes frames,
 without any and beside a camera of 30 frames/s. ``python training/run.py export --architecture
@@ -161,7 +161,7 @@ def argument_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar='COMMAND',
         help='measure our node also with this spike_view beside it, which writes to a file: '
-        '.venv/bin/spike_view',
+        '.venv-view/bin/spike_view',
     )
     return made
 

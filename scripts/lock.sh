@@ -2,7 +2,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Resolves requirements/*.in to hashed locks that hold for Python 3.10 to 3.12 (docs.txt: from 3.11). No index is written into
+# Resolves requirements/*.in to hashed locks that hold for Python 3.10 to 3.12 (view.txt, docs.txt: from 3.11). No index is written into
 # them: whoever installs decides where the files come from, the hashes decide which files they are.
 set -eu
 
@@ -29,7 +29,7 @@ compile 3.10 runtime.in -o runtime.txt
 unmark runtime.txt
 compile 3.10 test.in -o test.txt
 unmark test.txt
-compile 3.10 view.in -o view.txt
+compile 3.11 view.in -o view.txt
 unmark view.txt
 compile 3.11 docs.in -o docs.txt
 unmark docs.txt

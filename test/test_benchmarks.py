@@ -496,8 +496,8 @@ def check_side(side, planes=4000):
 @pytest.mark.long
 def test_end_to_end_measures_every_pipeline(tmp_path):
     against = ('--against', 'HEAD') if (ROOT / '.git').exists() else ()
-    view = ROOT / '.venv' / 'bin' / 'spike_view'
-    views = ('--view', str(view)) if view.with_name('rerun').exists() else ()
+    view = ROOT / '.venv-view' / 'bin' / 'spike_view'
+    views = ('--view', str(view)) if view.exists() else ()
     pytest.importorskip('torch')
     from kit import checkpoints
 

@@ -69,14 +69,13 @@ CLONE = (
 def make_checkout(folder):
     """Make what a reader has: the repository, in which results are of this test, and commands.
 
-    Of a clone the environments are links: .venv-test to the one that runs the tests, .venv to the
-    clone's own where that has the viewer, else to the same.
+    Of a clone the environments are links: .venv and .venv-test to the one that runs the tests.
     """
     for name in CLONE:
         (folder / name).symlink_to(ROOT / name)
-    viewer = (ROOT / '.venv/bin/rerun').exists()
-    (folder / '.venv').symlink_to(ROOT / '.venv' if viewer else sys.prefix)
-    (folder / '.venv-test').symlink_to(sys.prefix)
+    for name in ('.venv', '.venv-test'):
+        (folder / name).symlink_to(sys.prefix)
+    (folder / '.venv-view').symlink_to(ROOT / '.venv-view')
 
 
 def make_programs(folder):

@@ -84,7 +84,7 @@ ADDED = (
     (r'spike_record .*--seconds 5', '--max-gb 0.1'),
     (r'spike_record .*(--image|--stereo)', '--seconds 2'),
     (r'.* evaluate .*/dsr.yaml', '--samples 2'),
-    (r'\.venv/bin/spike_view', '--save look.rrd'),
+    (r'\.venv-view/bin/spike_view', '--save look.rrd'),
 )
 """What is added to commands, ``ros2 run`` left out, by how they begin."""
 
@@ -298,10 +298,10 @@ def with_options(text):
 
 def left_out(text):
     """Whether a command needs an environment that is not there."""
-    needed = re.findall(r'\.venv(?= requirements)', text)
-    if re.search(r'view-environment|\.venv/bin/(spike_view|rerun)|VIEW=1', text):
-        needed.append('.venv/bin/rerun')
-    return not all((ROOT / name).exists() for name in needed)
+    environments = re.findall(r'\.venv(?:-view)?(?= requirements)', text)
+    if re.search(r'view-environment|\.venv-view|VIEW=1', text):
+        environments.append('.venv-view')
+    return not all((ROOT / name).exists() for name in environments)
 
 
 def marks_of(page):

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""spike_view: topics joined by stamp, and the real viewer where .venv has it."""
+"""spike_view: topics joined by stamp, and the real viewer where .venv-view is."""
 
 import contextlib
 import importlib.util
@@ -39,8 +39,7 @@ from spike_depth_ros.nodes.parts.conversions import depth_msg, preview_msg, stam
 from spike_depth_ros.nodes.parts.depth_topics import DepthTopics
 
 ROOT = Path(__file__).parents[2]
-VIEW = ROOT / '.venv' / 'bin' / 'spike_view'
-RERUN = VIEW.with_name('rerun')
+VIEW = ROOT / '.venv-view' / 'bin' / 'spike_view'
 OFFICE = ROOT / 'spike_depth_ros' / 'assets' / 'office.npz'
 PORT = 19610
 
@@ -263,7 +262,7 @@ def test_the_picture_of_a_recording_is_rectified_as_its_depth(tmp_path, monkeypa
 
 real = [
     pytest.mark.long,
-    pytest.mark.skipif(not RERUN.exists(), reason='no viewer in .venv: make view-environment'),
+    pytest.mark.skipif(not VIEW.exists(), reason='no .venv-view: make view-environment'),
 ]
 
 

@@ -25,7 +25,7 @@ from spike_depth_ros.tools.arguments import (
 
 GET_RERUN = (
     'spike_view needs Rerun, which needs Python 3.11 and numpy 2: make view-environment, then '
-    '.venv/bin/spike_view (docs/tasks/view.md)'
+    '.venv-view/bin/spike_view (docs/tasks/view.md)'
 )
 
 
@@ -58,7 +58,7 @@ class ViewOptions(RecordedOptions):
     """Port of the page for a browser, on 127.0.0.1; its data come through the next one."""
     save: Path | None = None
     """Look into a file, FILE.rrd: later, also without this package, by Rerun's command, rerun
-    --bind 127.0.0.1 FILE.rrd: in the environment, .venv/bin/rerun."""
+    --bind 127.0.0.1 FILE.rrd: in the environment, .venv-view/bin/rerun."""
     overwrite: bool = False
     """Replace an existing file."""
     max_gb: Amount = 4.0
