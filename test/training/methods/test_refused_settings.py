@@ -250,6 +250,8 @@ ROWS = {
             lambda: restore(init_from='previous')),
         'sizes of another estimator': ('settings are not those of estimate',
             lambda: restore(settings={'width': 8})),
+        'estimates fitted in one stage alone': ('fit_estimates is False',
+            lambda: restore(fit_estimates=False)),
         'no round': ('round_steps is 0', lambda: restore(round_steps=0)),
         'a share above 1': ('ssim_share is 1.5', lambda: restore(ssim_share=1.5)),
         'restore: factors of another network': ('factors is [8]', lambda: restore(factors=[8])),

@@ -146,9 +146,14 @@ def test_results_have_the_mean_and_the_scenes_of_the_factor(trained):
     _, _, out = trained
     results = json.loads((out / 'results.json').read_text())
     found = results['rows']['own']['0']
-    names = ['mad_maps_x8', 'mad_cubic_x8', 'mad_sensor_x8', *(f'mad_{s}_x8' for s in SCENES)]
-    assert [*found['metrics']] == names
-    mean = statistics.fmean(found['metrics'][name] for name in names[3:])
+    names = ['mad_maps_x8', 'structure_mad_maps_x8', 'mad_cubic_x8', 'mad_sensor_x8']
+    by_map = {
+        name: [f'{name}_{scene}_x8' for scene in SCENES] for name in ('mad', 'structure_mad')
+    }
+    assert [*found['metrics']] == [*names, *by_map['mad'], *by_map['structure_mad']]
+    structure = statistics.fmean(found['metrics'][name] for name in by_map['structure_mad'])
+    assert found['metrics']['structure_mad_maps_x8'] == pytest.approx(structure, rel=1e-4)
+    mean = statistics.fmean(found['metrics'][name] for name in by_map['mad'])
     assert found['metrics']['mad_maps_x8'] == pytest.approx(mean, rel=1e-4)
     assert {*found} == {'metrics', 'commit', 'device', 'core_seconds', 'settings'}
     assert [*results['rows']] == ['own', 'more']
@@ -211,7 +216,11 @@ def test_results_of_ten_rows_and_four_factors_are_few_bytes(tmp_path):
         ]  # fmt: skip
 
     sets = {
-        'maps': {'rows': scores(6, 'maps', by_map=dict.fromkeys(SCENES, 0.123456))},
+        'maps': {
+            'rows': scores(
+                6, 'maps', by_map=dict.fromkeys(SCENES, 0.123456), structure_mad=0.123456
+            )
+        },
         'home': {'rows': [*scores(2, 'cubic'), *scores(2, 'sensor')]},
     }
     found = []
@@ -221,8 +230,8 @@ def test_results_of_ten_rows_and_four_factors_are_few_bytes(tmp_path):
     encoded = encode(results_of(page_of(planned, found)))
     metrics = json.loads(encoded)['rows'][rows[0]['name']]['1']['metrics']
     assert metrics == {
-        f'mad_{condition}_x{factor}': 0.12346
-        for condition in ('maps', 'cubic', 'sensor')
+        f'{name}_x{factor}': 0.12346
+        for name in ('mad_maps', 'structure_mad_maps', 'mad_cubic', 'mad_sensor')
         for factor in (2, 4, 8, 16)
     }
     assert len(encoded) < 15_000  # commit and device, which are not known here, take 60 each

@@ -105,6 +105,47 @@ def mad(enlarged: Tensor, truth: Tensor) -> float:
     return float(total / known.sum())
 
 
+def structure_map(truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the true structure map: magnitude of the differences of adjacent pixels.
+
+    It is S_gt of Sun et al., Eq. 12, by the kernel of Ma et al., "Structure-Preserving Super
+    Resolution with Gradient Guidance", section 3.2, to which they refer: differences of the pixels
+    on both sides.
+
+    Args:
+        truth: True grey levels, ``[B, 1, H, W]``.
+
+    Returns:
+        Grey levels, ``[B, 1, H, W]``; and the mask of the pixels whose neighbours are known, same
+        shape.
+    """
+    padded = F.pad(truth, (1, 1, 1, 1), mode='replicate')
+    across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
+    down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
+    known = -F.max_pool2d(-(padded > 0).float(), 3, 1) > 0
+    return torch.hypot(across, down), known
+
+
+def structure_mad(enlarged: Tensor, truth: Tensor) -> float:
+    """Compute the mean absolute difference of the structure of 8-bit maps.
+
+    Table 5 of Sun et al. has that of the map that SPNet predicts, a network of training alone;
+    here the structure is that of the enlarged map.
+
+    Args:
+        enlarged: Grey levels, ``[B, 1, H, W]``; rounded here. Holes are NaN.
+        truth: True grey levels, same shape; 0 is unknown.
+
+    Returns:
+        Mean over the pixels whose 3x3 neighbours are known in both, grey levels; NaN without any.
+    """
+    holes = enlarged.isnan()
+    found, _ = structure_map(torch.where(holes, 0.0, enlarged).round().clamp(0, MOST_LEVEL))
+    true, known = structure_map(torch.where(holes, 0.0, truth))
+    error = torch.where(known, (found - true).abs(), 0.0)
+    return float(error.sum(dtype=torch.float64) / known.sum())
+
+
 class Scores:
     """Scores of one method, factor and condition, accumulated over maps."""
 

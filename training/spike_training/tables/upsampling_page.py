@@ -13,7 +13,7 @@ from spike_training.evaluation.upsampling import BASELINES, CONDITIONS, MAPS
 from spike_training.tables.metrics import RowMetrics, Summary
 from spike_training.tables.page import NO_VALUE, TablePage, cell, printed_cell, trainings_of
 from spike_training.tables.paper import Printed
-from spike_training.tasks.upsample import COLUMNS, factors_of_row, table_metrics
+from spike_training.tasks.upsample import COLUMNS, OF_MAPS, factors_of_row, table_metrics
 
 
 class UpsamplingPage(TablePage):
@@ -200,9 +200,9 @@ class UpsamplingPage(TablePage):
 
     def metrics_of(self, row: RowMetrics) -> dict[str, Summary]:
         """Return the MAD by condition and factor; with one factor also of each map."""
-        names = [name for name in self._names(row) if name.startswith('mad_')]
+        names = [name for name in self._names(row) if name.startswith((*OF_MAPS,))]
         if len(factors := factors_of_row(row.row.config)) == 1:
-            names += [f'mad_{name}_x{factors[0]}' for name in self._maps]
+            names += [f'{one}_{name}_x{factors[0]}' for one in OF_MAPS for name in self._maps]
         return {name: row.metric(name) for name in names}
 
     def _names(self, row: RowMetrics) -> Sequence[str]:
@@ -217,7 +217,8 @@ class UpsamplingPage(TablePage):
         names = [
             *self._names(row),
             *(
-                f'mad_{name}_x{one}'
+                f'{metric}_{name}_x{one}'
+                for metric in OF_MAPS
                 for name in self._maps
                 for one in factors_of_row(row.row.config)
             ),

@@ -27,7 +27,15 @@ from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.preparation import Preparation
 from spike_training.evaluation.report import FORMAT, cell
 from spike_training.evaluation.small_maps import disturb, grey_levels, shrink
-from spike_training.evaluation.upsampling import BASELINES, CONDITIONS, MAPS, Enlarge, Scores, mad
+from spike_training.evaluation.upsampling import (
+    BASELINES,
+    CONDITIONS,
+    MAPS,
+    Enlarge,
+    Scores,
+    mad,
+    structure_mad,
+)
 from spike_training.run_data.sources import make_source
 from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig
 from spike_training.tasks.base import (
@@ -58,6 +66,12 @@ COLUMNS = {
     'edges_seen': 'edges seen',
 }
 """Scores that are printed, with their column titles."""
+
+OF_MAPS = {'mad': 'MAD', 'structure_mad': 'structure MAD'}
+"""Scores of maps of a folder, with their titles."""
+
+BY_MAP = {'mad': 'by_map', 'structure_mad': 'structure_mad_by_map'}
+"""Key of each of these in a report's rows, by map."""
 
 HIGHER = ('edges_seen',)
 """Those of which higher values are better."""
@@ -104,8 +118,8 @@ def evaluate_maps(
 ) -> dict[str, Any]:
     """Evaluate a network on a folder of maps with their small maps; return the report.
 
-    Factors that the network and the folder have are scored, by :func:`.upsampling.mad`, beside
-    :data:`.upsampling.BASELINES`.
+    Factors that the network and the folder have are scored, by :func:`.upsampling.mad` and
+    :func:`.upsampling.structure_mad`, beside :data:`.upsampling.BASELINES`.
 
     Args:
         root: The folder, see :mod:`spike_training.datasets.depth_maps`.
@@ -152,11 +166,13 @@ def _row(
     maps: list[DepthMap], factor: int, name: str, enlarge: Enlarge, device: torch.device
 ) -> dict[str, Any]:
     """Return the scores of a method on all maps, enlarged one at a time."""
-    found = {}
+    found, structure = {}, {}
     for one in maps:
+        truth = _tensor(one.truth, device)
         with torch.inference_mode():
             enlarged = enlarge(_tensor(one.small[factor], device), factor)
-        found[one.name] = mad(enlarged, _tensor(one.truth, device))
+        found[one.name] = mad(enlarged, truth)
+        structure[one.name] = structure_mad(enlarged, truth)
         if math.isnan(found[one.name]):
             raise DataSetError(
                 f'{one.name}, x{factor}: no pixel is known in both sizes: expected a small map of '
@@ -169,6 +185,8 @@ def _row(
         'maps': len(maps),
         'mad': statistics.fmean(found.values()),
         'by_map': found,
+        'structure_mad': statistics.fmean(structure.values()),
+        'structure_mad_by_map': structure,
     }
 
 
@@ -260,6 +278,7 @@ def show_maps(report: Mapping[str, Any]) -> None:
         [
             f'x{row["factor"]}',
             row['method'],
+            cell(row['structure_mad']),
             *(
                 f'{"*" if value == least else ""}{value:.3f}'
                 for value, least in zip(_mads(row), lowest[row['factor']], strict=True)
@@ -267,10 +286,10 @@ def show_maps(report: Mapping[str, Any]) -> None:
         ]
         for row in rows
     ]
-    print_table(Table(['factor', 'method', 'mean', *names], cells, scores['title']))
+    print_table(Table(['factor', 'method', 'structure', 'mean', *names], cells, scores['title']))
     print(
         'MAD: mean absolute difference in levels of 8 bits, mean of maps and of each. *: the '
-        'lowest of a factor.'
+        'lowest of a factor. structure: MAD of the differences of neighbours, mean of maps.'
     )
     if left_out := scores['factors_left_out']:
         print(f'not scored: {", ".join(f"x{one}" for one in left_out)}, not of the network')
@@ -296,12 +315,13 @@ def metrics_by_name(report: Mapping[str, Any], method: str = NETWORK) -> dict[st
     for scores in report['sets'].values():
         for row in scores['rows']:
             if row['method'] == method:
-                for metric in COLUMNS:
-                    if metric in row:  # of maps of a folder there is mad alone
+                for metric in COLUMNS | OF_MAPS:
+                    if metric in row:  # maps of a folder and scenes have their own
                         name = f'{metric}_{row["condition"]}_x{row["factor"]}'
                         parts.setdefault(name, []).append((row[metric], row['maps']))
-                for one, value in row.get('by_map', {}).items():
-                    parts[f'mad_{one}_x{row["factor"]}'] = [(value, 1)]
+                for metric, key in BY_MAP.items():
+                    for one, value in row.get(key, {}).items():
+                        parts[f'{metric}_{one}_x{row["factor"]}'] = [(value, 1)]
     found = {}
     for name, values in parts.items():
         known = [(value, number) for value, number in values if value is not None]
@@ -366,7 +386,7 @@ def table_metrics(config: RunConfig, before: Preparation) -> dict[str, Metric]:
             f'{title}, {condition} x{factor}', name not in HIGHER
         )
         for condition, columns in (
-            (MAPS, {'mad': COLUMNS['mad']}),
+            (MAPS, OF_MAPS),
             *((one.name, COLUMNS) for one in CONDITIONS),
         )
         for factor in factors_of_row(config)

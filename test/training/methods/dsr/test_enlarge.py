@@ -16,6 +16,7 @@ from spike_depth_ros.networks.upsampling import UpsampleLite
 from spike_depth_ros.pages.depth_colours import DEPTH_COLOURS
 from spike_depth_ros.tasks.architectures import UpsampleLiteSettings
 from spike_depth_ros.tasks.upsample import UpsampleInfo
+from spike_training.methods.dsr.degradation import draw_crops
 from spike_training.methods.dsr.enlarge import COLLAPSED, Enlarge
 from spike_training.methods.dsr.losses import l1_loss, middle_weight
 from spike_training.methods.dsr.settings import EnlargeConfig
@@ -80,6 +81,27 @@ def test_gradients_are_finite_with_holes_and_sky():
     assert any(one.abs().max() > 0 for one in gradients)
     nothing = stage.forward(batch_of(torch.full((1, 1, 48, 64), NAN)), 'train')
     assert nothing['loss'].item() == 0
+
+
+def test_crops_are_turned_by_180_degrees_half_of_them():
+    depth = 1 / torch.arange(1.0, 1 + 24 * 24).view(1, 1, 24, 24)  # one crop fits
+    rgb = torch.rand(1, 3, 24, 24)
+    drawn = {}
+    for rotate in (False, True):
+        config = EnlargeConfig(factors=[2], crop=24, crops=64, rotate=rotate)
+        drawn[rotate] = draw_crops(batch_of(depth, rgb), config, torch.Generator().manual_seed(0))
+    upright, turned = [], []
+    for truth, colours in zip(*drawn[True], strict=True):
+        rows = [(x, y) for y in range(24) for x in range(24)]
+        straight = torch.equal(truth, drawn[False].truth[0])
+        (upright if straight else turned).append(truth)
+        place = (lambda x, y: (y, x)) if straight else (lambda x, y: (23 - y, 23 - x))
+        for x, y in rows[::37]:
+            row, column = place(x, y)
+            assert truth[0, y, x] == drawn[False].truth[0, 0, row, column]
+            assert torch.equal(colours[:, y, x], rgb[0, :, row, column])
+    assert 20 < len(turned) < 44
+    assert len({*map(float, drawn[False].truth[:, 0, 0, 0])}) == 1
 
 
 def test_training_draws_other_pairs_at_each_step_and_a_validation_the_same_ones():

@@ -14,6 +14,8 @@ from spike_depth_ros.checkpoint import load
 from spike_depth_ros.networks.dsr_net import DeNet, DsrNet
 from spike_depth_ros.tasks.architectures import DsrSettings
 from spike_depth_ros.tasks.upsample import UpsampleInfo
+from spike_training.evaluation.upsampling import structure_map
+from spike_training.methods.dsr.estimate import Estimate
 from spike_training.methods.dsr.losses import (
     affinity,
     affinity_loss,
@@ -21,7 +23,6 @@ from spike_training.methods.dsr.losses import (
     fit_to_truth,
     output_loss,
     structure_loss,
-    structure_map,
 )
 from spike_training.methods.dsr.restore import Restore
 from spike_training.methods.dsr.settings import EnlargeConfig, EstimateConfig, RestoreConfig
@@ -195,6 +196,42 @@ class TestRoles:
         assert not bool(stage.enlarger_teaches)
 
 
+class TestAbsoluteEstimates:
+    """DENet's maps as they are, in Eq. 2, 3 and 11, beside those that are fitted to the truth."""
+
+    def test_the_error_of_equation_2_is_that_of_the_map_itself(self):
+        for fitted in (True, False):
+            stage = stage_of(fit_estimates=fitted)
+            stage.estimator.output[-1].weight.data.zero_()
+            stage.estimator.output[-1].bias.data.fill_(0.5)  # 127.5 everywhere
+            pairs = stage.pairs(coloured(), 'val')
+            known = pairs.truth > 0
+            levels = [one[mask].double() for one, mask in zip(pairs.truth, known, strict=True)]
+            middle = [one.mean() if fitted else 127.5 for one in levels]
+            errors = [(one - at).abs().mean() for one, at in zip(levels, middle, strict=True)]
+            found = stage(coloured(), 'val')['estimated']
+            assert found.item() == pytest.approx(np.mean(errors), rel=1e-4)
+
+    def test_side_outputs_are_as_they_are_too(self):
+        stage = stage_of(fit_estimates=False)
+        pairs = stage.pairs(coloured(), 'val')
+        view = stage.estimated(pairs.rgb, pairs.truth)
+        for side, found in zip(stage.estimator_sides(view.features), view.sides, strict=True):
+            torch.testing.assert_close(found, 255 * side)
+
+    def test_the_stage_of_denet_learns_the_scale(self):
+        sizes, batch = DsrSettings(**SIZES), coloured()
+        found = {}
+        for fitted in (True, False):
+            torch.manual_seed(0)
+            given = {'crop': 32, 'crops': 2, 'ssim_share': 0.0, 'fit_estimates': fitted}
+            stage = Estimate(DeNet(sizes), EstimateConfig(**given))
+            stage(batch, 'val')['loss'].backward()
+            found[fitted] = stage.network.output[-1].bias.grad.item()
+        assert found[True] == pytest.approx(0, abs=1e-2)  # a shift changes nothing
+        assert found[False] < -100  # 255 levels a unit, the map begins below the truth
+
+
 class TestStructure:
     def test_its_gradient_reaches_both_networks(self):
         stage = stage_of(distillation_weight=0.0)
@@ -337,3 +374,9 @@ def test_the_papers_settings():
     assert (train.learning_rate, train.betas, train.schedule) == (1e-3, (0.9, 0.99), 'steps')
     assert train.drop_every * restore.crops == 50 * patches
     assert config.model.settings['blocks'] == 5
+    assert all(stage.rotate for stage in config.stages)
+    assert not config.data.flip
+    assert (estimate.fit_estimates, restore.fit_estimates) == (False, False)  # Eq. 2 and 11
+    assert restore.roles == 'paper_exact'
+    # Algorithm 1 goes on after 100 epochs, a tenth after each 50 of them.
+    assert restore.learning_rate == pytest.approx(1e-3 * 0.1 ** (100 / 50))

@@ -13,6 +13,7 @@ from spike_training.evaluation.upsampling import (
     bilinear,
     mad,
     nearest,
+    structure_mad,
 )
 from spike_training.tasks.upsample import metrics, metrics_by_name, show, show_maps
 
@@ -65,6 +66,7 @@ def test_the_lowest_mad_of_a_factor_is_marked(capsys):
         {
             'condition': MAPS, 'factor': factor, 'method': method, 'maps': 2,
             'mad': (one + other) / 2, 'by_map': {'Art': one, 'Dolls': other},
+            'structure_mad': 2 * one, 'structure_mad_by_map': {'Art': one, 'Dolls': 3 * one},
         }
         for factor, method, one, other in (
             (2, 'network', 0.25, 0.5), (2, 'nearest', 0.25, 0.75), (4, 'network', 2.0, 1.0),
@@ -76,16 +78,19 @@ def test_the_lowest_mad_of_a_factor_is_marked(capsys):
     text = capsys.readouterr().out
     lines = [line.replace('│', ' ').split() for line in text.splitlines() if '│' in line]
     assert lines == [
-        ['x2', 'network', '*0.375', '*0.250', '*0.500'],
-        ['x2', 'nearest', '0.500', '*0.250', '0.750'],
-        ['x4', 'network', '1.500', '2.000', '*1.000'],
-        ['x4', 'nearest', '*1.250', '*1.000', '1.500'],
+        ['x2', 'network', '0.500', '*0.375', '*0.250', '*0.500'],
+        ['x2', 'nearest', '0.500', '0.500', '*0.250', '0.750'],
+        ['x4', 'network', '4.000', '1.500', '2.000', '*1.000'],
+        ['x4', 'nearest', '2.000', '*1.250', '*1.000', '1.500'],
     ]
     assert 'not scored: x8, not of the network' in text
     found = metrics_by_name({'sets': {MAPS: scores}})
     assert found == {
         'mad_maps_x2': 0.375, 'mad_Art_x2': 0.25, 'mad_Dolls_x2': 0.5,
         'mad_maps_x4': 1.5, 'mad_Art_x4': 2.0, 'mad_Dolls_x4': 1.0,
+        'structure_mad_maps_x2': 0.5, 'structure_mad_Art_x2': 0.25,
+        'structure_mad_Dolls_x2': 0.75, 'structure_mad_maps_x4': 4.0,
+        'structure_mad_Art_x4': 2.0, 'structure_mad_Dolls_x4': 6.0,
     }  # fmt: skip
 
 
@@ -112,6 +117,32 @@ def test_mad_is_of_rounded_maps_and_of_pixels_that_both_know():
     truth = image([10, 20, 0, 40])
     assert mad(image([12.4, NAN, 99, 40.4]), truth) == pytest.approx(1.0)
     assert mad(image([300, NAN, NAN, NAN]), image([255, 1, 1, 1])) == 0
+
+
+def test_structure_is_that_of_a_loop_over_pixels():
+    rng = np.random.default_rng(2)
+    truth = rng.integers(1, 256, (7, 8)).astype(np.float64)
+    enlarged = np.clip(truth + rng.normal(0, 9, truth.shape), -20, 300)
+    truth[1, 2], enlarged[5, 6] = 0, NAN
+
+    def slope(values, row, column):
+        rows, columns = ([max(at - 1, 0), min(at + 1, size - 1)] for at, size in
+                         zip((row, column), values.shape, strict=True))  # fmt: skip
+        down = values[rows[1], column] - values[rows[0], column]
+        across = values[row, columns[1]] - values[row, columns[0]]
+        return np.hypot(down, across)
+
+    levels = np.clip(np.round(enlarged), 0, 255)
+    errors = [
+        abs(slope(levels, row, column) - slope(truth, row, column))
+        for row in range(7)
+        for column in range(8)
+        if max(abs(row - 1), abs(column - 2)) > 1 and max(abs(row - 5), abs(column - 6)) > 1
+    ]
+    assert len(errors) == 56 - 18
+    found = structure_mad(image(*enlarged.tolist()), image(*truth.tolist()))
+    assert found == pytest.approx(np.mean(errors), rel=1e-5)
+    assert np.isnan(structure_mad(image([1, 2]), image([0, 3])))
 
 
 def test_pixels_between_both_sides_of_an_edge_fly():

@@ -14,7 +14,7 @@ CHARTS = (
             'nearest': 'repeated pixels',
         },
         text='Mean absolute difference of inverse depth from 0 to 255 (Eq. 1 and 2), at the '
-        'factors that were drawn. Estimates are fitted by scale and shift.',
+        'factors that were drawn. Estimates are fitted by scale and shift, if they are to be.',
     ),
     ScalarChart(
         title='Weight of the middle neighbour',

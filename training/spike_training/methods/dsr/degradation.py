@@ -100,6 +100,8 @@ def draw_crops(
         for _ in range(config.crops):
             row, column = (_whole(size - side + 1, generator) for size in (height, width))
             found.append(one[:, row : row + side, column : column + side])
+            if config.rotate and torch.rand((), generator=generator) < 0.5:
+                found[-1] = found[-1].rot90(2, (-2, -1))
     crops = torch.stack(found)
     return Crops(crops[:, :1], None if batch.rgb is None else crops[:, 1:])
 

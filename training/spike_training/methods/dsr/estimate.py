@@ -43,13 +43,18 @@ class Estimate(Stage[Batch]):
     def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         """Implement :meth:`Stage.forward`."""
         truth, rgb = draw_crops(batch, self.config, generator_of(batch, phase))
-        estimate = fit_to_truth(self.network(rgb), truth)
+        estimate = self.estimated(rgb, truth)
         return {
             'loss': estimation_loss(estimate, truth, self.config.ssim_share).mean(),
             'estimated': l1_loss(estimate.detach(), truth).mean(),
         }
 
+    def estimated(self, rgb: Tensor, truth: Tensor) -> Tensor:
+        """Return the maps of colours, ``[B, 1, H, W]`` grey levels, fitted if the stage is to."""
+        found: Tensor = self.network(rgb)
+        return fit_to_truth(found, truth) if self.config.fit_estimates else found
+
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw crops: colours, estimate, truth, and error."""
         truth, rgb = draw_crops(batch, self.config, generator_of(batch, 'val'))
-        return draw_maps({'estimated': fit_to_truth(self.network(rgb), truth)}, truth, rgb)
+        return draw_maps({'estimated': self.estimated(rgb, truth)}, truth, rgb)

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spike_training.evaluation.small_maps import MOST_LEVEL
+from spike_training.evaluation.upsampling import structure_map
 from spike_training.learning.appearance import appearance_loss, masked_mean
 
 MOST_PLACES = 32
@@ -124,27 +125,6 @@ def affinity_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tenso
         for one, other in zip(student, teacher, strict=True)
     ]
     return torch.stack(apart).mean(dim=0)
-
-
-def structure_map(truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the true structure map: magnitude of the differences of adjacent pixels.
-
-    It is S_gt of Sun et al., Eq. 12, by the kernel of Ma et al., "Structure-Preserving Super
-    Resolution with Gradient Guidance", section 3.2, to which they refer: differences of the pixels
-    on both sides.
-
-    Args:
-        truth: True grey levels, ``[B, 1, H, W]``.
-
-    Returns:
-        Grey levels, ``[B, 1, H, W]``; and the mask of the pixels whose neighbours are known, same
-        shape.
-    """
-    padded = F.pad(truth, (1, 1, 1, 1), mode='replicate')
-    across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
-    down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
-    known = -F.max_pool2d(-(padded > 0).float(), 3, 1) > 0
-    return torch.hypot(across, down), known
 
 
 def structure_loss(predicted: Tensor, truth: Tensor) -> Tensor:

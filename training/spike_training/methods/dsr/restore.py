@@ -185,9 +185,9 @@ class Restore(Stage[Batch]):
         return View(self.enlarger.combine(small, features), features, sides, affinities)
 
     def estimated(self, rgb: Tensor, truth: Tensor) -> View:
-        """Return what DENet has of colours; all its maps are fitted to the truth."""
+        """Return what DENet has of colours."""
         features = self.estimator.features(rgb)
-        found = fit_to_truth(self.estimator.combine(features), truth)
+        found = self._fitted(self.estimator.combine(features), truth)
         sides = self._estimated_sides(features, truth)
         return View(found, features, sides, [affinity(each) for each in features])
 
@@ -196,7 +196,11 @@ class Restore(Stage[Batch]):
 
     def _estimated_sides(self, features: list[Tensor], truth: Tensor) -> list[Tensor]:
         outputs = self.estimator_sides(features)
-        return [fit_to_truth(self.estimator.placed(each), truth) for each in outputs]
+        return [self._fitted(self.estimator.placed(each), truth) for each in outputs]
+
+    def _fitted(self, estimate: Tensor, truth: Tensor) -> Tensor:
+        """Fit a map of DENet to the truth, unless its maps are taken as they are."""
+        return fit_to_truth(estimate, truth) if self.config.fit_estimates else estimate
 
     def side_loss(self, enlarged: View, estimated: View, small: Tensor, truth: Tensor) -> Tensor:
         """Return the loss by which side outputs are maps, ``[B]``; features do not learn by it."""

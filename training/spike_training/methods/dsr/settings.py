@@ -23,6 +23,7 @@ from spike_depth_ros.tasks.architectures import SETTINGS
 from spike_depth_ros.tasks.base import TASKS
 from spike_depth_ros.tasks.upsample import FACTORS
 from spike_training.settings.config import (
+    ADDED,
     BatchSpec,
     DataConfig,
     ResolvedStage,
@@ -54,6 +55,8 @@ class CropsConfig(StageConfig):
     """Rows and columns of the crops that are learnt from, pixels of the full size."""
     crops: Count = 16
     """Random crops of each scene of a batch: scenes cost more than crops of them."""
+    rotate: bool = field(default=False, metadata=ADDED)
+    """Turn half of the crops, drawn at random, by 180 degrees."""
 
     def image_size(self, data: DataConfig) -> tuple[int, int]:
         """Return rows and columns of the crops, see :meth:`StageConfig.image_size`."""
@@ -150,6 +153,9 @@ class EstimateConfig(CropsConfig):
     crop: Annotated[int, at_least(LEAST_CROP)] = 256
     ssim_share: Share = 0.2
     """Share of SSIM in the loss, lambda of Eq. 11; the rest is L1."""
+    fit_estimates: bool = field(default=True, metadata=ADDED)
+    """True: losses are of estimates that are fitted to the truth by scale and shift, which colours
+    do not tell; False: of estimates as they are, as printed."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -195,6 +201,8 @@ class RestoreConfig(EnlargeConfig):
     """Steps of a round; the paper's are epochs."""
     ssim_share: Share = 0.2
     """Share of SSIM in the loss of DENet, lambda of Eq. 11."""
+    fit_estimates: bool = field(default=True, metadata=ADDED)
+    """Fit DENet's maps to the truth, as the earlier stage of DENet does."""
     output_weight: NotNegative = 1.0
     """Weight of the side outputs' difference in Eq. 6; 1 as printed."""
     affinity_weight: NotNegative = 0.5
@@ -224,7 +232,12 @@ class RestoreConfig(EnlargeConfig):
         earlier = {one.stage.name: one.stage for one in before}.get(self.estimator)
         if not isinstance(earlier, EstimateConfig):
             yield f'estimator is {self.estimator!r}: expected an earlier stage of kind estimate'
-        elif earlier.settings != self.settings:
+        elif earlier.fit_estimates != self.fit_estimates:
+            yield (
+                f'fit_estimates is {self.fit_estimates}: expected {earlier.fit_estimates}, as of '
+                f'{self.estimator}, from which DENet starts'
+            )
+        elif _sizes(earlier) != _sizes(self):
             yield f'settings are not those of {self.estimator}: expected features of one size'
         start = here.starts_from
         if any(isinstance(one.stage, EstimateConfig) for one in before if one.stage.name == start):
@@ -232,6 +245,11 @@ class RestoreConfig(EnlargeConfig):
                 f'init_from is {self.init_from!r}, {start}, a network of colours: expected the '
                 'stage of kind enlarge, or scratch'
             )
+
+
+def _sizes(stage: StageConfig) -> dict[str, object]:
+    """Return the sizes of a stage's network; the factor is none of DENet."""
+    return {name: value for name, value in stage.settings.items() if name != 'factors'}
 
 
 def _problems_of_network(config: RunConfig) -> Problems:
