@@ -224,7 +224,7 @@ def exact_weights(name: str, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
         values = 0.5 + draws
     else:
         fan_in = max(1, like.size // max(1, like.shape[0] if like.ndim > 1 else like.size))
-        values = (2 * draws - 1) * np.sqrt(3 / fan_in) * (1 if like.ndim > 1 else 0.1)
+        values = (2 * draws - 1) * np.float32(np.sqrt(3 / fan_in)) * (1 if like.ndim > 1 else 0.1)
         if like.ndim == 1 and name.endswith('weight'):  # of a normalisation
             values = 1 + values
     return values.astype(np.float16).astype(like.dtype)

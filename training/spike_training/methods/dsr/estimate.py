@@ -43,6 +43,7 @@ class Estimate(Stage[Batch]):
     def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         """Implement :meth:`Stage.forward`."""
         truth, rgb = draw_crops(batch, self.config, generator_of(batch, phase))
+        assert rgb is not None  # asked for by the settings
         estimate = self.estimated(rgb, truth)
         return {
             'loss': estimation_loss(estimate, truth, self.config.ssim_share).mean(),
@@ -57,4 +58,5 @@ class Estimate(Stage[Batch]):
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw crops: colours, estimate, truth, and error."""
         truth, rgb = draw_crops(batch, self.config, generator_of(batch, 'val'))
+        assert rgb is not None
         return draw_maps({'estimated': self.estimated(rgb, truth)}, truth, rgb)
