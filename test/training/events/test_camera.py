@@ -122,7 +122,7 @@ def test_darkness_has_no_contrast():
 
 def test_parameters_out_of_range():
     with pytest.raises(ConfigError, match='brighter'):
-        EventSensor(brighter=0)
+        EventCamera(torch.ones(1, 2, 2), 0.0, torch.tensor([0]), EventSensor(brighter=0))
 
 
 def test_what_a_network_sees_by_hand():

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from spike_depth_ros.base.schema import refuse
+from spike_training.errors import ConfigError
 from spike_training.events.settings import EventSensor, EventWindow
 from spike_training.events.voxels import add_to_grid, normalised
 from spike_training.sensor.pixels import NORMAL_STD, normals
@@ -51,12 +53,16 @@ class EventCamera:
         time_s: That time, seconds.
         seeds: Of the pixels' thresholds, ``[B]`` int64.
         sensor: Parameters.
+
+    Raises:
+        ConfigError: A parameter is out of its range.
     """
 
     def __init__(
         self, light: Tensor, time_s: float, seeds: Tensor, sensor: EventSensor | None = None
     ) -> None:
         self.sensor = sensor or EventSensor()
+        refuse(self.sensor, ConfigError)
         self._time_s = time_s
         self._log = self._log_of(light)
         self._reference = self._log.flatten()

@@ -7,9 +7,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from spike_depth_ros.base.schema import refuse
 from spike_depth_ros.base.values import within
-from spike_training.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +25,6 @@ class EventSensor:
     dark: Annotated[float, within(1e-6, 1)] = 1e-3
     """Brightness, of 1 for white, that is added before the logarithm: darkness has no contrast."""
 
-    def __post_init__(self) -> None:
-        """Raise ConfigError, a ValueError, for parameters out of range."""
-        refuse(self, ConfigError)
-
 
 @dataclasses.dataclass(frozen=True)
 class EventWindow:
@@ -46,7 +40,3 @@ class EventWindow:
     """Time before the picture whose events are seen, seconds."""
     sensor: EventSensor = EventSensor()
     """Camera of generated scenes; recordings have their own."""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError, a ValueError, for values out of range."""
-        refuse(self, ConfigError)
