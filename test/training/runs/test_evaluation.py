@@ -21,8 +21,10 @@ def test_a_config_is_tested_on_its_source_and_its_target(tmp_path):
     assert [one.name for one in sets] == ['source_indoor', 'source_road', 'target_road']
     assert [one.title for one in sets] == ['indoor', 'road', 'target, road']
     assert [one.rate_hz for one in sets] == [20e3, 20e3, 10e3]
-    # A target has no colour images.
-    assert [one.domain for one in config_sets(config, CPU, 400.0, rgb=True)] == ['source'] * 2
+    # A target has neither colour images nor events.
+    for modality in ('rgb', 'events'):
+        others = config_sets(config, CPU, 400.0, modality)
+        assert [one.domain for one in others] == ['source'] * 2
 
 
 def test_the_baseline_of_a_style_is_that_of_its_training_scenes(tmp_path):
