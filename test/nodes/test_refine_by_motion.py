@@ -81,6 +81,7 @@ class MovingCamera:
         self.odometry.publish(msg)
 
 
+@pytest.mark.timed  # windows that come while the processor is busy are not refined
 @pytest.mark.parametrize('kind', [Odometry, PoseStamped])
 def test_odometry_gives_metres_and_the_shape_of_two_walls(
     ros_node, depth_node, listener, spin, kind
